@@ -1,0 +1,129 @@
+"""Every error that a user can meet, and the one line that tells it.
+
+    DetectTransferError
+    ├── InputError          exit 2   what was given is wrong: a file, a row, a key, a flag
+    │   └── ProblemsError   exit 2   several input errors found in one go, a line each
+    ├── ResourceError       exit 3   the machine failed: disk, memory, missing weights, no network
+    └── InternalError       exit 4   a bug of ours
+
+The line reads ``CODE file:line field=value - what; remedy``. This module imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+_UNSET = object()
+_LONGEST_VALUE = 80
+
+
+class DetectTransferError(Exception):
+    """An error told in one line: a code, the place, what was found and what to do.
+
+    Args:
+        code: Upper-case word that scripts can test for, such as ``LABEL_COLUMNS``.
+        what: What was found and what was expected.
+        remedy: What the reader can do about it.
+        where: The file, as ``file:line`` or ``file#/json/pointer`` where that is known.
+        field: The field, key or flag at fault.
+        value: The value found in it; shown shortened and on one line.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        *,
+        remedy: str,
+        where: str | Path | None = None,
+        field: str | None = None,
+        value: object = _UNSET,
+    ) -> None:
+        super().__init__(code, what)
+        self.code = code
+        self.what = what
+        self.remedy = remedy
+        self.where = None if where is None else str(where)
+        self.field = field
+        self.value = value
+
+    def __str__(self) -> str:
+        """Return the line ``CODE file:line field=value - what; remedy``."""
+        head = [self.code]
+        if self.where is not None:
+            head.append(one_line(self.where, longest=400))
+        if self.field is not None:
+            head.append(self.field if self.value is _UNSET else f"{self.field}={one_line(self.value)}")
+        return f"{' '.join(head)} - {one_line(self.what, longest=2000)}; {one_line(self.remedy, longest=2000)}"
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the same facts as a JSON-ready dict."""
+        value = None if self.value is _UNSET else one_line(self.value)
+        return {
+            "code": self.code,
+            "where": self.where,
+            "field": self.field,
+            "value": value,
+            "what": self.what,
+            "remedy": self.remedy,
+        }
+
+
+class InputError(DetectTransferError):
+    """What the user gave is wrong."""
+
+    exit_code = 2
+
+
+class ProblemsError(InputError):
+    """Several input errors at once, so that they can be mended in one go."""
+
+    def __init__(self, problems: Sequence[DetectTransferError]) -> None:
+        first = problems[0]
+        super().__init__(first.code, first.what, remedy=first.remedy, where=first.where)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        """Return one line for each problem."""
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class ResourceError(DetectTransferError):
+    """The machine failed: no disk, no memory, no weights, no network."""
+
+    exit_code = 3
+
+
+class InternalError(DetectTransferError):
+    """A bug of ours."""
+
+    exit_code = 4
+
+
+def raise_problems(problems: Sequence[DetectTransferError]) -> None:
+    """Raise nothing for no problem, the problem itself for one, a `ProblemsError` for several."""
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ProblemsError(problems)
+
+
+def one_line(value: object, *, longest: int = _LONGEST_VALUE) -> str:
+    """Return `value` as printable text on one line, shortened in its middle to `longest` characters."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def did_you_mean(word: str, choices: Sequence[str]) -> str:
+    """Return ``did you mean 'x'?`` for the nearest choice, else the list of what there is."""
+    near = get_close_matches(word, choices, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return "there is: " + ", ".join(sorted(choices)) if choices else "there is none"

@@ -1,0 +1,222 @@
+"""Files: written whole or not at all, and never outside the folder they belong to. Imports only `errors`.
+
+A file is written beside its place, flushed to the disk and renamed. A folder is built beside its place and renamed, so
+a killed run leaves either the whole folder or nothing under its name.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+
+from detect_transfer.errors import DetectTransferError, InputError, ResourceError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    payload = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with resource_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(payload)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any, *, indent: bool = True) -> None:
+    """Write a JSON file atomically; numpy scalars and arrays are taken, NaN becomes null."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    write_atomic(path, orjson.dumps(value, option=options))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is missing, is not UTF-8, is cut short or is no JSON; with line and column.
+    """
+    data = read_bytes(path)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InputError(
+            "JSON_SYNTAX",
+            f"{error.msg} (column {error.colno})",
+            where=f"{path}:{error.lineno}",
+            remedy="the file is cut short or damaged: write or copy it again",
+        ) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        InputError: There is no such file, or it is a folder.
+        ResourceError: The machine does not let us read it.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
+    except OSError as error:
+        raise ResourceError(
+            "FILE_UNREADABLE", str(error.strerror), where=path, remedy="check its permissions"
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, with or without a byte-order mark, with any line ends.
+
+    Raises:
+        InputError: It is missing or is not UTF-8; with the offset of the first bad byte.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "TEXT_ENCODING", f"byte {error.start} is not UTF-8", where=path, remedy="save the file as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise InputError(
+            "TEXT_ENCODING", f"a NUL byte at {text.index(chr(0))}", where=path, remedy="save the file as UTF-8 text"
+        )
+    return text
+
+
+def safe_join(root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name") -> Path:
+    """Join a relative name from a data file to `root`, refusing every name that leads out of it.
+
+    Args:
+        root: The folder that the name must stay in.
+        name: A relative path with forward slashes, as found in a data file.
+        where: The file that names it, for the message.
+        field: The key that holds it, for the message.
+
+    Raises:
+        InputError: The name is empty, absolute, has a drive, a NUL or a `..`, or a symbolic link leads out.
+    """
+    parts = PurePosixPath(name).parts
+    bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
+    joined = root / name
+    if bad or not joined.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            "PATH_OUTSIDE",
+            f"it leads out of {root}",
+            where=where,
+            field=field,
+            value=name,
+            remedy="give a relative path, with forward slashes, that stays inside the folder",
+        )
+    return joined
+
+
+def require_dir(path: Path, *, what: str) -> Path:
+    """Return `path` if it is a folder.
+
+    Raises:
+        InputError: It is not; the message says `what` was expected there and what its parent holds.
+    """
+    if path.is_dir():
+        return path
+    nearest = next((p for p in path.parents if p.is_dir()), path)
+    held = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
+    kind = "a file is there" if path.exists() else "there is no such folder"
+    raise InputError(
+        "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {held or 'nothing'}"
+    )
+
+
+def require_new(out: Path) -> None:
+    """Check that an output folder is absent or empty.
+
+    Raises:
+        InputError: It holds something, or is a file.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    what = "it is not empty" if out.is_dir() else "a file is there"
+    raise InputError("OUT_NOT_EMPTY", what, where=out, remedy="give another --out, or empty it yourself")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `out` that becomes `out` when the block ends well, and is removed when it fails.
+
+    Raises:
+        InputError: `out` holds something already.
+        ResourceError: The disk is full or does not let us write.
+    """
+    require_new(out)
+    with resource_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    try:
+        building.chmod(0o755)
+        with resource_errors(out):
+            yield building
+            if out.exists():
+                out.rmdir()
+            building.replace(out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+@contextmanager
+def resource_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `ResourceError` that names `path`."""
+    try:
+        yield
+    except DetectTransferError:
+        raise
+    except OSError as error:
+        full = error.errno in _FULL
+        raise ResourceError(
+            "DISK_FULL" if full else "WRITE_FAILED",
+            f"writing failed: {error.strerror or error}",
+            where=error.filename or path,
+            remedy="free some space and run it again" if full else "check that the folder can be written",
+        ) from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def list_files(root: Path, suffixes: Sequence[str]) -> list[str]:
+    """List the files below `root` whose lower-case suffix is listed, as sorted relative names with forward slashes.
+
+    Hidden files are left out. Links to folders are not followed, so a loop of links ends; a link to a file outside
+    `root` is refused by `safe_join` where the file is used.
+    """
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        base = Path(folder).relative_to(root)
+        found += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
+    return sorted(found)
