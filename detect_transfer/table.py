@@ -69,6 +69,8 @@ def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
     A column that is absent is filled with null, or with False for the flags `iscrowd`, `ignore` and `difficult`.
     """
     given = columns if isinstance(columns, pl.DataFrame) else pl.DataFrame(dict(columns), strict=False)
+    if given.width == 0:
+        return pl.DataFrame(schema=dict(schema))
     filled = [
         pl.col(name).cast(dtype)
         if name in given.columns
