@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -23,24 +23,34 @@ from detect_transfer.errors import DetectTransferError, InputError, ResourceErro
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a stream to a temporary file that becomes `path` when the block ends well, and is removed when it fails.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with resource_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    payload = data.encode("utf-8") if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with resource_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(payload)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with new_file(path) as stream:
+        stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 
 def write_json(path: Path, value: Any, *, indent: bool = True) -> None:
@@ -107,7 +117,9 @@ def read_text(path: Path) -> str:
     return text
 
 
-def safe_join(root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name") -> Path:
+def safe_join(
+    root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name", links: bool = False
+) -> Path:
     """Join a relative name from a data file to `root`, refusing every name that leads out of it.
 
     Args:
@@ -115,6 +127,7 @@ def safe_join(root: Path, name: str, *, where: str | Path | None = None, field: 
         name: A relative path with forward slashes, as found in a data file.
         where: The file that names it, for the message.
         field: The key that holds it, for the message.
+        links: Let a symbolic link lead out, where whoever made the folder wished for links.
 
     Raises:
         InputError: The name is empty, absolute, has a drive, a NUL or a `..`, or a symbolic link leads out.
@@ -122,7 +135,7 @@ def safe_join(root: Path, name: str, *, where: str | Path | None = None, field: 
     parts = PurePosixPath(name).parts
     bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
     joined = root / name
-    if bad or not joined.resolve().is_relative_to(root.resolve()):
+    if bad or not (links or joined.resolve().is_relative_to(root.resolve())):
         raise InputError(
             "PATH_OUTSIDE",
             f"it leads out of {root}",
@@ -148,6 +161,18 @@ def require_dir(path: Path, *, what: str) -> Path:
     raise InputError(
         "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {held or 'nothing'}"
     )
+
+
+def require_file(path: Path, *, what: str) -> Path:
+    """Return `path` if it is a file.
+
+    Raises:
+        InputError: It is not; the message says `what` was expected there.
+    """
+    if not path.is_file():
+        kind = "a folder is there" if path.is_dir() else "there is no such file"
+        raise InputError("FILE_MISSING", f"{kind}; {what} was expected", where=path, remedy="check the path")
+    return path
 
 
 def require_new(out: Path) -> None:

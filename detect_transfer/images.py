@@ -21,7 +21,7 @@ RgbArray = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "JPEG2000")
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "JPEG2000")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 
@@ -62,6 +62,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _open(path: Path) -> Image.Image:
+    Image.init()  # registers all of `_FORMATS`; after the first time this costs nothing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows

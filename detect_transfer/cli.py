@@ -1,0 +1,288 @@
+"""The command line: arguments, progress bars, exit codes. The only place that prints.
+
+Every command imports what it needs when it runs, so that help is quick and loads neither torch nor ultralytics.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detect_transfer.errors import DetectTransferError, InputError
+from detect_transfer.terminal import (
+    make_console,
+    print_conversion,
+    print_plan,
+    print_result,
+    print_scores,
+    progress_bar,
+    training_watch,
+)
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+QUICK_START = Path(__file__).parent / "assets" / "quickstart.yaml"
+_BUG = 4
+
+Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
+
+
+@app.callback()
+def _everything(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+) -> None:
+    """Fine-tune a pretrained detector on your own pictures, and know what the transfer was worth."""
+
+
+@app.command()
+def convert(
+    format: Annotated[str, typer.Argument(help="The native format, such as coco, yolo, voc, gtsdb, pascal_v1.")],
+    source: Annotated[Path, typer.Argument(help="The folder or file that holds it.")],
+    out: Out,
+    split: Annotated[str, typer.Option(help="Shares such as train=0.8,val=0.2.")] = "train=0.8,val=0.2",
+    split_from_source: Annotated[bool, typer.Option(help="Take the splits that the source has.")] = False,
+    classes: Annotated[str | None, typer.Option(help="A class map: FILE.yaml, dataset.yaml#name, or a=b,c=d.")] = None,
+    ignore_policy: Annotated[str, typer.Option(help="drop, keep, mask or drop-image.")] = "drop",
+    images: Annotated[str, typer.Option(help="copy or link.")] = "copy",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
+) -> None:
+    """Turn native annotations into a data folder: COCO, YOLO, pictures, ledger."""
+    from detect_transfer.convert import ConvertOptions
+    from detect_transfer.convert import convert as run_convert
+    from detect_transfer.files import require_new
+    from detect_transfer.formats import reader
+    from detect_transfer.prepare.classes import load_class_map
+    from detect_transfer.prepare.split import parse_ratios
+
+    require_new(out)
+    form = reader(format)
+    plan = ConvertOptions(
+        format=format,
+        source=source.resolve().name,
+        split="source" if split_from_source else parse_ratios(split),
+        class_map=load_class_map(classes) if classes else None,
+        ignore_policy=ignore_policy,
+        images=images,
+        seed=seed,
+    )
+    table = form.read(source, **_reader_options(form.options, option or []))
+    with progress_bar("pictures") as advance:
+        result = run_convert(table, out, plan=plan, progress=advance)
+    print_conversion(result)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A data folder, or a source with --format.")],
+    format: Annotated[str, typer.Option(help="The format of the folder.")] = "data_folder",
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
+) -> None:
+    """Look for what is wrong with a data set: pictures, boxes, classes, leaks between splits."""
+    from detect_transfer.formats import reader
+    from detect_transfer.prepare.check import check as run_check
+
+    form = reader(format)
+    options = _reader_options(form.options, option or [])
+    if "verify" in form.options and format == "data_folder":
+        options.setdefault("verify", True)
+    table = form.read(folder, **options)
+    with progress_bar("pictures") as advance:
+        report = run_check(table, read_pictures=table.image_root is not None, progress=advance)
+    console = make_console()
+    for finding in report.findings:
+        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
+        console.print(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}", markup=False)
+    console.print(
+        f"{table.images.height} images, {table.boxes.height} boxes, {table.categories.height} classes: "
+        f"{sum(f.level == 'error' for f in report.findings)} errors, "
+        f"{sum(f.level == 'warning' for f in report.findings)} warnings"
+    )
+    if any(finding.level == "error" for finding in report.findings):
+        raise typer.Exit(2)
+
+
+@app.command()
+def train(
+    words: Annotated[list[str] | None, typer.Argument(help="[CONFIG.yaml] [key.subkey=value ...]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would train, when and at which rate.")] = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+) -> None:
+    """Fine-tune a detector; without a config, the embedded quick start."""
+    from detect_transfer.config import load_config
+
+    overrides = [word for word in words or [] if "=" in word]
+    files = [word for word in words or [] if "=" not in word]
+    if len(files) > 1 or (resume and (files or overrides)):
+        raise InputError(
+            "USAGE",
+            "one config and key=value words were expected; --resume takes neither",
+            field="arguments",
+            value=" ".join(words or []),
+            remedy="python tools/train.py [CONFIG] [key=value ...]",
+        )
+    path = resume / "config.yaml" if resume else Path(files[0]) if files else QUICK_START
+    config = load_config(path, overrides)
+    if dry_run:
+        _dry_run(config)
+        return
+    from detect_transfer.run import train as run_train
+
+    with training_watch(make_console()) as watch:
+        result = run_train(config, name=path.stem, command=_command(), watch=watch, resume=resume is not None)
+    print_result(result)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors that a run wrote.")],
+    images: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
+    out: Out,
+    score: Annotated[float, typer.Option(help="Draw detections from this score on.")] = 0.25,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Run a trained detector on pictures: detections.json and drawn pictures."""
+    from detect_transfer.inference import predict_folder
+
+    with progress_bar("pictures") as advance:
+        count, found = predict_folder(run, images, out, score_threshold=score, device=device, progress=advance)
+    make_console().print(f"{found} detections from score {score} on, in {count} pictures: {out}", markup=False)
+
+
+@app.command()
+def evaluate(
+    out: Out,
+    run: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="COCO instances JSON.")] = None,
+    detections: Annotated[Path | None, typer.Option(help="COCO results JSON.")] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder that file_name is relative to.")] = None,
+    ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
+) -> None:
+    """Score a run, or any detections against any truth: metrics.json and report.html."""
+    from detect_transfer.scoring import evaluate_files
+
+    if (run is None) == (truth is None) or (truth is None) != (detections is None):
+        raise InputError(
+            "USAGE",
+            "a run folder, or --truth with --detections was expected",
+            field="arguments",
+            remedy="python tools/evaluate.py RUN_DIR --out DIR",
+        )
+    if run is not None:
+        from detect_transfer.inference import evaluate_run
+
+        scores = evaluate_run(run, out, ignore_policy=ignore_policy)
+    else:
+        assert truth is not None and detections is not None  # noqa: PT018
+        scores = evaluate_files(truth, detections, out, images=images, ignore_policy=ignore_policy)
+    print_scores(scores)
+    make_console().print(f"report: {out / 'report.html'}", markup=False)
+
+
+@app.command()
+def visualize(
+    truth: Annotated[Path, typer.Option(help="COCO instances JSON.")],
+    out: Out,
+    detections: Annotated[Path | None, typer.Option(help="COCO results JSON.")] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder that file_name is relative to.")] = None,
+    score: Annotated[float, typer.Option(help="Draw detections from this score on.")] = 0.25,
+    limit: Annotated[int | None, typer.Option(help="At most so many pictures.")] = None,
+) -> None:
+    """Draw truth and detections on pictures: hits, misses, false alarms and ignored regions told apart."""
+    from detect_transfer.scoring import visualize_files
+
+    written = visualize_files(truth, detections, out, images=images, score_threshold=score, limit=limit)
+    make_console().print(f"{len(written)} pictures: {out}", markup=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 130 and 143 on signals."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    sys.exit(_run(words, debug=debug))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    try:
+        app(words, standalone_mode=False)
+    except DetectTransferError as error:
+        return _tell(str(error), error.exit_code, debug=debug)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        return _tell("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", 130, debug=debug)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
+        return _tell_other(error, debug=debug)
+    return 0
+
+
+def _tell_other(error: Exception, *, debug: bool) -> int:
+    """Tell a usage error of the command line, an interruption, a machine that failed, or a bug."""
+    number = getattr(error, "signal_number", None)
+    if number is not None:
+        return _tell(f"INTERRUPTED - {error}", 128 + number, debug=debug)
+    if hasattr(error, "format_message"):  # click's usage errors
+        return _tell(f"USAGE - {error.format_message()}; see --help", 2, debug=debug)
+    if isinstance(error, MemoryError):
+        return _tell("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
+    if isinstance(error, OSError):
+        return _tell(
+            f"OS_ERROR {error.filename or ''} - {error.strerror or error}; check disk and permissions", 3, debug=debug
+        )
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return _tell(f"BUG - {what}; please report this with the command and --debug", _BUG, debug=debug)
+
+
+def _tell(line: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+    return code
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _reader_options(known: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    from detect_transfer.config import parse_value
+    from detect_transfer.errors import did_you_mean
+
+    options: dict[str, Any] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in known:
+            raise InputError(
+                "OPTION_UNKNOWN",
+                "the reader has no such option",
+                field="--option",
+                value=word,
+                remedy=did_you_mean(key, list(known)),
+            )
+        options[key] = parse_value(value, key)
+        if key == "images" and options[key] is not None:
+            options[key] = Path(value)
+    return options
+
+
+def _dry_run(config: Any) -> None:
+    import tempfile
+
+    from detect_transfer.run import dry_run
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan, rows, taken = dry_run(config, scratch=Path(scratch))
+    console = make_console()
+    print_plan(console, plan, rows)
+    for row in taken.rows:
+        console.print(f"  class {row.target}: {row.how} {', '.join(row.sources)}", markup=False)
+    console.print(f"{taken.tensors} tensors taken over, {len(taken.new_tensors)} new")

@@ -1,0 +1,176 @@
+"""`score`: the twelve COCO numbers, equal to pycocotools, with the table of classes and the curves.
+
+Imports only `errors`, `table` and its own room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detect_transfer.errors import InputError
+from detect_transfer.evaluation.accumulate import ALL_AREAS, AT_IOU_50, AT_IOU_75, Tables, accumulate, mean, metrics_of
+from detect_transfer.evaluation.matching import match
+from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IgnorePolicy, Truth, found_arrays, truth_arrays
+from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
+from detect_transfer.evaluation.thresholds import best_f1_threshold
+from detect_transfer.table import AnnotationTable, Detections
+
+_AREA_WORDS = {
+    "small": "no object with an area up to 32 x 32 pixels is in the truth",
+    "medium": "no object with an area from 32 x 32 to 96 x 96 pixels is in the truth",
+    "large": "no object with an area of 96 x 96 pixels or more is in the truth",
+}
+_NO_OBJECT = "the truth has no object that must be found"
+
+
+def score(
+    truth: AnnotationTable,
+    detections: Detections,
+    *,
+    ignore_policy: IgnorePolicy = "region",
+    max_detections: int = 100,
+) -> Scores:
+    """Compute the COCO numbers of detections against the truth; neither is changed.
+
+    Args:
+        truth: All images that were predicted on, with their boxes and classes.
+        detections: What was found; none at all gives AP 0.
+        ignore_policy: `region` or `strict`, see `policy`.
+        max_detections: How many detections of a class count in an image; AR1, AR10 and AR100 keep their own caps.
+
+    Raises:
+        InputError: The truth has no image, or a detection names an image or a class that the truth does not have.
+
+    Source:
+        pycocotools 2.0.11, `COCOeval` with iouType `bbox`.
+    """
+    known, found, tables = _prepare(truth, detections, ignore_policy, max_detections)
+    metrics = metrics_of(tables)
+    strict = None
+    if ignore_policy == "region":
+        as_file = truth_arrays(truth, ignore_policy="strict")
+        if (as_file.is_object != known.is_object).any() or (as_file.is_region != known.is_region).any():
+            strict = metrics_of(accumulate(as_file, found, max_detections))
+    return Scores(
+        metrics=metrics,
+        reasons=_reasons(metrics),
+        ignore_policy=ignore_policy,
+        strict=strict if strict is not None and _differ(metrics, strict) else None,
+        per_class=_per_class(truth, detections, known, found, tables, ignore_policy=ignore_policy),
+        curves=_curves(known, tables),
+        counts=_counts(known, found),
+        max_detections=max_detections,
+    )
+
+
+def coco_metrics(
+    truth: AnnotationTable,
+    detections: Detections,
+    *,
+    ignore_policy: IgnorePolicy = "region",
+    max_detections: int = 100,
+) -> dict[str, float | None]:
+    """Compute the twelve numbers alone, without the table of classes; for a score after every epoch.
+
+    Raises:
+        InputError: As for `score`.
+    """
+    return metrics_of(_prepare(truth, detections, ignore_policy, max_detections)[2])
+
+
+def _prepare(
+    truth: AnnotationTable, detections: Detections, ignore_policy: IgnorePolicy, max_detections: int
+) -> tuple[Truth, Found, Tables]:
+    if max_detections < 1:
+        raise InputError(
+            "MAX_DETECTIONS", "at least 1 is needed", field="max_detections", value=max_detections, remedy="give 100"
+        )
+    known = truth_arrays(truth, ignore_policy=ignore_policy)
+    found = found_arrays(detections, known)
+    return known, found, accumulate(known, found, max_detections)
+
+
+def _reasons(metrics: dict[str, float | None]) -> dict[str, str]:
+    reasons = {}
+    nothing = metrics["AP"] is None
+    for name, value in metrics.items():
+        if value is None:
+            reasons[name] = _NO_OBJECT if nothing else _AREA_WORDS[name.partition("_")[2]]
+    return reasons
+
+
+def _differ(a: dict[str, float | None], b: dict[str, float | None]) -> bool:
+    def apart(x: float | None, y: float | None) -> bool:
+        return x is not y if x is None or y is None else abs(x - y) > 1e-12
+
+    return any(apart(a[name], b[name]) for name in a)
+
+
+def _counts(known: Truth, found: Found) -> dict[str, int]:
+    n_images, n_classes = len(known.image_ids), len(known.category_ids)
+    with_objects = len(np.unique(known.image[known.is_object]))
+    present = len(np.unique(known.category[known.is_object]))
+    return {
+        "images": n_images,
+        "images_without_objects": n_images - with_objects,
+        "boxes": len(known.image),
+        "objects": int(known.is_object.sum()),
+        "ignored": int((~known.is_object).sum()),
+        "ignored_for_every_class": int((known.category == EVERY_CLASS).sum()),
+        "detections": len(found.image),
+        "classes": n_classes,
+        "classes_without_objects": n_classes - present,
+    }
+
+
+def _per_class(
+    truth: AnnotationTable,
+    detections: Detections,
+    known: Truth,
+    found: Found,
+    tables: Tables,
+    *,
+    ignore_policy: IgnorePolicy,
+) -> tuple[ClassScores, ...]:
+    n_classes = len(known.category_ids)
+    objects = known.is_object
+    pairs = np.unique(known.category[objects] * len(known.image_ids) + known.image[objects])
+    n_images = np.bincount(pairs // len(known.image_ids), minlength=n_classes)
+    n_boxes = np.bincount(known.category[objects], minlength=n_classes)
+    n_ignored = np.bincount(known.category[~objects & (known.category != EVERY_CLASS)], minlength=n_classes)
+    n_detections = np.bincount(found.category, minlength=n_classes)
+    points = best_f1_threshold(match(truth, detections, ignore_policy=ignore_policy))
+    at_100 = tables.caps.index(100)
+    rows = []
+    for k, (category_id, name) in enumerate(zip(known.category_ids.tolist(), truth.class_names, strict=True)):
+        precision = tables.precision[:, :, k, ALL_AREAS, tables.cap]
+        point = points.get(category_id)
+        rows.append(
+            ClassScores(
+                category_id=category_id,
+                name=name,
+                n_images=int(n_images[k]),
+                n_boxes=int(n_boxes[k]),
+                n_ignored=int(n_ignored[k]),
+                n_detections=int(n_detections[k]),
+                AP=mean(precision),
+                AP50=mean(precision[AT_IOU_50]),
+                AP75=mean(precision[AT_IOU_75]),
+                AR100=mean(tables.recall[:, k, ALL_AREAS, at_100]),
+                score_threshold=point.score_threshold if point else None,
+                precision=point.precision if point else None,
+                recall=point.recall if point else None,
+                f1=point.f1 if point else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _curves(known: Truth, tables: Tables) -> dict[int, Curve]:
+    curves = {}
+    for k, category_id in enumerate(known.category_ids.tolist()):
+        precision = tables.precision[AT_IOU_50, :, k, ALL_AREAS, tables.cap]
+        if precision[0] > -1:  # else the class has no object
+            at = tables.score[AT_IOU_50, :, k, ALL_AREAS, tables.cap]
+            curves[category_id] = Curve(tuple(precision.tolist()), tuple(at.tolist()))
+    return curves

@@ -1,0 +1,101 @@
+"""Precision, recall and F1 against the score threshold, from one matching. Imports only `matching`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detect_transfer.evaluation.matching import Matches
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The score threshold with the best F1, and what it gives; all in [0, 1]."""
+
+    score_threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class ThresholdCurve:
+    """Precision, recall and F1 (S,) when every detection with at least `score` (S,) counts; scores descend."""
+
+    score: FloatArray
+    precision: FloatArray
+    recall: FloatArray
+    f1: FloatArray
+
+
+def threshold_curve(matches: Matches, category_id: int | None = None) -> ThresholdCurve | None:
+    """Return the curve of one class, or of all classes together, with one point for each score that occurs.
+
+    Args:
+        matches: A matching with `score_threshold=0`.
+        category_id: The class; None counts all classes in one.
+
+    Returns:
+        None where no object must be found, since recall then has no meaning. Ignored detections are left out.
+    """
+    rows, truth = matches.detections, matches.truth
+    if category_id is not None:
+        rows, truth = (f.filter(pl.col("category_id") == category_id) for f in (rows, truth))
+    n_objects = int((truth["status"] != "ignored").sum())
+    rows = rows.filter(pl.col("status") != "ignored")
+    return _curve(rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy(), n_objects) if n_objects else None
+
+
+def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
+    """Return for each class with rows the score threshold with the largest F1 = 2 PR / (P + R).
+
+    Of equal F1 the highest threshold is taken. A class without objects, or without a hit, has None.
+
+    Args:
+        matches: A matching with `score_threshold=0`; choose on validation pictures, never on the test pictures.
+
+    Source:
+        formats.md 4.9; no smoothing and no interpolation, so the threshold is a score that occurs.
+    """
+    n_objects = _count(matches.truth)
+    rows = matches.detections.filter(pl.col("status") != "ignored").sort("category_id", maintain_order=True)
+    score, hit = rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy()
+    classes, first, count = np.unique(rows["category_id"].to_numpy(), return_index=True, return_counts=True)
+    points: dict[int, OperatingPoint | None] = dict.fromkeys(sorted({*n_objects, *classes.tolist()}))
+    for category_id, start, length in zip(classes.tolist(), first.tolist(), count.tolist(), strict=True):
+        if category_id in n_objects:
+            part = slice(start, start + length)
+            points[category_id] = _best(_curve(score[part], hit[part], n_objects[category_id]))
+    return points
+
+
+def _count(truth: pl.DataFrame) -> dict[int, int]:
+    objects = truth.filter(pl.col("status") != "ignored")
+    return {int(i): int(n) for i, n in objects.group_by("category_id").len().iter_rows()}
+
+
+def _curve(score: FloatArray, hit: NDArray[np.bool_], n_objects: int) -> ThresholdCurve:
+    order = np.argsort(-score, kind="stable")
+    score, hit = score[order], hit[order]
+    last = np.ones(len(score), bool)  # a threshold takes all detections of one score together
+    last[:-1] = score[1:] != score[:-1]
+    hits = np.cumsum(hit)[last]
+    precision = hits / (np.flatnonzero(last) + 1)
+    recall = hits / n_objects
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+    return ThresholdCurve(score[last], precision, recall, f1)
+
+
+def _best(curve: ThresholdCurve) -> OperatingPoint | None:
+    if not len(curve.f1) or curve.f1.max() <= 0:
+        return None
+    at = int(np.argmax(curve.f1))
+    return OperatingPoint(
+        float(curve.score[at]), float(curve.precision[at]), float(curve.recall[at]), float(curve.f1[at])
+    )

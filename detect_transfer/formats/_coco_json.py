@@ -1,0 +1,255 @@
+"""Loading COCO JSON and turning its lists of objects into checked columns. Imports `errors`, `files`, `_problems`.
+
+JSON is parsed once by orjson, which refuses NaN and numbers that overflow; the objects then become columns whose types
+are looked at as sets, so that the cost of checking does not grow with what can be wrong. Only a column that fails is
+looked at value by value, for the message.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detect_transfer import files
+from detect_transfer.errors import InputError, one_line
+from detect_transfer.formats._problems import Problems
+
+LISTS = ("images", "annotations", "categories")
+ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+}
+
+Items = list[dict[str, Any]]
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Hold the cyclic collector still, which would run over millions of new dicts again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def load(path: Path) -> dict[str, Items]:
+    """Read an instances file and check that its three lists are lists of objects.
+
+    Raises:
+        InputError: It is missing, is no JSON, lacks a list, holds something else, or has a key twice.
+    """
+    document = files.read_json(path)
+    if not isinstance(document, dict):
+        raise InputError(
+            "COCO_TYPE", f"found {kind_of(document)}, expected an object", where=f"{path}#/", remedy=_REMEDY
+        )
+    problems = Problems()
+    for name in LISTS:
+        _check_list(document.get(name, ABSENT), f"{path}#/{name}", problems)
+    problems.raise_any()
+    _check_keys_once(path, document)
+    return {name: document[name] for name in LISTS}
+
+
+_REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
+
+
+def _check_list(value: Any, where: str, problems: Problems) -> None:
+    if not isinstance(value, list):
+        code = "COCO_KEY" if value is ABSENT else "COCO_TYPE"
+        problems.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)
+    elif not set(map(type, value)) <= {dict}:
+        for index, item in enumerate(value):
+            if type(item) is not dict:
+                what = f"found {kind_of(item)}, expected an object"
+                problems.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
+
+
+def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
+    """Refuse a key that stands twice in one object: parsers keep the last and forget the first.
+
+    Counting the names is enough for nearly every file; where the count is too high the slow parser decides.
+    """
+    data = files.read_bytes(path)
+    annotations = len(document["annotations"])
+    most = {"annotations": 1, "images": 1, "categories": 1, "bbox": annotations, "image_id": annotations}
+    if all(data.count(f'"{key}"'.encode()) <= n for key, n in most.items()):
+        return
+
+    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+        return found
+
+    try:
+        json.loads(data.decode("utf-8-sig"), object_pairs_hook=check)
+    except _TwiceError as error:
+        key = str(error)
+        places = [data.count(b"\n", 0, m.start()) + 1 for m in re.finditer(re.escape(json.dumps(key)).encode(), data)]
+        raise InputError(
+            "COCO_KEY_TWICE",
+            "one object has this key twice, so half of what it says would be lost",
+            where=f"{path}:{places[-1] if places else 1}",
+            field="key",
+            value=key,
+            remedy="keep one of them",
+        ) from error
+
+
+class _TwiceError(Exception):
+    """A key stands twice in one object."""
+
+
+class Columns:
+    """The objects of one list as columns; faults are collected with their JSON pointers.
+
+    Args:
+        items: The objects.
+        where: File and pointer of the list, such as ``a.json#/annotations``.
+        problems: Where faults go.
+    """
+
+    def __init__(self, items: Items, where: str, problems: Problems) -> None:
+        self.items = items
+        self.where = where
+        self.problems = problems
+        self.keys: set[str] = set().union(*items)
+
+    def raw(self, key: str) -> list[Any]:
+        """Return the values of a key as they are, `ABSENT` where there is none."""
+        try:
+            return list(map(itemgetter(key), self.items))  # twice as fast, and nearly every column is complete
+        except KeyError:
+            return [item.get(key, ABSENT) for item in self.items]
+
+    def integers(self, key: str, *, required: bool = True) -> pl.Series:
+        """Return a column of 64-bit integers."""
+        if not required and key not in self.keys:
+            return pl.Series(key, [None] * len(self.items), dtype=pl.Int64)
+        values = self.raw(key)
+        if not required:
+            values = _none_if_absent(values)
+        good = {int} if required else {int, type(None)}
+        in_range = set(map(type, values)) <= good and fit_int64(values)
+        if not in_range:
+            self._explain(key, values, "an integer of 64 bits", lambda v: type(v) in good and fit_int64([v]))
+            values = [None] * len(self.items)
+        return pl.Series(key, values, dtype=pl.Int64)
+
+    def strings(self, key: str, *, required: bool = False) -> pl.Series:
+        """Return a column of strings; an integer is taken for its digits unless the column is required."""
+        if not required and key not in self.keys:
+            return pl.Series(key, [None] * len(self.items), dtype=pl.String)
+        values = self.raw(key)
+        good = {str} if required else {str, int, type(None), type(ABSENT)}
+        if not set(map(type, values)) <= good:
+            self._explain(key, values, "a string", lambda v: type(v) in good)
+            values = [None] * len(self.items)
+        if not set(map(type, values)) <= {str}:
+            values = [None if v is ABSENT or v is None else str(v) for v in values]
+        return pl.Series(key, values, dtype=pl.String)
+
+    def flags(self, key: str) -> pl.Series:
+        """Return a column of booleans from 0, 1, true, false or nothing (false)."""
+        if key not in self.keys:
+            return pl.Series(key, [False] * len(self.items), dtype=pl.Boolean)
+        values = [False if value is ABSENT else value for value in self.raw(key)]
+        if not (set(map(type, values)) <= {int, bool} and set(values) <= {0, 1}):
+            self._explain(key, values, "0 or 1", lambda v: type(v) in (int, bool) and v in (0, 1))
+            values = [False] * len(self.items)
+        return pl.Series(key, list(map(bool, values)), dtype=pl.Boolean)
+
+    def numbers(self, key: str, *, low: float = 0.0, high: float = float("inf")) -> pl.Series:
+        """Return a column of numbers in [`low`, `high`], null where there is none; true and false are 1 and 0."""
+        if key not in self.keys:
+            return pl.Series(key, [None] * len(self.items), dtype=pl.Float64)
+        values = _none_if_absent(self.raw(key))
+        expected = f"a number from {low:g}" + (f" to {high:g}" if high < float("inf") else "")
+
+        def good(value: Any) -> bool:
+            return value is None or (type(value) in (int, float, bool) and low <= value <= high)
+
+        kinds_fit = set(map(type, values)) <= {int, float, bool, type(None)}
+        found = np.array(values, dtype=np.float64) if kinds_fit else np.full(len(values), np.inf)  # None becomes NaN
+        if not kinds_fit or ((found < low) | (found > high)).any():
+            self._explain(key, values, expected, good)
+            found = np.full(len(values), np.nan)
+        return pl.Series(key, found, nan_to_null=True)
+
+    def boxes(self, key: str, *, required: bool = True) -> NDArray[np.float64]:
+        """Return boxes (N, 4) of four finite numbers with sizes that are not negative; NaN where there is none."""
+        if not required and key not in self.keys:
+            return np.full((len(self.items), 4), np.nan)
+        values = self.raw(key)
+        if not required and not set(map(type, values)) <= {list}:
+            absent = [value is ABSENT or value is None for value in values]
+            found = self._flat(key, [[0, 0, 0, 0] if gone else v for v, gone in zip(values, absent, strict=True)])
+            found[np.array(absent)] = np.nan
+            return found
+        return self._flat(key, values)
+
+    def _flat(self, key: str, values: list[Any]) -> NDArray[np.float64]:
+        if not (set(map(type, values)) <= {list} and set(map(len, values)) <= {4}) or not (
+            set(map(type, chain.from_iterable(values))) <= {int, float}
+        ):
+            self._explain(key, values, "a list of four numbers [x, y, width, height]", _is_four_numbers)
+            return np.zeros((len(values), 4))
+        xywh = np.fromiter(chain.from_iterable(values), np.float64, 4 * len(values)).reshape(-1, 4)
+        for index in np.flatnonzero((xywh[:, 2:] < 0).any(axis=1)):
+            self.report(int(index), key, "BOX_INVALID", "width and height must not be negative")
+        return xywh
+
+    def _explain(self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool]) -> None:
+        for index, value in enumerate(values):
+            if value is ABSENT:
+                self.report(index, key, "COCO_KEY", f"there is no such key, expected {expected}")
+            elif not good(value):
+                self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}")
+
+    def report(self, index: int, key: str, code: str, what: str, *, remedy: str = "mend or remove this entry") -> None:
+        """Add a problem with the value of one key of one object."""
+        if self.problems.full:
+            self.problems.count(1)
+            return
+        found = {} if key not in self.items[index] else {"value": one_line(self.items[index][key])}
+        self.problems.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **found)
+
+
+def kind_of(value: Any) -> str:
+    """Return what a JSON value is, in words."""
+    return "null" if value is None else "nothing" if value is ABSENT else _KINDS[type(value)]
+
+
+def _none_if_absent(values: list[Any]) -> list[Any]:
+    return [None if v is ABSENT else v for v in values] if type(ABSENT) in set(map(type, values)) else values
+
+
+def _is_four_numbers(value: Any) -> bool:
+    return type(value) is list and len(value) == 4 and set(map(type, value)) <= {int, float}
+
+
+def fit_int64(values: Sequence[int | None]) -> bool:
+    """Return whether all integers of a column can be stored in 64 bits."""
+    given = [v for v in values if v is not None] if None in values else values
+    return not given or (min(given) >= -(2**63) and max(given) < 2**63)  # type: ignore[type-var, operator]

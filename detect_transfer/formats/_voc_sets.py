@@ -1,0 +1,65 @@
+"""The lists of `ImageSets/Main`: which picture is in which split. Imports `errors`, `_native` and `_problems`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.formats import _native
+from detect_transfer.formats._problems import Problems
+
+_CLASS_ROW = re.compile(r"\S+\s+-?[01]")
+_UNION = "trainval"
+
+
+def read_splits(root: Path, stems: set[str], problems: Problems) -> dict[str, str]:
+    """Map the stem of every listed picture to its split; empty where there are no lists.
+
+    Lists such as ``person_train.txt``, whose rows end in 1, 0 or -1, tell the presence of a class and are no splits.
+
+    Args:
+        root: The folder of the data set.
+        stems: The pictures that are there.
+        problems: Where faults go.
+    """
+    sets = _native.folder_named(root, "ImageSets")
+    main = _native.folder_named(sets, "Main") if sets is not None else None
+    found: dict[str, str] = {}
+    # the union of train and val goes last, so that a picture keeps the narrower name
+    for path in sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else ():
+        try:
+            lines = _native.lines_of(_native.read_text(root, path))
+        except InputError as error:
+            problems.put(error)
+            continue
+        rows = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
+        if rows and all(_CLASS_ROW.fullmatch(row) for row in rows.values()):
+            continue
+        for number, stem in rows.items():
+            _put(found, stem, path, number, stems=stems, problems=problems)
+    return found
+
+
+def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], problems: Problems) -> None:
+    split, where = path.stem, f"{path}:{number}"
+    if stem not in stems:
+        problems.add(
+            "IMAGE_MISSING",
+            "no picture has this stem",
+            where=where,
+            field="stem",
+            value=stem,
+            remedy=did_you_mean(stem, sorted(stems)) if len(stems) < 1000 else "remove the line",
+        )
+    elif found.get(stem, split) != split and split != _UNION:
+        problems.add(
+            "SPLIT_TWICE",
+            f"the picture is in '{found[stem]}' as well",
+            where=where,
+            field="stem",
+            value=stem,
+            remedy="list it in one of them",
+        )
+    else:
+        found.setdefault(stem, split)

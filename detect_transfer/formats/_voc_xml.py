@@ -1,0 +1,208 @@
+"""One Pascal VOC XML file as plain rows. Imports `errors`, `_native`, `_numbers` and `_problems`.
+
+Only the standard parser's safe cousin is used: no DTD, no entities, nothing fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from detect_transfer.errors import InputError
+from detect_transfer.formats import _native
+from detect_transfer.formats._numbers import parse_number
+from detect_transfer.formats._problems import Problems
+
+Corners = tuple[float, float, float, float]
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part"}
+_UNTOLD = {"", "unspecified"}
+_REMEDY = "mend the object or remove it"
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One annotated object; `corners` and the corners of its parts are the numbers of the file."""
+
+    name: str
+    corners: Corners
+    truncated: float | None
+    occluded: float | None
+    difficult: bool
+    attributes: dict[str, Any]
+    source: str
+
+
+@dataclass
+class VocFile:
+    """One file: its objects and the size it states, None where it states none."""
+
+    size_wh: tuple[int, int] | None = None
+    objects: list[VocObject] = field(default_factory=list)
+
+
+def read_file(root: Path, name: str, problems: Problems) -> VocFile:
+    """Read the file `name` below `root`; faults go to `problems`, with the file and the number of the object."""
+    path = root / name
+    try:
+        tree = _parse(_native.read_bytes(root, path), path)
+    except InputError as error:
+        problems.put(error)
+        return VocFile()
+    found = VocFile(_stated_size(tree, path, problems))
+    for number, element in enumerate(tree.findall("object"), start=1):
+        place = f"#object[{number}]"
+        one = _object(element, f"{path}{place}", f"{name}{place}", problems)
+        if one is not None:
+            found.objects.append(one)
+    return found
+
+
+def _parse(data: bytes, path: Path) -> Element:
+    # tools write a blank line before the declaration, which XML forbids and everybody reads
+    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    first_line = data[: len(data) - len(text)].count(b"\n")
+    try:
+        tree: Element = ElementTree.fromstring(text, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise InputError(
+            *("XML_DTD", "it declares a document type or entities, which may not be read"),
+            where=path,
+            remedy="remove the declaration",
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
+        line, column = getattr(error, "position", (1, 0))
+        raise InputError(
+            *("XML_SYNTAX", f"{error} (column {column + 1})" if data else "the file is empty"),
+            where=f"{path}:{line + first_line}",
+            remedy="the file is cut short, damaged or in another encoding than it declares: write it again",
+        ) from error
+    if tree.tag != "annotation":
+        raise InputError(
+            *("XML_ROOT", "the outermost element must be <annotation>"),
+            where=f"{path}:{1 + first_line}",
+            field="element",
+            value=tree.tag,
+            remedy="this is no Pascal VOC file: move it away",
+        )
+    return tree
+
+
+def _stated_size(tree: Element, path: Path, problems: Problems) -> tuple[int, int] | None:
+    """Return (width, height) as stated; some tools write 0 x 0 or nothing, which states none."""
+    size = tree.find("size")
+    if size is None:
+        return None
+    found = []
+    for tag in ("width", "height"):
+        text = _text(size, tag)
+        number = parse_number(text) if text else 0.0
+        if number is None or number < 0 or number != int(number):
+            problems.add(
+                "XML_NUMBER",
+                "expected a whole number of pixels",
+                where=f"{path}#size",
+                field=tag,
+                value=text,
+                remedy="write the size of the picture",
+            )
+            return None
+        found.append(int(number))
+    return (found[0], found[1]) if any(found) else None
+
+
+def _object(element: Element, where: str, source: str, problems: Problems) -> VocObject | None:
+    """Return the object, or None after reporting what is wrong with it."""
+    before = problems.total
+    name = _text(element, "name")
+    if not name:
+        problems.add("OBJECT_NAME", "the object has no <name>", where=where, remedy=_REMEDY)
+    corners = _corners(element, where, problems)
+    truncated = _share(element, "truncated", where, problems)
+    occluded = _share(element, "occluded", where, problems)
+    difficult = _share(element, "difficult", where, problems)
+    if difficult not in (None, 0.0, 1.0):
+        problems.add(
+            *("XML_NUMBER", "expected 0 or 1"),
+            where=where,
+            field="difficult",
+            value=_text(element, "difficult"),
+            remedy=_REMEDY,
+        )
+    attributes = _attributes(element, where, problems)
+    if problems.total > before or corners is None:
+        return None
+    return VocObject(name, corners, truncated, occluded, difficult == 1.0, attributes, source)
+
+
+def _corners(element: Element, where: str, problems: Problems) -> Corners | None:
+    """Return the corners of the direct child <bndbox>; parts have boxes of their own."""
+    boxes = element.findall("bndbox")
+    if len(boxes) != 1:
+        what = f"the object has {len(boxes)} <bndbox> of its own, expected one"
+        problems.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
+        return None
+    found = []
+    for tag in _CORNERS:
+        text = _text(boxes[0], tag)
+        number = parse_number(text)
+        if number is None:
+            what = "expected a number" if text else f"the box has no <{tag}>"
+            problems.add("XML_NUMBER", what, where=where, field=tag, value=text, remedy=_REMEDY)
+        else:
+            found.append(number)
+    if len(found) < len(_CORNERS):
+        return None
+    x1, y1, x2, y2 = found
+    if x2 < x1 or y2 < y1:
+        problems.add(
+            *("BOX_INVALID", "xmax must be >= xmin and ymax >= ymin"),
+            where=where,
+            field="bndbox",
+            value=(x1, y1, x2, y2),
+            remedy=_REMEDY,
+        )
+        return None
+    return x1, y1, x2, y2
+
+
+def _share(element: Element, tag: str, where: str, problems: Problems) -> float | None:
+    """Return a flag or share in [0, 1]; None where the file does not tell."""
+    text = _text(element, tag)
+    if text.lower() in _UNTOLD:
+        return None
+    number = parse_number(text)
+    if number is None or not 0 <= number <= 1:
+        problems.add("XML_NUMBER", "expected 0 or 1", where=where, field=tag, value=text, remedy=_REMEDY)
+        return None
+    return number
+
+
+def _attributes(element: Element, where: str, problems: Problems) -> dict[str, Any]:
+    """Return what the columns do not hold: the pose, the parts and the tags of other tools."""
+    found: dict[str, Any] = {}
+    pose = _text(element, "pose")
+    if pose.lower() not in _UNTOLD:
+        found["pose"] = pose
+    parts = []
+    for number, part in enumerate(element.findall("part"), start=1):
+        corners = _corners(part, f"{where}/part[{number}]", problems)
+        if corners is not None:
+            parts.append({"name": _text(part, "name"), "xyxy": corners})
+    if parts:
+        found["parts"] = parts
+    for child in element:
+        if child.tag not in _KNOWN:
+            inside = {grandchild.tag: (grandchild.text or "").strip() for grandchild in child}
+            found[child.tag] = inside or (child.text or "").strip()
+    return found
+
+
+def _text(element: Element, tag: str) -> str:
+    return (element.findtext(tag) or "").strip()

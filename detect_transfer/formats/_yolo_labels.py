@@ -1,0 +1,121 @@
+"""Are the label files there that the pictures need? Imports `errors`, `_native` and `_problems`.
+
+A missing label, an empty one, one of another spelling and a folder of that name are four different things. Folders are
+listed once, so that a hundred thousand labels cost no look-up each.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping, Set
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from detect_transfer.errors import InputError
+from detect_transfer.formats import _native
+from detect_transfer.formats._problems import Problems
+from detect_transfer.images import IMAGE_SUFFIXES
+
+_NOT_LABELS = {"classes.txt"}  # LabelImg writes its list of names beside the labels
+_MOST_COMPARED = 5000
+
+
+class LabelFolder:
+    """One folder of labels.
+
+    Args:
+        root: The folder of the data set.
+        folder: The folder of labels, relative to `root`.
+        wanted: The picture (relative to `root`) that each label is for, by the name of the label.
+        lists: Text files that list pictures and may lie among the labels.
+    """
+
+    def __init__(self, root: Path, folder: str, wanted: Mapping[str, str], lists: Set[Path]) -> None:
+        self.root = root
+        self.path = root / folder
+        self.folder = folder
+        self.wanted = wanted
+        self.lists = lists
+        self.held: dict[str, os.DirEntry[str]] = {}
+        self.by_spelling: dict[str, str] = {}
+        self.misspelt: set[str] = set()
+
+    def present(self, *, allow_missing: bool, problems: Problems) -> set[str]:
+        """Return the labels that are there, relative to the root; faults go to `problems`."""
+        if self.path.is_dir():
+            with os.scandir(self.path) as entries:
+                self.held = {entry.name: entry for entry in entries}
+        if self.path.is_symlink() or self.path.resolve() != self.root.resolve() / self.folder:
+            problems.add(
+                *("PATH_OUTSIDE", "the folder of labels is reached through a link"),
+                where=self.path,
+                remedy="put the labels themselves into the data set",
+            )
+            return set()
+        others = [name for name in self.held if name not in self.wanted and name.lower().endswith(".txt")]
+        self.by_spelling = {_spelling(name): name for name in others}
+        found = {name for name in self.wanted if self._is_there(name, allow_missing, problems)}
+        for name in others:
+            self._check_orphan(name, problems)
+        return {f"{self.folder}/{name}".removeprefix("/") for name in found}
+
+    def _is_there(self, name: str, allow_missing: bool, problems: Problems) -> bool:
+        entry = self.held.get(name)
+        if entry is None:
+            near = self.by_spelling.get(_spelling(name))
+            if near is not None:
+                self.misspelt.add(near)
+                problems.add(
+                    *("LABEL_NAME", f"the label of '{self.wanted[name]}' must be spelt exactly '{name}'"),
+                    where=self.path / near,
+                    remedy="rename it",
+                )
+            elif not allow_missing:
+                problems.add(
+                    *("LABEL_MISSING", f"'{self.wanted[name]}' has no label"),
+                    where=self.path / name,
+                    remedy="add it (empty: no object), or read with allow_missing=true",
+                )
+            return False
+        if entry.is_file(follow_symlinks=False):
+            return True
+        if entry.is_symlink():
+            try:
+                _native.require_regular(self.root, self.path / name)
+                return True
+            except InputError as error:
+                problems.put(error)
+                return False
+        problems.add(
+            *("LABEL_KIND", "it is no file"), where=self.path / name, remedy="put the label itself in its place"
+        )
+        return False
+
+    def _check_orphan(self, name: str, problems: Problems) -> None:
+        """Report a label whose picture is nowhere; a picture that no split lists is no concern of ours."""
+        if name.lower() in _NOT_LABELS or (self.path / name).resolve() in self.lists:
+            return
+        if name in self.misspelt or self._has_picture(name):
+            return
+        stems = [PurePosixPath(n).stem for n in self.wanted][:_MOST_COMPARED]
+        near = get_close_matches(PurePosixPath(name).stem, stems, n=1)
+        nearest = f"; the nearest is '{self.wanted[near[0] + '.txt']}'" if near else ""
+        problems.add(
+            *("LABEL_ORPHAN", f"there is no picture of this stem{nearest}"),
+            where=self.path / name,
+            remedy="restore the picture or remove the label",
+        )
+
+    def _has_picture(self, name: str) -> bool:
+        stem = PurePosixPath(name).stem
+        folders = {PurePosixPath(image).parent for image in self.wanted.values()}
+        return any((self.root / f / f"{stem}{suffix}").is_file() for f in folders for suffix in _SUFFIXES)
+
+
+_SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
+
+
+def _spelling(name: str) -> str:
+    """Return what two spellings of one name share: letter case and composed accents aside."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,65 @@
+"""Our own data folder, as `convert` writes it and `train` reads it. Imports ranks 0 to 1 and `coco`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from detect_transfer import files
+from detect_transfer.errors import InputError
+from detect_transfer.formats import _native, coco
+from detect_transfer.formats._problems import Problems
+from detect_transfer.table import AnnotationTable
+
+_MANIFEST = "manifest.json"
+_REMEDY = "convert the data again"
+
+
+def read(root: Path, *, verify: bool = False) -> AnnotationTable:
+    """Read the data folder `root`: ``annotations/instances_<split>.json`` with the pictures in ``images/``.
+
+    Args:
+        root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
+        verify: Whether to compare size and SHA-256 of every file with the manifest.
+
+    Raises:
+        InputError: There is no manifest, a file is not what the manifest says, or as for `coco.read`.
+    """
+    files.require_dir(root, what="a data folder")
+    manifest = root / _MANIFEST
+    if not manifest.is_file():
+        raise InputError(
+            "DATA_INCOMPLETE",
+            f"there is no {_MANIFEST}, so this is no data folder or its conversion did not end",
+            where=root,
+            remedy="convert the data first, or name the format that the folder has",
+        )
+    listed = files.read_json(manifest)
+    if not isinstance(listed, dict) or not isinstance(listed.get("files"), dict):
+        raise InputError("MANIFEST", "found no object of files", where=f"{manifest}#/files", remedy=_REMEDY)
+    if verify:
+        _verify(root, listed["files"])
+    return coco.read(root, images=root / "images")
+
+
+def _verify(root: Path, listed: dict[str, Any]) -> None:
+    """Compare every file with the manifest."""
+    problems = Problems()
+    for name, facts in listed.items():
+        where = f"{root / _MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
+        if not isinstance(facts, dict) or "sha256" not in facts or "bytes" not in facts:
+            problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
+            continue
+        try:
+            path = root / name
+            # pictures may be links to the source by wish of whoever converted, the names may not lead out
+            if not path.is_symlink():
+                path = files.safe_join(root, name, where=where, field="files")
+                _native.require_regular(root, path)
+            same = path.stat().st_size == facts["bytes"] and files.sha256_file(path) == facts["sha256"]
+        except InputError as error:
+            problems.put(error)
+            continue
+        if not same:
+            problems.add("DATA_CHANGED", "its bytes are not those that were written", where=root / name, remedy=_REMEDY)
+    problems.raise_any()

@@ -1,0 +1,82 @@
+"""Detectors: one module a family, pretrained weights, and prediction on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detect_transfer.config import Model, Transfer
+from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
+from detect_transfer.models.detector import Detector, HeadRow, Taken, head_rows
+from detect_transfer.models.weights import SourceWeights, find_weights, load_weights, save_weights
+from detect_transfer.models.yolo import YoloDetector
+
+__all__ = ["FAMILIES", "Detector", "build_detector", "find_weights", "load_detector", "load_weights", "save_weights"]
+
+FAMILIES: dict[str, type[YoloDetector]] = {"yolo": YoloDetector}
+
+
+def build_detector(
+    model: Model, transfer: Transfer, class_names: Sequence[str], source: SourceWeights | None
+) -> tuple[Detector, Taken]:
+    """Build the detector of a run for `class_names`, from its source or from scratch.
+
+    Args:
+        model: The model part of the config.
+        transfer: The transfer part of the config.
+        class_names: The target classes in order.
+        source: The pretrained model; None trains from scratch.
+
+    Raises:
+        InputError: The architecture is not known or not that of the weights, or the class map names a class that does
+            not exist.
+    """
+    family = FAMILIES[model.family]
+    if source is None:
+        detector = family.from_scratch(model.arch or "yolo11n", class_names)
+        new = tuple(detector.module.state_dict())
+        return detector, Taken(tuple(HeadRow(name, (), "random") for name in class_names), 0, new)
+    if model.arch is not None and model.arch != source.arch:
+        raise InputError(
+            "WEIGHTS_ARCH",
+            f"the weights are of {source.arch}",
+            where=source.path,
+            field="model.arch",
+            value=model.arch,
+            remedy=f"set model.arch to {source.arch}, or give weights of {model.arch}",
+        )
+    class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
+    raise_problems(_class_map_problems(class_map, class_names, source.class_names))
+    rows = head_rows(source, class_names, class_map, match_names=transfer.match_names)
+    return family.from_source(source, class_names, rows)
+
+
+def load_detector(source: SourceWeights) -> Detector:
+    """Build a detector with exactly the classes of its weights."""
+    rows = tuple(HeadRow(name, (name,), "same name") for name in source.class_names)
+    detector, _ = FAMILIES[source.card.get("family", "yolo")].from_source(source, source.class_names, rows)
+    return detector
+
+
+def _class_map_problems(
+    class_map: dict[str, list[str]], targets: Sequence[str], sources: Sequence[str]
+) -> list[DetectTransferError]:
+    problems: list[DetectTransferError] = []
+    for target, named in class_map.items():
+        if target not in targets:
+            problems.append(_no_class("target", target, targets, "transfer.class_map"))
+        problems += [
+            _no_class("source", name, sources, f"transfer.class_map.{target}") for name in named if name not in sources
+        ]
+        if not named:
+            problems.append(_no_class("source", "", sources, f"transfer.class_map.{target}"))
+    return problems
+
+
+def _no_class(side: str, name: str, names: Sequence[str], field: str) -> InputError:
+    return InputError(
+        "CLASS_UNKNOWN",
+        f"there is no such {side} class",
+        field=field,
+        value=name,
+        remedy=did_you_mean(name, list(names)),
+    )

@@ -1,0 +1,131 @@
+"""What every model family offers, and the words they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from detect_transfer.boxes import FloatArray
+from detect_transfer.config import Stage
+from detect_transfer.models.weights import SourceWeights
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """Where the output row of one target class comes from.
+
+    Args:
+        target: The target class.
+        sources: The source classes whose rows are averaged; empty for a new class.
+        how: `class_map`, `same name`, `mean of all rows` or `random`.
+    """
+
+    target: str
+    sources: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a detector took over from its source.
+
+    Args:
+        rows: A row a target class.
+        tensors: How many tensors were copied whole.
+        new_tensors: Names of the tensors that the source does not have or has in another shape.
+    """
+
+    rows: tuple[HeadRow, ...]
+    tensors: int
+    new_tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The training targets of one picture.
+
+    Args:
+        xyxy: (N, 4) in network pixels.
+        labels: (N,) class indices from 0, in the order of the class names.
+    """
+
+    xyxy: FloatArray
+    labels: Any
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector found in one picture: boxes (N, 4) in network pixels, scores (N,), labels (N,)."""
+
+    xyxy: FloatArray
+    scores: Any
+    labels: Any
+
+
+class Detector(Protocol):
+    """A network of one family with its class names; training and prediction go through this alone.
+
+    Attributes:
+        family: The name of the family.
+        arch: The architecture with its size letter.
+        class_names: The classes in order.
+        module: The network.
+        fresh: Names of the parameters of the last class layer, where some class has no row in the source.
+    """
+
+    family: str
+    arch: str
+    class_names: tuple[str, ...]
+    module: torch.nn.Module
+    fresh: frozenset[str]
+
+    def with_module(self, module: torch.nn.Module) -> Detector:
+        """Return a detector of the same kind around another copy of the network."""
+
+    def stages(self) -> dict[str, Stage]:
+        """Return the stage of every parameter and buffer by its name."""
+
+    def to_input(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn (B, 3, H, W) uint8 RGB into what the network takes."""
+
+    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
+        """Return the loss parts, each a mean over the images; they are summed to the loss."""
+
+    def on_epoch(self, epoch: int, epochs: int) -> None:
+        """Be told that an epoch begins, for losses that follow a schedule."""
+
+    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Found]:
+        """Turn the outputs of the network in evaluation mode into what was found in each picture."""
+
+    def card(self) -> dict[str, str]:
+        """Return what must stand beside the tensors so that the detector can be built again."""
+
+
+def head_rows(
+    source: SourceWeights, class_names: Sequence[str], class_map: dict[str, list[str]], *, match_names: bool
+) -> tuple[HeadRow, ...]:
+    """Decide from which source classes the head row of each target class starts.
+
+    Args:
+        source: The pretrained model.
+        class_names: The target classes in order.
+        class_map: Target class to source classes, as the config says.
+        match_names: Let classes of one name meet; case, spaces, hyphens and underscores do not count.
+    """
+    by_plain_name = {_plain(name): name for name in source.class_names}
+    rows = []
+    for name in class_names:
+        if name in class_map:
+            rows.append(HeadRow(name, tuple(class_map[name]), "class_map"))
+        elif match_names and _plain(name) in by_plain_name:
+            rows.append(HeadRow(name, (by_plain_name[_plain(name)],), "same name"))
+        else:
+            rows.append(HeadRow(name, (), "mean of all rows"))
+    return tuple(rows)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())

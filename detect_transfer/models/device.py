@@ -1,0 +1,76 @@
+"""Which device and which arithmetic: bfloat16 where the hardware has it, never where it is only emulated."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from detect_transfer.errors import InputError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        InputError: It does not exist here.
+    """
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise InputError(
+            "DEVICE_UNKNOWN", "no such device", field="train.device", value=wanted, remedy="give auto, cpu, cuda or mps"
+        ) from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise InputError(
+            "DEVICE_MISSING",
+            f"torch {torch.__version__} sees no such device here",
+            field="train.device",
+            value=wanted,
+            remedy="give auto or cpu, or install a torch build and driver for it",
+        )
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """Return the arithmetic for `auto`: bfloat16 on hardware that has it, half on older CUDA, else single."""
+    if wanted in ("fp32", "bf16", "fp16"):
+        return wanted  # type: ignore[return-value]
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """Return torch's autocast for a precision; nothing for single precision."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether this CPU multiplies bfloat16 in hardware; without it autocast is slower than single precision."""
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def machine_name() -> str:
+    """Return the processor, its cores and the accelerators in a few words."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cpu = f"{names[0] if names else platform.processor() or platform.machine()}, {len(names) or '?'} cores"
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join([cpu, *gpus])

@@ -1,0 +1,125 @@
+"""Prediction on pictures: fit, batch by shape, run, and turn the boxes back to picture pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from detect_transfer.boxes import clip
+from detect_transfer.config import Evaluate
+from detect_transfer.images import RgbArray, read_rgb
+from detect_transfer.models.detector import Detector, Found
+from detect_transfer.models.pixels import Fit, letterbox
+from detect_transfer.table import Detections
+
+_STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture ready for the network.
+
+    Args:
+        image_id: Its id.
+        pixels: (H, W, 3) uint8 RGB, scaled and padded.
+        fit: The way back to picture pixels.
+        size_wh: Width and height of the picture itself.
+    """
+
+    image_id: int
+    pixels: RgbArray
+    fit: Fit
+    size_wh: tuple[int, int]
+
+
+def fit_picture(image_id: int, image_rgb: RgbArray, imgsz: int) -> Picture:
+    """Scale a picture to `imgsz` and pad it no further than the stride of the network asks."""
+    pixels, fit = letterbox(image_rgb, imgsz, multiple=_STRIDE)
+    return Picture(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
+
+
+def read_pictures(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[Picture]:
+    """Read pictures one after the other and fit them; ids and paths in, pictures out."""
+    for image_id, path in images:
+        yield fit_picture(image_id, read_rgb(path), imgsz)
+
+
+def predict(
+    detector: Detector,
+    pictures: Iterable[Picture],
+    *,
+    settings: Evaluate,
+    category_ids: Sequence[int],
+    progress: Callable[[int], None] | None = None,
+) -> Detections:
+    """Run a detector over pictures, in single precision so that a score does not depend on how it was trained.
+
+    Args:
+        detector: The detector; it is put into evaluation mode and back.
+        pictures: Fitted pictures; those of one shape that follow each other share a batch.
+        settings: Score floor, suppression and caps.
+        category_ids: The category of each class index.
+        progress: Told the number of pictures done after each batch.
+
+    Returns:
+        Detections in picture pixels, clipped to the picture.
+    """
+    module = detector.module
+    was_training = module.training
+    module.eval()
+    columns: list[dict[str, Any]] = []
+    try:
+        for batch in _batches(pictures, settings.batch):
+            for picture, found in zip(batch, _run(detector, batch, settings), strict=True):
+                columns.append(_columns(picture, found, category_ids))
+            if progress is not None:
+                progress(len(batch))
+    finally:
+        module.train(was_training)
+    if not columns:
+        return Detections.empty()
+    joined = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+    return Detections.from_columns(pl.DataFrame(joined))
+
+
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    waiting: dict[tuple[int, ...], list[Picture]] = {}
+    for picture in pictures:
+        batch = waiting.setdefault(picture.pixels.shape, [])
+        batch.append(picture)
+        if len(batch) == size:
+            yield waiting.pop(picture.pixels.shape)
+    yield from waiting.values()
+
+
+@torch.no_grad()
+def _run(detector: Detector, batch: Sequence[Picture], settings: Evaluate) -> list[Found]:
+    device = next(detector.module.parameters()).device
+    stacked = torch.from_numpy(np.stack([picture.pixels for picture in batch])).permute(0, 3, 1, 2)
+    images = detector.to_input(stacked.to(device)).contiguous(memory_format=torch.channels_last)
+    return detector.find(
+        detector.module(images),
+        score_floor=settings.score_floor,
+        nms_iou=settings.nms_iou,
+        max_detections=settings.max_detections,
+    )
+
+
+def _columns(picture: Picture, found: Found, category_ids: Sequence[int]) -> dict[str, Any]:
+    xyxy = clip(picture.fit.to_picture(found.xyxy), picture.size_wh)
+    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(found.scores)
+    xyxy, scores, labels = xyxy[finite], found.scores[finite], found.labels[finite]
+    inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
+    xyxy, scores, labels = xyxy[inside], scores[inside], labels[inside]
+    return {
+        "image_id": np.full(len(xyxy), picture.image_id, dtype=np.int64),
+        "category_id": np.asarray(category_ids, dtype=np.int64)[labels.astype(np.int64)],
+        **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+        "score": scores,
+    }

@@ -1,0 +1,110 @@
+"""The fence around ultralytics: the one place that imports it.
+
+Left to itself the package installs what it misses with pip, asks the network, writes settings to the home folder and
+unpickles whatever it is given. Before the import its settings are sent to a temporary folder that is removed at exit,
+its installer, network and telemetry are turned off and its restricted loader is turned on. Afterwards the global
+things that it changed are put back. We use its network modules and its loss; its data loading, trainer, plots and
+downloads stay unused.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.errors import InputError, did_you_mean
+
+_FENCE = {
+    "YOLO_OFFLINE": "true",
+    "YOLO_AUTOINSTALL": "false",
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "1",
+}
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """What we use of ultralytics."""
+
+    version: str
+    DetectionModel: Any
+    Detect: Any
+    safe_load: Any
+    arch_folder: Path
+
+
+@functools.cache
+def vendor() -> Vendor:
+    """Import ultralytics behind the fence, once."""
+    import numpy as np
+    import torch
+
+    threads, torch_save = torch.get_num_threads(), torch.save
+    environment = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS")}
+    print_options = np.get_printoptions()
+    home = tempfile.mkdtemp(prefix="detect_transfer-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ.update(_FENCE, YOLO_CONFIG_DIR=home)
+
+    import ultralytics
+    from ultralytics.nn.modules.head import Detect
+    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
+    from ultralytics.utils import SETTINGS
+
+    SETTINGS["sync"] = False
+    torch.save = torch_save
+    torch.set_num_threads(threads)
+    torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
+    np.set_printoptions(**print_options)
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    folder = Path(ultralytics.__file__).parent / "cfg" / "models"
+    return Vendor(str(ultralytics.__version__), DetectionModel, Detect, torch_safe_load, folder)
+
+
+@functools.cache
+def known_architectures() -> tuple[str, ...]:
+    """Return the names of the detection architectures, without their size letter where they have one."""
+    other = ("-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
+    names = (path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
+    return tuple(sorted(name for name in names if not any(word in name for word in other)))
+
+
+def example_names() -> list[str]:
+    """Return a full name for each architecture: the smallest size of those that have several."""
+    whole = [name for name in known_architectures() if re.fullmatch(r"yolov\d+[a-z]|yolov3.*", name)]
+    sized = [re.sub(r"^(yolov?\d+)", r"\1n", name) for name in known_architectures() if name not in whole]
+    return sorted([*whole, *sized])
+
+
+def build_module(arch: str, n_classes: int) -> Any:
+    """Build an untrained ultralytics detection network, from torch's own random state.
+
+    Args:
+        arch: An architecture with its size letter, such as `yolo11n` or `yolov8s`.
+        n_classes: The number of classes of its head.
+
+    Raises:
+        InputError: There is no such architecture, or it is no plain detector.
+    """
+    known = known_architectures()
+    with_size = {arch, arch[:-1]} | {arch.replace(f"{size}-", "-", 1) for size in "nsmlx"}
+    if not with_size & set(known):
+        raise InputError(
+            "ARCH_UNKNOWN",
+            "ultralytics has no such detection architecture",
+            field="model.arch",
+            value=arch,
+            remedy=did_you_mean(arch, example_names()),
+        )
+    return vendor().DetectionModel(f"{arch}.yaml", nc=n_classes, verbose=False)

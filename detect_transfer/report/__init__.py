@@ -1,0 +1,17 @@
+"""Drawings, plots and the one-file page. Imports `evaluation` and lower ranks, never models or training."""
+
+from __future__ import annotations
+
+from detect_transfer.report.drawing import Mark, contact_sheet, draw_marks, draw_matches
+from detect_transfer.report.page import ReportData, write_report
+from detect_transfer.report.render import render_predictions
+
+__all__ = [
+    "Mark",
+    "ReportData",
+    "contact_sheet",
+    "draw_marks",
+    "draw_matches",
+    "render_predictions",
+    "write_report",
+]

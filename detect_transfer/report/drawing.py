@@ -1,0 +1,246 @@
+"""Boxes drawn on pictures, told apart by colour, by line and by a letter. Pure functions on arrays.
+
+The colours are those of Okabe and Ito, which readers with any common colour blindness tell apart; every line has a dark
+rim, so that it shows on any ground. Imports `errors`, its own room, numpy, OpenCV and Pillow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from detect_transfer.errors import InternalError
+from detect_transfer.report.labels import FloatArray, place_tags
+from detect_transfer.report.text import short_name
+from detect_transfer.table import XYXY
+
+RgbArray = NDArray[np.uint8]
+Rgb = tuple[int, int, int]
+
+_RIM: Rgb = (18, 18, 18)
+_PAPER: Rgb = (250, 250, 250)
+_MANY = 40  # from so many boxes on, tags hold no names
+_SHOWN_SIDE = 640  # smaller pictures are drawn larger, so that tags can be read
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of box looks: its letter, word, colour, line width and dashes (drawn, left out) in pixels."""
+
+    letter: str
+    word: str
+    rgb: Rgb
+    width: int
+    dashes: tuple[int, ...] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "truth": Kind("T", "truth", (86, 180, 233), 1, (3, 3)),
+    "detection": Kind("D", "detection", (230, 159, 0), 2),
+    "hit": Kind("H", "hit", (0, 158, 115), 2),
+    "miss": Kind("M", "miss", (240, 228, 66), 3, (10, 6)),
+    "false_alarm": Kind("F", "false alarm", (213, 94, 0), 2, (14, 4, 3, 4)),
+    "ignored": Kind("I", "ignored", (204, 204, 204), 1, (2, 5)),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box to draw: corners in pixels of the picture, a key of `KINDS`, and the words of its tag ("" for none)."""
+
+    xyxy: tuple[float, float, float, float]
+    kind: str
+    label: str = ""
+
+
+def draw_matches(
+    image_rgb: RgbArray,
+    truth_rows: pl.DataFrame,
+    detection_rows: pl.DataFrame,
+    class_names: Mapping[int, str],
+    *,
+    legend: bool = True,
+) -> RgbArray:
+    """Draw what was there and what was found in one picture.
+
+    Args:
+        image_rgb: The picture (H, W, 3).
+        truth_rows: Boxes of this picture, as in `Matches.truth`; without a column `status` all are drawn as truth.
+        detection_rows: Detections, as in `Matches.detections`; without `status` all are drawn as detections.
+        class_names: The name of each category id.
+        legend: Add a strip below that explains the lines.
+    """
+    return draw_marks(image_rgb, marks_of(truth_rows, detection_rows, class_names), legend=legend)
+
+
+def marks_of(
+    truth_rows: pl.DataFrame, detection_rows: pl.DataFrame, class_names: Mapping[int, str]
+) -> list[Mark]:
+    """Turn rows of truth and detections into marks; an object that was hit is drawn without a tag of its own."""
+    marks = []
+    for row in truth_rows.iter_rows(named=True):
+        status = row.get("status", "truth")
+        kind = "truth" if status == "hit" else status
+        name = class_names.get(row["category_id"], "every class")
+        corners = tuple(float(row[c]) for c in XYXY)
+        marks.append(Mark(corners, kind, "" if status == "hit" else short_name(name, longest=22)))
+    for row in detection_rows.iter_rows(named=True):
+        name = short_name(class_names.get(row["category_id"], "?"), longest=22)
+        corners = tuple(float(row[c]) for c in XYXY)
+        marks.append(Mark(corners, row.get("status", "detection"), f"{name} {row['score']:.2f}"))
+    return marks
+
+
+def draw_marks(image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = True) -> RgbArray:
+    """Draw marks on a copy of a picture, enlarged where it is small.
+
+    Returns:
+        A picture (H', W', 3); with `legend` a strip is added below.
+    """
+    unknown = {m.kind for m in marks} - set(KINDS)
+    if unknown:
+        raise InternalError("DRAWING_KIND", f"unknown kinds {sorted(unknown)}", remedy="please report this")
+    height, width = image_rgb.shape[:2]
+    scale = max(1, min(8, math.ceil(_SHOWN_SIDE / max(height, width))))
+    if scale > 1:
+        canvas = cv2.resize(image_rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    else:
+        canvas = np.ascontiguousarray(image_rgb).copy()
+    order = sorted(marks, key=lambda m: list(KINDS).index(m.kind) if m.kind != "ignored" else -1)
+    xyxy = np.array([m.xyxy for m in order], dtype=np.float64).reshape(-1, 4) * scale
+    for mark, box in zip(order, xyxy, strict=True):
+        _draw_box(canvas, box, KINDS[mark.kind])
+    words = [_tag_words(m, many=len(marks) > _MANY) for m in order]
+    canvas = _draw_tags(canvas, [KINDS[m.kind] for m in order], xyxy, words)
+    return np.vstack([canvas, _legend([m.kind for m in marks], canvas.shape[1])]) if legend else canvas
+
+
+def _tag_words(mark: Mark, *, many: bool) -> str:
+    if not mark.label or (many and mark.kind in ("ignored", "truth")):
+        return ""
+    return KINDS[mark.kind].letter if many else f"{KINDS[mark.kind].letter} {mark.label}"
+
+
+def _draw_box(canvas: RgbArray, box: FloatArray, kind: Kind) -> None:
+    """Draw the outline just outside the box, so that the pixels of a tiny object stay visible."""
+    low = np.floor(box[:2]).astype(int) - kind.width // 2 - 1
+    high = np.ceil(box[2:]).astype(int) + kind.width // 2
+    limit = np.array([canvas.shape[1], canvas.shape[0]])
+    low, high = np.clip(low, 0, limit - 1), np.clip(high, 0, limit - 1)
+    corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]), (low[0], low[1])]
+    for rgb, width in ((_RIM, kind.width + 2), (kind.rgb, kind.width)):
+        for start, end in zip(corners[:-1], corners[1:], strict=True):
+            _line(canvas, start, end, rgb, width, kind.dashes)
+
+
+def _line(
+    canvas: RgbArray, start: tuple[int, int], end: tuple[int, int], rgb: Rgb, width: int, dashes: tuple[int, ...]
+) -> None:
+    a, b = np.asarray(start, float), np.asarray(end, float)
+    length = float(np.hypot(*(b - a)))
+    for first, last in _strokes(length, dashes):
+        p, q = (a + (b - a) * (t / max(length, 1e-9)) for t in (first, last))
+        cv2.line(canvas, (round(p[0]), round(p[1])), (round(q[0]), round(q[1])), rgb, width)
+
+
+def _strokes(length: float, dashes: tuple[int, ...]) -> Iterator[tuple[float, float]]:
+    if not dashes:
+        yield 0.0, length
+        return
+    at, i = 0.0, 0
+    while at < length:
+        if i % 2 == 0:
+            yield at, min(at + dashes[i], length)
+        at += dashes[i]
+        i = (i + 1) % len(dashes)
+
+
+def _draw_tags(canvas: RgbArray, kinds: Sequence[Kind], xyxy: FloatArray, words: Sequence[str]) -> RgbArray:
+    font = _font(13)
+    sizes = [(math.ceil(font.getlength(w)) + 8, 18) if w else (0, 0) for w in words]
+    tags = place_tags(xyxy, sizes, (canvas.shape[1], canvas.shape[0]))
+    picture = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(picture)
+    for kind, box, tag, text in zip(kinds, xyxy, tags, words, strict=True):
+        if text:
+            _leader(pen, box, tag, kind.rgb)
+            pen.rectangle([tag[0], tag[1], tag[2] - 1, tag[3] - 1], fill=kind.rgb, outline=_RIM)
+            pen.text((tag[0] + 4, tag[1] + 9), text, font=font, fill=_ink_on(kind.rgb), anchor="lm")
+    return np.asarray(picture).copy()
+
+
+def _leader(pen: ImageDraw.ImageDraw, box: FloatArray, tag: FloatArray, rgb: Rgb) -> None:
+    """Draw a thin line from the tag to its box when they do not touch."""
+    gap_x = max(tag[0] - box[2], box[0] - tag[2], 0)
+    gap_y = max(tag[1] - box[3], box[1] - tag[3], 0)
+    if max(gap_x, gap_y) > 6:
+        start = [float(np.clip(np.mean(tag[[i, i + 2]]), box[i], box[i + 2])) for i in (0, 1)]
+        end = [float(np.clip(start[i], tag[i], tag[i + 2])) for i in (0, 1)]
+        pen.line([*start, *end], fill=_RIM, width=3)
+        pen.line([*start, *end], fill=rgb, width=1)
+
+
+def _legend(kinds: Sequence[str], width: int) -> RgbArray:
+    """Make a strip (h, width, 3) with a sample line, a letter, a word and a count for each kind that occurs."""
+    font = _font(13)
+    items = [(KINDS[k], f"{KINDS[k].letter} {KINDS[k].word} {kinds.count(k)}") for k in KINDS if k in kinds]
+    cells = [(kind, text, 44 + math.ceil(font.getlength(text)) + 14) for kind, text in items]
+    places, x, y = [], 8, 0
+    for kind, text, room in cells:
+        if x > 8 and x + room > width:
+            x, y = 8, y + 22
+        places.append((kind, text, x, y))
+        x += room
+    strip = np.full((y + 26, width, 3), 38, np.uint8)
+    for kind, _, left, top in places:
+        _line(strip, (left, top + 13), (left + 34, top + 13), kind.rgb, kind.width, kind.dashes)
+    picture = Image.fromarray(strip)
+    pen = ImageDraw.Draw(picture)
+    for _, text, left, top in places:
+        pen.text((left + 42, top + 13), text, font=font, fill=_PAPER, anchor="lm")
+    return np.asarray(picture).copy()
+
+
+def contact_sheet(images: Sequence[RgbArray], columns: int, *, cell_wh: tuple[int, int] = (480, 360)) -> RgbArray:
+    """Lay pictures out in rows, each shrunk to fit its cell and never enlarged.
+
+    Args:
+        images: Pictures (H, W, 3) of any sizes; none gives one empty cell.
+        columns: How many stand beside each other.
+        cell_wh: Width and height of a cell.
+    """
+    gap, (cell_w, cell_h) = 6, cell_wh
+    columns = max(1, min(columns, max(len(images), 1)))
+    rows = max(1, math.ceil(len(images) / columns))
+    sheet = np.full((rows * (cell_h + gap) + gap, columns * (cell_w + gap) + gap, 3), 38, np.uint8)
+    for i, image in enumerate(images):
+        scale = min(1.0, cell_w / image.shape[1], cell_h / image.shape[0])
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        top = gap + (i // columns) * (cell_h + gap) + (cell_h - size[1]) // 2
+        left = gap + (i % columns) * (cell_w + gap) + (cell_w - size[0]) // 2
+        sheet[top : top + size[1], left : left + size[0]] = small
+    return sheet
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Load the DejaVu font that matplotlib carries, so that drawings are the same on every machine."""
+    import matplotlib  # here, so that importing the package stays quick
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _ink_on(rgb: Rgb) -> Rgb:
+    light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+    return _RIM if light > 110 else _PAPER

@@ -1,0 +1,274 @@
+"""A training run, from the config to the report: the whole story from top to bottom.
+
+    config -> data -> weights -> detector -> plan -> training -> best -> detections -> scores -> report
+
+Everything that can be wrong is looked at before the run folder is made. The folder's `manifest.json` is written last.
+Rank 6: imports `training`, `models`, `report` and lower ranks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import nn
+
+from detect_transfer.config import RunConfig, dump_config
+from detect_transfer.errors import InputError
+from detect_transfer.evaluation import score
+from detect_transfer.files import require_new, write_atomic
+from detect_transfer.models import build_detector, find_weights, load_weights, save_weights
+from detect_transfer.models.detector import Detector, Taken
+from detect_transfer.models.device import choose_device, choose_precision
+from detect_transfer.models.predict import Picture, predict, read_pictures
+from detect_transfer.models.weights import SourceWeights
+from detect_transfer.run_data import RunData, draw_data, load_run_data
+from detect_transfer.run_outputs import RunFacts, write_outputs
+from detect_transfer.table import Detections
+from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.data import (
+    EpochBatches,
+    TrainSet,
+    choose_cache_mb,
+    choose_workers,
+    make_loader,
+    samples_of,
+)
+from detect_transfer.training.engine import Job, Stop, fit
+from detect_transfer.training.plan import Plan, make_plan, plan_table
+from detect_transfer.training.state import Progress, load_state
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a run tells while it goes on; each is a function that may do nothing.
+
+    Args:
+        on_stage: Told what begins now, in a few words.
+        on_plan: Told the plan and its table before training.
+        on_step: Told epoch, step, steps and loss.
+        on_epoch: Told the row of each epoch, with `best`.
+        stop: Set from outside to end training at the next step.
+    """
+
+    on_stage: Callable[[str], None] = lambda _: None
+    on_plan: Callable[[Plan, list[dict[str, Any]]], None] = lambda *_: None
+    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+    stop: Stop = field(default_factory=Stop)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Where a run takes place."""
+
+    folder: Path
+    accelerator: Accelerator
+    augmenter: Augmenter
+    watch: Watch
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to: its folder, the twelve numbers of its best weights, and how training went."""
+
+    folder: Path
+    metrics: dict[str, float | None]
+    progress: Progress
+
+
+def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = None, resume: bool = False) -> RunResult:
+    """Train a detector by a config and write the run folder.
+
+    Args:
+        config: What to do.
+        name: The name of the config; the folder is `runs/<name>`, numbered, where the config names none.
+        command: The command line, for the manifest.
+        watch: Is told how it goes.
+        resume: Go on with the run in `config.out`.
+
+    Raises:
+        InputError: Config, data or weights are wrong, or training diverged.
+        ResourceError: Weights, memory or disk are missing.
+        Interrupted: It was asked to stop; the last whole epoch is kept.
+    """
+    watch = watch or Watch()
+    device = choose_device(config.train.device)
+    accelerator = Accelerator(cpu=device.type == "cpu")
+    source = _load_source(config)
+    augmenter = Augmenter(config.augment)
+    folder = _make_folder(config, name, accelerator, resume=resume)
+    log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
+    try:
+        data = _load_data(config, folder, accelerator, watch)
+        detector, taken, plan = _prepare(config, data, source)
+        watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
+        initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
+        job = _job(config, detector, plan, data, _Site(folder, accelerator, augmenter, watch))
+        write_atomic(folder / "config.yaml", dump_config(replace_out(config, folder)))
+        resumed = None
+        if resume:
+            job.progress, resumed = load_state(folder / "weights" / "state.pt", job.fingerprint)
+        watch.on_stage("training")
+        progress = fit(job, resumed)
+        watch.on_stage("scoring the best weights and writing the report")
+        facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
+        metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
+        accelerator.wait_for_everyone()
+        return RunResult(folder, metrics, progress)
+    except BaseException as error:
+        logger.error("ended by %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        if log is not None:
+            logging.getLogger("detect_transfer").removeHandler(log)
+            log.close()
+
+
+def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], Taken]:
+    """Resolve data, weights and plan without training; drawn scenes go to `scratch`."""
+    source = _load_source(config)
+    if config.data.synthetic is not None:
+        few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
+        draw_data(few, scratch / "data", seed=config.train.seed)
+    data = load_run_data(config.data, drawn=scratch / "data")
+    detector, taken, plan = _prepare(config, data, source)
+    return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
+
+
+def replace_out(config: RunConfig, folder: Path) -> RunConfig:
+    """Return the config with its run folder filled in."""
+    return config.model_copy(update={"out": folder})
+
+
+def _load_source(config: RunConfig) -> SourceWeights | None:
+    if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
+        if config.transfer.class_map:
+            raise InputError(
+                "CLASS_MAP_SCRATCH",
+                "training from scratch has no source classes",
+                field="transfer.class_map",
+                remedy="remove it, or give model.weights",
+            )
+        return None
+    return load_weights(find_weights(config.model.weights))
+
+
+def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resume: bool) -> Path:
+    """Make the run folder on the main process and tell the others its name."""
+    chosen: list[Any] = [config.out]
+    if accelerator.is_main_process and not resume:
+        if config.out is None:
+            number = 1
+            while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
+                number += 1
+            chosen = [folder]
+        else:
+            require_new(config.out)
+        chosen[0].mkdir(parents=True, exist_ok=config.out is not None)
+    broadcast_object_list(chosen)
+    return Path(chosen[0])
+
+
+def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch: Watch) -> RunData:
+    drawn = folder / "data"
+    if config.data.synthetic is not None and accelerator.is_main_process and not drawn.exists():
+        watch.on_stage("drawing street scenes")
+        draw_data(config.data.synthetic, drawn, seed=config.train.seed)
+    accelerator.wait_for_everyone()
+    watch.on_stage("reading and checking the data")
+    return load_run_data(config.data, drawn=drawn)
+
+
+def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, Taken, Plan]:
+    torch.manual_seed(config.train.seed)
+    detector, taken = build_detector(config.model, config.transfer, data.train.class_names, source)
+    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()))
+    return detector, taken, plan
+
+
+def _job(config: RunConfig, detector: Detector, plan: Plan, data: RunData, site: _Site) -> Job:
+    accelerator, settings, device = site.accelerator, config.train, site.accelerator.device
+    detector.module.to(device).to(memory_format=torch.channels_last)
+    pictures = TrainSet(
+        samples_of(data.train, data.paths),
+        imgsz=settings.imgsz,
+        augmenter=site.augmenter,
+        seed=settings.seed,
+        cache_mb=choose_cache_mb(settings.cache_mb),
+    )
+    share = max(1, settings.batch // accelerator.num_processes)
+    batches = EpochBatches(
+        len(pictures),
+        batch=share,
+        seed=settings.seed,
+        rank=accelerator.process_index,
+        devices=accelerator.num_processes,
+    )
+    loader = make_loader(pictures, batches, workers=choose_workers(settings.workers, device), pin=device.type == "cuda")
+    plan_text = config.model_copy(update={"out": None}).model_dump_json()
+    return Job(
+        detector=detector,
+        plan=plan,
+        loader=loader,
+        batches=batches,
+        settings=settings,
+        precision=choose_precision(settings.precision, device),
+        score=_scorer(config, detector, data, accelerator),
+        folder=site.folder,
+        fingerprint=f"{data.fingerprint} {plan_text}",
+        accelerator=accelerator,
+        stop=site.watch.stop,
+        on_step=site.watch.on_step,
+        on_epoch=site.watch.on_epoch,
+        save_weights=lambda which, module: _save(site.folder, which, detector.with_module(module), config),
+    )
+
+
+def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> None:
+    card = {**detector.card(), "imgsz": str(config.train.imgsz)}
+    save_weights(folder / "weights" / f"{which}.safetensors", detector.module.state_dict(), card)
+
+
+def _scorer(
+    config: RunConfig, detector: Detector, data: RunData, accelerator: Accelerator
+) -> Callable[[nn.Module], dict[str, float | None]]:
+    """Return what scores a network on the validation pictures, shared out over the devices."""
+    ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
+    chosen = [(image_id, data.paths[image_id]) for image_id in ids]
+    side = config.train.imgsz
+    fits = choose_cache_mb(config.train.cache_mb) * 2**20 // (side * side * 3) >= len(chosen)
+    kept: list[Picture] = []
+
+    def score_module(module: nn.Module) -> dict[str, float | None]:
+        if fits and not kept:
+            kept.extend(read_pictures(chosen, side))
+        found = predict(
+            detector.with_module(module),
+            kept or read_pictures(chosen, side),
+            settings=config.evaluate,
+            category_ids=data.val.categories["category_id"].sort().to_list(),
+        )
+        rows = found.rows if accelerator.num_processes == 1 else pl.concat(gather_object([found.rows]))
+        return score(data.val, Detections(rows), ignore_policy=config.evaluate.ignore_policy).metrics
+
+    return score_module
+
+
+def _log_to(path: Path) -> logging.Handler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("detect_transfer")
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    return handler

@@ -1,0 +1,133 @@
+"""What the command line shows: progress bars, tables, a line an epoch. Rank 7, beside `cli`."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from detect_transfer.run import Watch
+
+
+def make_console() -> Console:
+    """Return the console that everything is shown on."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, highlight=False)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Any]:
+    """Show a bar that is moved by `advance(stage, done, total)`."""
+    from rich.progress import Progress
+
+    with Progress(console=make_console(), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{stage} {what if stage != what else ''}", total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def training_watch(console: Console) -> Iterator[Watch]:
+    """Show stages, the plan, a bar and a line an epoch; a signal asks training to stop, a second one ends it."""
+    from rich.progress import Progress
+
+    from detect_transfer.run import Watch
+
+    with Progress(console=console, transient=True) as bars:
+        task = bars.add_task("", visible=False)
+
+        def on_step(epoch: int, step: int, steps: int, loss: float) -> None:
+            bars.update(
+                task, description=f"epoch {epoch}  loss {loss:.3f}", completed=step, total=steps, visible=step < steps
+            )
+
+        watch = Watch(
+            on_stage=lambda text: console.print(f"... {text}", markup=False),
+            on_plan=lambda plan, rows: print_plan(console, plan, rows),
+            on_step=on_step,
+            on_epoch=lambda row: console.print(epoch_line(row), markup=False),
+        )
+
+        def on_signal(number: int, _: object) -> None:
+            if watch.stop.signal is not None:
+                raise KeyboardInterrupt
+            watch.stop.signal = number
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield watch
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def epoch_line(row: dict[str, Any]) -> str:
+    """Return the line of an epoch."""
+
+    def told(value: float | None) -> str:
+        return "  -  " if value is None else f"{value:.3f}"
+
+    trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s" if "loss" in row else "  (untrained)"
+    best = "  best" if row["best"] else ""
+    return f"epoch {row['epoch']:3d}  AP {told(row['AP'])}  AP50 {told(row['AP50'])}{trained}{best}"
+
+
+def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
+    """Show the stages and their rates in each phase."""
+    from rich.table import Table
+
+    table = Table(title=f"strategy {plan.strategy}, {plan.epochs} epochs", title_justify="left", box=None)
+    for heading in ("stage", "tensors", "parameters", *(f"epochs {p.first_epoch}-{p.last_epoch}" for p in plan.phases)):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for row in rows:
+        rates = ["frozen" if rate is None else f"{rate:.2e}" for rate in row["rates"]]
+        table.add_row(row["stage"], f"{row['tensors']:,}", f"{row['parameters']:,}", *rates)
+    console.print(table)
+
+
+def print_conversion(result: Any) -> None:
+    """Show what a conversion made and what left on the way."""
+    console = make_console()
+    for step in result.ledger.steps:
+        for line in step.lines:
+            console.print(f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}", markup=False)
+    for split, counts in result.counts.items():
+        console.print(
+            f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored",
+            markup=False,
+        )
+    console.print(f"data folder: {result.out}", markup=False)
+
+
+def print_result(result: Any) -> None:
+    """Show what a run came to and where it lies."""
+    console = make_console()
+    first, best = result.progress.history[0], result.progress.best_epoch
+    ap = result.metrics.get("AP")
+    before = "null" if first["AP"] is None else f"{first['AP']:.3f}"
+    console.print(
+        f"AP {'null' if ap is None else f'{ap:.3f}'} (epoch {best}; untrained {before}), "
+        f"AP50 {result.metrics.get('AP50') or 0:.3f}"
+    )
+    console.print(f"weights:  {result.folder / 'weights' / 'best.safetensors'}", markup=False)
+    console.print(f"pictures: {result.folder / 'pictures'}", markup=False)
+    console.print(f"report:   {result.folder / 'report.html'}", markup=False)
+
+
+def print_scores(scores: Any) -> None:
+    """Show the twelve numbers, and the strict ones where they differ."""
+    console = make_console()
+    for name, value in scores.metrics.items():
+        told = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
+        other = f"   strict {scores.strict[name]:.4f}" if scores.strict and scores.strict.get(name) is not None else ""
+        console.print(f"{name:10s} {told}{other}", markup=False)

@@ -1,0 +1,1 @@
+"""Training: the plan of what trains when and at which rate, and the loop that obeys it."""

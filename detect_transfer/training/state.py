@@ -1,0 +1,86 @@
+"""What a run needs to go on where it stopped: written whole after every epoch, read without running code."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detect_transfer.errors import InputError
+from detect_transfer.files import new_file
+
+
+@dataclass
+class Progress:
+    """How far training is.
+
+    Args:
+        epoch: The last whole epoch; 0 is the model before any training.
+        best_epoch: The epoch with the best AP so far.
+        best_ap: Its AP; None where there was nothing to score.
+        history: A row an epoch, as in `metrics.jsonl`.
+        finished: Training ended by itself.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_ap: float | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+
+    def note(self, row: dict[str, Any]) -> bool:
+        """Add the row of an epoch; tell whether it is the best so far."""
+        self.epoch = row["epoch"]
+        self.history.append(row)
+        ap = row["AP"]
+        better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
+        if better:
+            self.best_epoch, self.best_ap = self.epoch, ap
+        return better
+
+
+def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[str, Any]) -> None:
+    """Save progress and the states of module, average, optimizer and random numbers."""
+    with new_file(path) as stream:
+        torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
+
+
+def load_state(path: Path, fingerprint: str) -> tuple[Progress, dict[str, Any]]:
+    """Load what `save_state` saved.
+
+    Raises:
+        InputError: The file is missing or damaged, the run had finished, or data or plan are not those it began with.
+    """
+    if not path.is_file():
+        raise InputError(
+            "RESUME_NOTHING", "no epoch of this run was finished", where=path, remedy="start the run again"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        progress = Progress(**state.pop("progress"))
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
+        raise InputError(
+            "RESUME_DAMAGED",
+            f"it cannot be read ({type(error).__name__})",
+            where=path,
+            remedy="start the run again from weights/last.safetensors of this folder",
+        ) from error
+    if progress.finished:
+        raise InputError(
+            "RESUME_FINISHED",
+            f"this run ended by itself after epoch {progress.epoch}",
+            where=path,
+            remedy="start a new run with model.weights set to its weights/best.safetensors",
+        )
+    if state.pop("fingerprint") != fingerprint:
+        raise InputError(
+            "RESUME_CHANGED",
+            "the data or the config are not those that the run began with",
+            where=path,
+            remedy="put them back, or start a new run",
+        )
+    return progress, state
