@@ -35,6 +35,7 @@ from detect_transfer.prepare.split import check_positives, check_ratios, split_b
 from detect_transfer.table import AnnotationTable
 
 MANIFEST_VERSION = 1
+_OURS = "data_folder"
 _IMAGE_MODES = ("copy", "link")
 _MOST_PROBLEMS = 20
 
@@ -101,7 +102,8 @@ def convert(
     _check_options(plan)
     require_new(out)
     ledger = Ledger()
-    inspection = inspect_pictures(table, progress=progress)
+    ours = plan.format == _OURS  # its pictures may be links, and its manifest vouches for them
+    inspection = inspect_pictures(table, follow_links=ours, progress=progress)
     _refuse_pictures(inspection)
 
     table = fill_sizes(table, inspection)
@@ -111,7 +113,7 @@ def convert(
     table = _split(table, plan, inspection)
     ignored = plan_ignored(table, plan.ignore_policy, max_ignored_share=plan.max_ignored_share, ledger=ledger)
     _check_splits_kept(table, ignored.table)
-    pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger)
+    pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
     ignored = pictures.ignored
     counts = _counts(ignored)
 

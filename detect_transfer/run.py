@@ -9,6 +9,7 @@ Rank 6: imports `training`, `models`, `report` and lower ranks.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,11 +80,21 @@ class _Site:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to: its folder, the twelve numbers of its best weights, and how training went."""
+    """What a run came to.
+
+    Args:
+        folder: The run folder.
+        metrics: The twelve numbers of its best weights.
+        progress: How training went.
+        train_images: Pictures of an epoch.
+        loading_seconds: What reading and fitting the pictures took before the first epoch.
+    """
 
     folder: Path
     metrics: dict[str, float | None]
     progress: Progress
+    train_images: int
+    loading_seconds: float
 
 
 def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = None, resume: bool = False) -> RunResult:
@@ -109,11 +120,13 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     folder = _make_folder(config, name, accelerator, resume=resume)
     log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
     try:
+        began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
         detector, taken, plan = _prepare(config, data, source)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         job = _job(config, detector, plan, data, _Site(folder, accelerator, augmenter, watch))
+        loading = time.monotonic() - began
         write_atomic(folder / "config.yaml", dump_config(replace_out(config, folder)))
         resumed = None
         if resume:
@@ -124,7 +137,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
         metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
         accelerator.wait_for_everyone()
-        return RunResult(folder, metrics, progress)
+        return RunResult(folder, metrics, progress, data.train.images.height, loading)
     except BaseException as error:
         logger.error("ended by %s: %s", type(error).__name__, error)
         raise

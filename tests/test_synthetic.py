@@ -5,15 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from detect_transfer.synthetic import TASKS, Scene, draw_scene, draw_scenes
+from detect_transfer.synthetic.camera import photograph
 from detect_transfer.synthetic.canvas import Stage, warp_points
-from detect_transfer.synthetic.glyphs import Mark, text_marks
+from detect_transfer.synthetic.glyphs import text_marks
 from detect_transfer.synthetic.occluders import MIN_VISIBLE, draw_occluders
 from detect_transfer.synthetic.placing import Placed, draw_signs, place_signs, render_sign
-from detect_transfer.synthetic.templates import face_template, outline_points
+from detect_transfer.synthetic.templates import _marks, face_template, outline_points
 
 BOTH = pytest.mark.parametrize("name", ["source", "target"])
 SIZE_WH = (320, 320)
@@ -56,10 +58,6 @@ def test_draw_scene__does_not_depend_on_earlier_scenes(many: dict[str, list[Scen
 
 @BOTH
 def test_draw_scene__is_equal_in_another_process(name: str) -> None:
-    code = (
-        "from tests_digest import _digest; from detect_transfer.synthetic import TASKS, draw_scene;"
-        f"print(_digest(draw_scene(TASKS[{name!r}], seed=7, index=11)))"
-    ).replace("from tests_digest import _digest; ", "import hashlib;")
     parts = "(s.image_rgb, s.xyxy, s.class_index, s.visible)"
     code = (
         "import hashlib; from detect_transfer.synthetic import TASKS, draw_scene;"
@@ -138,13 +136,14 @@ def test_full_xyxy__is_tight_around_the_drawn_sign(name: str) -> None:
     errors = []
     for sign in signs:
         rgba, (left, top) = render_sign(sign)
-        rows, columns = (np.flatnonzero((rgba[:, :, 3] > 0).any(axis=axis)) for axis in (1, 0))
+        rows, columns = (np.flatnonzero((rgba[:, :, 3] > 127).any(axis=axis)) for axis in (1, 0))
         drawn = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
         errors.append(np.array(drawn) - sign.full_xyxy)
     assert len(signs) > 200
     assert {sign.class_index for sign in signs} == set(range(len(TASKS[name].classes)))
-    # A pixel that is touched may reach out by up to a pixel, never the other way round by much.
-    assert np.abs(np.array(errors)).max() <= 1.0
+    assert np.abs(np.array(errors)).max() < 1.0
+    # Rounding to whole pixels goes both ways; a box that is too large or shifted would show in the mean.
+    assert np.abs(np.mean(errors, axis=0)).max() < 0.1
 
 
 @BOTH
@@ -165,7 +164,7 @@ def test_full_xyxy__agrees_with_the_coverage_to_a_fraction_of_a_pixel(name: str)
 
 
 @BOTH
-def test_draw_signs__changes_no_pixel_outside_the_boxes(name: str) -> None:
+def test_draw_signs__changes_nothing_away_from_the_boxes(name: str) -> None:
     n_changed = 0
     for seed in range(30):
         stage = _stage(seed)
@@ -174,8 +173,9 @@ def test_draw_signs__changes_no_pixel_outside_the_boxes(name: str) -> None:
         changed = stage.image_rgb.any(axis=2)
         n_changed += int(changed.sum())
         for x1, y1, x2, y2 in (sign.full_xyxy for sign in signs):
-            x1, y1 = max(0, int(np.floor(x1))), max(0, int(np.floor(y1)))
-            changed[y1 : int(np.ceil(y2)), x1 : int(np.ceil(x2))] = False
+            # One pixel more, for the faint fringe that smoothing leaves.
+            x1, y1 = max(0, int(np.floor(x1)) - 1), max(0, int(np.floor(y1)) - 1)
+            changed[y1 : int(np.ceil(y2)) + 1, x1 : int(np.ceil(x2)) + 1] = False
         assert not changed.any()
     assert n_changed > 10_000
 
@@ -197,6 +197,18 @@ def test_draw_occluders__reports_what_they_hide() -> None:
     assert n_hidden > 10
 
 
+def test_photograph__moves_nothing() -> None:
+    rows, columns = np.indices((320, 320)) + 0.5
+    disc = np.hypot(rows - 160, columns - 160) < 40
+    for seed in range(60):
+        stage = _stage(seed)
+        stage.image_rgb[:] = np.where(disc, 230, 40).astype(np.uint8)[:, :, None]
+        green = photograph(stage, "city")[:, :, 1].astype(float)
+        seen = green > (green[disc].mean() + green[~disc].mean()) / 2
+        assert abs(rows[seen].mean() - 160) < 0.2
+        assert abs(columns[seen].mean() - 160) < 0.2
+
+
 def test_tasks__share_no_class_and_differ_in_setting() -> None:
     names = {key: [sign_class.name for sign_class in task.classes] for key, task in TASKS.items()}
     looks = {
@@ -211,12 +223,6 @@ def test_tasks__share_no_class_and_differ_in_setting() -> None:
     assert TASKS["source"].setting != TASKS["target"].setting
 
 
-def test_tasks__digits_of_the_target_are_new() -> None:
-    digits = {key: {d for c in task.classes for d in c.text if d.isdigit()} for key, task in TASKS.items()}
-    assert digits["target"] == set("0368")
-    assert not digits["source"] & digits["target"]
-
-
 @BOTH
 def test_face_template__classes_look_different(name: str) -> None:
     faces = [face_template(sign_class, 24).astype(float) for sign_class in TASKS[name].classes]
@@ -226,16 +232,15 @@ def test_face_template__classes_look_different(name: str) -> None:
 
 
 @BOTH
-def test_face_template__ink_stays_on_the_face(name: str) -> None:
+def test_marks__stay_on_the_face(name: str) -> None:
+    n_points = 0
     for sign_class in TASKS[name].classes:
-        reach = np.abs(outline_points(sign_class)).max(axis=0)
-        assert (reach <= 1.25).all()
-        for mark in _text(sign_class.text):
-            assert (np.abs(mark.xy) <= reach).all()
-
-
-def _text(text: str) -> list[Mark]:
-    return text_marks(text, 1.2, 0.8, 0.2) if text else []
+        edge = outline_points(sign_class).astype(np.float32)
+        for mark in _marks(sign_class):
+            depths = [cv2.pointPolygonTest(edge, (float(x), float(y)), True) for x, y in mark.xy]
+            assert min(depths) > mark.width / 2, sign_class.name
+            n_points += len(depths)
+    assert n_points > 50
 
 
 def test_text_marks__fills_its_box() -> None:

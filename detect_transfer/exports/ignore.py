@@ -127,8 +127,8 @@ def covered_share(xyxy: FloatArray, size_wh: tuple[int | None, int | None]) -> f
     width, height = size_wh
     if not width or not height:
         return 1.0
-    if len(xyxy) == 1:
-        return float(area(xyxy)[0]) / (width * height)
+    if len(xyxy) < 2:
+        return float(area(xyxy).sum()) / (width * height)
     xs, ys = np.unique(xyxy[:, [0, 2]]), np.unique(xyxy[:, [1, 3]])
     covered = np.zeros((len(ys) - 1, len(xs) - 1), dtype=bool)  # a cell between neighbouring edges
     for x1, y1, x2, y2 in xyxy:

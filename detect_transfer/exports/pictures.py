@@ -54,7 +54,7 @@ class PicturePlan:
     ignored: IgnorePlan
 
 
-def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger) -> PicturePlan:
+def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links: bool = False) -> PicturePlan:
     """Give every picture its name, `<split>/<name in the source>`, and say how it gets there.
 
     A folder named `images` is left out of the name, and a leading split that stands in all names is not doubled.
@@ -63,6 +63,7 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger) -> Picture
         ignored: Its table has splits and an `image_root`.
         link: Make symbolic links instead of copies where the bytes stay the same.
         ledger: Gets the step `pictures`.
+        follow_links: Let symbolic links lead out of the folder of the pictures.
 
     Raises:
         InputError: Two pictures would share a label file, or a name is hidden or leads out of the folder.
@@ -70,10 +71,11 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger) -> Picture
     table = ignored.table
     painted = set(ignored.painted["image_id"].to_list())
     rows = table.images.select("image_id", "file_name", "split").rows()
+    root = table.image_root or Path()
+    sources = [safe_join(root, file_name, links=follow_links).resolve() for _, file_name, _ in rows]
     names = _names_in_split([(file_name, split) for _, file_name, split in rows])
     pictures = []
-    for (image_id, file_name, split), name in zip(rows, names, strict=True):
-        source = safe_join(table.image_root or Path(), file_name).resolve()
+    for (image_id, _, split), source, name in zip(rows, sources, names, strict=True):
         action: Action = "link" if link else "copy"
         if image_id in painted:
             action = "paint"

@@ -1,4 +1,4 @@
-"""One COCO instances file as three frames. Imports `errors`, `files`, `table`, `_coco_json` and `_problems`.
+"""One COCO instances file as three frames. Imports ranks 0 to 1, `_coco_json`, `_coco_load` and `_problems`.
 
 The frames hold what the file says, by its own ids; `coco` joins the files of a data set.
 """
@@ -15,7 +15,8 @@ import polars as pl
 
 from detect_transfer import files
 from detect_transfer.errors import InputError
-from detect_transfer.formats._coco_json import ABSENT, Columns, fit_int64, load, no_collection
+from detect_transfer.formats._coco_json import ABSENT, Columns, fit_int64
+from detect_transfer.formats._coco_load import load, no_collection
 from detect_transfer.formats._problems import Problems
 from detect_transfer.table import CATEGORY_SCHEMA, IMAGE_SCHEMA
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect_transfer import files
@@ -51,10 +51,10 @@ def _verify(root: Path, listed: dict[str, Any]) -> None:
             problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
             continue
         try:
-            path = root / name
-            # pictures may be links to the source by wish of whoever converted, the names may not lead out
+            # a picture may be a link to the source by wish of whoever converted; its folder may not lead out
+            path = files.safe_join(root, PurePosixPath(name).parent.as_posix(), where=where, field="files")
+            path /= PurePosixPath(name).name
             if not path.is_symlink():
-                path = files.safe_join(root, name, where=where, field="files")
                 _native.require_regular(root, path)
             same = path.stat().st_size == facts["bytes"] and files.sha256_file(path) == facts["sha256"]
         except InputError as error:

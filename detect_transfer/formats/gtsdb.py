@@ -57,18 +57,8 @@ def read(root: Path, *, missing_images: str = "error") -> AnnotationTable:
     Source: Houben et al., Detection of Traffic Signs in Real-World Images, IJCNN 2013; ReadMe.txt of the data.
     """
     _native.check_choice("missing_images", missing_images, _MISSING_IMAGES)
-    files.require_dir(root, what=f"a folder with {_ANNOTATIONS} and the scenes")
     problems = Problems()
-    pictures = _native.pictures_by_stem(root, problems, recursive=False)
-    if not pictures:
-        raise InputError("IMAGES_NONE", "there is no picture", where=root, remedy="give the folder of the scenes")
-    for stem, name in pictures.items():
-        if parse_integer(stem) is None:
-            problems.add(
-                *("GTSDB_NAME", "scenes are named by number, 00000 to 00899"),
-                where=root / name,
-                remedy="rename the picture or move it away",
-            )
+    pictures = _scenes(root, problems)
     rows, absent = _rows(root, {stem: i for i, stem in enumerate(pictures, start=1)}, problems)
     if absent and missing_images == "error":
         stem, line = next(iter(absent.items()))
@@ -98,6 +88,22 @@ def read(root: Path, *, missing_images: str = "error") -> AnnotationTable:
         },
         image_root=root,
     )
+
+
+def _scenes(root: Path, problems: Problems) -> dict[str, str]:
+    """Map the stem of every scene to its file name."""
+    files.require_dir(root, what=f"a folder with {_ANNOTATIONS} and the scenes")
+    pictures = _native.pictures_by_stem(root, problems, recursive=False)
+    if not pictures:
+        raise InputError("IMAGES_NONE", "there is no picture", where=root, remedy="give the folder of the scenes")
+    for stem, name in pictures.items():
+        if parse_integer(stem) is None:
+            problems.add(
+                *("GTSDB_NAME", "scenes are named by number, 00000 to 00899"),
+                where=root / name,
+                remedy="rename the picture or move it away",
+            )
+    return pictures
 
 
 def _supercategory(native_class: int) -> str:

@@ -46,11 +46,10 @@ def read(
 ) -> AnnotationTable:
     """Read Pascal VOC XML as an `AnnotationTable` with the extra images column `pixel_convention`.
 
-    `difficult` objects are to be ignored (reason ``difficult``); pose, parts and the tags of other tools go to
-    `attributes`, the boxes of parts as `xyxy` in our convention. Classes are numbered from 1 in the order of their
-    names. An annotation belongs to the picture of its own stem, whatever its `filename` says; sizes come from the
-    pictures. `ImageSets/Main/<split>.txt` of one column name the splits; where `trainval` repeats `train` and `val`,
-    the narrower one holds.
+    `difficult` objects are to be ignored (reason ``difficult``); pose, parts (as `xyxy` in our convention) and the tags
+    of other tools go to `attributes`. Classes are numbered from 1 in the order of their names. An annotation belongs to
+    the picture of its own stem, whatever its `filename` says; sizes come from the pictures. The lists of one column in
+    `ImageSets/Main` name the splits; where `trainval` repeats `train` and `val`, the narrower one holds.
 
     The convention is found so, over all objects of all files: a corner below 1 means edges from 0. Else, if some xmin
     or ymin is 1 and some xmax or ymax is the width or height of its picture, pixels are counted from 1. Else the devkit

@@ -13,6 +13,7 @@ import pickle
 import shutil
 import urllib.error
 import urllib.request
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,9 @@ def _load_safetensors(path: Path) -> SourceWeights:
 
 def _load_vendor(path: Path) -> SourceWeights:
     try:
-        checkpoint, _ = vendor().safe_load(str(path), safe_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the form of files that are refused below
+            checkpoint, _ = vendor().safe_load(str(path), safe_only=True)
         model = checkpoint.get("ema") or checkpoint["model"]
         model = model.float()
         state, names = model.state_dict(), dict(model.names)

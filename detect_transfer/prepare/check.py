@@ -62,12 +62,15 @@ class CheckReport:
         return {"ok": self.ok, **asdict(self)}
 
 
-def check(table: AnnotationTable, *, read_pictures: bool, progress: Progress | None = None) -> CheckReport:
+def check(
+    table: AnnotationTable, *, read_pictures: bool, follow_links: bool = False, progress: Progress | None = None
+) -> CheckReport:
     """Check a table and, if asked, its pictures.
 
     Args:
         table: As a reader gave it, or a data folder.
         read_pictures: Decode and hash every picture; without, only the annotations are looked at.
+        follow_links: As for `inspect_pictures`.
         progress: As for `inspect_pictures`.
 
     Raises:
@@ -76,7 +79,7 @@ def check(table: AnnotationTable, *, read_pictures: bool, progress: Progress | N
     """
     findings: list[Finding] = []
     if read_pictures:
-        findings += _pictures(table, inspect_pictures(table, progress=progress))
+        findings += _pictures(table, inspect_pictures(table, follow_links=follow_links, progress=progress))
     findings += [*_boxes(table), *_classes(table), *_splits(table), *_images(table)]
     ordered = sorted((f for f in findings if f.count), key=lambda f: _LEVELS.index(f.level))
     return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_pictures, tuple(ordered))

@@ -42,11 +42,14 @@ class Inspection:
     problems: tuple[InputError, ...]
 
 
-def inspect_pictures(table: AnnotationTable, *, progress: Progress | None = None) -> Inspection:
+def inspect_pictures(
+    table: AnnotationTable, *, follow_links: bool = False, progress: Progress | None = None
+) -> Inspection:
     """Decode every picture of a table and compare its size with the stated one.
 
     Args:
         table: Its `image_root` is where the pictures are.
+        follow_links: Let symbolic links lead out of `image_root`, as in a data folder that was made with links.
         progress: Called after each picture with `pictures`, how many are done, and how many there are.
 
     Raises:
@@ -64,7 +67,7 @@ def inspect_pictures(table: AnnotationTable, *, progress: Progress | None = None
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     found, problems = [], []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done, result in enumerate(pool.map(lambda row: _inspect(root, *row), rows), start=1):
+        for done, result in enumerate(pool.map(lambda row: _inspect(root, row, follow_links), rows), start=1):
             if isinstance(result, InputError):
                 problems.append(result)
             else:
@@ -104,10 +107,11 @@ def find_leaks(table: AnnotationTable, inspection: Inspection) -> list[tuple[str
 
 
 def _inspect(
-    root: Path, image_id: int, file_name: str, width: int | None, height: int | None
+    root: Path, row: tuple[int, str, int | None, int | None], follow_links: bool
 ) -> tuple[int, int, int, int, str] | InputError:
+    image_id, file_name, width, height = row
     try:
-        path = safe_join(root, file_name)
+        path = safe_join(root, file_name, links=follow_links)
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a picture")
         found_height, found_width = read_rgb(path).shape[:2]

@@ -10,7 +10,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +23,6 @@ from PIL import Image, ImageDraw, ImageFont
 from detect_transfer.errors import InternalError
 from detect_transfer.report.labels import FloatArray, place_tags
 from detect_transfer.report.text import short_name
-from detect_transfer.table import XYXY
 
 RgbArray = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
@@ -29,7 +30,7 @@ Rgb = tuple[int, int, int]
 _RIM: Rgb = (18, 18, 18)
 _PAPER: Rgb = (250, 250, 250)
 _MANY = 40  # from so many boxes on, tags hold no names
-_SHOWN_SIDE = 640  # smaller pictures are drawn larger, so that tags can be read
+SHOWN_SIDE = 900  # smaller pictures are drawn larger, so that tags can be read
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "truth": Kind("T", "truth", (86, 180, 233), 1, (3, 3)),
+    "truth": Kind("T", "truth", (86, 180, 233), 2, (4, 4)),
     "detection": Kind("D", "detection", (230, 159, 0), 2),
     "hit": Kind("H", "hit", (0, 158, 115), 2),
     "miss": Kind("M", "miss", (240, 228, 66), 3, (10, 6)),
     "false_alarm": Kind("F", "false alarm", (213, 94, 0), 2, (14, 4, 3, 4)),
-    "ignored": Kind("I", "ignored", (204, 204, 204), 1, (2, 5)),
+    "ignored": Kind("I", "ignored", (204, 204, 204), 2, (2, 6)),
 }
 
 
@@ -82,26 +83,28 @@ def draw_matches(
     return draw_marks(image_rgb, marks_of(truth_rows, detection_rows, class_names), legend=legend)
 
 
-def marks_of(
-    truth_rows: pl.DataFrame, detection_rows: pl.DataFrame, class_names: Mapping[int, str]
-) -> list[Mark]:
+def marks_of(truth_rows: pl.DataFrame, detection_rows: pl.DataFrame, class_names: Mapping[int, str]) -> list[Mark]:
     """Turn rows of truth and detections into marks; an object that was hit is drawn without a tag of its own."""
     marks = []
     for row in truth_rows.iter_rows(named=True):
         status = row.get("status", "truth")
         kind = "truth" if status == "hit" else status
         name = class_names.get(row["category_id"], "every class")
-        corners = tuple(float(row[c]) for c in XYXY)
-        marks.append(Mark(corners, kind, "" if status == "hit" else short_name(name, longest=22)))
+        marks.append(Mark(_corners(row), kind, "" if status == "hit" else short_name(name, longest=22)))
     for row in detection_rows.iter_rows(named=True):
         name = short_name(class_names.get(row["category_id"], "?"), longest=22)
-        corners = tuple(float(row[c]) for c in XYXY)
-        marks.append(Mark(corners, row.get("status", "detection"), f"{name} {row['score']:.2f}"))
+        marks.append(Mark(_corners(row), row.get("status", "detection"), f"{name} {row['score']:.2f}"))
     return marks
 
 
-def draw_marks(image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = True) -> RgbArray:
-    """Draw marks on a copy of a picture, enlarged where it is small.
+def _corners(row: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    return float(row["x1"]), float(row["y1"]), float(row["x2"]), float(row["y2"])
+
+
+def draw_marks(
+    image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = True, shown_side: int = SHOWN_SIDE
+) -> RgbArray:
+    """Draw marks on a copy of a picture, enlarged by a whole factor until its longer side reaches `shown_side`.
 
     Returns:
         A picture (H', W', 3); with `legend` a strip is added below.
@@ -110,11 +113,10 @@ def draw_marks(image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = Tru
     if unknown:
         raise InternalError("DRAWING_KIND", f"unknown kinds {sorted(unknown)}", remedy="please report this")
     height, width = image_rgb.shape[:2]
-    scale = max(1, min(8, math.ceil(_SHOWN_SIDE / max(height, width))))
+    scale = max(1, min(8, math.ceil(shown_side / max(height, width))))
+    canvas: RgbArray = np.array(image_rgb)
     if scale > 1:
-        canvas = cv2.resize(image_rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    else:
-        canvas = np.ascontiguousarray(image_rgb).copy()
+        canvas = np.asarray(cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8)
     order = sorted(marks, key=lambda m: list(KINDS).index(m.kind) if m.kind != "ignored" else -1)
     xyxy = np.array([m.xyxy for m in order], dtype=np.float64).reshape(-1, 4) * scale
     for mark, box in zip(order, xyxy, strict=True):
@@ -132,13 +134,13 @@ def _tag_words(mark: Mark, *, many: bool) -> str:
 
 def _draw_box(canvas: RgbArray, box: FloatArray, kind: Kind) -> None:
     """Draw the outline just outside the box, so that the pixels of a tiny object stay visible."""
-    low = np.floor(box[:2]).astype(int) - kind.width // 2 - 1
-    high = np.ceil(box[2:]).astype(int) + kind.width // 2
+    away = (kind.width + 3) // 2  # half of the line with its rim
+    low, high = np.floor(box[:2]).astype(int) - away - 1, np.ceil(box[2:]).astype(int) + away
     limit = np.array([canvas.shape[1], canvas.shape[0]])
     low, high = np.clip(low, 0, limit - 1), np.clip(high, 0, limit - 1)
     corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]), (low[0], low[1])]
     for rgb, width in ((_RIM, kind.width + 2), (kind.rgb, kind.width)):
-        for start, end in zip(corners[:-1], corners[1:], strict=True):
+        for start, end in pairwise(corners):
             _line(canvas, start, end, rgb, width, kind.dashes)
 
 

@@ -51,12 +51,10 @@ def _candidates(box: FloatArray, size_wh: tuple[int, int], canvas_wh: tuple[int,
     spots.append((max(x1, 0) + 4, max(y1, 0) + 4))  # inside: for a box that fills the drawing
     corner = np.array(spots)
     corner[:, 0] = np.clip(corner[:, 0], 0, max(canvas_wh[0] - w, 0))
-    return np.concatenate([corner, corner + (w, h)], axis=1)
+    return np.concatenate([corner, corner + np.array([w, h])], axis=1)
 
 
-def _cost(
-    places: FloatArray, xyxy: FloatArray, own: int, taken: FloatArray, canvas_wh: tuple[int, int]
-) -> FloatArray:
+def _cost(places: FloatArray, xyxy: FloatArray, own: int, taken: FloatArray, canvas_wh: tuple[int, int]) -> FloatArray:
     """Return (P,) how bad each place is: hiding a tag or a small box is worst, then leaving the drawing."""
     area = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
     size = places[:, 2:] - places[:, :2]

@@ -12,8 +12,8 @@ def short_name(name: object, *, longest: int = 32) -> str:
 
 
 def plot_name(name: object, *, longest: int = 24) -> str:
-    """Return `short_name` for matplotlib, which would read `$` as mathematics and hide a leading `_` in a legend."""
-    text = short_name(name, longest=longest).replace("$", r"\$")
+    """Return `short_name` for matplotlib, which hides a name with a leading `_` in a legend."""
+    text = short_name(name, longest=longest)
     return f"\N{THIN SPACE}{text}" if text.startswith("_") else text
 
 

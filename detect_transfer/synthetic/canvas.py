@@ -151,13 +151,14 @@ def _white_noise() -> Image:
 def _cloud_noise() -> Image:
     rng = np.random.default_rng(20262)
     field = np.zeros((512, 512), dtype=np.float32)
-    for cells, weight in ((8, 1.0), (16, 0.6), (32, 0.45), (64, 0.35), (128, 0.35), (256, 0.4)):
+    for cells, weight in ((8, 1.0), (16, 0.6), (32, 0.45), (64, 0.3), (128, 0.25), (256, 0.3)):
         octave = np.pad(rng.standard_normal((cells, cells)).astype(np.float32), 2, mode="wrap")
         side, border = 512 // cells * (cells + 4), 512 // cells * 2
         smooth = cv2.resize(octave, (side, side), interpolation=cv2.INTER_CUBIC)
         # The wrapped cells at the border make the field repeat without a seam.
         field += weight * smooth[border:-border, border:-border]
-    return np.clip(128 + 40 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
+    grey = np.clip(128 + 40 * (field - field.mean()) / field.std(), 0, 255)
+    return np.asarray(grey, dtype=np.float32).astype(np.uint8)
 
 
 def _crop(tile: Image, rng: np.random.Generator, size_wh: tuple[int, int]) -> Image:

@@ -38,58 +38,29 @@ def _car(stage: Stage) -> None:
     rng, image = stage.rng, stage.image_rgb
     near = rng.uniform() ** 2  # most cars are far away
     width = (18 + 80 * near) * stage.scale
-    x = rng.uniform(0, stage.size_wh[0]) - width / 2
+    left = rng.uniform(0, stage.size_wh[0]) - width / 2
     ground = stage.horizon + (10 + 70 * near) * stage.scale
     body, glass, tyre = _pick(rng, _PAINTS, 20), jitter(rng, (66, 78, 92), 16), (24, 24, 26)
     from_behind = rng.uniform() < 0.6
     tall, half_roof = (0.72, 0.36) if from_behind else (0.36, 0.28)
-    height = width * tall
-    fill(
-        image,
-        box_points(x + 0.03 * width, ground - 0.06 * width, x + 0.97 * width, ground + 0.04 * width),
-        (30, 30, 32),
-    )
-    for wheel in (0.1, 0.78) if from_behind else (0.2, 0.74):
-        fill(
-            image,
-            box_points(
-                x + wheel * width, ground - 0.14 * width, x + (wheel + 0.13) * width, ground + 0.03 * width
-            ),
-            tyre,
-        )
-    middle = x + width / 2
-    roof = np.array(
-        (
-            (middle - 0.46 * width, ground - 0.52 * height),
-            (middle - half_roof * width, ground - height),
-            (middle + half_roof * width, ground - height),
-            (middle + 0.46 * width, ground - 0.52 * height),
-        )
-    )
-    fill(image, roof, body)
-    fill(
-        image,
-        (roof - (middle, ground - 0.72 * height)) * (0.84, 0.72) + (middle, ground - 0.72 * height),
-        glass,
-    )
-    fill(image, box_points(x, ground - 0.56 * height, x + width, ground - 0.12 * height), body)
     lamp = (226, 40, 36) if rng.uniform() < 0.7 else (250, 236, 196)
-    for left in (0.02, 0.84):
-        fill(
-            image,
-            box_points(
-                x + left * width, ground - 0.5 * height, x + (left + 0.14) * width, ground - 0.36 * height
-            ),
-            lamp,
-        )
+
+    def part(rgb: Rgb, *xy: tuple[float, float]) -> None:
+        # In car widths from the left, and car heights up from the ground.
+        corners = np.array(xy) if len(xy) > 2 else box_points(*xy[0], *xy[1])
+        fill(image, (left, ground) + corners * (width, -width * tall), rgb)
+
+    part((30, 30, 32), (0.03, 0.08), (0.97, -0.06))
+    for wheel in (0.1, 0.78) if from_behind else (0.2, 0.74):
+        part(tyre, (wheel, 0.2), (wheel + 0.13, -0.05))
+    part(body, (0.04, 0.52), (0.5 - half_roof, 1), (0.5 + half_roof, 1), (0.96, 0.52))
+    half_glass = 0.84 * half_roof
+    part(glass, (0.11, 0.58), (0.5 - half_glass, 0.92), (0.5 + half_glass, 0.92), (0.89, 0.58))
+    part(body, (0, 0.56), (1, 0.12))
+    for side in (0.02, 0.84):
+        part(lamp, (side, 0.5), (side + 0.14, 0.36))
     if from_behind:
-        fill(
-            image,
-            box_points(
-                middle - 0.13 * width, ground - 0.34 * height, middle + 0.13 * width, ground - 0.24 * height
-            ),
-            (224, 222, 210),
-        )
+        part((224, 222, 210), (0.37, 0.34), (0.63, 0.24))
 
 
 def _board_outline(rng: np.random.Generator) -> Points:
@@ -128,7 +99,8 @@ def _board(stage: Stage) -> None:
             stroke(image, warp_points(plane, mark.xy), ink, mark.width * size / 2)
     elif content < 0.8:
         shift = (float(rng.uniform(-0.4, 0.4)), float(rng.uniform(-0.3, 0.3)) * reach)
-        fill(image, warp_points(plane, outline * rng.uniform(0.25, 0.5) + shift), ink)
+        # No white: a white patch on red or blue comes too near to real signs.
+        fill(image, warp_points(plane, outline * rng.uniform(0.25, 0.5) + shift), _pick(rng, _BOARDS[3:], 16))
 
 
 def _lamp(stage: Stage, setting: Setting) -> None:
@@ -199,6 +171,17 @@ def draw_clutter(stage: Stage, setting: Setting) -> None:
         _car(stage)
 
 
+def _mast_arm(stage: Stage, sign: Placed) -> None:
+    """Hang a sign over the road from a mast beside it."""
+    rng, (width, height) = stage.rng, stage.size_wh
+    (x, y), grey = warp_points(sign.homography, np.zeros((1, 2)))[0], jitter(rng, (104, 108, 110), 30)
+    mast = x + (1 if x > width / 2 else -1) * rng.uniform(0.8, 2.5) * sign.size
+    foot = min(height + 4.0, max(y + 2.5 * sign.size, stage.horizon + 0.2 * sign.size + 5))
+    lift = y - 0.1 * sign.size
+    line = np.array(((x, lift), (mast, lift), (mast, foot)))
+    stroke(stage.image_rgb, line, grey, max(1.0, 0.08 * sign.size))
+
+
 def draw_poles(stage: Stage, signs: list[Placed]) -> None:
     """Stand the signs on poles; called before the faces are drawn, so that no pole hides a face.
 
@@ -208,7 +191,8 @@ def draw_poles(stage: Stage, signs: list[Placed]) -> None:
     """
     rng, height = stage.rng, stage.size_wh[1]
     for sign in signs:
-        if rng.uniform() < 0.12:  # fixed to a wall or hung over the road
+        if rng.uniform() < 0.12:
+            _mast_arm(stage, sign)
             continue
         x1, y1, x2, y2 = sign.full_xyxy
         top = warp_points(sign.homography, np.array(((0.0, 0.0), (0.0, 1.0))))

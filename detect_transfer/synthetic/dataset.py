@@ -34,7 +34,9 @@ def write_scenes(
         size_wh: Width and height of a picture in pixels.
     """
     jobs = [
-        (split, seed + _VALIDATION_SEED * k, i) for k, (split, count) in enumerate(counts.items()) for i in range(count)
+        (split, seed + _VALIDATION_SEED * k, i)
+        for k, (split, count) in enumerate(counts.items())
+        for i in range(count)
     ]
     draw = partial(_write_one, folder, task, size_wh)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -45,7 +47,11 @@ def write_scenes(
     return AnnotationTable.from_columns(
         images=pl.DataFrame(images),
         boxes=pl.DataFrame(boxes).with_row_index("annotation_id", offset=1) if boxes else {},
-        categories={"category_id": range(1, len(names) + 1), "name": names, "supercategory": ["sign"] * len(names)},
+        categories={
+            "category_id": range(1, len(names) + 1),
+            "name": names,
+            "supercategory": ["sign"] * len(names),
+        },
         image_root=folder,
     )
 

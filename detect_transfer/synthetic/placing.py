@@ -197,7 +197,7 @@ def _weather(stage: Stage, rgb: Image) -> Image:
         dirt = cloud_noise(rng, (width, height)).astype(np.float32) - 128
         shading = shading * (1 + dirt * np.float32(rng.uniform(0.0005, 0.0025)))
     faded = rgb * shading[:, :, None] + np.float32(150 * fade)
-    return np.clip(faded, 0, 255).astype(np.uint8)
+    return np.asarray(faded.clip(0, 255), dtype=np.float32).astype(np.uint8)
 
 
 def draw_signs(stage: Stage, signs: list[Placed]) -> list[Image]:

@@ -86,6 +86,14 @@ def test_ratio__copies_and_shared_file_names_stay_together_across_groups():
         assert found[21] == found[40]
 
 
+def test_ratio__a_copy_joins_two_groups():
+    names = ["a", "b", "c", *[f"f{i}" for i in range(20)]]
+    table = make([[1]] * 23, groups=["g", None, "g"] + [None] * 20, names=names)
+    for seed in range(40):
+        found = assignment(split_by_ratio(table, RATIOS, seed=seed, hashes={2: "h", 3: "h"}))
+        assert len({found[i] for i in (1, 2, 3)}) == 1
+
+
 def test_ratio__does_not_depend_on_the_order_of_rows():
     table = long_tail(200, n_groups=50)
     expected = assignment(split_by_ratio(table, RATIOS, seed=5))

@@ -1,0 +1,35 @@
+"""What all tests share."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and weights beside the checkout; a test that needs it is skipped without it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("real data are not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def coco_weights(shared: Path) -> Path:
+    """COCO weights of YOLO11n."""
+    path = shared / "weights" / "yolo11n_coco.pt"
+    if not path.is_file():
+        pytest.skip("real weights are not beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of a few small drawn scenes."""
+    from detect_transfer.config import Synthetic
+    from detect_transfer.run_data import draw_data
+
+    folder = tmp_path_factory.mktemp("tiny") / "data"
+    draw_data(Synthetic(task="target", train_images=20, val_images=12, size=96), folder, seed=3)
+    return folder

@@ -1,0 +1,51 @@
+"""Plots: valid SVG for any names, and nothing left behind in matplotlib."""
+
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+from detect_transfer.evaluation import confusion, match, score
+from detect_transfer.report import plots
+from detect_transfer.table import Detections
+
+DRAWN = {"svg", "metadata", "RDF", "Work", "type", "format"}
+DRAWN |= {"defs", "style", "g", "path", "use", "clipPath", "rect", "image"}
+HISTORY = [{"epoch": 0, "AP": 0.1}, {"epoch": 1, "AP": 0.2, "loss": float("nan"), "lr": 0.1}]
+
+
+def all_plots(truth, found):
+    scores, matches = score(truth, found), match(truth, found)
+    names = {row.category_id: row.name for row in scores.per_class}
+    return [
+        plots.pr_curves(scores),
+        plots.f1_curves(matches, names),
+        plots.confusion_map(confusion(truth, found)),
+        plots.class_bars(scores),
+        *plots.training_curves(HISTORY).values(),
+    ]
+
+
+def test_plots__hostile_names_give_valid_svg(make_scene, hostile):
+    truth, found = make_scene(hostile)
+    for svg in all_plots(truth, found):
+        tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(svg).iter()}
+        assert tags <= DRAWN
+
+
+@pytest.mark.parametrize("detected", [True, False])
+def test_plots__one_class_with_and_without_detections(make_scene, detected):
+    truth, found = make_scene(["stop"])
+    assert all(svg.startswith("<?xml") for svg in all_plots(truth, found if detected else Detections.empty()))
+
+
+def test_plots__the_same_input_gives_the_same_text_and_settings_stay(make_scene):
+    truth, found = make_scene(["a", "b", "c"])
+    before = dict(matplotlib.rcParams)
+    assert all_plots(truth, found) == all_plots(truth, found)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_training_curves__what_is_missing_is_left_out():
+    assert set(plots.training_curves(HISTORY)) == {"AP", "lr"}
+    assert plots.training_curves([]) == {}
