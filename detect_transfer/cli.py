@@ -94,7 +94,12 @@ def check(
         options.setdefault("verify", True)
     table = form.read(folder, **options)
     with progress_bar("pictures") as advance:
-        report = run_check(table, read_pictures=table.image_root is not None, progress=advance)
+        report = run_check(
+            table,
+            read_pictures=table.image_root is not None,
+            follow_links=format == "data_folder",
+            progress=advance,
+        )
     console = make_console()
     for finding in report.findings:
         examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""

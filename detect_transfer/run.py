@@ -9,6 +9,7 @@ Rank 6: imports `training`, `models`, `report` and lower ranks.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -127,10 +128,10 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         job = _job(config, detector, plan, data, _Site(folder, accelerator, augmenter, watch))
         loading = time.monotonic() - began
-        write_atomic(folder / "config.yaml", dump_config(replace_out(config, folder)))
         resumed = None
         if resume:
             job.progress, resumed = load_state(folder / "weights" / "state.pt", job.fingerprint)
+        write_atomic(folder / "config.yaml", dump_config(config.model_copy(update={"out": folder})))
         watch.on_stage("training")
         progress = fit(job, resumed)
         watch.on_stage("scoring the best weights and writing the report")
@@ -140,6 +141,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         return RunResult(folder, metrics, progress, data.train.images.height, loading)
     except BaseException as error:
         logger.error("ended by %s: %s", type(error).__name__, error)
+        if not (folder / "weights" / "state.pt").exists() and accelerator.is_main_process and not resume:
+            shutil.rmtree(folder, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
         raise
     finally:
         if log is not None:
@@ -156,11 +159,6 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
     data = load_run_data(config.data, drawn=scratch / "data")
     detector, taken, plan = _prepare(config, data, source)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
-
-
-def replace_out(config: RunConfig, folder: Path) -> RunConfig:
-    """Return the config with its run folder filled in."""
-    return config.model_copy(update={"out": folder})
 
 
 def _load_source(config: RunConfig) -> SourceWeights | None:

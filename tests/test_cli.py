@@ -41,7 +41,9 @@ def write_config(folder: Path, text: str) -> Path:
         pytest.param("- 1", "CONFIG_KIND", id="no-mapping"),
         pytest.param("data: {synthetic: {}}\nmodel: {weights: nothing.pt}", "WEIGHTS_MISSING", id="weights"),
         pytest.param("data: {synthetic: {}}\ntrain: {device: tpu9}", "DEVICE", id="device"),
-        pytest.param("data: {synthetic: {}}\naugment: [{Flip: {}}]\nmodel: {weights: embedded}", "AUGMENT", id="augment"),
+        pytest.param(
+            "data: {synthetic: {}}\naugment: [{Flip: {}}]\nmodel: {weights: embedded}", "AUGMENT", id="augment"
+        ),
     ],
 )
 def test_wrong_config__one_line_and_no_run_folder(
@@ -245,4 +247,4 @@ def test_convert_check_visualize__by_the_command_line(
     truth = tmp_path / "data" / "annotations" / "instances_val.json"
     out = tmp_path / "drawn"
     assert run(capsys, "visualize", "--truth", truth, "--out", out, "--limit", 3)[0] == 0
-    assert len(list(out.iterdir())) == 3
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3

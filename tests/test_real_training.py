@@ -51,10 +51,8 @@ def test_road_signs__from_native_files_to_a_report(shared: Path, coco_weights: P
     assert again["AP"] == pytest.approx(metrics["AP"], abs=1e-9)
 
 
-def test_pedestrians__epoch_0_is_the_source_models_own_person(
-    shared: Path, coco_weights: Path, tmp_path: Path
-) -> None:
-    """One class `pedestrian` from the source class `person`: before training the AP is that of the source's `person`."""
+def test_pedestrians__epoch_0_is_the_source_models_own_person(shared: Path, coco_weights: Path, tmp_path: Path) -> None:
+    """Class `pedestrian` from the source class `person`: before training the AP is that of the source's `person`."""
     import polars as pl
 
     from detect_transfer.config import Evaluate, RunConfig

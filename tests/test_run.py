@@ -93,7 +93,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     assert {"AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"} <= metrics.keys()
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [0, 1]
-    assert len(list((run / "pictures").iterdir())) == 12
+    assert len([p for p in (run / "pictures").rglob("*") if p.is_file()]) == 12
 
 
 def test_run__told_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
@@ -136,7 +136,7 @@ def test_predict__on_pictures_writes_boxes_and_drawings(
     assert {row["image_id"] for row in json.loads((out / "detections.json").read_text())} <= {
         row["image_id"] for row in listed
     }
-    assert len(list((out / "pictures").iterdir())) == 12
+    assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 12
 
 
 def test_two_processes__train_one_model_and_score_it_once(tiny_data: Path, tmp_path: Path) -> None:

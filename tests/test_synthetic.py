@@ -44,8 +44,7 @@ def many() -> dict[str, list[Scene]]:
 @BOTH
 def test_draw_scene__is_deterministic(name: str) -> None:
     first, again, other_index, other_seed = (
-        _digest(draw_scene(TASKS[name], seed=seed, index=index))
-        for seed, index in ((0, 5), (0, 5), (0, 6), (1, 5))
+        _digest(draw_scene(TASKS[name], seed=seed, index=index)) for seed, index in ((0, 5), (0, 5), (0, 6), (1, 5))
     )
     assert first == again
     assert len({first, other_index, other_seed}) == 3
@@ -73,9 +72,7 @@ def test_draw_scene__is_equal_in_another_process(name: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "size_wh", [(320, 320), (200, 120), (480, 640)], ids=["square", "wide", "tall-large"]
-)
+@pytest.mark.parametrize("size_wh", [(320, 320), (200, 120), (480, 640)], ids=["square", "wide", "tall-large"])
 def test_draw_scene__obeys_size_and_dtypes(name: str, size_wh: tuple[int, int]) -> None:
     for scene in draw_scenes(TASKS[name], seed=0, count=12, size_wh=size_wh):
         n_signs = len(scene.xyxy)
@@ -212,8 +209,7 @@ def test_photograph__moves_nothing() -> None:
 def test_tasks__share_no_class_and_differ_in_setting() -> None:
     names = {key: [sign_class.name for sign_class in task.classes] for key, task in TASKS.items()}
     looks = {
-        key: {(c.outline, c.rim_rgb, c.face_rgb, c.symbol, c.text) for c in task.classes}
-        for key, task in TASKS.items()
+        key: {(c.outline, c.rim_rgb, c.face_rgb, c.symbol, c.text) for c in task.classes} for key, task in TASKS.items()
     }
     assert all(len(set(listed)) == len(listed) for listed in names.values())
     assert not set(names["source"]) & set(names["target"])

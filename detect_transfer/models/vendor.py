@@ -43,10 +43,14 @@ class Vendor:
 @functools.cache
 def vendor() -> Vendor:
     """Import ultralytics behind the fence, once."""
+    import cv2
     import numpy as np
+    import PIL.Image
     import torch
 
-    threads, torch_save = torch.get_num_threads(), torch.save
+    replaced = [(torch, "save"), (PIL.Image, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow")]
+    before = [(owner, name, getattr(owner, name)) for owner, name in replaced]
+    threads = (torch.get_num_threads(), cv2.getNumThreads())
     environment = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS")}
     print_options = np.get_printoptions()
     home = tempfile.mkdtemp(prefix="detect_transfer-")
@@ -59,8 +63,10 @@ def vendor() -> Vendor:
     from ultralytics.utils import SETTINGS
 
     SETTINGS["sync"] = False
-    torch.save = torch_save
-    torch.set_num_threads(threads)
+    for owner, name, function in before:
+        setattr(owner, name, function)
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
     torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
     np.set_printoptions(**print_options)
     for name, value in environment.items():

@@ -38,17 +38,13 @@ _LEAVES: tuple[Rgb, ...] = ((92, 128, 54), (70, 108, 48), (118, 132, 60), (140, 
 
 
 def _sky(image: Image, rng: np.random.Generator, horizon: float, skies: tuple[tuple[Rgb, Rgb], ...]) -> None:
-    top, bottom = (
-        np.array(jitter(rng, rgb, 12), dtype=np.float32) for rgb in skies[int(rng.integers(len(skies)))]
-    )
+    top, bottom = (np.array(jitter(rng, rgb, 12), dtype=np.float32) for rgb in skies[int(rng.integers(len(skies)))])
     height, width = image.shape[:2]
     t = np.clip(np.arange(height, dtype=np.float32) / horizon, 0, 1)[:, None]
     image[:] = (top + (bottom - top) * t).astype(np.uint8)[:, None, :]
     rows = int(horizon)
     clouds = cv2.resize(cloud_noise(rng, (width // 2, max(1, rows // 3))), (width, rows))
-    veil = cv2.convertScaleAbs(
-        cv2.subtract(clouds, np.full_like(clouds, 120)), alpha=float(rng.uniform(0, 1.0))
-    )
+    veil = cv2.convertScaleAbs(cv2.subtract(clouds, np.full_like(clouds, 120)), alpha=float(rng.uniform(0, 1.0)))
     image[:rows] = cv2.add(image[:rows], cv2.merge([veil, veil, veil]))
 
 
@@ -86,9 +82,7 @@ def _road(stage: Stage, ground: Rgb, verge: Rgb, spread: float) -> None:
     image[int(top) :] = verge
     vanish, middle = width * rng.uniform(0.25, 0.75), width * rng.uniform(0.2, 0.8)
 
-    def strip(
-        near: tuple[float, float], far: tuple[float, float], t1: float = 0.0, t2: float = 1.0
-    ) -> np.ndarray:
+    def strip(near: tuple[float, float], far: tuple[float, float], t1: float = 0.0, t2: float = 1.0) -> np.ndarray:
         # Both bounds run from the vanishing point (t = 0) to the lower edge (t = 1).
         return np.array(
             [

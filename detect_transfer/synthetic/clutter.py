@@ -80,15 +80,11 @@ def _board(stage: Stage) -> None:
     rng, image, (width, height) = stage.rng, stage.image_rgb, stage.size_wh
     size = float(np.exp(rng.uniform(np.log(14), np.log(80)))) * stage.scale
     centre = (float(rng.uniform(0, width)), float(rng.uniform(0.25 * height, stage.horizon + 0.05 * height)))
-    plane = pose_homography(
-        Pose(centre, size, float(rng.normal(0, 0.04)), float(rng.uniform(-0.8, 0.8)), 0.0, 8.0)
-    )
+    plane = pose_homography(Pose(centre, size, float(rng.normal(0, 0.04)), float(rng.uniform(-0.8, 0.8)), 0.0, 8.0))
     outline, ground, ink = _board_outline(rng), _pick(rng, _BOARDS, 16), _pick(rng, _BOARDS, 16)
     if rng.uniform() < 0.5:
         foot = stage.horizon + (0.1 * size + 6 * stage.scale)
-        stroke(
-            image, np.array((centre, (centre[0], max(foot, centre[1] + size)))), (96, 98, 102), 0.07 * size
-        )
+        stroke(image, np.array((centre, (centre[0], max(foot, centre[1] + size)))), (96, 98, 102), 0.07 * size)
     fill(image, warp_points(plane, outline * 1.06), jitter(rng, (84, 84, 86), 30))
     fill(image, warp_points(plane, outline), ground)
     reach = float(np.abs(outline[:, 1]).max())
@@ -129,9 +125,7 @@ def _fence(stage: Stage) -> None:
     rgb, n_posts = jitter(rng, (136, 120, 98), 24), int(rng.integers(6, 14))
     for share in np.linspace(0, 1, n_posts):
         y = y1 + (y2 - y1) * share
-        stroke(
-            image, np.array(((share * width, y), (share * width, y - 14 * stage.scale))), rgb, 2 * stage.scale
-        )
+        stroke(image, np.array(((share * width, y), (share * width, y - 14 * stage.scale))), rgb, 2 * stage.scale)
     for lift in (5, 11):
         stroke(
             image,
@@ -194,11 +188,9 @@ def draw_poles(stage: Stage, signs: list[Placed]) -> None:
         if rng.uniform() < 0.12:
             _mast_arm(stage, sign)
             continue
-        x1, y1, x2, y2 = sign.full_xyxy
+        y2 = sign.full_xyxy[3]
         top = warp_points(sign.homography, np.array(((0.0, 0.0), (0.0, 1.0))))
-        foot_y = min(
-            height + 4.0, max(y2 + sign.size * rng.uniform(1.6, 3.0), stage.horizon + 0.12 * sign.size + 5)
-        )
+        foot_y = min(height + 4.0, max(y2 + sign.size * rng.uniform(1.6, 3.0), stage.horizon + 0.12 * sign.size + 5))
         lean = (top[1, 0] - top[0, 0]) / max(1e-6, top[1, 1] - top[0, 1])
         foot = np.array((top[0, 0] + lean * (foot_y - top[0, 1]), foot_y))
         thickness, grey = max(1.0, sign.size * rng.uniform(0.06, 0.1)), jitter(rng, (122, 124, 126), 34)

@@ -34,9 +34,7 @@ def write_scenes(
         size_wh: Width and height of a picture in pixels.
     """
     jobs = [
-        (split, seed + _VALIDATION_SEED * k, i)
-        for k, (split, count) in enumerate(counts.items())
-        for i in range(count)
+        (split, seed + _VALIDATION_SEED * k, i) for k, (split, count) in enumerate(counts.items()) for i in range(count)
     ]
     draw = partial(_write_one, folder, task, size_wh)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:

@@ -44,9 +44,7 @@ def arc(centre_xy: tuple[float, float], radii_xy: tuple[float, float], start: fl
     """
     n_points = max(4, int(abs(stop - start) / 10) + 1)
     angle = np.deg2rad(np.linspace(start, stop, n_points))
-    return np.stack(
-        (centre_xy[0] + radii_xy[0] * np.cos(angle), centre_xy[1] + radii_xy[1] * np.sin(angle)), axis=1
-    )
+    return np.stack((centre_xy[0] + radii_xy[0] * np.cos(angle), centre_xy[1] + radii_xy[1] * np.sin(angle)), axis=1)
 
 
 def _line(*xy: tuple[float, float]) -> Points:
@@ -57,22 +55,16 @@ def _six() -> list[Points]:
     return [arc((0.5, 0.68), (0.5, 0.32), 0, 360), arc((0.75, 0.68), (0.75, 0.68), 180, 275)]
 
 
-_TOP_BOWL = np.concatenate(
-    (_line((0, 0), (0.6, 0)), arc((0.6, 0.26), (0.4, 0.26), -90, 90), _line((0, 0.52)))
-)
+_TOP_BOWL = np.concatenate((_line((0, 0), (0.6, 0)), arc((0.6, 0.26), (0.4, 0.26), -90, 90), _line((0, 0.52))))
 
 # Strokes of a character in its own box, 0..1 along both axes, y down.
 _FONT: dict[str, list[Points]] = {
     "0": [arc((0.5, 0.5), (0.5, 0.5), 0, 360)],
     "1": [_line((0.15, 0.22), (0.6, 0), (0.6, 1))],
     "2": [np.concatenate((arc((0.5, 0.29), (0.48, 0.29), -170, 35), _line((0, 1), (1, 1))))],
-    "3": [
-        np.concatenate((arc((0.45, 0.25), (0.47, 0.25), -160, 90), arc((0.45, 0.74), (0.54, 0.26), -90, 160)))
-    ],
+    "3": [np.concatenate((arc((0.45, 0.25), (0.47, 0.25), -160, 90), arc((0.45, 0.74), (0.54, 0.26), -90, 160)))],
     "4": [_line((0.72, 1), (0.72, 0), (0, 0.7), (1, 0.7))],
-    "5": [
-        np.concatenate((_line((0.92, 0), (0.14, 0), (0.08, 0.46)), arc((0.47, 0.67), (0.5, 0.33), -140, 150)))
-    ],
+    "5": [np.concatenate((_line((0.92, 0), (0.14, 0), (0.08, 0.46)), arc((0.47, 0.67), (0.5, 0.33), -140, 150)))],
     "6": _six(),
     "7": [_line((0, 0), (1, 0), (0.35, 1))],
     "8": [arc((0.5, 0.25), (0.43, 0.25), 0, 360), arc((0.5, 0.74), (0.5, 0.26), 0, 360)],
@@ -89,9 +81,7 @@ _FONT: dict[str, list[Points]] = {
     "O": [arc((0.5, 0.5), (0.5, 0.5), 0, 360)],
     "P": [np.concatenate((_line((0, 1)), _TOP_BOWL))],
     "R": [np.concatenate((_line((0, 1)), _TOP_BOWL)), _line((0.5, 0.52), (1, 1))],
-    "S": [
-        np.concatenate((arc((0.5, 0.26), (0.48, 0.26), -20, -270), arc((0.5, 0.75), (0.5, 0.25), -90, 160)))
-    ],
+    "S": [np.concatenate((arc((0.5, 0.26), (0.48, 0.26), -20, -270), arc((0.5, 0.75), (0.5, 0.25), -90, 160)))],
     "T": [_line((0, 0), (1, 0)), _line((0.5, 0), (0.5, 1))],
     "X": [_line((0, 0), (1, 1)), _line((1, 0), (0, 1))],
     "Z": [_line((0, 0), (1, 0), (0, 1), (1, 1))],
@@ -142,9 +132,7 @@ def _walker() -> list[Mark]:
 
 def _deer() -> list[Mark]:
     # Standing, seen from the side, head up to the right.
-    body = _line(
-        (-0.46, -0.1), (-0.3, -0.18), (0.16, -0.14), (0.3, -0.44), (0.42, -0.5), (0.62, -0.36), (0.44, -0.3)
-    )
+    body = _line((-0.46, -0.1), (-0.3, -0.18), (0.16, -0.14), (0.3, -0.44), (0.42, -0.5), (0.62, -0.36), (0.44, -0.3))
     belly = _line((0.34, -0.02), (0.26, 0.14), (-0.2, 0.1), (-0.44, 0.16))
     legs = (
         _line((0.22, 0.06), (0.26, 0.34), (0.24, 0.6)),
@@ -159,10 +147,7 @@ def _deer() -> list[Mark]:
 
 def _signal() -> list[Mark]:
     colours: tuple[Rgb, ...] = ((214, 30, 34), (250, 236, 120), (20, 140, 64))
-    lights = [
-        Mark(arc((0, y), (0.14, 0.14), 0, 360), 0.0, rgb)
-        for y, rgb in zip((-0.4, 0, 0.4), colours, strict=True)
-    ]
+    lights = [Mark(arc((0, y), (0.14, 0.14), 0, 360), 0.0, rgb) for y, rgb in zip((-0.4, 0, 0.4), colours, strict=True)]
     return [Mark(_line((-0.22, -0.64), (0.22, -0.64), (0.22, 0.64), (-0.22, 0.64))), *lights]
 
 
@@ -184,7 +169,7 @@ def _arrow_up() -> list[Mark]:
 
 
 def _exit() -> list[Mark]:
-    lettering = [Mark(mark.xy + (-0.26, 0.0), mark.width) for mark in text_marks("EXT", 1.05, 0.52, 0.1)]
+    lettering = [Mark(mark.xy + np.array((-0.26, 0.0)), mark.width) for mark in text_marks("EXT", 1.05, 0.52, 0.1)]
     return [
         *lettering,
         Mark(_line((0.42, 0.26), (0.76, -0.1)), 0.12),

@@ -24,14 +24,10 @@ def _facade(rng: np.random.Generator, size_wh: tuple[int, int], scale: float) ->
     cell_w, cell_h = (max(4, int(rng.uniform(9, 22) * scale)) for _ in range(2))
     columns, rows = -(-width // cell_w), -(-height // cell_h)
     wall = np.array(jitter(rng, _WALLS[int(rng.integers(len(_WALLS)))], 24), dtype=np.uint8)
-    glass = np.array(jitter(rng, (62, 70, 84), 22), dtype=np.float64) * rng.uniform(
-        0.75, 1.25, (rows, columns, 1)
-    )
+    glass = np.array(jitter(rng, (62, 70, 84), 22), dtype=np.float64) * rng.uniform(0.75, 1.25, (rows, columns, 1))
     lit = rng.uniform(size=(rows, columns)) < rng.uniform(0, 0.45)
     glass[lit] = np.array((250, 214, 138)) * rng.uniform(0.6, 1.0, (int(lit.sum()), 1))
-    panes = (
-        np.clip(glass, 0, 255).astype(np.uint8).repeat(cell_h, axis=0).repeat(cell_w, axis=1)[:height, :width]
-    )
+    panes = np.clip(glass, 0, 255).astype(np.uint8).repeat(cell_h, axis=0).repeat(cell_w, axis=1)[:height, :width]
     (left, right), (top, bottom) = (
         (int(cell * rng.uniform(0.12, 0.26)), int(cell * rng.uniform(0.66, 0.9))) for cell in (cell_w, cell_h)
     )
@@ -98,9 +94,7 @@ def draw_farm(stage: Stage) -> None:
     x, y = rng.uniform(0, stage.size_wh[0]), stage.horizon + rng.uniform(2, 14) * scale
     width, height = rng.uniform(24, 64) * scale, rng.uniform(12, 30) * scale
     walls: tuple[Rgb, ...] = ((226, 218, 200), (172, 70, 58), (188, 164, 130))
-    fill(
-        image, box_points(x, y - height, x + width, y), jitter(rng, walls[int(rng.integers(len(walls)))], 16)
-    )
+    fill(image, box_points(x, y - height, x + width, y), jitter(rng, walls[int(rng.integers(len(walls)))], 16))
     lip = 0.08 * width
     ridge = np.array(
         (

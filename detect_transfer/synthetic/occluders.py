@@ -58,9 +58,7 @@ def _post(stage: Stage, sign: Placed) -> tuple[Image, Image, tuple[int, int]]:
     thickness = sign.size * rng.uniform(0.08, 0.24)
     top_x, foot_x = rng.uniform(x1, x2) + rng.normal(0, 0.04, 2) * sign.size
     top_y = y1 - rng.uniform(0.1, 2.0) * sign.size
-    xy = np.array(
-        ((top_x, top_y), (top_x + thickness, top_y), (foot_x + thickness, height), (foot_x, height))
-    )
+    xy = np.array(((top_x, top_y), (top_x + thickness, top_y), (foot_x + thickness, height), (foot_x, height)))
     return _flat(stage, xy, jitter(rng, (92, 88, 84), 36))
 
 
@@ -79,8 +77,7 @@ def _sticker(stage: Stage, sign: Placed) -> tuple[Image, Image, tuple[int, int]]
 def _hidden(covered: NDArray[np.float32], coverages: list[Image]) -> NDArray[np.float64]:
     """Return the visible share of each sign, (N,), under an (H, W) occluder alpha in [0, 1]."""
     shares = [
-        1.0 - float((c * covered).sum(dtype=np.float64)) / max(1.0, float(c.sum(dtype=np.float64)))
-        for c in coverages
+        1.0 - float((c * covered).sum(dtype=np.float64)) / max(1.0, float(c.sum(dtype=np.float64))) for c in coverages
     ]
     return np.clip(np.array(shares, dtype=np.float64), 0.0, 1.0)
 

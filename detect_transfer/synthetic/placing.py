@@ -93,9 +93,7 @@ def pose_homography(pose: Pose) -> NDArray[np.float64]:
 def _place(task: SignTask, class_index: int, pose: Pose) -> Placed:
     sign_class = task.classes[class_index]
     homography = pose_homography(pose)
-    return Placed(
-        sign_class, class_index, homography, pose.size, warp_points(homography, outline_points(sign_class))
-    )
+    return Placed(sign_class, class_index, homography, pose.size, warp_points(homography, outline_points(sign_class)))
 
 
 def sample_pose(stage: Stage) -> Pose:

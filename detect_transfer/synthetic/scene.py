@@ -79,9 +79,7 @@ def draw_scene(task: SignTask, *, seed: int, index: int, size_wh: tuple[int, int
     )
 
 
-def draw_scenes(
-    task: SignTask, *, seed: int, count: int, size_wh: tuple[int, int] = (320, 320)
-) -> Iterator[Scene]:
+def draw_scenes(task: SignTask, *, seed: int, count: int, size_wh: tuple[int, int] = (320, 320)) -> Iterator[Scene]:
     """Draw the scenes 0..count-1 of a data set, one at a time.
 
     Args:

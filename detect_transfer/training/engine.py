@@ -39,7 +39,16 @@ class Stop:
 
 
 class Interrupted(Exception):
-    """Training was asked to stop; the state of the last whole epoch is kept."""
+    """Training was asked to stop; the state of the last whole epoch is kept.
+
+    Args:
+        signal_number: What asked for it.
+        folder: The run folder.
+    """
+
+    def __init__(self, signal_number: int, folder: Path) -> None:
+        super().__init__(f"stopped by signal {signal_number}; go on with: python tools/train.py --resume {folder}")
+        self.signal_number = signal_number
 
 
 @dataclass
@@ -163,7 +172,7 @@ def _run_epoch(job: Job, phase: PlannedPhase, step: _Step, epoch: int) -> dict[s
         images += len(batch.targets) * job.accelerator.num_processes
         job.on_step(epoch, i + 1, steps, sum(parts.values()))
         if job.stop.signal is not None:
-            raise Interrupted
+            raise Interrupted(job.stop.signal, job.folder)
         asked = time.monotonic()
     seconds = time.monotonic() - began
     return {
@@ -272,7 +281,7 @@ def _save(job: Job, average: AveragedModel, optimizer: Any) -> None:
 
 
 def _not_finite(parts: dict[str, torch.Tensor], batch: Batch) -> InputError:
-    told = ", ".join(f"{name} {float(value):.3g}" for name, value in parts.items())
+    told = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
     files = ", ".join(path.name for path in batch.paths[:8])
     return InputError(
         "LOSS_NOT_FINITE",

@@ -18,9 +18,7 @@ def make_set(tiny_data: Path, *, cache_mb: int, augment="default", seed: int = 0
     table = READERS["data_folder"].read(tiny_data).split_of("train")
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
-    return TrainSet(
-        samples_of(table, paths), imgsz=96, augmenter=Augmenter(augment), seed=seed, cache_mb=cache_mb
-    )
+    return TrainSet(samples_of(table, paths), imgsz=96, augmenter=Augmenter(augment), seed=seed, cache_mb=cache_mb)
 
 
 def test_a_picture__depends_on_seed_epoch_and_place_alone(tiny_data: Path) -> None:
