@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from detect_transfer.errors import DetectTransferError, InputError
+from detect_transfer.files import private_folder
 from detect_transfer.terminal import (
     make_console,
     print_conversion,
@@ -29,6 +30,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 QUICK_START = Path(__file__).parent / "assets" / "quickstart.yaml"
 _BUG = 4
+_LOAD_TORCH = ("train", "predict", "evaluate")
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
 
@@ -211,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if words[:1] and words[0] in _LOAD_TORCH and "--help" not in words:
+        private_folder()  # before torch is imported, which makes a folder of its own otherwise
     sys.exit(_run(words, debug=debug))
 
 

@@ -6,7 +6,9 @@ a killed run leaves either the whole folder or nothing under its name.
 
 from __future__ import annotations
 
+import atexit
 import errno
+import functools
 import hashlib
 import os
 import shutil
@@ -225,6 +227,19 @@ def resource_errors(path: Path) -> Iterator[None]:
             where=error.filename or path,
             remedy="free some space and run it again" if full else "check that the folder can be written",
         ) from error
+
+
+@functools.cache
+def private_folder() -> Path:
+    """Return a temporary folder of this process, removed at its end, for libraries that must write settings somewhere.
+
+    Some write to the home folder as soon as they are imported; what a run writes belongs into its own folder.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="detect_transfer-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):
+        os.environ.setdefault(name, str(folder))
+    return folder
 
 
 def sha256_file(path: Path) -> str:

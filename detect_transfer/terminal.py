@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def make_console() -> Console:
-    """Return the console that everything is shown on."""
+    """Return the console that everything is shown on; of several processes the first one shows."""
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")
 
 
 @contextlib.contextmanager

@@ -74,6 +74,7 @@ class Detector(Protocol):
         class_names: The classes in order.
         module: The network.
         fresh: Names of the parameters of the last class layer, where some class has no row in the source.
+        trainable: Names of the parameters that may train at all; some families hold constants as parameters.
     """
 
     family: str
@@ -81,6 +82,7 @@ class Detector(Protocol):
     class_names: tuple[str, ...]
     module: torch.nn.Module
     fresh: frozenset[str]
+    trainable: frozenset[str]
 
     def with_module(self, module: torch.nn.Module) -> Detector:
         """Return a detector of the same kind around another copy of the network."""

@@ -9,17 +9,15 @@ downloads stay unused.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import re
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.files import private_folder
 
 _FENCE = {
     "YOLO_OFFLINE": "true",
@@ -53,9 +51,7 @@ def vendor() -> Vendor:
     threads = (torch.get_num_threads(), cv2.getNumThreads())
     environment = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS")}
     print_options = np.get_printoptions()
-    home = tempfile.mkdtemp(prefix="detect_transfer-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ.update(_FENCE, YOLO_CONFIG_DIR=home)
+    os.environ.update(_FENCE, YOLO_CONFIG_DIR=str(private_folder()))
 
     import ultralytics
     from ultralytics.nn.modules.head import Detect

@@ -47,6 +47,7 @@ class YoloDetector:
         self.class_names = tuple(class_names)
         self.built_classes = built_classes
         self.fresh = fresh
+        self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         self._head = module.model[-1]
         self._head.xyxy = True  # decode to corners
         module.args = SimpleNamespace(**_LOSS_GAINS, epochs=1)

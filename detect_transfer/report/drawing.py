@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from detect_transfer.errors import InternalError
+from detect_transfer.files import private_folder
 from detect_transfer.report.labels import FloatArray, place_tags
 from detect_transfer.report.text import short_name
 
@@ -237,6 +238,7 @@ def contact_sheet(images: Sequence[RgbArray], columns: int, *, cell_wh: tuple[in
 @lru_cache(maxsize=4)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Load the DejaVu font that matplotlib carries, so that drawings are the same on every machine."""
+    private_folder()
     import matplotlib  # here, so that importing the package stays quick
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect_transfer.evaluation import Confusion, Matches, Scores, threshold_curve
+from detect_transfer.files import private_folder
 from detect_transfer.report.text import plot_name
 
 INK, GRID, FAINT = "#22272e", "#d9dee4", "#9aa4af"
@@ -27,6 +28,7 @@ _RECALL = np.linspace(0, 1, 101)
 
 def _svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
     """Make a figure of a size in inches, let `draw` fill it, and return it as SVG text."""
+    private_folder()
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

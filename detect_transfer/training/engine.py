@@ -124,7 +124,7 @@ def _run_phase(job: Job, phase: PlannedPhase, average: AveragedModel, resumed: d
     """Run the epochs of one phase; return False where patience ended it."""
     module, stages = job.detector.module, job.detector.stages()
     for name, parameter in module.named_parameters():
-        parameter.requires_grad_(stages[name] in phase.rates)
+        parameter.requires_grad_(name in job.detector.trainable and stages[name] in phase.rates)
     optimizer = build_optimizer(job.detector, phase, job.settings, fresh_lr_factor=job.plan.fresh_lr_factor)
     if resumed is not None and resumed["optimizer"] is not None and phase is job.plan.phase_of(job.progress.epoch):
         optimizer.load_state_dict(resumed["optimizer"])

@@ -24,7 +24,7 @@ def build_optimizer(
     groups: dict[tuple[str, bool, bool], dict[str, Any]] = {}
     for name, parameter in detector.module.named_parameters():
         stage = stages[name]
-        if stage not in phase.rates:
+        if stage not in phase.rates or name not in detector.trainable:
             continue
         decays, fresh = parameter.ndim > 1, name in detector.fresh
         rate = phase.rates[stage] * (fresh_lr_factor if fresh else 1.0)
