@@ -24,7 +24,7 @@ from torch import nn
 
 from detect_transfer.config import RunConfig, dump_config
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import score
+from detect_transfer.evaluation import coco_metrics
 from detect_transfer.files import require_new, write_atomic
 from detect_transfer.models import build_detector, find_weights, load_weights, save_weights
 from detect_transfer.models.detector import Detector, Taken
@@ -130,7 +130,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         loading = time.monotonic() - began
         resumed = None
         if resume:
-            job.progress, resumed = load_state(folder / "weights" / "state.pt", job.fingerprint)
+            complete = (folder / "manifest.json").exists()
+            job.progress, resumed = load_state(folder / "weights" / "state.pt", job.fingerprint, complete=complete)
         write_atomic(folder / "config.yaml", dump_config(config.model_copy(update={"out": folder})))
         watch.on_stage("training")
         progress = fit(job, resumed)
@@ -270,7 +271,7 @@ def _scorer(
             category_ids=data.val.categories["category_id"].sort().to_list(),
         )
         rows = found.rows if accelerator.num_processes == 1 else pl.concat(gather_object([found.rows]))
-        return score(data.val, Detections(rows), ignore_policy=config.evaluate.ignore_policy).metrics
+        return coco_metrics(data.val, Detections(rows), ignore_policy=config.evaluate.ignore_policy)
 
     return score_module
 

@@ -27,6 +27,7 @@ from detect_transfer.models.weights import SourceWeights, load_weights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import RunData
 from detect_transfer.scoring import SHOWN_SCORE, write_page, write_scored
+from detect_transfer.table import Detections
 from detect_transfer.training.plan import Plan, plan_table
 from detect_transfer.training.state import Progress
 
@@ -83,7 +84,8 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
     }
     write_scored(folder, found, scores, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_PICTURES))
-    render_predictions(some, found, data.image_root, folder / "pictures", score_threshold=SHOWN_SCORE)
+    shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
+    render_predictions(some, shown, data.image_root, folder / "pictures", score_threshold=SHOWN_SCORE)
     write_page(
         folder / "report.html",
         data.val,

@@ -31,5 +31,5 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from detect_transfer.run_data import draw_data
 
     folder = tmp_path_factory.mktemp("tiny") / "data"
-    draw_data(Synthetic(task="target", train_images=20, val_images=12, size=96), folder, seed=3)
+    draw_data(Synthetic(task="target", train_images=20, val_images=18, size=96), folder, seed=3)
     return folder

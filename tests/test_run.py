@@ -93,7 +93,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     assert {"AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"} <= metrics.keys()
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [0, 1]
-    assert len([p for p in (run / "pictures").rglob("*") if p.is_file()]) == 12
+    assert len([p for p in (run / "pictures").rglob("*") if p.is_file()]) == 16
 
 
 def test_run__told_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
@@ -132,11 +132,11 @@ def test_predict__on_pictures_writes_boxes_and_drawings(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     listed = json.loads((out / "images.json").read_text())
-    assert len(listed) == 12
+    assert len(listed) == 18
     assert {row["image_id"] for row in json.loads((out / "detections.json").read_text())} <= {
         row["image_id"] for row in listed
     }
-    assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 12
+    assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 18
 
 
 def test_two_processes__train_one_model_and_score_it_once(tiny_data: Path, tmp_path: Path) -> None:

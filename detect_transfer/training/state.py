@@ -49,8 +49,13 @@ def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[s
         torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
 
 
-def load_state(path: Path, fingerprint: str) -> tuple[Progress, dict[str, Any]]:
+def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progress, dict[str, Any]]:
     """Load what `save_state` saved.
+
+    Args:
+        path: The file.
+        fingerprint: Of the data and the config as they are now.
+        complete: The run folder is whole; if training has finished too, there is nothing to go on with.
 
     Raises:
         InputError: The file is missing or damaged, the run had finished, or data or plan are not those it began with.
@@ -69,7 +74,7 @@ def load_state(path: Path, fingerprint: str) -> tuple[Progress, dict[str, Any]]:
             where=path,
             remedy="start the run again from weights/last.safetensors of this folder",
         ) from error
-    if progress.finished:
+    if progress.finished and complete:
         raise InputError(
             "RESUME_FINISHED",
             f"this run ended by itself after epoch {progress.epoch}",

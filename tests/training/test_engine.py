@@ -134,6 +134,9 @@ def test_resuming__is_refused_where_it_would_lie(tiny_data: Path, weights: Path,
     run(settings, resume=True)
     with pytest.raises(InputError, match="RESUME_FINISHED"):
         run(settings, resume=True)
+    (tmp_path / "run" / "manifest.json").unlink()  # as if the report had failed: it is written now
+    run(settings, resume=True)
+    assert (tmp_path / "run" / "manifest.json").exists()
     state = tmp_path / "run" / "weights" / "state.pt"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(InputError, match="RESUME_DAMAGED"):
