@@ -80,11 +80,11 @@ _SOURCE = (
 
 _TARGET = (
     SignClass("speed_30", "circle", RED, WHITE, text="30"),
-    SignClass("speed_60", "circle", RED, WHITE, text="60"),
-    SignClass("speed_80", "circle", RED, WHITE, text="80"),
+    SignClass("speed_120", "circle", RED, WHITE, text="120"),
     SignClass("stop", "octagon", WHITE, RED, WHITE, rim=0.07, text="STOP"),
     SignClass("give_way", "triangle_down", RED, WHITE),
     SignClass("crosswalk", "square", WHITE, BLUE, WHITE, rim=0.05, symbol="walker"),
+    SignClass("priority_road", "diamond", WHITE, YELLOW, rim=0.26),
 )
 
 TASKS: dict[str, SignTask] = {
