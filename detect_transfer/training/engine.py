@@ -28,6 +28,8 @@ from detect_transfer.training.optim import build_optimizer, rate_factor
 from detect_transfer.training.plan import Plan, PlannedPhase
 from detect_transfer.training.state import Progress, save_state
 
+BATCHNORM_MOMENTUM = 0.1
+
 Score = Callable[[nn.Module], dict[str, float | None]]  # scores a network: at least AP, AP50 and AP75
 
 
@@ -214,12 +216,17 @@ def _one_step(job: Job, step: _Step, batch: Batch) -> dict[str, float]:
 
 
 def set_mode(detector: Detector, phase: PlannedPhase, batchnorm: str) -> None:
-    """Put the network into training mode, with the running statistics of frozen stages held still."""
+    """Put the network into training mode, with the running statistics of frozen stages held still.
+
+    Statistics that move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is made
+    for hundreds of batches an epoch; a small domain set would be scored with statistics of what the network was before.
+    """
     detector.module.train()
     stages = detector.stages()
     for name, layer in detector.module.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             trains = stages[f"{name}.running_mean"] in phase.rates
+            layer.momentum = BATCHNORM_MOMENTUM
             layer.train(batchnorm == "all" or (batchnorm == "with_stage" and trains))
 
 

@@ -17,11 +17,11 @@ _BACKBONE: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4")
 _AFTER_BACKBONE: list[Stage] = ["neck", "rpn", "head"]
 _DEFAULT_LR: dict[StrategyName, float] = {
     "scratch": 2e-3,
-    "head_only": 2e-3,
-    "frozen_backbone": 1e-3,
-    "full": 1e-3,
-    "gradual": 1e-3,
-    "discriminative": 1e-3,
+    "head_only": 1e-3,
+    "frozen_backbone": 5e-4,
+    "full": 5e-4,
+    "gradual": 5e-4,
+    "discriminative": 5e-4,
 }
 
 

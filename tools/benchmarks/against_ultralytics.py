@@ -56,7 +56,7 @@ def main() -> None:
 def run_one(side: str, seed: int) -> dict[str, float | str]:
     """Run one side with one seed in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="against-") as folder:
-        words = [w for w in sys.argv[1:]]
+        words = sys.argv[1:]
         at = words.index("--seeds") if "--seeds" in words else None
         if at is not None:
             end = next((i for i in range(at + 1, len(words)) if words[i].startswith("--")), len(words))
