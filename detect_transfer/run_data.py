@@ -75,7 +75,8 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
             field="data.images",
             remedy="set data.images to the folder that file_name is relative to",
         )
-    paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root)
+    converted = data.path is not None and (data.path / "manifest.json").is_file()
+    paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
 
 
@@ -135,13 +136,16 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
         )
 
 
-def _check_pictures(images: pl.DataFrame, root: Path) -> dict[int, Path]:
-    """Return the file of each image; a missing picture or one of another size is a problem."""
+def _check_pictures(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int, Path]:
+    """Return the file of each image; a missing picture or one of another size is a problem.
+
+    Links that lead out of the folder are followed in our own data folders alone, which a conversion made with links.
+    """
     problems: list[DetectTransferError] = []
     paths: dict[int, Path] = {}
     for row in images.iter_rows(named=True):
         try:
-            path = paths[row["image_id"]] = safe_join(root, row["file_name"], links=True)
+            path = paths[row["image_id"]] = safe_join(root, row["file_name"], links=links)
             found, told = read_size_wh(path), (row["width"], row["height"])
             if None not in told and found != told:
                 raise InputError(

@@ -227,6 +227,41 @@ def test_dry_run__prints_the_plan_and_makes_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
 
 
+def test_a_data_folder_of_links__is_checked_drawn_and_read_for_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
+    from detect_transfer.config import Data
+    from detect_transfer.run_data import load_run_data
+
+    data = tmp_path / "data"
+    words = ["convert", "data_folder", tiny_data, "--out", data, "--split-from-source", "--images", "link"]
+    assert run(capsys, *words)[0] == 0
+    assert all(p.is_symlink() for p in (data / "images").rglob("*.jpg"))
+    assert run(capsys, "check", data)[0] == 0
+    truth = data / "annotations" / "instances_val.json"
+    assert run(capsys, "visualize", "--truth", truth, "--out", tmp_path / "drawn", "--limit", 1)[0] == 0
+    loaded = load_run_data(Data(path=data), drawn=tmp_path)
+    assert len(loaded.paths) == 38
+
+
+def test_a_foreign_picture_that_is_a_link_out__is_refused(tmp_path: Path, tiny_data: Path) -> None:
+    """A data set of somebody else may not make us open files outside of it."""
+    from detect_transfer.config import Data
+    from detect_transfer.errors import InputError
+    from detect_transfer.run_data import load_run_data
+
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    (data / "manifest.json").unlink()
+    (data / "data.yaml").unlink()
+    picture = sorted((data / "images" / "train").iterdir())[0]
+    outside = tmp_path / "outside.jpg"
+    picture.rename(outside)
+    picture.symlink_to(outside)
+    with pytest.raises(InputError, match="PATH_OUTSIDE"):
+        load_run_data(Data(path=data), drawn=tmp_path)
+
+
 @pytest.mark.parametrize("tool", ["convert", "check", "train", "predict", "evaluate", "visualize"])
 def test_every_tool__shows_help(tool: str) -> None:
     done = subprocess.run(

@@ -23,7 +23,7 @@ def test_hostile_values__stay_on_one_short_line(hostile: str) -> None:
 def test_problems__none_one_and_several() -> None:
     one, two = (InputError(code, "what", remedy="r") for code in ("ONE", "TWO"))
     raise_problems([])
-    with pytest.raises(InputError, match="^ONE - what; r$"):
+    with pytest.raises(InputError, match=r"^ONE - what; r$"):
         raise_problems([one])
     with pytest.raises(ProblemsError) as caught:
         raise_problems([one, two])

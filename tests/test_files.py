@@ -48,9 +48,13 @@ def test_write_atomic__keeps_the_old_file_when_the_disk_is_full(tmp_path: Path, 
 
 def test_new_folder__appears_whole_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(RuntimeError), files.new_folder(out) as building:
+
+    def fail(building: Path) -> None:
         (building / "half.txt").write_text("x")
         raise RuntimeError
+
+    with pytest.raises(RuntimeError), files.new_folder(out) as building:
+        fail(building)
     assert list(tmp_path.iterdir()) == []
     with files.new_folder(out) as building:
         (building / "whole.txt").write_text("x")

@@ -75,7 +75,7 @@ class _Album:
         if image_id in self.unread:
             return None
         try:
-            picture = read_rgb(safe_join(self.root, self.files[image_id]))
+            picture = read_rgb(safe_join(self.root, self.files[image_id], links=True))
         except DetectTransferError as error:  # a page without one picture is better than no page
             self.unread[image_id] = short_name(error, longest=200)
             return None

@@ -52,7 +52,7 @@ def render_predictions(
     outputs = output_names(shown["file_name"].to_list())
     written = []
     for (image_id, file_name), output in zip(shown.iter_rows(), outputs, strict=True):
-        picture = read_rgb(safe_join(image_root, file_name))
+        picture = read_rgb(safe_join(image_root, file_name, links=True))
         here, seen = truths.get((image_id,), truth.clear()), founds.get((image_id,), found.clear())
         path = safe_join(out_dir, output)
         write_atomic(path, encode_jpeg(draw_matches(picture, here, seen, names)))

@@ -218,8 +218,8 @@ def _one_step(job: Job, step: _Step, batch: Batch) -> dict[str, float]:
 def set_mode(detector: Detector, phase: PlannedPhase, batchnorm: str) -> None:
     """Put the network into training mode, with the running statistics of frozen stages held still.
 
-    Statistics that move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is made
-    for hundreds of batches an epoch; a small domain set would be scored with statistics of what the network was before.
+    Statistics that move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is
+    made for hundreds of batches an epoch; after a small set it would still be half of what the source had.
     """
     detector.module.train()
     stages = detector.stages()
