@@ -43,7 +43,8 @@ from detect_transfer.training.data import (
     make_loader,
     samples_of,
 )
-from detect_transfer.training.engine import Job, Stop, fit
+from detect_transfer.training.engine import fit
+from detect_transfer.training.job import Job, Stop
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.state import Progress, load_state
 

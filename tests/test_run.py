@@ -141,16 +141,18 @@ def test_predict__on_pictures_writes_boxes_and_drawings(
 
 def test_two_processes__train_one_model_and_score_it_once(tiny_data: Path, tmp_path: Path) -> None:
     """`torchrun` on the CPU: both processes see their half of the pictures, and one run folder is written."""
+    phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
+    changes = ("train.device=cpu", "transfer.strategy=null", phases)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517",
-        str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", "train.device=cpu")[1:],
+        str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", *changes)[1:],
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 2
+    assert len(rows) == 3
     # other pictures share a batch than in one process, and sums of another order are another float
     assert metrics["AP"] == pytest.approx(rows[metrics["best_epoch"]]["AP"], abs=5e-3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from detect_transfer.images import RgbArray, read_rgb
 from detect_transfer.models.detector import Detector, Found
 from detect_transfer.models.pixels import Fit, letterbox
 from detect_transfer.table import Detections
+
+logger = logging.getLogger(__name__)
 
 _STRIDE = 32
 
@@ -114,6 +117,8 @@ def _run(detector: Detector, batch: Sequence[Picture], settings: Evaluate) -> li
 def _columns(picture: Picture, found: Found, category_ids: Sequence[int]) -> dict[str, Any]:
     xyxy = clip(picture.fit.to_picture(found.xyxy), picture.size_wh)
     finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(found.scores)
+    if not finite.all():
+        logger.warning("image_id %d: %d boxes that are not finite are left out", picture.image_id, (~finite).sum())
     xyxy, scores, labels = xyxy[finite], found.scores[finite], found.labels[finite]
     inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
     xyxy, scores, labels = xyxy[inside], scores[inside], labels[inside]

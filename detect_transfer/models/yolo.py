@@ -144,6 +144,8 @@ class YoloDetector:
         """Tell the criterion how far training is; the end-to-end heads shift weight between their two branches."""
         self.module.args.epochs = epochs
         criterion: Any = getattr(self.module, "criterion", None)
+        if criterion is None:  # made with the first loss otherwise, which is too late for a run that goes on
+            criterion = self.module.criterion = self.module.init_criterion()
         if hasattr(criterion, "decay"):
             criterion.updates = epoch - 1
             criterion.o2m = criterion.decay(epoch - 1)

@@ -10,7 +10,7 @@ from detect_transfer.errors import InputError
 from detect_transfer.models import build_detector, load_weights, save_weights
 from detect_transfer.models.yolo import YoloDetector
 from detect_transfer.run import Watch, train
-from detect_transfer.training.engine import Interrupted
+from detect_transfer.training.job import Interrupted
 
 
 @pytest.fixture(scope="module", autouse=True)
