@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 CODE = """
 import cv2, numpy, os, PIL.Image, torch
@@ -25,4 +26,4 @@ def test_import__puts_back_what_it_replaced_and_leaves_no_folder() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     home = done.stdout.strip().splitlines()[-1]
-    assert not __import__("pathlib").Path(home).exists()
+    assert not Path(home).exists()

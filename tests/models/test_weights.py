@@ -1,9 +1,11 @@
 """Weights: finding, refusing, and never running code from a file."""
 
+import io
 import json
 import pickle
 import socket
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,24 @@ def test_known_name_without_network__names_every_place_quickly(tmp_path: Path, m
     for place in (tmp_path / "mine" / "yolo11n.pt", "weights/yolo11n.safetensors", "https://", "put the file at"):
         assert str(place) in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        asked.append((url, timeout))
+        return io.BytesIO(b"the bytes of the vendor")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path / "mine"))
+    path = find_weights("yolo11n")
+    assert path == tmp_path / "mine" / "yolo11n.pt"
+    assert path.read_bytes() == b"the bytes of the vendor"
+    assert asked[0][0].startswith("https://github.com/ultralytics/assets/")
+    assert asked[0][1] <= 5
+    assert find_weights("yolo11n") == path
+    assert len(asked) == 1
 
 
 def test_known_name__is_found_in_the_folder_of_the_variable(tmp_path: Path, monkeypatch) -> None:
