@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 from torchvision.ops import batched_nms
 
+from detect_transfer.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.config import Stage
 from detect_transfer.errors import InputError
 from detect_transfer.models.detector import Found, HeadRow, Taken, Target
@@ -126,10 +127,9 @@ class YoloDetector:
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
         """Return the loss parts of the vendor's criterion, each a mean over the images."""
         height, width = size_hw
-        scale = np.array([width, height, width, height], dtype=np.float64)
         counts = [len(target.labels) for target in targets]
-        xyxy = np.concatenate([target.xyxy for target in targets]).reshape(-1, 4)
-        cxcywh_norm = np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], axis=1) / scale
+        xyxy = np.concatenate([target.xyxy for target in targets])
+        cxcywh_norm = xyxy_to_cxcywh_norm(xyxy, (width, height))
         labels = np.concatenate([target.labels for target in targets])
         batch = {
             "batch_idx": torch.repeat_interleave(torch.arange(len(targets)), torch.tensor(counts)).float(),

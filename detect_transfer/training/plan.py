@@ -73,10 +73,6 @@ class Plan:
         """The stages that train in some phase."""
         return frozenset(stage for phase in self.phases for stage in phase.rates)
 
-    def phase_of(self, epoch: int) -> PlannedPhase:
-        """Return the phase of an epoch, counted from 1."""
-        return next(phase for phase in self.phases if epoch <= phase.last_epoch)
-
 
 def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage]) -> Plan:
     """Resolve the transfer part of a config for a network with these stages.

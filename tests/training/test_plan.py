@@ -50,7 +50,7 @@ def test_rates__fall_with_the_distance_from_the_head() -> None:
 def test_phases__follow_each_other() -> None:
     phases = [Phase(epochs=2, train=["head"]), Phase(epochs=3, train="all")]
     plan = make_plan(Transfer(phases=phases), Train(epochs=99), YOLO)
-    assert [plan.phase_of(e).number for e in range(1, 6)] == [1, 1, 2, 2, 2]
+    assert [(p.number, p.first_epoch, p.last_epoch) for p in plan.phases] == [(1, 1, 2), (2, 3, 5)]
     assert plan.strategy == "phases"
 
 
