@@ -1,4 +1,4 @@
-"""`AnnotationTable` and `Detections`: the only things that cross rooms. Imports only `errors`.
+"""`AnnotationTable` and `Detections`: the only things that cross rooms. Imports `errors` and `ledger`.
 
 Both hold polars frames whose columns are checked when the object is made. Boxes are `xyxy` in pixels, float64, origin
 at the top-left corner of the first pixel, x2 and y2 exclusive. A box may reach past its image and may be empty: readers
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from detect_transfer.errors import InputError, InternalError
+from detect_transfer.ledger import LedgerLine
 
 XYXY = ("x1", "y1", "x2", "y2")
 
@@ -89,6 +90,7 @@ class AnnotationTable:
         boxes: A row a box, at least the columns of `BOX_SCHEMA`.
         categories: A row a class, the columns of `CATEGORY_SCHEMA`.
         image_root: The folder that `file_name` is relative to; None where there are no pictures.
+        reading: What the reader left out because it was asked to, as lines of a ledger.
 
     Raises:
         InputError: An id occurs twice, an id points at nothing, a coordinate is not finite or a box is inverted.
@@ -99,6 +101,7 @@ class AnnotationTable:
     boxes: pl.DataFrame
     categories: pl.DataFrame
     image_root: Path | None = None
+    reading: tuple[LedgerLine, ...] = ()
 
     def __post_init__(self) -> None:
         """Check columns, ids and boxes."""

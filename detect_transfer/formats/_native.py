@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +15,7 @@ from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats._problems import Problems
 from detect_transfer.images import IMAGE_SUFFIXES, read_size_wh
-from detect_transfer.table import BOX_SCHEMA
+from detect_transfer.table import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 
 SizeWh = tuple[int, int]
 
@@ -119,7 +120,7 @@ def read_sizes(root: Path, names: Iterable[str], problems: Problems) -> list[Siz
             require_regular(root, path)
             found.append(read_size_wh(path))
         except InputError as error:
-            problems.put(error)
+            problems.put(error, image=name)
             found.append(None)
     return found
 
@@ -134,6 +135,7 @@ def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, picture: str,
         f"the annotation says {stated[0]} x {stated[1]}, '{picture}' has {real[0]} x {real[1]} pixels{turned}",
         where=where,
         field="size",
+        image=picture,
         remedy="put the right picture beside it, or read with size_mismatch=keep to trust the picture",
     )
 
@@ -148,6 +150,47 @@ def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str
         raise InputError(
             "OPTION_VALUE", "no such choice", field=option, value=value, remedy="give one of: " + ", ".join(choices)
         )
+
+
+def finish(
+    problems: Problems,
+    *,
+    images: Columns,
+    boxes: Columns,
+    categories: Columns,
+    image_root: Path | None,
+    names: Mapping[str, str] | None = None,
+) -> AnnotationTable:
+    """Make the table that a reader gives, without what its faults leave out.
+
+    Args:
+        problems: The faults found; those that are errors are raised.
+        images: As for `AnnotationTable.from_columns`.
+        boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
+        categories: As for `AnnotationTable.from_columns`.
+        image_root: The folder of the pictures.
+        names: The `file_name` of pictures that faults name otherwise.
+
+    Raises:
+        InputError: There are faults, or no picture is left.
+    """
+    problems.raise_any()
+    if not problems.skipped_images:
+        table = AnnotationTable.from_columns(images=images, boxes=boxes, categories=categories, image_root=image_root)
+        return replace(table, reading=problems.reading())
+    image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
+    skipped = pl.Series([(names or {}).get(name, name) for name in problems.skipped_images], dtype=pl.String)
+    kept = image_rows.filter(~pl.col("file_name").is_in(skipped.implode()))
+    if kept.is_empty():
+        first = next(iter(problems.skipped_images.values()))
+        raise InputError(
+            *("IMAGES_NONE", "every picture has a fault, so skip-image leaves none"),
+            where=first.where,
+            remedy=f"mend them; the first is: {first}",
+        )
+    whole = box_rows.join(kept, on="image_id", how="semi")
+    table = AnnotationTable.from_columns(images=kept, boxes=whole, categories=categories, image_root=image_root)
+    return replace(table, reading=problems.reading(boxes_of_skipped=box_rows.height - whole.height))
 
 
 def box_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

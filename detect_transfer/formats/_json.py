@@ -1,0 +1,182 @@
+"""Typed access to a JSON document that says where a fault is. Imports `errors` and `_native`.
+
+The getters raise an `InputError` with the JSON pointer of what is wrong; a reader catches it by `Problems.row` or
+`Problems.picture`, which decide what becomes of the box or the picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.formats import _native
+from detect_transfer.formats._numbers import parse_number
+
+_REQUIRED: Any = object()
+_REMEDY = "mend the file"
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+}
+
+
+def read_json(root: Path, name: str) -> Node:
+    """Read a JSON file of a data set.
+
+    Raises:
+        InputError: It is missing, is no regular file, leads out of `root`, or is no JSON.
+    """
+    return parse_json(_native.read_bytes(root, root / name), root, name)
+
+
+def parse_json(data: bytes, root: Path, name: str) -> Node:
+    """Parse the bytes of a JSON document that came from `name` (a file, or a file and line).
+
+    Raises:
+        InputError: It is no JSON, with line and column.
+    """
+    try:
+        return Node(orjson.loads(data.removeprefix(b"\xef\xbb\xbf")), f"{root}/", f"{name}#")
+    except orjson.JSONDecodeError as error:
+        where = f"{root / name}" if ":" in name.rpartition("/")[2] else f"{root / name}:{error.lineno}"
+        raise InputError(
+            "JSON_SYNTAX",
+            f"{error.msg} (column {error.colno})",
+            where=where,
+            remedy="the file is cut short or damaged: write or copy it again",
+        ) from error
+
+
+class Node:
+    """A value of a JSON document with its place.
+
+    Args:
+        value: The value.
+        base: The folder that `source` is relative to, ending in a slash.
+        source: ``file#/pointer``.
+    """
+
+    __slots__ = ("_base", "source", "value")
+
+    def __init__(self, value: Any, base: str, source: str) -> None:
+        self.value = value
+        self._base = base
+        self.source = source
+
+    def error(self, key: str | None, code: str, what: str, remedy: str = _REMEDY) -> InputError:
+        """Return the error for the value of `key` in this object, or for this value itself."""
+        where = self._base + self.source
+        if key is None:
+            return InputError(code, what, where=where, value=self.value, remedy=remedy)
+        found = self.value.get(key, "(missing)") if isinstance(self.value, dict) else self.value
+        return InputError(code, what, where=f"{where}/{key}", field=key, value=found, remedy=remedy)
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether this object has the key with a value other than null."""
+        return isinstance(self.value, dict) and self.value.get(key) is not None
+
+    def child(self, key: str) -> Node:
+        """Return the object under a key."""
+        return Node(self._typed(key, dict, _REQUIRED), self._base, f"{self.source}/{key}")
+
+    def items(self, key: str, default: Any = _REQUIRED) -> list[Node]:
+        """Return the objects of the list under a key."""
+        values = self._typed(key, list, default)
+        nodes = [Node(value, self._base, f"{self.source}/{key}/{i}") for i, value in enumerate(values)]
+        return [node.as_object() for node in nodes]
+
+    def entries(self, key: str) -> dict[str, Node]:
+        """Return the objects of the object under a key, by their keys."""
+        values = self._typed(key, dict, _REQUIRED)
+        return {k: Node(v, self._base, f"{self.source}/{key}/{k}").as_object() for k, v in values.items()}
+
+    def elements(self) -> list[Node]:
+        """Return the objects of this value, which is a list."""
+        if not isinstance(self.value, list):
+            raise self.error(None, "JSON_TYPE", f"found {kind_of(self.value)}, expected a list of objects")
+        return [Node(v, self._base, f"{self.source}/{i}").as_object() for i, v in enumerate(self.value)]
+
+    def as_object(self) -> Node:
+        """Return this node if it is an object."""
+        if not isinstance(self.value, dict):
+            raise self.error(None, "JSON_TYPE", f"found {kind_of(self.value)}, expected an object")
+        return self
+
+    def string(self, key: str, default: Any = _REQUIRED) -> str:
+        """Return the string under a key."""
+        return str(self._typed(key, str, default))
+
+    def string_or_none(self, key: str) -> str | None:
+        """Return the string under a key, or None where it is absent or null."""
+        return self.string(key) if key in self else None
+
+    def flag(self, key: str, default: Any = _REQUIRED) -> bool:
+        """Return true or false under a key; 0 and 1 stand for them too."""
+        value = self._raw(key, default)
+        if isinstance(value, bool) or (type(value) in (int, float) and value in (0, 1)):
+            return bool(value)
+        raise self.error(key, "JSON_TYPE", f"found {kind_of(value)}, expected true or false")
+
+    def number(self, key: str, default: Any = _REQUIRED, *, text: bool = False) -> float:
+        """Return the finite number under a key; `text` takes one that is written as a string too."""
+        value = self._raw(key, default)
+        if text and isinstance(value, str) and (parsed := parse_number(value.strip())) is not None:
+            return parsed
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(key, "JSON_NUMBER", f"found {kind_of(value)}, expected a finite number")
+        return float(value)
+
+    def number_or_none(self, key: str) -> float | None:
+        """Return the finite number under a key, or None where it is absent or null."""
+        return self.number(key) if key in self else None
+
+    def whole(self, key: str, default: Any = _REQUIRED) -> int:
+        """Return the integer under a key."""
+        value = self._raw(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
+            raise self.error(key, "JSON_NUMBER", f"found {kind_of(value)}, expected an integer")
+        return value
+
+    def numbers(self, key: str, count: int) -> tuple[float, ...]:
+        """Return the `count` finite numbers of the list under a key."""
+        values = self._typed(key, list, _REQUIRED)
+        good = all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values)
+        if len(values) != count or not good:
+            raise self.error(key, "JSON_NUMBER", f"expected a list of {count} finite numbers")
+        return tuple(map(float, values))
+
+    def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
+        """Return the string under a key, which is one of `choices`."""
+        value = self.string(key, default)
+        if value not in choices:
+            raise self.error(key, "JSON_VALUE", "no such choice", did_you_mean(value, list(choices)))
+        return value
+
+    def _typed(self, key: str, kind: type, default: Any) -> Any:
+        value = self._raw(key, default)
+        if not isinstance(value, kind):
+            raise self.error(key, "JSON_TYPE", f"found {kind_of(value)}, expected {_KINDS[kind]}")
+        return value
+
+    def _raw(self, key: str, default: Any) -> Any:
+        """Return the value under a key; the default stands for an absent one and for null."""
+        value = self.value.get(key) if isinstance(self.value, dict) else None
+        if value is not None:
+            return value
+        if default is _REQUIRED:
+            raise self.error(key, "JSON_KEY", "this key is needed")
+        return default
+
+
+def kind_of(value: Any) -> str:
+    """Return what a JSON value is, for a message."""
+    return "null" if value is None else _KINDS.get(type(value), "a value")
