@@ -19,7 +19,9 @@ from detect_transfer.files import private_folder
 from detect_transfer.terminal import (
     make_console,
     print_conversion,
+    print_findings,
     print_plan,
+    print_reading,
     print_result,
     print_scores,
     progress_bar,
@@ -47,34 +49,45 @@ def convert(
     format: Annotated[str, typer.Argument(help="The native format, such as coco, yolo, voc, gtsdb, pascal_v1.")],
     source: Annotated[Path, typer.Argument(help="The folder or file that holds it.")],
     out: Out,
-    split: Annotated[str, typer.Option(help="Shares such as train=0.8,val=0.2.")] = "train=0.8,val=0.2",
-    split_from_source: Annotated[bool, typer.Option(help="Take the splits that the source has.")] = False,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares such as train=0.8,val=0.2; source; or a splits.json. "
+            "Without it, the split of the source if it has one, else train=0.8,val=0.2."
+        ),
+    ] = None,
+    split_from_source: Annotated[bool, typer.Option(help="The same as --split source.")] = False,
     classes: Annotated[str | None, typer.Option(help="A class map: FILE.yaml, dataset.yaml#name, or a=b,c=d.")] = None,
     ignore_policy: Annotated[str, typer.Option(help="drop, keep, mask or drop-image.")] = "drop",
     images: Annotated[str, typer.Option(help="copy or link.")] = "copy",
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    to: Annotated[str, typer.Option(help="The formats to write, of coco, yolo, voc, cvat, parquet.")] = "coco,yolo",
+    check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
+    on_error: Annotated[str, typer.Option(help="At a fault: fail, skip-row or skip-image.")] = "fail",
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, pictures, ledger."""
     from detect_transfer.convert import ConvertOptions
     from detect_transfer.convert import convert as run_convert
     from detect_transfer.files import require_new
-    from detect_transfer.formats import reader
     from detect_transfer.prepare.classes import load_class_map
-    from detect_transfer.prepare.split import parse_ratios
+    from detect_transfer.prepare.split_choice import parse_split
+    from detect_transfer.sources import read_source
 
     require_new(out)
-    form = reader(format)
     plan = ConvertOptions(
         format=format,
         source=source.resolve().name,
-        split="source" if split_from_source else parse_ratios(split),
+        split="source" if split_from_source else parse_split(split),
         class_map=load_class_map(classes) if classes else None,
         ignore_policy=ignore_policy,
         images=images,
         seed=seed,
+        targets=tuple(dict.fromkeys(word.strip() for word in to.split(","))),
+        check=check,
     )
-    table = form.read(source, **_reader_options(form.options, option or []))
+    table = read_source(format, source, words=option or [], on_error=on_error)
+    print_reading(table.reading)
     with progress_bar("pictures") as advance:
         result = run_convert(table, out, plan=plan, progress=advance)
     print_conversion(result)
@@ -84,34 +97,25 @@ def convert(
 def check(
     folder: Annotated[Path, typer.Argument(help="A data folder, or a source with --format.")],
     format: Annotated[str, typer.Option(help="The format of the folder.")] = "data_folder",
+    out: Annotated[Path | None, typer.Option(help="A folder to make, with check.json and check.html.")] = None,
+    imgsz: Annotated[int, typer.Option(min=32, help="The longer side of pictures in training, in pixels.")] = 640,
+    round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
+    on_error: Annotated[str, typer.Option(help="At a fault: fail, skip-row or skip-image.")] = "fail",
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
     """Look for what is wrong with a data set: pictures, boxes, classes, leaks between splits."""
-    from detect_transfer.formats import reader
-    from detect_transfer.prepare.check import check as run_check
+    from detect_transfer.checking import CheckOptions, check_table
+    from detect_transfer.sources import read_source
 
-    form = reader(format)
-    options = _reader_options(form.options, option or [])
-    if "verify" in form.options and format == "data_folder":
-        options.setdefault("verify", True)
-    table = form.read(folder, **options)
+    ours = format == "data_folder"
+    table = read_source(format, folder, words=option or [], on_error=on_error, verify=ours)
+    plan = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out, follow_links=ours)
     with progress_bar("pictures") as advance:
-        report = run_check(
-            table,
-            read_pictures=table.image_root is not None,
-            follow_links=format == "data_folder",
-            progress=advance,
-        )
-    console = make_console()
-    for finding in report.findings:
-        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
-        console.print(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}", markup=False)
-    console.print(
-        f"{table.images.height} images, {table.boxes.height} boxes, {table.categories.height} classes: "
-        f"{sum(f.level == 'error' for f in report.findings)} errors, "
-        f"{sum(f.level == 'warning' for f in report.findings)} warnings"
-    )
-    if any(finding.level == "error" for finding in report.findings):
+        report, trip = check_table(table, plan=plan, progress=advance)
+    print_findings(report, trip)
+    if out is not None:
+        make_console().print(f"page: {out / 'check.html'}", markup=False)
+    if not report.ok or (trip is not None and not trip.ok):
         raise typer.Exit(2)
 
 
@@ -260,27 +264,6 @@ def _tell(line: str, code: int, *, debug: bool) -> int:
 
 def _command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _reader_options(known: dict[str, Any], words: list[str]) -> dict[str, Any]:
-    from detect_transfer.config import parse_value
-    from detect_transfer.errors import did_you_mean
-
-    options: dict[str, Any] = {}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in known:
-            raise InputError(
-                "OPTION_UNKNOWN",
-                "the reader has no such option",
-                field="--option",
-                value=word,
-                remedy=did_you_mean(key, list(known)),
-            )
-        options[key] = parse_value(value, key)
-        if key == "images" and options[key] is not None:
-            options[key] = Path(value)
-    return options
 
 
 def _dry_run(config: Any) -> None:

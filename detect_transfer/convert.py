@@ -1,40 +1,36 @@
 """Native annotations, once read, become a data folder: the whole story from top to bottom.
 
-    clean -> class map -> split -> ignored regions -> pictures -> COCO -> YOLO -> ledger.json -> manifest.json
+    read -> clean -> class map -> split -> ignored regions -> pictures -> target formats -> ledger.json -> manifest.json
 
-Rank 6: imports `prepare`, `exports` and lower ranks. Everything is checked before anything is written; the folder is
-built beside its place and renamed, so a killed conversion leaves nothing under its name; the source is only read.
+Rank 6: imports `prepare`, `exports`, `roundtrip` and lower ranks. Everything is checked before anything is written; the
+folder is built beside its place and renamed, so a killed conversion leaves nothing under its name; the source is only
+read.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy
-import orjson
-import PIL
-import polars as pl
-
-import detect_transfer
 from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.exports.coco import write_coco
-from detect_transfer.exports.ignore import IGNORE_POLICIES, IgnorePlan, plan_ignored
-from detect_transfer.exports.pictures import plan_pictures, write_pictures
-from detect_transfer.exports.yolo import write_labels
-from detect_transfer.files import new_folder, require_new, sha256_file, write_json
+from detect_transfer.exports import DEFAULT_TARGETS, WRITERS, write_targets
+from detect_transfer.exports.ignore import IGNORE_POLICIES, plan_ignored
+from detect_transfer.exports.manifest import count_splits, write_manifest
+from detect_transfer.exports.picture_files import write_pictures
+from detect_transfer.exports.pictures import plan_pictures
+from detect_transfer.files import new_folder, require_new, write_json
 from detect_transfer.ledger import Ledger
 from detect_transfer.prepare.classes import ClassMap, apply_class_map
 from detect_transfer.prepare.clean import clean
-from detect_transfer.prepare.pictures import Inspection, Progress, fill_sizes, find_leaks, inspect_pictures
-from detect_transfer.prepare.split import check_positives, check_ratios, split_by_ratio, split_from_source
+from detect_transfer.prepare.pictures import Inspection, Progress, fill_sizes, inspect_pictures
+from detect_transfer.prepare.split import check_positives
+from detect_transfer.prepare.split_choice import Split, check_split, choose_split, split_document
+from detect_transfer.roundtrip import RoundTrip, round_trip
 from detect_transfer.table import AnnotationTable
 
-MANIFEST_VERSION = 1
 _OURS = "data_folder"
 _IMAGE_MODES = ("copy", "link")
 _MOST_PROBLEMS = 20
@@ -47,24 +43,28 @@ class ConvertOptions:
     Args:
         format: The name of the native format, for the manifest.
         source: The name of what was read, for the manifest; never a path.
-        split: The share of each split, or `source` to take the splits that the reader found.
+        split: The share of each split, `source`, a file of an earlier conversion, or `auto`; see `choose_split`.
         class_map: Which source class becomes which class; None keeps the classes as they are.
         ignore_policy: What becomes of ignored regions in the YOLO labels.
         max_ignored_share: Share of a training image in [0, 1] that `drop-image` tolerates.
         images: `copy` the pictures or `link` to them.
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
+        targets: The formats to write, keys of `WRITERS`.
+        check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
     """
 
     format: str
     source: str = ""
-    split: Mapping[str, float] | Literal["source"] = field(default_factory=lambda: {"train": 0.8, "val": 0.2})
+    split: Split = "auto"
     class_map: ClassMap | None = None
     ignore_policy: str = "drop"
     max_ignored_share: float = 0.0
     images: str = "copy"
     seed: int = 0
     min_size: float = 0.0
+    targets: tuple[str, ...] = DEFAULT_TARGETS
+    check: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,22 @@ class ConvertResult:
         table: What it holds; `file_name` is relative to its `images/`.
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
+        split: Which split was taken, in words.
+        round_trip: What came back from COCO and YOLO; None where it was not asked for.
     """
 
     out: Path
     table: AnnotationTable
     counts: dict[str, dict[str, Any]]
     ledger: Ledger
+    split: str
+    round_trip: RoundTrip | None = None
 
 
 def convert(
     table: AnnotationTable, out: Path, *, plan: ConvertOptions, progress: Progress | None = None
 ) -> ConvertResult:
-    """Write a data folder with pictures, COCO files, YOLO labels, ledger and manifest.
+    """Write a data folder with pictures, annotations in the target formats, splits, ledger and manifest.
 
     Args:
         table: What a reader gave, with its `image_root`.
@@ -96,44 +100,50 @@ def convert(
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
-        InputError: An option, a picture, a class or a split is wrong, or `out` holds something; nothing was written.
+        InputError: An option, a picture, a class or a split is wrong, a field did not come back from the round trip, or
+            `out` holds something; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
     """
     _check_options(plan)
     require_new(out)
     ledger = Ledger()
+    _enter_reading(table, ledger)
     ours = plan.format == _OURS  # its pictures may be links, and its manifest vouches for them
     inspection = inspect_pictures(table, follow_links=ours, progress=progress)
     _refuse_pictures(inspection)
 
     table = fill_sizes(table, inspection)
+    trip = round_trip(table) if plan.check else None
+    if trip is not None:
+        trip.raise_differences()
     table = clean(table, ledger, min_size=plan.min_size)
     if plan.class_map is not None:
         table = apply_class_map(table, plan.class_map, ledger)
-    table = _split(table, plan, inspection)
-    ignored = plan_ignored(table, plan.ignore_policy, max_ignored_share=plan.max_ignored_share, ledger=ledger)
-    _check_splits_kept(table, ignored.table)
+    chosen = choose_split(table, plan.split, seed=plan.seed, inspection=inspection)
+    ignored = plan_ignored(chosen.table, plan.ignore_policy, max_ignored_share=plan.max_ignored_share, ledger=ledger)
+    _check_splits_kept(chosen.table, ignored.table)
     pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
     ignored = pictures.ignored
-    counts = _counts(ignored)
+    counts = count_splits(ignored)
 
     with new_folder(out) as building:
         write_pictures(pictures, building, progress=progress)
-        for split in ignored.table.splits:
-            path = building / "annotations" / f"instances_{split}.json"
-            write_coco(ignored.table.split_of(split), path, ledger=ledger)
-        write_labels(ignored, building, ledger=ledger)
+        write_targets(ignored, plan.targets, building, ledger)
+        write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
+        if trip is not None:
+            write_json(building / "round_trip.json", trip.as_dict())
         os.sync()  # one flush for all files, before the manifest vouches for them
-        write_json(building / "manifest.json", _manifest(building, plan, counts))
+        write_manifest(building, _facts(plan, chosen.rule, counts))
     table = AnnotationTable(ignored.table.images, ignored.table.boxes, table.categories, out / "images")
-    return ConvertResult(out, table, counts, ledger)
+    return ConvertResult(out, table, counts, ledger, chosen.told, trip)
 
 
 def _check_options(plan: ConvertOptions) -> None:
     for name, value, choices in (
         ("ignore_policy", plan.ignore_policy, IGNORE_POLICIES),
         ("images", plan.images, _IMAGE_MODES),
+        *(("targets", target, tuple(WRITERS)) for target in plan.targets),
     ):
         if value not in choices:
             raise InputError(
@@ -147,12 +157,17 @@ def _check_options(plan: ConvertOptions) -> None:
             value=(plan.max_ignored_share, plan.min_size),
             remedy="correct them",
         )
-    if not isinstance(plan.split, str):
-        check_ratios(plan.split)
-    elif plan.split != "source":
-        raise InputError(
-            "OPTION", "shares or 'source' were expected", field="split", value=plan.split, remedy="train=0.8,val=0.2"
-        )
+    check_split(plan.split)
+
+
+def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
+    """Begin the ledger with what the reader left out because it was asked to."""
+    left_out = [line for line in table.reading if line.action == "dropped"]
+    skipped = {kind: sum(line.count for line in left_out if line.kind == kind) for kind in ("image", "box")}
+    images, boxes = len(table.images), len(table.boxes)
+    step = ledger.open("read", images=images + skipped["image"], boxes=boxes + skipped["box"])
+    step.lines.extend(table.reading)
+    step.close(images_out=images, boxes_out=boxes)
 
 
 def _refuse_pictures(inspection: Inspection) -> None:
@@ -164,23 +179,6 @@ def _refuse_pictures(inspection: Inspection) -> None:
             InputError("IMAGE_PROBLEMS", f"{more} more pictures are wrong", remedy="run check for the whole list")
         )
     raise_problems(problems)
-
-
-def _split(table: AnnotationTable, plan: ConvertOptions, inspection: Inspection) -> AnnotationTable:
-    if not isinstance(plan.split, str):
-        hashes = dict(inspection.pictures.select("image_id", "sha256").rows())
-        return split_by_ratio(table, plan.split, seed=plan.seed, hashes=hashes)
-    table = split_from_source(table)
-    leaks: Sequence[tuple[str, str]] = find_leaks(table, inspection)
-    if leaks:
-        pairs = ", ".join(f"{a} = {b}" for a, b in leaks[:5])
-        raise InputError(
-            "SPLIT_LEAK",
-            f"{len(leaks)} pictures lie in two splits, byte for byte: {pairs}",
-            field="split",
-            remedy="remove one of each pair, or split by ratio, which keeps copies together",
-        )
-    return table
 
 
 def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
@@ -197,52 +195,19 @@ def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
     check_positives(after)
 
 
-def _counts(ignored: IgnorePlan) -> dict[str, dict[str, Any]]:
-    counts = {}
-    for split in ignored.table.splits:
-        part = ignored.table.split_of(split)
-        region = part.boxes["ignore"] | part.boxes["iscrowd"]
-        per_class = dict(part.boxes.filter(~region).group_by("category_id").len().rows())
-        label_rows = ignored.rows.join(part.images, on="image_id", how="semi")
-        counts[split] = {
-            "images": len(part.images),
-            "boxes": len(part.boxes),
-            "ignored": int(region.sum()),
-            "label_rows": len(label_rows),
-            "classes": {name: per_class.get(i, 0) for i, name in _classes(part)},
-        }
-    return counts
-
-
-def _classes(table: AnnotationTable) -> list[tuple[int, str]]:
-    return table.categories.sort("category_id").select("category_id", "name").rows()
-
-
-def _manifest(folder: Path, plan: ConvertOptions, counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Say what the folder is and vouch for every file in it; no absolute path, no date."""
+def _facts(plan: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Say what the folder is; no absolute path."""
+    plain = ("ignore_policy", "max_ignored_share", "images", "min_size")
     options = {
-        "split": plan.split if isinstance(plan.split, str) else dict(plan.split),
+        "split": dict(rule),
         "class_map": None if plan.class_map is None else plan.class_map.as_dict(),
-        **{name: getattr(plan, name) for name in ("ignore_policy", "max_ignored_share", "images", "min_size")},
+        "targets": list(plan.targets),
+        **{name: getattr(plan, name) for name in plain},
     }
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        "manifest_version": MANIFEST_VERSION,
         "format": plan.format,
         "source": Path(plan.source).name,
         "options": options,
         "seed": plan.seed,
-        "versions": {
-            "detect_transfer": detect_transfer.__version__,
-            "python": platform.python_version(),
-            "polars": pl.__version__,
-            "numpy": numpy.__version__,
-            "pillow": PIL.__version__,
-            "orjson": orjson.__version__,
-        },
         "counts": counts,
-        "files": {
-            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            for path in files
-        },
     }

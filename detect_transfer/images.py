@@ -3,19 +3,21 @@
 The pixels are what a careful viewer shows: turned by the EXIF orientation, RGB, uint8. Sixteen-bit samples keep their
 high byte, grey becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock
 and ours train on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
-Pillow decodes strictly: a truncated file is an error and never a half-grey picture. Imports only `errors`.
+Pillow decodes strictly: a truncated file is an error and never a half-grey picture. Imports `errors` and `headers`.
 """
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detect_transfer.errors import DetectTransferError, InputError, ResourceError
+from detect_transfer.headers import plain_size_wh
 
 RgbArray = NDArray[np.uint8]
 
@@ -49,9 +51,36 @@ def read_size_wh(path: Path) -> tuple[int, int]:
         InputError: As for `read_rgb`, as far as the header tells.
         ResourceError: The file cannot be read for a reason of the machine.
     """
+    plain = plain_size_wh(path)
+    if plain is not None and plain[0] * plain[1] <= MAX_PIXELS:
+        return plain
     with _open(path) as image:
         width, height = image.size
         return (height, width) if _orientation(image) in _TURNED else (width, height)
+
+
+def read_labels(path: Path) -> NDArray[np.integer[Any]]:
+    """Decode a picture of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
+
+    Raises:
+        InputError: As for `read_rgb`, or it has several channels.
+        ResourceError: As for `read_rgb`.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise _broken(path, error) from error
+        values = np.array(image)
+    values = values.astype(np.uint8) if values.dtype == np.bool_ else values
+    if values.ndim != 2 or values.dtype.kind not in "ui":
+        raise InputError(
+            "IMAGE_TYPE",
+            f"it has the mode {image.mode}, one channel of whole numbers was expected",
+            where=path,
+            remedy="give the mask as it was published",
+        )
+    return values
 
 
 def _orientation(image: Image.Image) -> int:

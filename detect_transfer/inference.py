@@ -21,7 +21,7 @@ from detect_transfer.models import Detector, load_detector, load_weights
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.predict import predict, read_pictures
 from detect_transfer.report.render import render_predictions
-from detect_transfer.run_data import load_run_data
+from detect_transfer.run_data import load_run_data, with_kept_classes
 from detect_transfer.scoring import write_page, write_scored
 from detect_transfer.table import AnnotationTable
 
@@ -87,6 +87,7 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str) -> Scores:
     config = load_config(run / "config.yaml")
     detector, imgsz, settings = _load(run, "auto")
     data = load_run_data(config.data, drawn=run / "data")
+    data = with_kept_classes(data, config.transfer.keep_source_classes)
     pictures = read_pictures([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
     category_ids = data.val.categories["category_id"].sort().to_list()
     found = predict(detector, pictures, settings=settings, category_ids=category_ids)

@@ -12,41 +12,32 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
-from torch import nn
+from accelerate.utils import broadcast_object_list
 
 from detect_transfer.config import RunConfig, dump_config
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import coco_metrics
 from detect_transfer.files import require_new, write_atomic
-from detect_transfer.models import build_detector, find_weights, load_weights, save_weights
+from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.detector import Detector, Taken
-from detect_transfer.models.device import choose_device, choose_precision
-from detect_transfer.models.predict import Picture, predict, read_pictures
+from detect_transfer.models.device import choose_device
 from detect_transfer.models.weights import SourceWeights
-from detect_transfer.run_data import RunData, draw_data, load_run_data
+from detect_transfer.run_data import RunData, draw_data, load_run_data, with_kept_classes
+from detect_transfer.run_job import Site, drop_cache, make_job
 from detect_transfer.run_outputs import RunFacts, write_outputs
-from detect_transfer.table import Detections
 from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.data import (
-    EpochBatches,
-    TrainSet,
-    choose_cache_mb,
-    choose_workers,
-    make_loader,
-    samples_of,
-)
 from detect_transfer.training.engine import fit
-from detect_transfer.training.job import Job, Stop
+from detect_transfer.training.job import Stop
+from detect_transfer.training.lock import hold
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.state import Progress, load_state
+from detect_transfer.training.strategies import Classes
 
 logger = logging.getLogger(__name__)
 
@@ -68,16 +59,6 @@ class Watch:
     on_step: Callable[[int, int, int, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     stop: Stop = field(default_factory=Stop)
-
-
-@dataclass(frozen=True)
-class _Site:
-    """Where a run takes place."""
-
-    folder: Path
-    accelerator: Accelerator
-    augmenter: Augmenter
-    watch: Watch
 
 
 @dataclass(frozen=True)
@@ -120,6 +101,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     source = _load_source(config)
     augmenter = Augmenter(config.augment)
     folder = _make_folder(config, name, accelerator, resume=resume)
+    held = ExitStack()
+    if accelerator.is_main_process:
+        held.enter_context(hold(folder))
     log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
     try:
         began = time.monotonic()
@@ -127,7 +111,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         detector, taken, plan = _prepare(config, data, source)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
-        job = _job(config, detector, plan, data, _Site(folder, accelerator, augmenter, watch))
+        job = make_job(config, detector, plan, data, source=source, site=Site(folder, accelerator, augmenter))
+        job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
         resumed = None
         if resume:
@@ -147,9 +132,11 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
             shutil.rmtree(folder, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
         raise
     finally:
+        drop_cache(folder)
         if log is not None:
             logging.getLogger("detect_transfer").removeHandler(log)
             log.close()
+        held.close()
 
 
 def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], Taken]:
@@ -159,19 +146,21 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
         few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
         draw_data(few, scratch / "data", seed=config.train.seed)
     data = load_run_data(config.data, drawn=scratch / "data")
+    data = with_kept_classes(data, config.transfer.keep_source_classes)
     detector, taken, plan = _prepare(config, data, source)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
 
 
 def _load_source(config: RunConfig) -> SourceWeights | None:
     if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
-        if config.transfer.class_map:
-            raise InputError(
-                "CLASS_MAP_SCRATCH",
-                "training from scratch has no source classes",
-                field="transfer.class_map",
-                remedy="remove it, or give model.weights",
-            )
+        for key in ("class_map", "keep_source_classes", "pull_to_source"):
+            if getattr(config.transfer, key):
+                raise InputError(
+                    "SCRATCH",
+                    "training from scratch has no source",
+                    field=f"transfer.{key}",
+                    remedy="remove it, or give model.weights",
+                )
         return None
     return load_weights(find_weights(config.model.weights))
 
@@ -199,82 +188,15 @@ def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch:
         draw_data(config.data.synthetic, drawn, seed=config.train.seed)
     accelerator.wait_for_everyone()
     watch.on_stage("reading and checking the data")
-    return load_run_data(config.data, drawn=drawn)
+    return with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
 
 
 def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, Taken, Plan]:
     torch.manual_seed(config.train.seed)
     detector, taken = build_detector(config.model, config.transfer, data.train.class_names, source)
-    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()))
+    known: Classes = "none" if source is None else "some" if detector.fresh else "all"
+    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), known)
     return detector, taken, plan
-
-
-def _job(config: RunConfig, detector: Detector, plan: Plan, data: RunData, site: _Site) -> Job:
-    accelerator, settings, device = site.accelerator, config.train, site.accelerator.device
-    detector.module.to(device).to(memory_format=torch.channels_last)
-    pictures = TrainSet(
-        samples_of(data.train, data.paths),
-        imgsz=settings.imgsz,
-        augmenter=site.augmenter,
-        seed=settings.seed,
-        cache_mb=choose_cache_mb(settings.cache_mb),
-    )
-    share = max(1, settings.batch // accelerator.num_processes)
-    batches = EpochBatches(
-        len(pictures),
-        batch=share,
-        seed=settings.seed,
-        rank=accelerator.process_index,
-        devices=accelerator.num_processes,
-    )
-    loader = make_loader(pictures, batches, workers=choose_workers(settings.workers, device), pin=device.type == "cuda")
-    plan_text = config.model_copy(update={"out": None}).model_dump_json()
-    return Job(
-        detector=detector,
-        plan=plan,
-        loader=loader,
-        batches=batches,
-        settings=settings,
-        precision=choose_precision(settings.precision, device),
-        score=_scorer(config, detector, data, accelerator),
-        folder=site.folder,
-        fingerprint=f"{data.fingerprint} {plan_text}",
-        accelerator=accelerator,
-        stop=site.watch.stop,
-        on_step=site.watch.on_step,
-        on_epoch=site.watch.on_epoch,
-        save_weights=lambda which, module: _save(site.folder, which, detector.with_module(module), config),
-    )
-
-
-def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> None:
-    card = {**detector.card(), "imgsz": str(config.train.imgsz)}
-    save_weights(folder / "weights" / f"{which}.safetensors", detector.module.state_dict(), card)
-
-
-def _scorer(
-    config: RunConfig, detector: Detector, data: RunData, accelerator: Accelerator
-) -> Callable[[nn.Module], dict[str, float | None]]:
-    """Return what scores a network on the validation pictures, shared out over the devices."""
-    ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
-    chosen = [(image_id, data.paths[image_id]) for image_id in ids]
-    side = config.train.imgsz
-    fits = choose_cache_mb(config.train.cache_mb) * 2**20 // (side * side * 3) >= len(chosen)
-    kept: list[Picture] = []
-
-    def score_module(module: nn.Module) -> dict[str, float | None]:
-        if fits and not kept:
-            kept.extend(read_pictures(chosen, side))
-        found = predict(
-            detector.with_module(module),
-            kept or read_pictures(chosen, side),
-            settings=config.evaluate,
-            category_ids=data.val.categories["category_id"].sort().to_list(),
-        )
-        rows = found.rows if accelerator.num_processes == 1 else pl.concat(gather_object([found.rows]))
-        return coco_metrics(data.val, Detections(rows), ignore_policy=config.evaluate.ignore_policy)
-
-    return score_module
 
 
 def _log_to(path: Path) -> logging.Handler:

@@ -6,8 +6,8 @@ Rank 6: imports `formats`, `prepare`, `convert`, `synthetic` and lower ranks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from detect_transfer.images import read_size_wh
 from detect_transfer.ledger import Ledger
 from detect_transfer.prepare.clean import clean
 from detect_transfer.synthetic.dataset import write_scenes
-from detect_transfer.table import AnnotationTable
+from detect_transfer.table import CATEGORY_SCHEMA, AnnotationTable
 
 _MOST_PROBLEMS = 20
 _HEAD_BYTES = 1 << 16
@@ -40,6 +40,7 @@ class RunData:
         image_root: The folder that `file_name` is relative to.
         ledger: What was left out on the way and why.
         fingerprint: A hash of tables and picture files.
+        kept_classes: Classes of the source that no box is of; their ids come after all others.
     """
 
     train: AnnotationTable
@@ -48,6 +49,7 @@ class RunData:
     image_root: Path
     ledger: dict[str, Any]
     fingerprint: str
+    kept_classes: tuple[str, ...] = ()
 
 
 def load_run_data(data: Data, *, drawn: Path) -> RunData:
@@ -78,6 +80,17 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
     converted = data.path is not None and (data.path / "manifest.json").is_file()
     paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
+
+
+def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
+    """Return the data with further classes that a detector is to go on finding; those it has already are left as is."""
+    new = [name for name in dict.fromkeys(names) if name not in data.train.class_names]
+    first = int(data.train.categories["category_id"].max() or 0) + 1  # type: ignore[arg-type]
+    rows = {"category_id": list(range(first, first + len(new))), "name": new}
+    further = pl.DataFrame({**rows, "supercategory": [None] * len(new)}, schema=CATEGORY_SCHEMA)
+    tables = (replace(t, categories=pl.concat([t.categories, further], how="diagonal")) for t in (data.train, data.val))
+    train, val = tables
+    return replace(data, train=train, val=val, kept_classes=tuple(new))
 
 
 def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:

@@ -28,7 +28,7 @@ from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import RunData
 from detect_transfer.scoring import SHOWN_SCORE, write_page, write_scored
 from detect_transfer.table import Detections
-from detect_transfer.training.plan import Plan, plan_table
+from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.training.state import Progress
 
 MOST_PICTURES = 16
@@ -113,11 +113,7 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         else {"file": source.path.name, "sha256": source.sha256, "arch": source.arch, "classes": source.class_names},
         "arch": detector.arch,
         "strategy": facts.plan.strategy,
-        "batchnorm": facts.plan.batchnorm,
-        "phases": [
-            {"phase": p.number, "epochs": [p.first_epoch, p.last_epoch], "rates": dict(p.rates)}
-            for p in facts.plan.phases
-        ],
+        "phases": [_phase_record(phase, facts.progress) for phase in facts.plan.phases],
         "stages": plan_table(facts.plan, stages, state),
         "head_rows": [asdict(row) for row in facts.taken.rows],
         "tensors_taken": facts.taken.tensors,
@@ -129,6 +125,12 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
             "identical": before == after,
         },
     }
+
+
+def _phase_record(phase: PlannedPhase, progress: Progress) -> dict[str, Any]:
+    """Say what a phase was to do, and which epochs it came to."""
+    epochs = [row["epoch"] for row in progress.history if row["phase"] == phase.number]
+    return {**asdict(phase), "rates": dict(phase.rates), "trained_epochs": [min(epochs), max(epochs)] if epochs else []}
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], names: list[str]) -> str:

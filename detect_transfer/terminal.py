@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from detect_transfer.ledger import LedgerLine
     from detect_transfer.run import Watch
 
 
@@ -72,13 +73,19 @@ def training_watch(console: Console) -> Iterator[Watch]:
                 signal.signal(number, handler)
 
 
+_MUCH_WAITING = 0.02  # share of the time of an epoch
+
+
 def epoch_line(row: dict[str, Any]) -> str:
     """Return the line of an epoch."""
 
     def told(value: float | None) -> str:
         return "  -  " if value is None else f"{value:.3f}"
 
-    trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s" if "loss" in row else "  (untrained)"
+    trained = "  (untrained)"
+    if "loss" in row:
+        waited = f" ({row['waiting_share']:.0%} waiting for data)" if row["waiting_share"] >= _MUCH_WAITING else ""
+        trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s{waited}"
     best = "  best" if row["best"] else ""
     return f"epoch {row['epoch']:3d}  AP {told(row['AP'])}  AP50 {told(row['AP50'])}{trained}{best}"
 
@@ -94,20 +101,79 @@ def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
         rates = ["frozen" if rate is None else f"{rate:.2e}" for rate in row["rates"]]
         table.add_row(row["stage"], f"{row['tensors']:,}", f"{row['parameters']:,}", *rates)
     console.print(table)
+    for phase in plan.phases:
+        facts = _phase_facts(phase)
+        if facts:
+            console.print(f"  epochs {phase.first_epoch}-{phase.last_epoch}: {'; '.join(facts)}", markup=False)
+
+
+def _phase_facts(phase: Any) -> list[str]:
+    """Return what the table of stages does not tell of a phase."""
+    until = " and ".join(f"{name} {value:g}" for name, value in (phase.until or {}).items())
+    then = "training ends" if phase.on_until == "stop" else "the next phase begins"
+    told = {
+        f"starts from the {'source' if phase.start == 'source' else 'best epoch'} again": phase.start != "previous",
+        f"frozen features computed once in {phase.views} views": phase.views,
+        f"pull to the source {phase.pull:g}": phase.pull,
+        f"at {until} {then}": until,
+        f"ends after {phase.patience} epochs without a better AP": phase.patience,
+    }
+    return [text for text, holds in told.items() if holds]
+
+
+def print_reading(lines: Sequence[LedgerLine]) -> None:
+    """Show what a reader left out because it was asked to, with the first place of each reason."""
+    console = make_console()
+    for line in lines:
+        example = f"  e.g. {line.examples[0]}" if line.examples else ""
+        fate = "left out" if line.action == "dropped" else line.action
+        console.print(f"{fate}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
 
 
 def print_conversion(result: Any) -> None:
     """Show what a conversion made and what left on the way."""
     console = make_console()
-    for step in result.ledger.steps:
+    for step in result.ledger.steps[1:]:  # the first one, what was read, was shown before
         for line in step.lines:
             console.print(f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}", markup=False)
+    if result.round_trip is not None:
+        print_round_trip(result.round_trip)
+    console.print(f"split: {result.split}", markup=False)
     for split, counts in result.counts.items():
         console.print(
             f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored",
             markup=False,
         )
     console.print(f"data folder: {result.out}", markup=False)
+
+
+def print_findings(report: Any, trip: Any) -> None:
+    """Show what a check found, errors first, and how the round trip went."""
+    console = make_console()
+    for finding in report.findings:
+        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
+        console.print(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}", markup=False)
+    if trip is not None:
+        print_round_trip(trip)
+    console.print(
+        f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes: "
+        f"{report.count('error')} errors, {report.count('warning')} warnings"
+    )
+
+
+def print_round_trip(trip: Any) -> None:
+    """Show, for each format, which fields came back in all rows, which did not, and what has no place there."""
+    console = make_console()
+    for leg in trip.legs:
+        equal = [field.field for field in leg.fields if not field.differing]
+        console.print(f"through {leg.target} and back, within {leg.tolerance_px:g} px:", markup=False)
+        console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
+        for field in leg.fields:
+            if field.differing:
+                told = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
+                console.print(f"  {field.field}: {told}", markup=False)
+        for lost in leg.not_carried:
+            console.print(f"  {lost.field}: {lost.rows} rows not carried, {lost.where}", markup=False)
 
 
 def print_result(result: Any) -> None:

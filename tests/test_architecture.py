@@ -12,18 +12,39 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "detect_transfer"
 
 RANKS = {
-    "__init__": 0, "errors": 0, "boxes": 0, "images": 0, "files": 0,
+    "__init__": 0, "errors": 0, "headers": 0, "boxes": 0, "images": 0, "files": 0, "media": 0,
     "table": 1, "ledger": 1,
     "config": 2,
     "formats": 3, "prepare": 3, "exports": 3, "evaluation": 3, "synthetic": 3,
     "models": 4, "report": 4,
     "training": 5,
-    "convert": 6, "run": 6, "run_data": 6, "run_outputs": 6, "scoring": 6, "inference": 6,
+    "convert": 6, "roundtrip": 6, "sources": 6, "checking": 6,
+    "run": 6, "run_data": 6, "run_job": 6, "run_outputs": 6, "scoring": 6, "inference": 6,
     "cli": 7, "terminal": 7,
 }  # fmt: skip
-ORDER_IN_RANK = ["convert", "run_data", "scoring", "inference", "run_outputs", "run"]  # later may import earlier
-BESIDE = {"images": {"errors"}, "files": {"errors"}, "table": {"ledger"}}
-TORCH_FREE = {r for r, rank in RANKS.items() if rank <= 3} | {"report", "convert", "scoring", "cli", "terminal"}
+ORDER_IN_RANK = [
+    "roundtrip",
+    "sources",
+    "convert",
+    "checking",
+    "run_data",
+    "scoring",
+    "inference",
+    "run_job",
+    "run_outputs",
+    "run",
+]  # later may import earlier
+BESIDE = {"images": {"errors", "headers"}, "files": {"errors"}, "media": {"errors"}, "table": {"ledger"}}
+TORCH_FREE = {r for r, rank in RANKS.items() if rank <= 3} | {
+    "report",
+    "convert",
+    "roundtrip",
+    "sources",
+    "checking",
+    "scoring",
+    "cli",
+    "terminal",
+}
 
 
 def modules() -> list[Path]:

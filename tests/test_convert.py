@@ -10,7 +10,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from PIL import Image
@@ -19,10 +21,13 @@ from pycocotools.coco import COCO
 from detect_transfer import convert as module
 from detect_transfer.convert import ConvertOptions, convert
 from detect_transfer.errors import DetectTransferError, InputError, InternalError, ProblemsError
-from detect_transfer.formats import data_folder
+from detect_transfer.exports.targets import WRITERS
+from detect_transfer.formats import coco, cvat, data_folder, parquet, voc
 from detect_transfer.images import read_rgb
+from detect_transfer.ledger import LedgerLine
 from detect_transfer.prepare.check import check
 from detect_transfer.prepare.classes import ClassMap
+from detect_transfer.prepare.split_choice import load_split_file
 from detect_transfer.table import AnnotationTable
 
 SPLITS = ["train"] * 6 + ["val"] * 2
@@ -85,7 +90,7 @@ def test_convert__writes_the_whole_folder(root, tmp_path):
             *(f"images/{stem}.png" for stem in stems),
             *(f"labels/{stem}.txt" for stem in stems),
             *("annotations/instances_train.json", "annotations/instances_val.json"),
-            *("data.yaml", "ledger.json", "manifest.json"),
+            *("data.yaml", "ledger.json", "manifest.json", "splits.json"),
         ]
     )
     assert (out / "labels/train/3.txt").read_text() == "0 0.23333333 0.35000000 0.33333334 0.50000000\n"
@@ -106,7 +111,15 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
     convert(make(root), tmp_path / "out", plan=OPTIONS)
     steps = json.loads((tmp_path / "out/ledger.json").read_text())["steps"]
     assert [s["step"] for s in steps] == [
-        *("clean", "labels, ignored: drop", "pictures", "coco instances_train.json", "coco instances_val.json", "yolo")
+        *(
+            "read",
+            "clean",
+            "labels, ignored: drop",
+            "pictures",
+            "coco instances_train.json",
+            "coco instances_val.json",
+            "yolo",
+        )
     ]
     for step in steps:
         for kind in ("image", "box"):
@@ -114,7 +127,8 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
             change = sum(moved.get(x["action"], 0) * x["count"] for x in step["lines"] if x["kind"] == kind)
             plural = {"image": "images", "box": "boxes"}[kind]
             assert step[f"{plural}_in"] + change == step[f"{plural}_out"]
-    clean, labels, pictures, train, val, yolo = steps
+    read, clean, labels, pictures, train, val, yolo = steps
+    assert (read["images_in"], read["boxes_in"], read["lines"]) == (8, 12, [])
     assert clean["boxes_in"] == 12
     assert clean["boxes_out"] == labels["boxes_in"] == 11
     assert labels["boxes_out"] == yolo["boxes_in"] == yolo["boxes_out"] == 10
@@ -172,6 +186,110 @@ def test_convert__a_linked_data_folder_converts_again(root, tmp_path):
     }
     with pytest.raises(InputError, match="PATH_OUTSIDE"):
         convert(table, tmp_path / "three", plan=OPTIONS)
+
+
+def test_convert__writes_every_target_format(root, tmp_path):
+    plan = replace(OPTIONS, targets=tuple(WRITERS))
+    out = tmp_path / "out"
+    result = convert(make(root), out, plan=plan)
+    with_class = result.table.boxes.filter(result.table.boxes["category_id"].is_not_null())
+    folder = data_folder.read(out, verify=True)
+    assert len(folder.boxes) == 11
+    devkit = voc.read(out / "voc")
+    assert devkit.images["pixel_convention"][0] == "one_based_inclusive"
+    assert len(devkit.boxes) == len(with_class) == 10
+    assert devkit.splits == ["train", "val"]
+    drawn = cvat.read(out / "cvat" / "annotations.xml", missing_images="keep")
+    assert (len(drawn.images), len(drawn.boxes)) == (8, 10)
+    tables = parquet.read(out / "parquet")
+    assert tables.boxes.equals(result.table.boxes)
+    assert tables.image_root == out / "images"
+    steps = {step.step: step for step in result.ledger.steps}
+    assert {"voc", "cvat", "parquet", "yolo"} <= set(steps)
+    assert [(line.action, line.count) for line in steps["voc"].lines if line.action == "dropped"] == [("dropped", 1)]
+
+
+def test_convert__one_target_alone(root, tmp_path):
+    convert(make(root), tmp_path / "out", plan=replace(OPTIONS, targets=("coco",)))
+    assert not (tmp_path / "out" / "labels").exists()
+    assert len(coco.read(tmp_path / "out").boxes) == 11
+
+
+def test_convert__check_proves_the_way_back(root, tmp_path):
+    result = convert(make(root), tmp_path / "out", plan=replace(OPTIONS, check=True))
+    assert result.round_trip is not None
+    written = json.loads((tmp_path / "out/round_trip.json").read_text())
+    assert written["ok"]
+    assert [leg["target"] for leg in written["legs"]] == ["COCO", "YOLO"]
+    assert "round_trip.json" in json.loads((tmp_path / "out/manifest.json").read_text())["files"]
+
+
+def test_convert__check_writes_nothing_when_a_field_is_lost(root, tmp_path, monkeypatch):
+    from detect_transfer import roundtrip
+
+    read = roundtrip.coco.read
+    monkeypatch.setattr(roundtrip.coco, "read", lambda path: read(path).with_boxes(read(path).boxes.head(3)))
+    with pytest.raises(InputError, match="ROUND_TRIP box rows") as caught:
+        convert(make(root), tmp_path / "out", plan=replace(OPTIONS, check=True))
+    assert caught.value.exit_code == 2
+    assert "ann:8" in str(caught.value), "the place is told"
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_convert__the_ledger_begins_with_what_was_skipped(root, tmp_path):
+    reading = (
+        LedgerLine("box", "dropped", "skipped: LABEL_NUMBER", 2, ("a:1", "b:7")),
+        LedgerLine("image", "dropped", "skipped: IMAGE_TRUNCATED", 1, ("c.png",)),
+        LedgerLine("box", "noted", "corners were swapped", 3),  # these are there
+    )
+    convert(replace(make(root), reading=reading), tmp_path / "out", plan=OPTIONS)
+    first = json.loads((tmp_path / "out/ledger.json").read_text())["steps"][0]
+    assert (first["step"], first["images_in"], first["images_out"]) == ("read", 9, 8)
+    assert (first["boxes_in"], first["boxes_out"]) == (14, 12)
+    assert [line["reason"] for line in first["lines"]] == [line.reason for line in reading]
+
+
+def test_convert__writes_the_split_for_the_next_time(root, tmp_path):
+    first = convert(make(root), tmp_path / "one", plan=replace(OPTIONS, split={"train": 0.6, "val": 0.4}, seed=5))
+    file = load_split_file(tmp_path / "one/splits.json")
+    assert set(file.split_of) == {"1.ppm", *(f"{i}.png" for i in range(2, 9))}
+    again = convert(make(root), tmp_path / "two", plan=replace(OPTIONS, split=file, ignore_policy="keep"))
+    assert again.table.images["split"].to_list() == first.table.images["split"].to_list()
+    assert again.split == "as splits.json says"
+
+
+def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
+    (root / "clips").mkdir()
+    for name in ("a", "b"):
+        writer = cv2.VideoWriter(str(root / f"clips/{name}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (30, 20))
+        for number in range(12):
+            writer.write(np.full((20, 30, 3), 20 * number + (name == "b"), np.uint8))
+        writer.release()
+    frames = [f"clips/{name}.avi#{number:05d}" for name in ("a", "b") for number in (1, 5, 8)]
+    groups = [name.partition("#")[0] for name in frames]
+    table = make(root, file_name=[*frames, "2.png", "3.png"], group=[*groups, None, None], split=[None] * 8)
+    unsized = [pl.lit(None, dtype=pl.Int32).alias(side) for side in ("width", "height")]
+    table = replace(table, images=table.images.with_columns(unsized))
+    before = tree(root)
+    found = {finding.code for finding in check(table, read_pictures=True).findings}
+    assert not found & {"SPLIT_LEAK", "IMAGE_DUPLICATE", "NEAR_DUPLICATE", "IMAGE_SIZE"}
+    result = convert(table, tmp_path / "out", plan=ConvertOptions(format="test", split={"train": 0.5, "val": 0.5}))
+    assert tree(root) == before
+    names = result.table.images.filter(result.table.images["file_name"].str.contains("clips"))
+    assert sorted(n.partition("/")[2] for n in names["file_name"]) == sorted(
+        f"clips/{name}_{number:05d}.png" for name in ("a", "b") for number in (1, 5, 8)
+    )
+    for name in names["file_name"]:
+        number = int(name[-9:-4])
+        assert abs(int(read_rgb(tmp_path / "out/images" / name)[10, 15, 0]) - 20 * number) < 6
+    per_video = names.group_by("group").agg(n=pl.col("split").n_unique())
+    assert per_video["n"].to_list() == [1, 1], "a video is not cut"
+
+
+def test_convert__takes_the_split_of_the_source_by_itself(root, tmp_path):
+    result = convert(make(root), tmp_path / "out", plan=ConvertOptions(format="test"))
+    assert result.split == "the source's own (train, val)"
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["options"]["split"] == {"kind": "source"}
 
 
 def test_convert__class_map_and_min_size(root, tmp_path):
@@ -251,6 +369,7 @@ REFUSED = [
     pytest.param({"ignore_policy": "dorp"}, {}, "OPTION", id="policy"),
     pytest.param({"images": "move"}, {}, "OPTION", id="images"),
     pytest.param({"split": "sources"}, {}, "OPTION", id="split-word"),
+    pytest.param({"targets": ("coco", "yola")}, {}, "OPTION", id="target"),
     pytest.param({"min_size": -1}, {}, "OPTION", id="min-size"),
     pytest.param({"max_ignored_share": float("nan")}, {}, "OPTION", id="share-nan"),
     pytest.param({"split": {"train": 0.8}}, {}, "SPLIT_RATIO", id="ratios"),
@@ -309,7 +428,7 @@ def test_convert__leaves_a_folder_that_holds_something_alone(root, tmp_path):
     assert tree(tmp_path / "out").keys() == {"mine.txt"}
 
 
-@pytest.mark.parametrize("step", ["write_pictures", "write_coco", "write_labels", "write_json", "_manifest"])
+@pytest.mark.parametrize("step", ["write_pictures", "write_targets", "write_json", "write_manifest"])
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

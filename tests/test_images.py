@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from detect_transfer.errors import InputError
-from detect_transfer.images import read_rgb, read_size_wh
+from detect_transfer.images import read_labels, read_rgb, read_size_wh
 
 
 def save(path: Path, array: np.ndarray, **options) -> Path:
@@ -105,3 +105,23 @@ def test_bomb__is_refused_by_its_header(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)))
     with pytest.raises(InputError, match="IMAGE_TOO_LARGE"):
         read_rgb(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16", "1"])
+def test_labels__are_the_bare_values(tmp_path: Path, mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    image.putpixel((2, 0), 1)
+    if mode == "P":
+        image.putpalette([9, 9, 9, 200, 100, 50])
+    image.save(tmp_path / "a.png")
+    assert read_labels(tmp_path / "a.png").tolist() == [[0, 0, 1], [0, 0, 0]]
+
+
+def test_labels__of_several_channels_or_cut_off(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(InputError, match=r"IMAGE_TYPE.*mode RGB"):
+        read_labels(path)
+    path = save(tmp_path / "b.png", np.arange(90_000, dtype=np.uint8).reshape(300, 300))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="IMAGE_TRUNCATED"):
+        read_labels(path)

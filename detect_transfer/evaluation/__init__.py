@@ -1,43 +1,53 @@
-"""Scoring: COCO AP, matching, operating points. Needs two tables and neither torch nor a model.
+"""Scoring: COCO AP, matching, and the protocols of the data sets. Needs two tables and neither torch nor a model.
 
-Imports only `errors`, `boxes`, `files`, `table` and its own room. A metric is one function on `Matches` and one line
-in `METRICS`.
+Imports only `errors`, `boxes`, `files`, `table` and its own room. A metric is one function from `Case` to
+`MetricResult` and one line in `METRICS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from detect_transfer.evaluation.calibration import apply_temperature, fit_temperature
+from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco import coco_metrics, score
+from detect_transfer.evaluation.counts import f1, false_alarms_per_image, precision, recall
 from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
-from detect_transfer.evaluation.metrics import f1, false_alarms_per_image, precision, recall
+from detect_transfer.evaluation.metrics import METRICS, METRICS_OF_DATA, evaluate_metrics, metrics_of_data
+from detect_transfer.evaluation.operating import operating_points
 from detect_transfer.evaluation.policy import IgnorePolicy
+from detect_transfer.evaluation.result import MetricResult
 from detect_transfer.evaluation.scores import METRIC_NAMES, ClassScores, Curve, Scores
+from detect_transfer.evaluation.slices import slice_rows
 from detect_transfer.evaluation.thresholds import OperatingPoint, ThresholdCurve, best_f1_threshold, threshold_curve
-
-METRICS: dict[str, Callable[[Matches], float | None]] = {
-    "f1": f1,
-    "false_alarms_per_image": false_alarms_per_image,
-    "precision": precision,
-    "recall": recall,
-}
 
 __all__ = [
     "METRICS",
+    "METRICS_OF_DATA",
     "METRIC_NAMES",
+    "Case",
     "ClassScores",
     "Confusion",
     "Curve",
     "IgnorePolicy",
     "Matches",
+    "MetricResult",
     "OperatingPoint",
     "Scores",
     "ThresholdCurve",
     "above",
+    "apply_temperature",
     "best_f1_threshold",
     "coco_metrics",
     "confusion",
+    "evaluate_metrics",
+    "f1",
+    "false_alarms_per_image",
+    "fit_temperature",
     "match",
+    "metrics_of_data",
+    "operating_points",
+    "precision",
+    "recall",
     "score",
+    "slice_rows",
     "threshold_curve",
 ]

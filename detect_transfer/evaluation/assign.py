@@ -9,7 +9,7 @@ Imports numpy alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,10 @@ class Pairs:
     found: IntArray
     truth: IntArray
     overlap: FloatArray
+
+    def take(self, which: IntArray | NDArray[np.bool_]) -> Pairs:
+        """Return some of the pairs, by index or by mask."""
+        return Pairs(self.found[which], self.truth[which], self.overlap[which])
 
 
 def overlapping(
@@ -52,21 +56,49 @@ def overlapping(
     Source:
         pycocotools 2.0.11, `maskApi.c: bbIou` (the order of the arithmetic is the same, so equal to the last digit).
     """
+    kept: list[Pairs] = []
+    for found, truth, common in _meeting(found_key, found_xywh, truth_key, truth_xywh):
+        whole = found_xywh[found, 2] * found_xywh[found, 3]
+        if not by_own_area:
+            whole = whole + truth_xywh[truth, 2] * truth_xywh[truth, 3] - common
+        overlap = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
+        pairs = Pairs(found, truth, overlap)
+        kept.append(pairs.take(pairs.overlap >= min(threshold, 1 - 1e-10)))
+    return joined(kept)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Return the pairs of all parts, in their order."""
+    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    parts = [nothing, *parts]
+    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("found", "truth", "overlap")))
+
+
+def _meeting(
+    found_key: IntArray, found_xywh: FloatArray, truth_key: IntArray, truth_xywh: FloatArray
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """Yield the detections, truth boxes and common areas (P,) of pairs with equal key that meet, in chunks."""
     order = np.argsort(truth_key, kind="stable")
     sorted_key = truth_key[order]
-    low = np.searchsorted(sorted_key, found_key, side="left")
-    count = np.searchsorted(sorted_key, found_key, side="right") - low
-    kept: list[Pairs] = []
+    begins = np.flatnonzero(starts(sorted_key))
+    keys, length = sorted_key[begins], np.diff(np.append(begins, len(order)))
+    at = np.searchsorted(keys, found_key)
+    there = np.append(keys, -1)[at] == found_key  # keys are not negative
+    low, count = np.append(begins, 0)[at], np.append(length, 0)[at] * there
+    ends = found_xywh[:, :2] + found_xywh[:, 2:], truth_xywh[:, :2] + truth_xywh[:, 2:]
     for first, last in _chunks(count):
         found = np.repeat(np.arange(first, last), count[first:last])
         within = np.arange(len(found)) - np.repeat(np.cumsum(count[first:last]) - count[first:last], count[first:last])
         truth = order[low[found] + within]
-        overlap = _overlap(found_xywh[found], truth_xywh[truth], by_own_area=by_own_area)
-        enough = overlap >= min(threshold, 1 - 1e-10)
-        kept.append(Pairs(found[enough], truth[enough], overlap[enough]))
-    if not kept:
-        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    return Pairs(*(np.concatenate([getattr(k, name) for k in kept]) for name in ("found", "truth", "overlap")))
+        common = np.ones(len(found))
+        for axis in (0, 1):  # most pairs do not meet in the first, so the second is looked at for few
+            side = np.minimum(ends[0][found, axis], ends[1][truth, axis]) - np.maximum(
+                found_xywh[found, axis], truth_xywh[truth, axis]
+            )
+            meet = side > 0
+            found, truth, common = found[meet], truth[meet], common[meet] * side[meet]
+        positive = common > 0  # two tiny sides may multiply to nothing
+        yield found[positive], truth[positive], common[positive]
 
 
 def _chunks(count: IntArray) -> Iterator[tuple[int, int]]:
@@ -78,16 +110,6 @@ def _chunks(count: IntArray) -> Iterator[tuple[int, int]]:
         last = max(first + 1, int(np.searchsorted(total, before + _PAIRS_AT_ONCE, side="right")))
         yield first, last
         first = last
-
-
-def _overlap(a: FloatArray, b: FloatArray, *, by_own_area: bool) -> FloatArray:
-    """Return the overlap (P,) row by row of boxes `a` and `b` (P, 4), `xywh`."""
-    width = np.minimum(a[:, 0] + a[:, 2], b[:, 0] + b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
-    height = np.minimum(a[:, 1] + a[:, 3], b[:, 1] + b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
-    common = np.where((width > 0) & (height > 0), width * height, 0.0)
-    own = a[:, 2] * a[:, 3]
-    whole = own if by_own_area else own + b[:, 2] * b[:, 3] - common
-    return np.divide(common, whole, out=np.zeros_like(common), where=common > 0)
 
 
 def assign(pairs: Pairs, score: FloatArray, n_truth: int, *, prefer: NDArray[np.bool_] | None = None) -> Pairs:
@@ -105,29 +127,62 @@ def assign(pairs: Pairs, score: FloatArray, n_truth: int, *, prefer: NDArray[np.
     Source:
         pycocotools 2.0.11, `COCOeval.evaluateImg`.
     """
-    rank_of = np.empty(len(score), np.int64)
-    rank_of[np.argsort(-score, kind="stable")] = np.arange(len(score))
-    less_wanted = np.zeros(len(pairs.found), bool) if prefer is None else ~prefer
-    order = np.lexsort((-pairs.truth, less_wanted, -pairs.overlap, rank_of[pairs.found]))
-    rank, truth = rank_of[pairs.found][order], pairs.truth[order]
-    holder = np.full(n_truth, len(score), np.int64)  # the best rank that asked for each truth box so far
+    rank = np.empty(len(score), np.int64)
+    rank[np.argsort(-score, kind="stable")] = np.arange(len(score))
+    return take_turns(in_turn(pairs, rank, prefer=prefer), rank, n_truth)
+
+
+def in_turn(
+    pairs: Pairs, rank: IntArray, *, prefer: NDArray[np.bool_] | None = None, first_wins: bool = False
+) -> Pairs:
+    """Sort pairs by the turn of the detection, then by what it asks for first.
+
+    Args:
+        pairs: What may be matched.
+        rank: (D,) the turn of every detection, from 0 without a tie.
+        prefer: (P,) pairs that win over others of the same overlap.
+        first_wins: Of equal overlaps the first truth box comes first, not the last.
+    """
+    several = np.bincount(pairs.found)[pairs.found] > 1 if len(pairs.found) else np.empty(0, bool)
+    one, many = np.flatnonzero(~several), np.flatnonzero(several)
+    tie = pairs.truth[many] if first_wins else -pairs.truth[many]
+    less_wanted = np.zeros(len(many), bool) if prefer is None else ~prefer[many]
+    # most detections have one pair, which asks for nothing but the last sort
+    order = np.concatenate([one, many[np.lexsort((tie, less_wanted, -pairs.overlap[many]))]])
+    return pairs.take(order[np.argsort(rank[pairs.found[order]], kind="stable")])
+
+
+def take_turns(pairs: Pairs, rank: IntArray, n_truth: int, *, unlimited: NDArray[np.bool_] | None = None) -> Pairs:
+    """Let every detection in turn take the first of its pairs whose truth box is free.
+
+    Args:
+        pairs: In the order of `in_turn`, which any choice of them keeps.
+        rank: (D,) the turn of every detection.
+        n_truth: How many truth boxes there are.
+        unlimited: (n_truth,) truth boxes that stay free however many take them.
+    """
+    turn, truth = rank[pairs.found], pairs.truth
+    index = np.arange(len(truth))
+    holder = np.full(n_truth, len(rank), np.int64)  # the best rank that asked for each truth box so far
     while True:
-        first = np.ones(len(rank), bool)
-        first[1:] = rank[1:] != rank[:-1]
-        np.minimum.at(holder, truth[first], rank[first])
-        open_still = rank <= holder[truth]
+        first = starts(turn)
+        np.minimum.at(holder, truth[first], turn[first])
+        if unlimited is not None:
+            holder[unlimited] = len(rank)
+        open_still = turn <= holder[truth]
         if open_still.all():
-            break
-        rank, truth, order = rank[open_still], truth[open_still], order[open_still]
-    chosen = order[first]
-    return Pairs(pairs.found[chosen], pairs.truth[chosen], pairs.overlap[chosen])
+            return pairs.take(index[first])
+        turn, truth, index = turn[open_still], truth[open_still], index[open_still]
+
+
+def starts(keys: IntArray | FloatArray) -> NDArray[np.bool_]:
+    """Tell (P,) where another key than the one before begins."""
+    first = np.ones(len(keys), bool)
+    first[1:] = keys[1:] != keys[:-1]
+    return first
 
 
 def best_of_each(pairs: Pairs) -> Pairs:
     """Keep for each detection the pair with the largest overlap; of equal ones the later truth box."""
     order = np.lexsort((-pairs.truth, -pairs.overlap, pairs.found))
-    found = pairs.found[order]
-    first = np.ones(len(found), bool)
-    first[1:] = found[1:] != found[:-1]
-    chosen = order[first]
-    return Pairs(pairs.found[chosen], pairs.truth[chosen], pairs.overlap[chosen])
+    return pairs.take(order[starts(pairs.found[order])])

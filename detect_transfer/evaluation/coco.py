@@ -1,4 +1,4 @@
-"""`score`: the twelve COCO numbers, equal to pycocotools, with the table of classes and the curves.
+"""`score`: the twelve COCO numbers, equal to pycocotools, with classes and curves; and both ignore policies at once.
 
 Imports only `errors`, `table` and its own room.
 """
@@ -9,8 +9,10 @@ import numpy as np
 
 from detect_transfer.errors import InputError
 from detect_transfer.evaluation.accumulate import ALL_AREAS, AT_IOU_50, AT_IOU_75, Tables, accumulate, mean, metrics_of
+from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.matching import match
 from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IgnorePolicy, Truth, found_arrays, truth_arrays
+from detect_transfer.evaluation.result import MetricResult, Sheet
 from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
 from detect_transfer.evaluation.thresholds import best_f1_threshold
 from detect_transfer.table import AnnotationTable, Detections
@@ -46,11 +48,7 @@ def score(
     """
     known, found, tables = _prepare(truth, detections, ignore_policy, max_detections)
     metrics = metrics_of(tables)
-    strict = None
-    if ignore_policy == "region":
-        as_file = truth_arrays(truth, ignore_policy="strict")
-        if (as_file.is_object != known.is_object).any() or (as_file.is_region != known.is_region).any():
-            strict = metrics_of(accumulate(as_file, found, max_detections))
+    strict = _strict(truth, known, found, max_detections) if ignore_policy == "region" else None
     return Scores(
         metrics=metrics,
         reasons=_reasons(metrics),
@@ -76,6 +74,35 @@ def coco_metrics(
         InputError: As for `score`.
     """
     return metrics_of(_prepare(truth, detections, ignore_policy, max_detections)[2])
+
+
+def coco_policies(case: Case, *, max_detections: int = 100) -> MetricResult:
+    """Compute the twelve under both policies: `AP` under `region`, `strict/AP` as pycocotools has it for the same file.
+
+    `policies_differ` in the bounds tells whether any of the twelve does.
+    """
+    metrics = metrics_of(accumulate(case.known, case.found, max_detections))
+    strict = _strict(case.truth, case.known, case.found, max_detections) or metrics
+    sheet = Sheet()
+    for prefix, values in (("", metrics), ("strict/", strict)):
+        reasons = _reasons(values)
+        for name, value in values.items():
+            sheet.put(prefix + name, value, reasons.get(name, ""))
+    bounds = {
+        "ignore_policy": "region",
+        "policies_differ": _differ(metrics, strict),
+        "max_detections": max_detections,
+        "overlap": "0.50 to 0.95 in steps of 0.05",
+    }
+    return sheet.result("coco", bounds)
+
+
+def _strict(truth: AnnotationTable, known: Truth, found: Found, max_detections: int) -> dict[str, float | None] | None:
+    """Return the twelve under `strict`; None where it makes of every box what `known` does."""
+    as_file = truth_arrays(truth, ignore_policy="strict")
+    if (as_file.is_object == known.is_object).all() and (as_file.is_region == known.is_region).all():
+        return None
+    return metrics_of(accumulate(as_file, found, max_detections))
 
 
 def _prepare(

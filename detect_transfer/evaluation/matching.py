@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation.assign import Pairs, assign, best_of_each, overlapping
+from detect_transfer.evaluation.assign import Pairs, assign, best_of_each, joined, overlapping
 from detect_transfer.evaluation.policy import (
     EVERY_CLASS,
     Found,
@@ -23,6 +23,9 @@ from detect_transfer.evaluation.policy import (
     truth_arrays,
 )
 from detect_transfer.table import AnnotationTable, Detections
+
+_STATUS = ("false_alarm", "hit", "ignored", "miss")
+_FALSE_ALARM, _HIT, _IGNORED, _MISS = range(4)
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,9 @@ def _check_thresholds(iou_threshold: float, score_threshold: float) -> None:
 
 def _excused(known: Truth, found: Found, taken: IntArray, threshold: float) -> Pairs:
     """Find for each detection without an object the region that covers it best; `truth` are rows of the table."""
-    free = np.setdiff1d(np.arange(len(found.image)), taken)
+    is_free = np.ones(len(found.image), bool)
+    is_free[taken] = False
+    free = np.flatnonzero(is_free)
     n_classes = len(known.category_ids)
     parts = []
     for every_class in (False, True):
@@ -203,33 +208,26 @@ def _excused(known: Truth, found: Found, taken: IntArray, threshold: float) -> P
             by_own_area=True,
         )
         parts.append(Pairs(free[pairs.found], rows[pairs.truth], pairs.overlap))
-    own, every = parts
-    return best_of_each(
-        Pairs(
-            np.concatenate([own.found, every.found]),
-            np.concatenate([own.truth, every.truth]),
-            np.concatenate([own.overlap, every.overlap]),
-        )
-    )
+    return best_of_each(joined(parts))
 
 
 def _detection_rows(rows: pl.DataFrame, truth: pl.DataFrame, hits: Pairs, excused: Pairs) -> pl.DataFrame:
-    status = np.full(len(rows), "false_alarm", dtype=object)
+    status = np.full(len(rows), _FALSE_ALARM)
     partner = np.full(len(rows), -1, np.int64)
     overlap = np.full(len(rows), np.nan)
-    for name, pairs in (("hit", hits), ("ignored", excused)):
-        status[pairs.found], partner[pairs.found], overlap[pairs.found] = name, pairs.truth, pairs.overlap
+    for code, pairs in ((_HIT, hits), (_IGNORED, excused)):
+        status[pairs.found], partner[pairs.found], overlap[pairs.found] = code, pairs.truth, pairs.overlap
     ids = truth["annotation_id"].gather(pl.Series(partner).replace(-1, None))
-    return rows.with_columns(
-        pl.Series("status", status, dtype=pl.String),
-        ids.alias("annotation_id"),
-        pl.Series("iou", overlap).fill_nan(None),
-    )
+    return rows.with_columns(_words(status), ids.alias("annotation_id"), pl.Series("iou", overlap).fill_nan(None))
 
 
 def _truth_rows(rows: pl.DataFrame, known: Truth, found: Found, hits: Pairs) -> pl.DataFrame:
-    status = np.where(known.is_object, "miss", "ignored").astype(object)
-    status[hits.truth] = "hit"
+    status = np.where(known.is_object, _MISS, _IGNORED)
+    status[hits.truth] = _HIT
     score = np.full(len(rows), np.nan)
     score[hits.truth] = found.score[hits.found]
-    return rows.with_columns(pl.Series("status", status, dtype=pl.String), pl.Series("score", score).fill_nan(None))
+    return rows.with_columns(_words(status), pl.Series("score", score).fill_nan(None))
+
+
+def _words(status: IntArray) -> pl.Series:
+    return pl.Series("status", _STATUS).gather(status)

@@ -1,34 +1,81 @@
-"""Numbers of one matching, all classes together. Each is None where it has no meaning. Imports only `matching`."""
+"""`METRICS`: every protocol by name, and which of them each data set is scored by. Imports its own room.
+
+To add one: a function from `Case` to `MetricResult`, a line here, and a case worked out by hand.
+"""
 
 from __future__ import annotations
 
-from detect_transfer.evaluation.matching import Matches
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.evaluation.calibration import calibration
+from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.coco import coco_policies
+from detect_transfer.evaluation.crowdhuman import crowdhuman
+from detect_transfer.evaluation.kitti import kitti
+from detect_transfer.evaluation.lrp import lrp
+from detect_transfer.evaluation.miss_rate import miss_rate
+from detect_transfer.evaluation.operating import operating_metric
+from detect_transfer.evaluation.protocols import PROTOCOLS
+from detect_transfer.evaluation.result import MetricResult
+from detect_transfer.evaluation.signs import gtsdb, tt100k
+from detect_transfer.evaluation.slices import slices
+from detect_transfer.evaluation.tide import tide
+from detect_transfer.evaluation.voc import voc
+from detect_transfer.table import AnnotationTable, Detections
+
+METRICS: dict[str, Callable[[Case], MetricResult]] = {
+    "calibration": calibration,
+    "coco": coco_policies,
+    "crowdhuman": crowdhuman,
+    "gtsdb": gtsdb,
+    "kitti": kitti,
+    "lrp": lrp,
+    **{name: partial(miss_rate, name=name, protocol=protocol) for name, protocol in PROTOCOLS.items()},
+    "operating_points": operating_metric,
+    "slices": slices,
+    "tide": tide,
+    "tt100k": tt100k,
+    "voc": voc,
+}
+
+_PEDESTRIANS_OF = ("caltech", "citypersons", "eurocity", "nightowls", "tju")
+METRICS_OF_DATA: dict[str, tuple[str, ...]] = {
+    "gtsdb": ("coco", "gtsdb", "operating_points", "tide"),
+    "tt100k": ("coco", "tt100k"),
+    **{name: ("coco", "slices") for name in ("mtsd", "dfg", "lisa", "rtsd", "bdd100k")},
+    **{name: (f"miss_rate_{name}", "coco") for name in _PEDESTRIANS_OF},
+    "crowdhuman": ("crowdhuman", "coco"),
+    "widerperson": ("crowdhuman", "coco"),
+    "kitti": ("kitti", "coco"),
+    "penn_fudan": ("coco", "voc"),
+    "inria": ("coco", "voc", "miss_rate_caltech"),
+    "road_signs": ("coco", "voc"),
+    "voc2007": ("coco", "voc"),
+}
+_OTHERWISE = ("coco",)
 
 
-def _counts(matches: Matches) -> tuple[int, int, int]:
-    """Return how many hits, false alarms and misses there are."""
-    found, truth = matches.detections["status"], matches.truth["status"]
-    return int((found == "hit").sum()), int((found == "false_alarm").sum()), int((truth == "miss").sum())
+def metrics_of_data(data_set: str) -> tuple[str, ...]:
+    """Return the metrics that a data set is scored by, the first one first; ``coco`` where it has no own."""
+    return METRICS_OF_DATA.get(data_set, _OTHERWISE)
 
 
-def precision(matches: Matches) -> float | None:
-    """Return hits / (hits + false alarms); None where nothing was detected outside ignored regions."""
-    hits, alarms, _ = _counts(matches)
-    return hits / (hits + alarms) if hits + alarms else None
+def evaluate_metrics(truth: AnnotationTable, detections: Detections, names: Sequence[str]) -> dict[str, MetricResult]:
+    """Compute metrics of `METRICS` by name; what they share is worked out once.
 
-
-def recall(matches: Matches) -> float | None:
-    """Return hits / objects; None where there is no object."""
-    hits, _, misses = _counts(matches)
-    return hits / (hits + misses) if hits + misses else None
-
-
-def f1(matches: Matches) -> float | None:
-    """Return 2 hits / (2 hits + false alarms + misses); None where there is no object."""
-    hits, alarms, misses = _counts(matches)
-    return 2 * hits / (2 * hits + alarms + misses) if hits + misses else None
-
-
-def false_alarms_per_image(matches: Matches) -> float | None:
-    """Return false alarms / images, images without objects included."""
-    return _counts(matches)[1] / matches.n_images if matches.n_images else None
+    Raises:
+        InputError: A name is not known, the truth has no image, or a detection names an unknown id.
+    """
+    for name in names:
+        if name not in METRICS:
+            raise InputError(
+                "METRIC_UNKNOWN",
+                "no metric has this name",
+                field="metrics",
+                value=name,
+                remedy=did_you_mean(name, list(METRICS)),
+            )
+    case = Case(truth, detections)
+    return {name: METRICS[name](case) for name in names}

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The score threshold with the best F1, and what it gives; all in [0, 1]."""
+    """A score threshold and what it gives; all in [0, 1]."""
 
     score_threshold: float
     precision: float
@@ -25,12 +25,13 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """Precision, recall and F1 (S,) when every detection with at least `score` (S,) counts; scores descend."""
+    """What counting every detection with at least `score` (S,) gives (S,); scores descend."""
 
     score: FloatArray
     precision: FloatArray
     recall: FloatArray
     f1: FloatArray
+    false_alarms_per_image: FloatArray
 
 
 def threshold_curve(matches: Matches, category_id: int | None = None) -> ThresholdCurve | None:
@@ -48,7 +49,22 @@ def threshold_curve(matches: Matches, category_id: int | None = None) -> Thresho
         rows, truth = (f.filter(pl.col("category_id") == category_id) for f in (rows, truth))
     n_objects = int((truth["status"] != "ignored").sum())
     rows = rows.filter(pl.col("status") != "ignored")
-    return _curve(rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy(), n_objects) if n_objects else None
+    if not n_objects:
+        return None
+    return _curve(rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy(), n_objects, matches.n_images)
+
+
+def class_curves(matches: Matches) -> dict[int, ThresholdCurve]:
+    """Return `threshold_curve` of every class with objects, by its id; a class never detected has an empty one."""
+    n_objects = _count(matches.truth)
+    rows = matches.detections.filter(pl.col("status") != "ignored").sort("category_id", maintain_order=True)
+    ids = rows["category_id"].to_numpy()
+    score, hit = rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy()
+    curves = {}
+    for category_id in sorted(n_objects):
+        part = slice(*np.searchsorted(ids, [category_id, category_id + 1]).tolist())
+        curves[category_id] = _curve(score[part], hit[part], n_objects[category_id], matches.n_images)
+    return curves
 
 
 def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
@@ -62,16 +78,18 @@ def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
     Source:
         formats.md 4.9; no smoothing and no interpolation, so the threshold is a score that occurs.
     """
-    n_objects = _count(matches.truth)
-    rows = matches.detections.filter(pl.col("status") != "ignored").sort("category_id", maintain_order=True)
-    score, hit = rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy()
-    classes, first, count = np.unique(rows["category_id"].to_numpy(), return_index=True, return_counts=True)
-    points: dict[int, OperatingPoint | None] = dict.fromkeys(sorted({*n_objects, *classes.tolist()}))
-    for category_id, start, length in zip(classes.tolist(), first.tolist(), count.tolist(), strict=True):
-        if category_id in n_objects:
-            part = slice(start, start + length)
-            points[category_id] = _best(_curve(score[part], hit[part], n_objects[category_id]))
+    ids = {*matches.detections["category_id"].unique().to_list(), *_count(matches.truth)}
+    points: dict[int, OperatingPoint | None] = dict.fromkeys(sorted(ids))
+    for category_id, curve in class_curves(matches).items():
+        if len(curve.f1) and curve.f1.max() > 0:
+            points[category_id] = point_of(curve, int(np.argmax(curve.f1)))
     return points
+
+
+def point_of(curve: ThresholdCurve, index: int) -> OperatingPoint:
+    """Return one point of a curve."""
+    columns = (curve.score, curve.precision, curve.recall, curve.f1)
+    return OperatingPoint(*(float(column[index]) for column in columns))
 
 
 def _count(truth: pl.DataFrame) -> dict[int, int]:
@@ -79,23 +97,13 @@ def _count(truth: pl.DataFrame) -> dict[int, int]:
     return {int(i): int(n) for i, n in objects.group_by("category_id").len().iter_rows()}
 
 
-def _curve(score: FloatArray, hit: NDArray[np.bool_], n_objects: int) -> ThresholdCurve:
+def _curve(score: FloatArray, hit: NDArray[np.bool_], n_objects: int, n_images: int) -> ThresholdCurve:
     order = np.argsort(-score, kind="stable")
     score, hit = score[order], hit[order]
     last = np.ones(len(score), bool)  # a threshold takes all detections of one score together
     last[:-1] = score[1:] != score[:-1]
-    hits = np.cumsum(hit)[last]
-    precision = hits / (np.flatnonzero(last) + 1)
-    recall = hits / n_objects
+    hits, counted = np.cumsum(hit)[last], np.flatnonzero(last) + 1
+    precision, recall = hits / counted, hits / n_objects
     both = precision + recall
     f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
-    return ThresholdCurve(score[last], precision, recall, f1)
-
-
-def _best(curve: ThresholdCurve) -> OperatingPoint | None:
-    if not len(curve.f1) or curve.f1.max() <= 0:
-        return None
-    at = int(np.argmax(curve.f1))
-    return OperatingPoint(
-        float(curve.score[at]), float(curve.precision[at]), float(curve.recall[at]), float(curve.f1[at])
-    )
+    return ThresholdCurve(score[last], precision, recall, f1, (counted - hits) / n_images)

@@ -7,18 +7,20 @@ pixel at any size in use. Text is built by whole-column expressions.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 import yaml
 
 from detect_transfer.errors import InputError
+from detect_transfer.exports._small_files import write_small_files
 from detect_transfer.exports.ignore import IgnorePlan, plan_ignored
-from detect_transfer.files import resource_errors, safe_join, write_atomic
+from detect_transfer.exports.losses import note_losses
+from detect_transfer.files import write_atomic
 from detect_transfer.ledger import Ledger, LedgerStep
 from detect_transfer.table import XYXY, AnnotationTable
 
+CARRIED = ("split",)
 _UNITS = 100_000_000  # a label number is a whole count of 1 / _UNITS
 _EDGE_UNITS = _UNITS // 2  # edges stand on every second unit, so that their mean is on the grid too
 _EDGES = ("_x1", "_y1", "_x2", "_y2")
@@ -72,13 +74,9 @@ def write_labels(plan: IgnorePlan, out: Path, *, ledger: Ledger | None = None) -
     texts, n_written = label_texts(plan, step)
     paths = [label_path(name) for name in images["file_name"]]
     check_stems(images["file_name"].to_list(), images["file_name"].to_list())
-    folder = out / "labels"
-    with resource_errors(folder):
-        for parent in sorted({str(PurePosixPath(path).parent) for path in paths}):
-            safe_join(folder, parent).mkdir(parents=True, exist_ok=True)
-        for path, text in zip(paths, texts, strict=True):
-            _write_plain(f"{folder}/{path}", text.encode())
+    write_small_files(out / "labels", paths, texts)
     write_atomic(out / "data.yaml", data_yaml(plan.table))
+    note_losses(step, plan.table.with_boxes(rows), CARRIED)
     step.close(images_out=len(images), boxes_out=n_written)
 
 
@@ -101,17 +99,21 @@ def label_texts(plan: IgnorePlan, step: LedgerStep) -> tuple[list[str], int]:
         InputError: An image with boxes has no size.
     """
     images = plan.table.images
-    rows = _on_grid(plan, step)
+    rows = rows_on_grid(plan, step)
     rows = rows.select("image_id", _row_text(plan.table).alias("text"))
     per_image = rows.group_by("image_id", maintain_order=True).agg(pl.col("text").str.join(""))
     texts = images.select("image_id").join(per_image, on="image_id", how="left", maintain_order="left")["text"]
     return texts.fill_null("").to_list(), len(rows)
 
 
-def _on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
-    """Add the edges as whole numbers on the grid; what is narrower than the grid is dropped and counted."""
+def rows_on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
+    """Return the label rows with their edges as whole numbers on the grid; narrower ones are dropped and counted.
+
+    Raises:
+        InputError: An image with boxes has no size.
+    """
     sizes = plan.table.images.select("image_id", "width", "height", "file_name")
-    needed = ("image_id", "category_id", "source", *XYXY)
+    needed = ("annotation_id", "image_id", "category_id", "source", *XYXY)
     rows = plan.rows.select(needed).join(sizes, on="image_id", how="left", maintain_order="left")
     unsized = rows.filter(~((pl.col("width") > 0) & (pl.col("height") > 0)).fill_null(False))
     if not unsized.is_empty():
@@ -177,13 +179,3 @@ def check_stems(sources: list[str], targets: list[str]) -> None:
 def _split_order(split: str) -> tuple[int, str]:
     usual = ("train", "val", "test")
     return (usual.index(split) if split in usual else len(usual), split)
-
-
-def _write_plain(path: str, data: bytes) -> None:
-    """Write a small file; fifty thousand of them are no place for `pathlib`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        while data:  # a disk that fills up may take a part
-            data = data[os.write(descriptor, data) :]
-    finally:
-        os.close(descriptor)

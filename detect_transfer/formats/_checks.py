@@ -47,7 +47,7 @@ def check_rows(
     """Report the rows that fail a condition and return the others; null passes.
 
     Args:
-        data: Rows with `file`, `line` and `image`, as of `read_delimited`.
+        data: Rows with `file`, `line` and `image`, as of `read_delimited`, or with `source` and `image`.
         good: The condition.
         root: The folder that `file` is relative to.
         problems: Where faults go.
@@ -59,11 +59,12 @@ def check_rows(
         return data
     code, what, field = told
     value = pl.col(field) if field in data.columns else pl.lit(None)
-    for file, line, image, found in data.filter(~keep).select("file", "line", "image", value).iter_rows():
+    source = pl.col("source") if "source" in data.columns else pl.format("{}:{}", "file", "line")
+    for place, image, found in data.filter(~keep).select(source.alias("source"), "image", value).iter_rows():
         if problems.full:
             problems.count(1)
         else:
             problems.add(
-                code, what, where=f"{root / file}:{line}", field=field, value=found, remedy=remedy, row_of=image or ""
+                code, what, where=f"{root}/{place}", field=field, value=found, remedy=remedy, row_of=image or ""
             )
     return data.filter(keep)

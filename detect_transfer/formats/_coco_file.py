@@ -1,4 +1,4 @@
-"""One COCO instances file as three frames. Imports ranks 0 to 1, `_coco_json`, `_coco_load` and `_problems`.
+"""One COCO instances file as three frames. Imports ranks 0 to 1, the other `_coco` modules and `_problems`.
 
 The frames hold what the file says, by its own ids; `coco` joins the files of a data set.
 """
@@ -6,6 +6,7 @@ The frames hold what the file says, by its own ids; `coco` joins the files of a 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,122 +14,89 @@ from typing import Any
 import orjson
 import polars as pl
 
-from detect_transfer import files
 from detect_transfer.errors import InputError
-from detect_transfer.formats._coco_json import ABSENT, Columns, fit_int64
+from detect_transfer.formats._coco_json import Columns, Of
+from detect_transfer.formats._coco_lenient import loosen
+from detect_transfer.formats._coco_lists import check_unique, read_categories, read_images
 from detect_transfer.formats._coco_load import load, no_collection
 from detect_transfer.formats._problems import Problems
-from detect_transfer.table import CATEGORY_SCHEMA, IMAGE_SCHEMA
 
-_IMAGE_KEYS = {"id", "file_name", "width", "height", "split", "group"}
 _BOX_KEYS = {
     *("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "ignore_reason", "occluded", "truncated"),
     *("difficult", "vis_bbox", "track_id", "attributes", "source", "all_classes", "segmentation"),
 }
 _FIRST_SHOWN = 10
-_PLAIN: dict[frozenset[type], type[pl.DataType]] = {
-    frozenset({str}): pl.String,
-    frozenset({bool}): pl.Boolean,
-    frozenset({int}): pl.Int64,
-    frozenset({float}): pl.Float64,
-    frozenset({int, float}): pl.Float64,
-}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CocoFile:
-    """What one instances file says: frames of images, boxes and categories, and where it lies."""
+    """What one instances file says: frames of images, boxes and categories, where it lies, and faults to go on with."""
 
     path: Path
     images: pl.DataFrame
     boxes: pl.DataFrame
     categories: pl.DataFrame
+    problems: Problems
 
 
-def read_file(path: Path, *, source: str) -> CocoFile:
+def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool = False) -> CocoFile:
     """Read one instances file.
 
     Args:
         path: The JSON file.
         source: Its name in the `source` column.
+        on_error: As for `Problems`; rows at fault are not among the boxes, pictures at fault are among the images.
+        lenient: As for `coco.read`.
 
     Raises:
         InputError: As `coco.read` tells.
     """
-    problems = Problems()
+    problems = Problems(on_error)
     with no_collection():
         document = load(path)
-        images = _images(Columns(document["images"], f"{path}#/images", problems))
-        categories = _categories(Columns(document["categories"], f"{path}#/categories", problems))
-        annotations = Columns(document["annotations"], f"{path}#/annotations", problems)
-        boxes = _boxes(annotations, source)
+        if lenient:
+            loosen(document, problems)
+        images = read_images(Columns(document["images"], f"{path}#/images", problems, _of_image))
+        categories = read_categories(Columns(document["categories"], f"{path}#/categories", problems))
+        of_row = _blame(images) if on_error != "fail" else _of_data_set
+        annotations = Columns(document["annotations"], f"{path}#/annotations", problems, of_row)
+        boxes = _good(_boxes(annotations, source), annotations)
+        check_unique(annotations, boxes, "annotation_id", "id")
         problems.raise_any()
+        boxes = _good(boxes, annotations)
         _check_known(annotations, boxes, "image_id", images["image_id"])
         _check_known(annotations, boxes, "category_id", categories["category_id"])
         problems.raise_any()
+        boxes = _good(boxes, annotations).drop("row")
         n_masks = sum("segmentation" in item for item in annotations.items) if "segmentation" in annotations.keys else 0
     if n_masks:
         _log.info("%s: %d segmentations are not kept, their boxes and areas are", path, n_masks)
-    return CocoFile(path, images, _fold_copies(path, boxes), categories)
+    return CocoFile(path, images.drop("row"), _fold_copies(path, boxes), categories.drop("row"), problems)
 
 
-def _images(columns: Columns) -> pl.DataFrame:
-    image_id, name = columns.integers("id"), columns.strings("file_name", required=True)
-    width, height = columns.integers("width", required=False), columns.integers("height", required=False)
-    data = pl.DataFrame(
-        {
-            "image_id": image_id,
-            "file_name": name,
-            "width": width,
-            "height": height,
-            "split": columns.strings("split"),
-            "group": columns.strings("group"),
-        }
-    ).with_columns(_extras(columns, _IMAGE_KEYS, IMAGE_SCHEMA))
-    _check_unique(columns, data["image_id"], "id")
-    _check_unique(columns, data["file_name"], "file_name")
-    for row in data.with_row_index("row").filter(_BAD_NAME)["row"]:
-        _check_name(columns, row, data["file_name"][row])
-    side = pl.col("width").is_between(1, 2**31 - 1) & pl.col("height").is_between(1, 2**31 - 1)
-    neither = pl.col("width").is_null() & pl.col("height").is_null()
-    for row in data.with_row_index("row").filter(~(side.fill_null(False) | neither))["row"]:
-        key = "height" if data["width"][row] is not None and data["width"][row] > 0 else "width"
-        columns.report(row, key, "IMAGE_SIZE", "width and height must both be there and be at least 1")
-    return data.with_columns(pl.col("width", "height").cast(pl.Int32, strict=False))
+def _of_data_set(item: dict[str, Any]) -> Of:
+    return {}
 
 
-_BAD_NAME = pl.col("file_name").str.contains(r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")
+def _of_image(item: dict[str, Any]) -> Of:
+    name = item.get("file_name")
+    return {"image": name} if isinstance(name, str) and name else {}
 
 
-def _check_name(columns: Columns, row: int, name: str | None) -> None:
-    where = f"{columns.where}/{row}/file_name"
-    try:
-        files.safe_join(Path(), name or "", where=where)
-        raise InputError(
-            *("PATH_OUTSIDE", "it is an address, not a relative path"),
-            remedy="give the path of the picture in the image folder",
-            where=where,
-            field="file_name",
-            value=name,
-        )
-    except InputError as error:
-        columns.problems.put(error)
+def _blame(images: pl.DataFrame) -> Callable[[dict[str, Any]], Of]:
+    """Return what tells the picture of an annotation."""
+    names = dict(images.select("image_id", "file_name").drop_nulls().rows())
+
+    def of(item: dict[str, Any]) -> Of:
+        image_id = item.get("image_id")
+        return {"row_of": names.get(image_id, "") if type(image_id) is int else ""}
+
+    return of
 
 
-def _categories(columns: Columns) -> pl.DataFrame:
-    data = pl.DataFrame(
-        {
-            "category_id": columns.integers("id"),
-            "name": columns.strings("name", required=True),
-            "supercategory": columns.strings("supercategory"),
-        }
-    ).with_columns(_extras(columns, {"id", "name", "supercategory"}, CATEGORY_SCHEMA))
-    _check_unique(columns, data["category_id"], "id")
-    _check_unique(columns, data["name"], "name")
-    for row in data.with_row_index("row").filter(pl.col("name").str.strip_chars() == "")["row"]:
-        columns.report(row, "name", "COCO_NAME", "a class needs a name")
-    return data
+def _good(boxes: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    return boxes.filter(~pl.col("row").is_in(sorted(columns.bad))) if columns.bad else boxes
 
 
 def _boxes(columns: Columns, source: str) -> pl.DataFrame:
@@ -153,7 +121,6 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
             "all_classes": columns.integers("all_classes", required=False),
         }
     )
-    _check_unique(columns, data["annotation_id"], "id")
     reason = pl.when("iscrowd").then(pl.lit("crowd")).when("ignore").then(pl.lit("ignore flag"))
     pointer = pl.format("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
     return data.with_columns(
@@ -161,6 +128,7 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
         pl.col("ignore_reason").fill_null(reason),
         pl.col("ignore") | pl.col("iscrowd"),
         pl.col("source").fill_null(pointer),
+        pl.int_range(pl.len()).alias("row"),
     ).with_columns(pl.col("vis_x1", "vis_y1", "vis_x2", "vis_y2").fill_nan(None))
 
 
@@ -180,38 +148,15 @@ def _attributes(columns: Columns) -> pl.Series:
     return pl.Series("attributes", found, dtype=pl.String)
 
 
-def _extras(columns: Columns, known: set[str], schema: dict[str, Any]) -> list[pl.Series]:
-    """Return the keys of our own or somebody else's extension as columns; what is no plain value becomes JSON."""
-    found = []
-    for key in sorted(columns.keys - known):
-        values = [None if v is ABSENT else v for v in columns.raw(key)]
-        name = f"native_{key}" if key in schema else key
-        kinds = frozenset(map(type, values)) - {type(None)}
-        dtype = _PLAIN.get(kinds)
-        if dtype == pl.Int64 and not fit_int64(values):
-            dtype = pl.Float64
-        if dtype is None:
-            values = [None if v is None else orjson.dumps(v).decode() for v in values]
-        found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
-    return found
-
-
-def _check_unique(columns: Columns, values: pl.Series, key: str) -> None:
-    if values.null_count() == 0 and values.n_unique() == len(values):
-        return
-    rows = pl.DataFrame({"value": values}).with_row_index("row").drop_nulls()
-    later = rows.with_columns(first=pl.col("row").min().over("value")).filter(pl.col("first") < pl.col("row"))
-    for row, first in later.select("row", "first").rows():
-        columns.report(row, key, "ID_DUPLICATE", f"entry {first} has the same {key}", remedy="give each its own")
-
-
 def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, known: pl.Series) -> None:
-    lost = boxes.with_row_index("row").filter(~pl.col(key).is_in(known.implode()))
+    lost = boxes.filter(~pl.col(key).is_in(known.implode()))
     if lost.is_empty():
         return
     ids = ", ".join(map(str, lost[key].unique(maintain_order=True)[:_FIRST_SHOWN]))
     what = f"{len(lost)} annotations name a {key} that does not exist: {ids}"
-    columns.report(lost["row"][0], key, "ID_DANGLING", what, remedy="add what they name, or remove the annotations")
+    told = lost["row"] if columns.problems.on_error != "fail" else lost["row"].head(1)
+    for row in told:
+        columns.report(row, key, "ID_DANGLING", what, remedy="add what they name, or remove the annotations")
 
 
 def _fold_copies(path: Path, boxes: pl.DataFrame) -> pl.DataFrame:

@@ -1,42 +1,37 @@
-"""Several instances files as one table. Imports `errors`, `table`, `_coco_file` and `_problems`."""
+"""Several instances files as one. Imports `_coco_file` and `_problems`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 
 from detect_transfer.formats._coco_file import CocoFile
 from detect_transfer.formats._problems import Problems
-from detect_transfer.table import AnnotationTable
 
 
-def join_files(parts: Sequence[CocoFile], image_root: Path | None) -> AnnotationTable:
-    """Make one table of the files of a data set, by one list of classes.
+def join_files(parts: Sequence[CocoFile], problems: Problems) -> CocoFile:
+    """Join the files of a data set, by one list of classes.
 
     Ids are kept where they are unique across the files. Where they are not (every split of its own counting from 1),
     all are numbered anew from 1 in the order of the files; classes are the same where their names are.
 
-    Raises:
-        InputError: Two files list one picture.
+    Args:
+        parts: The files, whose own faults `problems` has already.
+        problems: Where faults go.
     """
     if len(parts) > 1:
-        _check_pictures_once(parts)
+        _check_pictures_once(parts, problems)
         parts = _one_class_list(parts)
         parts = _unique_ids(parts, "image_id")
         parts = _unique_ids(parts, "annotation_id")
-    return AnnotationTable.from_columns(
-        images=pl.concat([p.images for p in parts], how="diagonal_relaxed"),
-        boxes=pl.concat([p.boxes for p in parts]),
-        categories=parts[0].categories,
-        image_root=image_root,
-    )
+    images = pl.concat([p.images for p in parts], how="diagonal_relaxed")
+    boxes = pl.concat([p.boxes for p in parts])
+    return CocoFile(parts[0].path, images, boxes, parts[0].categories, problems)
 
 
-def _check_pictures_once(parts: Sequence[CocoFile]) -> None:
-    problems = Problems()
+def _check_pictures_once(parts: Sequence[CocoFile], problems: Problems) -> None:
     names = pl.concat(
         [p.images.select("file_name", file=pl.lit(str(p.path)), row=pl.int_range(pl.len())) for p in parts]
     ).with_columns(first=pl.col("file").first().over("file_name"))
@@ -49,7 +44,6 @@ def _check_pictures_once(parts: Sequence[CocoFile]) -> None:
             value=name,
             remedy="a picture belongs to one split: remove it from the others",
         )
-    problems.raise_any()
 
 
 def _one_class_list(parts: Sequence[CocoFile]) -> Sequence[CocoFile]:

@@ -6,7 +6,7 @@ a column that fails is looked at value by value, for the message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -19,6 +19,7 @@ from detect_transfer.errors import one_line
 from detect_transfer.formats._problems import Problems
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+_REMEDY = "mend or remove this entry"
 _KINDS = {
     dict: "an object",
     list: "a list",
@@ -29,21 +30,30 @@ _KINDS = {
 }
 
 Items = list[dict[str, Any]]
+Of = Mapping[str, str | None]
 
 
 class Columns:
     """The objects of one list as columns; faults are collected with their JSON pointers.
 
+    A value at fault stands as null or zero in its column, and the index of its object in `bad`.
+
     Args:
         items: The objects.
         where: File and pointer of the list, such as ``a.json#/annotations``.
         problems: Where faults go.
+        of: Tells whose the fault of an object is: `row_of` or `image`, as for `Problems.add`; without it each is one of
+            the data set.
     """
 
-    def __init__(self, items: Items, where: str, problems: Problems) -> None:
+    def __init__(
+        self, items: Items, where: str, problems: Problems, of: Callable[[dict[str, Any]], Of] = lambda item: {}
+    ) -> None:
         self.items = items
         self.where = where
         self.problems = problems
+        self.of = of
+        self.bad: set[int] = set()
         self.keys: set[str] = set().union(*items)
 
     def raw(self, key: str) -> list[Any]:
@@ -63,8 +73,7 @@ class Columns:
         good = {int} if required else {int, type(None)}
         in_range = set(map(type, values)) <= good and fit_int64(values)
         if not in_range:
-            self._explain(key, values, "an integer of 64 bits", lambda v: type(v) in good and fit_int64([v]))
-            values = [None] * len(self.items)
+            values = self._explain(key, values, "an integer of 64 bits", lambda v: type(v) in good and fit_int64([v]))
         return pl.Series(key, values, dtype=pl.Int64)
 
     def strings(self, key: str, *, required: bool = False) -> pl.Series:
@@ -74,8 +83,7 @@ class Columns:
         values = self.raw(key)
         good = {str} if required else {str, int, type(None), type(ABSENT)}
         if not set(map(type, values)) <= good:
-            self._explain(key, values, "a string", lambda v: type(v) in good)
-            values = [None] * len(self.items)
+            values = self._explain(key, values, "a string", lambda v: type(v) in good)
         if not set(map(type, values)) <= {str}:
             values = [None if v is ABSENT or v is None else str(v) for v in values]
         return pl.Series(key, values, dtype=pl.String)
@@ -86,8 +94,9 @@ class Columns:
             return pl.Series(key, [False] * len(self.items), dtype=pl.Boolean)
         values = [False if value is ABSENT else value for value in self.raw(key)]
         if not (set(map(type, values)) <= {int, bool} and set(values) <= {0, 1}):
-            self._explain(key, values, "0 or 1", lambda v: type(v) in (int, bool) and v in (0, 1))
-            values = [False] * len(self.items)
+            values = self._explain(
+                key, values, "0 or 1", lambda v: type(v) in (int, bool) and v in (0, 1), instead=False
+            )
         return pl.Series(key, list(map(bool, values)), dtype=pl.Boolean)
 
     def numbers(self, key: str, *, low: float = 0.0, high: float = float("inf")) -> pl.Series:
@@ -100,11 +109,11 @@ class Columns:
         def good(value: Any) -> bool:
             return value is None or (type(value) in (int, float, bool) and low <= value <= high)
 
-        kinds_fit = set(map(type, values)) <= {int, float, bool, type(None)}
-        found = np.array(values, dtype=np.float64) if kinds_fit else np.full(len(values), np.inf)  # None becomes NaN
-        if not kinds_fit or ((found < low) | (found > high)).any():
-            self._explain(key, values, expected, good)
-            found = np.full(len(values), np.nan)
+        if not set(map(type, values)) <= {int, float, bool, type(None)}:
+            values = self._explain(key, values, expected, good)
+        found = np.array(values, dtype=np.float64)  # None becomes NaN
+        if ((found < low) | (found > high)).any():
+            found = np.array(self._explain(key, values, expected, good), dtype=np.float64)
         return pl.Series(key, found, nan_to_null=True)
 
     def boxes(self, key: str, *, required: bool = True) -> NDArray[np.float64]:
@@ -123,27 +132,47 @@ class Columns:
         if not (set(map(type, values)) <= {list} and set(map(len, values)) <= {4}) or not (
             set(map(type, chain.from_iterable(values))) <= {int, float}
         ):
-            self._explain(key, values, "a list of four numbers [x, y, width, height]", _is_four_numbers)
-            return np.zeros((len(values), 4))
+            expected = "a list of four numbers [x, y, width, height]"
+            values = self._explain(key, values, expected, _is_four_numbers, instead=[0, 0, 0, 0])
         xywh = np.fromiter(chain.from_iterable(values), np.float64, 4 * len(values)).reshape(-1, 4)
         for index in np.flatnonzero((xywh[:, 2:] < 0).any(axis=1)):
             self.report(int(index), key, "BOX_INVALID", "width and height must not be negative")
+        with np.errstate(over="ignore"):
+            past_all = ~np.isfinite(xywh[:, :2] + xywh[:, 2:]).all(axis=1)
+        for index in np.flatnonzero(past_all):
+            self.report(int(index), key, "BOX_INVALID", "the box ends past the largest number")
         return xywh
 
-    def _explain(self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool]) -> None:
+    def _explain(
+        self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool], *, instead: Any = None
+    ) -> list[Any]:
+        """Report the values at fault and return all with `instead` in their places."""
+        found = list(values)
         for index, value in enumerate(values):
+            if good(value):
+                continue
+            found[index] = instead
             if value is ABSENT:
                 self.report(index, key, "COCO_KEY", f"there is no such key, expected {expected}")
-            elif not good(value):
+            else:
                 self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}")
+        return found
 
-    def report(self, index: int, key: str, code: str, what: str, *, remedy: str = "mend or remove this entry") -> None:
-        """Add a problem with the value of one key of one object."""
+    def report(
+        self, index: int, key: str, code: str, what: str, *, remedy: str = _REMEDY, of: Of | None = None
+    ) -> None:
+        """Add a problem with the value of one key of one object; `of` where it is not as for other faults."""
+        if index in self.bad and self.problems.on_error != "fail":
+            return  # it is left out for another fault already
+        self.bad.add(index)
         if self.problems.full:
             self.problems.count(1)
             return
-        found = {} if key not in self.items[index] else {"value": one_line(self.items[index][key])}
-        self.problems.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **found)
+        item = self.items[index]
+        blame: dict[str, Any] = dict(self.of(item) if of is None else of)
+        if key in item:
+            blame["value"] = one_line(item[key])
+        self.problems.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **blame)
 
 
 def kind_of(value: Any) -> str:

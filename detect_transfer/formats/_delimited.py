@@ -30,7 +30,7 @@ class Dialect:
         separator: What stands between two fields; a blank stands for any run of blanks and tabs.
         header: Whether the first row names the columns (then they are found by name in any order, further ones are
             left aside), does not, or may (None: it does where it names the first field).
-        comment: What a line begins with that is no row.
+        comment: What a line begins with that is no row; several such beginnings may be given.
         trailing: Whether a separator may stand after the last field.
         quoted: Whether fields may be put in double quotes.
         optional: How many of the last fields may be absent.
@@ -39,7 +39,7 @@ class Dialect:
 
     separator: str
     header: bool | None = False
-    comment: str | None = None
+    comment: str | tuple[str, ...] | None = None
     trailing: bool = False
     quoted: bool = False
     optional: int = 0
@@ -53,7 +53,8 @@ def read_delimited(
 
     Args:
         root: The folder of the data set.
-        names: The files, relative to `root`, with the picture whose rows each holds; None where rows name it.
+        names: The files, relative to `root`, with the picture whose rows each holds. Where rows name it
+            (`image_field`), the folder that they name it relative to, or None.
         fields: The names of the columns in order.
         dialect: How the files are divided.
         problems: Where faults go.
@@ -65,12 +66,17 @@ def read_delimited(
     groups: dict[tuple[str, ...], _Group] = {}
     frames = []
     for name, image in names.items():
+        given = None if dialect.image_field else image
         try:
             lines = _native.lines_of(_native.read_text(root, root / name))
         except InputError as error:
-            problems.put(error, image=image)
+            problems.put(error, image=given)
             continue
         start, heading = _heading(lines, fields, dialect)
+        if dialect.header and not heading:
+            what, remedy = "the file is empty, expected a header", "restore the file: " + ", ".join(fields)
+            problems.add("CSV_HEADER", what, where=root / name, remedy=remedy, image=given)
+            continue
         order = _order(root / name, start, heading, (fields, dialect), problems) if heading else range(len(fields))
         if order is None:
             continue
@@ -82,7 +88,7 @@ def read_delimited(
     frames += [_plain(root, group, fields, dialect, problems) for group in groups.values() if group.names]
     if not frames:
         return _frame({}, [], [], [], fields)
-    return pl.concat(frames)
+    return pl.concat(frames, rechunk=True)  # expressions over groups of several chunks fail in polars 2.1
 
 
 @dataclass
@@ -107,7 +113,7 @@ class _Group:
         """Return the least and the greatest number of fields that a row may have."""
         if self.width:
             needed = [place for place in self.order[: len(self.order) - dialect.optional] if place is not None]
-            return max(needed) + 1, 1 << 16
+            return max(needed) + 1, self.width
         return len(self.order) - dialect.optional, len(self.order)
 
 
@@ -154,8 +160,8 @@ def _plain(root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, p
             "given": pl.Series(group.images, dtype=pl.String).gather(file),
         }
     ).filter(text != "")
-    if dialect.comment:
-        lines = lines.filter(~text.str.starts_with(dialect.comment))
+    for beginning in (dialect.comment,) if isinstance(dialect.comment, str) else dialect.comment or ():
+        lines = lines.filter(~text.str.starts_with(beginning))
     if mark == " ":
         lines = lines.with_columns(text.str.replace_all(r"[ \t]+", " "))
     if dialect.trailing:
@@ -166,7 +172,7 @@ def _plain(root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, p
     for name, line, given, row in lines.filter(~good).select("file", "line", "given", "text").iter_rows():
         _report_columns((root / name, line), row.split(mark), (fields, dialect, group), given, problems)
     kept = lines.filter(good)
-    parts = kept["text"].str.split_exact(mark, max(most if most < 1 << 16 else group.width, 2) - 1).struct.unnest()
+    parts = kept["text"].str.split_exact(mark, max(most, 2) - 1).struct.unnest()
     columns = {
         one: parts.to_series(place).str.strip_chars() if place is not None else None
         for one, place in zip(fields, group.order, strict=True)
@@ -211,9 +217,12 @@ def _frame(
     image_field: str | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     data = {name: [None] * len(file) if columns.get(name) is None else columns[name] for name in fields}
-    image = data[image_field] if image_field and columns else given
     schema = {name: pl.Int64 if name == "line" else pl.String for name in ("file", "line", "image", *fields)}
-    return pl.DataFrame({"file": file, "line": line, "image": image, **data}, schema=schema)
+    rows = pl.DataFrame({"file": file, "line": line, "image": given, **data}, schema=schema)
+    if image_field is None:
+        return rows
+    folder = pl.when(pl.col("image").is_null()).then(pl.lit("")).otherwise(pl.col("image") + "/")
+    return rows.with_columns(image=folder + pl.col(image_field))
 
 
 def _report_columns(
@@ -222,9 +231,11 @@ def _report_columns(
 ) -> None:  # fmt: skip
     (path, line), (fields, dialect, group) = at, kind
     least, most = group.fits(dialect)
-    expected = f"at least {least}" if group.width else str(most) if least == most else f"{least} to {most}"
+    expected = str(most) if least == most else f"{least} to {most}"
     place = group.order[fields.index(dialect.image_field)] if dialect.image_field else None
     of = image if place is None else parts[place].strip() if place < len(parts) else None
+    if of and image and place is not None:
+        of = f"{image}/{of}"
     row = dialect.separator.join(parts)
     what = f"found {len(parts)} fields, expected {expected}: {dialect.separator.join(fields)}"
     problems.add("ROW_COLUMNS", what, where=f"{path}:{line}", field="row", value=row, remedy=_REMEDY, row_of=of or "")

@@ -72,9 +72,14 @@ class Node:
         self._base = base
         self.source = source
 
+    @property
+    def where(self) -> str:
+        """The place for messages: `source` with its folder."""
+        return self._base + self.source
+
     def error(self, key: str | None, code: str, what: str, remedy: str = _REMEDY) -> InputError:
         """Return the error for the value of `key` in this object, or for this value itself."""
-        where = self._base + self.source
+        where = self.where
         if key is None:
             return InputError(code, what, where=where, value=self.value, remedy=remedy)
         found = self.value.get(key, "(missing)") if isinstance(self.value, dict) else self.value
@@ -88,6 +93,10 @@ class Node:
         """Return the object under a key."""
         return Node(self._typed(key, dict, _REQUIRED), self._base, f"{self.source}/{key}")
 
+    def below(self, key: str, value: Any) -> Node:
+        """Return a value that was put together from this one as a node of its own, whose place is the key."""
+        return Node(value, self._base, f"{self.source}/{key}")
+
     def items(self, key: str, default: Any = _REQUIRED) -> list[Node]:
         """Return the objects of the list under a key."""
         values = self._typed(key, list, default)
@@ -96,8 +105,12 @@ class Node:
 
     def entries(self, key: str) -> dict[str, Node]:
         """Return the objects of the object under a key, by their keys."""
-        values = self._typed(key, dict, _REQUIRED)
-        return {k: Node(v, self._base, f"{self.source}/{key}/{k}").as_object() for k, v in values.items()}
+        return self.child(key).members()
+
+    def members(self) -> dict[str, Node]:
+        """Return the objects of this object by their keys."""
+        values = self.as_object().value.items()
+        return {k: Node(v, self._base, f"{self.source}/{k}").as_object() for k, v in values}
 
     def elements(self) -> list[Node]:
         """Return the objects of this value, which is a list."""
@@ -129,11 +142,12 @@ class Node:
     def number(self, key: str, default: Any = _REQUIRED, *, text: bool = False) -> float:
         """Return the finite number under a key; `text` takes one that is written as a string too."""
         value = self._raw(key, default)
-        if text and isinstance(value, str) and (parsed := parse_number(value.strip())) is not None:
+        kind = type(value)
+        if (kind is float or kind is int) and math.isfinite(value):
+            return float(value)
+        if text and kind is str and (parsed := parse_number(value.strip())) is not None:
             return parsed
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.error(key, "JSON_NUMBER", f"found {kind_of(value)}, expected a finite number")
-        return float(value)
+        raise self.error(key, "JSON_NUMBER", f"found {kind_of(value)}, expected a finite number")
 
     def number_or_none(self, key: str) -> float | None:
         """Return the finite number under a key, or None where it is absent or null."""
@@ -146,6 +160,13 @@ class Node:
             raise self.error(key, "JSON_NUMBER", f"found {kind_of(value)}, expected an integer")
         return value
 
+    def size_wh(self, width: str = "width", height: str = "height") -> tuple[int, int]:
+        """Return the width and height of a picture under two keys, integers from 1."""
+        for key in (width, height):
+            if not 0 < self.whole(key) < 2**31:
+                raise self.error(key, "IMAGE_SIZE", "width and height must be at least 1")
+        return self.whole(width), self.whole(height)
+
     def numbers(self, key: str, count: int) -> tuple[float, ...]:
         """Return the `count` finite numbers of the list under a key."""
         values = self._typed(key, list, _REQUIRED)
@@ -153,6 +174,22 @@ class Node:
         if len(values) != count or not good:
             raise self.error(key, "JSON_NUMBER", f"expected a list of {count} finite numbers")
         return tuple(map(float, values))
+
+    def pairs(self, key: str) -> list[tuple[float, float]]:
+        """Return the points under a key, a list of one or more pairs of finite numbers."""
+        values = self._typed(key, list, _REQUIRED)
+        if not values or not all(
+            isinstance(one, list) and len(one) == 2 and all(map(_is_finite, one)) for one in values
+        ):
+            raise self.error(key, "JSON_NUMBER", "expected a list of pairs of finite numbers")
+        return [(float(x), float(y)) for x, y in values]
+
+    def words(self, key: str) -> list[str]:
+        """Return the list of strings under a key."""
+        values = self._typed(key, list, _REQUIRED)
+        if not all(isinstance(v, str) for v in values):
+            raise self.error(key, "JSON_TYPE", "expected a list of strings")
+        return list(values)
 
     def choice(self, key: str, choices: Sequence[str], default: Any = _REQUIRED) -> str:
         """Return the string under a key, which is one of `choices`."""
@@ -180,3 +217,7 @@ class Node:
 def kind_of(value: Any) -> str:
     """Return what a JSON value is, for a message."""
     return "null" if value is None else _KINDS.get(type(value), "a value")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -75,7 +75,11 @@ def folder_named(root: Path, *names: str) -> Path | None:
 
 def stem_of(name: str) -> str:
     """Return a relative name without its last suffix: ``a/b.c.jpg`` -> ``a/b.c``."""
-    return PurePosixPath(name).with_suffix("").as_posix()
+    head, dot, suffix = name.rpartition(".")
+    if dot and suffix and head and head[-1] not in "./" and "/" not in suffix and "//" not in name and "./" not in name:
+        return head  # the plain case, which is nearly all and ten times faster
+    path = PurePosixPath(name)
+    return path.with_suffix("").as_posix() if path.name else name
 
 
 def pictures_by_stem(folder: Path, problems: Problems, *, recursive: bool = True) -> dict[str, str]:
@@ -191,6 +195,30 @@ def finish(
     whole = box_rows.join(kept, on="image_id", how="semi")
     table = AnnotationTable.from_columns(images=kept, boxes=whole, categories=categories, image_root=image_root)
     return replace(table, reading=problems.reading(boxes_of_skipped=box_rows.height - whole.height))
+
+
+def leave_out(
+    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], problems: Problems
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out pictures that are not there, with their boxes, and note both.
+
+    Raises:
+        InputError: No picture is left.
+    """
+    if not absent:
+        return images, boxes
+    kept = images.filter(~pl.col("file_name").is_in(pl.Series(absent).implode()))
+    if kept.is_empty():
+        raise InputError(
+            *("IMAGES_NONE", f"none of the {len(absent)} pictures is there, so missing_images=skip leaves none"),
+            field="file_name",
+            value=absent[0],
+            remedy="give the folder that holds them",
+        )
+    whole = boxes.join(kept, on="image_id", how="semi", maintain_order="left")
+    problems.note("picture is not there", len(absent), tuple(absent), kind="image")
+    problems.note("their picture is not there", len(boxes) - len(whole), kind="box")
+    return kept, whole
 
 
 def box_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

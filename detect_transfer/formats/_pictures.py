@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -12,13 +13,15 @@ from detect_transfer.formats import _native
 from detect_transfer.formats._problems import Problems
 from detect_transfer.images import IMAGE_SUFFIXES
 
-By = Literal["name", "stem", "basename"]
+By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
 SIZE_MISMATCH = ("error", "keep")
+_PLAIN = re.compile(r"\w[\w .-]*")
 _KEY_OF: Mapping[By, Callable[[str], str]] = {
     "name": lambda name: name,
     "stem": lambda name: _native.stem_of(name),
     "basename": lambda name: PurePosixPath(name).name,
+    "tail": lambda name: _native.stem_of(name),
 }
 
 
@@ -48,7 +51,8 @@ class Media:
     """How named pictures are found, and what is done where they are not.
 
     Args:
-        by: Whether a picture is found by its whole name, by its name without the suffix, or by the last part alone.
+        by: Whether a picture is found by its whole name, by its name without the suffix, by the last part alone, or
+            (``tail``) without the suffix in whatever folder its path ends as the name does.
         missing_images: ``error``; ``keep`` goes on with what the annotations say of the size; ``skip`` leaves the
             picture and its rows out, which the ledger counts.
         size_mismatch: ``error``, or ``keep`` to trust the picture where the annotation states another size.
@@ -77,27 +81,29 @@ def find_pictures(root: Path, named: Mapping[str, Named], media: Media, problems
         problems: Where faults go, each of its picture.
 
     Returns:
-        The picture of each name, in the order of `named`; one that is left out or at fault is not among them.
+        The picture of each name, in the order of `named`; one that is left out or at fault is not among them. A name
+        that fits several pictures is at fault, unless it is the whole name of one.
     """
-    key_of = _KEY_OF[media.by]
-    held: dict[str, str] = {}
-    for name in files.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ():
-        held.setdefault(key_of(name), name)
-    found = {name: held.get(key_of(PurePosixPath(name).as_posix())) for name in named}
-    there = {name: path for name, path in found.items() if path is not None}
+    held = files.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
+    fitting = _fitting(held, named, media.by)
+    there = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
     sizes = dict(zip(there, _native.read_sizes(root, there.values(), problems), strict=True))
     pictures: dict[str, Picture] = {}
     absent: list[str] = []
+    inside: set[str] = set()
     for name, told in named.items():
         if name in there:
             size = sizes[name]
-            if size is not None:
-                if told.size_wh is not None and media.size_mismatch == "error":
-                    _native.check_size(told.size_wh, size, where=told.where, picture=there[name], problems=problems)
-                pictures[name] = Picture(there[name], size)
+            if size is None:
+                continue  # reported
+            if told.size_wh is not None and media.size_mismatch == "error":
+                _native.check_size(told.size_wh, size, where=told.where, picture=there[name], problems=problems)
+            pictures[name] = Picture(there[name], size)
+        elif fitting[name]:
+            _report_several(told, (name, fitting[name]), problems)
         elif media.missing_images == "keep":
             with problems.picture(name):
-                files.safe_join(root, name, where=told.where)
+                _check_inside(root, name, told.where, inside)
                 pictures[name] = Picture(name, told.size_wh)
         elif media.missing_images == "skip":
             absent.append(name)
@@ -107,7 +113,48 @@ def find_pictures(root: Path, named: Mapping[str, Named], media: Media, problems
     return pictures
 
 
+def _check_inside(root: Path, name: str, where: str, folders: set[str]) -> None:
+    """Refuse a name that leads out of `root`; `folders` are those known to lie in it, for following links is slow."""
+    folder, _, last = name.rpartition("/")
+    if folder not in folders or not _PLAIN.fullmatch(last):
+        files.safe_join(root, name, where=where)
+        folders.add(folder)
+
+
+def _fitting(held: Iterable[str], named: Iterable[str], by: By) -> dict[str, list[str]]:
+    """Map each name to the pictures that it fits."""
+    key_of = _KEY_OF[by]
+    tidy = {name: PurePosixPath(name).as_posix() for name in named if "//" in name or "./" in name}
+    wanted = {name: key_of(tidy.get(name, name)) for name in named}
+    by_key: dict[str, list[str]] = {key: [] for key in wanted.values()}
+    for path in held:
+        key = key_of(path)
+        while True:
+            if key in by_key:
+                by_key[key].append(path)
+            if by != "tail" or "/" not in key:
+                break
+            key = key.partition("/")[2]
+    return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
+
+
+def _report_several(told: Named, fit: tuple[str, list[str]], problems: Problems) -> None:
+    name, paths = fit
+    problems.add(
+        "PICTURE_TWICE",
+        f"{len(paths)} pictures fit this name: {', '.join(paths[:3])}",
+        where=told.where,
+        field="image",
+        value=name,
+        image=name,
+        remedy="remove or rename all but one, or give the folder of one of them",
+    )
+
+
 def _report(root: Path, name: str, told: Named, problems: Problems) -> None:
+    if problems.full:
+        problems.count(1)
+        return
     with problems.picture(name):
         files.safe_join(root, name, where=told.where)
         problems.add(

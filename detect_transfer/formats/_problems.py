@@ -6,7 +6,7 @@ two is the user's choice, `on_error`: nothing is left out unless it was asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -47,6 +47,7 @@ class Problems:
         self.fatal = 0
         self.skipped_rows: list[InputError] = []
         self.skipped_images: dict[str, InputError] = {}
+        self._rows_of_skipped_images = 0
         self._notes: list[LedgerLine] = []
 
     @property
@@ -79,6 +80,7 @@ class Problems:
             self.skipped_rows.append(error)
         elif self.on_error == "skip-image" and picture:
             self.skipped_images.setdefault(picture, error)
+            self._rows_of_skipped_images += image is None
         else:
             self.fatal += 1
             if not self.full:
@@ -106,6 +108,29 @@ class Problems:
         """Note for the ledger that boxes or pictures of the source are left out by an option of the reader."""
         if count:
             self._notes.append(LedgerLine(kind, "dropped", reason, count, examples[:_MOST_LISTED]))
+
+    def remark(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
+        """Note for the ledger that boxes or pictures are there, but were read otherwise than the format says."""
+        if count:
+            self._notes.append(LedgerLine(kind, "noted", reason, count, examples[:_MOST_LISTED]))
+
+    def absorb(self, other: Problems, folder: str = "") -> None:
+        """Take over what was collected of a part of the data set, whose names of pictures are relative to `folder`."""
+        self.total += other.total
+        self.fatal += other.fatal
+        self.shown += other.shown
+        self.skipped_rows += other.skipped_rows
+        self._rows_of_skipped_images += other._rows_of_skipped_images
+        for name, error in other.skipped_images.items():
+            self.skipped_images.setdefault(folder + name, error)
+        self._notes += other._notes
+
+    def rename_skipped(self, names_of: Callable[[str], Iterable[str]]) -> None:
+        """Let faults be of other pictures than were named: those that stand in the table under these names."""
+        named, self.skipped_images = self.skipped_images, {}
+        for name, error in named.items():
+            for other in names_of(name):
+                self.skipped_images.setdefault(other, error)
 
     def count(self, more: int) -> None:
         """Count problems whose details nobody will see."""
@@ -135,15 +160,16 @@ class Problems:
         """Return what was left out as lines of a ledger: a line for each code, with up to a thousand places.
 
         Args:
-            boxes_of_skipped: How many whole boxes left with skipped pictures.
+            boxes_of_skipped: How many whole boxes left with skipped pictures, beside those at fault.
         """
         lines = [
             *self._notes,
             *_lines("box", self.skipped_rows),
             *_lines("image", list(self.skipped_images.values())),
         ]
-        if boxes_of_skipped:
-            lines.append(LedgerLine("box", "dropped", "skipped with their picture", boxes_of_skipped))
+        boxes = boxes_of_skipped + self._rows_of_skipped_images
+        if boxes:
+            lines.append(LedgerLine("box", "dropped", "skipped with their picture", boxes))
         return tuple(lines)
 
 

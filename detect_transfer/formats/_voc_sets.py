@@ -1,8 +1,9 @@
-"""The lists of `ImageSets/Main`: which picture is in which split. Imports `errors`, `_native` and `_problems`."""
+"""The lists of `ImageSets/Main` and the like: which picture is in which split. Imports `errors` and its own room."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from detect_transfer.errors import InputError, did_you_mean
@@ -13,21 +14,31 @@ _CLASS_ROW = re.compile(r"\S+\s+-?[01]")
 _UNION = "trainval"
 
 
-def read_splits(root: Path, stems: set[str], problems: Problems) -> dict[str, str]:
+def read_splits(root: Path, stems: set[str], problems: Problems, *, skip_missing: bool = False) -> dict[str, str]:
     """Map the stem of every listed picture to its split; empty where there are no lists.
 
     Lists such as ``person_train.txt``, whose rows end in 1, 0 or -1, tell the presence of a class and are no splits.
 
     Args:
         root: The folder of the data set.
-        stems: The pictures that are there.
+        stems: The pictures that are known.
         problems: Where faults go.
+        skip_missing: Whether a list may name pictures that are not known, which is noted.
     """
     sets = _native.folder_named(root, "ImageSets")
     main = _native.folder_named(sets, "Main") if sets is not None else None
-    found: dict[str, str] = {}
     # the union of train and val goes last, so that a picture keeps the narrower name
-    for path in sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else ():
+    paths = sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else []
+    return read_lists(root, paths, stems, problems, skip_missing=skip_missing)
+
+
+def read_lists(
+    root: Path, paths: Iterable[Path], stems: set[str], problems: Problems, *, skip_missing: bool = False
+) -> dict[str, str]:
+    """Map the stem of every picture that a list names to the stem of the list, a file in `root`."""
+    found: dict[str, str] = {}
+    absent: dict[str, None] = {}
+    for path in paths:
         try:
             lines = _native.lines_of(_native.read_text(root, path))
         except InputError as error:
@@ -37,7 +48,11 @@ def read_splits(root: Path, stems: set[str], problems: Problems) -> dict[str, st
         if rows and all(_CLASS_ROW.fullmatch(row) for row in rows.values()):
             continue
         for number, stem in rows.items():
+            if skip_missing and stem not in stems:
+                absent[stem] = None
+                continue
             _put(found, stem, path, number, stems=stems, problems=problems)
+    problems.note("picture is listed and is not there", len(absent), tuple(absent), kind="image")
     return found
 
 

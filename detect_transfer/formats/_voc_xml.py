@@ -1,22 +1,16 @@
-"""One Pascal VOC XML file as plain rows. Imports `errors`, `_native`, `_numbers` and `_problems`.
-
-Only the standard parser's safe cousin is used: no DTD, no entities, nothing fetched.
-"""
+"""One Pascal VOC XML file as plain rows. Imports `errors`, `_numbers`, `_problems` and `_xml`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
+from xml.etree.ElementTree import Element
 
 from detect_transfer.errors import InputError
-from detect_transfer.formats import _native
 from detect_transfer.formats._numbers import parse_number
 from detect_transfer.formats._problems import Problems
+from detect_transfer.formats._xml import read_xml
 
 Corners = tuple[float, float, float, float]
 
@@ -41,61 +35,46 @@ class VocObject:
 
 @dataclass
 class VocFile:
-    """One file: its objects and the size it states, None where it states none."""
+    """One file: its objects, the picture it names, and the size it states, None where it states none."""
 
     size_wh: tuple[int, int] | None = None
+    filename: str = ""
     objects: list[VocObject] = field(default_factory=list)
 
 
-def read_file(root: Path, name: str, problems: Problems) -> VocFile:
-    """Read the file `name` below `root`; faults go to `problems`, with the file and the number of the object."""
-    path = root / name
-    try:
-        tree = _parse(_native.read_bytes(root, path), path)
-    except InputError as error:
-        problems.put(error)
-        return VocFile()
-    found = VocFile(_stated_size(tree, path, problems))
-    for number, element in enumerate(tree.findall("object"), start=1):
-        place = f"#object[{number}]"
-        one = _object(element, f"{path}{place}", f"{name}{place}", problems)
-        if one is not None:
-            found.objects.append(one)
+def read_file(root: Path, name: str, picture: str, problems: Problems) -> VocFile:
+    """Read the file `name` below `root`; faults go to `problems`, with the file and the number of the object.
+
+    Args:
+        root: The folder of the data set.
+        name: The file, relative to `root`.
+        picture: What the picture is called in `problems`.
+        problems: Where faults go.
+    """
+    path, found, faults = root / name, VocFile(), Problems()
+    with problems.picture(picture):
+        tree = read_xml(root, name, "annotation")
+        found.filename = _text(tree, "filename")
+        for number, element in enumerate(tree.findall("object"), start=1):
+            place = f"#object[{number}]"
+            one = _object(element, f"{path}{place}", f"{name}{place}", faults)
+            if one is not None:
+                found.objects.append(one)
+                continue
+            # an object that is left out is counted once, however many faults it has
+            for error in faults.shown if problems.on_error == "fail" else faults.shown[:1]:
+                problems.put(error, row_of=picture)
+            faults = Problems()
+        found.size_wh = _stated_size(tree, path)
     return found
 
 
-def _parse(data: bytes, path: Path) -> Element:
-    # tools write a blank line before the declaration, which XML forbids and everybody reads
-    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-    first_line = data[: len(data) - len(text)].count(b"\n")
-    try:
-        tree: Element = ElementTree.fromstring(text, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise InputError(
-            *("XML_DTD", "it declares a document type or entities, which may not be read"),
-            where=path,
-            remedy="remove the declaration",
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
-        line, column = getattr(error, "position", (1, 0))
-        raise InputError(
-            *("XML_SYNTAX", f"{error} (column {column + 1})" if data else "the file is empty"),
-            where=f"{path}:{line + first_line}",
-            remedy="the file is cut short, damaged or in another encoding than it declares: write it again",
-        ) from error
-    if tree.tag != "annotation":
-        raise InputError(
-            *("XML_ROOT", "the outermost element must be <annotation>"),
-            where=f"{path}:{1 + first_line}",
-            field="element",
-            value=tree.tag,
-            remedy="this is no Pascal VOC file: move it away",
-        )
-    return tree
+def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
+    """Return (width, height) as stated; some tools write 0 x 0 or nothing, which states none.
 
-
-def _stated_size(tree: Element, path: Path, problems: Problems) -> tuple[int, int] | None:
-    """Return (width, height) as stated; some tools write 0 x 0 or nothing, which states none."""
+    Raises:
+        InputError: They are no numbers of pixels.
+    """
     size = tree.find("size")
     if size is None:
         return None
@@ -103,8 +82,8 @@ def _stated_size(tree: Element, path: Path, problems: Problems) -> tuple[int, in
     for tag in ("width", "height"):
         text = _text(size, tag)
         number = parse_number(text) if text else 0.0
-        if number is None or number < 0 or number != int(number):
-            problems.add(
+        if number is None or not 0 <= number < 2**31 or number != int(number):
+            raise InputError(
                 "XML_NUMBER",
                 "expected a whole number of pixels",
                 where=f"{path}#size",
@@ -112,7 +91,6 @@ def _stated_size(tree: Element, path: Path, problems: Problems) -> tuple[int, in
                 value=text,
                 remedy="write the size of the picture",
             )
-            return None
         found.append(int(number))
     return (found[0], found[1]) if any(found) else None
 

@@ -1,30 +1,54 @@
-"""Which pictures and labels a `data.yaml` names. Imports `errors`, `files`, `_native`, `_problems` and `_yolo_yaml`."""
+"""Which pictures and labels a `data.yaml` names. Imports rank 0 and its own room."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from detect_transfer import files
 from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
+from detect_transfer.formats._pictures import MISSING_IMAGES
 from detect_transfer.formats._problems import Problems
 from detect_transfer.formats._yolo_labels import LabelFolder
 from detect_transfer.formats._yolo_yaml import DataYaml
 from detect_transfer.images import IMAGE_SUFFIXES
 
+PREDICTIONS = ("error", "keep-score", "drop-score")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and its label, relative to the root of the data set; `has_label` is False for a background."""
+    """A picture and its label, relative to the root of the data set.
+
+    `has_label` is False for a background, `is_there` for a picture that a list names in vain.
+    """
 
     image: str
     label: str
     split: str
     has_label: bool = True
+    is_there: bool = True
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What becomes of what is not there or is said otherwise; all as for `yolo.read`.
+
+    Raises:
+        InputError: There is no such choice.
+    """
+
+    allow_missing: bool = False
+    missing_images: str = "error"
+    predictions: str = "error"
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        _native.check_choice("missing_images", self.missing_images, MISSING_IMAGES)
+        _native.check_choice("predictions", self.predictions, PREDICTIONS)
 
 
 def find_root(data: DataYaml) -> tuple[Path, Path]:
@@ -50,9 +74,9 @@ def find_root(data: DataYaml) -> tuple[Path, Path]:
     return (start.parent if start.name == "images" else start), start
 
 
-def find_samples(data: DataYaml, root: Path, start: Path, *, allow_missing: bool, problems: Problems) -> list[Sample]:
+def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, problems: Problems) -> list[Sample]:
     """List the pictures of all splits with their labels; faults go to `problems`."""
-    finder = _Finder(data, root, start, problems)
+    finder = _Finder(data, root, start, choices.missing_images, problems)
     finder.add_all()
     wanted: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> picture
     for image in finder.pictures:
@@ -63,9 +87,13 @@ def find_samples(data: DataYaml, root: Path, start: Path, *, allow_missing: bool
             problems.add("STEM_TWICE", what, where=root / image, remedy="rename one of them with its label")
     there: set[str] = set()
     for folder, names in wanted.items():
-        check = LabelFolder(root, folder, names, finder.lists)
-        there |= check.present(allow_missing=allow_missing, problems=problems)
-    return [Sample(image, label_of(image), split, label_of(image) in there) for image, split in finder.pictures.items()]
+        check = LabelFolder(root, folder, names, finder.lists, finder.absent)
+        skip_orphans = choices.missing_images == "skip"
+        there |= check.present(allow_missing=choices.allow_missing, skip_orphans=skip_orphans, problems=problems)
+    return [
+        Sample(image, label_of(image), split, label_of(image) in there, image not in finder.absent)
+        for image, split in finder.pictures.items()
+    ]
 
 
 def label_of(image: str) -> str:
@@ -78,13 +106,15 @@ def label_of(image: str) -> str:
 class _Finder:
     """Collects the pictures of a data set, each in one split, and the lists that name them."""
 
-    def __init__(self, data: DataYaml, root: Path, start: Path, problems: Problems) -> None:
+    def __init__(self, data: DataYaml, root: Path, start: Path, missing_images: str, problems: Problems) -> None:
         self.data = data
+        self.missing_images = missing_images
         self.root = root
         self.start = start
         self.base = root.resolve()
         self.problems = problems
         self.pictures: dict[str, str] = {}
+        self.absent: set[str] = set()
         self.lists: set[Path] = set()
         self.real: dict[Path, Path] = {}
 
@@ -140,20 +170,46 @@ class _Finder:
             name, where = line.strip(), f"{path}:{number}"
             if not name:
                 continue
-            # ./ is meant from the list itself; what is not found from the root may be as well
-            places = [self.root / name, path.parent / name]
-            picture = next((p for p in (places[::-1] if name.startswith("./") else places) if p.is_file()), places[0])
+            picture = self.place_of(name, path)
             inside = self.inside(picture, where=where, field="image")
             if inside is None:
                 continue
-            if not picture.is_file():
-                what, remedy = "there is no such picture", "restore it or remove the line"
-                self.problems.add("IMAGE_MISSING", what, where=where, field="image", value=name, remedy=remedy)
-            elif picture.suffix.lower() not in IMAGE_SUFFIXES:
+            if picture.suffix.lower() not in IMAGE_SUFFIXES:
                 what, remedy = "the name has no suffix of a picture that is read here", "list pictures only"
                 self.problems.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
-            else:
-                self.put(inside, split, where)
+                continue
+            if not picture.is_file():
+                self.report_absent(inside, name, where)
+            self.put(inside, split, where)
+
+    def place_of(self, name: str, path: Path) -> Path:
+        """Return where a line of the list at `path` means its picture to be."""
+        # ./ is meant from the list itself; what is not found from the root may be as well
+        places = [self.root / name, path.parent / name]
+        if name.startswith("./"):
+            places.reverse()
+        if "\0" in name:
+            return self.root / name.replace("\0", "?")
+        parts = PurePosixPath(name).parts
+        # the first folders of a list of Darknet are those of another machine
+        places += [self.root / PurePosixPath(*parts[i:]) for i in range(1, len(parts)) if self.data.foreign]
+        there = next((p for p in places if p.is_file()), None)
+        return there or next((p for p in places if p.parent.is_dir()), places[0])
+
+    def report_absent(self, image: str, name: str, where: str) -> None:
+        """Take note of a listed picture that is not there, which is a fault unless it is to be skipped."""
+        self.absent.add(image)
+        if self.missing_images == "skip":
+            return
+        needed = ", which is needed because coordinates are shares of its size" * (self.missing_images == "keep")
+        self.problems.add(
+            *("IMAGE_MISSING", f"there is no such picture{needed}"),
+            where=where,
+            field="image",
+            value=name,
+            image=image,
+            remedy="restore it or remove the line, or read with missing_images=skip to leave it and its rows out",
+        )
 
     def put(self, image: str, split: str, where: str) -> None:
         """Add a picture, unless a split has it already."""

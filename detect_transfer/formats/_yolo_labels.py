@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -29,19 +29,23 @@ class LabelFolder:
         folder: The folder of labels, relative to `root`.
         wanted: The picture (relative to `root`) that each label is for, by the name of the label.
         lists: Text files that list pictures and may lie among the labels.
+        absent: Pictures that are not there, which may lack their label as well.
     """
 
-    def __init__(self, root: Path, folder: str, wanted: Mapping[str, str], lists: Set[Path]) -> None:
+    def __init__(
+        self, root: Path, folder: str, wanted: Mapping[str, str], lists: Set[Path], absent: Set[str] = frozenset()
+    ) -> None:
         self.root = root
         self.path = root / folder
         self.folder = folder
         self.wanted = wanted
         self.lists = lists
+        self.absent = absent
         self.held: dict[str, os.DirEntry[str]] = {}
         self.by_spelling: dict[str, str] = {}
         self.misspelt: set[str] = set()
 
-    def present(self, *, allow_missing: bool, problems: Problems) -> set[str]:
+    def present(self, *, allow_missing: bool, skip_orphans: bool, problems: Problems) -> set[str]:
         """Return the labels that are there, relative to the root; faults go to `problems`."""
         if self.path.is_dir():
             with os.scandir(self.path) as entries:
@@ -56,8 +60,12 @@ class LabelFolder:
         others = [name for name in self.held if name not in self.wanted and name.lower().endswith(".txt")]
         self.by_spelling = {_spelling(name): name for name in others}
         found = {name for name in self.wanted if self._is_there(name, allow_missing, problems)}
-        for name in others:
-            self._check_orphan(name, problems)
+        orphans = [name for name in others if self._is_orphan(name)]
+        if skip_orphans:
+            self._note_orphans(orphans, problems)
+        else:
+            for name in orphans:
+                self._report_orphan(name, problems)
         return {f"{self.folder}/{name}".removeprefix("/") for name in found}
 
     def _is_there(self, name: str, allow_missing: bool, problems: Problems) -> bool:
@@ -69,12 +77,14 @@ class LabelFolder:
                 problems.add(
                     *("LABEL_NAME", f"the label of '{self.wanted[name]}' must be spelt exactly '{name}'"),
                     where=self.path / near,
+                    image=self.wanted[name],
                     remedy="rename it",
                 )
-            elif not allow_missing:
+            elif not allow_missing and self.wanted[name] not in self.absent:
                 problems.add(
                     *("LABEL_MISSING", f"'{self.wanted[name]}' has no label"),
                     where=self.path / name,
+                    image=self.wanted[name],
                     remedy="add it (empty: no object), or read with allow_missing=true",
                 )
             return False
@@ -85,26 +95,40 @@ class LabelFolder:
                 _native.require_regular(self.root, self.path / name)
                 return True
             except InputError as error:
-                problems.put(error)
+                problems.put(error, image=self.wanted[name])
                 return False
         problems.add(
-            *("LABEL_KIND", "it is no file"), where=self.path / name, remedy="put the label itself in its place"
+            *("LABEL_KIND", "it is no file"),
+            where=self.path / name,
+            image=self.wanted[name],
+            remedy="put the label itself in its place",
         )
         return False
 
-    def _check_orphan(self, name: str, problems: Problems) -> None:
-        """Report a label whose picture is nowhere; a picture that no split lists is no concern of ours."""
+    def _is_orphan(self, name: str) -> bool:
+        """Tell whether the picture of a label is nowhere; one that no split lists is no concern of ours."""
         if name.lower() in _NOT_LABELS or (self.path / name).resolve() in self.lists:
-            return
-        if name in self.misspelt or self._has_picture(name):
-            return
+            return False
+        return name not in self.misspelt and not self._has_picture(name)
+
+    def _note_orphans(self, names: Sequence[str], problems: Problems) -> None:
+        rows = 0
+        for name in names:
+            with problems.picture(f"{self.folder}/{name}"):
+                lines = _native.lines_of(_native.read_text(self.root, self.path / name))
+                rows += sum(1 for line in lines if line.strip())
+        labels = tuple(f"{self.folder}/{name}" for name in names)
+        problems.note("label without its picture", len(names), labels, kind="image")
+        problems.note("their picture is not there", rows, kind="box")
+
+    def _report_orphan(self, name: str, problems: Problems) -> None:
         stems = [PurePosixPath(n).stem for n in self.wanted][:_MOST_COMPARED]
         near = get_close_matches(PurePosixPath(name).stem, stems, n=1)
         nearest = f"; the nearest is '{self.wanted[near[0] + '.txt']}'" if near else ""
         problems.add(
             *("LABEL_ORPHAN", f"there is no picture of this stem{nearest}"),
             where=self.path / name,
-            remedy="restore the picture or remove the label",
+            remedy="restore the picture or remove the label, or read with missing_images=skip to leave it out",
         )
 
     def _has_picture(self, name: str) -> bool:

@@ -28,13 +28,17 @@ _NOTHING_AT_ALL: list[Plain] = [*_NOTHING, []]
 
 @dataclass(frozen=True)
 class DataYaml:
-    """What a `data.yaml` says: class names by index, the entries of each split, `path` if given, and lines by key."""
+    """What a `data.yaml` says: class names by index, the entries of each split, `path` if given, and lines by key.
+
+    `foreign` is True where lists may name pictures by the folders of another machine.
+    """
 
     file: Path
     names: list[str]
     splits: dict[str, list[str]]
     path: str | None
     lines: dict[str, int] = field(default_factory=dict)
+    foreign: bool = False
 
     def where(self, key: str) -> str:
         """Return the file and the line of a key."""
@@ -154,14 +158,20 @@ def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problem
         problems.add("YAML_TYPE", what, where=where, field="names", remedy=_REMEDY)
         return []
     found = [str(name) for name in names]
-    for index, name in enumerate(found):
-        if not name.strip() or found.index(name) < index:
-            what = f"class {index} has " + ("no name" if not name.strip() else f"the name of class {found.index(name)}")
-            problems.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
+    check_names(found, where, problems)
     if n is not None and n != len(found):
         what = f"there are {len(found)} names"
         problems.add("CLASS_COUNT", what, where=where, field="nc", value=n, remedy="make nc and names agree")
     return found
+
+
+def check_names(names: list[str], where: str, problems: Problems) -> None:
+    """Report classes without a name, or with that of another."""
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if not name.strip() or first.setdefault(name, index) < index:
+            what = f"class {index} has " + ("no name" if not name.strip() else f"the name of class {first[name]}")
+            problems.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
 
 
 def _by_index(given: dict[str, Plain], where: str, problems: Problems) -> list[Plain]:

@@ -15,12 +15,14 @@ _MANIFEST = "manifest.json"
 _REMEDY = "convert the data again"
 
 
-def read(root: Path, *, verify: bool = False) -> AnnotationTable:
+def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
     """Read the data folder `root`: ``annotations/instances_<split>.json`` with the pictures in ``images/``.
 
     Args:
         root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
         verify: Whether to compare size and SHA-256 of every file with the manifest.
+        missing_images: As for `coco.read`.
+        on_error: As for `coco.read`.
 
     Raises:
         InputError: There is no manifest, a file is not what the manifest says, or as for `coco.read`.
@@ -39,7 +41,7 @@ def read(root: Path, *, verify: bool = False) -> AnnotationTable:
         raise InputError("MANIFEST", "found no object of files", where=f"{manifest}#/files", remedy=_REMEDY)
     if verify:
         _verify(root, listed["files"])
-    return coco.read(root, images=root / "images")
+    return coco.read(root, images=root / "images", missing_images=missing_images, on_error=on_error)
 
 
 def _verify(root: Path, listed: dict[str, Any]) -> None:

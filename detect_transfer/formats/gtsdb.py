@@ -7,22 +7,25 @@ the pictures are listed from the folder; rows say `.ppm` whatever the copy at ha
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import polars as pl
 
 from detect_transfer import files
-from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+from detect_transfer.formats._checks import check_rows, to_numbers
+from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._numbers import parse_integer
+from detect_transfer.formats._pictures import Media, Named, Picture, find_pictures
 from detect_transfer.formats._problems import Problems
+from detect_transfer.formats._row_table import check_corners, finish_rows
+from detect_transfer.formats._rows import named_in
 from detect_transfer.table import AnnotationTable
 
 _ANNOTATIONS = "gt.txt"
-_FIELDS = ("file", "left", "top", "right", "bottom", "class")
+_FIELDS = ("file_name", "left", "top", "right", "bottom", "class")
 _FIRST_TEST_SCENE = 600
-_MISSING_IMAGES = ("error", "skip")
 _NAMES = (
     *("speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70", "speed limit 80"),
     *("restriction ends 80", "speed limit 100", "speed limit 120", "no overtaking", "no overtaking (trucks)"),
@@ -38,125 +41,92 @@ _GROUPS = {
     "mandatory": set(range(33, 41)),
     "danger": {11, *range(18, 32)},
 }
-_log = logging.getLogger(__name__)
 
 
-def read(root: Path, *, missing_images: str = "error") -> AnnotationTable:
+def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
     """Read GTSDB: 43 classes, id = native class + 1, with the super-classes of the benchmark as `supercategory`.
 
     Scenes 00000 to 00599 are `train`, the others `test`. The sub-folders ``00`` to ``42`` hold crops and are not read.
 
     Args:
         root: The folder with ``gt.txt`` and the pictures (ppm, jpg, png, ...).
-        missing_images: What to do about rows whose picture is not in the folder: ``error``, or ``skip`` to leave them
-            out and log how many.
+        missing_images: What to do about rows whose picture is not in the folder: ``error``; ``keep`` to go on without
+            its size; ``skip`` to leave them out and count them.
+        on_error: What becomes of rows and pictures at fault, as for `Problems`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Houben et al., Detection of Traffic Signs in Real-World Images, IJCNN 2013; ReadMe.txt of the data.
     """
-    _native.check_choice("missing_images", missing_images, _MISSING_IMAGES)
-    problems = Problems()
-    pictures = _scenes(root, problems)
-    rows, absent = _rows(root, {stem: i for i, stem in enumerate(pictures, start=1)}, problems)
-    if absent and missing_images == "error":
-        stem, line = next(iter(absent.items()))
-        problems.add(
-            "GTSDB_IMAGE",
-            f"rows name {len(absent)} pictures that are not there, the first is '{stem}'",
-            where=f"{root / _ANNOTATIONS}:{line}",
-            remedy="restore them, or read with missing_images=skip to leave their rows out",
-        )
-    sizes = _native.read_sizes(root, pictures.values(), problems)
-    problems.raise_any()
-    if absent:
-        _log.warning("%s: rows of %d pictures that are not there are left out", root / _ANNOTATIONS, len(absent))
-    return AnnotationTable.from_columns(
-        images={
-            "image_id": range(1, len(pictures) + 1),
-            "file_name": list(pictures.values()),
-            "width": [s and s[0] for s in sizes],
-            "height": [s and s[1] for s in sizes],
-            "split": ["train" if int(stem) < _FIRST_TEST_SCENE else "test" for stem in pictures],
-        },
-        boxes=_native.box_frame(rows),
+    problems = Problems(on_error)
+    media = Media(missing_images=missing_images)
+    files.require_dir(root, what=f"a folder with {_ANNOTATIONS} and the scenes")
+    scenes = _scenes(root, problems)
+    rows, named = _rows(root, scenes, problems)
+    named = {name: Named(str(root / name)) for name in scenes.values()} | named
+    problems.rename_skipped(lambda name: [scenes.get(_native.stem_of(name), name)])
+    pictures = find_pictures(root, named, media, problems)
+    return finish_rows(
+        problems,
+        rows=rows,
+        pictures=pictures,
         categories={
             "category_id": range(1, len(_NAMES) + 1),
             "name": _NAMES,
             "supercategory": [_supercategory(i) for i in range(len(_NAMES))],
         },
         image_root=root,
+        facts=pl.DataFrame(
+            {"image": list(pictures), "split": [_split(picture) for picture in pictures.values()]},
+            schema={"image": pl.String, "split": pl.String},
+        ),
     )
 
 
 def _scenes(root: Path, problems: Problems) -> dict[str, str]:
-    """Map the stem of every scene to its file name."""
-    files.require_dir(root, what=f"a folder with {_ANNOTATIONS} and the scenes")
+    """Map the stem of every scene in the folder to its file name."""
     pictures = _native.pictures_by_stem(root, problems, recursive=False)
-    if not pictures:
-        raise InputError("IMAGES_NONE", "there is no picture", where=root, remedy="give the folder of the scenes")
     for stem, name in pictures.items():
         if parse_integer(stem) is None:
             problems.add(
                 *("GTSDB_NAME", "scenes are named by number, 00000 to 00899"),
                 where=root / name,
+                image=name,
                 remedy="rename the picture or move it away",
             )
     return pictures
+
+
+def _split(picture: Picture) -> str | None:
+    number = parse_integer(_native.stem_of(picture.file_name))
+    return None if number is None else "train" if number < _FIRST_TEST_SCENE else "test"
 
 
 def _supercategory(native_class: int) -> str:
     return next((name for name, members in _GROUPS.items() if native_class in members), "other")
 
 
-def _rows(root: Path, image_ids: Mapping[str, int], problems: Problems) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Return the rows of gt.txt, and the stems of pictures that are absent with the first line that names them."""
-    path = root / _ANNOTATIONS
-    rows: list[dict[str, Any]] = []
-    absent: dict[str, int] = {}
-    for line, text in enumerate(_native.lines_of(_native.read_text(root, path)), start=1):
-        if not text.strip():
-            continue
-        row = _row(text, f"{path}:{line}", problems)
-        if row is None:
-            continue
-        stem, numbers = row
-        if stem not in image_ids:
-            absent.setdefault(stem, line)
-            continue
-        x1, y1, x2, y2, native_class = numbers
-        rows.append(
-            {
-                "image_id": image_ids[stem],
-                "category_id": native_class + 1,
-                **{"x1": x1, "y1": y1, "x2": x2, "y2": y2},
-                "source": f"{_ANNOTATIONS}:{line}",
-            }
-        )
-    return rows, absent
+def _rows(root: Path, scenes: Mapping[str, str], problems: Problems) -> tuple[pl.DataFrame, dict[str, Named]]:
+    """Return the rows of gt.txt with the columns of the table, and the pictures that rows name.
 
-
-def _row(text: str, where: str, problems: Problems) -> tuple[str, list[int]] | None:
-    """Return the stem and the five integers of a row, or None after reporting what is wrong."""
-    parts = [part.strip() for part in text.split(";")]
-    if len(parts) != len(_FIELDS):
-        what = f"found {len(parts)} fields, expected 6: {';'.join(_FIELDS)}"
-        problems.add("GTSDB_COLUMNS", what, where=where, field="row", value=text, remedy="mend or remove the row")
-        return None
-    before, numbers = problems.total, []
-    for field, part in zip(_FIELDS[1:], parts[1:], strict=True):
-        number = parse_integer(part)
-        last = len(_NAMES) - 1
-        if number is None or (field == "class" and not 0 <= number <= last):
-            what = f"expected an integer from 0 to {last}" if field == "class" else "expected an integer"
-            problems.add("GTSDB_NUMBER", what, where=where, field=field, value=part, remedy="mend or remove the row")
-        numbers.append(number or 0)
-    x1, y1, x2, y2, _ = numbers
-    if problems.total == before and (x2 < x1 or y2 < y1):
-        what = "right must be >= left and bottom >= top"
-        problems.add("BOX_INVALID", what, where=where, field="box", value=text, remedy="mend or remove the row")
-    if not parts[0] or "/" in parts[0] or "\\" in parts[0]:
-        what = "expected the name of a picture in this folder"
-        problems.add("PATH_OUTSIDE", what, where=where, field="file", value=parts[0], remedy="mend or remove the row")
-    return (_native.stem_of(parts[0]), numbers) if problems.total == before else None
+    `image` is the file of the folder where there is one.
+    """
+    data = read_delimited(root, {_ANNOTATIONS: None}, _FIELDS, Dialect(";", image_field="file_name"), problems)
+    told = ("PATH_OUTSIDE", "expected the name of a picture in this folder", "file_name")
+    data = check_rows(data, ~pl.col("file_name").str.contains(r"[/\\]|^$"), root, problems, told=told)
+    stem = pl.col("image").str.replace(r"(.)\.[^.]+$", "${1}")
+    found = stem.replace_strict(list(scenes), list(scenes.values()), default=pl.col("image"), return_dtype=pl.String)
+    data = data.with_columns(image=found)
+    named = named_in(data, root)
+    data = to_numbers(data, _FIELDS[1:], root, problems, whole=True)
+    last = len(_NAMES) - 1
+    told = ("ROW_NUMBER", f"expected an integer from 0 to {last}", "class")
+    data = check_rows(data, pl.col("class").is_between(0, last), root, problems, told=told)
+    data = check_corners(data, root, problems)
+    rows = data.select(
+        *("file", "line", "image"),
+        category_id=pl.col("class") + 1,
+        **{new: pl.col(old) for new, old in zip(("x1", "y1", "x2", "y2"), _FIELDS[1:5], strict=True)},
+    )
+    return rows, named

@@ -10,20 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
+import polars as pl
 
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+from detect_transfer.formats._pictures import Media
 from detect_transfer.formats._problems import Problems
 from detect_transfer.formats._voc_sets import read_splits
 from detect_transfer.formats._voc_xml import Corners, VocFile, VocObject, read_file
-from detect_transfer.table import AnnotationTable
+from detect_transfer.images import IMAGE_SUFFIXES
+from detect_transfer.table import IMAGE_SCHEMA, AnnotationTable
 
-_SIZE_MISMATCH = ("error", "keep")
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ class _Layout:
 
     root: Path
     annotations: Path
-    images: Path
+    images: Path | None
     devkit: bool
 
 
@@ -42,7 +44,9 @@ def read(
     *,
     one_based: bool | None = None,
     size_mismatch: str = "error",
+    missing_images: str = "error",
     allow_missing: bool = False,
+    on_error: str = "fail",
 ) -> AnnotationTable:
     """Read Pascal VOC XML as an `AnnotationTable` with the extra images column `pixel_convention`.
 
@@ -59,41 +63,71 @@ def read(
         root: The folder with ``Annotations/`` and ``JPEGImages/``, or ``annotations/`` and ``images/``, in any case.
         one_based: True or False to state the convention, None to find it.
         size_mismatch: ``error``, or ``keep`` to trust the picture where an XML states another size.
+        missing_images: What becomes of an XML without picture: ``error``; ``keep`` goes on with its `filename` and the
+            size that it states; ``skip`` leaves it out with its boxes.
         allow_missing: Whether a picture without XML is one without objects; otherwise it is an error.
+        on_error: What becomes of an object or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once.
 
     Source: The PASCAL Visual Object Classes Challenge 2007 development kit, section 9 (annotation file format).
     """
-    _native.check_choice("size_mismatch", size_mismatch, _SIZE_MISMATCH)
-    layout = _find_layout(root)
-    problems = Problems()
-    pictures = _native.pictures_by_stem(layout.images, problems)
+    media = Media("stem", missing_images, size_mismatch)
+    layout = _find_layout(root, images_needed=missing_images == "error")
+    problems = Problems(on_error)
+    pictures = _native.pictures_by_stem(layout.images, problems) if layout.images else {}
     named = {_native.stem_of(n): n for n in files.list_files(layout.annotations, (".xml",))}
     folder = layout.annotations.relative_to(root)
-    parsed = {stem: read_file(root, (folder / name).as_posix(), problems) for stem, name in named.items()}
-    _check_pairs(layout, pictures, named, allow_missing=allow_missing, problems=problems)
-    splits = read_splits(root, set(pictures), problems)
-    sizes = dict(zip(pictures, _native.read_sizes(layout.images, list(pictures.values()), problems), strict=True))
-    if size_mismatch == "error":
-        for stem, one in parsed.items():
-            real = sizes.get(stem)
-            if real is not None and one.size_wh is not None:
-                where = layout.annotations / named[stem]
-                _native.check_size(one.size_wh, real, where=where, picture=pictures[stem], problems=problems)
+    parsed = {stem: read_file(root, (folder / name).as_posix(), stem, problems) for stem, name in named.items()}
+    _check_pairs(layout, pictures, named, media=media, allow_missing=allow_missing, problems=problems)
+    splits = read_splits(root, pictures.keys() | named.keys(), problems, skip_missing=missing_images == "skip")
+    sizes = {stem: one.size_wh for stem, one in parsed.items() if stem not in pictures}
+    sizes |= _real_sizes(layout, pictures, named, parsed, media=media, problems=problems)
     problems.raise_any()
-    known_sizes = {stem: size for stem, size in sizes.items() if size is not None}
-    counted_from_one = _is_one_based(layout, parsed, known_sizes) if one_based is None else one_based
-    images = {stem: (name, *known_sizes[stem], splits.get(stem)) for stem, name in pictures.items()}
-    return _table(layout, images, parsed, one_based=counted_from_one)
+    counted_from_one = _is_one_based(layout, parsed, sizes) if one_based is None else one_based
+    names = {stem: pictures.get(stem) or _name_of(stem, parsed[stem]) for stem in pictures.keys() | named.keys()}
+    names = dict(sorted(names.items(), key=lambda item: item[1]))
+    images = {stem: (name, *(sizes[stem] or (None, None)), splits.get(stem)) for stem, name in names.items()}
+    image_frame, boxes, categories = _frames(images, parsed, one_based=counted_from_one)
+    if missing_images == "skip":
+        absent = [name for stem, name in names.items() if stem not in pictures and stem not in problems.skipped_images]
+        image_frame, boxes = _native.leave_out(image_frame, boxes, absent, problems)
+    return _native.finish(
+        problems, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images, names=names
+    )
 
 
-def _find_layout(root: Path) -> _Layout:
+def _real_sizes(
+    layout: _Layout, pictures: Mapping[str, str], named: Mapping[str, str], parsed: Mapping[str, VocFile],
+    *, media: Media, problems: Problems,
+) -> dict[str, _native.SizeWh | None]:  # fmt: skip
+    """Read the sizes of the pictures by their stems and compare them with what the files state."""
+    if layout.images is None:
+        return {}
+    found = Problems(problems.on_error)  # by the names of pictures
+    sizes = dict(zip(pictures, _native.read_sizes(layout.images, pictures.values(), found), strict=True))
+    for stem, one in parsed.items():
+        real = sizes.get(stem)
+        if real is not None and one.size_wh is not None and media.size_mismatch == "error":
+            where = layout.annotations / named[stem]
+            _native.check_size(one.size_wh, real, where=where, picture=pictures[stem], problems=found)
+    found.skipped_images = {_native.stem_of(name): error for name, error in found.skipped_images.items()}
+    problems.absorb(found)
+    return sizes
+
+
+def _name_of(stem: str, one: VocFile) -> str:
+    """Return the name of a picture that is not there, by the suffix that its annotation tells."""
+    suffix = PurePosixPath(one.filename.replace("\\", "/")).suffix
+    return stem + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".jpg")
+
+
+def _find_layout(root: Path, *, images_needed: bool) -> _Layout:
     files.require_dir(root, what="a folder with Annotations/ and JPEGImages/, or annotations/ and images/")
     annotations = _native.folder_named(root, "Annotations")
     images = _native.folder_named(root, "JPEGImages", "images")
-    if annotations is None or images is None:
+    if annotations is None or (images is None and images_needed):
         held = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
         raise InputError(
             "VOC_LAYOUT",
@@ -101,7 +135,8 @@ def _find_layout(root: Path) -> _Layout:
             where=root,
             remedy=f"give the folder that holds them; this one holds: {held}",
         )
-    return _Layout(root, annotations, images, devkit=images.name.casefold() == "jpegimages")
+    devkit = (root / "ImageSets").is_dir() if images is None else images.name.casefold() == "jpegimages"
+    return _Layout(root, annotations, images, devkit)
 
 
 def _check_pairs(
@@ -109,33 +144,37 @@ def _check_pairs(
     pictures: Mapping[str, str],
     named: Mapping[str, str],
     *,
+    media: Media,
     allow_missing: bool,
     problems: Problems,
 ) -> None:
     """Report every XML without a picture and every picture without an XML."""
-    for stem in sorted(named.keys() - pictures.keys()):
+    for stem in sorted(named.keys() - pictures.keys()) if media.missing_images == "error" else ():
         problems.add(
             "IMAGE_MISSING",
             f"no picture in {layout.images} has the stem '{stem}'",
             where=layout.annotations / named[stem],
-            remedy="restore the picture or remove the annotation",
+            image=stem,
+            remedy="restore the picture or remove the annotation, or read with missing_images=keep or skip",
         )
     for stem in sorted(pictures.keys() - named.keys()) if not allow_missing else ():
         problems.add(
             "ANNOTATION_MISSING",
             f"there is no '{stem}.xml' in {layout.annotations}",
-            where=layout.images / pictures[stem],
+            where=f"{layout.images}/{pictures[stem]}",
+            image=stem,
             remedy="annotate or remove the picture, or read with allow_missing=true if it shows no object",
         )
     if not pictures and not named:
-        problems.add("IMAGES_NONE", "there is no picture", where=layout.images, remedy="give the folder of the data")
+        where = layout.images or layout.annotations
+        problems.add("IMAGES_NONE", "there is no picture", where=where, remedy="give the folder of the data")
 
 
-def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping[str, _native.SizeWh]) -> bool:
+def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping[str, _native.SizeWh | None]) -> bool:
     """Find the convention as the docstring of `read` says."""
     lows, touches = [], False
     for stem, one in parsed.items():
-        width, height = sizes[stem]
+        width, height = sizes.get(stem) or (0, 0)
         for thing in one.objects:
             x1, y1, x2, y2 = thing.corners
             lows.append(min(x1, y1))
@@ -150,13 +189,13 @@ def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping
     return found
 
 
-def _table(
-    layout: _Layout,
-    images: Mapping[str, tuple[str, int, int, str | None]],
+def _frames(
+    images: Mapping[str, tuple[str, int | None, int | None, str | None]],
     parsed: Mapping[str, VocFile],
     *,
     one_based: bool,
-) -> AnnotationTable:
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """Return the images, the boxes and the categories."""
     classes = {name: i for i, name in enumerate(sorted({o.name for f in parsed.values() for o in f.objects}), start=1)}
     image_ids = {stem: i for i, stem in enumerate(images, start=1)}
     rows = [
@@ -165,20 +204,11 @@ def _table(
         if stem in parsed
         for one in parsed[stem].objects
     ]
-    names, widths, heights, splits = zip(*images.values(), strict=True)
-    return AnnotationTable.from_columns(
-        images={
-            "image_id": list(image_ids.values()),
-            "file_name": names,
-            "width": widths,
-            "height": heights,
-            "split": splits,
-            "pixel_convention": ["one_based_inclusive" if one_based else "zero_based_exclusive"] * len(images),
-        },
-        boxes=_native.box_frame(rows),
-        categories={"category_id": list(classes.values()), "name": list(classes)},
-        image_root=layout.images,
-    )
+    convention = "one_based_inclusive" if one_based else "zero_based_exclusive"
+    told = [(image_ids[stem], *facts, convention) for stem, facts in images.items()]
+    schema = {name: IMAGE_SCHEMA[name] for name in ("image_id", "file_name", "width", "height", "split")}
+    image_frame = pl.DataFrame(told, schema={**schema, "pixel_convention": pl.String}, orient="row")
+    return image_frame, _native.box_frame(rows), {"category_id": list(classes.values()), "name": list(classes)}
 
 
 def _canonical(corners: Corners, *, one_based: bool) -> Corners:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.models.detector import Detector, HeadRow, Taken, head_rows
+from detect_transfer.models.torchvision import TorchvisionDetector
 from detect_transfer.models.weights import SourceWeights, find_weights, load_weights, save_weights
 from detect_transfer.models.yolo import YoloDetector
 
 __all__ = ["FAMILIES", "Detector", "build_detector", "find_weights", "load_detector", "load_weights", "save_weights"]
 
-FAMILIES: dict[str, type[YoloDetector]] = {"yolo": YoloDetector}
+FAMILIES: dict[str, Any] = {"yolo": YoloDetector, "torchvision": TorchvisionDetector}
 
 
 def build_detector(
@@ -32,10 +34,10 @@ def build_detector(
     """
     family = FAMILIES[model.family]
     if source is None:
-        detector = family.from_scratch(model.arch or "yolo11n", class_names)
+        detector = family.from_scratch(model, class_names)
         new = tuple(detector.module.state_dict())
         return detector, Taken(tuple(HeadRow(name, (), "random") for name in class_names), 0, new)
-    if model.arch is not None and model.arch != source.arch:
+    if model.arch is not None and source.arch and model.arch != source.arch:
         raise InputError(
             "WEIGHTS_ARCH",
             f"the weights are of {source.arch}",
@@ -45,15 +47,18 @@ def build_detector(
             remedy=f"set model.arch to {source.arch}, or give weights of {model.arch}",
         )
     class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
+    class_map |= {name: [name] for name in transfer.keep_source_classes}
     raise_problems(_class_map_problems(class_map, class_names, source.class_names))
-    rows = head_rows(source, class_names, class_map, match_names=transfer.match_names)
-    return family.from_source(source, class_names, rows)
+    rows = head_rows(source, class_names, class_map, transfer)
+    built: tuple[Detector, Taken] = family.from_source(source, class_names, rows, model)
+    return built
 
 
 def load_detector(source: SourceWeights) -> Detector:
     """Build a detector with exactly the classes of its weights."""
     rows = tuple(HeadRow(name, (name,), "same name") for name in source.class_names)
-    detector, _ = FAMILIES[source.card.get("family", "yolo")].from_source(source, source.class_names, rows)
+    family = source.card.get("family", "yolo")
+    detector: Detector = FAMILIES[family].from_source(source, source.class_names, rows, None)[0]
     return detector
 
 

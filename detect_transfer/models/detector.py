@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from detect_transfer.boxes import FloatArray
-from detect_transfer.config import Stage
+from detect_transfer.config import Stage, Transfer
 from detect_transfer.models.weights import SourceWeights
 
 
@@ -50,10 +51,12 @@ class Target:
     Args:
         xyxy: (N, 4) in network pixels.
         labels: (N,) class indices from 0, in the order of the class names.
+        ignored: (M, 4) regions in network pixels that are neither target nor background.
     """
 
     xyxy: FloatArray
     labels: Any
+    ignored: FloatArray = field(default_factory=lambda: np.empty((0, 4)))
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,19 @@ class Found:
     xyxy: FloatArray
     scores: Any
     labels: Any
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A network in two: the frozen part, whose outputs are computed once, and the rest.
+
+    Args:
+        prefix: Turns inputs (B, 3, H, W), as of `to_input`, into tensors with the batch first.
+        suffix: Called with these tensors and the targets (None to predict); gives what the whole network gives.
+    """
+
+    prefix: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+    suffix: torch.nn.Module
 
 
 class Detector(Protocol):
@@ -75,6 +91,7 @@ class Detector(Protocol):
         module: The network.
         fresh: Names of the parameters of the last class layer, where some class has no row in the source.
         trainable: Names of the parameters that may train at all; some families hold constants as parameters.
+        class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
     """
 
     family: str
@@ -83,6 +100,7 @@ class Detector(Protocol):
     module: torch.nn.Module
     fresh: frozenset[str]
     trainable: frozenset[str]
+    class_weights: torch.Tensor | None
 
     def with_module(self, module: torch.nn.Module) -> Detector:
         """Return a detector of the same kind around another copy of the network."""
@@ -90,11 +108,23 @@ class Detector(Protocol):
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer by its name."""
 
+    def fit_anchors(self, sizes_wh: FloatArray) -> None:
+        """Choose anchors by the training boxes (N, 2), width and height in network pixels; some families have none."""
+
     def to_input(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into what the network takes."""
 
+    def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return what the network is called with: the inputs, and what it needs of the targets; None to predict."""
+
+    def cut(self, frozen: frozenset[Stage]) -> Cut | None:
+        """Cut the network behind its last layer before which all stages are frozen; None if there is no such place."""
+
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
-        """Return the loss parts, each a mean over the images; they are summed to the loss."""
+        """Return the loss parts, each a mean over the images; they are summed to the loss.
+
+        What lies in an ignored region and is no target carries no loss.
+        """
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Be told that an epoch begins, for losses that follow a schedule."""
@@ -107,25 +137,26 @@ class Detector(Protocol):
 
 
 def head_rows(
-    source: SourceWeights, class_names: Sequence[str], class_map: dict[str, list[str]], *, match_names: bool
+    source: SourceWeights, class_names: Sequence[str], class_map: dict[str, list[str]], transfer: Transfer
 ) -> tuple[HeadRow, ...]:
     """Decide from which source classes the head row of each target class starts.
 
     Args:
         source: The pretrained model.
         class_names: The target classes in order.
-        class_map: Target class to source classes, as the config says.
-        match_names: Let classes of one name meet; case, spaces, hyphens and underscores do not count.
+        class_map: Target class to source classes.
+        transfer: Whether classes of one name meet (case, spaces, hyphens and underscores do not count), and how new
+            classes start.
     """
     by_plain_name = {_plain(name): name for name in source.class_names}
     rows = []
     for name in class_names:
         if name in class_map:
             rows.append(HeadRow(name, tuple(class_map[name]), "class_map"))
-        elif match_names and _plain(name) in by_plain_name:
+        elif transfer.match_names and _plain(name) in by_plain_name:
             rows.append(HeadRow(name, (by_plain_name[_plain(name)],), "same name"))
         else:
-            rows.append(HeadRow(name, (), "mean of all rows"))
+            rows.append(HeadRow(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
     return tuple(rows)
 
 

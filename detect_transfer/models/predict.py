@@ -60,6 +60,7 @@ def predict(
     settings: Evaluate,
     category_ids: Sequence[int],
     progress: Callable[[int], None] | None = None,
+    forward: Callable[[torch.Tensor], Any] | None = None,
 ) -> Detections:
     """Run a detector over pictures, in single precision so that a score does not depend on how it was trained.
 
@@ -69,6 +70,7 @@ def predict(
         settings: Score floor, suppression and caps.
         category_ids: The category of each class index.
         progress: Told the number of pictures done after each batch.
+        forward: What runs in the place of the network, on its inputs.
 
     Returns:
         Detections in picture pixels, clipped to the picture.
@@ -79,7 +81,7 @@ def predict(
     columns: list[dict[str, Any]] = []
     try:
         for batch in _batches(pictures, settings.batch):
-            for picture, found in zip(batch, _run(detector, batch, settings), strict=True):
+            for picture, found in zip(batch, _run(detector, batch, settings, forward), strict=True):
                 columns.append(_columns(picture, found, category_ids))
             if progress is not None:
                 progress(len(batch))
@@ -102,12 +104,15 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
 
 
 @torch.no_grad()
-def _run(detector: Detector, batch: Sequence[Picture], settings: Evaluate) -> list[Found]:
+def _run(
+    detector: Detector, batch: Sequence[Picture], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
+) -> list[Found]:
     device = next(detector.module.parameters()).device
     stacked = torch.from_numpy(np.stack([picture.pixels for picture in batch])).permute(0, 3, 1, 2)
     images = detector.to_input(stacked.to(device)).contiguous(memory_format=torch.channels_last)
+    outputs = detector.module(*detector.arguments(images, None)) if forward is None else forward(images)
     return detector.find(
-        detector.module(images),
+        outputs,
         score_floor=settings.score_floor,
         nms_iou=settings.nms_iou,
         max_detections=settings.max_detections,

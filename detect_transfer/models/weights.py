@@ -1,7 +1,9 @@
 """Pretrained weights: finding the file, reading it without running code, saving ours.
 
 Tensors travel as safetensors with a JSON text beside them in the header. A `.pt` of ultralytics is read by the
-restricted loader, which builds known classes alone. Nothing is fetched unless a known name was asked for.
+restricted loader, which builds known classes alone, and a `.pth` of torchvision as tensors alone (`tv_weights`, which
+is loaded where it is needed: it knows networks, and these know this module). Nothing is fetched unless a known name was
+asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -30,7 +33,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
 _VENDOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
-_SUFFIXES = (".safetensors", ".pt")
+_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SECONDS_TO_CONNECT = 3.0
 
 
@@ -58,7 +61,7 @@ class SourceWeights:
 
 
 def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
-    """Return the file for `embedded`, a path, or a known name such as `yolo11n`.
+    """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
 
     A name is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
     ./weights, then fetched from the vendor into the first of these.
@@ -76,47 +79,70 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
         raise InputError(
             "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
         )
-    if not any(wanted.startswith(arch) for arch in known_architectures()):
-        raise InputError(
-            "WEIGHTS_UNKNOWN",
-            "neither a .pt or .safetensors file nor a known name",
-            field="model.weights",
-            value=wanted,
-            remedy=did_you_mean(wanted, ["scratch", "embedded", *example_names()]),
-        )
+    url = _address(wanted)
     named = os.environ.get(WEIGHTS_VARIABLE)
     places = [*([Path(named)] if named else []), *folders, Path("weights")]
-    candidates = [place / f"{wanted}{suffix}" for place in places for suffix in _SUFFIXES]
+    stems = dict.fromkeys([wanted, Path(url).stem])  # as we call it, and as it was published
+    candidates = [place / f"{stem}{suffix}" for place in places for stem in stems for suffix in _SUFFIXES]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return found or _fetch(wanted, places[0] / f"{wanted}.pt", candidates)
+    return found or _fetch(wanted, url, places[0] / Path(url).name, candidates)
 
 
-def _fetch(name: str, target: Path, looked_at: list[Path]) -> Path:
-    url = _VENDOR_URL.format(name=name)
-    try:
-        with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
-            shutil.copyfileobj(answer, stream)
-    except (OSError, urllib.error.URLError) as error:
+def _address(wanted: str) -> str:
+    """Return where a known name is published."""
+    from detect_transfer.models import tv_weights
+
+    if wanted in tv_weights.known_names():
+        return tv_weights.address(wanted)
+    if any(wanted.startswith(arch) for arch in known_architectures()):
+        return _VENDOR_URL.format(name=wanted)
+    raise InputError(
+        "WEIGHTS_UNKNOWN",
+        "neither a .pt, .pth or .safetensors file nor a known name",
+        field="model.weights",
+        value=wanted,
+        remedy=did_you_mean(wanted, ["scratch", "embedded", *example_names(), *tv_weights.known_names()]),
+    )
+
+
+def _fetch(name: str, url: str, target: Path, looked_at: list[Path]) -> Path:
+    def unavailable(reason: object) -> ResourceError:
         places = ", ".join(str(path) for path in [*looked_at, url])
-        raise ResourceError(
+        return ResourceError(
             "WEIGHTS_UNAVAILABLE",
-            f"looked at {places} ({getattr(error, 'reason', error)})",
+            f"looked at {places} ({reason})",
             field="model.weights",
             value=name,
             remedy=f"put the file at {target}, or in the folder named by ${WEIGHTS_VARIABLE}, or give its path as "
             "model.weights",
-        ) from error
+        )
+
+    told = re.search(r"-([0-9a-f]{8})\.pth$", url)  # torchvision's addresses end in the beginning of the hash
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
+            shutil.copyfileobj(answer, stream)
+            stream.flush()
+            if told and not sha256_file(Path(stream.name)).startswith(told[1]):
+                raise unavailable(f"what came does not have the hash {told[1]}...")
+    except (OSError, urllib.error.URLError) as error:
+        raise unavailable(getattr(error, "reason", error)) from error
     return target
 
 
 def load_weights(path: Path) -> SourceWeights:
-    """Read a `.safetensors` or an ultralytics `.pt` without running any code from it.
+    """Read a `.safetensors`, an ultralytics `.pt` or a torchvision `.pth` without running any code from it.
 
     Raises:
         InputError: The file is damaged, holds no detector, or names classes that are no plain model parts.
     """
     if path.stat().st_size == 0:
         raise InputError("WEIGHTS_DAMAGED", "the file has no bytes", where=path, remedy="copy or fetch it again")
+    if path.suffix == ".pth":
+        from detect_transfer.models.tv_weights import read_checkpoint
+
+        sha256 = sha256_file(path)
+        read = read_checkpoint(path, sha256)
+        return SourceWeights(read.tensors, read.arch, read.class_names, read.n_rows, path, sha256, read.card)
     return _load_safetensors(path) if path.suffix == ".safetensors" else _load_vendor(path)
 
 
@@ -130,6 +156,8 @@ def _load_safetensors(path: Path) -> SourceWeights:
             "WEIGHTS_DAMAGED", f"no whole safetensors file: {error}", where=path, remedy="copy or fetch it again"
         ) from error
     missing = [key for key in ("arch", "names") if key not in card]
+    if missing and (features := _features(path, tensors)) is not None:
+        return features
     if missing:
         raise InputError(
             "WEIGHTS_CARD",
@@ -148,6 +176,16 @@ def _load_safetensors(path: Path) -> SourceWeights:
     arch = card["arch"].removesuffix(".yaml")
     floats = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
     return SourceWeights(floats, arch, tuple(map(str, listed)), built, path, sha256_file(path), card)
+
+
+def _features(path: Path, tensors: dict[str, torch.Tensor]) -> SourceWeights | None:
+    """Return the tensors of a classification network as a source without classes; None if they are no such."""
+    from detect_transfer.models import tv_weights
+
+    if not tv_weights.is_features(tensors):
+        return None
+    read = tv_weights.features({key: t.float() if t.is_floating_point() else t for key, t in tensors.items()})
+    return SourceWeights(read.tensors, "", (), 0, path, sha256_file(path), read.card)
 
 
 def _load_vendor(path: Path) -> SourceWeights:

@@ -8,6 +8,7 @@ computes in: a half-precision distance times a stride of 32 would be off by pixe
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -18,15 +19,19 @@ from torch import nn
 from torch.utils._pytree import tree_map
 from torchvision.ops import batched_nms
 
-from detect_transfer.boxes import xyxy_to_cxcywh_norm
-from detect_transfer.config import Stage
+from detect_transfer.boxes import FloatArray, xyxy_to_cxcywh_norm
+from detect_transfer.config import Model, Stage
 from detect_transfer.errors import InputError
-from detect_transfer.models.detector import Found, HeadRow, Taken, Target
+from detect_transfer.models.detector import Cut, Found, HeadRow, Taken, Target
 from detect_transfer.models.vendor import build_module, vendor
 from detect_transfer.models.weights import SourceWeights
+from detect_transfer.models.yolo_cut import cut_network
+from detect_transfer.models.yolo_loss import prepare_criterion, set_ignored
 
 _LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # the published defaults of the family
 _MOST_CANDIDATES = 5000
+_DEFAULT_ARCH = "yolo11n"
+_PRIOR = 0.01  # probability of an object, with which a random class row starts
 _BACKBONE_STAGES: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
@@ -49,22 +54,24 @@ class YoloDetector:
         self.built_classes = built_classes
         self.fresh = fresh
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
+        self.class_weights: torch.Tensor | None = None
         self._head = module.model[-1]
         self._head.xyxy = True  # decode to corners
         module.args = SimpleNamespace(**_LOSS_GAINS, epochs=1)
 
     @classmethod
-    def from_scratch(cls, arch: str, class_names: Sequence[str]) -> YoloDetector:
-        """Build an untrained detector from torch's random state.
+    def from_scratch(cls, model: Model, class_names: Sequence[str]) -> YoloDetector:
+        """Build an untrained detector of the config's architecture from torch's random state.
 
         Raises:
             InputError: There is no such architecture, or it has no plain detection head.
         """
+        arch = model.arch or _DEFAULT_ARCH
         return cls(_build(arch, len(class_names)), arch, class_names, len(class_names))
 
     @classmethod
     def from_source(
-        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[HeadRow]
+        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[HeadRow], model: Model | None
     ) -> tuple[YoloDetector, Taken]:
         """Build a detector for new classes from a pretrained one.
 
@@ -72,6 +79,7 @@ class YoloDetector:
             source: The pretrained model.
             class_names: The target classes in order.
             rows: From which source classes each target class starts.
+            model: The model part of the config; the weights tell all that this family needs.
 
         Raises:
             InputError: The weights are of another architecture than they say.
@@ -93,9 +101,7 @@ class YoloDetector:
         index = {name: i for i, name in enumerate(source.class_names)}
         fresh: frozenset[str] = frozenset()
         if tuple(class_names) != source.class_names or any(row.sources != (row.target,) for row in rows):
-            replaced = _new_class_branch(
-                module, len(class_names), [[index[name] for name in row.sources] for row in rows]
-            )
+            replaced = _new_class_branch(module, len(class_names), [_row_indices(row, index) for row in rows])
             fresh = frozenset() if all(row.sources for row in rows) else replaced
         detector = cls(module, source.arch, class_names, source.built_classes, fresh)
         return detector, Taken(tuple(rows), len(fits), missing)
@@ -106,26 +112,41 @@ class YoloDetector:
 
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer: by its stride in the backbone, then neck and head."""
+        of_layer = self._stage_of_layer()
+        return {name: of_layer[int(name.split(".")[1])] for name in self.module.state_dict()}
+
+    def _stage_of_layer(self) -> dict[int, Stage]:
         n_backbone = len(self.module.yaml["backbone"])
         last = len(self.module.model) - 1
         strides = _layer_strides(self.module)
-        stage_of_layer: dict[str, Stage] = {}
+        stage_of_layer: dict[int, Stage] = {}
         for i in range(last + 1):
             if i == last:
-                stage_of_layer[str(i)] = "head"
+                stage_of_layer[i] = "head"
             elif i >= n_backbone:
-                stage_of_layer[str(i)] = "neck"
+                stage_of_layer[i] = "neck"
             else:
                 depth = int(np.log2(strides[i])) - 1 if strides[i] >= 2 else 0
-                stage_of_layer[str(i)] = _BACKBONE_STAGES[min(depth, 4)]
-        return {name: stage_of_layer[name.split(".")[1]] for name in self.module.state_dict()}
+                stage_of_layer[i] = _BACKBONE_STAGES[min(depth, 4)]
+        return stage_of_layer
+
+    def fit_anchors(self, sizes_wh: FloatArray) -> None:
+        """Do nothing: the family has no anchors, and the config refuses to ask for them."""
 
     def to_input(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into single precision in [0, 1]."""
         return images.float().div_(255)
 
+    def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return the inputs alone: the loss is outside the network."""
+        return (inputs,)
+
+    def cut(self, frozen: frozenset[Stage]) -> Cut | None:
+        """Cut the network behind its last layer before which all stages are frozen, backbone and more."""
+        return cut_network(self.module, self._stage_of_layer(), frozen)
+
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
-        """Return the loss parts of the vendor's criterion, each a mean over the images."""
+        """Return the loss parts of the vendor's criterion, each a mean over the images; ignored cells carry none."""
         height, width = size_hw
         counts = [len(target.labels) for target in targets]
         xyxy = np.concatenate([target.xyxy for target in targets])
@@ -136,6 +157,9 @@ class YoloDetector:
             "cls": torch.as_tensor(labels, dtype=torch.float32).reshape(-1, 1),
             "bboxes": torch.as_tensor(cxcywh_norm, dtype=torch.float32).reshape(-1, 4),
         }
+        if getattr(self.module, "criterion", None) is None:
+            prepare_criterion(self.module, self.class_weights)
+        set_ignored(self.module, targets, size_hw)
         parts, _ = self.module.loss(batch, _to_float(outputs))
         names = ("box", "cls", "dfl")
         return {name: parts[i] / len(targets) for i, name in enumerate(names)}
@@ -143,9 +167,8 @@ class YoloDetector:
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Tell the criterion how far training is; the end-to-end heads shift weight between their two branches."""
         self.module.args.epochs = epochs
-        criterion: Any = getattr(self.module, "criterion", None)
-        if criterion is None:  # made with the first loss otherwise, which is too late for a run that goes on
-            criterion = self.module.criterion = self.module.init_criterion()
+        prepare_criterion(self.module, self.class_weights)
+        criterion = self.module.criterion
         if hasattr(criterion, "decay"):
             criterion.updates = epoch - 1
             criterion.o2m = criterion.decay(epoch - 1)
@@ -185,7 +208,16 @@ def _build(arch: str, n_classes: int) -> Any:
     return module
 
 
-def _new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int]] | None = None) -> frozenset[str]:
+def _row_indices(row: HeadRow, index: dict[str, int]) -> list[int] | None:
+    """Return the source rows whose mean a row starts from; None for a random start."""
+    if row.how == "random":
+        return None
+    return [index[name] for name in row.sources] or list(index.values())
+
+
+def _new_class_branch(
+    module: Any, n_classes: int, rows: Sequence[Sequence[int] | None] | None = None
+) -> frozenset[str]:
     """Replace the last convolution of each class branch; a row is the mean of the source rows that it names.
 
     Returns the names of the parameters that were replaced.
@@ -198,10 +230,11 @@ def _new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int]]
             new: Any = nn.Conv2d(old.in_channels, n_classes, 1)
             if rows is not None:
                 with torch.no_grad():
+                    new.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
                     for i, sources in enumerate(rows):
-                        chosen = list(sources) or list(range(old.out_channels))
-                        new.weight[i] = old.weight[chosen].mean(dim=0)
-                        new.bias[i] = old.bias[chosen].mean()
+                        if sources is not None:
+                            new.weight[i] = old.weight[list(sources)].mean(dim=0)
+                            new.bias[i] = old.bias[list(sources)].mean()
             level[-1] = new
             prefix = f"model.{len(module.model) - 1}.{branch}.{i_level}.{len(level) - 1}"
             replaced += [f"{prefix}.weight", f"{prefix}.bias"]

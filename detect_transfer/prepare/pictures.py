@@ -1,10 +1,12 @@
 """Looking at the pictures of a table: each is decoded in full, hashed, and held to the size that is stated.
 
-Rank 3: imports only `errors`, `files`, `images` and `table`. Reads, never writes.
+Of a video the first frame is decoded, and the file is hashed once: the hash of a frame is that of its video and its
+number. Rank 3: imports only `errors`, `files`, `images`, `media`, `table` and its own room. Reads, never writes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ import polars as pl
 from detect_transfer.errors import InputError
 from detect_transfer.files import safe_join, sha256_file
 from detect_transfer.images import read_rgb
+from detect_transfer.media import parse_frame_name, read_video_size_wh
+from detect_transfer.prepare.lookalikes import picture_hash
 from detect_transfer.table import AnnotationTable
 
 Progress = Callable[[str, int, int], None]  # what is going on, how much is done, of how much
@@ -25,8 +29,10 @@ PICTURE_SCHEMA = {
     "height": pl.Int32,
     "bytes": pl.Int64,
     "sha256": pl.String,
+    "look": pl.UInt64,  # see `lookalikes`; null where it was not asked for, of a frame, and of a plain colour
 }
 _THREADS = 2
+_Row = tuple[int, str, int | None, int | None]  # image_id, file_name, width, height as stated
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Inspection:
 
     Args:
         pictures: A row for each picture that could be decoded, the columns of `PICTURE_SCHEMA`, sizes upright.
-        problems: An error for each that could not, or whose size is not the stated one; in the order of the images.
+        problems: An error for each that could not, or whose size is not the stated one, in the order of the images; one
+            for a video that cannot be read.
     """
 
     pictures: pl.DataFrame
@@ -43,12 +50,13 @@ class Inspection:
 
 
 def inspect_pictures(
-    table: AnnotationTable, *, follow_links: bool = False, progress: Progress | None = None
+    table: AnnotationTable, *, look: bool = False, follow_links: bool = False, progress: Progress | None = None
 ) -> Inspection:
     """Decode every picture of a table and compare its size with the stated one.
 
     Args:
         table: Its `image_root` is where the pictures are.
+        look: Hash what is seen as well, to find pictures that look alike.
         follow_links: Let symbolic links lead out of `image_root`, as in a data folder that was made with links.
         progress: Called after each picture with `pictures`, how many are done, and how many there are.
 
@@ -66,15 +74,23 @@ def inspect_pictures(
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     found, problems = [], []
+    parsed = (parse_frame_name(row[1]) for row in rows)
+    videos = sorted({frame[0] for frame in parsed if frame is not None})
+
+    def inspect(row: _Row) -> tuple[object, ...] | InputError:
+        frame = parse_frame_name(row[1])
+        return _held_to(row, _look_at_picture(root, row[1], look, follow_links) if frame is None else seen[frame[0]])
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done, result in enumerate(pool.map(lambda row: _inspect(root, row, follow_links), rows), start=1):
+        seen = dict(zip(videos, pool.map(lambda name: _look_at_video(root, name, follow_links), videos), strict=True))
+        for done, result in enumerate(pool.map(inspect, rows), start=1):
             if isinstance(result, InputError):
                 problems.append(result)
             else:
                 found.append(result)
             if progress is not None:
                 progress("pictures", done, len(rows))
-    return Inspection(pl.DataFrame(found, schema=PICTURE_SCHEMA, orient="row"), tuple(problems))
+    return Inspection(pl.DataFrame(found, schema=PICTURE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
 
 
 def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTable:
@@ -91,41 +107,67 @@ def find_leaks(table: AnnotationTable, inspection: Inspection) -> list[tuple[str
     images = table.images.filter(pl.col("split").is_not_null()).join(
         inspection.pictures.select("image_id", "sha256"), on="image_id"
     )
-    apart = images.group_by("sha256").agg(
-        pl.struct("split", "file_name").sort_by("split", "file_name").alias("copies"),
-        pl.col("split").n_unique().alias("n_splits"),
-    )
-    pairs = []
-    for copies in apart.filter(pl.col("n_splits") > 1)["copies"].to_list():
-        first = copies[0]
-        pairs += [
-            (f"{first['split']}/{first['file_name']}", f"{other['split']}/{other['file_name']}")
-            for other in copies[1:]
-            if other["split"] != first["split"]
-        ]
-    return sorted(pairs)
+    copies = images.with_columns(name_in_split().alias("name")).sort("split", "name")
+    first = copies.unique("sha256", keep="first", maintain_order=True)
+    pairs = first.join(copies, on="sha256", suffix="_other").filter(pl.col("split") != pl.col("split_other"))
+    return sorted(pairs.select("name", "name_other").rows())
 
 
-def _inspect(
-    root: Path, row: tuple[int, str, int | None, int | None], follow_links: bool
-) -> tuple[int, int, int, int, str] | InputError:
-    image_id, file_name, width, height = row
+def name_in_split() -> pl.Expr:
+    """Return ``split/file_name`` of an image, or the name alone where it begins so, or there is no split."""
+    prefix = pl.concat_str("split", pl.lit("/"))
+    plain = pl.col("split").is_null() | pl.col("file_name").str.starts_with(prefix)
+    return pl.when(plain).then("file_name").otherwise(pl.concat_str(prefix, "file_name"))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a picture or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
+
+    path: Path
+    size_wh: tuple[int, int]
+    n_bytes: int
+    sha256: str
+    look: int | None = None
+
+
+def _look_at_video(root: Path, name: str, follow_links: bool) -> _Seen | InputError:
     try:
-        path = safe_join(root, file_name, links=follow_links)
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a picture")
-        found_height, found_width = read_rgb(path).shape[:2]
+        path = safe_join(root, name, links=follow_links)
+        return _Seen(path, read_video_size_wh(path), path.stat().st_size, sha256_file(path))
     except InputError as error:
         return error
-    stated = (width or found_width, height or found_height)
-    if stated != (found_width, found_height):
-        turned = " turned by its EXIF orientation" if stated == (found_height, found_width) else ""
+
+
+def _look_at_picture(root: Path, name: str, look: bool, follow_links: bool) -> _Seen | InputError:
+    try:
+        path = safe_join(root, name, links=follow_links)
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a picture")
+        rgb = read_rgb(path)
+    except InputError as error:
+        return error
+    size_wh = (rgb.shape[1], rgb.shape[0])
+    return _Seen(path, size_wh, path.stat().st_size, sha256_file(path), picture_hash(rgb) if look else None)
+
+
+def _held_to(row: _Row, seen: _Seen | InputError) -> tuple[object, ...] | InputError:
+    """Return the facts of a picture as a row of `PICTURE_SCHEMA`, if its size is the stated one."""
+    image_id, file_name, width, height = row
+    if isinstance(seen, InputError):
+        return seen
+    stated = (width or seen.size_wh[0], height or seen.size_wh[1])
+    if stated != seen.size_wh:
+        turned = " turned by its EXIF orientation" if stated == seen.size_wh[::-1] else ""
+        found_width, found_height = seen.size_wh
         return InputError(
             "IMAGE_SIZE",
             f"the annotations say {stated[0]} x {stated[1]}, the picture is {found_width} x {found_height}{turned}",
-            where=path,
+            where=seen.path,
             field="size",
             value=f"{found_width}x{found_height}",
             remedy="annotate this very picture, or correct width and height",
         )
-    return image_id, found_width, found_height, path.stat().st_size, sha256_file(path)
+    frame = parse_frame_name(file_name)
+    digest = seen.sha256 if frame is None else hashlib.sha256(f"{seen.sha256}#{frame[1]}".encode()).hexdigest()
+    return image_id, *seen.size_wh, seen.n_bytes, digest, seen.look

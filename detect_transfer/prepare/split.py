@@ -19,7 +19,8 @@ from detect_transfer.errors import InputError
 from detect_transfer.table import AnnotationTable
 
 NO_POSITIVES = -1  # the stratum of images without a box that counts
-_NEED_POSITIVES = ("train", "val")
+TRAIN = "train"
+_NEED_POSITIVES = (TRAIN, "val")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -237,24 +238,3 @@ def _stratify(units: list[_Unit], ratios: Mapping[str, float], seed: int) -> lis
                     waiting[stratum] -= 1
         del waiting[rarest]
     return chosen
-
-
-def parse_ratios(text: str) -> dict[str, float]:
-    """Read shares from a word such as `train=0.8,val=0.2`.
-
-    Raises:
-        InputError: It has another form.
-    """
-    ratios: dict[str, float] = {}
-    for part in text.split(","):
-        name, equals, share = part.partition("=")
-        try:
-            ratios[name.strip()] = float(share)
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip():
-            raise InputError(
-                "SPLIT_RATIOS", "name=share was expected", field="--split", value=text, remedy="train=0.8,val=0.2"
-            )
-    check_ratios(ratios)
-    return ratios

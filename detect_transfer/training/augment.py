@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for a newer version
 
 import albumentations as A
+from albumentations.core.type_definitions import Targets
 
 from detect_transfer.boxes import FloatArray
 from detect_transfer.errors import InputError, did_you_mean
@@ -21,32 +23,73 @@ _SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this i
 _LEAST_VISIBLE = 0.1  # share of the area that must stay in the picture
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A fitted training picture with what is in it.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        xyxy: (N, 4) boxes of the targets in its pixels.
+        labels: (N,) their class indices.
+        ignored: (M, 4) regions that are neither target nor background.
+    """
+
+    pixels: RgbArray
+    xyxy: FloatArray
+    labels: NDArray[np.int64]
+    ignored: FloatArray
+
+
+def cut_to(scene: Scene, full_xyxy: FloatArray) -> Scene:
+    """Clip boxes to the picture; a target that is left too small, or of which little is left, becomes ignored.
+
+    What is left of such a target is no background, and too little to learn from.
+
+    Args:
+        scene: The picture; its boxes may reach out of it.
+        full_xyxy: (N, 4) the boxes of the targets before anything was clipped.
+    """
+    height, width = scene.pixels.shape[:2]
+    xyxy, ignored = (np.clip(boxes, 0, [width, height] * 2) for boxes in (scene.xyxy, scene.ignored))
+    sides = xyxy[:, 2:] - xyxy[:, :2]
+    whole = np.prod(full_xyxy[:, 2:] - full_xyxy[:, :2], axis=1)
+    good = (sides >= _SMALLEST_SIDE).all(axis=1) & (np.prod(sides, axis=1) >= _LEAST_VISIBLE * whole)
+    ignored = np.concatenate([ignored, xyxy[~good]])
+    there = (ignored[:, 2:] > ignored[:, :2]).all(axis=1)
+    return replace(scene, xyxy=xyxy[good], labels=scene.labels[good], ignored=ignored[there])
+
+
 class Augmenter:
     """Albumentations on one picture and its boxes, seeded for each picture."""
 
     def __init__(self, chosen: Literal["default", "none"] | list[dict[str, dict[str, Any]]]) -> None:
         transforms = _default() if chosen == "default" else [] if chosen == "none" else _listed(chosen)
-        boxes = A.BboxParams(
-            format="pascal_voc",
-            label_fields=["labels"],
-            clip=True,
-            filter_invalid_bboxes=True,
-            min_width=_SMALLEST_SIDE,
-            min_height=_SMALLEST_SIDE,
-            min_visibility=_LEAST_VISIBLE,
-        )
-        self._pipeline = A.Compose(transforms, bbox_params=boxes) if transforms else None
+        boxes = A.BboxParams(format="pascal_voc", label_fields=["places"], clip=True, filter_invalid_bboxes=True)
+        # the corners tell how large a box would be that was clipped; few transforms cannot move points
+        self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
+        corners = A.KeypointParams(format="xy", remove_invisible=False) if self._tells_corners else None
+        self._pipeline = A.Compose(transforms, bbox_params=boxes, keypoint_params=corners) if transforms else None
 
-    def __call__(
-        self, image_rgb: RgbArray, xyxy: FloatArray, labels: NDArray[np.int64], *, seed: int
-    ) -> tuple[RgbArray, FloatArray, NDArray[np.int64]]:
-        """Return the picture (H, W, 3), its boxes (N, 4) in pixels and labels (N,), changed by this seed."""
+    def __call__(self, scene: Scene, *, seed: int) -> Scene:
+        """Return the picture, its boxes and its ignored regions, changed by this seed."""
         if self._pipeline is None:
-            return image_rgb, xyxy, labels
+            return scene
         self._pipeline.set_random_seed(seed)
-        out = self._pipeline(image=image_rgb, bboxes=xyxy, labels=labels)
-        kept = np.asarray(out["bboxes"], dtype=np.float64).reshape(-1, 4)
-        return out["image"], kept, np.asarray(out["labels"], dtype=np.int64)
+        every = np.concatenate([scene.xyxy, scene.ignored])
+        given: dict[str, Any] = {"image": scene.pixels, "bboxes": every, "places": np.arange(len(every))}
+        n_targets = len(scene.labels)
+        if self._tells_corners:
+            given["keypoints"] = scene.xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+        out = self._pipeline(**given)
+        places = np.asarray(out["places"], dtype=np.int64)
+        boxes = np.asarray(out["bboxes"], dtype=np.float64).reshape(-1, 4)
+        is_target = places < n_targets
+        kept = places[is_target]
+        changed = Scene(out["image"], boxes[is_target], scene.labels[kept], boxes[~is_target])
+        if not self._tells_corners:
+            return cut_to(changed, changed.xyxy)
+        corners = np.asarray(out["keypoints"], dtype=np.float64).reshape(-1, 4, 2)[kept]
+        return cut_to(changed, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))
 
 
 def _default() -> list[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,49 +16,62 @@ from detect_transfer.errors import InputError, ResourceError
 from detect_transfer.models.detector import Detector
 from detect_transfer.models.device import autocast
 from detect_transfer.training.data import Batch
+from detect_transfer.training.features import FeatureBatch
 from detect_transfer.training.job import Interrupted, Job
-from detect_transfer.training.optim import rate_factor
+from detect_transfer.training.optim import Pull, rate_factor
 from detect_transfer.training.plan import PlannedPhase
 
 BATCHNORM_MOMENTUM = 0.1
 
 
+class LossNotFinite(InputError):
+    """The loss or its gradient is not finite."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """What a step changes."""
+    """What a step works with: the network (or what is behind its cut) on its devices, and what changes it."""
 
     wrapped: Any
+    loader: Any
     optimizer: torch.optim.Optimizer
     scaler: Any
     average: AveragedModel
+    pull: Pull
 
 
-def run_epoch(job: Job, phase: PlannedPhase, step: Step, epoch: int) -> dict[str, Any]:
-    """Train one epoch; return the mean loss parts, the rates and the times."""
-    set_mode(job.detector, phase, job.plan.batchnorm)
-    steps = len(job.batches)
-    sums: dict[str, float] = {}
+def run_epoch(job: Job, phase: PlannedPhase, step: Step) -> dict[str, Any]:
+    """Train the next epoch of a phase; return the mean loss parts, the rates and the times.
+
+    Raises:
+        Interrupted: It was asked to stop; `job.progress` says after which step.
+        LossNotFinite: As it says.
+        ResourceError: The memory does not hold a batch.
+    """
+    set_mode(job.detector, phase)
+    progress, steps, epoch = job.progress, len(job.batches), job.progress.epoch + 1
     waited, images, began = 0.0, 0, time.monotonic()
-    asked = time.monotonic()
-    factor = 1.0
-    for i, batch in enumerate(job.loader):
+    asked, factor = began, 1.0
+    job.batches.epoch, job.batches.start = epoch, progress.step
+    for i, batch in enumerate(step.loader, start=progress.step):
         waited += time.monotonic() - asked
-        done = (epoch - phase.first_epoch) * steps + i
-        factor = rate_factor(done, phase.epochs * steps, job.settings)
+        done = progress.phase_epoch * steps + i
+        factor = progress.rate_share * rate_factor(done, phase.epochs * steps, phase, job.settings.lr_end)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
         parts = _one_step(job, step, batch)
         for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + value
+            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        progress.step = i + 1
         images += len(batch.targets) * job.accelerator.num_processes
         job.on_step(epoch, i + 1, steps, sum(parts.values()))
-        if job.stop.signal is not None:
-            raise Interrupted(job.stop.signal, job.folder)
+        if _asked_to_stop(job):
+            raise Interrupted(job.stop.signal or 0, job.folder)
         asked = time.monotonic()
     seconds = time.monotonic() - began
     return {
-        "loss": sum(sums.values()) / steps,
-        **{f"loss_{name}": value / steps for name, value in sums.items()},
+        "loss": sum(progress.sums.values()) / steps,
+        **{f"loss_{name}": value / steps for name, value in progress.sums.items()},
         "lr": {stage: rate * factor for stage, rate in phase.rates.items()},
         "train_seconds": seconds,
         "images_per_second": images / seconds,
@@ -64,35 +79,64 @@ def run_epoch(job: Job, phase: PlannedPhase, step: Step, epoch: int) -> dict[str
     }
 
 
-def _one_step(job: Job, step: Step, batch: Batch) -> dict[str, float]:
-    device = job.accelerator.device
-    try:
-        images = job.detector.to_input(batch.images.to(device, non_blocking=True))
-        with autocast(device, job.precision):
-            outputs = step.wrapped(images.contiguous(memory_format=torch.channels_last))
-        height, width = images.shape[2:]
-        parts = job.detector.loss(outputs, batch.targets, (int(height), int(width)))
-        loss = torch.stack(list(parts.values())).sum()
-        if not torch.isfinite(loss):
-            raise _not_finite(parts, batch)
-        step.scaler.scale(loss).backward()
+def _asked_to_stop(job: Job) -> bool:
+    """Tell whether any of the processes was asked to stop, so that all stop at the same step."""
+    if job.accelerator.num_processes == 1:
+        return job.stop.signal is not None
+    number = torch.tensor(job.stop.signal or 0, device=job.accelerator.device)
+    job.stop.signal = int(job.accelerator.gather(number).max()) or None
+    return job.stop.signal is not None
+
+
+def _one_step(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
+    """Compute a batch, in parts where it is asked for, and change the network once."""
+    sums: dict[str, torch.Tensor] = {}
+    parts: Sequence[Batch | FeatureBatch] = batch.split(job.settings.accumulate)
+    with _memory_errors(job):
+        for i, part in enumerate(parts, start=1):
+            share = len(part.targets) / len(batch.targets)
+            with job.accelerator.no_sync(step.wrapped) if i < len(parts) else _at_once():
+                losses = _losses(job, step, part)
+                step.scaler.scale(torch.stack(list(losses.values())).sum() * share).backward()
+            for name, value in losses.items():
+                sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu() * share
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(trained, job.settings.clip_norm)
+        norm = nn.utils.clip_grad_norm_(trained, job.settings.clip_norm)
+        if not torch.isfinite(norm) and job.precision != "fp16":  # in half precision the scaler leaves such a step out
+            raise _not_finite({"gradient": norm}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(job) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):
-            raise _out_of_memory(job) from error
-        raise
+    step.pull.step()
     step.average.update_parameters(job.detector.module)
-    return {name: float(value.detach()) for name, value in parts.items()}
+    return {name: float(value) for name, value in sums.items()}
 
 
-def set_mode(detector: Detector, phase: PlannedPhase, batchnorm: str) -> None:
+@contextmanager
+def _at_once() -> Iterator[None]:
+    yield
+
+
+def _losses(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
+    """Return the loss parts of pictures, or of their features."""
+    device = job.accelerator.device
+    side = job.settings.imgsz
+    with autocast(device, job.precision):
+        if isinstance(batch, FeatureBatch):
+            features = [f.to(device).contiguous(memory_format=torch.channels_last) for f in batch.features]
+            outputs = step.wrapped(features, batch.targets)
+        else:
+            images = job.detector.to_input(batch.images.to(device, non_blocking=True))
+            images = images.contiguous(memory_format=torch.channels_last)
+            outputs = step.wrapped(*job.detector.arguments(images, batch.targets))
+    losses = job.detector.loss(outputs, batch.targets, (side, side))
+    if not all(torch.isfinite(value) for value in losses.values()):
+        raise _not_finite(losses, batch)
+    return losses
+
+
+def set_mode(detector: Detector, phase: PlannedPhase) -> None:
     """Put the network into training mode, with the running statistics of frozen stages held still.
 
     Statistics that move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is
@@ -104,25 +148,41 @@ def set_mode(detector: Detector, phase: PlannedPhase, batchnorm: str) -> None:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             trains = stages[f"{name}.running_mean"] in phase.rates
             layer.momentum = BATCHNORM_MOMENTUM
-            layer.train(batchnorm == "all" or (batchnorm == "with_stage" and trains))
+            layer.train(phase.batchnorm == "all" or (phase.batchnorm == "with_stage" and trains))
 
 
-def _not_finite(parts: dict[str, torch.Tensor], batch: Batch) -> InputError:
+@contextmanager
+def _memory_errors(job: Job) -> Iterator[None]:
+    """Turn torch's words for a memory that is full into an error that says what to do."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(job) from error
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise _out_of_memory(job) from error
+        raise
+
+
+def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> LossNotFinite:
     told = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
     files = ", ".join(path.name for path in batch.paths[:8])
-    return InputError(
+    return LossNotFinite(
         "LOSS_NOT_FINITE",
         f"the loss is not finite ({told}) on {files}",
         field="train.lr",
-        remedy="lower train.lr, set train.precision=fp32 or look at these pictures; the last epoch is kept",
+        remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these pictures; "
+        "the last epoch is kept",
     )
 
 
 def _out_of_memory(job: Job) -> ResourceError:
+    settings = job.settings
+    smaller = f"train.accumulate={2 * settings.accumulate} or train.batch={max(1, settings.batch // 2)}"
     return ResourceError(
         "OUT_OF_MEMORY",
-        f"a batch of {job.settings.batch} pictures of {job.settings.imgsz} px does not fit",
+        f"a batch of {settings.batch} pictures of {settings.imgsz} px does not fit",
         field="train.batch",
-        value=job.settings.batch,
-        remedy=f"try train.batch={max(1, job.settings.batch // 2)} or a smaller train.imgsz; the last epoch is kept",
+        value=settings.batch,
+        remedy=f"try {smaller}, or a smaller train.imgsz; the last epoch is kept",
     )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 
-from detect_transfer.config import Train
+from detect_transfer.config import Stage, Train
 from detect_transfer.models.detector import Detector
 from detect_transfer.models.device import Precision
-from detect_transfer.training.data import EpochBatches
 from detect_transfer.training.plan import Plan
+from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.state import Progress
 
-Score = Callable[[nn.Module], dict[str, float | None]]  # scores a network: at least AP, AP50 and AP75
+# scores a network, of which the named stages are those of the source: at least AP, AP50 and AP75
+Score = Callable[[nn.Module, frozenset[Stage]], dict[str, float | None]]
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Stop:
 
 
 class Interrupted(Exception):
-    """Training was asked to stop; the state of the last whole epoch is kept.
+    """Training was asked to stop; the state of the last step is kept.
 
     Args:
         signal_number: What asked for it.
@@ -48,10 +50,13 @@ class Job:
         detector: The network, on its device.
         plan: What trains when.
         loader: Gives batches; `batches.epoch` chooses the epoch.
+        plain_loader: Gives other batches of the same pictures.
         batches: The sampler of the loader.
         settings: The train part of the config.
         precision: The arithmetic of the network.
         score: Scores a network.
+        best_weights: Reads the tensors of the best epoch so far.
+        memory_bytes: How much memory kept features may take.
         folder: The run folder.
         fingerprint: Of data and config, kept with the state.
         progress: How far it is.
@@ -64,10 +69,13 @@ class Job:
     detector: Detector
     plan: Plan
     loader: Any
+    plain_loader: Callable[[Sequence[list[tuple[int, int]]]], Any]
     batches: EpochBatches
     settings: Train
     precision: Precision
     score: Score
+    best_weights: Callable[[], dict[str, torch.Tensor]]
+    memory_bytes: int
     folder: Path
     fingerprint: str
     accelerator: Accelerator
@@ -76,3 +84,8 @@ class Job:
     on_step: Callable[[int, int, int, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     save_weights: Callable[[str, nn.Module], None] = lambda *_: None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where arrays are kept that do not fit into memory; it goes when the run ends."""
+        return self.folder / "cache"

@@ -1,15 +1,19 @@
-"""The optimizer of a phase, and the course of its rate."""
+"""The optimizer of a phase, the course of its rate, and the pull to the source."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from detect_transfer.config import Train
+from detect_transfer.config import Schedule, Train
 from detect_transfer.models.detector import Detector
 from detect_transfer.training.plan import PlannedPhase
+
+_ONE_CYCLE_RISE = 0.3  # share of the steps
+_ONE_CYCLE_START = 0.04  # share of the peak rate
 
 
 def build_optimizer(
@@ -42,13 +46,52 @@ def build_optimizer(
     return torch.optim.AdamW(list(groups.values()), betas=(0.9, 0.999), fused=fused)
 
 
-def rate_factor(step: int, steps: int, settings: Train) -> float:
-    """Return the share of the peak rate at a step of a phase: a linear rise, then the schedule down to `lr_end`."""
-    warm = round(settings.warmup * steps)
+def rate_factor(step: int, steps: int, phase: PlannedPhase, lr_end: float) -> float:
+    """Return the share of the peak rate at a step of a phase: a rise, then the schedule down to `lr_end`.
+
+    Source: for `one_cycle`, Smith and Topin 2019, "Super-Convergence"; its rise and fall are half cosines.
+    """
+    if phase.schedule == "one_cycle":
+        rise = max(1, round(_ONE_CYCLE_RISE * steps))
+        if step < rise:
+            return _ONE_CYCLE_START + (1 - _ONE_CYCLE_START) * _half_cosine(step / rise)
+        return 1.0 - (1.0 - lr_end) * _half_cosine((step - rise) / max(1, steps - rise))
+    warm = round(phase.warmup * steps)
     if step < warm:
         return (step + 1) / (warm + 1)
-    share = (step - warm) / max(1, steps - warm)
-    if settings.schedule == "constant":
-        return 1.0
-    fall = share if settings.schedule == "linear" else (1 - math.cos(math.pi * share)) / 2
-    return 1.0 - (1.0 - settings.lr_end) * fall
+    return 1.0 - (1.0 - lr_end) * _fallen(phase.schedule, (step - warm) / max(1, steps - warm))
+
+
+def _fallen(schedule: Schedule, share: float) -> float:
+    return {"constant": 0.0, "linear": share, "cosine": _half_cosine(share)}[schedule]
+
+
+def _half_cosine(share: float) -> float:
+    return (1 - math.cos(math.pi * share)) / 2
+
+
+class Pull:
+    """L2-SP: after each step, draws what was taken from the source back towards it, by strength times rate.
+
+    Source: Li et al. 2018, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks"; decoupled from
+    the gradient as in AdamW.
+
+    Args:
+        optimizer: Its groups say which parameters train, and at which rate.
+        source: The tensor of each parameter by its identity; new layers are not among them.
+        strength: Of the pull.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, source: Mapping[int, torch.Tensor], strength: float) -> None:
+        self._strength = strength
+        self._optimizer = optimizer
+        self._source = source
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Draw the parameters once."""
+        for group in self._optimizer.param_groups if self._strength else ():
+            pulled = [p for p in group["params"] if id(p) in self._source]
+            if pulled:
+                weight = min(1.0, group["lr"] * self._strength)
+                torch._foreach_lerp_(pulled, [self._source[id(p)] for p in pulled], weight)

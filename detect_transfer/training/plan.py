@@ -1,4 +1,4 @@
-"""The transfer plan: which stages train in which phase, and at which rate; named strategies are plans with a name."""
+"""The transfer plan: which stages train in which phase, at which rate, and what ends a phase sooner."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ from typing import Any, Literal
 
 import torch
 
-from detect_transfer.config import STAGES, Phase, Stage, StrategyName, Train, Transfer
+from detect_transfer.config import STAGES, BatchNorm, Phase, Schedule, Stage, Start, Train, Transfer
 from detect_transfer.errors import InputError
+from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
 
-DEFAULT_STRATEGY: StrategyName = "full"
-
-_BACKBONE: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4")
-_AFTER_BACKBONE: list[Stage] = ["neck", "rpn", "head"]
-_DEFAULT_LR: dict[StrategyName, float] = {
-    "scratch": 2e-3,
-    "head_only": 1e-3,
-    "frozen_backbone": 5e-4,
-    "full": 5e-4,
-    "gradual": 5e-4,
-    "discriminative": 5e-4,
-}
+_AUTO_VIEWS = 4
 
 
 @dataclass(frozen=True)
@@ -31,20 +21,42 @@ class PlannedPhase:
 
     Args:
         number: From 1.
-        first_epoch: Its first epoch, from 1 over all phases.
-        last_epoch: Its last epoch.
+        first_epoch: Its first epoch, from 1 over all phases, where no phase ends sooner.
+        epochs: How many epochs it lasts at most.
         rates: The highest rate of each stage that trains; a stage that is not listed is frozen.
+        start: Where it goes on from.
+        schedule: The course of its rate.
+        warmup: Share of its steps with a rising rate.
+        batchnorm: Which running statistics move.
+        pull: L2-SP strength.
+        views: Augmented views of each picture whose frozen features are computed once; 0 computes them every time.
+        until: Metrics that are good enough, with the value that they must reach.
+        on_until: What happens then.
+        patience: Epochs without a better AP after which it ends.
     """
 
     number: int
     first_epoch: int
-    last_epoch: int
+    epochs: int
     rates: Mapping[Stage, float]
+    start: Start = "previous"
+    schedule: Schedule = "cosine"
+    warmup: float = 0.1
+    batchnorm: BatchNorm = "with_stage"
+    pull: float = 0.0
+    views: int = 0
+    until: Mapping[str, float] | None = None
+    on_until: Literal["stop", "next"] = "stop"
+    patience: int | None = None
 
     @property
-    def epochs(self) -> int:
-        """How many epochs it lasts."""
-        return self.last_epoch - self.first_epoch + 1
+    def last_epoch(self) -> int:
+        """Its last epoch, where no phase ends sooner."""
+        return self.first_epoch + self.epochs - 1
+
+    def frozen(self, present: frozenset[Stage]) -> frozenset[Stage]:
+        """Return the stages of a network that do not train in it."""
+        return present - frozenset(self.rates)
 
 
 @dataclass(frozen=True)
@@ -54,19 +66,25 @@ class Plan:
     Args:
         strategy: The name of the strategy; `phases` for a list of phases from the config.
         phases: The phases in order.
-        batchnorm: Whether running statistics move with their stage, never, or always.
         fresh_lr_factor: How many times faster the last class layer learns where it has new classes.
     """
 
     strategy: str
     phases: tuple[PlannedPhase, ...]
-    batchnorm: Literal["with_stage", "frozen", "all"]
     fresh_lr_factor: float
 
     @property
     def epochs(self) -> int:
-        """The number of epochs over all phases."""
+        """The number of epochs over all phases, where none ends sooner."""
         return self.phases[-1].last_epoch
+
+    def course(self, phase: PlannedPhase) -> tuple[int, int]:
+        """Return how many epochs of one course lie before a phase, and how many it has: a new start begins a course."""
+        starts = [p.number for p in self.phases if p.number == 1 or p.start != "previous"]
+        begin = max(number for number in starts if number <= phase.number)
+        end = min((number for number in starts if number > phase.number), default=len(self.phases) + 1)
+        course = [p for p in self.phases if begin <= p.number < end]
+        return sum(p.epochs for p in course if p.number < phase.number), sum(p.epochs for p in course)
 
     @property
     def trained(self) -> frozenset[Stage]:
@@ -74,51 +92,66 @@ class Plan:
         return frozenset(stage for phase in self.phases for stage in phase.rates)
 
 
-def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage]) -> Plan:
+def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage], known: Classes) -> Plan:
     """Resolve the transfer part of a config for a network with these stages.
 
+    Args:
+        transfer: The transfer part.
+        train: The train part.
+        present: The stages of the network.
+        known: Which classes the source knows, which the automatic strategy goes by.
+
     Raises:
-        InputError: A phase trains no stage that the network has.
+        InputError: A phase trains no stage that the network has, or keeps features that would change.
     """
-    strategy = transfer.strategy or DEFAULT_STRATEGY
-    phases = transfer.phases or _named(strategy, train)
+    name = choose_strategy(transfer, known)
+    phases = transfer.phases or phases_of(name, transfer, train, known)
     planned: list[PlannedPhase] = []
     for number, phase in enumerate(phases, 1):
-        rates = _rates(phase, present)
-        if not rates:
-            raise InputError(
-                "PLAN_TRAINS_NOTHING",
-                "the network has none of these stages",
-                field=f"transfer.phases.{number - 1}.train",
-                value=phase.train,
-                remedy="it has: " + ", ".join(stage for stage in STAGES if stage in present),
-            )
         first = planned[-1].last_epoch + 1 if planned else 1
-        planned.append(PlannedPhase(number, first, first + phase.epochs - 1, rates))
-    name = "phases" if transfer.phases else strategy
-    return Plan(name, tuple(planned), transfer.batchnorm, transfer.fresh_lr_factor)
+        planned.append(_plan(phase, number, first, (transfer, train), present))
+    return Plan("phases" if transfer.phases else name, tuple(planned), transfer.fresh_lr_factor)
 
 
-def _named(strategy: StrategyName, train: Train) -> list[Phase]:
-    """Return the phases of a named strategy for a number of epochs."""
-    lr, epochs = train.lr or _DEFAULT_LR[strategy], train.epochs
-    if strategy == "head_only":
-        return [Phase(epochs=epochs, train=["head"], lr=lr)]
-    if strategy == "frozen_backbone":
-        return [Phase(epochs=epochs, train=_AFTER_BACKBONE, lr=lr)]
-    if strategy == "discriminative":
-        return [Phase(epochs=epochs, train="all", lr=lr, lr_decay_per_stage=0.7)]
-    if strategy == "gradual":
-        return _gradual(epochs, lr)
-    return [Phase(epochs=epochs, train="all", lr=lr)]
-
-
-def _gradual(epochs: int, lr: float) -> list[Phase]:
-    """Train the head first, then what lies behind the backbone, then all; a third of the epochs each at most."""
-    opening: list[list[Stage]] = [["head"], _AFTER_BACKBONE]
-    each = epochs // 5
-    phases = [Phase(epochs=each, train=stages, lr=lr) for stages in opening] if each else []
-    return [*phases, Phase(epochs=epochs - each * len(phases), train="all", lr=lr, lr_decay_per_stage=0.8)]
+def _plan(
+    phase: Phase, number: int, first: int, settings: tuple[Transfer, Train], present: frozenset[Stage]
+) -> PlannedPhase:
+    transfer, train = settings
+    field = f"transfer.phases.{number - 1}"
+    rates = _rates(phase, present)
+    if not rates:
+        raise InputError(
+            "PLAN_TRAINS_NOTHING",
+            "the network has none of these stages",
+            field=f"{field}.train",
+            value=phase.train,
+            remedy="it has: " + ", ".join(stage for stage in STAGES if stage in present),
+        )
+    batchnorm = phase.batchnorm or transfer.batchnorm
+    views = _AUTO_VIEWS if phase.cache_features is True else int(phase.cache_features)
+    if views and batchnorm == "all":
+        raise InputError(
+            "PLAN_FEATURES",
+            "running statistics that move in frozen stages would change the features that are kept",
+            field=f"{field}.cache_features",
+            value=phase.cache_features,
+            remedy="set batchnorm to with_stage or frozen, or cache_features to false",
+        )
+    return PlannedPhase(
+        number,
+        first,
+        phase.epochs,
+        rates,
+        start=phase.start,
+        schedule=phase.schedule or train.schedule,
+        warmup=train.warmup if phase.warmup is None else phase.warmup,
+        batchnorm=batchnorm,
+        pull=transfer.pull_to_source if phase.pull_to_source is None else phase.pull_to_source,
+        views=views,
+        until={str(name): value for name, value in phase.until.items()},
+        on_until=phase.on_until,
+        patience=phase.patience,
+    )
 
 
 def _rates(phase: Phase, present: frozenset[Stage]) -> dict[Stage, float]:

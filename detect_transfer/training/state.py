@@ -24,6 +24,11 @@ class Progress:
         best_ap: Its AP; None where there was nothing to score.
         history: A row an epoch, as in `metrics.jsonl`.
         finished: Training ended by itself.
+        phase: The phase that runs, from 1.
+        phase_epoch: How many whole epochs of it are done.
+        step: How many steps of the next epoch are done.
+        sums: The sums of the loss parts over these steps.
+        rate_share: What is left of the rates after roll-backs.
     """
 
     epoch: int = 0
@@ -31,10 +36,16 @@ class Progress:
     best_ap: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    phase: int = 1
+    phase_epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    rate_share: float = 1.0
 
     def note(self, row: dict[str, Any]) -> bool:
         """Add the row of an epoch; tell whether it is the best so far."""
         self.epoch = row["epoch"]
+        self.step, self.sums = 0, {}
         self.history.append(row)
         ap = row["AP"]
         better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
@@ -44,9 +55,28 @@ class Progress:
 
 
 def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[str, Any]) -> None:
-    """Save progress and the states of module, average, optimizer and random numbers."""
+    """Save progress and the states of module, average, optimizer and random numbers, atomically."""
     with new_file(path) as stream:
         torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
+
+
+def read_states(path: Path) -> dict[str, Any]:
+    """Read what `save_state` saved, without running code from it.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    try:
+        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        Progress(**states["progress"])
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
+        raise InputError(
+            "RESUME_DAMAGED",
+            f"it cannot be read ({type(error).__name__})",
+            where=path,
+            remedy="start the run again from weights/last.safetensors of this folder",
+        ) from error
+    return states
 
 
 def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progress, dict[str, Any]]:
@@ -64,16 +94,8 @@ def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progres
         raise InputError(
             "RESUME_NOTHING", "no epoch of this run was finished", where=path, remedy="start the run again"
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        progress = Progress(**state.pop("progress"))
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
-        raise InputError(
-            "RESUME_DAMAGED",
-            f"it cannot be read ({type(error).__name__})",
-            where=path,
-            remedy="start the run again from weights/last.safetensors of this folder",
-        ) from error
+    states = read_states(path)
+    progress = Progress(**states["progress"])
     if progress.finished and complete:
         raise InputError(
             "RESUME_FINISHED",
@@ -81,11 +103,11 @@ def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progres
             where=path,
             remedy="start a new run with model.weights set to its weights/best.safetensors",
         )
-    if state.pop("fingerprint") != fingerprint:
+    if states["fingerprint"] != fingerprint:
         raise InputError(
             "RESUME_CHANGED",
             "the data or the config are not those that the run began with",
             where=path,
             remedy="put them back, or start a new run",
         )
-    return progress, state
+    return progress, states

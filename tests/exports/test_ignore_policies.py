@@ -5,7 +5,7 @@ import pytest
 
 from detect_transfer.errors import InputError
 from detect_transfer.exports.ignore import covered_share, plan_ignored
-from detect_transfer.exports.pictures import paint_over
+from detect_transfer.exports.picture_files import paint_over
 from detect_transfer.ledger import Ledger
 from detect_transfer.table import AnnotationTable
 

@@ -1,13 +1,15 @@
 """Pictures of a data folder: names, copies, links, and what ultralytics cannot read."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from detect_transfer.errors import InputError, ResourceError
-from detect_transfer.exports import pictures
+from detect_transfer.exports import picture_files
 from detect_transfer.exports.ignore import plan_ignored
-from detect_transfer.exports.pictures import plan_pictures, write_pictures
+from detect_transfer.exports.picture_files import write_pictures
+from detect_transfer.exports.pictures import plan_pictures
 from detect_transfer.images import read_rgb
 from detect_transfer.ledger import Ledger
 from detect_transfer.table import AnnotationTable
@@ -90,6 +92,7 @@ def test_names__refused(names, code, tmp_path):
         pytest.param("a.pgm", Image.fromarray(NOISE[..., 0]), id="pgm"),
         pytest.param("a.pgm", Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257), id="pgm-16-bit"),
         pytest.param("a.gif", Image.fromarray(NOISE).quantize(16), id="gif"),
+        pytest.param("a.jp2", Image.fromarray(NOISE), id="jpeg-2000"),
         pytest.param("a.pbm.png", None, id="ppm-under-another-name"),
         pytest.param("a.picture", None, id="unknown-suffix"),
     ],
@@ -158,7 +161,55 @@ def test_write__no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
     save(tmp_path / "root" / "a.jpg")
     (tmp_path / "out").mkdir()
     usage = type("Usage", (), {"free": 3})
-    monkeypatch.setattr(pictures.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(picture_files.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ResourceError, match="DISK_FULL"):
         write_pictures(planned(make(tmp_path / "root", ["a.jpg"])), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def write_video(path, n):
+    """A video of grey frames, each brighter than the one before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 16))
+    for number in range(n):
+        writer.write(np.full((16, 32, 3), 10 * number, np.uint8))
+    writer.release()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_write__frames_of_videos_become_pictures_of_their_own(tmp_path, link):
+    names = ["clips/a.avi#00007", "clips/a.avi#00002", "b.png", "clips/b.avi#00000"]
+    for name in ("a", "b"):
+        write_video(tmp_path / "root" / "clips" / f"{name}.avi", 9)
+    save(tmp_path / "root" / "b.png")
+    table = make(tmp_path / "root", names)
+    calls, ledger = [], Ledger()
+    plan = plan_pictures(plan_ignored(table, "drop"), link=link, ledger=ledger)
+    targets = ["train/clips/a_00007.png", "train/clips/a_00002.png", "train/b.png", "train/clips/b_00000.png"]
+    assert plan.ignored.table.images["file_name"].to_list() == targets
+    assert [(line.action, line.count) for line in ledger.steps[0].lines] == [("changed", 3)]
+    (tmp_path / "out").mkdir()
+    write_pictures(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
+    for target, bright in zip(targets, (70, 20, None, 0), strict=True):
+        rgb = read_rgb(tmp_path / "out" / "images" / target)
+        if bright is not None:
+            assert abs(int(rgb[8, 16, 0]) - bright) < 5
+    assert calls[-1] == ("writing", 4, 4)
+
+
+def test_write__a_frame_is_painted_like_a_picture(tmp_path):
+    write_video(tmp_path / "root" / "a.avi", 3)
+    plan = planned(make(tmp_path / "root", ["a.avi#00001"], region=True), policy="mask")
+    (tmp_path / "out").mkdir()
+    write_pictures(plan, tmp_path / "out")
+    rgb = read_rgb(tmp_path / "out" / "images" / "train" / "a_00001.png")
+    assert (rgb[2:6, 2:8] == 114).all()
+    assert abs(int(rgb[10, 20, 0]) - 10) < 5
+
+
+def test_write__a_frame_that_the_video_lacks_is_an_error(tmp_path):
+    write_video(tmp_path / "root" / "a.avi", 3)
+    plan = planned(make(tmp_path / "root", ["a.avi#00001", "a.avi#00009"]))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="FRAME_MISSING"):
+        write_pictures(plan, tmp_path / "out")

@@ -27,6 +27,11 @@ def test_read__strips_skips_and_numbers_lines(tmp_path: Path) -> None:
     assert read(tmp_path, text, Dialect(";", comment="#", trailing=True)) == [(3, "a", "1", "2"), (4, "b", "3", "4")]
 
 
+def test_comments__may_begin_in_several_ways(tmp_path: Path) -> None:
+    text = "source:x\nscale:1\na 1 2\n"
+    assert read(tmp_path, text, Dialect(" ", comment=("source:", "scale:"))) == [(3, "a", "1", "2")]
+
+
 def test_read__blanks_of_any_number(tmp_path: Path) -> None:
     assert read(tmp_path, " a  1 \t 2\n", Dialect(" ")) == [(1, "a", "1", "2")]
 
@@ -102,5 +107,34 @@ def test_check__keeps_what_is_good_and_null(tmp_path: Path) -> None:
     kept = check_rows(rows, pl.col("name") != "b", tmp_path, problems, told=("NAME", "no b", "name"))
     assert kept["name"].to_list() == ["a"]
     assert len(problems.skipped_rows) == 1
+    elsewhere = rows.select("name", image=pl.lit("b.png"), source=pl.lit("rows.mat#A(1)"))
+    check_rows(elsewhere, pl.col("name") != "b", tmp_path, problems, told=("NAME", "no b", "name"))
+    assert problems.skipped_rows[1].where == f"{tmp_path}/rows.mat#A(1)"
     unknown = pl.lit(None, dtype=pl.Boolean)
     assert_frame_equal(check_rows(rows, unknown, tmp_path, problems, told=("NAME", "no b", "name")), rows)
+
+
+def test_row__longer_than_its_header_is_told(tmp_path: Path) -> None:
+    problems = Problems("skip-row")
+    assert read(tmp_path, "name,x,y,z\na,1,2\nb,1,2,3,4\n", Dialect(",", header=True), problems) == [(2, "a", "1", "2")]
+    (error,) = problems.skipped_rows
+    assert (error.code, error.what[:34]) == ("ROW_COLUMNS", "found 5 fields, expected 3 to 4: n")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "# only a comment\n"])
+def test_header__that_must_be_there(tmp_path: Path, text: str) -> None:
+    problems = Problems("skip-image")
+    assert read(tmp_path, text, Dialect(",", header=True, comment="#"), problems) == []
+    with pytest.raises(InputError, match=r"CSV_HEADER .*rows.txt - the file is empty"):
+        problems.raise_any()
+
+
+def test_pictures__are_named_relative_to_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("p.jpg;1;2\nq.jpg;1\n")
+    (tmp_path / "b.csv").write_text('"p.jpg";3;4\n')
+    problems = Problems("skip-image")
+    dialect = Dialect(";", image_field="name", quoted=True)
+    found = read_delimited(tmp_path, {"a.csv": "one", "b.csv": None}, FIELDS, dialect, problems)
+    assert sorted(found["image"]) == ["one/p.jpg", "p.jpg"]
+    assert list(problems.skipped_images) == ["one/q.jpg"]
+    assert found.n_chunks() == 1

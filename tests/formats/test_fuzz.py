@@ -1,23 +1,42 @@
-"""Whatever stands in an annotation file, a reader gives a table or one of our errors, in bounded time."""
+"""Whatever stands in an annotation file, a reader gives a table or one of our errors, and never loses a box silently.
+
+Each folder in `datasets/` is edited at random, read and put back: 100 times for each of the two properties (the first
+500 times where the environment says `CI`), and 20,000 times with ``-m fuzz_long``.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from detect_transfer.errors import InputError
 from detect_transfer.formats import reader
+from detect_transfer.images import IMAGE_SUFFIXES
 from detect_transfer.table import AnnotationTable
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
-ANNOTATIONS = {".json", ".lst", ".txt", ".xml", ".yaml"}
+USUAL = settings(
+    max_examples=500 if "CI" in os.environ else 100,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+)
+FEWER = settings(USUAL, max_examples=100)
+LONG = settings(USUAL, max_examples=20_000, derandomize=False)
+MODES = ["fail", "skip-row", "skip-image"]
 TOKENS = [
     *(b"nan", b"-1", b"1e999", b"9" * 30, b"1_0", b"0.", b"null", b"true", b"[]", b"{}", b"../", b"/etc/passwd"),
     *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b" ", b"\t", b";", b",", b'"', b"<", b">", b"&a;", b"<object>"),
@@ -29,6 +48,9 @@ EDIT = st.tuples(
     st.integers(1, 40),
     st.one_of(st.sampled_from(TOKENS), st.binary(max_size=4)),
 )
+NUMBER = re.compile(rb"(?<![\w./+-])[+-]?[0-9]+(?:\.[0-9]+)?(?![\w./])")
+NUMBERS = {"cure_tsd": re.compile(rb"(?<=[\n_])[0-9]+(?=[_\r\n])")}
+NO_NUMBERS = [b"nan", b"x", b"1_0", b"1e999", b"null", b'"x"', b"[]"]
 
 
 def edited(data: bytes, edits: list[tuple[str, float, int, bytes]]) -> bytes:
@@ -47,26 +69,110 @@ def edited(data: bytes, edits: list[tuple[str, float, int, bytes]]) -> bytes:
     return data
 
 
+@cache
+def card_of(name: str) -> dict[str, Any]:
+    card: dict[str, Any] = yaml.safe_load((DATASETS / name / "dataset.yaml").read_text(encoding="utf-8"))
+    return card
+
+
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory: Any) -> Path:
-    return Path(shutil.copytree(DATASETS, tmp_path_factory.mktemp("fuzz") / "datasets"))
+def copies() -> Iterator[Path]:
+    """A copy of all samples, in memory where the machine has such a folder."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(shutil.copytree(DATASETS, Path(folder) / "datasets"))
+
+
+@cache
+def annotations(root: Path) -> dict[Path, bytes]:
+    """Return the files of a sample that are no pictures."""
+    files = sorted(p for p in root.rglob("*") if p.is_file() and p.suffix.lower() not in IMAGE_SUFFIXES)
+    return {path: path.read_bytes() for path in files}
+
+
+def read_with(name: str, root: Path, on_error: str, changed: dict[Path, bytes]) -> AnnotationTable | InputError:
+    """Read a sample with some files changed, and put them back."""
+    card, originals = card_of(name), annotations(root)
+    form = reader(card["format"])
+    # our own lossless tables have no rows that could be skipped
+    choice = {"on_error": on_error} if "on_error" in form.options else {}
+    for path, data in changed.items():
+        path.write_bytes(data)
+    try:
+        table = form.read(root, **card["options"], **choice)
+    except InputError as error:
+        told = error
+    else:
+        assert isinstance(table, AnnotationTable)
+        return table
+    finally:
+        for path in changed:
+            path.write_bytes(originals[path])
+    assert all(" - " in line for line in str(told).splitlines())
+    return told
+
+
+def count_told(table: AnnotationTable, kind: str) -> int:
+    """Return how many boxes or images are in the table or told to be left out."""
+    rows = table.boxes if kind == "box" else table.images
+    return len(rows) + sum(line.count for line in table.reading if (line.kind, line.action) == (kind, "dropped"))
+
+
+def boxes_by_picture(table: AnnotationTable) -> dict[str, int]:
+    names = table.boxes.join(table.images, on="image_id")["file_name"]
+    return {name: names.eq(name).sum() for name in table.images["file_name"]}
+
+
+@cache
+def sample_of(name: str, root: Path) -> AnnotationTable:
+    table = read_with(name, root, "fail", {})
+    assert isinstance(table, AnnotationTable)
+    return table
+
+
+def check_any_bytes(name: str, root: Path, data: Any) -> None:
+    path = data.draw(st.sampled_from(sorted(annotations(root))))
+    content = edited(annotations(root)[path], data.draw(st.lists(EDIT, min_size=1, max_size=4)))
+    read_with(name, root, data.draw(st.sampled_from(MODES)), {path: content})
+
+
+def check_no_silent_loss(name: str, root: Path, data: Any) -> None:
+    path = data.draw(st.sampled_from(sorted(annotations(root))))
+    content = annotations(root)[path]
+    numbers = list(NUMBERS.get(card_of(name)["format"], NUMBER).finditer(content))
+    assume(numbers)
+    hit = data.draw(st.sampled_from(numbers))
+    damaged = content[: hit.start()] + data.draw(st.sampled_from(NO_NUMBERS)) + content[hit.end() :]
+    mode = data.draw(st.sampled_from(MODES[1:]))
+    found, sample = read_with(name, root, mode, {path: damaged}), sample_of(name, root)
+    if isinstance(found, InputError):
+        return
+    assert count_told(found, "image") == count_told(sample, "image")
+    if mode == "skip-row":
+        assert count_told(found, "box") == count_told(sample, "box")
+    else:  # the rows of a file that cannot be parsed are not counted, but its picture is told
+        assert boxes_by_picture(found).items() <= boxes_by_picture(sample).items()
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@USUAL
 @given(data=st.data())
 def test_bytes__of_any_kind_give_a_table_or_an_error_of_ours(name: str, copies: Path, data: Any) -> None:
-    card = yaml.safe_load((DATASETS / name / "dataset.yaml").read_text(encoding="utf-8"))
-    root = copies / name / "sample"
-    native = sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in ANNOTATIONS)
-    path = data.draw(st.sampled_from(native))
-    original = path.read_bytes()
-    path.write_bytes(edited(original, data.draw(st.lists(EDIT, min_size=1, max_size=4))))
-    found: object
-    try:
-        found = reader(card["format"]).read(root, **card["options"])
-    except InputError as error:
-        found = error
-    finally:
-        path.write_bytes(original)
-    assert isinstance(found, AnnotationTable) or all(" - " in line for line in str(found).splitlines())
+    check_any_bytes(name, copies / name / "sample", data)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@FEWER
+@given(data=st.data())
+def test_number__that_is_damaged_never_loses_a_box_silently(name: str, copies: Path, data: Any) -> None:
+    check_no_silent_loss(name, copies / name / "sample", data)
+
+
+@pytest.mark.fuzz_long
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("check", [check_any_bytes, check_no_silent_loss])
+@pytest.mark.parametrize("name", FOLDERS)
+@LONG
+@given(data=st.data())
+def test_long__both_properties(name: str, check: Any, copies: Path, data: Any) -> None:
+    check(name, copies / name / "sample", data)

@@ -225,6 +225,7 @@ def test_all_classes__odd_copies_are_refused(wrong: dict[str, Any], write: Any, 
 
 def test_foreign_keys__are_kept(write: Any) -> None:
     document = changed({"annotations/0/keypoints": [1, 2, 2], "annotations/0/track_id": 12, "images/0/image_id": "x"})
+    document["images"][0] |= {"row": 5, "w": 6}
     document["annotations"][1]["segmentation"] = [[0, 0, 1, 1, 2, 2]]
     table = coco.read(write("x.json", json.dumps(document)))
     assert table.boxes["attributes"].to_list() == ['{"keypoints":[1,2,2]}', None]
@@ -243,3 +244,67 @@ def test_order_and_types__of_the_columns_do_not_depend_on_the_keys(write: Any) -
     full = changed({"annotations/0/vis_bbox": [1, 1, 1, 1], "annotations/0/track_id": "a", "annotations/0/ignore": 1})
     assert schema(bare) == schema(full)
     assert schema(bare)["area"] == pl.Float64
+
+
+SKIPPED = [
+    pytest.param({BOX: None}, "COCO_TYPE", id="bbox-null"),
+    pytest.param({BOX: [1, 2, -3, 4]}, "BOX_INVALID", id="negative-width"),
+    pytest.param({BOX: [1e308, 2, 1e308, 4]}, "BOX_INVALID", id="overflowing-width"),
+    pytest.param({"annotations/1/id": 1}, "ID_DUPLICATE", id="twice-id"),
+    pytest.param({"annotations/1/id": None, BOX: None}, "COCO_TYPE", id="two-faults-of-one-row"),
+    pytest.param({"annotations/1/category_id": 9}, "ID_DANGLING", id="lost-category"),
+    pytest.param({"annotations/1/iscrowd": 2}, "COCO_TYPE", id="iscrowd-2"),
+    pytest.param({"annotations/1/occluded": 2}, "COCO_TYPE", id="occluded-2"),
+    pytest.param({"annotations/1/attributes": [1]}, "COCO_TYPE", id="attributes-list"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), SKIPPED)
+def test_row_at_fault__leaves_by_wish_and_is_counted(changes: dict[str, Any], code: str, write: Any) -> None:
+    path = write("x.json", json.dumps(changed(changes)))
+    table = coco.read(path, on_error="skip-row")
+    assert (len(table.images), table.boxes["annotation_id"].to_list()) == (2, [1])
+    assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
+    assert "#/annotations/1/" in table.reading[0].examples[0]
+    whole = coco.read(path, on_error="skip-image")
+    assert whole.images["file_name"].to_list() == ["a.png"]
+    assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 1)]
+
+
+def test_picture_at_fault__leaves_with_its_boxes(write: Any, error_of: Any) -> None:
+    path = write("x.json", json.dumps(changed({"images/1/width": 0})))
+    table = coco.read(path, on_error="skip-image")
+    assert (table.images["file_name"].to_list(), len(table.boxes)) == (["a.png"], 1)
+    assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 1)]
+    error_of(lambda: coco.read(path, on_error="skip-row"))
+
+
+@pytest.mark.parametrize("pointer", ["images/1/id", "images/1/file_name", "annotations/1/image_id", "categories/1/id"])
+def test_fault_of_the_data_set__is_never_skipped_with_a_picture(pointer: str, write: Any, error_of: Any) -> None:
+    path = write("x.json", json.dumps(changed({pointer: [1]})))
+    error_of(lambda: coco.read(path, on_error="skip-image"))
+
+
+def test_lenient__takes_what_is_beyond_doubt(write: Any, error_of: Any) -> None:
+    document = changed({"images/0/file_name": MISSING, "annotations/1/id": MISSING, "annotations/0/area": MISSING})
+    document["images"][0] |= {"im_name": "a.png", "id": "01", "width": "40"}
+    document["annotations"][0] |= {"image_id": 1.0, "iscrowd": True}
+    path = write("x.json", json.dumps(document))
+    error_of(lambda: coco.read(path))
+    table = coco.read(path, lenient=True)
+    assert table.images.select("image_id", "file_name", "width").row(0) == (1, "a.png", 40)
+    assert table.boxes.select("annotation_id", "image_id").rows() == [(1, 1), (2, 2)]
+    assert {line.reason: line.count for line in table.reading} == {
+        "images: id written as a string": 1,
+        "images: width written as a string": 1,
+        "annotations: image_id written as a float": 1,
+        "im_name taken for file_name": 1,
+        "annotation without id numbered": 1,
+    }
+    assert {line.action for line in table.reading} == {"noted"}
+
+
+@pytest.mark.parametrize("value", ["a", 1.5, "1.0", "", True, None, [1]])
+def test_lenient__leaves_what_is_not_clear_an_error(value: Any, write: Any, check_error: Any) -> None:
+    path = write("x.json", json.dumps(changed({"images/1/id": value})))
+    check_error(lambda: coco.read(path, lenient=True), "COCO_TYPE", "#/images/1/id ")

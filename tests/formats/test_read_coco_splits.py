@@ -84,7 +84,9 @@ def test_pictures__asked_for_must_be_there_with_their_size(write: Any, check_err
     check_error(lambda: coco.read(path, images=folder / "no"), "FOLDER_MISSING", "no")
     write("pics/b.png", (30, 40))
     assert coco.read(path, images=folder).image_root == folder
-    check_error(lambda: coco.read(path, images=folder, verify=True), "IMAGE_SIZE", "pics/b.png", "30 x 40", "EXIF")
+    check_error(
+        lambda: coco.read(path, images=folder, size_mismatch="error"), "IMAGE_SIZE", "pics/b.png", "30 x 40", "EXIF"
+    )
 
 
 def test_size__that_is_not_stated_comes_from_the_picture(write: Any) -> None:
@@ -93,3 +95,39 @@ def test_size__that_is_not_stated_comes_from_the_picture(write: Any) -> None:
     write("images/a.png", (41, 31))
     table = coco.read(write("x.json", json.dumps(document)))
     assert table.images.select("width", "height").rows() == [(41, 31), (None, None)]
+
+
+def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(write: Any, check_error: Any) -> None:
+    path = write("x.json", json.dumps(GOOD))
+    check_error(lambda: coco.read(path, missing_images="error"), "IMAGES_NONE", "x.json", "images=")
+    folder = write("pics/a.png", (40, 30)).parent
+    assert len(coco.read(path, images=folder, missing_images="keep").images) == 2
+    table = coco.read(path, images=folder, missing_images="skip")
+    assert (table.images["file_name"].to_list(), len(table.boxes)) == (["a.png"], 1)
+    assert [(line.kind, line.count, line.examples) for line in table.reading] == [
+        ("image", 1, ("b.png",)),
+        ("box", 1, ()),
+    ]
+    left = coco.read(path, images=folder, on_error="skip-image")
+    assert left.images["file_name"].to_list() == ["a.png"]
+
+
+def test_size__of_the_picture_is_taken_by_wish(write: Any) -> None:
+    path = write("x.json", json.dumps(GOOD))
+    write("images/a.png", (41, 31))
+    table = coco.read(path, missing_images="keep", size_mismatch="keep")
+    assert table.images.select("width", "height").rows() == [(41, 31), (40, 30)]
+    left = coco.read(path, missing_images="keep", size_mismatch="error", on_error="skip-image")
+    assert left.images["file_name"].to_list() == ["b.png"]
+
+
+def test_picture_at_fault__of_one_split_leaves_that_of_another(write: Any) -> None:
+    bad = copy.deepcopy(GOOD)
+    bad["images"][0]["width"] = 0
+    write("annotations/instances_train.json", json.dumps(bad))
+    root = write("annotations/instances_val.json", json.dumps(GOOD)).parent.parent
+    for name in ("train/a.png", "train/b.png", "val/a.png", "val/b.png"):
+        write(name, (40, 30))
+    table = coco.read(root, on_error="skip-image")
+    assert table.images["file_name"].to_list() == ["train/b.png", "val/a.png", "val/b.png"]
+    assert len(table.boxes) == 3

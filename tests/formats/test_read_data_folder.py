@@ -46,6 +46,17 @@ def test_picture__missing_is_seen_without_asking(folder: Path, check_error: Any)
     check_error(lambda: data_folder.read(folder), "IMAGE_MISSING", "straße.png")
 
 
+def test_picture__missing_leaves_by_wish(folder: Path) -> None:
+    (folder / "images/train/straße.png").unlink()
+    for choice in ({"missing_images": "skip"}, {"on_error": "skip-image"}):
+        table = data_folder.read(folder, **choice)
+        assert (len(table.images), len(table.boxes) + sum(ln.count for ln in table.reading if ln.kind == "box")) == (
+            2,
+            7,
+        )
+    assert len(data_folder.read(folder, missing_images="keep").images) == 3
+
+
 def test_verify__sees_what_changed(folder: Path, check_error: Any) -> None:
     path = folder / "images/train/straße.png"
     path.write_bytes(path.read_bytes() + b"\0")

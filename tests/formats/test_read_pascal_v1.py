@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from detect_transfer.formats import pascal_v1
 
@@ -129,3 +131,70 @@ def test_negatives__come_from_folders_and_lists(root: Path, write: Any, check_er
 def test_folders__without_texts(tmp_path: Path, check_error: Any) -> None:
     check_error(lambda: pascal_v1.read(tmp_path), "PASCAL_MISSING", str(tmp_path))
     check_error(lambda: pascal_v1.read(tmp_path / "no"), "FOLDER_MISSING", "no")
+
+
+MASKED = TEXT.replace("Center point", 'Pixel mask for object 1 "PASperson" : "masks/a.png"\nCenter point').replace(
+    ' : 1 { "PASperson" }', " : 2"
+)
+SECOND = 'Bounding box for object 2 "PASperson" (Xmin, Ymin) - (Xmax, Ymax) : (20, 0) - (39, 29)\n'
+
+
+@pytest.fixture
+def masked(root: Path, write: Any, tmp_path: Path) -> Path:
+    """Two objects, whose mask has the first as the text has it and the second two pixels lower."""
+    write("Train/annotations/a.txt", MASKED + SECOND)
+    labels = np.zeros((30, 40), np.uint8)
+    labels[6:26, 5:15], labels[2:, 20:] = 1, 2
+    (root / "masks").mkdir()
+    Image.fromarray(labels).save(root / "masks/a.png")
+    return root
+
+
+def test_masks__are_compared_and_may_give_the_boxes(masked: Path) -> None:
+    table = pascal_v1.read(masked)
+    assert table.boxes["y1"].to_list() == [6, 0]
+    (line,) = table.reading
+    assert (line.kind, line.action, line.count, line.examples) == ("box", "noted", 2, ("masks/a.png#2: 2",))
+    assert "1 differ, at most by 2 pixels" in line.reason
+    assert pascal_v1.read(masked, masks="boxes").boxes["y1"].to_list() == [6, 2]
+    assert pascal_v1.read(masked, masks="ignore").reading == ()
+
+
+def test_masks__of_other_objects(masked: Path, check_error: Any) -> None:
+    Image.fromarray(np.full((30, 40), 3, np.uint8)).save(masked / "masks/a.png")
+    assert [line.count for line in pascal_v1.read(masked).reading] == [3]
+    check_error(lambda: pascal_v1.read(masked, masks="boxes"), "MASK_OBJECT", "masks/a.png object=1", "masks=ignore")
+
+
+def test_masks__that_cannot_be_used(masked: Path, write: Any, check_error: Any) -> None:
+    write("masks/a.png", (40, 30))
+    check_error(lambda: pascal_v1.read(masked), "IMAGE_TYPE", "masks/a.png", "mode RGB")
+    Image.new("L", (30, 40)).save(masked / "masks/a.png")
+    check_error(lambda: pascal_v1.read(masked), "MASK_SIZE", "masks/a.png", "30 x 40")
+    (masked / "masks/a.png").unlink()
+    assert pascal_v1.read(masked).reading == ()
+    check_error(lambda: pascal_v1.read(masked, masks="boxes"), "MASK_MISSING", "Train/pos/a.png", "masks=ignore")
+    check_error(lambda: pascal_v1.read(masked, masks="polygons"), "OPTION_VALUE", "masks=polygons")
+
+
+def test_on_error__leaves_out_the_object_or_the_picture(root: Path, write: Any, error_of: Any) -> None:
+    write("Train/annotations/a.txt", TEXT.replace(' : 1 { "PASperson" }', " : 2") + SECOND.replace("(39", "(19"))
+    write("Train/annotations/b.txt", TEXT.replace("a.png", "b.png"))
+    write("Train/pos/b.png", (40, 30))
+    rows = pascal_v1.read(root, on_error="skip-row")
+    assert (len(rows.images), len(rows.boxes), [line.count for line in rows.reading]) == (2, 2, [1])
+    images = pascal_v1.read(root, on_error="skip-image")
+    assert images.images["file_name"].to_list() == ["Train/pos/b.png"]
+    assert [(line.kind, line.count) for line in images.reading] == [("image", 1), ("box", 2)]
+    write("Train/annotations/a.txt", TEXT.replace("# PASCAL", "# OTHER"))
+    error_of(lambda: pascal_v1.read(root, on_error="skip-row"))
+    images = pascal_v1.read(root, on_error="skip-image")
+    assert (images.images["file_name"].to_list(), [line.count for line in images.reading]) == (["Train/pos/b.png"], [1])
+
+
+def test_picture__that_is_absent_may_be_left_out(root: Path, write: Any) -> None:
+    write("Train/annotations/b.txt", TEXT.replace("a.png", "b.png"))
+    write("Train/neg.lst", "Train/neg/gone.png\n")
+    table = pascal_v1.read(root, missing_images="skip")
+    assert table.images["file_name"].to_list() == ["Train/pos/a.png"]
+    assert [(line.kind, line.count) for line in table.reading] == [("image", 2), ("box", 1)]

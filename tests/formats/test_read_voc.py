@@ -190,3 +190,73 @@ def test_sets__name_the_splits(root: Path, write: Any, check_error: Any) -> None
     check_error(lambda: voc.read(root), "SPLIT_TWICE", "ImageSets/Main/val.txt:2 stem=a", "'train'")
     write("ImageSets/Main/val.txt", "b\n")
     check_error(lambda: voc.read(root), "IMAGE_MISSING", "ImageSets/Main/val.txt:1 stem=b")
+
+
+@pytest.mark.parametrize(("broken", "code", "part"), OBJECTS)
+def test_object_at_fault__leaves_by_wish_and_is_counted(
+    broken: str, code: str, part: str, root: Path, write: Any
+) -> None:
+    write("Annotations/a.xml", xml(f"<name>cat</name>{BOX}", broken))
+    write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
+    write("images/b.png", (40, 30))
+    table = voc.read(root, on_error="skip-row")
+    assert (len(table.images), len(table.boxes)) == (2, 2)
+    assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
+    assert part in table.reading[0].examples[0]
+    whole = voc.read(root, on_error="skip-image")
+    assert (whole.images["file_name"].to_list(), len(whole.boxes)) == (["b.png"], 1)
+    assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 2)]
+
+
+def test_object__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
+    write("Annotations/a.xml", xml(f"<name> </name><difficult>2</difficult>{BOX}"))
+    assert sum(line.count for line in voc.read(root, on_error="skip-row").reading) == 1
+
+
+@pytest.mark.parametrize(("content", "code", "part"), FILES)
+def test_file_at_fault__leaves_with_its_picture(
+    content: str | bytes, code: str, part: str, root: Path, write: Any, error_of: Any
+) -> None:
+    write("Annotations/a.xml", content)
+    write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
+    write("images/b.png", (40, 30))
+    table = voc.read(root, on_error="skip-image")
+    assert (table.images["file_name"].to_list(), len(table.boxes)) == (["b.png"], 1)
+    assert table.reading[0].reason == f"skipped: {code}"
+    error_of(lambda: voc.read(root, on_error="skip-row"))
+
+
+def test_picture__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
+    write("Annotations/a.xml", xml(f"<name> </name>{BOX}", size=SIZE.replace("40", "41")))
+    write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
+    write("images/b.png", (40, 30))
+    told = voc.read(root, on_error="skip-image").reading
+    assert [(line.kind, line.count) for line in told] == [("image", 1), ("box", 1)]
+
+
+def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write: Any) -> None:
+    gone = xml(f"<name>cat</name>{BOX}", f"<name>cat</name>{BOX}")
+    write("Annotations/day/b.xml", gone.replace("a.png", "b.JPEG"))
+    write("ImageSets/Main/val.txt", "day/b\n")
+    kept = voc.read(root, missing_images="keep")
+    columns = ("file_name", "width", "height", "split")
+    assert kept.images.select(columns).rows() == [("a.png", 40, 30, None), ("day/b.JPEG", 40, 30, "val")]
+    skipped = voc.read(root, missing_images="skip")
+    assert (skipped.images["file_name"].to_list(), len(skipped.boxes)) == (["a.png"], 1)
+    assert [(line.kind, line.count) for line in skipped.reading] == [("image", 1), ("box", 2)]
+    left = voc.read(root, on_error="skip-image")
+    assert (left.images["file_name"].to_list(), len(left.boxes)) == (["a.png"], 1)
+
+
+def test_pictures__none_at_all(write: Any, tmp_path: Path, check_error: Any) -> None:
+    write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=""))
+    check_error(lambda: voc.read(tmp_path), "VOC_LAYOUT", str(tmp_path))
+    table = voc.read(tmp_path, missing_images="keep")
+    assert table.images.select("file_name", "width").rows() == [("a.png", None)]
+    assert table.image_root is None
+
+
+def test_lists__may_name_what_is_skipped(root: Path, write: Any, check_error: Any) -> None:
+    write("ImageSets/Main/train.txt", "a\nb\n")
+    check_error(lambda: voc.read(root, missing_images="keep"), "IMAGE_MISSING", "train.txt:2 stem=b")
+    assert [line.examples for line in voc.read(root, missing_images="skip").reading] == [("b",)]

@@ -200,3 +200,64 @@ def test_rows__none_at_all(tmp_path: Path) -> None:
     from detect_transfer.formats._problems import Problems
 
     assert read_rows(tmp_path, [], n_classes=1, problems=Problems()).is_empty()
+
+
+@pytest.mark.parametrize(("row", "code", "part"), ROWS)
+def test_row_at_fault__leaves_by_wish_and_is_counted(
+    row: str, code: str, part: str, yolo_root: Path, write: Any
+) -> None:
+    write("labels/train/b.txt", f"{ROW}\n{row}\n{ROW}")
+    table = yolo.read(yolo_root, on_error="skip-row")
+    assert (len(table.images), len(table.boxes)) == (3, 4)
+    assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
+    assert part in table.reading[0].examples[0]
+    whole = yolo.read(yolo_root, on_error="skip-image")
+    assert whole.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
+    assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 3)]
+
+
+def test_picture_at_fault__leaves_with_its_rows(yolo_root: Path, write: Any) -> None:
+    write("images/train/a.png", b"no picture")
+    write("labels/train/b.txt", ROW.encode("utf-16"))
+    table = yolo.read(yolo_root, on_error="skip-image")
+    assert table.images["file_name"].to_list() == ["images/val/c.png"]
+    assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [pytest.approx((15, 12, 25, 18))]
+    assert {line.reason: line.count for line in table.reading} == {
+        "skipped: IMAGE_TYPE": 1,
+        "skipped: TEXT_ENCODING": 1,
+        "skipped with their picture": 1,
+    }
+
+
+def test_listed_pictures__that_are_missing(yolo_root: Path, write: Any, check_error: Any) -> None:
+    write("train.txt", "images/train/a.png\nimages/train/gone.png\n")
+    write("labels/train/gone.txt", ROW + ROW)
+    write("labels/val/orphan.txt", ROW)
+    write("data.yaml", "train: train.txt\nval: images/val\nnames: [car, dog]\n")
+    check_error(lambda: yolo.read(yolo_root), "IMAGE_MISSING", "train.txt:2 image=images/train/gone.png")
+    check_error(lambda: yolo.read(yolo_root, missing_images="keep"), "IMAGE_MISSING", "shares of its size")
+    check_error(lambda: yolo.read(yolo_root), "LABEL_ORPHAN", "labels/val/orphan.txt")
+    table = yolo.read(yolo_root, missing_images="skip")
+    assert table.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
+    assert sum(line.count for line in table.reading if line.kind == "image") == 2
+    assert sum(line.count for line in table.reading if line.kind == "box") == 3
+
+
+def test_predictions__are_read_by_wish(yolo_root: Path, write: Any, check_error: Any) -> None:
+    path = write("labels/train/a.txt", "0 0.5 0.5 0.25 0.2 0.75\n" + ROW)
+    kept = yolo.read(yolo_root, predictions="keep-score")
+    assert kept.boxes["attributes"].to_list() == ['{"score":0.75}', None, None, None]
+    dropped = yolo.read(yolo_root, predictions="drop-score")
+    assert dropped.boxes["attributes"].null_count() == 4
+    assert [(line.action, line.count) for line in dropped.reading] == [("noted", 1)]
+    write("labels/train/a.txt", "0 0.5 0.5 0.25 0.2 1.5\n")
+    check_error(lambda: yolo.read(yolo_root, predictions="keep-score"), "LABEL_SCORE", f"{path}:1 score=1.5")
+    check_error(lambda: yolo.read(yolo_root, predictions="yes"), "OPTION_VALUE", "predictions=yes")
+
+
+def test_skipping__that_leaves_no_picture_is_an_error(yolo_root: Path, write: Any, check_error: Any) -> None:
+    write("train.txt", "images/train/gone.png\n")
+    write("data.yaml", "train: train.txt\nnames: [car, dog]\n")
+    write("labels/train/gone.txt", ROW)
+    check_error(lambda: yolo.read(yolo_root, missing_images="skip"), "IMAGES_NONE", "gone.png")
+    check_error(lambda: yolo.read(yolo_root, on_error="skip-image"), "IMAGES_NONE", "gone.png")

@@ -115,3 +115,73 @@ def test_loss__is_finite_without_targets_and_has_gradients_with_them(arch: str) 
     assert gradients
     assert all(torch.isfinite(g).all() for g in gradients)
     assert set(parts) == {"box", "cls", "dfl"}
+
+
+def test_ignored_cells__carry_no_gradient(source: SourceWeights) -> None:
+    """Exactly zero at every cell whose centre is in the region and has no target; not zero at the others."""
+    detector = load_detector(source)
+    detector.module.train()
+    images = torch.rand(1, 3, 64, 64)
+    outputs = detector.module(images)
+    outputs["scores"].retain_grad()
+    target = Target(np.array([[4.0, 4, 20, 20]]), np.array([1]), np.array([[32.0, 0, 64, 64]]))
+    sum(detector.loss(outputs, [target], (64, 64)).values()).backward()
+    gradient = outputs["scores"].grad[0].abs().sum(dim=0)  # (A,) over the classes
+    centres = np.concatenate(
+        [np.stack(np.meshgrid(*[(np.arange(64 // s) + 0.5) * s] * 2), axis=-1).reshape(-1, 2) for s in (8, 16, 32)]
+    )
+    inside = torch.as_tensor(centres[:, 0] >= 32)
+    assert (gradient[inside] == 0).all()
+    assert (gradient[~inside] > 0).all()
+
+
+def test_a_target_in_an_ignored_region__is_still_learnt(source: SourceWeights) -> None:
+    detector = load_detector(source)
+    detector.module.train()
+    outputs = detector.module(torch.rand(1, 3, 64, 64))
+    outputs["scores"].retain_grad()
+    target = Target(np.array([[36.0, 4, 60, 30]]), np.array([1]), np.array([[32.0, 0, 64, 64]]))
+    parts = detector.loss(outputs, [target], (64, 64))
+    sum(parts.values()).backward()
+    assert parts["box"] > 0
+    assert (outputs["scores"].grad[0].abs().sum(dim=0).reshape(-1)[:64].reshape(8, 8)[:, 4:] > 0).any()
+
+
+def test_loss__of_an_end_to_end_head_ignores_in_both_branches() -> None:
+    detector, _ = build_detector(Model(arch="yolo26n"), Transfer(), ["a", "b"], None)
+    detector.module.train()
+    outputs = detector.module(torch.rand(1, 3, 64, 64))
+    for branch in ("one2many", "one2one"):
+        outputs[branch]["scores"].retain_grad()
+    target = Target(np.empty((0, 4)), np.empty(0, np.int64), np.array([[0.0, 0, 64, 64]]))
+    sum(detector.loss(outputs, [target], (64, 64)).values()).backward()
+    for branch in ("one2many", "one2one"):
+        assert (outputs[branch]["scores"].grad == 0).all()
+
+
+@pytest.mark.parametrize("arch", ["yolo11n", "yolo26n", "yolov8n"])
+def test_cut__and_whole_give_the_same(arch: str) -> None:
+    detector, _ = build_detector(Model(arch=arch), Transfer(), ["a", "b"], None)
+    everything = frozenset(detector.stages().values())
+    images = torch.rand(2, 3, 64, 64)
+    detector.module.eval()
+    with torch.no_grad():
+        expected = detector.module(images)[0]
+        for frozen in (everything - {"head"}, everything - {"head", "neck"}):
+            cut = detector.cut(frozen)
+            assert torch.equal(cut.suffix(cut.prefix(images), None)[0], expected)
+    assert detector.cut(everything - {"head", "stage4"}) is None
+    assert detector.cut(frozenset()) is None
+
+
+def test_new_classes__start_at_random_where_asked(source: SourceWeights) -> None:
+    detectors = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        transfer = Transfer(new_class_init="random", class_map={"sign": "stop sign"})
+        detector, taken = build_detector(Model(), transfer, ["sign", "cone"], source)
+        detectors.append(class_rows(detector)[0])
+        assert [row.how for row in taken.rows] == ["class_map", "random"]
+    assert torch.equal(detectors[0], detectors[1])
+    assert torch.equal(detectors[0][0], detectors[2][0])
+    assert not torch.equal(detectors[0][1], detectors[2][1])

@@ -1,10 +1,13 @@
 """Checks: each finding by hand, on pictures and annotations made for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from detect_transfer.errors import InputError
+from detect_transfer.ledger import LedgerLine
 from detect_transfer.prepare.check import check
 from detect_transfer.prepare.pictures import fill_sizes, inspect_pictures
 from detect_transfer.table import AnnotationTable
@@ -65,6 +68,12 @@ def test_check__nothing_to_say():
         pytest.param([*GOOD, (1, 1, 5.0, 5.0, 5.0, 9.0)], {("error", "BOX_EMPTY"): 1}, id="no-width"),
         pytest.param([*GOOD, (1, 1, 20.0, 0.0, 26.0, 9.0)], {("error", "BOX_OUTSIDE"): 1}, id="right-of-the-image"),
         pytest.param([*GOOD, (1, 1, 10.0, 0.0, 26.0, 9.0)], {("warning", "BOX_OVER_EDGE"): 1}, id="over-by-six"),
+        pytest.param([*GOOD, (1, 1, -4.0, 0.0, 26.0, 9.0)], {("warning", "BOX_LARGER"): 1}, id="wider-than-the-image"),
+        pytest.param(
+            [*GOOD, (1, 1, 0.0, 0.0, 20.0, 0.19)],
+            {("warning", "BOX_ASPECT"): 1, ("warning", "BOX_TINY"): 1},
+            id="a-line",
+        ),
         pytest.param([*GOOD, (1, 1, -1.0, 0.0, 6.0, 9.0)], {("note", "BOX_ON_EDGE"): 1}, id="over-by-one"),
         pytest.param([*GOOD, (1, 1, 0.0, 0.0, 3.9, 9.0)], {("warning", "BOX_TINY"): 1}, id="tiny"),
         pytest.param([*GOOD, (1, 1, 0.0, 0.0, 4.0, 9.0)], {}, id="four-pixels-are-not-tiny"),
@@ -91,6 +100,18 @@ def test_check__nothing_to_say():
 )  # fmt: skip
 def test_check__annotations(boxes, expected):
     assert codes(check(make(boxes), read_pictures=False)) == expected
+
+
+@pytest.mark.parametrize(("imgsz", "count"), [(None, 0), (24, 4), (20, 8), (100, 0)])
+def test_check__what_is_tiny_once_pictures_are_scaled(imgsz, count):
+    report = check(make([*GOOD, (1, 1, 0.0, 0.0, 20.0, 10.0)]), read_pictures=False, imgsz=imgsz)
+    assert codes(report) == ({("note", "BOX_TINY_AT_IMGSZ"): count} if count else {})
+
+
+def test_check__tells_what_the_reader_skipped():
+    lines = (LedgerLine("box", "dropped", "skipped: LABEL_NUMBER", 7, ("a.txt:1", "a.txt:2")),)
+    report = check(replace(make(GOOD), reading=lines), read_pictures=False)
+    assert codes(report) == {("warning", "READ_SKIPPED"): 7}
 
 
 def test_check__groups_and_names():
@@ -130,6 +151,31 @@ def test_check__bad_picture(root, spoil, expected):
     assert not report.ok
 
 
+def scene(seed, size_wh=(200, 150)):
+    """A picture of some coloured shapes, which no other seed gives."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size_wh, Image.Resampling.BICUBIC)
+
+
+def test_check__pictures_that_look_alike(tmp_path):
+    for i in (1, 2, 3, 4):
+        scene(i).save(tmp_path / f"{i}.png")
+    scene(1).resize((100, 75)).save(tmp_path / "4.png")
+    scene(3).save(tmp_path / "x.jpg", quality=40)
+    sizes = {"width": [200, 200, 200, 100], "height": [150, 150, 150, 75]}
+    report = check(make(GOOD, root=tmp_path, **sizes), read_pictures=True)
+    assert codes(report) == {("warning", "NEAR_LEAK"): 1}
+    assert report.findings[0].image_pairs == ((1, 4),)
+    assert report.findings[0].examples[0].startswith("train/1.png ~ val/4.png (")
+    named = {"file_name": ["1.png", "2.png", "3.png", "x.jpg"], "width": [200] * 4, "height": [150] * 4}
+    report = check(make(GOOD, root=tmp_path, **named), read_pictures=True)
+    assert codes(report) == {("note", "NEAR_DUPLICATE"): 1}
+    assert report.findings[0].image_pairs == ((3, 4),)
+    report = check(make(GOOD, root=tmp_path, **named, group=[None, None, "g", "g"]), read_pictures=True)
+    assert codes(report) == {}, "frames of one group are known to look alike"
+
+
 def test_check__copies(root):
     (root / "2.png").write_bytes((root / "1.png").read_bytes())
     assert codes(check(make(GOOD, root=root), read_pictures=True)) == {("warning", "IMAGE_DUPLICATE"): 1}
@@ -142,6 +188,13 @@ def test_check__copies(root):
 def test_check__name_that_leads_out(root):
     table = make(GOOD, root=root, file_name=["1.png", "../2.png", "3.png", "4.png"])
     assert codes(check(table, read_pictures=True)) == {("error", "PATH_OUTSIDE"): 1}
+
+
+def test_inspect__a_bad_video_is_told_once(tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    table = make(GOOD, root=tmp_path, file_name=[f"a.mp4#{i:05d}" for i in range(4)])
+    report = check(table, read_pictures=True)
+    assert codes(report) == {("error", "VIDEO_TYPE"): 1}
 
 
 def test_inspect__sizes_are_filled_in_and_progress_is_told(root):

@@ -5,50 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from detect_transfer.config import RunConfig
 from detect_transfer.errors import InputError
-from detect_transfer.models import build_detector, load_weights, save_weights
+from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import Watch, train
+from detect_transfer.run import Watch
 from detect_transfer.training.job import Interrupted
+from detect_transfer.training.lock import hold
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Sums over threads come in any order; with one thread runs are equal to the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    torch.manual_seed(1)
-    detector = YoloDetector.from_scratch("yolo11n", ["person", "stop"])
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
-    return path
-
-
-def config(tiny_data: Path, weights: Path | None, out: Path, **parts) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "data": {"path": tiny_data},
-            "model": {"weights": str(weights) if weights else "scratch"},
-            "transfer": parts.get("transfer", {"strategy": "full"}),
-            "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
-            "out": out,
-        }
-    )
-
-
-def run(settings: RunConfig, **kwargs):
-    return train(settings, name="test", command="test", **kwargs)
-
-
-def test_epoch_0__is_the_source_as_it_came(tiny_data: Path, weights: Path, tmp_path: Path) -> None:
-    result = run(config(tiny_data, weights, tmp_path / "run", train={"epochs": 1, "lr": 1e-5}))
+def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
+    result = run(config("run", train={"epochs": 1, "lr": 1e-5}))
     history = result.progress.history
     assert [row["epoch"] for row in history] == [0, 1]
     assert "loss" not in history[0]
@@ -56,9 +22,9 @@ def test_epoch_0__is_the_source_as_it_came(tiny_data: Path, weights: Path, tmp_p
     assert result.metrics["AP"] == pytest.approx(history[result.progress.best_epoch]["AP"], abs=1e-9)
 
 
-def test_training_that_harms__hands_back_epoch_0(tiny_data: Path, tmp_path: Path, weights: Path) -> None:
+def test_training_that_harms__hands_back_epoch_0(config, run, tmp_path: Path, weights: Path) -> None:
     """A rate that wrecks the network: what is kept as best is the source, row for row."""
-    settings = config(tiny_data, weights, tmp_path / "run", train={"lr": 1.0, "warmup": 0.0, "clip_norm": 1e9})
+    settings = config("run", train={"lr": 1.0, "warmup": 0.0, "clip_norm": 1e9})
     try:
         result = run(settings)
     except InputError as error:  # it may also diverge at once
@@ -71,11 +37,11 @@ def test_training_that_harms__hands_back_epoch_0(tiny_data: Path, tmp_path: Path
 
 @pytest.mark.parametrize(("strategy", "moved"), [("head_only", {"head"}), ("frozen_backbone", {"neck", "head"})])
 def test_frozen_stages__do_not_change_by_a_bit(
-    tiny_data: Path, weights: Path, tmp_path: Path, strategy: str, moved: set[str]
+    config, run, weights: Path, tmp_path: Path, strategy: str, moved: set[str]
 ) -> None:
     import json
 
-    settings = config(tiny_data, weights, tmp_path / "run", transfer={"strategy": strategy}, train={"epochs": 1})
+    settings = config("run", transfer={"strategy": strategy}, train={"epochs": 1})
     run(settings)
     source = load_weights(weights)
     last = load_weights(tmp_path / "run" / "weights" / "last.safetensors")
@@ -91,10 +57,10 @@ def test_frozen_stages__do_not_change_by_a_bit(
     assert told["tensors"] == sum(stage not in moved for stage in detector.stages().values())
 
 
-def test_batchnorm_all__moves_statistics_of_frozen_stages(tiny_data: Path, weights: Path, tmp_path: Path) -> None:
+def test_batchnorm_all__moves_statistics_of_frozen_stages(config, run, weights: Path, tmp_path: Path) -> None:
     """The negative control of the test above."""
     transfer = {"strategy": "head_only", "batchnorm": "all"}
-    run(config(tiny_data, weights, tmp_path / "run", transfer=transfer, train={"epochs": 1}))
+    run(config("run", transfer=transfer, train={"epochs": 1}))
     source = load_weights(weights)
     last = load_weights(tmp_path / "run" / "weights" / "last.safetensors")
     name = "model.0.bn.running_mean"
@@ -107,10 +73,10 @@ def stop_after(epoch: int) -> Watch:
     return watch
 
 
-def test_resumed_run__equals_the_uninterrupted_one(tiny_data: Path, weights: Path, tmp_path: Path) -> None:
+def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2, "train": "all", "lr": 1e-3}]}
-    whole = run(config(tiny_data, weights, tmp_path / "whole", transfer=transfer))
-    cut = config(tiny_data, weights, tmp_path / "cut", transfer=transfer)
+    whole = run(config("whole", transfer=transfer))
+    cut = config("cut", transfer=transfer)
     for epoch in (2, 3):  # once at the seam of the phases, once inside the second
         with pytest.raises(Interrupted):
             run(cut, watch=stop_after(epoch), resume=epoch == 3)
@@ -124,8 +90,8 @@ def test_resumed_run__equals_the_uninterrupted_one(tiny_data: Path, weights: Pat
     assert len((tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()) == 4
 
 
-def test_resuming__is_refused_where_it_would_lie(tiny_data: Path, weights: Path, tmp_path: Path) -> None:
-    settings = config(tiny_data, weights, tmp_path / "run", train={"epochs": 2})
+def test_resuming__is_refused_where_it_would_lie(config, run, weights: Path, tmp_path: Path) -> None:
+    settings = config("run", train={"epochs": 2})
     with pytest.raises(Interrupted):
         run(settings, watch=stop_after(2))
     changed = settings.model_copy(update={"train": settings.train.model_copy(update={"lr": 0.5})})
@@ -143,15 +109,15 @@ def test_resuming__is_refused_where_it_would_lie(tiny_data: Path, weights: Path,
         run(settings, resume=True)
 
 
-def test_patience__ends_training(tiny_data: Path, weights: Path, tmp_path: Path) -> None:
-    settings = config(tiny_data, weights, tmp_path / "run", train={"epochs": 6, "patience": 1, "lr": 1e-7})
+def test_patience__ends_training(config, run) -> None:
+    settings = config("run", train={"epochs": 6, "patience": 1, "lr": 1e-7})
     result = run(settings)
     assert result.progress.epoch < 6
     assert result.progress.finished
 
 
 def test_loss_that_is_not_finite__names_the_pictures(
-    tiny_data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config, run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_loss = YoloDetector.loss
 
@@ -160,19 +126,29 @@ def test_loss_that_is_not_finite__names_the_pictures(
 
     monkeypatch.setattr(YoloDetector, "loss", poisoned)
     with pytest.raises(InputError, match=r"LOSS_NOT_FINITE train\.lr - .*\.jpg.*lower train\.lr"):
-        run(config(tiny_data, weights, tmp_path / "run"))
+        run(config("run"))
     best = load_weights(tmp_path / "run" / "weights" / "best.safetensors")
     assert all(torch.isfinite(t).all() for t in best.tensors.values())
 
 
-def test_memory_that_does_not_suffice__gives_advice(
-    tiny_data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
     from detect_transfer.errors import ResourceError
 
     def full(self, outputs, targets, size_hw):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
 
     monkeypatch.setattr(YoloDetector, "loss", full)
-    with pytest.raises(ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*try train\.batch=4"):
-        run(config(tiny_data, weights, tmp_path / "run"))
+    with pytest.raises(
+        ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*try train\.accumulate=2 or train\.batch=4"
+    ):
+        run(config("run"))
+
+
+def test_a_folder_that_another_run_holds__is_refused(config, run, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    before = (tmp_path / "run" / "weights" / "state.pt").read_bytes()
+    with hold(tmp_path / "run"), pytest.raises(InputError, match=r"RUN_IN_USE .*run - another process"):
+        run(config(), resume=True)
+    assert (tmp_path / "run" / "weights" / "state.pt").read_bytes() == before
+    run(config(), resume=True)

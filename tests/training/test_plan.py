@@ -5,7 +5,7 @@ import pytest
 from detect_transfer.config import Phase, Train, Transfer
 from detect_transfer.errors import InputError
 from detect_transfer.training.optim import rate_factor
-from detect_transfer.training.plan import make_plan
+from detect_transfer.training.plan import PlannedPhase, make_plan
 
 YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"})
 
@@ -21,26 +21,26 @@ YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"
     ],
 )
 def test_named_strategy__trains_its_stages(strategy: str, trained: set[str]) -> None:
-    plan = make_plan(Transfer(strategy=strategy), Train(epochs=7), YOLO)
+    plan = make_plan(Transfer(strategy=strategy), Train(epochs=7), YOLO, "some")
     assert plan.trained == trained
     assert (plan.epochs, len(plan.phases)) == (7, 1)
 
 
 def test_gradual__unfreezes_step_by_step_within_the_epochs() -> None:
-    plan = make_plan(Transfer(strategy="gradual"), Train(epochs=20), YOLO)
+    plan = make_plan(Transfer(strategy="gradual"), Train(epochs=20), YOLO, "some")
     assert [set(p.rates) for p in plan.phases] == [{"head"}, {"neck", "head"}, set(YOLO)]
     assert plan.epochs == 20
     assert [(p.first_epoch, p.last_epoch) for p in plan.phases] == [(1, 4), (5, 8), (9, 20)]
 
 
 def test_gradual__with_fewer_epochs_than_phases_trains_all_at_once() -> None:
-    plan = make_plan(Transfer(strategy="gradual"), Train(epochs=2), YOLO)
+    plan = make_plan(Transfer(strategy="gradual"), Train(epochs=2), YOLO, "some")
     assert (len(plan.phases), plan.epochs) == (1, 2)
 
 
 def test_rates__fall_with_the_distance_from_the_head() -> None:
     phase = Phase(epochs=1, train="all", lr=1e-3, lr_decay_per_stage=0.5)
-    rates = make_plan(Transfer(phases=[phase]), Train(), YOLO).phases[0].rates
+    rates = make_plan(Transfer(phases=[phase]), Train(), YOLO, "some").phases[0].rates
     assert rates["head"] == 1e-3
     assert rates["neck"] == 5e-4
     assert rates["stage4"] == 2.5e-4
@@ -49,19 +49,22 @@ def test_rates__fall_with_the_distance_from_the_head() -> None:
 
 def test_phases__follow_each_other() -> None:
     phases = [Phase(epochs=2, train=["head"]), Phase(epochs=3, train="all")]
-    plan = make_plan(Transfer(phases=phases), Train(epochs=99), YOLO)
+    plan = make_plan(Transfer(phases=phases), Train(epochs=99), YOLO, "some")
     assert [(p.number, p.first_epoch, p.last_epoch) for p in plan.phases] == [(1, 1, 2), (2, 3, 5)]
     assert plan.strategy == "phases"
 
 
 def test_a_phase_that_trains_nothing__is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError, match=r"PLAN_TRAINS_NOTHING transfer\.phases\.0\.train.*stem.*head"):
-        make_plan(Transfer(phases=[Phase(epochs=1, train=["rpn"])]), Train(), YOLO)
+        make_plan(Transfer(phases=[Phase(epochs=1, train=["rpn"])]), Train(), YOLO, "some")
+
+
+def planned(**settings: object) -> PlannedPhase:
+    return PlannedPhase(1, 1, 10, {"head": 1e-3}, **settings)
 
 
 def test_rate_factor__rises_then_falls_to_its_end() -> None:
-    settings = Train(warmup=0.1, schedule="cosine", lr_end=0.02)
-    factors = [rate_factor(step, 100, settings) for step in range(100)]
+    factors = [rate_factor(step, 100, planned(warmup=0.1, schedule="cosine"), 0.02) for step in range(100)]
     assert factors[0] == pytest.approx(1 / 11)
     assert max(factors) == factors[10] == 1.0
     assert factors[10:] == sorted(factors[10:], reverse=True)
@@ -70,6 +73,35 @@ def test_rate_factor__rises_then_falls_to_its_end() -> None:
 
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_rate_factor__other_schedules(schedule: str) -> None:
-    settings = Train(warmup=0.0, schedule=schedule, lr_end=0.5)
-    assert rate_factor(0, 10, settings) == 1.0
-    assert rate_factor(5, 10, settings) == (0.75 if schedule == "linear" else 1.0)
+    phase = planned(warmup=0.0, schedule=schedule)
+    assert rate_factor(0, 10, phase, 0.5) == 1.0
+    assert rate_factor(5, 10, phase, 0.5) == (0.75 if schedule == "linear" else 1.0)
+
+
+def test_rate_factor__one_cycle_peaks_at_three_tenths() -> None:
+    factors = [rate_factor(step, 100, planned(schedule="one_cycle"), 0.01) for step in range(100)]
+    assert factors[0] == pytest.approx(0.04)
+    assert factors.index(max(factors)) == 30
+    assert factors[:31] == sorted(factors[:31])
+    assert factors[-1] == pytest.approx(0.01, abs=2e-3)
+
+
+def test_without_a_strategy__both_roads_are_tried_from_the_source() -> None:
+    """Gently where the source knows every class; from scratch there is one road."""
+    some, known = (make_plan(Transfer(), Train(epochs=12), YOLO, known) for known in ("some", "all"))
+    assert [(set(p.rates), p.start) for p in some.phases] == [({"head"}, "previous"), (set(YOLO), "source")]
+    assert known.phases[1].rates["head"] == pytest.approx(some.phases[1].rates["head"] / 5)
+    assert some.phases[0].views > 0
+    assert make_plan(Transfer(), Train(), YOLO, "none").strategy == "scratch"
+
+
+def test_course__begins_anew_where_a_phase_does() -> None:
+    phases = [Phase(epochs=2), Phase(epochs=3), Phase(epochs=4, start="source"), Phase(epochs=1)]
+    plan = make_plan(Transfer(phases=phases), Train(), YOLO, "some")
+    assert [plan.course(phase) for phase in plan.phases] == [(0, 5), (2, 5), (0, 5), (4, 5)]
+
+
+def test_kept_features__need_frozen_statistics() -> None:
+    phase = Phase(epochs=1, train=["head"], cache_features=True, batchnorm="all")
+    with pytest.raises(InputError, match=r"PLAN_FEATURES transfer\.phases\.0\.cache_features"):
+        make_plan(Transfer(phases=[phase]), Train(), YOLO, "some")

@@ -6,6 +6,7 @@ Stock trains with its defaults (optimizer=auto), without plots. Its best weights
 (score floor 0.001, 300 boxes a picture), and one evaluator, our COCO AP, scores both.
 
     python tools/benchmarks/against_ultralytics.py --data DATA_FOLDER --weights yolo11n.pt --seeds 0 1 2
+    the head alone: ... --strategy head_only --cache-features 4 --freeze 23 --epochs 20
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=320)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--strategy", default="full", help="of ours")
+    parser.add_argument("--cache-features", type=int, default=0, help="of ours: views of the frozen features, 0: none")
+    parser.add_argument("--freeze", type=int, help="of stock: the first layers that are frozen (23: all but the head)")
     parser.add_argument("--class-map", default="{}", help="of ours, as YAML, e.g. '{pedestrian: person}'")
     parser.add_argument("--one", choices=["ours", "stock"], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -100,7 +103,11 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
         {
             "data": {"path": options.data},
             "model": {"weights": str(options.weights)},
-            "transfer": {"strategy": options.strategy, "class_map": yaml.safe_load(options.class_map)},
+            "transfer": {
+                "strategy": options.strategy,
+                "class_map": yaml.safe_load(options.class_map),
+                "cache_features": options.cache_features or False,
+            },
             "train": {"epochs": options.epochs, "imgsz": options.imgsz, "batch": options.batch, "seed": seed},
             "out": options.out / "run",
         }
@@ -147,6 +154,7 @@ def stock(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
     model.train(
         data=str(data / "data.yaml"), epochs=options.epochs, imgsz=options.imgsz, batch=options.batch, seed=seed,
         device="cpu", workers=0, plots=False, project=str(options.out), name="stock", verbose=False,
+        freeze=options.freeze,
     )  # fmt: skip
     seconds = time.monotonic() - began
 

@@ -1,0 +1,70 @@
+"""A data set checked: its annotations, its pictures, the round trip, and what is written of it.
+
+Rank 6: imports `prepare`, `report`, `roundtrip` and lower ranks. The data set is only read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detect_transfer.files import new_folder, require_new, write_json
+from detect_transfer.prepare.check import check
+from detect_transfer.prepare.findings import CheckReport
+from detect_transfer.prepare.pictures import Progress
+from detect_transfer.report.check_page import write_check_page
+from detect_transfer.roundtrip import RoundTrip, round_trip
+from detect_transfer.table import AnnotationTable
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What a check does.
+
+    Args:
+        title: The heading of the page.
+        imgsz: The longer side that pictures will have in training, in pixels.
+        round_trip: Send the annotations through COCO and YOLO and back.
+        out: The folder to make with `check.json` and `check.html`; None writes nothing.
+        follow_links: Let symbolic links lead out of the folder of the pictures, as in a linked data folder.
+    """
+
+    title: str
+    imgsz: int | None = None
+    round_trip: bool = False
+    out: Path | None = None
+    follow_links: bool = False
+
+
+def check_table(
+    table: AnnotationTable, *, plan: CheckOptions, progress: Progress | None = None
+) -> tuple[CheckReport, RoundTrip | None]:
+    """Check a table and its pictures, where it has some, and write down what was found.
+
+    Args:
+        table: What a reader gave.
+        plan: What to do.
+        progress: Called with what is going on, how much is done, and of how much.
+
+    Raises:
+        InputError: The output folder holds something; findings are returned, not raised.
+        ResourceError: The machine failed; nothing is left under the output folder.
+    """
+    if plan.out is not None:
+        require_new(plan.out)
+    report = check(
+        table,
+        read_pictures=table.image_root is not None,
+        imgsz=plan.imgsz,
+        follow_links=plan.follow_links,
+        progress=progress,
+    )
+    trip = round_trip(table) if plan.round_trip else None
+    if plan.out is not None:
+        told = None if trip is None else trip.as_dict()
+        with new_folder(plan.out) as building:
+            write_json(building / "check.json", report.as_dict())
+            if told is not None:
+                write_json(building / "round_trip.json", told)
+            write_check_page(building / "check.html", report, table, title=plan.title, trip=told)
+    return report, trip

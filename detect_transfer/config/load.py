@@ -1,0 +1,156 @@
+"""The loader of a run config, which reports all problems at once.
+
+A config is one flat YAML file; `key.subkey=value` overrides come after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from detect_transfer.config.parts import RunConfig
+from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
+from detect_transfer.files import read_text
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which refuses a key that stands twice."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", key_node.start_mark)
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file with the safe loader; a key that stands twice is refused.
+
+    Raises:
+        InputError: The file is missing or is no YAML; with the line.
+    """
+    return _parse_yaml(read_text(path), path)
+
+
+def parse_value(text: str, key: str) -> Any:
+    """Read the value of a `key=value` word of the command line as YAML.
+
+    Raises:
+        InputError: It is no YAML.
+    """
+    return _parse_yaml(text, f"command line ({key})")
+
+
+def _parse_yaml(text: str, where: Path | str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError(
+            "YAML_SYNTAX",
+            str(getattr(error, "problem", None) or error),
+            where=f"{where}:{mark.line + 1}" if mark else where,
+            remedy="mend the line",
+        ) from error
+    except (ValueError, TypeError, RecursionError) as error:  # a date out of range, an unhashable key, deep nesting
+        raise InputError("YAML_SYNTAX", str(error), where=where, remedy="mend the file") from error
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Load a run config, apply `key.subkey=value` overrides and check everything.
+
+    Args:
+        path: The YAML file.
+        overrides: Words such as `train.epochs=5`; the value is read as YAML.
+
+    Raises:
+        InputError: The file cannot be read, or keys or values are wrong; all problems are told at once.
+    """
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise InputError("CONFIG_KIND", "a mapping of keys was expected", where=path, remedy="see configs/")
+    problems: list[DetectTransferError] = []
+    for word in overrides:
+        try:
+            _override(raw, word)
+        except InputError as error:
+            problems.append(error)
+    try:
+        config = RunConfig.model_validate(raw)
+    except ValidationError as error:
+        problems += [_problem(path, detail) for detail in error.errors() if not _is_other_branch(detail)]
+    raise_problems(problems)
+    return config
+
+
+def _override(raw: dict[str, Any], word: str) -> None:
+    key, equals, value = word.partition("=")
+    parts = key.split(".")
+    if not equals or not all(parts):
+        raise InputError(
+            "CONFIG_OVERRIDE", "key=value was expected", where="command line", field=word, remedy="e.g. train.epochs=5"
+        )
+    node = raw
+    for part in parts[:-1]:
+        child = node.get(part)
+        if not isinstance(child, dict):
+            child = node[part] = {}
+        node = child
+    node[parts[-1]] = parse_value(value, key)
+
+
+def _is_other_branch(detail: Any) -> bool:
+    """Tell whether a finding is of the word branch of a key that was given a list: the list branch tells its own."""
+    return detail["type"] == "literal_error" and isinstance(detail["input"], list)
+
+
+def _problem(path: Path, detail: Any) -> InputError:
+    """Put one pydantic finding into our words."""
+    location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
+    field = ".".join(location) or "config"
+    if detail["type"] == "extra_forbidden":
+        return InputError(
+            "CONFIG_KEY",
+            "there is no such key",
+            where=path,
+            field=field,
+            remedy=did_you_mean(location[-1], _keys_at(location[:-1])),
+        )
+    what = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return InputError("CONFIG_VALUE", what, where=path, field=field, remedy="mend it in the config")
+    value = detail["input"] if detail["type"] != "missing" else "(missing)"
+    return InputError("CONFIG_VALUE", what, where=path, field=field, value=value, remedy="see configs/ for examples")
+
+
+def _keys_at(location: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        if part.isdigit() or part not in model.model_fields:
+            continue
+        named = [t for t in _models_in(model.model_fields[part].annotation)]
+        if named:
+            model = named[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for a in getattr(annotation, "__args__", ()) for m in _models_in(a)]
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the resolved config as YAML, with every default spelt out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

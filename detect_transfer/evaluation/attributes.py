@@ -1,0 +1,89 @@
+"""What the truth boxes are like: height, visible and hidden share; and the spans that subsets are cut by.
+
+Imports `boxes`, `table` and its own room.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from detect_transfer import boxes
+from detect_transfer.evaluation.policy import BoolArray, FloatArray
+from detect_transfer.table import XYXY, AnnotationTable
+
+WALKING = 0.41  # width / height of a walking person
+_VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of numbers.
+
+    Args:
+        low: Its lower end, which is in unless `above`.
+        high: Its upper end, which is in unless `below`.
+        below: Only what is less than `high` is in.
+        above: Only what is more than `low` is in.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    below: bool = False
+    above: bool = False
+
+    def holds(self, values: FloatArray) -> BoolArray:
+        """Tell (N,) which values lie in it; NaN lies in none."""
+        from_low = values > self.low if self.above else values >= self.low
+        return np.asarray(from_low & (values < self.high if self.below else values <= self.high))
+
+    def __str__(self) -> str:
+        """Return it as in a paper: ``[50, inf)``."""
+        left = "(" if self.above or self.low == -math.inf else "["
+        return f"{left}{self.low:g}, {self.high:g}{')' if self.below or self.high == math.inf else ']'}"
+
+
+Bounds = Mapping[str, Span]  # a column of `truth_attributes` to the values that are in
+
+
+def inside(attributes: Mapping[str, FloatArray], bounds: Bounds) -> BoolArray:
+    """Tell (N,) which boxes lie within all the bounds."""
+    n = len(next(iter(attributes.values())))
+    within = np.ones(n, bool)
+    for column, span in bounds.items():
+        within &= span.holds(attributes[column])
+    return within
+
+
+def truth_attributes(truth: AnnotationTable) -> dict[str, FloatArray]:
+    """Return for all truth boxes (N,) what subsets are cut by.
+
+    Returns:
+        `height` in pixels; `off_aspect`, how far width / height is from .41, that of a walking person; `visible`, the
+        share of the box that can be seen: by the visible box, else by `occluded`, else 1; `occluded` and `truncated`,
+        shares, 0 where they are not told; `told_visible`, `told_occluded` and `told_truncated`, the same with NaN where
+        nothing is told.
+    """
+    rows = truth.boxes
+    full = rows.select(XYXY).to_numpy()
+    width, height = (full[:, 2:] - full[:, :2]).T
+    seen = rows.select(pl.col(_VISIBLE).cast(pl.Float64)).to_numpy()
+    area = boxes.area(full)
+    by_box = np.divide(boxes.area(seen), area, out=np.zeros_like(area), where=area > 0)
+    by_box[np.isnan(seen).any(axis=1)] = np.nan
+    occluded, truncated = (rows[c].fill_null(float("nan")).to_numpy() for c in ("occluded", "truncated"))
+    visible = np.where(np.isnan(by_box), 1 - occluded, by_box)
+    return {
+        "height": height,
+        "off_aspect": np.abs(np.divide(width, height, out=np.full(len(full), np.inf), where=height > 0) - WALKING),
+        "visible": np.nan_to_num(visible, nan=1.0),
+        "occluded": np.nan_to_num(occluded),
+        "truncated": np.nan_to_num(truncated),
+        "told_visible": visible,
+        "told_occluded": occluded,
+        "told_truncated": truncated,
+    }

@@ -1,0 +1,206 @@
+"""`Case`: truth and detections as every metric takes them, with what several metrics share worked out once.
+
+Imports `table` and its own room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from detect_transfer.evaluation.assign import Pairs, in_turn, joined, overlapping, starts
+from detect_transfer.evaluation.matching import Matches, match
+from detect_transfer.evaluation.policy import (
+    EVERY_CLASS,
+    FloatArray,
+    Found,
+    IntArray,
+    Truth,
+    found_arrays,
+    truth_arrays,
+)
+from detect_transfer.table import AnnotationTable, Detections
+
+LEAST_OVERLAP = 0.5  # of the pairs that metrics share; those that need less look for themselves
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Pairs of one image and class that overlap by `LEAST_OVERLAP` or more.
+
+    Args:
+        iou: With every truth box that has a class, by intersection over union; in the order of `assign.in_turn`.
+        ioa: The same and the regions of every class, by intersection over the area of the detection.
+    """
+
+    iou: Pairs
+    ioa: Pairs
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is scored. Ignored boxes are regions throughout; see `policy`.
+
+    Args:
+        truth: All images that were predicted on, with their boxes and classes.
+        detections: What was found.
+
+    Raises:
+        InputError: When first used, if the truth has no image or a detection names an unknown id.
+    """
+
+    truth: AnnotationTable
+    detections: Detections
+
+    @cached_property
+    def known(self) -> Truth:
+        """The truth as arrays."""
+        return truth_arrays(self.truth, ignore_policy="region")
+
+    @cached_property
+    def found(self) -> Found:
+        """The detections as arrays."""
+        return found_arrays(self.detections, self.known)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names (K,) of the classes, in the order of `known.category_ids`."""
+        return self.truth.class_names
+
+    @cached_property
+    def n_images(self) -> int:
+        """How many images there are, empty ones among them."""
+        return len(self.known.image_ids)
+
+    @cached_property
+    def rank(self) -> IntArray:
+        """The turn (D,) of each detection: by falling score, of equal ones by image and row, as pycocotools does."""
+        rank = np.empty(len(self.found.score), np.int64)
+        rank[np.lexsort((self.found.image, -self.found.score))] = np.arange(len(rank))
+        return rank
+
+    @cached_property
+    def by_turn(self) -> IntArray:
+        """The detections (D,) sorted by turn."""
+        return np.argsort(self.rank)
+
+    @cached_property
+    def by_class(self) -> IntArray:
+        """The detections (D,) sorted by class, within it by turn."""
+        return np.lexsort((self.rank, self.found.category))
+
+    @cached_property
+    def overlaps(self) -> Overlaps:
+        """The shared pairs of the boxes as they are."""
+        return overlaps_of(self, self.found.xywh, self.known.xywh)
+
+    @cached_property
+    def prepared(self) -> dict[Hashable, tuple[FloatArray, Overlaps]]:
+        """Boxes and pairs as protocols want them, kept by what they did to the boxes."""
+        return {}
+
+    @cached_property
+    def excusing(self) -> Pairs:
+        """The pairs with objects by IoU and with regions by the share of the detection, together in turn."""
+        iou, ioa = self.overlaps.iou, self.overlaps.ioa
+        objects, regions = self.known.is_object, self.known.is_region
+        return in_turn(joined([iou.take(objects[iou.truth]), ioa.take(regions[ioa.truth])]), self.rank)
+
+    @cached_property
+    def matches(self) -> Matches:
+        """The matching at IoU .5."""
+        return match(self.truth, self.detections)
+
+    @cached_property
+    def class_bounds(self) -> IntArray:
+        """Where (K + 1,) the detections of each class begin in `by_class`."""
+        return np.searchsorted(self.found.category[self.by_class], np.arange(len(self.names) + 1))
+
+    @cached_property
+    def place_by_class(self) -> IntArray:
+        """The place (D,) of each detection in `by_class`."""
+        place = np.empty(len(self.by_class), np.int64)
+        place[self.by_class] = np.arange(len(place))
+        return place
+
+    @cached_property
+    def place_in_class(self) -> IntArray:
+        """How many detections (D,) of the same image and class come before, by turn."""
+        return self._place(self.found.image * max(1, len(self.names)) + self.found.category)
+
+    @cached_property
+    def place_in_image(self) -> IntArray:
+        """How many detections (D,) of the same image come before, by turn."""
+        return self._place(self.found.image)
+
+    def _place(self, group: IntArray) -> IntArray:
+        order = np.lexsort((self.rank, group))
+        first = np.flatnonzero(starts(group[order]))
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+        return place
+
+
+def overlaps_of(
+    case: Case, found_xywh: FloatArray, truth_xywh: FloatArray, *, region_xywh: FloatArray | None = None
+) -> Overlaps:
+    """List the pairs of boxes that a protocol has changed.
+
+    Args:
+        case: Says which image and class the boxes are of.
+        found_xywh: (D, 4) detections.
+        truth_xywh: (N, 4) truth boxes where they are objects.
+        region_xywh: (N, 4) truth boxes where they excuse; None: the same.
+    """
+    known, found, n = case.known, case.found, max(1, len(case.names))
+    region_xywh = truth_xywh if region_xywh is None else region_xywh
+    own = np.flatnonzero(known.category != EVERY_CLASS)
+    every = np.flatnonzero(known.category == EVERY_CLASS)
+    found_key, own_key = found.image * n + found.category, known.image[own] * n + known.category[own]
+    iou = overlapping(found_key, found_xywh, own_key, truth_xywh[own], threshold=LEAST_OVERLAP)
+    ioa = overlapping(found_key, found_xywh, own_key, region_xywh[own], threshold=LEAST_OVERLAP, by_own_area=True)
+    all_classes = overlapping(
+        found.image, found_xywh, known.image[every], region_xywh[every], threshold=LEAST_OVERLAP, by_own_area=True
+    )
+    excusing = joined(
+        [
+            Pairs(ioa.found, own[ioa.truth], ioa.overlap),
+            Pairs(all_classes.found, every[all_classes.truth], all_classes.overlap),
+        ]
+    )
+    return Overlaps(in_turn(Pairs(iou.found, own[iou.truth], iou.overlap), case.rank), excusing)
+
+
+def tolerate(case: Case, neighbours: Mapping[str, tuple[str, ...]]) -> Case:
+    """Add the boxes of neighbouring classes to a class as ignored boxes, so that it is no error to find them.
+
+    Args:
+        case: What is scored; it is not changed.
+        neighbours: Class name to the names of its neighbours, in any case; names that do not occur do nothing.
+
+    Returns:
+        The same case where no neighbour occurs.
+    """
+    truth = case.truth
+    ids = {name.casefold(): i for i, name in truth.categories.select("category_id", "name").iter_rows()}
+    rows = truth.boxes.with_row_index("_place")
+    added = [
+        rows.filter(pl.col("category_id") == ids[other.casefold()]).with_columns(
+            category_id=pl.lit(ids[name.casefold()], pl.Int64),
+            ignore=pl.lit(True),
+            ignore_reason=pl.lit("neighbouring class"),
+        )
+        for name, others in neighbours.items()
+        for other in others
+        if name.casefold() in ids and other.casefold() in ids
+    ]
+    if not added:
+        return case
+    # at their place, as KITTI asks the truth boxes in the order of the file
+    together = pl.concat([rows, *added]).sort("_place", maintain_order=True).drop("_place")
+    boxes = together.with_columns(annotation_id=pl.int_range(pl.len(), dtype=pl.Int64))
+    return Case(truth.with_boxes(boxes), case.detections)

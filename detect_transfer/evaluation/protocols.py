@@ -1,0 +1,166 @@
+"""The protocols of the log-average miss rate, with the bounds of their subsets. Imports its own room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Literal
+
+from detect_transfer.evaluation.attributes import WALKING, Bounds, Span
+
+# as the toolboxes have them: Caltech and ECP compute the nine points, the others write them with four digits
+NINE_POINTS = tuple(10 ** (i / 4) for i in range(-8, 1))
+NINE_ROUNDED = (0.0100, 0.0178, 0.0316, 0.0562, 0.1000, 0.1778, 0.3162, 0.5623, 1.0000)
+
+Clip = Literal["none", "image", "start_inside"]
+Visible = Literal["share", "unhidden_is_infinite", "flag"]
+ReadAt = Literal["last_up_to", "last_up_to_wrapping", "first_from"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a benchmark makes the miss rate.
+
+    Args:
+        subsets: The bounds of each subset on `height`, `visible`, `occluded`, `truncated` and `off_aspect`, how far
+            width / height is from .41; an object outside them is ignored.
+        source: The code or text that it follows.
+        fppi: The false alarms per image at which the curve is read.
+        read_at: `last_up_to`: the last point with no more false alarms, recall 0 where there is none;
+            `last_up_to_wrapping`: as the CityPersons code, which there takes the very last point of the curve;
+            `first_from`: the first point with as many, the last point where there is none.
+        visible: `share`: as the table tells; `unhidden_is_infinite`: an object with nothing hidden is beyond every
+            upper bound; `flag`: .5 for every occluded object, 1 for the others.
+        expand: A detection takes part if its height is at least the lowest of the subset divided by this and less than
+            the highest times this.
+        above_lowest: The detection must be higher than that instead of as high.
+        strictly: The overlap must be more than .5, and of equal ones the first box wins instead of the last.
+        aspect: Objects and detections get this width for their height, about their centre.
+        margin: An object must stay this many pixels from the border of the image, counted from pixel 1.
+        clip: `image`: boxes are cut at the border; `start_inside`: so too, and their corner lies in a pixel.
+        ignored_by_iou: Ignored boxes that are no crowd excuse by IoU instead of the share of the detection.
+        max_detections: How many detections of a class count in an image.
+        neighbours: Classes that may be found for a class without harm.
+        classes: The classes that are scored, by name in any case; where the truth has none of them, all are.
+    """
+
+    subsets: Mapping[str, Bounds]
+    source: str
+    fppi: tuple[float, ...] = NINE_ROUNDED
+    read_at: ReadAt = "last_up_to"
+    visible: Visible = "share"
+    expand: float = 1.25
+    above_lowest: bool = False
+    strictly: bool = False
+    aspect: float | None = None
+    margin: float | None = None
+    clip: Clip = "none"
+    ignored_by_iou: bool = False
+    max_detections: int | None = None
+    neighbours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ("pedestrian", "person")
+
+
+def _tall(low: float, high: float = inf, *, visible: tuple[float, float] = (0.0, inf)) -> Bounds:
+    """Bounds as Caltech has them: the height stays below the highest."""
+    return {"height": Span(low, high, below=True), "visible": Span(*visible)}
+
+
+def _size(low: float, high: float = inf, *, visible: tuple[float, float] = (0.65, inf)) -> Bounds:
+    """Bounds as CityPersons has them: both ends are in."""
+    return {"height": Span(low, high), "visible": Span(*visible)}
+
+
+def _hidden(low: float, occluded: Span, truncated: float, *, high: float = inf) -> Bounds:
+    """Bounds as EuroCity has them: the shares stay below the highest."""
+    return {"height": Span(low, high), "occluded": occluded, "truncated": Span(0, truncated, below=True)}
+
+
+CALTECH = Protocol(
+    subsets={
+        "reasonable": _tall(50, visible=(0.65, inf)),
+        "all": _tall(20, visible=(0.2, inf)),
+        "scale_large": _tall(100, visible=(inf, inf)),
+        "scale_near": _tall(80, visible=(inf, inf)),
+        "scale_medium": _tall(30, 80, visible=(inf, inf)),
+        "scale_far": _tall(20, 30, visible=(inf, inf)),
+        "occlusion_none": _tall(50, visible=(inf, inf)),
+        "occlusion_partial": _tall(50, visible=(0.65, 1.0)),
+        "occlusion_heavy": _tall(50, visible=(0.2, 0.65)),
+        "aspect_typical": {**_tall(50, visible=(inf, inf)), "off_aspect": Span(0, 0.1)},
+        "aspect_atypical": {**_tall(50, visible=(inf, inf)), "off_aspect": Span(0.1, above=True)},
+    },
+    source="Caltech toolbox 3.2.1, dbEval.m and bbGt.m",
+    fppi=NINE_POINTS,
+    visible="unhidden_is_infinite",
+    aspect=WALKING,
+    margin=5,
+    neighbours={"person": ("people", "person?")},
+)
+_CITYPERSONS_SUBSETS: dict[str, Bounds] = {
+    "reasonable": _size(50),
+    "reasonable_small": _size(50, 75),
+    "reasonable_heavy": _size(50, visible=(0.2, 0.65)),
+    "all": _size(20, visible=(0.2, inf)),
+}
+CITYPERSONS = Protocol(
+    # the second four are those of the papers; the two kinds of heavy differ
+    subsets={
+        **_CITYPERSONS_SUBSETS,
+        "bare": _size(50, visible=(0.9, inf)),
+        "partial": _size(50, visible=(0.65, 0.9)),
+        "heavy": _size(50, visible=(0.0, 0.65)),
+        "middle": _size(75, 100),
+        "large": _size(100),
+    },
+    source="CityPersons eval_MR_multisetup.py",
+    max_detections=1000,
+    neighbours={"pedestrian": ("rider", "sitting person", "person (other)", "person group")},
+)
+NIGHTOWLS = Protocol(
+    subsets=_CITYPERSONS_SUBSETS,
+    source="NightOwls evaluation, that of CityPersons with a visible share of .5 or 1",
+    visible="flag",
+    max_detections=1000,
+)
+TJU_PEDESTRIAN = Protocol(
+    subsets={**_CITYPERSONS_SUBSETS, "reasonable_and_heavy": _size(50, visible=(0.2, inf))},
+    source="TJU-DHD-pedestrian, the evaluation of CityPersons",
+    max_detections=1000,
+)
+EUROCITY = Protocol(
+    subsets={
+        "reasonable": _hidden(40, Span(0, 0.4, below=True), 0.4),
+        "small": _hidden(30, Span(0, 0.4, below=True), 0.4, high=60),
+        "occluded": _hidden(40, Span(0.4, 0.8, below=True), 0.8),
+        "all": _hidden(20, Span(0, 0.8, below=True), 0.8),
+    },
+    source="EuroCity Persons benchmark code, params.py, match.py and statistics.py",
+    fppi=NINE_POINTS,
+    above_lowest=True,
+    clip="image",
+    ignored_by_iou=True,
+    neighbours={
+        "pedestrian": ("rider", "person-group-far-away"),
+        "rider": ("pedestrian", "rider+vehicle-group-far-away"),
+    },
+    classes=("pedestrian", "rider"),
+)
+CROWDHUMAN = Protocol(
+    subsets={"all": {}},
+    source="CrowdDet evaluation of CrowdHuman",
+    classes=(),  # whichever box of the person is the target
+    read_at="first_from",
+    strictly=True,
+    clip="start_inside",
+)
+
+PROTOCOLS: dict[str, Protocol] = {
+    "miss_rate_caltech": CALTECH,
+    "miss_rate_citypersons": CITYPERSONS,
+    "miss_rate_eurocity": EUROCITY,
+    "miss_rate_nightowls": NIGHTOWLS,
+    "miss_rate_tju": TJU_PEDESTRIAN,
+    "miss_rate_crowdhuman": CROWDHUMAN,
+}

@@ -1,0 +1,53 @@
+"""Reading XML files of a data set. Imports `errors` and `_native`.
+
+Only the standard parser's safe cousin is used: no DTD, no entities, nothing fetched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from detect_transfer.errors import InputError
+from detect_transfer.formats import _native
+
+
+def read_xml(root: Path, name: str, outermost: str) -> Element:
+    """Read an XML file of a data set whose outermost element is `outermost`.
+
+    Raises:
+        InputError: It is missing, is no regular file, leads out of `root`, is no XML, declares a document type, or
+            holds something else.
+    """
+    path = root / name
+    data = _native.read_bytes(root, path)
+    # tools write a blank line before the declaration, which XML forbids and everybody reads
+    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    first_line = data[: len(data) - len(text)].count(b"\n")
+    try:
+        tree: Element = ElementTree.fromstring(text, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise InputError(
+            *("XML_DTD", "it declares a document type or entities, which may not be read"),
+            where=path,
+            remedy="remove the declaration",
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
+        line, column = getattr(error, "position", (1, 0))
+        raise InputError(
+            *("XML_SYNTAX", f"{error} (column {column + 1})" if data else "the file is empty"),
+            where=f"{path}:{line + first_line}",
+            remedy="the file is cut short, damaged or in another encoding than it declares: write it again",
+        ) from error
+    if tree.tag != outermost:
+        raise InputError(
+            *("XML_ROOT", f"the outermost element must be <{outermost}>"),
+            where=f"{path}:{1 + first_line}",
+            field="element",
+            value=tree.tag,
+            remedy="this is a file of another format: move it away",
+        )
+    return tree

@@ -1,0 +1,62 @@
+"""Reading a native data set by the words of a command line. Rank 6: imports `config`, `formats` and lower ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detect_transfer import formats
+from detect_transfer.config import parse_value
+from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.table import AnnotationTable
+
+
+def read_source(
+    format: str, source: Path, *, words: Sequence[str] = (), on_error: str = "fail", verify: bool = False
+) -> AnnotationTable:
+    """Read a data set by the name of its format.
+
+    Args:
+        format: A key of `READERS`.
+        source: The folder or file that holds it.
+        words: Options of the reader as `key=value`.
+        on_error: What becomes of a fault: `fail`, `skip-row` or `skip-image`.
+        verify: Hold a data folder to its manifest.
+
+    Raises:
+        InputError: There is no such format or option, or as the reader says.
+    """
+    form = formats.reader(format)
+    options = _options(form.options, words)
+    if "on_error" in form.options:
+        options["on_error"] = on_error
+    elif on_error != "fail":
+        raise InputError(
+            *("OPTION_UNKNOWN", "the reader of this format cannot skip what is at fault"),
+            field="--on-error",
+            value=on_error,
+            remedy="mend the faults, or leave the option out",
+        )
+    if verify and "verify" in form.options:
+        options.setdefault("verify", True)
+    return form.read(source, **options)
+
+
+def _options(known: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in known:
+            raise InputError(
+                "OPTION_UNKNOWN",
+                "the reader has no such option",
+                field="--option",
+                value=word,
+                remedy=did_you_mean(key, list(known)),
+            )
+        # a word stays one, even if it looks like a number
+        options[key] = value if isinstance(known[key], str) else parse_value(value, key)
+        if key == "images" and options[key] is not None:
+            options[key] = Path(value)
+    return options

@@ -1,0 +1,48 @@
+"""Mosaic: four pictures around one point, so that objects are seen small, cut and in other surroundings.
+
+Source: Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection", section 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detect_transfer.boxes import FloatArray
+from detect_transfer.models.pixels import PAD_VALUE
+from detect_transfer.training.augment import Scene, cut_to
+
+TILES = 4
+
+
+def mosaic(scenes: Sequence[Scene], *, random: np.random.Generator) -> Scene:
+    """Lay four pictures of one size around a random point; each shows the corner that lies at that point.
+
+    Args:
+        scenes: Four fitted pictures (S, S, 3): those at the top left, top right, bottom left and bottom right.
+        random: Chooses the point.
+    """
+    size = scenes[0].pixels.shape[0]
+    x, y = (int(random.integers(size // 4, size - size // 4)) for _ in range(2))
+    canvas = np.full_like(scenes[0].pixels, PAD_VALUE)
+    targets: list[FloatArray] = []
+    ignored: list[FloatArray] = []
+    for scene, right, below in zip(scenes, (0, 1, 0, 1), (0, 0, 1, 1), strict=True):
+        columns, rows = (slice(x, size) if right else slice(0, x)), (slice(y, size) if below else slice(0, y))
+        shift_x, shift_y = (x if right else x - size), (y if below else y - size)
+        canvas[rows, columns] = scene.pixels[
+            rows.start - shift_y : rows.stop - shift_y, columns.start - shift_x : columns.stop - shift_x
+        ]
+        tile = np.array([columns.start, rows.start, columns.stop, rows.stop], dtype=np.float64)
+        shift = np.array([shift_x, shift_y] * 2, dtype=np.float64)
+        targets.append(_in_tile(scene.xyxy + shift, tile))
+        ignored.append(_in_tile(scene.ignored + shift, tile))
+    labels = np.concatenate([scene.labels for scene in scenes])
+    whole = np.concatenate([scene.xyxy for scene in scenes])
+    return cut_to(Scene(canvas, np.concatenate(targets), labels, np.concatenate(ignored)), whole)
+
+
+def _in_tile(xyxy: FloatArray, tile: FloatArray) -> FloatArray:
+    """Clip boxes to a tile; what lies outside becomes an empty box at its edge."""
+    return np.concatenate([np.clip(xyxy[:, :2], tile[:2], tile[2:]), np.clip(xyxy[:, 2:], tile[:2], tile[2:])], axis=1)

@@ -1,0 +1,21 @@
+"""The generated sets of the benchmarks are what they say: every box that is written is read."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from detect_transfer.formats import reader
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tools" / "benchmarks"))
+import readers_speed
+
+
+@pytest.mark.parametrize("name", sorted(readers_speed.CASES))
+def test_native_set__holds_as_many_boxes_as_asked_for(name, tmp_path):
+    case = readers_speed.CASES[name]
+    case.write(tmp_path, 57)
+    root = tmp_path / "instances.json" if name == "coco" else tmp_path
+    table = reader(name).read(root, **case.options)
+    assert len(table.boxes) == 57
+    assert table.reading == ()

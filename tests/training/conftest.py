@@ -1,0 +1,62 @@
+"""What the tests of training share: a tiny source, a tiny config, one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detect_transfer.config import Model, RunConfig
+from detect_transfer.models import save_weights
+from detect_transfer.models.yolo import YoloDetector
+from detect_transfer.run import RunResult, train
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums over threads come in any order; with one thread runs are equal to the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random YOLO11n that knows two classes, none of the tiny data."""
+    torch.manual_seed(1)
+    detector = YoloDetector.from_scratch(Model(), ["person", "stop"])
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    save_weights(path, detector.module.state_dict(), detector.card())
+    return path
+
+
+@pytest.fixture
+def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunConfig]:
+    """Return a config of two epochs at 96 px; parts of it can be given."""
+
+    def _config(name: str = "run", **parts: dict[str, Any]) -> RunConfig:
+        return RunConfig.model_validate(
+            {
+                "data": {"path": tiny_data},
+                "model": {"weights": str(weights)},
+                "transfer": parts.get("transfer", {"strategy": "full"}),
+                "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
+                "out": tmp_path / name,
+            }
+        )
+
+    return _config
+
+
+@pytest.fixture
+def run() -> Callable[..., RunResult]:
+    """Return what trains by a config."""
+
+    def _run(settings: RunConfig, **kwargs: Any) -> RunResult:
+        return train(settings, name="test", command="test", **kwargs)
+
+    return _run

@@ -1,0 +1,157 @@
+"""What the plan grammar makes of a run: ends of phases, new starts, kept features, the pull, classes that are kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detect_transfer.config import Model, Transfer
+from detect_transfer.models import build_detector, load_weights
+from detect_transfer.models.yolo import YoloDetector
+from detect_transfer.run import Watch
+from detect_transfer.training.job import Interrupted
+
+HEAD = {"epochs": 2, "train": ["head"], "lr": 1e-3}
+
+
+def tensors(tmp_path: Path, name: str, which: str = "last") -> dict[str, torch.Tensor]:
+    return load_weights(tmp_path / name / "weights" / f"{which}.safetensors").tensors
+
+
+def phases_of(result) -> list[int]:
+    return [row["phase"] for row in result.progress.history]
+
+
+def test_until__ends_training_or_the_phase(config, run) -> None:
+    """Any AP reaches 1e-9 here, or none does; both ends are looked at by a metric that is always reached."""
+    first = {**HEAD, "until": {"AP50": 1e-9}}
+    result = run(config("a", transfer={"phases": [{**first, "on_until": "next"}, {"epochs": 1}]}))
+    reached = [row["AP50"] >= 1e-9 for row in result.progress.history[1:]]
+    expected = [0, 1, 2] if reached[0] else [0, 1, 1, 2]
+    assert phases_of(result) == expected
+    result = run(config("b", transfer={"phases": [first, {"epochs": 1}]}))
+    if reached[0]:
+        assert phases_of(result) == [0, 1]
+
+
+def test_patience_of_a_phase__goes_on_with_the_next(config, run) -> None:
+    still = {"epochs": 5, "train": ["head"], "lr": 1e-12, "patience": 1}
+    result = run(config(transfer={"phases": [still, {"epochs": 1, "lr": 1e-12}]}))
+    assert phases_of(result)[-1] == 2
+    assert len(phases_of(result)) < 7
+
+
+def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, tmp_path: Path) -> None:
+    """After a phase that changes much, a new start with a rate of nearly nothing is the source again."""
+    phases = [{"epochs": 1, "lr": 1e-2}, {"epochs": 1, "lr": 1e-12, "start": "source", "batchnorm": "frozen"}]
+    settings = config(transfer={"phases": phases, "fresh_lr_factor": 1.0}, train={"weight_decay": 0.0})
+    run(settings)
+    source = load_weights(Path(settings.model.weights))
+    last = tensors(tmp_path, "run")
+    for name in ("model.0.conv.weight", "model.0.bn.running_mean", "model.16.m.0.cv1.conv.weight"):
+        assert torch.allclose(last[name], source.tensors[name], atol=1e-8), name
+
+
+def test_kept_features__train_as_pictures_do(config, run, tmp_path: Path) -> None:
+    """With as many views as epochs every picture is seen in the same views, in another order of epochs."""
+    plain = {"epochs": 1, "train": ["head"], "lr": 1e-3}
+    run(config("plain", transfer={"phases": [plain]}))
+    run(config("kept", transfer={"phases": [{**plain, "cache_features": 1}]}))
+    first, second = tensors(tmp_path, "plain"), tensors(tmp_path, "kept")
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_kept_features__on_the_disk_or_not_at_all_change_nothing(config, run, tmp_path: Path, cache: str) -> None:
+    transfer = {"phases": [{"epochs": 1, "train": ["head"], "cache_features": 1}]}
+    run(config("memory", transfer=transfer))
+    run(config(cache, transfer=transfer, train={"cache": cache}))
+    first, second = tensors(tmp_path, "memory"), tensors(tmp_path, cache)
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+    assert not (tmp_path / cache / "cache").exists()
+
+
+def test_kept_features__resume_to_the_bit(config, run, tmp_path: Path) -> None:
+    transfer = {"phases": [{**HEAD, "cache_features": 2}]}
+    run(config("whole", transfer=transfer))
+    watch = Watch(
+        on_step=lambda epoch, step, *_: setattr(watch.stop, "signal", 15) if (epoch, step) == (2, 1) else None
+    )
+    with pytest.raises(Interrupted):
+        run(config("cut", transfer=transfer), watch=watch)
+    run(config("cut", transfer=transfer), resume=True)
+    first, second = tensors(tmp_path, "whole"), tensors(tmp_path, "cut")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_strong_pull__holds_the_network_at_its_source(config, run, tmp_path: Path) -> None:
+    """The new class layer is not pulled."""
+    far, near = (
+        config(name, transfer={"strategy": "full", "pull_to_source": strength, "batchnorm": "frozen"})
+        for name, strength in (("far", 0.0), ("near", 1e6))
+    )
+    run(far)
+    run(near)
+    source = load_weights(Path(far.model.weights)).tensors
+    moved = {
+        name: max((tensors(tmp_path, name)[k] - t).abs().max().item() for k, t in source.items() if "conv.weight" in k)
+        for name in ("far", "near")
+    }
+    assert moved["far"] > 1e-4
+    assert moved["near"] == 0.0
+    detector, _ = build_detector(
+        near.model, near.transfer, ["a", "b", "c", "d"], load_weights(Path(near.model.weights))
+    )
+    assert detector.fresh
+
+
+def test_accumulation__is_the_same_step(config, run, tmp_path: Path) -> None:
+    """Statistics of batches are held still: they would see the parts."""
+    transfer = {"strategy": "full", "batchnorm": "frozen"}
+    for name, parts in (("whole", 1), ("parts", 3)):
+        run(config(name, transfer=transfer, train={"epochs": 1, "accumulate": parts, "lr": 1e-4}))
+    first, second = tensors(tmp_path, "whole"), tensors(tmp_path, "parts")
+    # the loss of a part is normalised by its own targets, so the steps are near, not equal
+    assert max((first[name] - second[name]).abs().max().item() for name in first) < 5e-3
+
+
+def test_roll_back__goes_on_at_half_the_rate(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    true_loss, calls = YoloDetector.loss, []
+
+    def poisoned(self, outputs, targets, size_hw):
+        calls.append(1)
+        parts = true_loss(self, outputs, targets, size_hw)
+        return {name: value * float("nan") for name, value in parts.items()} if len(calls) == 5 else parts
+
+    monkeypatch.setattr(YoloDetector, "loss", poisoned)
+    result = run(config(train={"on_not_finite": "roll_back", "schedule": "constant", "warmup": 0.0}))
+    rates = [row["lr"]["head"] for row in result.progress.history[1:]]
+    assert rates == [pytest.approx(5e-4), pytest.approx(2.5e-4)]
+    assert np.isfinite(result.progress.history[-1]["loss"])
+
+
+def test_balance_and_mosaic__train(config, run) -> None:
+    settings = config(train={"class_balance": "both", "mosaic": 0.5, "epochs": 1})
+    assert run(settings).progress.history[-1]["loss"] > 0
+
+
+def test_kept_source_classes__stay_in_the_head(config, run, tmp_path: Path) -> None:
+    """The row of a kept class is that of the source; a random source is sure of nothing, so no target is added."""
+    transfer = {"strategy": "head_only", "keep_source_classes": ["person"]}
+    settings = config(transfer=transfer, train={"epochs": 1, "lr": 1e-12})
+    run(settings)
+    best = load_weights(tmp_path / "run" / "weights" / "best.safetensors")
+    assert best.class_names[-1] == "person"
+    name = "model.23.cv3.0.2.weight"
+    source = load_weights(Path(settings.model.weights)).tensors[name]
+    assert torch.allclose(best.tensors[name][-1], source[0], atol=1e-6)
+
+
+def test_kept_source_class__that_the_source_lacks_is_told() -> None:
+    from detect_transfer.errors import InputError
+    from detect_transfer.models.weights import SourceWeights
+
+    source = SourceWeights({}, "yolo11n", ("person", "car"), 2, Path("w"), "")
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.class_map\.cart=cart .*did you mean 'car'"):
+        build_detector(Model(), Transfer(keep_source_classes=["cart"]), ["sign", "cart"], source)
