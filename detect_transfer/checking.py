@@ -5,12 +5,12 @@ Rank 6: imports `prepare`, `report`, `roundtrip` and lower ranks. The data set i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer.files import new_folder, require_new, write_json
 from detect_transfer.prepare.check import check
-from detect_transfer.prepare.findings import CheckReport
+from detect_transfer.prepare.findings import CheckReport, make_finding
 from detect_transfer.prepare.pictures import Progress
 from detect_transfer.report.check_page import write_check_page
 from detect_transfer.roundtrip import RoundTrip, round_trip
@@ -59,12 +59,16 @@ def check_table(
         follow_links=plan.follow_links,
         progress=progress,
     )
+    if table.image_root is None:
+        absent = "images that come without a picture: only the annotations were checked"
+        told = make_finding("note", "IMAGES_ABSENT", absent, table.images["file_name"])
+        report = replace(report, findings=(*report.findings, told))
     trip = round_trip(table) if plan.round_trip else None
     if plan.out is not None:
-        told = None if trip is None else trip.as_dict()
+        by_leg = None if trip is None else trip.as_dict()
         with new_folder(plan.out) as building:
             write_json(building / "check.json", report.as_dict())
-            if told is not None:
-                write_json(building / "round_trip.json", told)
-            write_check_page(building / "check.html", report, table, title=plan.title, trip=told)
+            if by_leg is not None:
+                write_json(building / "round_trip.json", by_leg)
+            write_check_page(building / "check.html", report, table, title=plan.title, trip=by_leg)
     return report, trip

@@ -11,28 +11,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.exports import DEFAULT_TARGETS, WRITERS, write_targets
+from detect_transfer.exports import WRITERS, choose_targets, write_targets
 from detect_transfer.exports.ignore import IGNORE_POLICIES, plan_ignored
 from detect_transfer.exports.manifest import count_splits, write_manifest
 from detect_transfer.exports.picture_files import write_pictures
-from detect_transfer.exports.pictures import plan_pictures
+from detect_transfer.exports.pictures import plan_names, plan_pictures
 from detect_transfer.files import new_folder, require_new, write_json
 from detect_transfer.ledger import Ledger
 from detect_transfer.prepare.classes import ClassMap, apply_class_map
 from detect_transfer.prepare.clean import clean
-from detect_transfer.prepare.pictures import Inspection, Progress, fill_sizes, inspect_pictures
+from detect_transfer.prepare.pictures import Inspection, Progress, fill_sizes, inspect_pictures, no_inspection
 from detect_transfer.prepare.split import check_positives
 from detect_transfer.prepare.split_choice import Split, check_split, choose_split, split_document
 from detect_transfer.roundtrip import RoundTrip, round_trip
 from detect_transfer.table import AnnotationTable
 
 _OURS = "data_folder"
-_IMAGE_MODES = ("copy", "link")
+_IMAGE_MODES = ("copy", "link", "none")
 _MOST_PROBLEMS = 20
 
 
@@ -43,14 +43,15 @@ class ConvertOptions:
     Args:
         format: The name of the native format, for the manifest.
         source: The name of what was read, for the manifest; never a path.
-        split: The share of each split, `source`, a file of an earlier conversion, or `auto`; see `choose_split`.
+        split: The share of each split, `source`, a file of an earlier conversion, or `auto`; see `choose_split`. For
+            annotations alone, `auto` takes any split of the source that every image has.
         class_map: Which source class becomes which class; None keeps the classes as they are.
         ignore_policy: What becomes of ignored regions in the YOLO labels.
         max_ignored_share: Share of a training image in [0, 1] that `drop-image` tolerates.
-        images: `copy` the pictures or `link` to them.
+        images: `copy` the pictures, `link` to them, or write `none` and look at none: annotations alone.
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
-        targets: The formats to write, keys of `WRITERS`.
+        targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
         check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
     """
 
@@ -63,7 +64,7 @@ class ConvertOptions:
     images: str = "copy"
     seed: int = 0
     min_size: float = 0.0
-    targets: tuple[str, ...] = DEFAULT_TARGETS
+    targets: tuple[str, ...] | None = None
     check: bool = False
 
 
@@ -73,7 +74,7 @@ class ConvertResult:
 
     Args:
         out: The data folder.
-        table: What it holds; `file_name` is relative to its `images/`.
+        table: What it holds; `file_name` is relative to its `images/`, which is not there without pictures.
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: Which split was taken, in words.
@@ -94,7 +95,7 @@ def convert(
     """Write a data folder with pictures, annotations in the target formats, splits, ledger and manifest.
 
     Args:
-        table: What a reader gave, with its `image_root`.
+        table: What a reader gave, with its `image_root` unless no pictures are wanted.
         out: The folder to make; it is absent or empty.
         plan: What to do.
         progress: Called with what is going on, how much is done, and of how much.
@@ -109,7 +110,8 @@ def convert(
     ledger = Ledger()
     _enter_reading(table, ledger)
     ours = plan.format == _OURS  # its pictures may be links, and its manifest vouches for them
-    inspection = inspect_pictures(table, follow_links=ours, progress=progress)
+    alone = plan.images == "none"
+    inspection = no_inspection() if alone else inspect_pictures(table, follow_links=ours, progress=progress)
     _refuse_pictures(inspection)
 
     table = fill_sizes(table, inspection)
@@ -119,23 +121,29 @@ def convert(
     table = clean(table, ledger, min_size=plan.min_size)
     if plan.class_map is not None:
         table = apply_class_map(table, plan.class_map, ledger)
-    chosen = choose_split(table, plan.split, seed=plan.seed, inspection=inspection)
+    # what is not there cannot be trained on, so the part of a benchmark stays one part
+    whole = alone and plan.split == "auto" and not table.images["split"].has_nulls()
+    chosen = choose_split(table, "source" if whole else plan.split, seed=plan.seed, inspection=inspection)
     ignored = plan_ignored(chosen.table, plan.ignore_policy, max_ignored_share=plan.max_ignored_share, ledger=ledger)
     _check_splits_kept(chosen.table, ignored.table)
-    pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
+    targets = choose_targets(plan.targets, ignored.table.images, ledger)
+    if alone:
+        pictures = plan_names(ignored, ledger=ledger)
+    else:
+        pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
     ignored = pictures.ignored
     counts = count_splits(ignored)
 
     with new_folder(out) as building:
         write_pictures(pictures, building, progress=progress)
-        write_targets(ignored, plan.targets, building, ledger)
+        write_targets(ignored, targets, building, ledger)
         write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
         if trip is not None:
             write_json(building / "round_trip.json", trip.as_dict())
         os.sync()  # one flush for all files, before the manifest vouches for them
-        write_manifest(building, _facts(plan, chosen.rule, counts))
-    table = AnnotationTable(ignored.table.images, ignored.table.boxes, table.categories, out / "images")
+        write_manifest(building, _facts(replace(plan, targets=targets), chosen.rule, counts))
+    table = replace(ignored.table, image_root=None if alone else out / "images")
     return ConvertResult(out, table, counts, ledger, chosen.told, trip)
 
 
@@ -143,12 +151,19 @@ def _check_options(plan: ConvertOptions) -> None:
     for name, value, choices in (
         ("ignore_policy", plan.ignore_policy, IGNORE_POLICIES),
         ("images", plan.images, _IMAGE_MODES),
-        *(("targets", target, tuple(WRITERS)) for target in plan.targets),
+        *(("targets", target, tuple(WRITERS)) for target in plan.targets or ()),
     ):
         if value not in choices:
             raise InputError(
                 "OPTION", "there is no such choice", field=name, value=value, remedy=did_you_mean(value, choices)
             )
+    if plan.images == "none" and plan.ignore_policy == "mask":
+        raise InputError(
+            *("OPTION", "regions are painted in pictures, and none are written"),
+            field="ignore_policy",
+            value=plan.ignore_policy,
+            remedy="choose another ignore policy, or --images copy",
+        )
     if not 0 <= plan.max_ignored_share <= 1 or not plan.min_size >= 0:
         raise InputError(
             "OPTION",
@@ -172,13 +187,21 @@ def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
 
 def _refuse_pictures(inspection: Inspection) -> None:
     """Raise what is wrong with the pictures, as many as one can read, and how many more there are."""
-    problems: list[DetectTransferError] = list(inspection.problems[:_MOST_PROBLEMS])
+    problems: list[DetectTransferError] = [_with_way_out(problem) for problem in inspection.problems[:_MOST_PROBLEMS]]
     more = len(inspection.problems) - len(problems)
     if more > 0:
         problems.append(
             InputError("IMAGE_PROBLEMS", f"{more} more pictures are wrong", remedy="run check for the whole list")
         )
     raise_problems(problems)
+
+
+def _with_way_out(problem: InputError) -> InputError:
+    """Add to the remedy for a picture that is not there that one can do without."""
+    if problem.code != "IMAGE_MISSING":
+        return problem
+    remedy = f"{problem.remedy}, or convert without pictures: --images none"
+    return InputError(problem.code, problem.what, where=problem.where, remedy=remedy)
 
 
 def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
@@ -201,7 +224,7 @@ def _facts(plan: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, dict
     options = {
         "split": dict(rule),
         "class_map": None if plan.class_map is None else plan.class_map.as_dict(),
-        "targets": list(plan.targets),
+        "targets": list(plan.targets or ()),
         **{name: getattr(plan, name) for name in plain},
     }
     return {

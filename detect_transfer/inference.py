@@ -13,7 +13,7 @@ import torch
 
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import Scores, score
+from detect_transfer.evaluation import N_DRAWS, IgnorePolicy, Scores, score
 from detect_transfer.exports.results import write_results
 from detect_transfer.files import list_files, new_folder, require_new, write_json
 from detect_transfer.images import IMAGE_SUFFIXES, read_size_wh
@@ -22,8 +22,16 @@ from detect_transfer.models.device import choose_device
 from detect_transfer.models.predict import predict, read_pictures
 from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import load_run_data, with_kept_classes
-from detect_transfer.scoring import write_page, write_scored
-from detect_transfer.table import AnnotationTable
+from detect_transfer.scoring import (
+    SHOWN_SCORE,
+    Asked,
+    data_set_of,
+    score_protocols,
+    write_page,
+    write_scored,
+)
+from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.thresholds import above_thresholds, read_thresholds
 
 Progress = Callable[[str, int, int], None]
 
@@ -33,7 +41,7 @@ def predict_folder(
     images: Path,
     out: Path,
     *,
-    score_threshold: float,
+    score_threshold: float | None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> tuple[int, int]:
@@ -43,17 +51,19 @@ def predict_folder(
         run: A run folder or a `.safetensors` of ours.
         images: A folder, searched through, or one picture.
         out: The folder to make.
-        score_threshold: Detections from this score on are drawn; the file holds all.
+        score_threshold: Detections from this score on are drawn; the file holds all. None takes the threshold of each
+            class that the run stored.
         device: auto, cpu or cuda.
         progress: Told how far it is.
 
     Returns:
-        The number of pictures, and of detections from the threshold on.
+        The number of pictures, and of detections drawn.
 
     Raises:
         InputError: Weights or pictures are missing or damaged, or `out` is not empty.
     """
     require_new(out)
+    thresholds = read_thresholds(run) if score_threshold is None else {}
     detector, imgsz, settings = _load(run, device)
     table = _picture_table(images, detector)
     root = table.image_root or images
@@ -70,14 +80,18 @@ def predict_folder(
     found = predict(
         detector, read_pictures(chosen, imgsz), settings=settings, category_ids=category_ids, progress=advance
     )
+    if score_threshold is None:
+        shown = above_thresholds(found, table.categories, thresholds, otherwise=SHOWN_SCORE)
+    else:
+        shown = Detections(found.rows.filter(pl.col("score") >= score_threshold))
     with new_folder(out) as building:
         write_results(found, building / "detections.json")
         write_json(building / "images.json", table.images.select("image_id", "file_name", "width", "height").to_dicts())
-        render_predictions(table, found, root, building / "pictures", score_threshold=score_threshold)
-    return len(chosen), found.rows.filter(pl.col("score") >= score_threshold).height
+        render_predictions(table, shown, root, building / "pictures", score_threshold=0.0)
+    return len(chosen), shown.rows.height
 
 
-def evaluate_run(run: Path, out: Path, *, ignore_policy: str) -> Scores:
+def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | None = None) -> Scores:
     """Score the best weights of a run on its validation split again; write metrics, detections and the report.
 
     Raises:
@@ -91,11 +105,14 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str) -> Scores:
     pictures = read_pictures([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
     category_ids = data.val.categories["category_id"].sort().to_list()
     found = predict(detector, pictures, settings=settings, category_ids=category_ids)
-    scores = score(data.val, found, ignore_policy="strict" if ignore_policy == "strict" else "region")
+    policy: IgnorePolicy = "strict" if ignore_policy == "strict" else "region"
+    scores = score(data.val, found, ignore_policy=policy, n_draws=N_DRAWS)
+    metrics = score_protocols(data.val, found, asked, data_set=data_set_of(config.data.path))
     with new_folder(out) as building:
-        write_scored(building, found, scores)
+        write_scored(building, found, scores, metrics=metrics)
         facts = {"Run": run.name, "Weights": "best", "Input": f"{imgsz} px", "Ignore policy": ignore_policy}
-        write_page(building / "report.html", data.val, found, scores, facts=facts, title=run.name, ledger=data.ledger)
+        page = {"title": run.name, "ledger": data.ledger, "metrics": metrics}
+        write_page(building / "report.html", data.val, found, scores, facts=facts, **page)
     return scores
 
 

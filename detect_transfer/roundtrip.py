@@ -31,6 +31,7 @@ COCO_TOLERANCE_PX = 1e-6
 YOLO_TOLERANCE_PX = 0.01
 _SPLITS = ("train", "val", "test")
 _SIDECAR = "stands in the COCO file"
+_UNSIZED = "their size is not known, and labels are shares of it"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,9 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
     """Write labels beside pictures that are headers alone: a reader needs their sizes, not their pixels."""
     ledger = Ledger()
     sized = table.images.filter(pl.col("width").is_not_null() & pl.col("height").is_not_null())
+    unsized = NotCarried("images", len(table.images) - len(sized), _UNSIZED)
+    if sized.is_empty():
+        return Leg("YOLO", YOLO_TOLERANCE_PX, (), (unsized,))
     plan = plan_ignored(_with_plain_names(clean(table.select_images(sized["image_id"]), ledger)), "drop")
     write_labels(plan, scratch)
     with resource_errors(scratch):
@@ -161,7 +165,7 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
         expected, found, leave_out=[c for c in columns if c not in kept], tolerance_px=YOLO_TOLERANCE_PX
     )
     not_carried = [
-        NotCarried("images", len(table.images) - len(sized), "their size is not known, and labels are shares of it"),
+        unsized,
         *(NotCarried(f"boxes, {line.action}", line.count, f"cleaned: {line.reason}") for line in ledger.steps[0].lines),
         *_left_out(plan, len(in_label)),
         *(NotCarried(name, len(rows), _SIDECAR) for name, rows in lost_fields(expected, CARRIED).items()),

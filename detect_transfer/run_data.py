@@ -21,6 +21,7 @@ from detect_transfer.files import read_json, safe_join
 from detect_transfer.formats import READERS, coco, reader
 from detect_transfer.images import read_size_wh
 from detect_transfer.ledger import Ledger
+from detect_transfer.media import parse_frame_name
 from detect_transfer.prepare.clean import clean
 from detect_transfer.synthetic.dataset import write_scenes
 from detect_transfer.table import CATEGORY_SCHEMA, AnnotationTable
@@ -70,14 +71,10 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
     train, val = table.split_of(data.train_split), table.split_of(data.val_split)
     for part, split in ((train, data.train_split), (val, data.val_split)):
         _check_positives(part, split)
-    if table.image_root is None:
-        raise InputError(
-            "IMAGES_MISSING",
-            "the folder of the pictures is not known",
-            field="data.images",
-            remedy="set data.images to the folder that file_name is relative to",
-        )
+    _refuse_frames([*train.images["file_name"], *val.images["file_name"]])
     converted = data.path is not None and (data.path / "manifest.json").is_file()
+    if table.image_root is None:
+        raise _no_pictures(data, converted=converted)
     paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
 
@@ -134,8 +131,35 @@ def _recognise(path: Path) -> str:
         "neither a data folder nor a data.yaml nor COCO files" if path.exists() else "there is no such path",
         where=path,
         field="data.path",
-        remedy="convert it first (tools/convert.py), or name data.format: " + ", ".join(READERS),
+        remedy="convert it first (tools/convert.py), or name its data.format",
     )
+
+
+def _no_pictures(data: Data, *, converted: bool) -> InputError:
+    if converted:
+        return InputError(
+            *("IMAGES_MISSING", "the data folder holds annotations alone, and training needs the pictures"),
+            where=data.path,
+            field="data.path",
+            remedy="convert the source again with its pictures: --images copy or --images link",
+        )
+    return InputError(
+        *("IMAGES_MISSING", "the folder of the pictures is not known"),
+        field="data.images",
+        remedy="set data.images to the folder that file_name is relative to",
+    )
+
+
+def _refuse_frames(names: Sequence[str]) -> None:
+    """Refuse pictures that are frames of videos, which only a conversion takes out."""
+    frames = [name for name in names if parse_frame_name(name) is not None]
+    if frames:
+        raise InputError(
+            *("VIDEO_FRAMES", f"{len(frames)} pictures are frames of videos, which training does not read"),
+            field="file_name",
+            value=frames[0],
+            remedy="convert the data first (tools/convert.py), which writes the frames as pictures",
+        )
 
 
 def _check_positives(table: AnnotationTable, split: str) -> None:

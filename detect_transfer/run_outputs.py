@@ -17,7 +17,7 @@ import torch
 
 import detect_transfer
 from detect_transfer.config import RunConfig
-from detect_transfer.evaluation import score
+from detect_transfer.evaluation import N_DRAWS, score
 from detect_transfer.files import sha256_file, write_json
 from detect_transfer.models.detector import Detector, Taken
 from detect_transfer.models.device import Precision, machine_name
@@ -26,7 +26,7 @@ from detect_transfer.models.vendor import vendor
 from detect_transfer.models.weights import SourceWeights, load_weights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import RunData
-from detect_transfer.scoring import SHOWN_SCORE, write_page, write_scored
+from detect_transfer.scoring import SHOWN_SCORE, data_set_of, score_protocols, write_page, write_scored
 from detect_transfer.table import Detections
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.training.state import Progress
@@ -75,14 +75,15 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         settings=facts.config.evaluate,
         category_ids=data.val.categories["category_id"].sort().to_list(),
     )
-    scores = score(data.val, found, ignore_policy=facts.config.evaluate.ignore_policy)
+    scores = score(data.val, found, ignore_policy=facts.config.evaluate.ignore_policy, n_draws=N_DRAWS)
     history = facts.progress.history
     extra = {
         "best_epoch": facts.progress.best_epoch,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
-    write_scored(folder, found, scores, extra=extra)
+    metrics = score_protocols(data.val, found, data_set=data_set_of(facts.config.data.path))
+    write_scored(folder, found, scores, metrics=metrics, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_PICTURES))
     shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
     render_predictions(some, shown, data.image_root, folder / "pictures", score_threshold=SHOWN_SCORE)
@@ -93,6 +94,7 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         scores,
         facts=_shown_facts(facts, data),
         title=folder.name,
+        metrics=metrics,
         history=history,
         ledger=data.ledger,
         transfer=transfer,
@@ -118,6 +120,8 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         "head_rows": [asdict(row) for row in facts.taken.rows],
         "tensors_taken": facts.taken.tensors,
         "tensors_new": facts.taken.new_tensors,
+        "tensors_by_rows": facts.taken.by_rows,
+        "tensors_left_out": facts.taken.left_out,
         "frozen": {
             "tensors": len(frozen),
             "sha256_before": before,

@@ -13,7 +13,13 @@ from detect_transfer.table import AnnotationTable
 
 
 def read_source(
-    format: str, source: Path, *, words: Sequence[str] = (), on_error: str = "fail", verify: bool = False
+    format: str,
+    source: Path,
+    *,
+    words: Sequence[str] = (),
+    on_error: str = "fail",
+    verify: bool = False,
+    need_pictures: bool = True,
 ) -> AnnotationTable:
     """Read a data set by the name of its format.
 
@@ -23,6 +29,7 @@ def read_source(
         words: Options of the reader as `key=value`.
         on_error: What becomes of a fault: `fail`, `skip-row` or `skip-image`.
         verify: Hold a data folder to its manifest.
+        need_pictures: Without, a reader that can do so goes on where pictures are not there.
 
     Raises:
         InputError: There is no such format or option, or as the reader says.
@@ -40,6 +47,8 @@ def read_source(
         )
     if verify and "verify" in form.options:
         options.setdefault("verify", True)
+    if not need_pictures and "missing_images" in form.options:
+        options.setdefault("missing_images", "keep")
     return form.read(source, **options)
 
 

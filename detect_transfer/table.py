@@ -38,8 +38,9 @@ BOX_SCHEMA: dict[str, Any] = {
     "iscrowd": pl.Boolean,  # a region that stands for many objects
     "ignore": pl.Boolean,  # neither target nor background
     "ignore_reason": pl.String,
-    "occluded": pl.Float64,  # hidden share in [0, 1]; null: not told
-    "truncated": pl.Float64,  # share outside the image in [0, 1]; null: not told
+    # hidden share in [0, 1], and share outside the image; a flag without a share is 1.0 or 0.0; null: not told
+    "occluded": pl.Float64,
+    "truncated": pl.Float64,
     "difficult": pl.Boolean,
     "vis_x1": pl.Float64,
     "vis_y1": pl.Float64,
@@ -223,17 +224,18 @@ def _check_schema(data: pl.DataFrame, schema: Mapping[str, Any], name: str) -> N
 
 
 def _check_unique(data: pl.DataFrame, column: str, name: str) -> None:
+    values = data[column]
+    if not values.has_nulls() and values.n_unique() == len(values):
+        return
     twice = data.filter(pl.col(column).is_duplicated() | pl.col(column).is_null())
-    if not twice.is_empty():
-        where = twice["source"][0] if "source" in twice.columns else None
-        raise InputError(
-            "ID_DUPLICATE",
-            f"{name}.{column} must be there once; {len(twice)} rows share one or have none",
-            where=where,
-            field=column,
-            value=twice[column][0],
-            remedy="give each its own",
-        )
+    raise InputError(
+        "ID_DUPLICATE",
+        f"{name}.{column} must be there once; {len(twice)} rows share one or have none",
+        where=twice["source"][0] if "source" in twice.columns else None,
+        field=column,
+        value=twice[column][0],
+        remedy="give each its own",
+    )
 
 
 def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str) -> None:

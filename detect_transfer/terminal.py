@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def print_round_trip(trip: Any) -> None:
     for leg in trip.legs:
         equal = [field.field for field in leg.fields if not field.differing]
         console.print(f"through {leg.target} and back, within {leg.tolerance_px:g} px:", markup=False)
-        console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
+        if equal:
+            console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
         for field in leg.fields:
             if field.differing:
                 told = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
@@ -192,9 +194,66 @@ def print_result(result: Any) -> None:
 
 
 def print_scores(scores: Any) -> None:
-    """Show the twelve numbers, and the strict ones where they differ."""
+    """Show the twelve numbers with the intervals of some, and the strict ones where they differ."""
     console = make_console()
     for name, value in scores.metrics.items():
         told = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
+        span = scores.interval.get(name) if scores.interval is not None else None
+        told += "" if span is None else f" [{span[0]:.4f}, {span[1]:.4f}]"
         other = f"   strict {scores.strict[name]:.4f}" if scores.strict and scores.strict.get(name) is not None else ""
         console.print(f"{name:10s} {told}{other}", markup=False)
+
+
+def print_explanation(told: Any) -> None:
+    """Show the way from COCO's AP to that of ultralytics, a step a line."""
+    console = make_console()
+
+    def row(name: str, values: Sequence[float | None], sign: str, text: str) -> None:
+        numbers = " ".join(f"{'null' if v is None else format(v, sign + '.4f'):>8s}" for v in values)
+        console.print(f"{name:16s} {numbers}   {text}", markup=False)
+
+    console.print(f"{'':16s} {'AP':>8s} {'AP50':>8s}", markup=False)
+    row("COCO", (told.coco["AP"], told.coco["AP50"]), "", "ignored regions excused, 100 detections a class and image")
+    for step in told.steps:
+        row(step.name, (step.part, step.part50), "+", step.told)
+    row("ultralytics", (told.ultralytics["AP"], told.ultralytics["AP50"]), "", "what its validator gives")
+
+
+def print_comparison(compared: Any) -> None:
+    """Show the differences of every side from the first, and the classes that differ."""
+    console = make_console()
+
+    def shown(name: str, d: Any) -> str:
+        if d.difference is None:
+            return f"{name}: {d.reason}"
+        span = "no interval" if d.interval is None else f"[{d.interval[0]:+.4f}, {d.interval[1]:+.4f}]"
+        verdict = f"same within {compared.plan.margin:g}" if d.verdict == "same" else d.verdict
+        p = " / ".join("< 0.0001" if v < 1e-4 else f"{v:.4f}" for v in (d.p_holm, d.p_signs) if v is not None)
+        why = f" ({d.reason})" if d.reason else ""
+        numbers = f"{d.first:.4f} -> {d.second:.4f}  {d.difference:+.4f} {span}, p {p or 'unknown'}"
+        return f"{name:10s} {numbers}: {verdict}{why}"
+
+    for side, comparison in zip(compared.sides[1:], compared.comparisons, strict=True):
+        console.print(f"{side.name} against {compared.sides[0].name}", markup=False)
+        for d in comparison.metrics:
+            console.print(f"  {shown(d.name, d)}", markup=False)
+        counts: dict[str, int] = {}
+        for name, d in zip(compared.class_names.values(), comparison.classes, strict=True):
+            counts[d.verdict] = counts.get(d.verdict, 0) + 1
+            if d.verdict in ("better", "worse"):
+                console.print(f"    class {shown(name, d)}", markup=False)
+        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        console.print(f"  classes: {told or 'none'}", markup=False)
+
+
+def print_metrics(path: Path) -> None:
+    """Show the numbers over all classes of each further protocol, with what they were made under."""
+    from detect_transfer.files import read_json
+
+    console = make_console()
+    for name, result in read_json(path)["metrics"].items():
+        values = {key: value for key, value in result["values"].items() if "/" not in key}
+        if name == "coco" or not values:  # shown before, or of classes and slices alone
+            continue
+        told = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
+        console.print(f"{name}: {told}", markup=False)

@@ -19,7 +19,8 @@ RANKS = {
     "models": 4, "report": 4,
     "training": 5,
     "convert": 6, "roundtrip": 6, "sources": 6, "checking": 6,
-    "run": 6, "run_data": 6, "run_job": 6, "run_outputs": 6, "scoring": 6, "inference": 6,
+    "run": 6, "run_data": 6, "run_job": 6, "run_outputs": 6, "thresholds": 6, "scoring": 6, "inference": 6,
+    "sides": 6, "comparing": 6, "explaining": 6,
     "cli": 7, "terminal": 7,
 }  # fmt: skip
 ORDER_IN_RANK = [
@@ -28,6 +29,10 @@ ORDER_IN_RANK = [
     "convert",
     "checking",
     "run_data",
+    "sides",
+    "comparing",
+    "explaining",
+    "thresholds",
     "scoring",
     "inference",
     "run_job",
@@ -41,7 +46,11 @@ TORCH_FREE = {r for r, rank in RANKS.items() if rank <= 3} | {
     "roundtrip",
     "sources",
     "checking",
+    "thresholds",
     "scoring",
+    "sides",
+    "comparing",
+    "explaining",
     "cli",
     "terminal",
 }
@@ -120,7 +129,7 @@ def test_importing_the_package_loads_neither_torch_nor_ultralytics() -> None:
     assert loaded_after("import detect_transfer") == set()
 
 
-@pytest.mark.parametrize("command", ["", "convert", "check", "train", "predict", "evaluate", "visualize"])
+@pytest.mark.parametrize("command", ["", "convert", "check", "train", "predict", "evaluate", "compare", "visualize"])
 def test_help_loads_neither_torch_nor_ultralytics(command: str) -> None:
     words = [command, "--help"] if command else ["--help"]
     code = (

@@ -73,7 +73,7 @@ def test_check__a_table_without_pictures(table):
     report, trip = check_table(replace(table, image_root=None), plan=CheckOptions("signs"))
     assert not report.pictures_read
     assert trip is None
-    assert {f.code for f in report.findings} == {"BOX_ASPECT", "BOX_TINY"}
+    assert {f.code for f in report.findings} == {"BOX_ASPECT", "BOX_TINY", "IMAGES_ABSENT"}
 
 
 def test_check__a_picture_that_is_gone_is_named_on_the_page(table, tmp_path):

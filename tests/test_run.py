@@ -80,7 +80,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     run = finished[0]
     expected = {
         "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "weights", "transfer.json", "detections.json",
-        "metrics.json", "report.html", "pictures",
+        "metrics.json", "operating_points.json", "report.html", "pictures",
     }  # fmt: skip
     assert {p.name for p in run.iterdir()} == expected
     assert {p.name for p in (run / "weights").iterdir()} == {"best.safetensors", "last.safetensors", "state.pt"}
@@ -139,22 +139,38 @@ def test_predict__on_pictures_writes_boxes_and_drawings(
     assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 18
 
 
-def test_two_processes__train_one_model_and_score_it_once(tiny_data: Path, tmp_path: Path) -> None:
-    """`torchrun` on the CPU: both processes see their half of the pictures, and one run folder is written."""
+FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "model.weights=scratch")
+
+
+@pytest.mark.parametrize("model", [(), FASTER_RCNN], ids=["yolo", "torchvision"])
+def test_two_processes__train_one_model_and_score_it_once(
+    tiny_data: Path, tmp_path: Path, model: tuple[str, ...]
+) -> None:
+    """`torchrun` on the CPU: both processes see their half of the pictures, and one run folder is written.
+
+    Other pictures share a batch than in one process, and each process normalises its own loss: the scores of the same
+    network are equal, the losses of training near.
+    """
     phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
-    changes = ("train.device=cpu", "transfer.strategy=null", phases)
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517",
-        str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", *changes)[1:],
-    ]  # fmt: skip
+    changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 3
-    # other pictures share a batch than in one process, and sums of another order are another float
-    assert metrics["AP"] == pytest.approx(rows[metrics["best_epoch"]]["AP"], abs=5e-3)
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    rows = {}
+    for name, launcher in (("one", []), ("two", launch)):
+        command = [
+            sys.executable, *launcher, str(ROOT / "tools" / "train.py"),
+            *words(tiny_data, tmp_path / name, *changes)[1:],
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        rows[name] = [json.loads(line) for line in lines]
+    assert [row["epoch"] for row in rows["two"]] == [0, 1, 2]
+    assert rows["two"][0]["AP"] == pytest.approx(rows["one"][0]["AP"], abs=5e-3)
+    for one, two in zip(rows["one"][1:], rows["two"][1:], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=0.2)
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert metrics["AP"] == pytest.approx(rows["two"][metrics["best_epoch"]]["AP"], abs=5e-3)
 
 
 def test_sigterm__keeps_the_last_epoch_and_says_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:

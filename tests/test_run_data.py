@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from detect_transfer.config import Data
+from detect_transfer.convert import ConvertOptions, convert
 from detect_transfer.errors import InputError
 from detect_transfer.run_data import load_run_data
+from detect_transfer.sources import read_source
 
 
 def counts(data: Data, folder: Path) -> tuple[int, ...]:
@@ -61,3 +63,24 @@ def test_many_wrong_pictures__are_told_at_once_up_to_twenty(tiny_data: Path, tmp
     with pytest.raises(InputError) as caught:
         load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path)
     assert str(caught.value).count("IMAGE_MISSING") == 20
+
+
+def test_annotations_alone__are_told_to_be_converted_with_their_pictures(tiny_data: Path, tmp_path: Path) -> None:
+    table = read_source("data_folder", tiny_data)
+    plan = ConvertOptions(format="data_folder", split="source", images="none")
+    convert(table, tmp_path / "alone", plan=plan)
+    with pytest.raises(InputError, match=r"IMAGES_MISSING .*data.path - .*--images copy") as caught:
+        load_run_data(Data(path=tmp_path / "alone"), drawn=tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_frames_of_a_video__are_told_to_be_converted_first(tiny_data: Path, tmp_path: Path) -> None:
+    pair = {}
+    for split in ("train", "val"):
+        content = json.loads((tiny_data / "annotations" / f"instances_{split}.json").read_text())
+        content["images"][0]["file_name"] = f"clips/{split}.mp4#00012"
+        path = pair[f"{split}_json"] = tmp_path / f"{split}.json"
+        path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"VIDEO_FRAMES file_name=clips/train.mp4#00012 - 2 .*convert") as caught:
+        load_run_data(Data(**pair), drawn=tmp_path)
+    assert len(str(caught.value).splitlines()) == 1

@@ -5,6 +5,7 @@ A config is one flat YAML file; `key.subkey=value` overrides come after it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,10 @@ def _problem(path: Path, detail: Any) -> InputError:
     if detail["type"] == "value_error":
         return InputError("CONFIG_VALUE", what, where=path, field=field, remedy="mend it in the config")
     value = detail["input"] if detail["type"] != "missing" else "(missing)"
-    return InputError("CONFIG_VALUE", what, where=path, field=field, value=value, remedy="see configs/ for examples")
+    remedy = "see configs/ for examples"
+    if detail["type"] == "literal_error":
+        remedy = did_you_mean(str(value), re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+    return InputError("CONFIG_VALUE", what, where=path, field=field, value=value, remedy=remedy)
 
 
 def _keys_at(location: Sequence[str]) -> list[str]:

@@ -6,10 +6,12 @@ Imports only `errors`, `boxes`, `files`, `table` and its own room. A metric is o
 
 from __future__ import annotations
 
+from detect_transfer.evaluation.bootstrap import N_DRAWS
 from detect_transfer.evaluation.calibration import apply_temperature, fit_temperature
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco import coco_metrics, score
 from detect_transfer.evaluation.counts import f1, false_alarms_per_image, precision, recall
+from detect_transfer.evaluation.intervals import Intervals, score_intervals
 from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
 from detect_transfer.evaluation.metrics import METRICS, METRICS_OF_DATA, evaluate_metrics, metrics_of_data
 from detect_transfer.evaluation.operating import operating_points
@@ -23,11 +25,13 @@ __all__ = [
     "METRICS",
     "METRICS_OF_DATA",
     "METRIC_NAMES",
+    "N_DRAWS",
     "Case",
     "ClassScores",
     "Confusion",
     "Curve",
     "IgnorePolicy",
+    "Intervals",
     "Matches",
     "MetricResult",
     "OperatingPoint",
@@ -48,6 +52,7 @@ __all__ = [
     "precision",
     "recall",
     "score",
+    "score_intervals",
     "slice_rows",
     "threshold_curve",
 ]

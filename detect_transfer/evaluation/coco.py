@@ -10,6 +10,7 @@ import numpy as np
 from detect_transfer.errors import InputError
 from detect_transfer.evaluation.accumulate import ALL_AREAS, AT_IOU_50, AT_IOU_75, Tables, accumulate, mean, metrics_of
 from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.intervals import score_intervals
 from detect_transfer.evaluation.matching import match
 from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IgnorePolicy, Truth, found_arrays, truth_arrays
 from detect_transfer.evaluation.result import MetricResult, Sheet
@@ -31,6 +32,7 @@ def score(
     *,
     ignore_policy: IgnorePolicy = "region",
     max_detections: int = 100,
+    n_draws: int = 0,
 ) -> Scores:
     """Compute the COCO numbers of detections against the truth; neither is changed.
 
@@ -39,6 +41,7 @@ def score(
         detections: What was found; none at all gives AP 0.
         ignore_policy: `region` or `strict`, see `policy`.
         max_detections: How many detections of a class count in an image; AR1, AR10 and AR100 keep their own caps.
+        n_draws: Draws of the bootstrap for the intervals of AP and AP50; 0 leaves them out.
 
     Raises:
         InputError: The truth has no image, or a detection names an image or a class that the truth does not have.
@@ -58,6 +61,11 @@ def score(
         curves=_curves(known, tables),
         counts=_counts(known, found),
         max_detections=max_detections,
+        interval=score_intervals(
+            truth, detections, ignore_policy=ignore_policy, max_detections=max_detections, n_draws=n_draws
+        )
+        if n_draws
+        else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""`Scores`: the numbers of one evaluation as a typed value that saves itself. Imports only `files`."""
+"""`Scores`: the numbers of one evaluation as a typed value that saves itself. Imports `files` and its own room."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from detect_transfer.evaluation.intervals import Intervals
 from detect_transfer.evaluation.policy import IgnorePolicy
 from detect_transfer.files import write_json
 
@@ -79,6 +80,7 @@ class Scores:
         counts: `images`, `images_without_objects`, `boxes`, `objects`, `ignored`, `ignored_for_every_class`,
             `detections`, `classes`, `classes_without_objects`.
         max_detections: How many detections of a class count in an image, best first.
+        interval: Of AP and AP50, of the whole and of each class; None where none were asked for.
     """
 
     metrics: dict[str, float | None]
@@ -89,6 +91,7 @@ class Scores:
     curves: dict[int, Curve]
     counts: dict[str, int]
     max_detections: int = 100
+    interval: Intervals | None = None
 
     @property
     def classes_without_objects(self) -> list[str]:
@@ -100,6 +103,7 @@ class Scores:
         value: dict[str, Any] = {
             **self.metrics,
             "reasons": dict(self.reasons),
+            "interval": None if self.interval is None else self.interval.as_dict(),
             "ignore_policy": self.ignore_policy,
             "strict": None if self.strict is None else dict(self.strict),
             "max_detections": self.max_detections,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from detect_transfer.exports.targets import DEFAULT_TARGETS, WRITERS, write_targets
+from detect_transfer.exports.targets import WRITERS, choose_targets, write_targets
 
-__all__ = ["DEFAULT_TARGETS", "WRITERS", "write_targets"]
+__all__ = ["WRITERS", "choose_targets", "write_targets"]

@@ -56,7 +56,7 @@ def plan_ignored(
         ledger: Gets the step, whose rows out are the label rows.
 
     Raises:
-        InputError: There is no such policy.
+        InputError: There is no such policy, or `drop-image` needs a size that is not known.
     """
     if policy not in IGNORE_POLICIES:
         raise InputError(
@@ -107,6 +107,15 @@ def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> 
     training = table.images.filter(pl.col("split") == TRAIN)
     regions = table.boxes.filter(_IS_REGION).join(training, on="image_id", how="semi")
     sizes = dict(zip(training["image_id"], training.select("width", "height").rows(), strict=True))
+    unsized = training.filter(pl.col("width").is_null() | pl.col("height").is_null())
+    unsized = unsized.join(regions, on="image_id", how="semi", maintain_order="left")
+    if not unsized.is_empty():
+        raise InputError(
+            *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} pictures of unknown size"),
+            field="file_name",
+            value=unsized["file_name"][0],
+            remedy="convert with the pictures, or choose the ignore policy drop or keep",
+        )
     going = [
         image_id
         for (image_id,), rows in regions.group_by("image_id", maintain_order=True)

@@ -72,29 +72,20 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_lin
     """
     table = ignored.table
     painted = set(ignored.painted["image_id"].to_list())
-    rows = table.images.select("image_id", "file_name", "split").rows()
     root = table.image_root or Path()
-    frames = [parse_frame_name(file_name) for _, file_name, _ in rows]
-    files = [file_name if frame is None else frame[0] for (_, file_name, _), frame in zip(rows, frames, strict=True)]
-    sources = [safe_join(root, file, links=follow_links).resolve() for file in files]
-    names = _names_in_split([(file, split) for file, (_, _, split) in zip(files, rows, strict=True)])
+    sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
     pictures = []
-    for (image_id, _, split), source, name, frame in zip(rows, sources, names, frames, strict=True):
+    for image_id, source, named in zip(table.images["image_id"], sources, _named(table.images), strict=True):
         action: Action = "link" if link else "copy"
         if image_id in painted:
             action = "paint"
-        elif frame is not None:
+        elif named.frame is not None:
             action = "extract"
         elif _is_refused(source):
             action = "transcode"
-        number = None if frame is None else frame[1]
-        if number is not None:
-            name = name.with_name(f"{name.stem}_{number:05d}.png")
-        elif action in ("paint", "transcode"):
-            name = name.with_suffix(".png")
-        pictures.append(Picture(image_id, source, f"{split}/{name}", action, number))
-    check_stems([file_name for _, file_name, _ in rows], [picture.target for picture in pictures])
-    step = ledger.open("pictures", images=len(rows), boxes=len(table.boxes))
+        target = named.target(png=action in ("paint", "transcode"))
+        pictures.append(Picture(image_id, source, target, action, named.frame))
+    step = ledger.open("pictures", images=len(pictures), boxes=len(table.boxes))
     for action, reason in (
         ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
         ("extract", "a frame of a video: written as PNG"),
@@ -102,9 +93,63 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_lin
     ):
         done = [p.source.name for p in pictures if p.action == action]
         step.add("image", "changed", reason, len(done), done)
-    step.close(images_out=len(rows), boxes_out=len(table.boxes))
-    images = table.images.with_columns(pl.Series("file_name", [p.target for p in pictures], dtype=pl.String))
-    return PicturePlan(tuple(pictures), replace(ignored, table=replace(table, images=images)))
+    step.close(images_out=len(pictures), boxes_out=len(table.boxes))
+    return PicturePlan(tuple(pictures), _renamed(ignored, [picture.target for picture in pictures]))
+
+
+def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> PicturePlan:
+    """Give every image the name that `plan_pictures` gives its picture, and write no picture.
+
+    Args:
+        ignored: Its table has splits.
+        ledger: Gets the step `pictures`.
+
+    Raises:
+        InputError: As for `plan_pictures`.
+    """
+    images, n_boxes = ignored.table.images, len(ignored.table.boxes)
+    targets = [one.target(png=not one.file.lower().endswith(ACCEPTED_SUFFIXES)) for one in _named(images)]
+    step = ledger.open("pictures", images=len(images), boxes=n_boxes)
+    step.add("image", "noted", "no picture is written, as asked for", len(images))
+    step.close(images_out=len(images), boxes_out=n_boxes)
+    return PicturePlan((), _renamed(ignored, targets))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """How an image is called: its file, its frame if that is a video, its split, and its name there."""
+
+    file: str
+    frame: int | None
+    split: str
+    name: PurePosixPath
+
+    def target(self, *, png: bool) -> str:
+        """Return its name below `images/`; `png` tells that it becomes one."""
+        name = self.name.with_suffix(".png") if png else self.name
+        if self.frame is not None:
+            name = self.name.with_name(f"{self.name.stem}_{self.frame:05d}.png")
+        return f"{self.split}/{name}"
+
+
+def _named(images: pl.DataFrame) -> list[_Named]:
+    files, splits = _files(images), images["split"]
+    names = _names_in_split([(file, split) for (file, _), split in zip(files, splits, strict=True)])
+    rows = zip(files, splits, names, strict=True)
+    return [_Named(file, frame, split, name) for (file, frame), split, name in rows]
+
+
+def _files(images: pl.DataFrame) -> list[tuple[str, int | None]]:
+    """Return the file of each image and, if that is a video, the number of its frame."""
+    return [parse_frame_name(file_name) or (file_name, None) for file_name in images["file_name"]]
+
+
+def _renamed(ignored: IgnorePlan, targets: list[str]) -> IgnorePlan:
+    """Return the plan with other names of the pictures, once no two would share a label file."""
+    table = ignored.table
+    check_stems(table.images["file_name"].to_list(), targets)
+    images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String))
+    return replace(ignored, table=replace(table, images=images))
 
 
 def _names_in_split(names: list[tuple[str, str]]) -> list[PurePosixPath]:

@@ -1,10 +1,13 @@
-"""Where each target format stands in a data folder. Imports its own room, `ledger` and `table`."""
+"""Which target formats a data folder gets, and where each stands. Imports `errors`, `ledger` and its own room."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import polars as pl
+
+from detect_transfer.errors import InputError
 from detect_transfer.exports.coco import write_coco
 from detect_transfer.exports.cvat import write_cvat
 from detect_transfer.exports.ignore import IgnorePlan
@@ -16,6 +19,7 @@ from detect_transfer.ledger import Ledger
 Writer = Callable[[IgnorePlan, Path, Ledger], None]
 
 DEFAULT_TARGETS = ("coco", "yolo")
+_NEED_SIZES = ("cvat", "yolo")
 
 
 def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
@@ -29,7 +33,8 @@ def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     write_voc(plan.table, out / "voc", ledger=ledger)
-    (out / "voc" / "JPEGImages").symlink_to("../images")
+    if (out / "images").is_dir():
+        (out / "voc" / "JPEGImages").symlink_to("../images")
 
 
 def _write_cvat(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
@@ -47,6 +52,36 @@ WRITERS: dict[str, Writer] = {
     "voc": _write_voc,
     "yolo": _write_yolo,
 }
+
+
+def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Ledger) -> tuple[str, ...]:
+    """Return the formats to write; without a wish those of `DEFAULT_TARGETS` for which enough is known.
+
+    Args:
+        asked: Keys of `WRITERS`, or None.
+        images: With the sizes that are known.
+        ledger: Gets a step for each format that is left out.
+
+    Raises:
+        InputError: A format that is asked for needs the size of every picture, and one is not known.
+    """
+    chosen = DEFAULT_TARGETS if asked is None else tuple(asked)
+    unsized = images.filter(pl.col("width").is_null() | pl.col("height").is_null())["file_name"]
+    needing = [target for target in chosen if target in _NEED_SIZES]
+    if unsized.is_empty() or not needing:
+        return chosen
+    if asked is not None:
+        raise InputError(
+            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every picture; of {len(unsized)} none is told"),
+            field="file_name",
+            value=unsized[0],
+            remedy="it needs the images: convert with --images copy or link; or leave it out of --to",
+        )
+    for target in needing:
+        step = ledger.open(target, images=len(images), boxes=0)
+        step.add("image", "noted", "size not known: no labels are written for any picture", len(unsized), unsized)
+        step.close(images_out=len(images), boxes_out=0)
+    return tuple(target for target in chosen if target not in needing)
 
 
 def write_targets(plan: IgnorePlan, targets: Sequence[str], out: Path, ledger: Ledger) -> None:

@@ -18,7 +18,8 @@ from detect_transfer.errors import InputError
 from detect_transfer.formats._coco_json import Columns, Of
 from detect_transfer.formats._coco_lenient import loosen
 from detect_transfer.formats._coco_lists import check_unique, read_categories, read_images
-from detect_transfer.formats._coco_load import load, no_collection
+from detect_transfer.formats._coco_load import load
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._problems import Problems
 
 _BOX_KEYS = {

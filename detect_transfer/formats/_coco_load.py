@@ -5,11 +5,8 @@ JSON is parsed once by orjson, which refuses NaN and numbers that overflow.
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +17,6 @@ from detect_transfer.formats._problems import Problems
 
 LISTS = ("images", "annotations", "categories")
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Hold the cyclic collector still, which would run over millions of new dicts again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def load(path: Path) -> dict[str, Items]:

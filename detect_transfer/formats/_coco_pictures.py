@@ -16,7 +16,7 @@ from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._coco_file import CocoFile
-from detect_transfer.formats._pictures import MISSING_IMAGES
+from detect_transfer.formats._pictures import MISSING_IMAGES, MISSING_REMEDY
 from detect_transfer.formats._problems import Problems
 
 _PROBED = 20
@@ -77,7 +77,7 @@ def find_root(parts: Sequence[CocoFile], look: Look, problems: Problems) -> tupl
         raise InputError(
             *("IMAGES_NONE", "none of its pictures is in any of the usual places"),
             where=parts[0].path,
-            remedy="name their folder with images=, or read with missing_images=keep to go without",
+            remedy="name their folder with images=, or read with missing_images=keep (convert: --images none)",
         )
     moved = []
     for part, folder in zip(parts, folders, strict=True):
@@ -130,7 +130,7 @@ def _check_there(whole: CocoFile, root: Path, look: Look) -> CocoFile:
                 *("IMAGE_MISSING", "there is no such picture"),
                 where=root / name,
                 image=name,
-                remedy="restore it, or read with missing_images=keep to go without, =skip to leave its boxes out",
+                remedy=MISSING_REMEDY,
             )
         return whole
     images, boxes = _native.leave_out(whole.images, whole.boxes, absent, problems)

@@ -8,7 +8,7 @@ from pathlib import Path
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
-from detect_transfer.formats._pictures import Media, Named, Picture, find_pictures
+from detect_transfer.formats._pictures import MISSING_REMEDY, Media, Named, Picture, find_pictures
 from detect_transfer.formats._problems import Problems
 from detect_transfer.media import parse_frame_name, read_video_size_wh
 
@@ -66,6 +66,6 @@ def _frames(root: Path, video: str, named: Mapping[str, Named], media: Media, pr
             where=first.where,
             field="video",
             value=video,
-            remedy="restore it, or read with missing_images=keep to go without pictures, =skip to leave its rows out",
+            remedy=MISSING_REMEDY,
         )
     return {}

@@ -11,11 +11,14 @@ import re
 
 NUMBER_PATTERN = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?"
 _NUMBER = re.compile(NUMBER_PATTERN)
+_SHORT = 19  # no such number of digits overflows
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def parse_number(text: str) -> float | None:
     """Return the finite number that `text` is, or None if it is none."""
+    if len(text) < _SHORT and text.isascii() and text.isdigit():  # the plain case, without a look at the syntax
+        return float(text)
     if not _NUMBER.fullmatch(text):
         return None
     number = float(text)

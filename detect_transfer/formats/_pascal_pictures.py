@@ -10,7 +10,7 @@ from detect_transfer import files
 from detect_transfer.formats import _native
 from detect_transfer.formats._pascal_masks import use_masks
 from detect_transfer.formats._pascal_text import PascalFile, read_file
-from detect_transfer.formats._pictures import Media
+from detect_transfer.formats._pictures import MISSING_REMEDY, Media
 from detect_transfer.formats._problems import Problems
 
 _MASK_FOLDER = "PedMasks"
@@ -80,7 +80,7 @@ class Found:
                 field="Image filename",
                 value=named,
                 image=picture,
-                remedy="restore it, or read with missing_images=keep to go without, =skip to leave it out",
+                remedy=MISSING_REMEDY,
             )
         elif self.media.missing_images == "skip":
             self.absent.setdefault(picture, n_boxes)

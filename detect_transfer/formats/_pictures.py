@@ -16,6 +16,10 @@ from detect_transfer.images import IMAGE_SUFFIXES
 By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
 SIZE_MISMATCH = ("error", "keep")
+MISSING_REMEDY = (
+    "restore it, or read with missing_images=keep (convert: --images none) to go without pictures, =skip to leave its "
+    "rows out"
+)
 _PLAIN = re.compile(r"\w[\w .-]*")
 _KEY_OF: Mapping[By, Callable[[str], str]] = {
     "name": lambda name: name,
@@ -164,5 +168,5 @@ def _report(root: Path, name: str, told: Named, problems: Problems) -> None:
             field="image",
             value=name,
             image=name,
-            remedy="restore it, or read with missing_images=keep to go without pictures, =skip to leave its rows out",
+            remedy=MISSING_REMEDY,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import polars as pl
 
@@ -15,7 +15,6 @@ from detect_transfer.formats._problems import Problems
 from detect_transfer.table import AnnotationTable, Columns
 
 CORNERS = ("left", "top", "right", "bottom")
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _MOST_LISTED = 1000
 
 
@@ -37,12 +36,6 @@ def check_classes(
     data = check_rows(data, known, root, problems, told=told, remedy=remedy)
     found = pl.col(column).replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
     return data.with_columns(category_id=found)
-
-
-def split_in_path(name: str) -> str | None:
-    """Return the split that a folder of a path is named after; None where none is."""
-    parts = [part.casefold() for part in PurePosixPath(name).parts[:-1]]
-    return next((_SPLITS[part] for part in parts if part in _SPLITS), None)
 
 
 def finish_rows(

@@ -17,6 +17,7 @@ Corners = tuple[float, float, float, float]
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part"}
 _UNTOLD = {"", "unspecified"}
+_FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
 _REMEDY = "mend the object or remove it"
 
 
@@ -127,8 +128,9 @@ def _corners(element: Element, where: str, problems: Problems) -> Corners | None
         problems.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
         return None
     found = []
+    told = {child.tag: child.text for child in boxes[0][::-1]}  # of a tag that stands twice the first one
     for tag in _CORNERS:
-        text = _text(boxes[0], tag)
+        text = (told.get(tag) or "").strip()
         number = parse_number(text)
         if number is None:
             what = "expected a number" if text else f"the box has no <{tag}>"
@@ -153,6 +155,8 @@ def _corners(element: Element, where: str, problems: Problems) -> Corners | None
 def _share(element: Element, tag: str, where: str, problems: Problems) -> float | None:
     """Return a flag or share in [0, 1]; None where the file does not tell."""
     text = _text(element, tag)
+    if text in _FLAGS:
+        return _FLAGS[text]
     if text.lower() in _UNTOLD:
         return None
     number = parse_number(text)

@@ -1,18 +1,25 @@
 """Reading XML files of a data set. Imports `errors` and `_native`.
 
-Only the standard parser's safe cousin is used: no DTD, no entities, nothing fetched.
+No DTD, no entities, nothing fetched: the standard parser's safe cousin sees to it. It is written in Python, so bytes in
+which no declaration can stand go to the standard parser itself, which is the same but four times as fast.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import fromstring as parse_plain
 
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+
+# in other encodings, `<!` may be other bytes
+_ENCODING = rb"""encoding\s*=\s*["'](?:utf-8|us-ascii)["']"""
+_PLAIN_HEAD = re.compile(rb"""<[a-z_]|<\?xml\s+version\s*=\s*["']1.0["']\s*(?:%b\s*)?\?>""" % _ENCODING, re.IGNORECASE)
 
 
 def read_xml(root: Path, name: str, outermost: str) -> Element:
@@ -28,7 +35,7 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     first_line = data[: len(data) - len(text)].count(b"\n")
     try:
-        tree: Element = ElementTree.fromstring(text, forbid_dtd=True)
+        tree: Element = parse_plain(text) if _is_plain(text) else ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:
         raise InputError(
             *("XML_DTD", "it declares a document type or entities, which may not be read"),
@@ -51,3 +58,8 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
             remedy="this is a file of another format: move it away",
         )
     return tree
+
+
+def _is_plain(text: bytes) -> bool:
+    """Tell whether no document type can stand in these bytes: they are of ASCII's kind and hold no `<!`."""
+    return b"<!" not in text and b"\0" not in text and _PLAIN_HEAD.match(text) is not None

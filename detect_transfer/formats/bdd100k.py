@@ -17,7 +17,7 @@ from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._bdd100k_frames import CLASSES, COLUMNS, FACTS, Frame, box_row, read_frames
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._json_boxes import row_frame
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems

@@ -14,6 +14,7 @@ import polars as pl
 
 from detect_transfer import files
 from detect_transfer.errors import InputError
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._checks import check_rows
 from detect_transfer.formats._citypersons_json import SUFFIX, read_jsons
 from detect_transfer.formats._citypersons_mat import read_mat
@@ -21,7 +22,7 @@ from detect_transfer.formats._coco_people import finish_people, read_people
 from detect_transfer.formats._pedestrians import choose_form, to_boxes
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import finish_rows, split_in_path
+from detect_transfer.formats._row_table import finish_rows
 from detect_transfer.table import AnnotationTable
 
 _CLASSES = ("pedestrian", "rider", "sitting person", "person (other)", "person group")
@@ -117,7 +118,7 @@ def _facts(names: list[str]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "image": names,
-            "split": [split_in_path(name) for name in names],
+            "split": [split_of_path(name) for name in names],
             "group": [_city(name) for name in names],
             "native_image_id": range(1, len(names) + 1),
         },

@@ -17,7 +17,7 @@ import polars as pl
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import annotation_files
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import dump
 from detect_transfer.formats._json import Node, parse_json
 from detect_transfer.formats._pictures import Media, Named, find_pictures

@@ -18,6 +18,8 @@ _REMEDY = "convert the data again"
 def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
     """Read the data folder `root`: ``annotations/instances_<split>.json`` with the pictures in ``images/``.
 
+    A folder that was converted without pictures gives a table without an `image_root`.
+
     Args:
         root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
         verify: Whether to compare size and SHA-256 of every file with the manifest.
@@ -41,7 +43,16 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
         raise InputError("MANIFEST", "found no object of files", where=f"{manifest}#/files", remedy=_REMEDY)
     if verify:
         _verify(root, listed["files"])
-    return coco.read(root, images=root / "images", missing_images=missing_images, on_error=on_error)
+    images = root / "images"
+    if not images.is_dir() and _is_without_pictures(listed):
+        return coco.read(root, missing_images="keep", on_error=on_error)
+    return coco.read(root, images=images, missing_images=missing_images, on_error=on_error)
+
+
+def _is_without_pictures(manifest: dict[str, Any]) -> bool:
+    """Tell whether the conversion was asked for annotations alone."""
+    options = manifest.get("options")
+    return isinstance(options, dict) and options.get("images") == "none"
 
 
 def _verify(root: Path, listed: dict[str, Any]) -> None:

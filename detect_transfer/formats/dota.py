@@ -14,11 +14,12 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import finish_rows, split_in_path
+from detect_transfer.formats._row_table import finish_rows
 from detect_transfer.formats._rows import number_classes
 from detect_transfer.images import IMAGE_SUFFIXES
 from detect_transfer.table import AnnotationTable
@@ -133,7 +134,7 @@ def _facts(root: Path, texts: dict[str, str], pictures: list[str]) -> pl.DataFra
     heads = {image: _head(root, name) for name, image in texts.items()}
     patches = {image: _PATCH.fullmatch(PurePosixPath(image).stem) for image in pictures}
     rows = [
-        (image, split_in_path(image), patch and patch[1], *heads.get(image, (None, None)))
+        (image, split_of_path(image), patch and patch[1], *heads.get(image, (None, None)))
         for image, patch in patches.items()
     ]
     return pl.DataFrame(

@@ -17,11 +17,12 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._json import Node, read_json
 from detect_transfer.formats._pedestrians import stated_size
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import finish_rows, split_in_path
+from detect_transfer.formats._row_table import finish_rows
 from detect_transfer.table import AnnotationTable
 
 _VEHICLES = ("bicycle", "motorbike", "scooter", "tricycle", "buggy", "wheelchair")
@@ -117,7 +118,7 @@ class _Labels:
             size = stated_size(frame, "imagewidth", "imageheight")
             boxes, tags = list(_boxes(frame, ())), ", ".join(_tags(frame))
             self.named[image] = Named(f"{self.root}/{frame.source}/imagewidth", size)
-            self.facts.append((image, split_in_path(name), parts[-2], _time_of(self.root, name), tags))
+            self.facts.append((image, split_of_path(name), parts[-2], _time_of(self.root, name), tags))
             for one, rider in boxes:
                 with self.problems.row(image):
                     self.rows.append(_row(one, image, rider, self.unknown))

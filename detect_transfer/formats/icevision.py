@@ -13,11 +13,12 @@ import polars as pl
 
 from detect_transfer import files
 from detect_transfer.errors import InputError
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import check_corners, finish_rows, split_in_path
+from detect_transfer.formats._row_table import check_corners, finish_rows
 from detect_transfer.table import AnnotationTable
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -70,7 +71,7 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
         },
         image_root=root,
         facts=pl.DataFrame(
-            [(name, split_in_path(text), _drive(root, text)) for text, name in image_of.items()],
+            [(name, split_of_path(text), _drive(root, text)) for text, name in image_of.items()],
             schema={"image": pl.String, "split": pl.String, "group": pl.String},
             orient="row",
         ).unique("image", keep="first"),

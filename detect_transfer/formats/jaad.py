@@ -14,7 +14,7 @@ from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _cvat_xml as xml
 from detect_transfer.formats import _native
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import Drawing, Shape
 from detect_transfer.formats._pictures import Media, Named
 from detect_transfer.formats._problems import Problems

@@ -15,7 +15,7 @@ from typing import Any
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import NearbyPictures, annotation_files, path_of_address, split_of_path
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import Drawing, dump
 from detect_transfer.formats._json import Node, read_json
 from detect_transfer.formats._label_studio_items import add_items, said_of_picture

@@ -16,12 +16,13 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._numbers import parse_integer
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import finish_rows, split_in_path
+from detect_transfer.formats._row_table import finish_rows
 from detect_transfer.table import AnnotationTable
 
 _TRUTH = "gt/gt.txt"
@@ -83,7 +84,7 @@ def read(
     pictures = find_pictures(root, named, media, problems)
     facts = {
         "image": list(named),
-        "split": [split_in_path(name) for name in named],
+        "split": [split_of_path(name) for name in named],
         "group": [_scene(one.folder) for one, _ in frames],
         "frame": [number - 1 for _, number in frames],
     }

@@ -15,12 +15,12 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
-from detect_transfer.formats._addresses import split_named
+from detect_transfer.formats._addresses import split_named, split_of_path
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._pictures import Media, Named, Picture, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import check_corners, finish_rows, split_in_path
+from detect_transfer.formats._row_table import check_corners, finish_rows
 from detect_transfer.formats._rows import named_in, number_classes
 from detect_transfer.images import IMAGE_SUFFIXES
 from detect_transfer.table import AnnotationTable
@@ -45,8 +45,8 @@ def read(
 ) -> AnnotationTable:
     """Read Open Images: classes by the names of their descriptions, in sorted order; those without by their code.
 
-    A group (``IsGroupOf``) is a crowd and ignored. ``IsOccluded`` and ``IsTruncated`` of 0 are shares of 0; 1 tells no
-    share, so `occluded` and `truncated` stay null. All flags, the source and the confidence are in `attributes`.
+    A group (``IsGroupOf``) is a crowd and ignored. ``IsOccluded`` and ``IsTruncated`` are flags: `occluded` and
+    `truncated` are 1, 0, or null for -1. All flags, the source and the confidence are in `attributes`.
 
     Args:
         root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the pictures, named by
@@ -75,7 +75,7 @@ def read(
     pictures = find_pictures(root, named, media, problems)
     _require_sizes(pictures, named, problems)
     rows, classes = number_classes(_with_names(rows, root, problems), "name")
-    splits = {name: split_in_path(picture.file_name) for name, picture in pictures.items()} | _splits(rows, problems)
+    splits = {name: split_of_path(picture.file_name) for name, picture in pictures.items()} | _splits(rows, problems)
     facts = pl.DataFrame(
         {"image": list(splits), "split": list(splits.values())}, schema={"image": pl.String, "split": pl.String}
     )
@@ -211,7 +211,12 @@ def _boxes(rows: pl.DataFrame, pictures: Mapping[str, Picture], *, depictions: s
         iscrowd=group,
         ignore=group | drawn,
         ignore_reason=pl.when(group).then(pl.lit("group")).when(drawn).then(pl.lit("depiction")),
-        occluded=pl.when(pl.col("IsOccluded") == 0).then(0.0),
-        truncated=pl.when(pl.col("IsTruncated") == 0).then(0.0),
+        occluded=_share("IsOccluded"),
+        truncated=_share("IsTruncated"),
         attributes=pl.struct(kept).struct.json_encode() if kept else pl.lit(None, dtype=pl.String),
     )
+
+
+def _share(flag: str) -> pl.Expr:
+    """Return a flag as a share: 1 or 0; null where the flag is -1, for unknown."""
+    return pl.when(pl.col(flag) >= 0).then(pl.col(flag).cast(pl.Float64))

@@ -13,11 +13,11 @@ import orjson
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._pascal_masks import MASKS
 from detect_transfer.formats._pascal_pictures import Found
 from detect_transfer.formats._pictures import Media
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import split_in_path
 from detect_transfer.images import IMAGE_SUFFIXES
 from detect_transfer.table import AnnotationTable
 
@@ -101,7 +101,7 @@ def _table(found: Found, masks: str) -> AnnotationTable:
             "file_name": list(pictures),
             "width": [s and s[0] for s in known],
             "height": [s and s[1] for s in known],
-            "split": [split_in_path(name) for name in pictures],
+            "split": [split_of_path(name) for name in pictures],
         },
         boxes=_native.box_frame(rows),
         categories={"category_id": [1], "name": ["person"]},

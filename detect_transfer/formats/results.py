@@ -1,23 +1,67 @@
-"""COCO results JSON as `Detections`. Imports ranks 0 to 1."""
+"""Detections of anybody: COCO results, YOLO or plain texts a picture, CSV, Parquet. Imports ranks 0 to 1.
+
+To add a layout: a function from the path and the truth to rows, and a line in `DETECTION_FORMATS`.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from detect_transfer.boxes import xywh_to_xyxy
-from detect_transfer.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.files import read_json
-from detect_transfer.table import XYXY, Detections
+from detect_transfer import files
+from detect_transfer.errors import InputError, did_you_mean
+from detect_transfer.formats import _native
+from detect_transfer.formats._numbers import parse_integer, parse_number
+from detect_transfer.formats._results_json import read_entries
+from detect_transfer.formats._results_text import read_csv, read_texts, read_yolo, resolved
+from detect_transfer.table import DETECTION_SCHEMA, AnnotationTable, Detections
 
-_KEYS = ("image_id", "category_id", "bbox", "score")
-_MOST_PROBLEMS = 20
+_LOOKED_AT = 200  # texts of a folder, until one tells its layout
+_HEAD_BYTES = 4096
+
+
+def read_detections(path: Path, truth: AnnotationTable, *, kind: str | None = None) -> Detections:
+    """Read detections of any layout of `DETECTION_FORMATS`, with the ids of the truth.
+
+    Images are known by id, file name, name without suffix or its last part; classes by id or name.
+
+    Args:
+        path: A file, or a folder with a text a picture.
+        truth: The images and classes that they were made on.
+        kind: The layout; None recognises it by what is in it.
+
+    Raises:
+        InputError: The layout is unknown, an image or a class is not of the truth, or an entry is at fault; the message
+            has file and line.
+    """
+    if not path.exists():
+        raise InputError("FILE_MISSING", "detections were expected here", where=path, remedy="check the path")
+    if kind is None:
+        kind = _recognise(path)
+    elif kind not in DETECTION_FORMATS:
+        raise InputError(
+            *("DETECTIONS_FORMAT", "no layout has this name"),
+            field="--detections-format",
+            value=kind,
+            remedy=did_you_mean(kind, list(DETECTION_FORMATS)),
+        )
+    wants_folder = kind in ("yolo", "text")
+    if wants_folder != path.is_dir():
+        expected = "a folder with a text a picture" if wants_folder else "a file"
+        raise InputError(
+            *("DETECTIONS_FORMAT", f"{expected} was expected for '{kind}'"),
+            where=path,
+            remedy="check the path, or leave --detections-format out",
+        )
+    return Detections.from_columns(DETECTION_FORMATS[kind](path, truth))
 
 
 def read_results(path: Path) -> Detections:
-    """Read a COCO results list: `image_id`, `category_id`, `bbox` (x, y, w, h in pixels), `score` in [0, 1].
+    """Read a COCO results list whose ids are numbers, as our own runs write it.
 
     Raises:
         InputError: It is no list, or entries lack a key, are of the wrong type or not finite; up to twenty at once,
@@ -25,50 +69,81 @@ def read_results(path: Path) -> Detections:
 
     Source: https://cocodataset.org/#format-results
     """
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise InputError(
-            "RESULTS_KIND", "a list of results was expected", where=path, remedy="give a COCO results file"
+    rows = read_entries(path, names=False)
+    return Detections.from_columns(
+        rows.select(pl.exclude("image", "category", "source"), image_id=pl.col("image"), category_id=pl.col("category"))
+    )
+
+
+def _coco(path: Path, truth: AnnotationTable) -> pl.DataFrame:
+    return resolved(read_entries(path, names=True), truth, path.parent, ids_first=True)
+
+
+def _parquet(path: Path, truth: AnnotationTable) -> pl.DataFrame:
+    """Read the columns of `Detections` as they are; values are checked by it."""
+    try:
+        rows = pl.read_parquet(io.BytesIO(files.read_bytes(path)))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        what = f"it cannot be parsed ({str(error).splitlines()[0]})"
+        raise InputError("PARQUET_DAMAGED", what, where=path, remedy="write the table again") from error
+    wrong = [c for c, dtype in DETECTION_SCHEMA.items() if rows.schema.get(c) != dtype or rows[c].null_count()]
+    if wrong:
+        what = (
+            f"{rows.schema.get(wrong[0], 'nothing')} was found, {DETECTION_SCHEMA[wrong[0]]} without null was expected"
         )
-    problems: list[DetectTransferError] = []
-    for i, entry in enumerate(entries):
-        problem = _problem(entry)
-        if problem is not None:
-            field, value, what = problem
-            problems.append(
-                InputError(
-                    "RESULTS_ENTRY", what, where=f"{path}#/{i}", field=field, value=value, remedy="mend or remove it"
-                )
-            )
-            if len(problems) == _MOST_PROBLEMS:
-                break
-    raise_problems(problems)
-    if not entries:
-        return Detections.empty()
-    xyxy = xywh_to_xyxy([entry["bbox"] for entry in entries])
-    columns = {name: [entry[name] for entry in entries] for name in ("image_id", "category_id", "score")}
-    return Detections.from_columns(pl.DataFrame({**columns, **{name: xyxy[:, i] for i, name in enumerate(XYXY)}}))
+        raise InputError(
+            *("PARQUET_SCHEMA", what),
+            where=path,
+            field="column",
+            value=wrong[0],
+            remedy="write the columns " + ", ".join(DETECTION_SCHEMA),
+        )
+    named = rows.select(*DETECTION_SCHEMA).with_columns(
+        image=pl.col("image_id").cast(pl.String),
+        category=pl.col("category_id").cast(pl.String),
+        source=pl.format("{}:row {}", pl.lit(path.name), pl.int_range(1, pl.len() + 1)),
+    )
+    return resolved(named, truth, path.parent, ids_first=True)
 
 
-def _problem(entry: Any) -> tuple[str, object, str] | None:
-    """Return field, value and what is wrong with an entry, or None."""
-    if not isinstance(entry, dict):
-        return "entry", entry, "an object was expected"
-    for key in _KEYS:
-        if key not in entry:
-            return key, "(missing)", "the key is missing"
-    for key in ("image_id", "category_id"):
-        if not isinstance(entry[key], int) or isinstance(entry[key], bool):
-            return key, entry[key], "a whole number was expected"
-    box = entry["bbox"]
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(v) for v in box):
-        return "bbox", box, "four finite numbers were expected"
-    if box[2] < 0 or box[3] < 0:
-        return "bbox", box, "width and height must not be negative"
-    if not _is_number(entry["score"]) or not 0 <= entry["score"] <= 1:
-        return "score", entry["score"], "a number in [0, 1] was expected"
-    return None
+DETECTION_FORMATS: dict[str, Callable[[Path, AnnotationTable], pl.DataFrame]] = {
+    "coco": _coco,
+    "csv": read_csv,
+    "parquet": _parquet,
+    "text": read_texts,
+    "yolo": read_yolo,
+}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+def _recognise(path: Path) -> str:
+    """Tell the layout by the first bytes of a file, or by the first rows of the texts of a folder."""
+    if path.is_dir():
+        return _recognise_texts(path)
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] in (b"[", b"{"):
+        return "coco"
+    first = start.splitlines()[0] if start else b""
+    if any(mark in first for mark in (b",", b";", b"\t")):
+        return "csv"
+    raise InputError(
+        *("DETECTIONS_FORMAT", "neither COCO results, nor a CSV with a header, nor Parquet"),
+        where=path,
+        remedy="give one of these, a folder with a text a picture, or --detections-format",
+    )
+
+
+def _recognise_texts(folder: Path) -> str:
+    for name in islice(files.list_files(folder, (".txt",)), _LOOKED_AT):
+        for line in _native.lines_of(_native.read_text(folder, folder / name)):
+            parts = line.split()
+            numbers = [parse_number(part) for part in parts[1:]]
+            shares = [number is not None and -1 <= number <= 2 for number in numbers]  # boxes may reach out a little
+            if parts and parse_integer(parts[0]) is not None and len(parts) in (5, 6) and all(shares):
+                return "yolo"
+            if len(parts) == 6 and None not in numbers:
+                return "text"
+    return "yolo"  # all are empty, or a fault that its reader tells best

@@ -12,11 +12,12 @@ import polars as pl
 
 from detect_transfer import files
 from detect_transfer.errors import InputError
+from detect_transfer.formats._addresses import split_of_path
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._pictures import Media, Named, Picture, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import check_corners, finish_rows, split_in_path
+from detect_transfer.formats._row_table import check_corners, finish_rows
 from detect_transfer.formats._rows import named_in, number_classes
 from detect_transfer.images import IMAGE_SUFFIXES
 from detect_transfer.table import AnnotationTable
@@ -116,7 +117,7 @@ def _facts(pictures: dict[str, Picture]) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "image": list(names),
-            "split": [split_in_path(picture.file_name) for picture in pictures.values()],
+            "split": [split_of_path(picture.file_name) for picture in pictures.values()],
             "group": [name.partition(_COPY)[0] if _COPY in name else None for name in names.values()],
         },
         schema={"image": pl.String, "split": pl.String, "group": pl.String},

@@ -19,7 +19,7 @@ from detect_transfer.formats._addresses import (
     split_named,
     split_of_path,
 )
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import Drawing, Shape
 from detect_transfer.formats._json import Node, parse_json
 from detect_transfer.formats._pictures import Media, Named

@@ -15,7 +15,7 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._json import Node, read_json
 from detect_transfer.formats._json_boxes import as_attributes, corners, row_frame
 from detect_transfer.formats._pictures import Media, Named, find_pictures

@@ -16,7 +16,7 @@ import orjson
 
 from detect_transfer.errors import InputError
 from detect_transfer.formats._addresses import NearbyPictures, annotation_files, path_of_address, split_of_path
-from detect_transfer.formats._coco_load import no_collection
+from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._drawn import Drawing, Shape, dump
 from detect_transfer.formats._json import Node, read_json

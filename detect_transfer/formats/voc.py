@@ -19,7 +19,8 @@ import polars as pl
 from detect_transfer import files
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
-from detect_transfer.formats._pictures import Media
+from detect_transfer.formats._collector import no_collection
+from detect_transfer.formats._pictures import MISSING_REMEDY, Media
 from detect_transfer.formats._problems import Problems
 from detect_transfer.formats._voc_sets import read_splits
 from detect_transfer.formats._voc_xml import Corners, VocFile, VocObject, read_file
@@ -79,7 +80,8 @@ def read(
     pictures = _native.pictures_by_stem(layout.images, problems) if layout.images else {}
     named = {_native.stem_of(n): n for n in files.list_files(layout.annotations, (".xml",))}
     folder = layout.annotations.relative_to(root)
-    parsed = {stem: read_file(root, (folder / name).as_posix(), stem, problems) for stem, name in named.items()}
+    with no_collection():
+        parsed = {stem: read_file(root, (folder / name).as_posix(), stem, problems) for stem, name in named.items()}
     _check_pairs(layout, pictures, named, media=media, allow_missing=allow_missing, problems=problems)
     splits = read_splits(root, pictures.keys() | named.keys(), problems, skip_missing=missing_images == "skip")
     sizes = {stem: one.size_wh for stem, one in parsed.items() if stem not in pictures}
@@ -155,7 +157,7 @@ def _check_pairs(
             f"no picture in {layout.images} has the stem '{stem}'",
             where=layout.annotations / named[stem],
             image=stem,
-            remedy="restore the picture or remove the annotation, or read with missing_images=keep or skip",
+            remedy=MISSING_REMEDY,
         )
     for stem in sorted(pictures.keys() - named.keys()) if not allow_missing else ():
         problems.add(

@@ -24,7 +24,7 @@ from detect_transfer.table import AnnotationTable
 
 CLASSES = ("pedestrian", "rider", "partially visible person")
 _FOLDER = "Annotations"
-_IGNORED, _CROWD = 4, 5
+_PARTIAL, _IGNORED, _CROWD = 3, 4, 5
 _FIELDS = ("class", "x1", "y1", "x2", "y2")
 _SPLITS = ("train", "val", "test")
 
@@ -35,6 +35,7 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read WiderPerson: three classes of people; ignore regions and crowds are ignored for all of them.
 
+    A partially visible person is `occluded` (1); of the others it is not told.
     The split is that of the list that names the picture; without lists every text is read and no split is told. A
     picture of `test.txt` without a text is not annotated and stays out, which the ledger counts.
 
@@ -151,6 +152,7 @@ def _read_rows(root: Path, names: Mapping[str, str], problems: Problems) -> pl.D
         .then(pl.lit("crowd"))
         .when(kind == _IGNORED)
         .then(pl.lit("ignore region")),
+        occluded=pl.when(kind == _PARTIAL).then(1.0),
     )
 
 

@@ -6,6 +6,8 @@ bfloat16 (torch 2.14, oneDNN on AVX-512); all others gain by it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -33,7 +35,7 @@ def _is_slow(conv: nn.Conv2d) -> bool:
     return max(conv.kernel_size) > 3 or max(conv.stride) > 1
 
 
-def _single(conv: nn.Conv2d) -> SinglePrecisionConv:
+def _single(conv: Any) -> SinglePrecisionConv:
     new = SinglePrecisionConv(
         conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups,
         bias=conv.bias is not None, padding_mode=conv.padding_mode, device="meta",

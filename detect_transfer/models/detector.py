@@ -37,11 +37,15 @@ class Taken:
         rows: A row a target class.
         tensors: How many tensors were copied whole.
         new_tensors: Names of the tensors that the source does not have or has in another shape.
+        by_rows: Names of the tensors that were filled row by row, a class each.
+        left_out: Names of the source's tensors that were not used.
     """
 
     rows: tuple[HeadRow, ...]
     tensors: int
     new_tensors: tuple[str, ...]
+    by_rows: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,7 @@ class TorchvisionDetector:
 
     @class_weights.setter
     def class_weights(self, weights: torch.Tensor | None) -> None:
-        parameter = next(self.module.parameters())
-        self.module.class_weights = None if weights is None else weights.to(parameter.device, torch.float32)
+        self.module.class_weights = weights
 
     def with_module(self, module: Any) -> TorchvisionDetector:
         """Return a detector of the same kind around another copy of the network."""
@@ -201,12 +200,16 @@ class TorchvisionDetector:
 def _options(model: Model | None, card: dict[str, str]) -> Options:
     """Return what is chosen about an architecture: by the config, else as the source was built."""
     anchors = None
-    if "anchors" in card:
-        told = json.loads(card["anchors"])
-        anchors = AnchorShapes(*(tuple(map(tuple, told[key])) for key in ("sizes", "aspect_ratios")))
-    backbone = (model.backbone if model else None) or card.get("backbone")
-    regions = model.sampled_regions if model else int(card.get("sampled_regions", Options.sampled_regions))
-    return Options(backbone, regions, anchors)
+    try:
+        if "anchors" in card:
+            told = json.loads(card["anchors"])
+            anchors = AnchorShapes(*(tuple(map(tuple, told[key])) for key in ("sizes", "aspect_ratios")))
+        regions = model.sampled_regions if model else int(card.get("sampled_regions", Options.sampled_regions))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "WEIGHTS_CARD", f"the header of the weights cannot be read ({error!r})", remedy="fetch them again"
+        ) from error
+    return Options((model.backbone if model else None) or card.get("backbone"), regions, anchors)
 
 
 def _check(place: int, target: Target, n_classes: int) -> None:

@@ -73,7 +73,7 @@ def focal(
     wanted = functional.one_hot(labels, n_classes + 1)[..., :n_classes].to(logits.dtype)
     loss = sigmoid_focal_loss(logits, wanted, reduction="none")
     if weights is not None:
-        loss = loss * weights
+        loss = loss * weights.to(loss)
     summed: torch.Tensor = (loss.sum(dim=2) * (matched != NEITHER)).sum(dim=1)
     return summed
 
@@ -111,7 +111,7 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     loss = functional.cross_entropy(logits, labels, reduction="none")
     if weights is None:
         return loss
-    return loss * torch.cat([weights.new_ones(1), weights])[labels]
+    return loss * torch.cat([loss.new_ones(1), weights.to(loss)])[labels]
 
 
 def not_finite(*outputs: torch.Tensor) -> torch.Tensor:

@@ -70,11 +70,15 @@ def take_over(network: Network, source: SourceWeights, rows: Sequence[HeadRow]) 
         )
     network.load_state_dict(fits, strict=False)
     names = row_names(source, has_background=network.has_background)
-    chosen = _chosen_rows(names, rows, has_background=network.has_background) if in_rows else []
-    placed = {k for k in in_rows if k in given and _place(state[k], given[k], len(names), chosen, _numbers(k))}
+    chosen = _chosen_rows(names, rows, has_background=network.has_background) if names else []
+    placed = {
+        k for k in in_rows if names and k in given and _place(state[k], given[k], len(names), chosen, _numbers(k))
+    }
     new = [k for k in state if k not in fits and k not in placed and not k.endswith(_COUNTER)]
     told = rows if placed else [HeadRow(row.target, (), "random") for row in rows]
-    return Taken(tuple(told), len(fits), tuple(new))
+    used = {id(tensor) for name, tensor in given.items() if name in fits or name in placed}
+    left_out = tuple(sorted(name for name, tensor in source.tensors.items() if id(tensor) not in used))
+    return Taken(tuple(told), len(fits), tuple(new), tuple(sorted(placed)), left_out)
 
 
 def _numbers(name: str) -> int:

@@ -160,6 +160,9 @@ def _recognise(tensors: Mapping[str, torch.Tensor], path: Path) -> str:
 def _row_names(arch: str, tensors: Mapping[str, torch.Tensor]) -> list[str]:
     """Return what the rows of the class layers stand for: COCO's where there are as many, else numbers."""
     one = 1 + ARCHITECTURES[arch].has_background
-    n_rows = next(tensors[k].shape[0] * one // shape[0] for k, shape in _shapes(arch).items() if is_class_layer(k))
+    there = [(tensors[k], shape) for k, shape in _shapes(arch).items() if is_class_layer(k) and k in tensors]
+    if not there:
+        return []
+    n_rows = there[0][0].shape[0] * one // there[0][1][0]
     coco = [str(name) for name in torchvision.models.get_model_weights(arch).DEFAULT.meta["categories"]]
     return coco if n_rows == len(coco) else [BACKGROUND, *(f"class_{i}" for i in range(1, n_rows))]

@@ -100,11 +100,14 @@ class YoloDetector:
         module.load_state_dict(fits, strict=False)
         index = {name: i for i, name in enumerate(source.class_names)}
         fresh: frozenset[str] = frozenset()
+        by_rows: tuple[str, ...] = ()
         if tuple(class_names) != source.class_names or any(row.sources != (row.target,) for row in rows):
             replaced = _new_class_branch(module, len(class_names), [_row_indices(row, index) for row in rows])
             fresh = frozenset() if all(row.sources for row in rows) else replaced
+            by_rows = tuple(sorted(replaced))
         detector = cls(module, source.arch, class_names, source.built_classes, fresh)
-        return detector, Taken(tuple(rows), len(fits), missing)
+        left_out = tuple(sorted(source.tensors.keys() - fits.keys()))
+        return detector, Taken(tuple(rows), len(fits) - len(by_rows), missing, by_rows, left_out)
 
     def with_module(self, module: Any) -> YoloDetector:
         """Return a detector of the same kind around another copy of the network."""

@@ -39,6 +39,8 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> A
     boxes = _drop_small(_clip(boxes), min_size, step)
     boxes = _drop(boxes, ~pl.struct(_SAME_BOX).is_first_distinct(), "exact duplicate of a row before it", step)
     _count_clipped(boxes, step)
+    unsized = table.images.filter(pl.col("width").is_null() | pl.col("height").is_null())
+    step.add("image", "noted", "size not known: boxes are not clipped", len(unsized), unsized["file_name"])
     cleaned = _limit_area(_remember_raw(boxes)).select(columns)
     step.close(images_out=len(table.images), boxes_out=len(cleaned))
     return table.with_boxes(cleaned)

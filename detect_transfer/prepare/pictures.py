@@ -70,7 +70,7 @@ def inspect_pictures(
             "IMAGE_ROOT_MISSING",
             "these annotations come without pictures",
             field="image_root",
-            remedy="give the folder that holds the pictures",
+            remedy="give the folder that holds the pictures, or convert without them: --images none",
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     found, problems = [], []
@@ -91,6 +91,11 @@ def inspect_pictures(
             if progress is not None:
                 progress("pictures", done, len(rows))
     return Inspection(pl.DataFrame(found, schema=PICTURE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
+
+
+def no_inspection() -> Inspection:
+    """Return what is known of pictures that nobody looked at: nothing."""
+    return Inspection(pl.DataFrame(schema=PICTURE_SCHEMA), ())
 
 
 def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTable:

@@ -57,7 +57,7 @@ def split_by_ratio(
             "SPLIT_TOO_FEW",
             f"{len(units)} groups cannot fill {len(ratios)} splits",
             field="split",
-            remedy="give more images or fewer splits",
+            remedy="give more images, or one split alone: --split train=1",
         )
     chosen = _stratify(units, ratios, seed)
     ids = [i for unit in units for i in unit.image_ids]
@@ -72,7 +72,7 @@ def split_by_ratio(
                 f"of {len(units)} groups none went there",
                 field="split",
                 value=split,
-                remedy="give more images or a larger share",
+                remedy="give more images or a larger share, or one split alone: --split train=1",
             )
     check_positives(result)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detect_transfer.report.drawing import Mark, contact_sheet, draw_marks, draw_matches
+from detect_transfer.report.drawing import Mark, contact_sheet, draw_marks
 from detect_transfer.report.page import ReportData, write_report
 from detect_transfer.report.render import render_predictions
 
@@ -11,7 +11,6 @@ __all__ = [
     "ReportData",
     "contact_sheet",
     "draw_marks",
-    "draw_matches",
     "render_predictions",
     "write_report",
 ]

@@ -64,26 +64,6 @@ class Mark:
     label: str = ""
 
 
-def draw_matches(
-    image_rgb: RgbArray,
-    truth_rows: pl.DataFrame,
-    detection_rows: pl.DataFrame,
-    class_names: Mapping[int, str],
-    *,
-    legend: bool = True,
-) -> RgbArray:
-    """Draw what was there and what was found in one picture.
-
-    Args:
-        image_rgb: The picture (H, W, 3).
-        truth_rows: Boxes of this picture, as in `Matches.truth`; without a column `status` all are drawn as truth.
-        detection_rows: Detections, as in `Matches.detections`; without `status` all are drawn as detections.
-        class_names: The name of each category id.
-        legend: Add a strip below that explains the lines.
-    """
-    return draw_marks(image_rgb, marks_of(truth_rows, detection_rows, class_names), legend=legend)
-
-
 def marks_of(truth_rows: pl.DataFrame, detection_rows: pl.DataFrame, class_names: Mapping[int, str]) -> list[Mark]:
     """Turn rows of truth and detections into marks; an object that was hit is drawn without a tag of its own."""
     marks = []
@@ -124,7 +104,7 @@ def draw_marks(
         _draw_box(canvas, box, KINDS[mark.kind])
     words = [_tag_words(m, many=len(marks) > _MANY) for m in order]
     canvas = _draw_tags(canvas, [KINDS[m.kind] for m in order], xyxy, words)
-    return np.vstack([canvas, _legend([m.kind for m in marks], canvas.shape[1])]) if legend else canvas
+    return np.vstack([canvas, legend_strip([m.kind for m in marks], canvas.shape[1])]) if legend else canvas
 
 
 def _tag_words(mark: Mark, *, many: bool) -> str:
@@ -192,10 +172,11 @@ def _leader(pen: ImageDraw.ImageDraw, box: FloatArray, tag: FloatArray, rgb: Rgb
         pen.line([*start, *end], fill=rgb, width=1)
 
 
-def _legend(kinds: Sequence[str], width: int) -> RgbArray:
-    """Make a strip (h, width, 3) with a sample line, a letter, a word and a count for each kind that occurs."""
+def legend_strip(kinds: Sequence[str], width: int, *, counted: bool = True) -> RgbArray:
+    """Make a strip (h, width, 3) with a sample line, a letter, a word and maybe a count for each kind that occurs."""
     font = _font(13)
-    items = [(KINDS[k], f"{KINDS[k].letter} {KINDS[k].word} {kinds.count(k)}") for k in KINDS if k in kinds]
+    told = {k: f"{KINDS[k].letter} {KINDS[k].word}" + (f" {kinds.count(k)}" if counted else "") for k in kinds}
+    items = [(KINDS[k], told[k]) for k in KINDS if k in told]
     cells = [(kind, text, 44 + math.ceil(font.getlength(text)) + 14) for kind, text in items]
     places, x, y = [], 8, 0
     for kind, text, room in cells:

@@ -1,4 +1,4 @@
-"""The pictures of the page: the worst misses, the worst false alarms, and some whole pictures.
+"""The pictures of the page: the worst misses, false alarms, confusions and poor boxes, and some whole pictures.
 
 Imports `evaluation` and lower ranks.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,14 +18,16 @@ from numpy.typing import NDArray
 from detect_transfer import boxes
 from detect_transfer.errors import DetectTransferError
 from detect_transfer.evaluation import Matches
-from detect_transfer.files import safe_join
-from detect_transfer.images import RgbArray, read_rgb
-from detect_transfer.report.drawing import Mark, draw_marks, marks_of
+from detect_transfer.images import RgbArray
+from detect_transfer.report.drawing import Mark, marks_of
+from detect_transfer.report.failures import worst
+from detect_transfer.report.pictures import read_picture
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
+from detect_transfer.report.window import draw_window
 from detect_transfer.table import XYXY, AnnotationTable
 
-_OVERALL, _EACH, _WHOLE = 8, 16, 6  # the worst of all, with the worst of each class, and whole pictures
+_WHOLE = 6
 _CONTEXT = 2.4  # a crop is so many times as wide as the box, and at least
 _LEAST_CROP = 140
 _LARGEST = 800  # pixels of the longer side that are kept
@@ -38,7 +39,18 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the page: its anchor, what it shows, and itself as a data URI."""
+    """One picture of the page.
+
+    Args:
+        anchor: Its id in the page.
+        title: The heading, such as the name of a class.
+        caption: What it shows.
+        uri: The picture as a data URI.
+        width: Its width in pixels; so is `height`.
+        height: Its height.
+        kind: A key of `failures.KINDS_OF_FAILURE`, or "".
+        category_ids: The classes that it is about.
+    """
 
     anchor: str
     title: str
@@ -46,14 +58,15 @@ class Picture:
     uri: str
     width: int
     height: int
+    kind: str = ""
+    category_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictures by kind; `unread` holds the messages of pictures that could not be read."""
+    """The pictures, failures kind by kind; `unread` holds the messages of pictures that could not be read."""
 
-    misses: tuple[Picture, ...] = ()
-    false_alarms: tuple[Picture, ...] = ()
+    failures: tuple[Picture, ...] = ()
     whole: tuple[Picture, ...] = ()
     unread: tuple[str, ...] = ()
 
@@ -75,7 +88,7 @@ class _Album:
         if image_id in self.unread:
             return None
         try:
-            picture = read_rgb(safe_join(self.root, self.files[image_id], links=True))
+            picture = read_picture(self.root, self.files[image_id])
         except DetectTransferError as error:  # a page without one picture is better than no page
             self.unread[image_id] = short_name(error, longest=200)
             return None
@@ -86,8 +99,17 @@ class _Album:
         here = pl.col("image_id") == image_id
         return marks_of(self.matches.truth.filter(here), self.matches.detections.filter(here), self.names)
 
-    def name(self, row: dict[str, Any]) -> str:
-        return short_name(self.names.get(row["category_id"], "?"))
+    def name(self, category_id: int) -> str:
+        return short_name(self.names.get(category_id, "?"))
+
+    def partner(self, row: dict[str, Any]) -> tuple[int, float] | None:
+        """Return the class of the object that a detection overlaps most, and the IoU."""
+        objects = self.matches.truth.filter((pl.col("image_id") == row["image_id"]) & (pl.col("status") != "ignored"))
+        overlap = boxes.iou(objects.select(XYXY).to_numpy(), [row[c] for c in XYXY])[:, 0]
+        if row["failure"] == "poor_box":
+            overlap = np.where((objects["category_id"] == row["category_id"]).to_numpy(), overlap, 0.0)
+        best = int(np.argmax(overlap)) if len(overlap) else -1
+        return (int(objects["category_id"][best]), float(overlap[best])) if best >= 0 and overlap[best] > 0 else None
 
 
 def build_gallery(truth: AnnotationTable, matches: Matches, image_root: Path | None) -> Gallery:
@@ -95,55 +117,48 @@ def build_gallery(truth: AnnotationTable, matches: Matches, image_root: Path | N
 
     Args:
         truth: The images and classes.
-        matches: A matching at the score threshold of interest; false alarms below it are not shown.
+        matches: A matching at the score threshold of interest; detections below it are not shown.
         image_root: The folder of the pictures; None gives an empty gallery.
     """
     if image_root is None:
         return Gallery()
     album = _Album(truth, matches, image_root)
     return Gallery(
-        misses=tuple(_crops(album, worst_misses(matches), "miss")),
-        false_alarms=tuple(_crops(album, worst_false_alarms(matches), "alarm")),
+        failures=tuple(_crops(album, worst(truth, matches))),
         whole=tuple(_whole(album, truth)),
         unread=tuple(album.unread.values()),
     )
 
 
-def worst_misses(matches: Matches) -> pl.DataFrame:
-    """Return the missed objects with the largest visible area, then the largest of each further class."""
-    area = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
-    seen = 1 - pl.col("occluded").fill_null(0.0).clip(0, 1)
-    missed = matches.truth.filter(pl.col("status") == "miss")
-    return _worst(missed.with_columns((area * seen).alias("_badness")))
-
-
-def worst_false_alarms(matches: Matches) -> pl.DataFrame:
-    """Return the false alarms with the highest score, then the highest of each further class."""
-    alarms = matches.detections.filter(pl.col("status") == "false_alarm")
-    return _worst(alarms.with_columns(pl.col("score").alias("_badness")))
-
-
-def _worst(rows: pl.DataFrame) -> pl.DataFrame:
-    rows = rows.sort("_badness", descending=True, maintain_order=True).with_row_index("_place")
-    first = pl.col("_place") < _OVERALL
-    classes = rows.filter(first)["category_id"].unique().implode()
-    others = rows.filter(~first & ~pl.col("category_id").is_in(classes)).unique("category_id", keep="first")
-    rest = rows.filter(~first & ~pl.col("_place").is_in(others["_place"].implode()))
-    return pl.concat([rows.filter(first), others.sort("_place"), rest]).head(_EACH)
-
-
-def _crops(album: _Album, rows: pl.DataFrame, kind: str) -> Iterator[Picture]:
-    for row in rows.iter_rows(named=True):
+def _crops(album: _Album, rows: pl.DataFrame) -> Iterator[Picture]:
+    for number, row in enumerate(rows.iter_rows(named=True), start=1):
         picture = album.read(row["image_id"])
         if picture is None:
             continue
         corners = np.array([row[c] for c in XYXY])
         window = crop_window(corners, picture.shape[1], picture.shape[0])
-        drawn = _draw(picture, _quiet(album.marks(row["image_id"]), corners), window)
+        marks = _quiet(album.marks(row["image_id"]), corners)
+        drawn = draw_window(picture, marks, window, largest=_LARGEST, shown=_SHOWN)
+        told, category_ids = _story(album, row)
         size = f"{corners[2] - corners[0]:.0f} × {corners[3] - corners[1]:.0f} px"
-        told = f"score {row['score']:.2f}, {size}" if kind == "alarm" else size
         file = short_name(album.files[row["image_id"]], longest=60)
-        yield _picture(f"{kind}-{row['_place'] + 1}", album.name(row), f"{told} · {file}", drawn)
+        made = _picture(f"failure-{number}", album.name(row["category_id"]), f"{told}{size} · {file}", drawn)
+        yield replace(made, kind=row["failure"], category_ids=category_ids)
+
+
+def _story(album: _Album, row: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
+    """Return what went wrong in a few words, and the classes that it is about."""
+    own = int(row["category_id"])
+    if row["failure"] == "miss":
+        return "", (own,)
+    score = f"score {row['score']:.2f}, "
+    partner = None if row["failure"] == "false_alarm" else album.partner(row)
+    if partner is None:
+        return f"{'found again, ' if row['again'] else ''}{score}", (own,)
+    other, overlap = partner
+    if row["failure"] == "confusion":
+        return f"it is {album.name(other)}, {score}", (own, other)
+    return f"IoU {overlap:.2f} with the object, {score}", (own,)
 
 
 def _whole(album: _Album, truth: AnnotationTable) -> Iterator[Picture]:
@@ -153,8 +168,10 @@ def _whole(album: _Album, truth: AnnotationTable) -> Iterator[Picture]:
         picture = album.read(ids[place])
         if picture is not None:
             marks = album.marks(ids[place])
-            drawn = _draw(picture, marks, (0, 0, picture.shape[1], picture.shape[0]))
-            told = f"{sum(m.kind in ('truth', 'miss') for m in marks)} objects"
+            window = (0, 0, picture.shape[1], picture.shape[0])
+            drawn = draw_window(picture, marks, window, largest=_LARGEST, shown=_SHOWN)
+            n = sum(m.kind in ("truth", "miss") for m in marks)
+            told = f"{n} object{'' if n == 1 else 's'}"
             yield _picture(f"whole-{number + 1}", short_name(album.files[ids[place]], longest=60), told, drawn)
 
 
@@ -172,22 +189,6 @@ def crop_window(corners: FloatArray, width: int, height: int) -> tuple[int, int,
     low = np.clip(centre - span / 2, 0, np.array([width, height]) - span).round().astype(int)
     high = np.maximum(np.minimum(low + span.round().astype(int), [width, height]), low + 1)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
-
-
-def _draw(picture: RgbArray, marks: list[Mark], window: tuple[int, int, int, int]) -> RgbArray:
-    """Cut a window out, shrink it where it is large, and draw the marks that reach into it."""
-    x1, y1, x2, y2 = window
-    part = np.ascontiguousarray(picture[y1:y2, x1:x2])
-    scale = min(1.0, _LARGEST / max(part.shape[:2]))
-    if scale < 1:
-        part = np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    shown = []
-    for mark in marks:
-        a, b, c, d = mark.xyxy
-        if a < x2 and c > x1 and b < y2 and d > y1:
-            moved = ((a - x1) * scale, (b - y1) * scale, (c - x1) * scale, (d - y1) * scale)
-            shown.append(replace(mark, xyxy=moved))
-    return draw_marks(part, shown, legend=False, shown_side=_SHOWN)
 
 
 def _picture(anchor: str, title: str, caption: str, drawn: RgbArray) -> Picture:

@@ -27,11 +27,12 @@ _OPEN_ROWS = 12  # longer tables start folded
 
 @dataclass(frozen=True)
 class Block:
-    """A titled table, or with `columns` empty a list of facts; cells are text."""
+    """A titled table, or with `columns` empty a list of facts; cells are text, and so is the note below."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
     @property
     def folded(self) -> bool:

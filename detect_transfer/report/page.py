@@ -15,10 +15,20 @@ from typing import Any
 import numpy as np
 
 from detect_transfer import __version__
-from detect_transfer.evaluation import METRIC_NAMES, Matches, Scores, above, confusion, match, threshold_curve
+from detect_transfer.evaluation import (
+    METRIC_NAMES,
+    Matches,
+    MetricResult,
+    Scores,
+    above,
+    confusion,
+    match,
+    threshold_curve,
+)
 from detect_transfer.files import write_atomic
-from detect_transfer.report import gallery, health, plots
+from detect_transfer.report import curves, gallery, health, plots, sections
 from detect_transfer.report.drawing import KINDS
+from detect_transfer.report.failures import KINDS_OF_FAILURE
 from detect_transfer.report.text import number, short_name
 from detect_transfer.table import AnnotationTable, Detections
 
@@ -52,7 +62,9 @@ class ReportData:
         matches: Which detection found what. Its `score_threshold` decides what is shown as a miss or a false alarm; at
             0 the threshold with the best F1 of all classes is taken.
         image_root: The folder of the pictures; None leaves them out.
-        history: A row an epoch, from epoch 0 on: `epoch`, `AP`, `AP50`, `loss`, `lr`.
+        metrics: Further metrics by name; `slices`, `tide`, `calibration` and `operating_points` have sections of their
+            own, any other gets a table.
+        history: A row an epoch, from epoch 0 on: `epoch`, `phase`, `AP`, `AP50`, `loss`, `lr`.
         ledger: `Ledger.as_dict()`.
         transfer: What was taken over and what trained; lists of objects become tables.
         notes: Sentences to show at the top.
@@ -65,6 +77,7 @@ class ReportData:
     scores: Scores
     matches: Matches
     image_root: Path | None = None
+    metrics: Mapping[str, MetricResult] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     ledger: Mapping[str, Any] | None = None
     transfer: Mapping[str, Any] | None = None
@@ -111,7 +124,9 @@ def _values(data: ReportData) -> dict[str, Any]:
     threshold = data.matches.score_threshold or _best_threshold(whole)
     shown = above(data.matches, threshold)
     status = shown.detections["status"], shown.truth["status"]
+    pictures = gallery.build_gallery(data.truth, shown, data.image_root)
     return {
+        **_further(data),
         "title": short_name(data.title, longest=120),
         "version": __version__,
         "notes": [str(note) for note in data.notes],
@@ -130,7 +145,9 @@ def _values(data: ReportData) -> dict[str, Any]:
         },
         "plots": _plots(data, whole, threshold),
         "hidden_classes": plots.hidden_classes(len(scores.per_class)),
-        "gallery": gallery.build_gallery(data.truth, shown, data.image_root),
+        "gallery": pictures,
+        "failure_names": KINDS_OF_FAILURE,
+        "shown_classes": _classes_of(pictures, data.truth),
         "kinds": [KINDS[k] for k in ("hit", "truth", "miss", "false_alarm", "ignored")],
         "data_blocks": [
             b
@@ -143,6 +160,28 @@ def _values(data: ReportData) -> dict[str, Any]:
         ],
         "transfer_blocks": health.record_blocks(data.transfer, "Transfer"),
     }
+
+
+def _further(data: ReportData) -> dict[str, Any]:
+    """Return what the page tells of further metrics."""
+    errors = sections.error_table(data.metrics)
+    return {
+        "intervals": {name: sections.interval_of(data.scores, name) for name in ("AP", "AP50")},
+        "slices": sections.slice_table(data.metrics, data.scores),
+        "errors": errors,
+        "largest_error": max((row.won or 0 for row in errors), default=0) or 1,
+        "calibration": sections.calibration_facts(data.metrics),
+        "goals": sections.goals_of(data.metrics),
+        "points": sections.point_table(data.metrics, data.scores),
+        "protocols": sections.protocol_blocks(data.metrics),
+    }
+
+
+def _classes_of(pictures: gallery.Gallery, truth: AnnotationTable) -> list[tuple[int, str]]:
+    """Return id and name of the classes that failures are about."""
+    there = {i for picture in pictures.failures for i in picture.category_ids}
+    classes = truth.categories.sort("category_id").select("category_id", "name").iter_rows()
+    return [(i, short_name(name, longest=60)) for i, name in classes if i in there]
 
 
 def _best_threshold(whole: Matches) -> float:
@@ -176,11 +215,14 @@ def _plots(data: ReportData, whole: Matches, threshold: float) -> dict[str, str]
     if scores.curves:
         names = {row.category_id: row.name for row in scores.per_class}
         made["pr"] = plots.pr_curves(scores)
+        made["thresholds"] = curves.threshold_curves(whole)
         made["f1"] = plots.f1_curves(whole, names)
         made["bars"] = plots.class_bars(scores)
     if scores.per_class:
         table = confusion(data.truth, data.detections, iou_threshold=whole.iou_threshold, score_threshold=threshold)
         made["confusion"] = plots.confusion_map(table)
+    if "calibration" in data.metrics:
+        made["reliability"] = curves.reliability_diagram(data.metrics["calibration"])
     if len(data.history) > 1:
         made |= {f"training {name}": svg for name, svg in plots.training_curves(data.history).items()}
     uri = "data:image/svg+xml;base64,"

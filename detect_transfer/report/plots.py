@@ -26,7 +26,7 @@ _MOST_CELLS = 24
 _RECALL = np.linspace(0, 1, 101)
 
 
-def _svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
+def draw_svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
     """Make a figure of a size in inches, let `draw` fill it, and return it as SVG text."""
     private_folder()
     import matplotlib
@@ -49,6 +49,8 @@ def _svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
         "grid.color": GRID,
         "grid.linewidth": 0.6,
         "axes.axisbelow": True,
+        "axes.facecolor": "none",  # the page shows through, light or dark
+        "legend.facecolor": "white",
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box is drawn for an unknown letter
@@ -57,7 +59,7 @@ def _svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
         canvas = FigureCanvasSVG(figure)
         draw(figure)
         stream = io.StringIO()
-        canvas.print_figure(stream, format="svg", metadata={"Date": None, "Creator": None})
+        canvas.print_figure(stream, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
@@ -78,7 +80,7 @@ def pr_curves(scores: Scores) -> str:
         if rows:
             _legend(axes, "AP50")
 
-    return _svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=(5.6, 4.2))
 
 
 def f1_curves(matches: Matches, names: Mapping[int, str]) -> str:
@@ -96,20 +98,20 @@ def f1_curves(matches: Matches, names: Mapping[int, str]) -> str:
         for i, category_id in enumerate(largest["category_id"].to_list()):
             curve = threshold_curve(matches, category_id)
             if curve is not None and len(curve.f1):
-                x, y = _stairs(curve.score, curve.f1)
+                x, y = stairs(curve.score, curve.f1)
                 _class_line(axes, x, y, i, f"{curve.f1.max():.2f} ", names.get(category_id, ""))
         whole = threshold_curve(matches)
         if whole is not None and len(whole.f1):
             best = int(np.argmax(whole.f1))
             label = f"{whole.f1[best]:.2f} all, best at {whole.score[best]:.3f}"
-            axes.plot(*_stairs(whole.score, whole.f1), color=INK, linewidth=2.6, label=label)
+            axes.plot(*stairs(whole.score, whole.f1), color=INK, linewidth=2.6, label=label)
             axes.axvline(whole.score[best], color=INK, linewidth=1, linestyle=":")
             _legend(axes, "best F1")
 
-    return _svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=(5.6, 4.2))
 
 
-def _stairs(score: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def stairs(score: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return at most some 400 points of a curve with ascending score."""
     keep = np.unique(np.linspace(0, len(score) - 1, min(len(score), 400)).astype(int))
     return score[keep][::-1], value[keep][::-1]
@@ -150,7 +152,7 @@ def confusion_map(confusion: Confusion) -> str:
             axes.text(x, y, str(part[y, x]), ha="center", va="center", fontsize=size, color=colour)
 
     side = 2.2 + 0.42 * len(names)
-    return _svg(draw, size=(max(5.0, side + 0.8), max(3.6, side - 0.4)))
+    return draw_svg(draw, size=(max(5.0, side + 0.8), max(3.6, side - 0.4)))
 
 
 def hidden_classes(n_classes: int) -> int:
@@ -173,28 +175,44 @@ def class_bars(scores: Scores) -> str:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
 
-    return _svg(draw, size=(5.6, 1.0 + 0.24 * max(len(rows), 1)))
+    return draw_svg(draw, size=(5.6, 1.0 + 0.24 * max(len(rows), 1)))
 
 
 def training_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Plot `AP`, `loss` and `lr` against the epoch, one SVG each; epoch 0 is the model before training.
 
     Args:
-        history: A row an epoch as in `metrics.jsonl`; `lr` is a number, or one for each stage.
+        history: A row an epoch as in `metrics.jsonl`; `lr` is a number, or one for each stage. Where there are several
+            values of `phase`, every second one is shaded.
 
     Returns:
         The plots that have something to show.
     """
+    phases = _phases(history)
     return {
-        name: _panel(lines, label)
+        name: _panel(lines, label, phases)
         for name, label in (("AP", "AP"), ("loss", "loss"), ("lr", "learning rate"))
         if (lines := _series(history, name))
     }
 
 
-def _panel(lines: Mapping[str, list[tuple[float, float]]], label: str) -> str:
+def _phases(history: Sequence[Mapping[str, Any]]) -> dict[Any, list[float]]:
+    """Return the epochs of each phase; none where there is one phase alone."""
+    epochs: dict[Any, list[float]] = {}
+    for row in history:
+        if row.get("phase") is not None and row["epoch"] > 0:
+            epochs.setdefault(row["phase"], []).append(float(row["epoch"]))
+    return epochs if len(epochs) > 1 else {}
+
+
+def _panel(lines: Mapping[str, list[tuple[float, float]]], label: str, phases: Mapping[Any, list[float]]) -> str:
     def draw(figure: Any) -> None:
         axes = figure.add_subplot(xlabel="epoch", ylabel=label)
+        for j, (phase, epochs) in enumerate(phases.items()):
+            low, high = min(epochs) - 0.5, max(epochs) + 0.5
+            axes.axvspan(low, high, color=FAINT, alpha=0.28 if j % 2 else 0.1, linewidth=0)
+            place = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+            axes.text((low + high) / 2, 1.01, plot_name(f"phase {phase}"), fontsize=8, **place)
         for j, (name, points) in enumerate(lines.items()):
             style = {"color": OKABE_ITO[j % _NAMED], "linestyle": _DASHES[j % _NAMED]}
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.6, label=name, **style)
@@ -203,7 +221,7 @@ def _panel(lines: Mapping[str, list[tuple[float, float]]], label: str) -> str:
         if len(lines) > 1:
             axes.legend(fontsize=8)
 
-    return _svg(draw, size=(4.0, 3.0))
+    return draw_svg(draw, size=(4.0, 3.0))
 
 
 def _series(history: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[tuple[float, float]]]:

@@ -1,19 +1,69 @@
-"""Annotated pictures written to a folder, for `visualize` and `predict`. Imports `evaluation` and lower ranks."""
+"""Annotated pictures, contact sheets and videos written to a folder, for `visualize` and `predict`.
+
+Imports `evaluation` and lower ranks.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 
 import cv2
+import numpy as np
 import polars as pl
 
 from detect_transfer.errors import InternalError
 from detect_transfer.evaluation import match
 from detect_transfer.files import safe_join, write_atomic
-from detect_transfer.images import read_rgb
-from detect_transfer.report.drawing import RgbArray, draw_matches
+from detect_transfer.media import parse_frame_name
+from detect_transfer.report.drawing import KINDS, Mark, RgbArray, contact_sheet, draw_marks, legend_strip, marks_of
+from detect_transfer.report.pictures import read_all
+from detect_transfer.report.video import write_video
+from detect_transfer.report.window import draw_window
 from detect_transfer.table import DETECTION_SCHEMA, AnnotationTable, Detections
+
+_CELL_WH = (640, 480)
+
+
+@dataclass(frozen=True)
+class DrawPlan:
+    """What is drawn and how it is put together.
+
+    Args:
+        score_threshold: Detections below it are left out.
+        limit: Draw the first so many images; None draws all.
+        sheet: How many pictures a contact sheet holds; None writes each by itself.
+        fps: Frames a second of a video for each sequence (video, group or folder); None writes pictures.
+    """
+
+    score_threshold: float = 0.25
+    limit: int | None = None
+    sheet: int | None = None
+    fps: float | None = None
+
+
+def render(table: AnnotationTable, detections: Detections | None, out_dir: Path, *, plan: DrawPlan) -> list[Path]:
+    """Draw truth and detections on the pictures of a table, as `plan` says; return the files written.
+
+    Raises:
+        InputError: A picture is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
+        ResourceError: The disk is full or does not let us write.
+    """
+    if table.image_root is None:
+        raise InternalError("RENDER_ROOT", "the table has no folder of pictures", remedy="please report this")
+    if plan.fps is None and plan.sheet is None:
+        return render_predictions(
+            table, detections, table.image_root, out_dir, score_threshold=plan.score_threshold, limit=plan.limit
+        )
+    images = table.images if plan.limit is None else table.images.head(plan.limit)
+    album = _Album(table, detections, table.image_root, plan.score_threshold)
+    if plan.fps is not None:
+        return [*_videos(album, images, out_dir, plan.fps)]
+    return [*_sheets(album, images, out_dir, plan.sheet or 1)]
 
 
 def render_predictions(
@@ -43,21 +93,38 @@ def render_predictions(
         InputError: A picture is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
-    truth, found = _rows(table, detections, score_threshold)
     images = table.images if limit is None else table.images.head(limit)
-    truths = truth.partition_by("image_id", as_dict=True)
-    founds = found.partition_by("image_id", as_dict=True)
-    names = {int(i): str(n) for i, n in table.categories.select("category_id", "name").iter_rows()}
-    shown = images.select("image_id", "file_name")
-    outputs = output_names(shown["file_name"].to_list())
+    album = _Album(table, detections, image_root, score_threshold)
+    outputs = output_names(images["file_name"].to_list())
     written = []
-    for (image_id, file_name), output in zip(shown.iter_rows(), outputs, strict=True):
-        picture = read_rgb(safe_join(image_root, file_name, links=True))
-        here, seen = truths.get((image_id,), truth.clear()), founds.get((image_id,), found.clear())
+    for (picture, marks), output in zip(album.read(images), outputs, strict=True):
         path = safe_join(out_dir, output)
-        write_atomic(path, encode_jpeg(draw_matches(picture, here, seen, names)))
+        write_atomic(path, encode_jpeg(draw_marks(picture, marks)))
         written.append(path)
     return written
+
+
+class _Album:
+    """The pictures of a table with what is drawn on each."""
+
+    def __init__(
+        self, table: AnnotationTable, detections: Detections | None, root: Path, score_threshold: float
+    ) -> None:
+        truth, found = _rows(table, detections, score_threshold)
+        self._none = truth.clear(), found.clear()
+        self._truths = truth.partition_by("image_id", as_dict=True)
+        self._founds = found.partition_by("image_id", as_dict=True)
+        self._names = {int(i): str(n) for i, n in table.categories.select("category_id", "name").iter_rows()}
+        self._root = root
+        statuses = {*truth["status"].to_list(), *found.get_column("status", default=pl.Series(["detection"])).to_list()}
+        self.kinds = [kind for kind in KINDS if kind in statuses or kind == "truth"]
+
+    def read(self, images: pl.DataFrame) -> Iterator[tuple[RgbArray, list[Mark]]]:
+        """Give each picture of the rows with its marks."""
+        for image_id, picture in read_all(images, self._root):
+            key = (image_id,)
+            here, seen = self._truths.get(key, self._none[0]), self._founds.get(key, self._none[1])
+            yield picture, marks_of(here, seen, self._names)
 
 
 def _rows(
@@ -70,6 +137,48 @@ def _rows(
         return table.boxes.with_columns(status), pl.DataFrame(schema=DETECTION_SCHEMA)
     matches = match(table, detections, score_threshold=score_threshold)
     return matches.truth, matches.detections.drop("status") if table.boxes.is_empty() else matches.detections
+
+
+def _sheets(album: _Album, images: pl.DataFrame, out_dir: Path, size: int) -> Iterator[Path]:
+    """Write contact sheets of so many pictures each."""
+    shown = max(_CELL_WH)
+    drawn = (
+        draw_window(picture, marks, (0, 0, picture.shape[1], picture.shape[0]), largest=shown, shown=shown // 2)
+        for picture, marks in album.read(images)
+    )
+    number = 0
+    while held := list(islice(drawn, size)):
+        number += 1
+        sheet = contact_sheet(held, math.ceil(math.sqrt(len(held))), cell_wh=_CELL_WH)
+        path = out_dir / f"sheet_{number:04d}.jpg"
+        write_atomic(path, encode_jpeg(_with_legend(sheet, album.kinds)))
+        yield path
+
+
+def _videos(album: _Album, images: pl.DataFrame, out_dir: Path, fps: float) -> Iterator[Path]:
+    """Write a video for each sequence: the source video, else the group, else the folder of the pictures."""
+    rows = sorted(_sequence(row) for row in images.select("group", "file_name", "image_id").iter_rows(named=True))
+    parts = [(name, [image_id for *_, image_id in part]) for name, part in groupby(rows, key=lambda row: row[0])]
+    for (_, ids), output in zip(parts, output_names([name for name, _ in parts]), strict=True):
+        order = pl.DataFrame({"image_id": ids}).join(images, on="image_id", maintain_order="left")
+        path = safe_join(out_dir, PurePosixPath(output).with_suffix(".mp4").as_posix())
+        frames = (_with_legend(draw_marks(p, marks, legend=False), album.kinds) for p, marks in album.read(order))
+        write_video(path, frames, fps=fps)
+        yield path
+
+
+def _sequence(row: dict[str, str]) -> tuple[str, int, str, int]:
+    """Return the sequence as the name of a file, the place in it by number and by name, and the image_id."""
+    file_name, image_id = row["file_name"], int(row["image_id"])
+    frame = parse_frame_name(file_name)
+    if frame is not None:
+        return frame[0], frame[1], file_name, image_id
+    folder = PurePosixPath(file_name).parent.as_posix()
+    return f"{row['group'] or ('all' if folder == '.' else folder)}.frames", 0, file_name, image_id
+
+
+def _with_legend(picture: RgbArray, kinds: Sequence[str]) -> RgbArray:
+    return np.vstack([picture, legend_strip(kinds, picture.shape[1], counted=False)])
 
 
 def output_names(file_names: list[str]) -> list[str]:

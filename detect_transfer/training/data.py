@@ -151,6 +151,7 @@ def make_loader(
         num_workers=workers,
         pin_memory=pin,
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # else each epoch draws from torch's own, and a resumed run would draw once more
     )
 
 

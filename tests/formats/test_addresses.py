@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from detect_transfer.formats._addresses import NearbyPictures, annotation_files, path_of_address, split_named
+from detect_transfer.formats._addresses import (
+    NearbyPictures,
+    annotation_files,
+    path_of_address,
+    split_named,
+    split_of_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +59,11 @@ def test_split_named__by_the_usual_words() -> None:
         *("train", "val", "val", "test", None, None)
     ]
     assert split_named(None, "other", "Test") == "test"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("a/Train/b.png", "train"), ("valid/b.png", "val"), ("training/b.png", "train"), ("test.png", None)],
+)
+def test_split_of_path__is_that_of_a_folder(name: str, split: str | None) -> None:
+    assert split_of_path(name) == split

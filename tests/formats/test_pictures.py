@@ -11,7 +11,7 @@ import pytest
 from detect_transfer.errors import InputError
 from detect_transfer.formats._pictures import By, Media, Named, Picture, find_pictures
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._row_table import check_classes, check_corners, finish_rows, split_in_path
+from detect_transfer.formats._row_table import check_classes, check_corners, finish_rows
 
 
 def found(root: Path, name: str, by: By, missing_images: str = "error") -> list[str]:
@@ -83,11 +83,3 @@ def test_checks__report_the_row_and_leave_it_out(tmp_path: Path) -> None:
     assert check_classes(kept, "kind", {"p": 7}, tmp_path, problems)["category_id"].to_list() == [7]
     assert [error.code for error in problems.skipped_rows] == ["BOX_INVALID", "CLASS_UNKNOWN"]
     assert [error.where for error in problems.skipped_rows] == [f"{tmp_path}/t:2", f"{tmp_path}/t:3"]
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [("a/Train/b.png", "train"), ("valid/b.png", "val"), ("training/b.png", None), ("test.png", None)],
-)
-def test_split__is_that_of_a_folder(name: str, split: str | None) -> None:
-    assert split_in_path(name) == split

@@ -25,10 +25,10 @@ def root(write: Any, tmp_path: Path) -> Path:
 def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
     table = cvat.read(sample("cvat_images"))
     attributes = [json.loads(text) for text in table.boxes["attributes"].drop_nulls()]
-    assert attributes[0] == {"source": "manual", "z_order": "0", "pose": "walking", "old": "<1>", "occluded": True}
+    assert attributes[0] == {"source": "manual", "z_order": "0", "pose": "walking", "old": "<1>"}
     assert attributes[2]["drawn"] == {"shape": "turned rectangle", "box": [10, 10, 20, 14], "rotation": 90}
     assert attributes[3]["drawn"] == {"shape": "polygon", "points": [[1.5, 2], [6, 2.5], [4, 9.25]]}
-    assert table.boxes["occluded"].is_null().all()
+    assert table.boxes["occluded"].to_list() == [1.0] + [0.0] * 8
     assert json.loads(table.images["tags"][0]) == [{"label": "rainy", "source": "manual"}]
     assert table.boxes["source"][3] == "annotations.xml#image[1]/polygon[1]"
 
@@ -50,6 +50,7 @@ def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
     box = cvat.read(root).boxes.row(0, named=True)
     assert [box[c] for c in ("x1", "y1", "x2", "y2")] == [3, 2, 11, 9]
     assert json.loads(box["attributes"]).keys() == {"drawn"}
+    assert box["occluded"] is None, "the element does not tell"
 
 
 def test_group__is_the_task_that_was_made_of_a_video(root: Path, write: Any) -> None:

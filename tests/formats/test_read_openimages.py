@@ -24,9 +24,14 @@ def root(write: Any, tmp_path: Path) -> Path:
 def test_flags__become_columns_and_attributes(root: Path) -> None:
     row = openimages.read(root).boxes.row(0, named=True)
     assert (row["x1"], row["y1"], row["x2"], row["y2"]) == (10, 2, 20, 18)
-    assert (row["occluded"], row["truncated"], row["ignore"], row["source"]) == (0.0, None, False, f"{FILE}:2")
+    assert (row["occluded"], row["truncated"], row["ignore"], row["source"]) == (0.0, 1.0, False, f"{FILE}:2")
     told = json.loads(row["attributes"])
     assert (told["IsTruncated"], told["IsInside"], told["Source"], told["Confidence"]) == (1, -1, "xclick", 1.0)
+
+
+def test_flags__of_minus_one_are_not_told(root: Path, write: Any) -> None:
+    write(FILE, f"{HEAD}\n{ROW.replace(',0,1,0,1,-1', ',-1,-1,0,1,-1')}\n")
+    assert openimages.read(root, allow_missing=True).boxes.select("occluded", "truncated").rows() == [(None, None)]
 
 
 def test_depictions__are_ignored_by_wish(root: Path, check_error: Any) -> None:

@@ -62,6 +62,19 @@ FILES = [
     pytest.param(xml(f"<name>dog</name>{BOX}")[:-5], "XML_SYNTAX", "a.xml:1", id="cut"),
     pytest.param("<html/>", "XML_ROOT", "element=html", id="other-root"),
     pytest.param('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>', "XML_DTD", "a.xml", id="dtd"),
+    *(
+        pytest.param(
+            f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE a [<!ENTITY b "c">]><annotation/>'.encode(encoding),
+            *("XML_DTD", "a.xml"),
+            id=encoding,
+        )
+        for encoding in ("utf-8", "utf-16", "latin-1", "us-ascii")
+    ),
+    pytest.param("<!-- c --><!DOCTYPE a><annotation/>", "XML_DTD", "a.xml", id="dtd-after-comment"),
+    pytest.param("<annotation>&b;</annotation>", "XML_SYNTAX", "a.xml:1", id="entity-undefined"),
+    pytest.param(
+        '<?xml version="1.0" encoding="cp037"?><annotation/>'.encode("cp037"), "XML_SYNTAX", "a.xml:1", id="ebcdic"
+    ),
     pytest.param(
         '<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><annotation>&c;</annotation>',
         "XML_DTD",

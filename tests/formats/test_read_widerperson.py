@@ -29,6 +29,11 @@ def test_convention__is_a_choice(options: dict[str, bool], xyxy: tuple[float, ..
     assert widerperson.read(root, **options).boxes.select("x1", "y1", "x2", "y2").rows() == [xyxy]
 
 
+def test_partially_visible__is_occluded(root: Path, write: Any) -> None:
+    write("Annotations/000040.jpg.txt", "2\n1 3 5 11 26\n3 3 5 11 26\n")
+    assert widerperson.read(root).boxes["occluded"].to_list() == [None, 1.0]
+
+
 ROWS = [
     pytest.param("1 3 5 11", "ROW_COLUMNS", "x1 y1 x2 y2", id="4-fields"),
     pytest.param("1 3 5 11 26 1", "ROW_COLUMNS", "found 6 fields", id="6-fields"),

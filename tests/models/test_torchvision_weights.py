@@ -141,6 +141,15 @@ def test_file_of_other_classes__has_numbers_for_names(tmp_path: Path) -> None:
     assert load_detector(source).class_names == source.class_names
 
 
+def test_file_without_class_layers__is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / f"{FAST}.pth"
+    state = stock(FAST, rows=5).state_dict()
+    torch.save({k: t for k, t in state.items() if "box_predictor" not in k}, path)
+    detector, taken = build_detector(model(), Transfer(), ["a"], load_weights(path))
+    assert set(taken.new_tensors) == {k for k in detector.module.state_dict() if "box_predictor" in k}
+    assert [row.how for row in taken.rows] == ["random"]
+
+
 @pytest.mark.parametrize("arch", ["fasterrcnn_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
 def test_weights_of_another_architecture__are_refused(fast: Path, arch: str) -> None:
     source = load_weights(fast)

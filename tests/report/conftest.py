@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detect_transfer.evaluation import match, score
+from detect_transfer.evaluation import evaluate_metrics, match, score
 from detect_transfer.report import ReportData
 from detect_transfer.table import AnnotationTable, Detections
 
+METRICS_SHOWN = ("slices", "tide", "calibration", "operating_points", "voc")
 HOSTILE = [
     "<script>document.title='owned'</script>",
     '"><img src=x onerror="document.title=1">',
@@ -87,6 +88,7 @@ def _data(root, names, **parts):
             "detections": detections,
             "scores": score(truth, detections),
             "matches": match(truth, detections),
+            "metrics": evaluate_metrics(truth, detections, METRICS_SHOWN),
             "image_root": root,
             "history": [
                 {"epoch": 0, "AP": 0.1, "AP50": 0.2, "AP75": None, "seconds": 1},

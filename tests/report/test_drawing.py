@@ -1,15 +1,21 @@
 """Drawings: told apart, never changing their input, and with tags that leave small boxes free."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
+from detect_transfer import media
 from detect_transfer.boxes import intersection
 from detect_transfer.errors import InternalError
 from detect_transfer.evaluation import match
-from detect_transfer.report.drawing import KINDS, Mark, contact_sheet, draw_marks, draw_matches
+from detect_transfer.images import read_rgb
+from detect_transfer.report.drawing import KINDS, Mark, contact_sheet, draw_marks, marks_of
 from detect_transfer.report.labels import place_tags
-from detect_transfer.report.render import output_names, render_predictions
+from detect_transfer.report.pictures import read_all
+from detect_transfer.report.render import DrawPlan, output_names, render, render_predictions
 from detect_transfer.table import Detections
 
 
@@ -64,7 +70,7 @@ def test_draw_marks__hostile_names(hostile):
         rows = pl.DataFrame(
             {"category_id": [1], "x1": [5.0], "y1": [5.0], "x2": [9.0], "y2": [9.0], "status": ["miss"]}
         )
-        draw_matches(picture(60, 60), rows, rows.clear().with_columns(score=pl.lit(0.5)), {1: name})
+        draw_marks(picture(60, 60), marks_of(rows, rows.clear().with_columns(score=pl.lit(0.5)), {1: name}))
 
 
 def test_place_tags__keeps_small_boxes_and_other_tags_free():
@@ -99,21 +105,61 @@ def test_render__without_truth_detections_are_no_false_alarms(make_scene, tmp_pa
     truth, found = make_scene(["stop"])
     kinds = []
     monkeypatch.setattr(
-        "detect_transfer.report.render.draw_matches",
-        lambda image, here, seen, names: (kinds.append(seen.columns), image)[1],
+        "detect_transfer.report.render.marks_of",
+        lambda here, seen, names: (kinds.append(seen.columns), [])[1],
     )
     render_predictions(truth.with_boxes(truth.boxes.clear()), found, truth.image_root, tmp_path / "out", limit=1)
     assert "status" not in kinds[0]
+
+
+def test_render__contact_sheets_hold_so_many_pictures(make_scene, tmp_path):
+    truth, found = make_scene(["stop", "yield"], n_images=5)
+    written = render(truth, found, tmp_path / "out", plan=DrawPlan(sheet=2))
+    assert [p.name for p in written] == ["sheet_0001.jpg", "sheet_0002.jpg", "sheet_0003.jpg"]
+    widths = [read_rgb(path).shape[1] for path in written]
+    assert widths[0] == widths[1] == 2 * widths[2] - 6  # two pictures beside each other, then one; gaps of 6
+
+
+def test_render__a_video_for_each_sequence_in_order(make_scene, tmp_path):
+    """Frames of a folder become a video; drawn again from it, by the names of its frames, they keep their order."""
+    truth, _ = make_scene(["stop"], n_images=6)
+    grey = [np.full((120, 160, 3), 40 * i, np.uint8) for i in range(1, 7)]
+    for i, picture in enumerate(grey, start=1):
+        Image.fromarray(picture).save(truth.image_root / f"{i}.png")
+    nothing = truth.with_boxes(truth.boxes.clear())
+    (video,) = render(nothing, None, tmp_path / "out", plan=DrawPlan(fps=5.0))
+    assert video.name == "all.mp4"
+    seen = [float(frame[100:500, 100:500].mean()) for frame in media.frames(video)]
+    assert len(seen) == 6
+    assert np.allclose(seen, [40 * i for i in range(1, 7)], atol=6)
+    names = [media.frame_name("out/all.mp4", n) for n in (4, 1, 2)]
+    images = truth.images.head(3).with_columns(file_name=pl.Series(names))
+    again = replace(nothing, images=images, image_root=tmp_path)
+    (other,) = render(again, Detections.empty(), tmp_path / "again", plan=DrawPlan(fps=5.0))
+    assert other.relative_to(tmp_path).as_posix() == "again/out/all.mp4"
+    seen = [float(frame[100:500, 100:500].mean()) for frame in media.frames(other)]
+    assert np.allclose(seen, [80, 120, 200], atol=8)
+
+
+def test_render__frames_of_two_videos_keep_their_rows(make_scene, tmp_path, monkeypatch):
+    rows = [("a.mp4", 3), ("a.mp4", 5), ("b.mp4", 0), ("a.mp4", 1)]
+    images = pl.DataFrame({"image_id": [1, 2, 3, 4], "file_name": [media.frame_name(*row) for row in rows]})
+    monkeypatch.setattr(
+        "detect_transfer.report.pictures.frames_at",
+        lambda path, numbers: ((n, np.full((2, 2, 3), n, np.uint8)) for n in sorted(numbers)),
+    )
+    read = [(image_id, int(picture[0, 0, 0])) for image_id, picture in read_all(images, tmp_path)]
+    assert read == [(1, 3), (2, 5), (3, 0), (4, 1)]
 
 
 def test_output_names__two_that_differ_by_their_suffix():
     assert output_names(["a/1.png", "a/1.ppm", "2.JPG"]) == ["a/1.png.jpg", "a/1.ppm.jpg", "2.jpg"]
 
 
-def test_draw_matches__inputs_are_not_changed(make_scene):
+def test_marks_of__inputs_are_not_changed(make_scene):
     truth, found = make_scene(["stop"])
     matches = match(truth, found)
     before = matches.truth.clone(), matches.detections.clone()
-    draw_matches(picture(120, 160), matches.truth, matches.detections, {1: "stop"})
+    draw_marks(picture(120, 160), marks_of(matches.truth, matches.detections, {1: "stop"}))
     assert matches.truth.equals(before[0], null_equal=True)
     assert matches.detections.equals(before[1], null_equal=True)

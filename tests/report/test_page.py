@@ -12,8 +12,8 @@ import pytest
 
 from detect_transfer.evaluation import match, score
 from detect_transfer.report import write_report
-from detect_transfer.report.gallery import worst_false_alarms, worst_misses
-from detect_transfer.table import Detections
+from detect_transfer.report.failures import KINDS_OF_FAILURE, worst
+from detect_transfer.table import AnnotationTable, Detections
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -65,11 +65,11 @@ def test_report__in_a_browser(make_data, tmp_path):
     text = " ".join(found.words)
     assert f"{data.scores.metrics['AP']:.4f}" in text
     assert f"{data.scores.strict['AP']:.4f}" in text  # an ignored box is there, so both policies are told
-    for words in ("stop", "yield", "a note to read", "+0.400", "no area", "a.xml:3", "copied", "Worst misses"):
+    for words in ("stop", "yield", "a note to read", "+0.400", "no area", "a.xml:3", "copied", "Worst failures"):
         assert words in text
-    assert found.tags.count("img") == len(re.findall(r'<img src="data:image/', dom))
+    assert found.tags.count("img") == len(re.findall(r'<img src="data:image/', dom)) + 1  # and the empty large one
     assert dom.count('class="picture"') >= 6
-    assert dom.count("data:image/svg+xml") == 7
+    assert dom.count("data:image/svg+xml") == 9
     assert page.stat().st_size < 5_000_000
 
 
@@ -82,7 +82,7 @@ def test_report__hostile_names_make_no_elements(make_data, hostile, tmp_path):
     data.image_root.mkdir()
     facts = {name or "-": name for name in hostile}
     write_report(harmful, make_data(hostile, title=hostile[0], notes=hostile[:5], run_facts=facts))
-    expected = _Elements(plain.read_text("utf-8"))
+    expected = _Elements(dump_dom(plain, tmp_path / "profile")[0])
     dom, console = dump_dom(harmful, tmp_path / "profile")
     found = _Elements(dom)
     assert console == []
@@ -144,7 +144,8 @@ def test_report__headings_sort(make_data, tmp_path):
     for button, expected in orders.items():
         page.write_text(text.replace("</body>", clicks.replace("BUTTON", str(button))), "utf-8")
         dom, _ = dump_dom(page, tmp_path / "profile")
-        assert re.findall(r'<td class="name" data-v="(.)"', dom) == expected
+        table = dom.partition('id="per-class"')[2].partition("</table>")[0]
+        assert re.findall(r'<td class="name" data-v="(.)"', table) == expected
 
 
 def test_report__no_external_address(make_data, tmp_path):
@@ -167,7 +168,7 @@ def test_report__nothing_to_show(make_data, tmp_path):
     write_report(page, make_data(["stop"], **bare, history=(), ledger=None, transfer=None, image_root=None))
     text = page.read_text("utf-8")
     assert "no object that must be found" in text
-    assert "Worst misses" not in text
+    assert "Worst failures" not in text
 
 
 def test_report__unreadable_pictures_are_named_and_left_out(make_data, tmp_path):
@@ -192,10 +193,37 @@ def test_report__odd_records(make_data, tmp_path):
 
 def test_worst__largest_first_then_each_class(make_scene):
     truth, _ = make_scene(["a", "b", "c", "d", "e", "f"], n_images=20)
-    matches = match(truth, Detections.empty())
-    rows = worst_misses(matches)
+    rows = worst(truth, match(truth, Detections.empty()))
     areas = ((rows["x2"] - rows["x1"]) * (rows["y2"] - rows["y1"])).to_list()
     assert areas[:8] == sorted(areas[:8], reverse=True)
     assert len(rows) == 16
     assert rows["category_id"].n_unique() == 5  # the fifth of the six is ignored throughout
-    assert worst_false_alarms(matches).is_empty()
+    assert set(rows["failure"]) == {"miss"}
+
+
+def test_worst__sorts_false_alarms_by_their_cause():
+    """One object of class 1 at (0, 0, 10, 10), found; then once more, half beside it, as class 2, and elsewhere."""
+    truth = AnnotationTable.from_columns(
+        images={"image_id": [1], "file_name": ["a.png"]},
+        boxes={"annotation_id": [1], "image_id": [1], "category_id": [1], "x1": [0], "y1": [0], "x2": [10], "y2": [10]},
+        categories={"category_id": [1, 2], "name": ["a", "b"]},
+    )
+    found = Detections.from_columns(
+        {
+            "image_id": [1] * 5,
+            "category_id": [1, 1, 1, 2, 1],
+            "x1": [0, 0, 6, 0, 50],
+            "y1": [0] * 5,
+            "x2": [10, 10, 16, 10, 60],
+            "y2": [10] * 5,
+            "score": [0.9, 0.8, 0.7, 0.6, 0.5],
+        }
+    )
+    rows = worst(truth, match(truth, found))
+    assert set(rows["failure"]) <= set(KINDS_OF_FAILURE)
+    assert sorted(rows.select("score", "failure", "again").rows(), reverse=True) == [
+        (0.8, "false_alarm", True),
+        (0.7, "poor_box", False),
+        (0.6, "confusion", False),
+        (0.5, "false_alarm", False),
+    ]

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from detect_transfer.evaluation import confusion, match, score
-from detect_transfer.report import plots
+from detect_transfer.evaluation import confusion, evaluate_metrics, match, score
+from detect_transfer.report import curves, plots
 from detect_transfer.table import Detections
 
 DRAWN = {"svg", "metadata", "RDF", "Work", "type", "format"}
@@ -23,6 +23,8 @@ def all_plots(truth, found):
         plots.confusion_map(confusion(truth, found)),
         plots.class_bars(scores),
         *plots.training_curves(HISTORY).values(),
+        curves.threshold_curves(matches),
+        curves.reliability_diagram(evaluate_metrics(truth, found, ["calibration"])["calibration"]),
     ]
 
 
@@ -36,7 +38,9 @@ def test_plots__hostile_names_give_valid_svg(make_scene, hostile):
 @pytest.mark.parametrize("detected", [True, False])
 def test_plots__one_class_with_and_without_detections(make_scene, detected):
     truth, found = make_scene(["stop"])
-    assert all(svg.startswith("<?xml") for svg in all_plots(truth, found if detected else Detections.empty()))
+    svgs = all_plots(truth, found if detected else Detections.empty())
+    assert all(svg.startswith("<?xml") for svg in svgs[:-2])
+    assert [svg.startswith("<?xml") for svg in svgs[-2:]] == [detected, detected]
 
 
 def test_plots__the_same_input_gives_the_same_text_and_settings_stay(make_scene):
@@ -44,6 +48,13 @@ def test_plots__the_same_input_gives_the_same_text_and_settings_stay(make_scene)
     before = dict(matplotlib.rcParams)
     assert all_plots(truth, found) == all_plots(truth, found)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_training_curves__phases_are_named_where_there_are_several():
+    rows = [{"epoch": 0, "AP": 0.1}, *({"epoch": e, "phase": 1 + e // 3, "AP": 0.2} for e in range(1, 5))]
+    several, one = plots.training_curves(rows)["AP"], plots.training_curves(rows[:3])["AP"]
+    assert several.count("<!-- phase") == 2
+    assert "<!-- phase" not in one
 
 
 def test_training_curves__what_is_missing_is_left_out():

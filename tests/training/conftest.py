@@ -42,7 +42,7 @@ def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunC
         return RunConfig.model_validate(
             {
                 "data": {"path": tiny_data},
-                "model": {"weights": str(weights)},
+                "model": parts.get("model", {"weights": str(weights)}),
                 "transfer": parts.get("transfer", {"strategy": "full"}),
                 "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
                 "out": tmp_path / name,

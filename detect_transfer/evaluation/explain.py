@@ -1,0 +1,249 @@
+"""Why two mAPs differ: from COCO's AP to the one of ultralytics' validator, one thing changed at a time.
+
+Imports `boxes`, `errors`, `table` and its own room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from detect_transfer.errors import InputError
+from detect_transfer.evaluation.as_ultralytics import (
+    MAX_DETECTIONS,
+    SCORE_FLOOR,
+    interpolated_ap,
+    mark_as_ultralytics,
+)
+from detect_transfer.evaluation.bootstrap import mean_ap
+from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.policy import FloatArray
+from detect_transfer.evaluation.weighted import mark, weighted_ap
+from detect_transfer.table import XYXY, AnnotationTable, Detections
+
+_COCO_CAP = 100
+_FARTHEST, _LEAST = 1.01, -0.01  # what the label checker lets pass
+NO_OBJECT = "no object that must be found is left"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is scored at one point of the chain.
+
+    Args:
+        truth: The images with their boxes.
+        detections: What was found.
+        cap: Detections that count of a class in an image; None where the cap is applied already.
+        matching: Match as ultralytics does.
+        trapezoids: Integrate as ultralytics does.
+    """
+
+    truth: AnnotationTable
+    detections: Detections
+    cap: int | None = _COCO_CAP
+    matching: bool = False
+    trapezoids: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is changed.
+
+    Args:
+        name: What is changed, in a word or two.
+        affected: How many rows or images it touches; None where that has no meaning.
+        told: One sentence.
+        AP: AP over IoU .50 to .95 after it; None where no object is left.
+        AP50: AP at IoU .50 after it.
+        part: What it adds to AP; the parts of all steps add up to the gap.
+        part50: What it adds to AP50.
+    """
+
+    name: str
+    affected: int | None
+    told: str
+    AP: float | None
+    AP50: float | None
+    part: float | None
+    part50: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The whole chain.
+
+    Args:
+        coco: `AP` and `AP50` by COCO, ignored regions excused.
+        ultralytics: The same as ultralytics' validator computes them from the same predictions.
+        steps: What lies between.
+    """
+
+    coco: dict[str, float | None]
+    ultralytics: dict[str, float | None]
+    steps: tuple[Step, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `explain.json` holds."""
+        return {**asdict(self), "reason": NO_OBJECT if self.ultralytics["AP"] is None else None}
+
+
+Change = Callable[[Sides], tuple[Sides, int | None, str]]
+
+
+def explain(truth: AnnotationTable, detections: Detections, *, without_label: Sequence[int] = ()) -> Explanation:
+    """Split the gap between the two mAPs of one prediction set into parts that add up to it.
+
+    The same predictions are scored throughout; another input size, rectangular batches, half precision or other NMS
+    settings make other predictions, which no evaluator can tell apart.
+
+    Args:
+        truth: All images that were predicted on, with their boxes and classes.
+        detections: What was found.
+        without_label: The image_id of images whose label file is not there, which ultralytics takes for empty ones.
+
+    Raises:
+        InputError: The truth has no image, or a detection names an unknown image.
+
+    Source:
+        formats.md 4.11; ultralytics 8.4.190, `models/yolo/detect/val.py`, `data/utils.py: verify_image_label`.
+    """
+    _check_images(truth, detections)
+    now = Sides(truth, _of_known_classes(detections, truth))
+    values = scored(now)
+    first, steps = values, []
+    changes: dict[str, Change] = {
+        "class ids": lambda sides: _class_ids(sides, detections),
+        "ignored boxes": _ignored_boxes,
+        "refused labels": _refused_labels,
+        "missing labels": lambda sides: _missing_labels(sides, without_label),
+        "duplicate rows": _duplicate_rows,
+        "score floor": _score_floor,
+        "detection cap": _detection_cap,
+        "matching": _matching,
+        "integration": _integration,
+    }
+    for name, change in changes.items():
+        now, affected, told = change(now)
+        after = values if affected == 0 else scored(now)
+        parts = [
+            None if x is None or y is None else y - x for x, y in zip(values.values(), after.values(), strict=True)
+        ]
+        steps.append(Step(name, affected, told, after["AP"], after["AP50"], *parts))
+        values = after
+    return Explanation(first, values, tuple(steps))
+
+
+def scored(sides: Sides) -> dict[str, float | None]:
+    """Return `AP` and `AP50` of one point of the chain; None where there is no object."""
+    if sides.truth.images.is_empty():
+        return {"AP": None, "AP50": None}
+    case = Case(sides.truth, sides.detections)
+    most = len(sides.detections.rows) + 1 if sides.cap is None else sides.cap
+    marked = mark_as_ultralytics(case) if sides.matching else mark(case, max_detections=most)
+    ap: FloatArray = (
+        interpolated_ap(marked)[None] if sides.trapezoids else weighted_ap(marked, np.ones((1, len(marked.objects))))
+    )
+    means = mean_ap(ap)
+    return {name: None if np.isnan(means[name][0]) else float(means[name][0]) for name in ("AP", "AP50")}
+
+
+def _check_images(truth: AnnotationTable, detections: Detections) -> None:
+    unknown = detections.rows.join(truth.images, on="image_id", how="anti")
+    if not unknown.is_empty():
+        raise InputError(
+            "DETECTION_UNKNOWN_ID",
+            f"{len(unknown)} detections name an image_id that the truth does not have",
+            field="image_id",
+            value=unknown["image_id"][0],
+            remedy="give the truth that was predicted on",
+        )
+
+
+def _of_known_classes(detections: Detections, truth: AnnotationTable) -> Detections:
+    return Detections(detections.rows.join(truth.categories.select("category_id"), on="category_id", how="semi"))
+
+
+def _class_ids(sides: Sides, given: Detections) -> tuple[Sides, int | None, str]:
+    """Read class ids as positions from 0 where they cannot be ids: COCO's evaluator overlooks unknown ones."""
+    ids = np.sort(sides.truth.categories["category_id"].to_numpy())
+    found = given.rows["category_id"].unique().to_numpy()
+    n_unknown = len(given.rows) - len(sides.detections.rows)
+    if not n_unknown:
+        return sides, 0, "all class ids of the detections are ids of the truth"
+    if ((found < 0) | (found >= len(ids))).any():
+        return sides, 0, f"{n_unknown} detections of classes that the truth does not have count in neither"
+    names = pl.Series(ids).gather(given.rows["category_id"])
+    mended = Detections(given.rows.with_columns(names.alias("category_id")))
+    told = "the ids of the detections are class indices from 0, which COCO takes for ids of other classes"
+    return replace(sides, detections=mended), len(given.rows), told
+
+
+def _ignored_boxes(sides: Sides) -> tuple[Sides, int | None, str]:
+    rows = sides.truth.boxes
+    kept = rows.filter(~(pl.col("ignore") | pl.col("iscrowd")))
+    n = len(rows) - len(kept)
+    told = f"{n} ignored or crowd boxes are not in YOLO labels: what is found in them becomes a false alarm"
+    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+
+
+def _refused_labels(sides: Sides) -> tuple[Sides, int | None, str]:
+    rows = sides.truth.boxes.join(sides.truth.images.select("image_id", "width", "height"), on="image_id")
+    parts = [
+        *((pl.col(f"{c}1") + pl.col(f"{c}2")) / 2 / pl.col(side) for c, side in (("x", "width"), ("y", "height"))),
+        *((pl.col(f"{c}2") - pl.col(f"{c}1")) / pl.col(side) for c, side in (("x", "width"), ("y", "height"))),
+    ]
+    wrong = pl.max_horizontal(parts).gt(_FARTHEST) | pl.min_horizontal(parts).lt(_LEAST)
+    refused = rows.filter(wrong.fill_null(False))["image_id"].unique()
+    told = f"{len(refused)} images have a box too far outside, for which the label checker leaves out the whole image"
+    kept = sides.truth.images.filter(~pl.col("image_id").is_in(refused.implode()))["image_id"]
+    found = sides.detections.rows.filter(~pl.col("image_id").is_in(refused.implode()))
+    return replace(sides, truth=sides.truth.select_images(kept), detections=Detections(found)), len(refused), told
+
+
+def _missing_labels(sides: Sides, image_ids: Sequence[int]) -> tuple[Sides, int | None, str]:
+    lost = pl.Series("image_id", list(image_ids), dtype=pl.Int64).implode()
+    kept = sides.truth.boxes.filter(~pl.col("image_id").is_in(lost))
+    n = len(sides.truth.boxes) - len(kept)
+    told = f"{n} boxes are in images without a label file, which count as images without objects"
+    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+
+
+def _duplicate_rows(sides: Sides) -> tuple[Sides, int | None, str]:
+    rows = sides.truth.boxes
+    kept = rows.unique(["image_id", "category_id", *XYXY], keep="first", maintain_order=True)
+    n = len(rows) - len(kept)
+    told = f"{n} boxes stand twice with the same class, of which ultralytics keeps one"
+    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+
+
+def _score_floor(sides: Sides) -> tuple[Sides, int | None, str]:
+    kept = sides.detections.rows.filter(pl.col("score") >= SCORE_FLOOR)  # saved scores are rounded, so not >
+    n = len(sides.detections.rows) - len(kept)
+    told = f"{n} detections have a score below {SCORE_FLOOR}, which the validator does not keep"
+    return replace(sides, detections=Detections(kept)), n, told
+
+
+def _detection_cap(sides: Sides) -> tuple[Sides, int | None, str]:
+    if sides.truth.images.is_empty():
+        return sides, 0, "no image is left"
+    case = Case(sides.truth, sides.detections)
+    most = max(MAX_DETECTIONS, int(np.bincount(case.known.image).max(initial=0)))  # it is raised where needed
+    before, after = case.place_in_class < _COCO_CAP, case.place_in_image < most
+    n = int((before != after).sum())
+    told = f"{most} detections an image count instead of {_COCO_CAP} a class and image: {n} come or go"
+    kept = Detections(sides.detections.rows.filter(pl.Series(after)))
+    return replace(sides, detections=kept, cap=None), n, told
+
+
+def _matching(sides: Sides) -> tuple[Sides, int | None, str]:
+    told = "overlaps are in single precision, and of two equal ones the first box is taken, not the last"
+    return replace(sides, matching=True), None, told
+
+
+def _integration(sides: Sides) -> tuple[Sides, int | None, str]:
+    told = "the area under lines between 101 points, not the mean of 101 steps: a perfect detector has 0.995"
+    return replace(sides, trapezoids=True), None, told
