@@ -1,0 +1,100 @@
+"""The commands on detectors: train, predict."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detect_transfer.cli.options import Out
+from detect_transfer.errors import InputError
+from detect_transfer.terminal import (
+    make_console,
+    print_plan,
+    print_result,
+    progress_bar,
+    training_watch,
+)
+
+QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
+
+
+def train(
+    words: Annotated[list[str] | None, typer.Argument(help="[CONFIG.yaml] [key.subkey=value ...]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would train, when and at which rate.")] = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+) -> None:
+    """Fine-tune a detector; without a config, the embedded quick start."""
+    from detect_transfer.config import load_config
+
+    overrides = [word for word in words or [] if "=" in word]
+    files = [word for word in words or [] if "=" not in word]
+    if len(files) > 1 or (resume and (files or overrides)):
+        raise InputError(
+            "USAGE",
+            "one config and key=value words were expected; --resume takes neither",
+            field="arguments",
+            value=" ".join(words or []),
+            remedy="python tools/train.py [CONFIG] [key=value ...]",
+        )
+    path = resume / "config.yaml" if resume else Path(files[0]) if files else QUICK_START
+    config = load_config(path, overrides)
+    if dry_run:
+        _dry_run(config)
+        return
+    from detect_transfer.run import train as run_train
+
+    with training_watch(make_console()) as watch:
+        result = run_train(config, name=path.stem, command=_command(), watch=watch, resume=resume is not None)
+    print_result(result)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors that a run wrote.")],
+    images: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
+    out: Out,
+    score: Annotated[
+        str, typer.Option(help="Draw detections from this score on; auto takes the threshold of each class by F1.")
+    ] = "0.25",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Run a trained detector on pictures: detections.json and drawn pictures."""
+    from detect_transfer.inference import predict_folder
+
+    threshold = None if score == "auto" else _share(score, "--score")
+    with progress_bar("pictures") as advance:
+        count, found = predict_folder(run, images, out, score_threshold=threshold, device=device, progress=advance)
+    told = "the threshold of its class" if threshold is None else f"score {score}"
+    make_console().print(f"{found} detections from {told} on, in {count} pictures: {out}", markup=False)
+
+
+def _share(text: str, flag: str) -> float:
+    """Return the number in [0, 1] that a flag was given."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise InputError(
+        "OPTION", "a number from 0 to 1, or auto, was expected", field=flag, value=text, remedy="give 0.25, for example"
+    )
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _dry_run(config: Any) -> None:
+    import tempfile
+
+    from detect_transfer.run import dry_run
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan, rows, taken = dry_run(config, scratch=Path(scratch))
+    console = make_console()
+    print_plan(console, plan, rows)
+    for row in taken.rows:
+        console.print(f"  class {row.target}: {row.how} {', '.join(row.sources)}", markup=False)
+    console.print(f"{taken.tensors} tensors taken over, {len(taken.new_tensors)} new")
