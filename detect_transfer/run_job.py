@@ -130,7 +130,7 @@ def _pictures(config: RunConfig, samples: list[Sample], plan: Plan, site: Site, 
         site.augmenter,
         settings.seed,
         mosaic=settings.mosaic,
-        mosaic_epochs=round(settings.mosaic_until * plan.epochs),
+        mosaic_epochs=round(settings.mosaic_until * max(plan.course(phase)[1] for phase in plan.phases)),
     )
     name = f"pictures_{site.accelerator.process_index}.bin"
     shape = (len(samples), settings.imgsz, settings.imgsz, 3)

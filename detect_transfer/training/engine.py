@@ -82,6 +82,7 @@ class _Fit:
             self.module.load_state_dict(state)
             self.average = _average_of(self.module)
             self.job.progress.rate_share = 1.0
+            self.job.progress.course_start = self.job.progress.epoch
         moved = [p for p in self.job.plan.phases[: phase.number]]
         restarts = [p.number for p in moved if p.start == "source"]
         course = [p for p in moved if not restarts or p.number >= restarts[-1]]

@@ -52,7 +52,8 @@ def run_epoch(job: Job, phase: PlannedPhase, step: Step) -> dict[str, Any]:
     progress, steps, epoch = job.progress, len(job.batches), job.progress.epoch + 1
     waited, images, began = 0.0, 0, time.monotonic()
     asked, factor = began, 1.0
-    job.batches.epoch, job.batches.start = epoch, progress.step
+    # a new start sees the pictures as a run of its own would
+    job.batches.epoch, job.batches.start = epoch - progress.course_start, progress.step
     for i, batch in enumerate(step.loader, start=progress.step):
         waited += time.monotonic() - asked
         done = progress.phase_epoch * steps + i

@@ -26,6 +26,7 @@ class Progress:
         finished: Training ended by itself.
         phase: The phase that runs, from 1.
         phase_epoch: How many whole epochs of it are done.
+        course_start: The epoch after which the network last began anew.
         step: How many steps of the next epoch are done.
         sums: The sums of the loss parts over these steps.
         rate_share: What is left of the rates after roll-backs.
@@ -38,6 +39,7 @@ class Progress:
     finished: bool = False
     phase: int = 1
     phase_epoch: int = 0
+    course_start: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     rate_share: float = 1.0

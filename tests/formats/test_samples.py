@@ -129,3 +129,8 @@ def test_readers__each_has_a_data_set_folder() -> None:
 def test_readers__know_their_options() -> None:
     assert READERS["gtsdb"].options == {"missing_images": "error", "on_error": "fail"}
     assert all(form.summary for form in READERS.values())
+
+
+def test_readme__names_every_format() -> None:
+    readme = (DATASETS.parent / "README.md").read_text(encoding="utf-8")
+    assert [name for name in READERS if f"{name} " not in readme and f"{name}`" not in readme] == []

@@ -53,6 +53,16 @@ def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, t
         assert torch.allclose(last[name], source.tensors[name], atol=1e-8), name
 
 
+def test_a_phase_from_the_source__is_the_run_that_has_it_alone(config, run, tmp_path: Path) -> None:
+    """So the default strategy is never below one of its roads by chance."""
+    full = {"epochs": 2, "lr": 1e-3, "start": "source"}
+    alone = run(config("alone", transfer={"phases": [full]}))
+    after = run(config("after", transfer={"phases": [HEAD, full]}))
+    first, second = tensors(tmp_path, "alone"), tensors(tmp_path, "after")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert after.progress.best_ap >= alone.progress.best_ap
+
+
 def test_kept_features__train_as_pictures_do(config, run, tmp_path: Path) -> None:
     """With as many views as epochs every picture is seen in the same views, in another order of epochs."""
     plain = {"epochs": 1, "train": ["head"], "lr": 1e-3}
