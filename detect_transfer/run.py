@@ -124,7 +124,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         watch.on_stage("scoring the best weights and writing the report")
         facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
         metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
-        _leave_together(accelerator)
+        accelerator.wait_for_everyone()
         return RunResult(folder, metrics, progress, data.train.images.height, loading)
     except BaseException as error:
         logger.error("ended by %s: %s", type(error).__name__, error)
@@ -149,18 +149,6 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     detector, taken, plan = _prepare(config, data, source)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
-
-
-def _leave_together(accelerator: Accelerator) -> None:
-    """Let no process end before the main one is done.
-
-    A plain barrier of gloo may let one process go, and close its connections, while another is still inside; in the
-    monitored one the main process answers the others last.
-    """
-    if accelerator.num_processes > 1 and torch.distributed.get_backend() == "gloo":
-        torch.distributed.monitored_barrier()
-    else:
-        accelerator.wait_for_everyone()
 
 
 def _load_source(config: RunConfig) -> SourceWeights | None:

@@ -9,6 +9,7 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from detect_transfer.files import sha256_file, write_json
 from detect_transfer.models.detector import Detector, Taken
 from detect_transfer.models.device import Precision, machine_name
 from detect_transfer.models.predict import predict, read_pictures
-from detect_transfer.models.vendor import vendor
 from detect_transfer.models.weights import SourceWeights, load_weights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import RunData
@@ -179,7 +179,7 @@ def _manifest(folder: Path, facts: RunFacts, data: RunData) -> dict[str, Any]:
             "detect_transfer": detect_transfer.__version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "ultralytics": vendor().version,
+            "ultralytics": version("ultralytics"),  # not imported here: that waits for the other processes
             "polars": pl.__version__,
         },
         "weights_sha256": facts.source.sha256 if facts.source else None,

@@ -154,7 +154,7 @@ def test_two_processes__train_one_model_and_score_it_once(
     phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
     changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     rows = {}
     for name, launcher in (("one", []), ("two", launch)):
         command = [
