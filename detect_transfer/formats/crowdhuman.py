@@ -19,7 +19,8 @@ from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import annotation_files
 from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import dump
-from detect_transfer.formats._json import Node, parse_json
+from detect_transfer.formats._json import Node
+from detect_transfer.formats._json_lines import read_json_lines
 from detect_transfer.formats._pictures import Media, Named, find_pictures
 from detect_transfer.formats._problems import Problems
 from detect_transfer.formats._row_table import finish_rows
@@ -67,7 +68,7 @@ def read(
     absent: list[str] = []
     for name in names:
         split = _SPLIT.search(name.rpartition("/")[2])
-        for record in _records(folder, name, problems):
+        for record in read_json_lines(folder, name, problems):
             image = _image(record, folder, named, problems)
             if image is not None:
                 named[image] = Named(f"{folder}/{record.source}")
@@ -83,19 +84,6 @@ def read(
         image_root=folder,
         facts=pl.DataFrame({"image": list(named), "split": splits}, schema={"image": pl.String, "split": pl.String}),
     )
-
-
-def _records(root: Path, name: str, problems: Problems) -> Iterator[Node]:
-    """Give the object of each line; a line that is none is a fault."""
-    try:
-        data = _native.read_bytes(root, root / name)
-    except InputError as error:
-        problems.put(error)
-        return
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if line.strip():
-            with problems.picture(f"{name}:{number}"):
-                yield parse_json(line, root, f"{name}:{number}").as_object()
 
 
 def _image(record: Node, root: Path, named: dict[str, Named], problems: Problems) -> str | None:

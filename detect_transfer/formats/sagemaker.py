@@ -6,12 +6,11 @@ Boxes are `left, top, width, height` in pixels counted from 0. Class names stand
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from detect_transfer.errors import InputError
-from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import (
     NearbyPictures,
     annotation_files,
@@ -21,7 +20,8 @@ from detect_transfer.formats._addresses import (
 )
 from detect_transfer.formats._collector import no_collection
 from detect_transfer.formats._drawn import Drawing, Shape
-from detect_transfer.formats._json import Node, parse_json
+from detect_transfer.formats._json import Node
+from detect_transfer.formats._json_lines import read_json_lines
 from detect_transfer.formats._pictures import Media, Named
 from detect_transfer.formats._problems import Problems
 from detect_transfer.table import AnnotationTable
@@ -58,7 +58,7 @@ def read(
     problems = Problems(on_error)
     folder, names = annotation_files(root, (".manifest", ".jsonl"), what="a manifest of Ground Truth")
     drawing = Drawing(folder, media, problems)
-    lines = [(name, line) for name in names for line in _lines(folder, name, problems)]
+    lines = [(name, line) for name in names for line in read_json_lines(folder, name, problems)]
     attribute = _attribute([line for _, line in lines], label_attribute, folder)
     nearby = NearbyPictures(folder)
     unlabelled: list[str] = []
@@ -72,19 +72,6 @@ def read(
                 _read_line(line, (picture, attribute), drawing, split_named(*words) or split_of_path(name))
     problems.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
     return drawing.table()
-
-
-def _lines(root: Path, name: str, problems: Problems) -> Iterator[Node]:
-    """Give the object of each line; a line that is none is a fault."""
-    try:
-        data = _native.read_bytes(root, root / name)
-    except InputError as error:
-        problems.put(error)
-        return
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if line.strip():
-            with problems.picture(f"{name}:{number}"):
-                yield parse_json(line, root, f"{name}:{number}").as_object()
 
 
 def _metadata(line: Node, attribute: str) -> dict[str, Any]:

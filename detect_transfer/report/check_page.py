@@ -25,6 +25,7 @@ from detect_transfer.prepare.findings import CheckReport, Finding
 from detect_transfer.report.drawing import Mark, contact_sheet, draw_marks
 from detect_transfer.report.gallery import Picture, crop_window
 from detect_transfer.report.render import encode_jpeg
+from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import short_name
 from detect_transfer.table import XYXY, AnnotationTable
 
@@ -58,15 +59,7 @@ def write_check_page(
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters["short"] = short_name
     script = environment.get_template("page.js.j2").render()
     album = _Album(table)

@@ -16,6 +16,7 @@ from detect_transfer import __version__
 from detect_transfer.evaluation.comparison import Difference, Plan
 from detect_transfer.files import write_atomic
 from detect_transfer.report.compare_plots import Line, difference_plot, learning_plot
+from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import number, short_name
 
 __all__ = ["ComparePage", "Line", "Pair", "write_compare_page"]
@@ -67,15 +68,7 @@ def write_compare_page(path: Path, page: ComparePage) -> None:
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters |= {"num": number, "short": short_name, "signed": _signed, "p": _p, "told": _told}
     script = environment.get_template("page.js.j2").render()
     margin = page.plan.margin

@@ -29,6 +29,7 @@ from detect_transfer.files import write_atomic
 from detect_transfer.report import curves, gallery, health, plots, sections
 from detect_transfer.report.drawing import KINDS
 from detect_transfer.report.failures import KINDS_OF_FAILURE
+from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import number, short_name
 from detect_transfer.table import AnnotationTable, Detections
 
@@ -93,15 +94,7 @@ def write_report(path: Path, data: ReportData) -> None:
         InputError: A detection names an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters["num"] = number
     environment.filters["short"] = short_name
     script = environment.get_template("page.js.j2").render()
