@@ -150,7 +150,7 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
     if sized.is_empty():
         return Leg("YOLO", YOLO_TOLERANCE_PX, (), (unsized,))
     plan = plan_ignored(_with_plain_names(clean(table.select_images(sized["image_id"]), ledger)), "drop")
-    write_labels(plan, scratch)
+    write_labels(plan, scratch, ledger)
     with resource_errors(scratch):
         for name, width, height in plan.table.images.select("file_name", "width", "height").rows():
             path = scratch / "images" / name

@@ -27,10 +27,6 @@ def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
         write_coco(plan.table.split_of(split), out / "annotations" / f"instances_{split}.json", ledger=ledger)
 
 
-def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    write_labels(plan, out, ledger=ledger)
-
-
 def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     write_voc(plan.table, out / "voc", ledger=ledger)
     if (out / "images").is_dir():
@@ -50,7 +46,7 @@ WRITERS: dict[str, Writer] = {
     "cvat": _write_cvat,
     "parquet": _write_parquet,
     "voc": _write_voc,
-    "yolo": _write_yolo,
+    "yolo": write_labels,
 }
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from detect_transfer.errors import InputError
 from detect_transfer.exports._small_files import write_small_files
-from detect_transfer.exports.ignore import IgnorePlan, plan_ignored
+from detect_transfer.exports.ignore import IgnorePlan
 from detect_transfer.exports.losses import note_losses
 from detect_transfer.files import write_atomic
 from detect_transfer.ledger import Ledger, LedgerStep
@@ -26,51 +26,24 @@ _EDGE_UNITS = _UNITS // 2  # edges stand on every second unit, so that their mea
 _EDGES = ("_x1", "_y1", "_x2", "_y2")
 
 
-def write_yolo(
-    table: AnnotationTable,
-    out: Path,
-    *,
-    policy: str = "drop",
-    max_ignored_share: float = 0.0,
-    ledger: Ledger | None = None,
-) -> IgnorePlan:
+def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     """Write `labels/` and `data.yaml` for pictures that lie in `out/images/` under their `file_name`.
 
     Every image gets a label file, an empty one where it has no rows. The files are written straight to their place, so
     `out` should be a folder that is published whole (`files.new_folder`).
 
     Args:
-        table: Cleaned boxes; `file_name` is relative to `out/images/` and begins with the split where there is one.
+        plan: What becomes of ignored regions; `file_name` begins with the split where there is one.
         out: The folder to write to.
-        policy: What becomes of ignored and crowd regions; `mask` needs the pictures and is refused here.
-        max_ignored_share: See `plan_ignored`.
-        ledger: Gets the steps of the policy and of the labels.
-
-    Returns:
-        The plan that was carried out; images that `drop-image` took are not in its table.
+        ledger: Gets the step of the labels.
 
     Raises:
-        InputError: The policy is unknown or `mask`, two images share a label file, an image with boxes has no size, or
-            a file name leads out of the folder.
+        InputError: Two images share a label file, an image with boxes has no size, or a file name leads out of the
+            folder.
         ResourceError: The disk is full or does not let us write.
     """
-    if policy == "mask":
-        raise InputError(
-            "IGNORE_POLICY",
-            "regions are painted in pictures, and here only labels are written",
-            field="policy",
-            value=policy,
-            remedy="use convert, which has the pictures",
-        )
-    plan = plan_ignored(table, policy, max_ignored_share=max_ignored_share, ledger=ledger)
-    write_labels(plan, out, ledger=ledger)
-    return plan
-
-
-def write_labels(plan: IgnorePlan, out: Path, *, ledger: Ledger | None = None) -> None:
-    """Write the label rows of a plan and `data.yaml`; see `write_yolo`."""
     images, rows = plan.table.images, plan.rows
-    step = (ledger or Ledger()).open("yolo", images=len(images), boxes=len(rows))
+    step = ledger.open("yolo", images=len(images), boxes=len(rows))
     texts, n_written = label_texts(plan, step)
     paths = [label_path(name) for name in images["file_name"]]
     check_stems(images["file_name"].to_list(), images["file_name"].to_list())

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from detect_transfer.boxes import cxcywh_norm_to_xyxy
 from detect_transfer.errors import InputError
-from detect_transfer.exports.yolo import label_path, write_yolo
+from detect_transfer.exports.ignore import plan_ignored
+from detect_transfer.exports.yolo import label_path, write_labels
 from detect_transfer.ledger import Ledger
 from detect_transfer.table import AnnotationTable
 
@@ -41,6 +42,11 @@ def make(boxes, *, size_wh=(200, 100), names=("train/a.jpg", "val/b.png"), split
 KEYS = ("image_id", "category_id", "x1", "y1", "x2", "y2")
 
 
+def write(table, out, ledger=None):
+    ledger = ledger or Ledger()
+    write_labels(plan_ignored(table, "drop", ledger=ledger), out, ledger)
+
+
 def labels(folder):
     return {p.relative_to(folder / "labels").as_posix(): p.read_text() for p in (folder / "labels").rglob("*.txt")}
 
@@ -58,19 +64,19 @@ def labels(folder):
     ],
 )
 def test_row__by_hand(box, row, tmp_path):
-    write_yolo(make([box]), tmp_path)
+    write(make([box]), tmp_path)
     assert labels(tmp_path) == {"train/a.txt": f"{row}\n", "val/b.txt": ""}
 
 
 def test_rows__keep_their_order_and_their_image(tmp_path):
     boxes = [(i, c, x, 0.0, x + 1, 1.0) for i, c, x in ((2, 4, 5.0), (1, 9, 3.0), (2, 9, 1.0), (1, 4, 7.0))]
-    write_yolo(make(boxes), tmp_path)
+    write(make(boxes), tmp_path)
     found = {name: [line.split()[0] for line in text.splitlines()] for name, text in labels(tmp_path).items()}
     assert found == {"train/a.txt": ["1", "0"], "val/b.txt": ["0", "1"]}
 
 
 def test_data_yaml__is_relative_and_names_stay_text(tmp_path):
-    write_yolo(make([]), tmp_path)
+    write(make([]), tmp_path)
     found = yaml.safe_load((tmp_path / "data.yaml").read_text())
     assert found == {"train": "images/train", "val": "images/val", "names": {0: "b: c", 1: "yes"}}
     assert list(found) == ["train", "val", "names"]
@@ -79,7 +85,7 @@ def test_data_yaml__is_relative_and_names_stay_text(tmp_path):
 def test_row__without_area_leaves_and_is_counted(tmp_path):
     ledger = Ledger()
     boxes = [(1, 4, 5.0, 5.0, 5.0, 9.0), (1, 4, 5.0, 5.0, 5.0 + 1e-9, 9.0), (1, 4, 300.0, 0.0, 400.0, 9.0)]
-    write_yolo(make(boxes), tmp_path, ledger=ledger)
+    write(make(boxes), tmp_path, ledger)
     assert labels(tmp_path)["train/a.txt"] == ""
     assert [(line.action, line.count, line.examples) for line in ledger.steps[-1].lines] == [
         ("dropped", 3, ("s:0", "s:1", "s:2"))
@@ -87,19 +93,17 @@ def test_row__without_area_leaves_and_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "policy", "code"),
+    ("change", "code"),
     [
-        pytest.param({"names": ("train/a.jpg", "train/a.png")}, "drop", "EXPORT_STEM", id="one-stem-two-suffixes"),
-        pytest.param({"names": ("train/../../a.jpg", "b.jpg")}, "drop", "PATH_OUTSIDE", id="name-leads-out"),
-        pytest.param({"size_wh": (None, None)}, "drop", "EXPORT_SIZE", id="size-unknown"),
-        pytest.param({"size_wh": (0, 5)}, "drop", "EXPORT_SIZE", id="size-zero"),
-        pytest.param({}, "mask", "IGNORE_POLICY", id="mask-needs-pictures"),
-        pytest.param({}, "dorp", "IGNORE_POLICY", id="no-such-policy"),
+        pytest.param({"names": ("train/a.jpg", "train/a.png")}, "EXPORT_STEM", id="one-stem-two-suffixes"),
+        pytest.param({"names": ("train/../../a.jpg", "b.jpg")}, "PATH_OUTSIDE", id="name-leads-out"),
+        pytest.param({"size_wh": (None, None)}, "EXPORT_SIZE", id="size-unknown"),
+        pytest.param({"size_wh": (0, 5)}, "EXPORT_SIZE", id="size-zero"),
     ],
 )
-def test_write__refuses(change, policy, code, tmp_path):
+def test_write__refuses(change, code, tmp_path):
     with pytest.raises(InputError) as caught:
-        write_yolo(make([(1, 4, 1.0, 1.0, 2.0, 2.0)], **change), tmp_path / "out", policy=policy)
+        write(make([(1, 4, 1.0, 1.0, 2.0, 2.0)], **change), tmp_path / "out")
     assert caught.value.code == code
     assert not (tmp_path / "out" / "labels" / "a.txt").exists()
     assert not (tmp_path / "a.txt").exists()
@@ -130,7 +134,7 @@ def test_round_trip__within_a_hundredth_of_a_pixel(data):
         y2 = data.draw(st.floats(y1 + height * 0.001, height) | st.just(float(height)))
         boxes.append((1, data.draw(st.sampled_from([4, 9])), x1, y1, x2, y2))
     with tempfile.TemporaryDirectory() as folder:
-        write_yolo(make(boxes, size_wh=(width, height)), Path(folder))
+        write(make(boxes, size_wh=(width, height)), Path(folder))
         rows = np.array(labels(Path(folder))["train/a.txt"].split(), dtype=float).reshape(-1, 5)
     assert rows[:, 0].tolist() == [0 if box[1] == 4 else 1 for box in boxes]
     assert np.abs(cxcywh_norm_to_xyxy(rows[:, 1:], (width, height)) - np.array(boxes)[:, 2:]).max() < 0.01

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import machine
 import numpy as np
 
 HIGHEST_RATIO = 0.3
@@ -68,7 +68,8 @@ def generate(path: Path, *, n_images: int, n_boxes: int, seed: int = 0) -> None:
 
 def run_ours(source: Path, out: Path) -> float:
     """Read, check, clean and write with this project; return seconds."""
-    from detect_transfer.exports.yolo import write_yolo
+    from detect_transfer.exports.ignore import plan_ignored
+    from detect_transfer.exports.yolo import write_labels
     from detect_transfer.files import new_folder
     from detect_transfer.formats import coco
     from detect_transfer.ledger import Ledger
@@ -78,7 +79,7 @@ def run_ours(source: Path, out: Path) -> float:
     ledger = Ledger()
     table = clean(coco.read(source), ledger)
     with new_folder(out) as building:
-        write_yolo(table, building, ledger=ledger)
+        write_labels(plan_ignored(table, "drop", ledger=ledger), building, ledger)
     return time.perf_counter() - start
 
 
@@ -124,14 +125,6 @@ def compare(ours: Path, theirs: Path) -> tuple[int, int, float]:
     return n_ours, n_theirs, max(float(np.abs(a[s] - rows).max(initial=0)) for s, rows in b.items())
 
 
-def machine() -> str:
-    """Return the processor and how many cores this process may use."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} cores"
-
-
 def main() -> int:
     """Generate, run both, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,8 +137,7 @@ def main() -> int:
     if options.run:
         name, source, out = options.run
         seconds = RUNNERS[name](Path(source), Path(out))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        print(json.dumps({"seconds": seconds, "peak_gb": peak}))
+        print(json.dumps({"seconds": seconds, "peak_gb": machine.peak_gb()}))
         return 0
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
@@ -159,7 +151,7 @@ def main() -> int:
         n_ours, n_theirs, largest = compare(folder / "ours" / "labels", folder / "globox")
     found = {name: {key: pick(run[key] for run in done) for key, pick in PICK.items()} for name, done in runs.items()}
     ratio = found["ours"]["seconds"] / found["globox"]["seconds"]
-    print(f"{machine()}; Python {platform.python_version()}")
+    print(f"{machine.processor()}; Python {platform.python_version()}")
     print("versions: " + ", ".join(f"{p} {version(p)}" for p in ("polars", "orjson", "numpy", "globox")))
     print(
         f"{options.images:,} images, {options.boxes:,} boxes; written below {options.scratch or tempfile.gettempdir()}"

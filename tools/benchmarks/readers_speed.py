@@ -18,7 +18,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import machine
 import native_sets
 import numpy as np
 
@@ -179,12 +179,11 @@ def main() -> int:
     if options.run:
         runner, name, root, boxes = options.run
         figures = RUNNERS[runner](name, Path(root), int(boxes))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        print(json.dumps({"seconds": 0.0, **figures, "peak_gb": peak}))
+        print(json.dumps({"seconds": 0.0, **figures, "peak_gb": machine.peak_gb()}))
         return 0
     there = {name: importlib.util.find_spec(name) is not None for name in ("globox", "datumaro")}
     others = ", ".join(f"{name} {'is' if installed else 'is not'} installed" for name, installed in there.items())
-    print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores; {others}")
+    print(f"Python {platform.python_version()}; {machine.processor()}; {others}")
     names = options.formats.split(",")
     kept = {n: time_format(n, most=options.most, repeat=options.repeat, scratch=options.scratch) for n in names}
     missed = [name for name, good in kept.items() if not good]
