@@ -9,8 +9,9 @@ import numpy as np
 from detect_transfer.evaluation.assign import Pairs, starts
 from detect_transfer.evaluation.case import Case, Overlaps
 from detect_transfer.evaluation.fates import ranked, settle
-from detect_transfer.evaluation.miss_rate import miss_rate, prepared
+from detect_transfer.evaluation.miss_rate import miss_rate
 from detect_transfer.evaluation.policy import BoolArray, FloatArray, IntArray
+from detect_transfer.evaluation.protocol_boxes import prepared
 from detect_transfer.evaluation.protocols import CROWDHUMAN
 from detect_transfer.evaluation.result import MetricResult, Sheet
 from detect_transfer.table import Detections

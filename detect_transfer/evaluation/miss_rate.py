@@ -1,21 +1,24 @@
-"""The log-average miss rate after the pedestrian benchmarks (MR^-2). Imports `boxes` and its own room."""
+"""The log-average miss rate after the pedestrian benchmarks (MR^-2, MR^-4). Imports its own room.
+
+What a protocol makes of the boxes before is in `protocol_boxes`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from detect_transfer import boxes
-from detect_transfer.evaluation.assign import in_turn
-from detect_transfer.evaluation.attributes import Bounds, inside, truth_attributes
-from detect_transfer.evaluation.case import LEAST_OVERLAP, Case, Overlaps, overlaps_of, tolerate
+from detect_transfer.evaluation.attributes import Bounds, inside
+from detect_transfer.evaluation.case import Case, Overlaps
 from detect_transfer.evaluation.fates import Fates, Ranked, ranked, settle
 from detect_transfer.evaluation.policy import BoolArray, FloatArray
-from detect_transfer.evaluation.protocols import Clip, Protocol
-from detect_transfer.evaluation.result import MetricResult, Sheet
+from detect_transfer.evaluation.protocol_boxes import as_taken, image_sizes, prepared, protocol_attributes
+from detect_transfer.evaluation.protocols import Protocol
+from detect_transfer.evaluation.result import Curves, MetricResult, Sheet
 
 _FLOOR = 1e-10  # of a miss rate under the logarithm
 _FIRST_PIXEL = 1  # Caltech counts pixels from 1
@@ -31,25 +34,35 @@ def miss_rate(case: Case, name: str, protocol: Protocol, *, quirk: bool = False)
         quirk: Read the curve as the CityPersons code does where its first point has more false alarms than is asked
             for: at its very last point, which flatters. It happens with fewer than 100 images.
     """
-    case = tolerate(case, protocol.neighbours)
-    read_at = "last_up_to_wrapping" if quirk and protocol.read_at == "last_up_to" else protocol.read_at
+    if quirk and protocol.read_at == "last_up_to":
+        protocol = replace(protocol, read_at="last_up_to_wrapping")
+    scored = {class_name.casefold() for class_name in protocol.classes}
+    names = [class_name for class_name in case.names if class_name.casefold() in scored] or case.names
+    sheet = Sheet()
+    curves: Curves = {}
+    taken = as_taken(case, protocol)
+    for part in (protocol, *protocol.variants):
+        same = part.neighbours == protocol.neighbours
+        _score(taken if same else as_taken(case, part), part, names, sheet, curves)
+    return sheet.result(name, {"classes": names, **_bounds(protocol)}, curves)
+
+
+def _score(case: Case, protocol: Protocol, names: list[str], sheet: Sheet, curves: Curves) -> None:
+    """Put the miss rates of the subsets, and their curves, beside what is there."""
     found_xywh, overlaps = prepared(case, protocol)
-    attributes = _attributes(case, protocol)
-    scored = {name.casefold() for name in protocol.classes}
-    names = [name for name in case.names if name.casefold() in scored] or case.names
-    sheet, curves = Sheet(), {}
+    attributes = protocol_attributes(case, protocol)
     for subset, bounds in protocol.subsets.items():
-        fates = _fates(case, protocol, bounds, attributes, overlaps, heights=found_xywh[:, 3])
+        objects = case.known.is_object & inside(attributes, bounds)
+        fates = _fates(case, protocol, objects, overlaps, kept=_kept(case, protocol, bounds, found_xywh[:, 3]))
         rates: dict[str, float | None] = dict.fromkeys(names)
         for rows in ranked(case, fates):
             class_name = case.names[rows.category]
             if class_name not in rates:
                 continue
             fppi = np.cumsum(~rows.hit) / case.n_images
-            rates[class_name] = log_average(fppi, rows.recall, protocol.fppi, read_at)
+            rates[class_name] = log_average(fppi, rows.recall, protocol.fppi, protocol.read_at)
             curves[f"{subset}/{class_name}"] = _curve(rows, fppi)
         sheet.spread(subset, rates, "no object lies within " + (_told(bounds) or "the truth"))
-    return sheet.result(name, {**_bounds(protocol, read_at), "classes": names}, curves)
 
 
 def log_average(fppi: FloatArray, recall: FloatArray, references: tuple[float, ...], read_at: str) -> float:
@@ -72,79 +85,13 @@ def log_average(fppi: FloatArray, recall: FloatArray, references: tuple[float, .
     return float(np.exp(np.log(np.maximum(1 - reached, _FLOOR)).mean()))
 
 
-def prepared(case: Case, protocol: Protocol) -> tuple[FloatArray, Overlaps]:
-    """Return the detections (D, 4) `xywh` as the protocol wants them, and what they overlap."""
-    key = (protocol.aspect, protocol.clip, protocol.strictly)
-    if key not in case.prepared:
-        case.prepared[key] = _prepare(case, protocol)
-    return case.prepared[key]
-
-
-def _prepare(case: Case, protocol: Protocol) -> tuple[FloatArray, Overlaps]:
-    sizes = image_sizes(case)
-    found = _clipped(case.found.xywh, sizes[case.found.image], protocol.clip)
-    truth = _clipped(case.known.xywh, sizes[case.known.image], protocol.clip)
-    if protocol.aspect is not None:
-        found = _with_aspect(found, protocol.aspect)
-        overlaps = overlaps_of(case, found, _with_aspect(truth, protocol.aspect), region_xywh=truth)
-    elif np.array_equal(found, case.found.xywh) and np.array_equal(truth, case.known.xywh):
-        overlaps = case.overlaps
-    else:
-        overlaps = overlaps_of(case, found, truth)
-    if protocol.strictly:
-        iou, ioa = (p.take(p.overlap > LEAST_OVERLAP) for p in (overlaps.iou, overlaps.ioa))
-        overlaps = Overlaps(in_turn(iou, case.rank, first_wins=True), ioa)
-    return found, overlaps
-
-
-def image_sizes(case: Case) -> FloatArray:
-    """Return (I, 2) width and height of the images by position; infinite where they are not known."""
-    rows = case.truth.images.sort("image_id").select("width", "height").cast(pl.Float64)
-    return rows.fill_null(float("inf")).to_numpy()
-
-
-def _with_aspect(xywh: FloatArray, aspect: float) -> FloatArray:
-    width = xywh[:, 3] * aspect
-    return np.column_stack([xywh[:, 0] + (xywh[:, 2] - width) / 2, xywh[:, 1], width, xywh[:, 3]])
-
-
-def _clipped(xywh: FloatArray, sizes_wh: FloatArray, clip: Clip) -> FloatArray:
-    if clip == "none":
-        return xywh
-    xyxy = boxes.clip(boxes.xywh_to_xyxy(xywh), sizes_wh)
-    if clip == "start_inside":
-        xyxy[:, :2] = np.minimum(xyxy[:, :2], sizes_wh - 1)
-    return boxes.xyxy_to_xywh(xyxy)
-
-
-def _attributes(case: Case, protocol: Protocol) -> Mapping[str, FloatArray]:
-    attributes = truth_attributes(case.truth)
-    if protocol.visible == "unhidden_is_infinite":
-        attributes["visible"] = np.where(attributes["visible"] >= 1, np.inf, attributes["visible"])
-    elif protocol.visible == "flag":
-        attributes["visible"] = np.where(attributes["occluded"] > 0, 0.5, 1.0)
-    if protocol.clip == "image":
-        xywh = _clipped(case.known.xywh, image_sizes(case)[case.known.image], protocol.clip)
-        attributes["height"] = xywh[:, 3]
-    return attributes
-
-
-def _fates(
-    case: Case,
-    protocol: Protocol,
-    bounds: Bounds,
-    attributes: Mapping[str, FloatArray],
-    overlaps: Overlaps,
-    *,
-    heights: FloatArray,
-) -> Fates:
-    objects = case.known.is_object & inside(attributes, bounds)
+def _fates(case: Case, protocol: Protocol, objects: BoolArray, overlaps: Overlaps, *, kept: BoolArray) -> Fates:
     if protocol.margin is not None:
-        objects &= _within_margin(case, protocol.margin)
+        objects = objects & _within_margin(case, protocol.margin)
     by_iou = None
     if protocol.ignored_by_iou:
         by_iou = ~case.truth.boxes["iscrowd"].fill_null(False).to_numpy() & (case.known.category >= 0)
-    return settle(case, overlaps, objects, kept=_kept(case, protocol, bounds, heights), by_iou=by_iou)
+    return settle(case, overlaps, objects, kept=kept, by_iou=by_iou)
 
 
 def _kept(case: Case, protocol: Protocol, bounds: Bounds, heights: FloatArray) -> BoolArray:
@@ -176,13 +123,27 @@ def _told(bounds: Bounds) -> str:
     return " and ".join(f"{column} {span}" for column, span in bounds.items())
 
 
-def _bounds(protocol: Protocol, read_at: str) -> dict[str, Any]:
+def _bounds(protocol: Protocol) -> dict[str, Any]:
+    """Return the rules, then of each variant what differs, then the bounds of all subsets."""
+    rules, subsets = _rules(protocol), _spans(protocol)
+    variants = {}
+    for variant in protocol.variants:
+        differing = {key: value for key, value in _rules(variant).items() if value != rules[key]}
+        variants.update(dict.fromkeys(variant.subsets, differing))
+        subsets |= _spans(variant)
+    return {**rules, "variants": variants, "subsets": subsets}
+
+
+def _spans(protocol: Protocol) -> dict[str, dict[str, str]]:
+    return {name: {c: str(span) for c, span in b.items()} for name, b in protocol.subsets.items()}
+
+
+def _rules(protocol: Protocol) -> dict[str, Any]:
     return {
-        "subsets": {name: {c: str(span) for c, span in b.items()} for name, b in protocol.subsets.items()},
         "source": protocol.source,
-        "overlap": "> 0.5" if protocol.strictly else ">= 0.5",
+        "overlap": f"{'>' if protocol.strictly else '>='} {protocol.overlap:g}",
         "fppi": list(protocol.fppi),
-        "read_at": read_at,
+        "read_at": protocol.read_at,
         "miss_rate_floor": _FLOOR,
         "visible": protocol.visible,
         "detections_expand_height_by": protocol.expand,
@@ -191,5 +152,11 @@ def _bounds(protocol: Protocol, read_at: str) -> dict[str, Any]:
         "clip": protocol.clip,
         "ignored_by": "IoU, crowds by share of the detection" if protocol.ignored_by_iou else "share of the detection",
         "max_detections": protocol.max_detections,
-        "neighbours": {name: list(others) for name, others in protocol.neighbours.items()},
+        "discarded": _lists(protocol.discarded),
+        "counted": _lists(protocol.counted),
+        "neighbours": _lists(protocol.neighbours),
     }
+
+
+def _lists(rule: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: list(others) for name, others in rule.items()}

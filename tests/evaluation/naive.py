@@ -19,7 +19,7 @@ def intersection(a, b):
 
 
 def area(box):
-    return (box[2] - box[0]) * (box[3] - box[1])
+    return box[4] if len(box) > 4 else (box[2] - box[0]) * (box[3] - box[1])
 
 
 def box_of(row):
@@ -53,8 +53,10 @@ def off_aspect(row):
 
 
 def widened(box, aspect):
-    centre, width = (box[0] + box[2]) / 2, (box[3] - box[1]) * aspect
-    return (centre - width / 2, box[1], centre + width / 2, box[3])
+    """The box and its area: of the sides that were set, as the toolbox has it, not of those between rounded corners."""
+    height, width = box[3] - box[1], (box[3] - box[1]) * aspect
+    left = box[0] + (box[2] - box[0] - width) / 2
+    return (left, box[1], left + width, box[3], width * height)
 
 
 def clipped(box, image, clip):
@@ -81,6 +83,10 @@ def miss_rate(table, found, protocol, bounds, category_id):
             tolerated = row["category_id"] in near
             if row["category_id"] not in (category_id, None) and not tolerated:
                 continue
+            own_name = names.get(row["category_id"], "").lower()
+            if row["ignore_reason"] in protocol.discarded.get(own_name, ()):
+                continue
+            ignored = row["ignore"] and row["ignore_reason"] not in protocol.counted.get(own_name, ())
             box = clipped(box_of(row), image, protocol.clip)
             values = {
                 "height": box[3] - box[1] if protocol.clip == "image" else row["y2"] - row["y1"],
@@ -89,7 +95,7 @@ def miss_rate(table, found, protocol, bounds, category_id):
                 "truncated": row["truncated"] or 0.0,
                 "off_aspect": off_aspect(row),
             }
-            wanted = not (row["ignore"] or row["iscrowd"] or tolerated)
+            wanted = not (ignored or row["iscrowd"] or tolerated)
             wanted = wanted and all(within(values[c], span) for c, span in bounds.items())
             if protocol.margin is not None:
                 low, right, bottom = protocol.margin - 1, *(image[s] - protocol.margin - 1 for s in ("width", "height"))
@@ -119,7 +125,7 @@ def match_image(found, protocol, bounds, image, truth, category_id):
             box = widened(box, protocol.aspect)
 
         def enough(overlap):
-            return overlap > 0.5 if protocol.strictly else overlap >= 0.5
+            return overlap > protocol.overlap if protocol.strictly else overlap >= protocol.overlap
 
         best = None
         for index, (as_object, _, wanted, _) in enumerate(truth):

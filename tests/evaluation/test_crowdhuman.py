@@ -83,6 +83,28 @@ def test_most_overlap__equals_the_best_of_all_choices():
         assert chosen.overlap.sum() == pytest.approx(best)
 
 
+def test_jaccard__equals_plain_loops(detailed):
+    compared = 0
+    for seed in range(40):
+        table, found = detailed(seed)
+        if found.rows.height > 100:  # all choices are too many
+            continue
+        got = METRICS["crowdhuman"](Case(table, found))
+        for category_id, name in table.categories.select("category_id", "name").iter_rows():
+            value = got.values[f"JI/{name}"]
+            if value is not None:
+                assert value == pytest.approx(jaccard(table, found, category_id), abs=1e-12), (seed, name)
+                compared += value > 0
+    assert compared > 20
+
+
+def test_jaccard__boxes_are_cut_at_the_image(make_table, make_found):
+    # as drawn they overlap by one half, which is not enough; the image of 1000 px cuts the truth to the detection
+    truth, found = (1, 1, 990, 0, 1010, 10), (1, 1, 990, 0, 1000, 10, 0.9)
+    got = values(make_table([truth]), make_found([found]))
+    assert (got["JI"], got["MR"]) == (1.0, pytest.approx(1e-10))
+
+
 def test_ap__equals_plain_loops(detailed):
     compared = 0
     for seed in range(60):
@@ -112,3 +134,45 @@ def crowd_labels(table, found, category_id):
         n_objects += sum(t[2] for t in truth)
         labels += naive.match_image(found, CROWDHUMAN, {}, image, truth, category_id)
     return labels, n_objects
+
+
+def jaccard(table, found, category_id):
+    """The largest of the mean Jaccard indices over ten score thresholds, by trying every choice of pairs."""
+    means = []
+    for threshold in (i / 10 for i in range(10)):
+        ratios = []
+        for image in table.images.to_dicts():
+            rows = [
+                (naive.clipped(naive.box_of(r), image, "start_inside"), not (r["ignore"] or r["iscrowd"]))
+                for r in table.boxes.to_dicts()
+                if r["image_id"] == image["image_id"] and r["category_id"] in (category_id, None)
+            ]
+            objects, regions = ([box for box, wanted in rows if wanted is kind] for kind in (True, False))
+            dets = [
+                naive.clipped(naive.box_of(r), image, "start_inside")
+                for r in found.rows.to_dicts()
+                if (r["image_id"], r["category_id"]) == (image["image_id"], category_id) and r["score"] > threshold
+            ]
+            _, pairs = most_overlap([[naive.iou(det, box) for box in objects] for det in dets])
+
+            def counted(boxes, matched, regions=regions):
+                return sum(i in matched or not any(naive.ioa(b, r) > 0.5 for r in regions) for i, b in enumerate(boxes))
+
+            n = counted(dets, {i for i, _ in pairs})
+            m = counted(objects, {j for _, j in pairs})
+            if n or m:
+                ratios.append(len(pairs) / (n + m - len(pairs)))
+        means.append(sum(ratios) / max(1, len(ratios)))
+    return max(means)
+
+
+def most_overlap(overlaps, first=0, taken=()):
+    """The largest sum of overlaps above one half, one to one, and its pairs (row, column)."""
+    if first == len(overlaps):
+        return 0.0, []
+    best = most_overlap(overlaps, first + 1, taken)
+    for column, overlap in enumerate(overlaps[first]):
+        if overlap > 0.5 and column not in taken:
+            rest, pairs = most_overlap(overlaps, first + 1, (*taken, column))
+            best = max(best, (overlap + rest, [(first, column), *pairs]), key=lambda choice: choice[0])
+    return best

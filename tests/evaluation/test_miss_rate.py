@@ -6,29 +6,14 @@ import naive
 import numpy as np
 import polars as pl
 import pytest
+from persons import FLOOR, NINE, called, hit, of_class, person, sized
 
 from detect_transfer.evaluation import METRICS, Case
 from detect_transfer.evaluation.attributes import Span
 from detect_transfer.evaluation.miss_rate import log_average, miss_rate
 from detect_transfer.evaluation.protocols import CALTECH, CITYPERSONS, PROTOCOLS
-from detect_transfer.table import AnnotationTable, Detections
-
-NINE = 9
-
-
-def sized(table, width=640, height=480):
-    images = table.images.with_columns(width=pl.lit(width, pl.Int32), height=pl.lit(height, pl.Int32))
-    return AnnotationTable(images, table.boxes, table.categories)
-
-
-def person(x, y, height, *, image=1, flags=""):
-    """A box of the width that Caltech gives every person."""
-    return (image, 1, x, y, x + 0.41 * height, y + height, flags)
-
-
-def hit(box, score):
-    return (*box[:6], score)
-
+from detect_transfer.formats import citypersons
+from detect_transfer.table import DETECTION_SCHEMA, Detections
 
 FAR = (400, 100, 441, 200)
 
@@ -85,49 +70,6 @@ def test_citypersons__both_ends_of_the_bounds_are_in(subset, is_scored, make_tab
         assert "visible" in result.reasons[subset]
 
 
-@pytest.mark.parametrize(
-    ("subset", "occluded", "is_scored"),
-    [
-        ("occlusion_none", 0.0, True),
-        ("occlusion_none", 0.1, False),
-        ("occlusion_partial", 0.0, False),
-        ("occlusion_partial", 0.1, True),
-        ("reasonable", 0.0, True),
-        ("occlusion_heavy", 0.5, True),
-    ],
-)
-def test_caltech__nothing_hidden_is_beyond_every_upper_bound(subset, occluded, is_scored, make_table):
-    table = sized(make_table([person(100, 100, 60)], extra={"occluded": [occluded]}))
-    assert (METRICS["miss_rate_caltech"](Case(table, Detections.empty())).values[subset] is not None) == is_scored
-
-
-def test_caltech__height_stays_below_the_upper_bound(make_table):
-    table = sized(make_table([person(100, 100, 80)]))
-    values = METRICS["miss_rate_caltech"](Case(table, Detections.empty())).values
-    assert (values["scale_medium"], values["scale_near"]) == (None, 1.0)
-
-
-@pytest.mark.parametrize(("width", "subset"), [(41.0, "aspect_typical"), (51.5, "aspect_atypical")])
-def test_caltech__aspect(width, subset, make_table):
-    values = METRICS["miss_rate_caltech"](
-        Case(sized(make_table([(1, 1, 100, 100, 100 + width, 200)])), Detections.empty())
-    ).values
-    assert [s for s in ("aspect_typical", "aspect_atypical") if values[s] is not None] == [subset]
-
-
-@pytest.mark.parametrize(("x", "is_scored"), [(4.0, True), (3.9, False)])
-def test_caltech__an_object_at_the_border_is_ignored(x, is_scored, make_table):
-    values = METRICS["miss_rate_caltech"](Case(sized(make_table([person(x, 100, 60)])), Detections.empty())).values
-    assert (values["reasonable"] is not None) == is_scored
-
-
-def test_caltech__only_the_height_of_boxes_counts(make_table, make_found):
-    # twice as wide as the object, IoU .5 at most with its real width; with .41 of the height both are one box
-    table = sized(make_table([person(100, 100, 100)], n_images=100))
-    found = make_found([(1, 1, 79.5, 100, 161.5, 200, 0.9)])
-    assert METRICS["miss_rate_caltech"](Case(table, found)).values["reasonable"] == pytest.approx(1e-10)
-
-
 def test_miss_rate__ignored_excuses_any_number_by_the_share_of_the_detection(make_table, make_found):
     truth = [person(100, 100, 100), (1, 1, 300, 50, 500, 250, "i")]
     found = [hit(person(320, 100, 100), 0.9), hit(person(420, 100, 100), 0.8), hit(person(100, 100, 100), 0.7)]
@@ -174,24 +116,10 @@ def test_citypersons__the_quirk_reads_the_end_of_the_curve(make_table, make_foun
     assert (plain.bounds["read_at"], flattered.bounds["read_at"]) == ("last_up_to", "last_up_to_wrapping")
 
 
-def test_eurocity__riders_may_be_found_for_pedestrians(make_table, make_found):
-    table = sized(make_table([person(100, 100, 100), (1, 2, *person(300, 100, 100)[2:])], n_classes=2, n_images=10))
-    named = AnnotationTable(
-        table.images, table.boxes, table.categories.with_columns(pl.Series("name", ["pedestrian", "rider"]))
-    )
-    found = make_found([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
-    values = METRICS["miss_rate_eurocity"](Case(named, found)).values
-    assert values["reasonable/pedestrian"] == pytest.approx(1e-10)
-    assert values["reasonable/rider"] == 1.0
-    alone = METRICS["miss_rate_eurocity"](Case(table, found)).values["reasonable/class1"]  # other names: an alarm
-    assert alone == pytest.approx(math.exp(5 * math.log(1e-10) / NINE))
-
-
 def test_citypersons__only_pedestrians_are_scored_and_others_excuse(make_table, make_found):
-    rider, group = (1, 2, *person(300, 100, 100)[2:]), (1, 3, 400, 50, 600, 250, "ic")
+    rider, group = of_class(person(300, 100, 100), 2), (1, 3, 400, 50, 600, 250, "ic")
     table = make_table([person(100, 100, 100), rider, group], n_classes=3, n_images=100)
-    names = pl.Series("name", ["pedestrian", "rider", "person group"])
-    named = AnnotationTable(table.images, table.boxes, table.categories.with_columns(names))
+    named = called(table, "pedestrian", "rider", "person group")
     rows = [hit(person(300, 100, 100), 0.9), hit(person(450, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)]
     result = METRICS["miss_rate_citypersons"](Case(named, make_found(rows)))
     assert result.values["reasonable"] == pytest.approx(1e-10)
@@ -203,6 +131,18 @@ def test_nightowls__an_occluded_person_is_heavy(make_table):
     table = make_table([person(100, 100, 100)], extra={"occluded": [0.1]})
     values = METRICS["miss_rate_nightowls"](Case(table, Detections.empty())).values
     assert (values["reasonable"], values["reasonable_heavy"]) == (None, 1.0)
+
+
+@pytest.mark.parametrize("name", ["miss_rate_nightowls", "miss_rate_tju"])
+def test_miss_rate__who_rides_excuses_no_pedestrian_unless_ignored(name, make_table, make_found):
+    rider = of_class(person(300, 100, 100), 2)
+    found = make_found([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    other = called(make_table([person(100, 100, 100), rider], n_classes=2, n_images=10), "Pedestrian", "bicycledriver")
+    result = METRICS[name](Case(other, found))
+    assert result.values["reasonable"] == pytest.approx(math.exp(5 * math.log(FLOOR) / NINE))
+    assert result.bounds["classes"] == ["Pedestrian"]
+    ignored = make_table([person(100, 100, 100), (*person(300, 100, 100)[:6], "i")], n_images=10)
+    assert METRICS[name](Case(called(ignored, "pedestrian"), found)).values["reasonable"] == pytest.approx(FLOOR)
 
 
 def test_crowdhuman__boxes_are_cut_at_the_image_and_half_is_not_enough(make_table, make_found):
@@ -221,21 +161,63 @@ def test_bounds__are_told_and_both_heavies_differ():
     assert str(Span()) == "(-inf, inf)"
 
 
+def test_bounds__tell_what_the_variants_change(make_table):
+    for name, protocol in PROTOCOLS.items():
+        case = Case(make_table([]), Detections.empty())
+        bounds = METRICS[name](case).bounds
+        variants = {subset for variant in protocol.variants for subset in variant.subsets}
+        assert set(bounds["variants"]) == variants
+        assert all(bounds["variants"].values())
+        assert set(bounds["subsets"]) == {*protocol.subsets, *variants}
+    caltech = METRICS["miss_rate_caltech"](case).bounds
+    assert caltech["overlap"] == ">= 0.5"
+    assert caltech["variants"]["overlap_25"] == {"overlap": ">= 0.25"}
+    assert caltech["variants"]["expand_150"] == {"detections_expand_height_by": 1.5}
+    assert caltech["subsets"]["overlap_25"] == {"height": "[50, inf)", "visible": "[0.65, inf)"}
+
+
+NAMES = {
+    "miss_rate_caltech": ("person", "people", "person?"),
+    "miss_rate_eurocity": ("pedestrian", "person-group-far-away", "rider+vehicle-group-far-away", "rider"),
+    "miss_rate_inria": ("person",),
+}
+REASONS = (None, "depiction", "sitting-lying", "group")
+
+
+def with_reasons(table, seed):
+    reason = pl.Series(np.random.default_rng(seed).choice(np.array(REASONS, object), table.boxes.height).tolist())
+    told = pl.when("ignore").then(reason.cast(pl.String)).alias("ignore_reason")
+    return table.with_boxes(table.boxes.with_columns(told))
+
+
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_miss_rate__equals_plain_loops(name, detailed):
-    compared = 0
+    compared = dict.fromkeys((name, *(subset for v in PROTOCOLS[name].variants for subset in v.subsets)), 0)
     for seed in range(30):
-        table, found = detailed(seed, names=("pedestrian", "rider"))
-        protocol = PROTOCOLS[name]
-        values = METRICS[name](Case(table, found)).values
-        for subset, bounds in protocol.subsets.items():
-            for category_id, class_name in table.categories.select("category_id", "name").iter_rows():
-                if f"{subset}/{class_name}" not in values:
-                    assert class_name == "rider" or not class_name.startswith("pedestrian")
-                    continue
-                expected = naive.miss_rate(table, found, protocol, bounds, category_id)
-                value = values[f"{subset}/{class_name}"]
-                assert (value is None) == (expected is None), (seed, subset)
-                assert value is None or value == pytest.approx(expected, rel=1e-9), (seed, subset)
-                compared += value is not None
-    assert compared > 50
+        table, found = detailed(seed, names=NAMES.get(name, ("pedestrian", "rider")))
+        table = with_reasons(table, seed)
+        result = METRICS[name](Case(table, found))
+        ids = dict(table.categories.select("name", "category_id").iter_rows())
+        for protocol in (PROTOCOLS[name], *PROTOCOLS[name].variants):
+            for subset, bounds in protocol.subsets.items():
+                for class_name in result.bounds["classes"]:
+                    expected = naive.miss_rate(table, found, protocol, bounds, ids[class_name])
+                    value = result.values[f"{subset}/{class_name}"]
+                    assert (value is None) == (expected is None), (seed, subset)
+                    assert value is None or value == pytest.approx(expected, rel=1e-9), (seed, subset)
+                    compared[subset if subset in compared else name] += value is not None
+    assert min(compared.values()) >= 4, compared
+    assert sum(compared.values()) > 50
+
+
+def test_citypersons__real_persons_of_whom_a_third_is_missed(shared):
+    table = citypersons.read(shared / "data" / "annotations_only" / "citypersons", missing_images="keep")
+    share = (pl.col("vis_x2") - pl.col("vis_x1")) * (pl.col("vis_y2") - pl.col("vis_y1"))
+    share = share / ((pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1")))
+    tall = pl.col("y2") - pl.col("y1") >= 50
+    reasonable = table.boxes.filter(pl.col("category_id").eq(1) & tall & (share >= 0.65))
+    assert (table.boxes.height, reasonable.height) == (5795, 1579)
+    for missed, found in ((0, reasonable), (527, reasonable.filter(pl.int_range(pl.len()) % 3 > 0))):
+        rows = found.with_columns(score=pl.lit(0.9)).select(DETECTION_SCHEMA.keys())
+        values = METRICS["miss_rate_citypersons"](Case(table, Detections(rows))).values
+        assert values["reasonable"] == pytest.approx(missed / 1579 or FLOOR)
