@@ -105,4 +105,6 @@ def _p(value: float | None) -> str:
 
 def _told(value: Any) -> str:
     """Return a cell of the table of runs."""
-    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else short_name(value, longest=300)
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return "–" if value is None else short_name(value, longest=300)

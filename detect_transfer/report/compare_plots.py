@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from detect_transfer.evaluation.comparison import Difference
-from detect_transfer.report.plots import FAINT, INK, OKABE_ITO, draw_svg
+from detect_transfer.report.plots import CURVE_SIZE, INK, OKABE_ITO, draw_svg, legend_below
 from detect_transfer.report.text import plot_name
 
-_COLOURS = {"better": OKABE_ITO[2], "worse": OKABE_ITO[1], "same": OKABE_ITO[0], "cannot tell": FAINT}
+_COLOURS = {"better": OKABE_ITO[2], "worse": OKABE_ITO[1], "same": OKABE_ITO[0], "cannot tell": "#6E7781"}
 _MARKERS = {"better": "^", "worse": "v", "same": "s", "cannot tell": "o"}
 _DASHES = ("-", "--", "-.", ":")
 _MOST = 30
@@ -63,9 +63,9 @@ def difference_plot(rows: Sequence[tuple[str, Difference]], margin: float) -> st
         axes.set_yticks(range(len(shown)), [plot_name(name) for name, _ in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+        legend_below(figure)
 
-    return draw_svg(draw, size=(7.4, 1.1 + 0.26 * len(shown)))
+    return draw_svg(draw, size=(CURVE_SIZE[0], 1.5 + 0.26 * len(shown)))
 
 
 def learning_plot(lines: Sequence[Line], against: Literal["epoch", "seconds"]) -> str:
@@ -81,9 +81,9 @@ def learning_plot(lines: Sequence[Line], against: Literal["epoch", "seconds"]) -
             style = {"color": OKABE_ITO[line.side % len(OKABE_ITO)], "linestyle": next(dashes[line.side])}
             axes.plot(x, y, marker="o", markersize=3, linewidth=1.6, label=plot_name(line.name), **style)
         axes.set_ylim(bottom=0)
-        axes.legend(fontsize=8, loc="best", framealpha=0.85)
+        legend_below(figure)
 
-    return draw_svg(draw, size=(5.6, 3.6))
+    return draw_svg(draw, size=CURVE_SIZE)
 
 
 def _points(history: Sequence[Mapping[str, Any]], against: str) -> tuple[list[float], list[float]]:

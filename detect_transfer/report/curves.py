@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.evaluation import Matches, MetricResult, threshold_curve
-from detect_transfer.report.plots import FAINT, INK, OKABE_ITO, draw_svg, stairs
+from detect_transfer.report.plots import CURVE_SIZE, FAINT, INK, OKABE_ITO, draw_svg, legend_below, stairs
 
 
 def threshold_curves(matches: Matches) -> str:
@@ -28,9 +28,9 @@ def threshold_curves(matches: Matches) -> str:
         lines = (("precision", curve.precision, "-"), ("recall", curve.recall, "--"), ("F1", curve.f1, "-."))
         for colour, (name, values, style) in zip(OKABE_ITO, lines, strict=False):
             axes.plot(*stairs(curve.score, values), color=colour, linestyle=style, linewidth=1.8, label=name)
-        axes.legend(fontsize=8, loc="best", framealpha=0.85)
+        legend_below(figure, columns=3)
 
-    return draw_svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=CURVE_SIZE)
 
 
 def reliability_diagram(calibration: MetricResult) -> str:
@@ -46,8 +46,8 @@ def reliability_diagram(calibration: MetricResult) -> str:
         upper.plot(score, precision, color=OKABE_ITO[0], marker="o", linewidth=1.8, label="detections")
         upper.vlines(score, np.minimum(score, precision), np.maximum(score, precision), color=OKABE_ITO[1], linewidth=1)
         upper.set(ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-        upper.legend(fontsize=8, loc="best", framealpha=0.85)
+        legend_below(figure)
         lower.bar(score, count, width=0.06, color=OKABE_ITO[5], edgecolor=INK, linewidth=0.5)
         lower.set(xlabel="mean score of the bin", ylabel="detections", ylim=(0, None))
 
-    return draw_svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=CURVE_SIZE)

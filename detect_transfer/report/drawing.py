@@ -22,14 +22,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from detect_transfer.errors import InternalError
 from detect_transfer.files import private_folder
-from detect_transfer.report.labels import FloatArray, place_tags
+from detect_transfer.report.labels import FloatArray, leaders, place_tags
 from detect_transfer.report.text import short_name
 
 RgbArray = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
 
-_RIM: Rgb = (18, 18, 18)
+_RIM: Rgb = (18, 18, 18)  # of lines, and the letters of tags
 _PAPER: Rgb = (250, 250, 250)
+_CLOSE = 12  # a tag that is no further from its box needs no line to it
 _MANY = 40  # from so many boxes on, tags hold no names
 SHOWN_SIDE = 900  # smaller pictures are drawn larger, so that tags can be read
 
@@ -153,23 +154,16 @@ def _draw_tags(canvas: RgbArray, kinds: Sequence[Kind], xyxy: FloatArray, words:
     tags = place_tags(xyxy, sizes, (canvas.shape[1], canvas.shape[0]))
     picture = Image.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
-    for kind, box, tag, text in zip(kinds, xyxy, tags, words, strict=True):
-        if text:
-            _leader(pen, box, tag, kind.rgb)
-            pen.rectangle([tag[0], tag[1], tag[2] - 1, tag[3] - 1], fill=kind.rgb, outline=_RIM)
-            pen.text((tag[0] + 4, tag[1] + 9), text, font=font, fill=_ink_on(kind.rgb), anchor="lm")
+    shown = [i for i, text in enumerate(words) if text]
+    for i, line in zip(shown, leaders(xyxy[shown], tags[shown]).tolist(), strict=True):
+        if max(abs(line[0] - line[2]), abs(line[1] - line[3])) > _CLOSE:
+            pen.line(line, fill=_RIM, width=3)
+            pen.line(line, fill=kinds[i].rgb, width=1)
+    for i in shown:  # after all the lines, so that none crosses a name
+        left, top, right, bottom = tags[i].tolist()
+        pen.rectangle([left, top, right - 1, bottom - 1], fill=kinds[i].rgb, outline=_RIM)
+        pen.text((left + 4, top + 9), words[i], font=font, fill=_RIM, anchor="lm")
     return np.asarray(picture).copy()
-
-
-def _leader(pen: ImageDraw.ImageDraw, box: FloatArray, tag: FloatArray, rgb: Rgb) -> None:
-    """Draw a thin line from the tag to its box when they do not touch."""
-    gap_x = max(tag[0] - box[2], box[0] - tag[2], 0)
-    gap_y = max(tag[1] - box[3], box[1] - tag[3], 0)
-    if max(gap_x, gap_y) > 6:
-        start = [float(np.clip(np.mean(tag[[i, i + 2]]), box[i], box[i + 2])) for i in (0, 1)]
-        end = [float(np.clip(start[i], tag[i], tag[i + 2])) for i in (0, 1)]
-        pen.line([*start, *end], fill=_RIM, width=3)
-        pen.line([*start, *end], fill=rgb, width=1)
 
 
 def legend_strip(kinds: Sequence[str], width: int, *, counted: bool = True) -> RgbArray:
@@ -224,8 +218,3 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
-
-
-def _ink_on(rgb: Rgb) -> Rgb:
-    light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-    return _RIM if light > 110 else _PAPER

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,8 @@ _TITLES = {
     "source": "Source",
 }
 _OPEN_ROWS = 12  # longer tables start folded
+_LIST_ROOM = 160  # letters
+_MOST_COLUMNS = 8  # a table with more is laid on its side
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,9 @@ def record_blocks(record: Mapping[str, Any] | None, title: str) -> list[Block]:
     for key, value in (record or {}).items():
         name = _TITLES.get(key, str(key).replace("_", " "))
         if isinstance(value, Sequence) and value and all(isinstance(v, Mapping) for v in value):
-            columns = tuple(dict.fromkeys(str(c) for row in value for c in row))
-            rows = tuple(tuple(cell(row.get(c)) for c in columns) for row in value)
-            blocks.append(Block(name, tuple(c.replace("_", " ") for c in columns), rows))
+            blocks.append(_table(name, value))
+        elif key == "frozen" and isinstance(value, Mapping) and value.get("tensors") == 0:
+            facts.append((name, "none: every tensor trained at some time"))
         elif isinstance(value, Mapping):
             blocks.append(Block(name, (), tuple((str(k).replace("_", " "), cell(v)) for k, v in value.items())))
         else:
@@ -124,9 +127,20 @@ def record_blocks(record: Mapping[str, Any] | None, title: str) -> list[Block]:
     return ([Block(title, (), tuple(facts))] if facts else []) + blocks
 
 
+def _table(title: str, records: Sequence[Mapping[str, Any]]) -> Block:
+    """Make a table of objects, a row each; with many keys a column each, without the keys that none has a value of."""
+    keys = tuple(dict.fromkeys(str(key) for record in records for key in record))
+    rows = tuple(tuple(cell(record.get(key)) for key in keys) for record in records)
+    names = tuple(key.replace("_", " ") for key in keys)
+    if len(keys) <= _MOST_COLUMNS:
+        return Block(title, names, rows)
+    first, *others = ((name, *values) for name, values in zip(names, zip(*rows, strict=True), strict=True))
+    return Block(title, first, tuple(row for row in others if set(row[1:]) != {"–"}))
+
+
 def cell(value: object) -> str:
     """Return a value of a record as short text."""
-    if value is None or value == [] or value == {}:
+    if value is None or (isinstance(value, str | list | tuple | Mapping) and not value):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -135,7 +149,17 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return short_name(", ".join(f"{k} {cell(v)}" for k, v in value.items()), longest=160)
+        same: dict[str, list[str]] = {}  # such as the stages with one rate
+        for key, part in value.items():
+            same.setdefault(cell(part), []).append(str(key))
+        return short_name("; ".join(f"{', '.join(keys)} {part}" for part, keys in same.items()), longest=160)
     if isinstance(value, list | tuple):
-        return short_name(", ".join(cell(v) for v in value), longest=160)
+        return _listed([cell(v) for v in value])
     return short_name(value, longest=120)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return words as a list that ends with how many did not fit."""
+    shown = max(1, sum(end <= _LIST_ROOM for end in accumulate(len(word) + 2 for word in words)))
+    left = len(words) - shown
+    return short_name(", ".join(words[:shown]), longest=_LIST_ROOM) + (f" and {left} more" if left else "")

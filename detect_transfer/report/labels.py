@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-_GAP = 3.0
-_RINGS = (0.0, 18.0, 40.0, 70.0)  # how far a tag may move away, in pixels of the drawing
+_GAP = 8.0  # what the outline takes up outside of its box
+_RIM = np.array([-_GAP, -_GAP, _GAP, _GAP])
+_RINGS = (0.0, 20.0, 42.0, 70.0, 105.0, 150.0, 210.0)  # how far a tag may move away, in pixels of the drawing
+_CROWD = 40  # from so many boxes on, a tag far away would tell nothing
 _SMALL = 12_000.0  # square pixels of the drawing: a box up to this must not be covered at all
 
 
@@ -25,52 +27,107 @@ def place_tags(xyxy: FloatArray, sizes_wh: Sequence[tuple[int, int]], canvas_wh:
     Returns:
         The tags as boxes (N, 4). A tag lies outside its own box unless that fills the drawing.
     """
-    tags = np.zeros((len(xyxy), 4))
-    taken = np.empty((0, 4))
-    for i in np.argsort((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]), kind="stable"):
+    tags, lines = np.zeros((len(xyxy), 4)), np.zeros((len(xyxy), 4))
+    rings = _RINGS if len(xyxy) <= _CROWD else _RINGS[:4]
+    placed = np.zeros(len(xyxy), bool)
+    for i in np.argsort(_area(xyxy), kind="stable").tolist():
         if sizes_wh[i] == (0, 0):
             continue
-        places = _candidates(xyxy[i], sizes_wh[i], canvas_wh)
-        cost = _cost(places, xyxy, int(i), taken, canvas_wh)
-        tags[i] = places[int(np.argmin(cost))]
-        taken = np.vstack([taken, tags[i]])
+        best = np.inf
+        for ring in rings:
+            if best <= ring / 100:  # what distance alone costs
+                break
+            places = _candidates(xyxy[i], sizes_wh[i], canvas_wh, ring)
+            to_them = leaders(np.broadcast_to(xyxy[i], places.shape), places)
+            near = _meets(np.vstack([places, xyxy[i]]), xyxy, tags, lines)
+            near[i] = False
+            cost = ring / 100 + _cost_of_edge(places, canvas_wh) + _cost_of_own(places, xyxy[i])
+            cost += _cost_of_boxes(places, to_them, xyxy[near])
+            cost += _cost_of_tags(places, to_them, tags[near & placed], lines[near & placed])
+            at = int(np.argmin(cost))
+            if cost[at] < best:
+                best, tags[i], lines[i] = float(cost[at]), places[at], to_them[at]
+        placed[i] = True
     return tags
 
 
-def _candidates(box: FloatArray, size_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> FloatArray:
-    """List places (P, 4) from the nearest outwards, shifted sideways into the drawing."""
+def leaders(xyxy: FloatArray, tags: FloatArray) -> FloatArray:
+    """Return lines (N, 4) from the edge of each box, or from inside it, to the nearest point of its tag."""
+    low, high = xyxy[:, :2], xyxy[:, 2:]
+    start = np.clip((tags[:, :2] + tags[:, 2:]) / 2, low, np.maximum(low, high))
+    return np.concatenate([start, np.clip(start, tags[:, :2], tags[:, 2:])], axis=1)
+
+
+def _candidates(box: FloatArray, size_wh: tuple[int, int], canvas_wh: tuple[int, int], ring: float) -> FloatArray:
+    """List places (P, 4) at a distance from a box, shifted sideways into the drawing."""
     x1, y1, x2, y2 = box
     w, h = size_wh
+    gap = _GAP + ring
     spots = []
-    for ring in _RINGS:
-        gap = _GAP + ring
-        for x in (x1, x2 - w, x1 - ring - w / 2, x2 + ring - w / 2):
-            spots += [(x, y1 - gap - h), (x, y2 + gap)]
-        for y in (y1, y2 - h, (y1 + y2 - h) / 2):
-            spots += [(x2 + gap, y), (x1 - gap - w, y)]
-    spots.append((max(x1, 0) + 4, max(y1, 0) + 4))  # inside: for a box that fills the drawing
+    for x in (x1, x2 - w, x1 - ring - w / 2, x2 + ring - w / 2):
+        spots += [(x, y1 - gap - h), (x, y2 + gap)]
+    for y in (y1, y2 - h, (y1 + y2 - h) / 2, y1 - ring / 2 - h, y2 + ring / 2):
+        spots += [(x2 + gap, y), (x1 - gap - w, y)]
+    if ring == 0:
+        spots.append((max(x1, 0) + 4, max(y1, 0) + 4))  # inside: for a box that fills the drawing
     corner = np.array(spots)
     corner[:, 0] = np.clip(corner[:, 0], 0, max(canvas_wh[0] - w, 0))
     return np.concatenate([corner, corner + np.array([w, h])], axis=1)
 
 
-def _cost(places: FloatArray, xyxy: FloatArray, own: int, taken: FloatArray, canvas_wh: tuple[int, int]) -> FloatArray:
-    """Return (P,) how bad each place is: hiding a tag or a small box is worst, then leaving the drawing."""
-    area = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
-    size = places[:, 2:] - places[:, :2]
-    whole = size.prod(axis=1)
+def _cost_of_edge(places: FloatArray, canvas_wh: tuple[int, int]) -> FloatArray:
+    """Return (P,) how bad it is that a part of each place is outside of the drawing."""
     inside = np.minimum(places[:, 2:], canvas_wh) - np.maximum(places[:, :2], 0)
-    outside = 1 - np.clip(inside, 0, None).prod(axis=1) / whole
-    on_tags = _common(places, taken).sum(axis=1) / whole
-    common = _common(places, xyxy) / whole[:, None]
-    on_own = common[:, own]
-    # a box counts the more, the smaller it is: a tag may lie on a street, but not on a sign
-    weight = np.minimum(_SMALL / np.maximum(area, 1.0), 1.0)
-    weight[own] = 0.0
-    on_boxes = (common * weight).sum(axis=1)
-    own_weight = 20.0 if area[own] <= _SMALL * 4 else 6.0
-    far = np.arange(len(places)) / len(places)
-    return np.asarray(40 * outside + 25 * on_tags + own_weight * on_own + 20 * on_boxes + far)
+    return np.asarray(40 * (1 - np.clip(inside, 0, None).prod(axis=1) / _area(places)))
+
+
+def _cost_of_own(places: FloatArray, box: FloatArray) -> FloatArray:
+    """Return (P,) how bad it is that each place hides the box that it names."""
+    share = _common(places, box[None])[:, 0] / _area(places)
+    return np.asarray(share * (20 if _area(box[None])[0] <= _SMALL * 4 else 6))
+
+
+def _cost_of_boxes(places: FloatArray, lines: FloatArray, others: FloatArray) -> FloatArray:
+    """Return (P,) how much each place hides of other boxes and their outlines, and how many its line crosses.
+
+    A box counts the more, the smaller it is: a tag may lie on a street, but not on a sign.
+    """
+    area = np.maximum(_area(others), 1.0)
+    common = _common(places, others)
+    hidden = common / np.minimum(area, _area(places)[:, None])
+    rims = _common(places, others + _RIM) > common
+    return np.asarray((20 * hidden + 0.5 * rims + 3 * _passes(lines, others)) @ np.minimum(_SMALL / area, 1.0))
+
+
+def _cost_of_tags(places: FloatArray, lines: FloatArray, taken: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Return (P,) how much each place and its line hide of tags that are there, or are crossed by their lines."""
+    on_tags = _common(places, taken) / _area(places)[:, None]
+    crossed = _passes(lines, taken).sum(axis=1) + _passes(drawn, places).sum(axis=0)
+    return np.asarray(25 * on_tags.sum(axis=1) + 5 * (on_tags > 0).sum(axis=1) + 0.8 * crossed)
+
+
+def _passes(lines: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
+    """Tell (L, B) which lines go through which boxes."""
+    start = lines[:, None, :2]
+    along = lines[:, None, 2:] - start
+    along = np.where(along == 0, 1e-9, along)
+    one, other = (boxes[:, :2] - start) / along, (boxes[:, 2:] - start) / along  # (L, B, 2), 0 to 1 on the line
+    enters, leaves = np.minimum(one, other).max(axis=2), np.maximum(one, other).min(axis=2)
+    return np.asarray(np.maximum(enters, 0) < np.minimum(leaves, 1))
+
+
+def _meets(hull_of: FloatArray, *kinds: FloatArray) -> NDArray[np.bool_]:
+    """Tell (N,) where any of several boxes or lines (N, 4) reaches into what some boxes span together."""
+    low, high = hull_of[:, :2].min(axis=0) - _GAP, hull_of[:, 2:].max(axis=0) + _GAP
+    meets = np.zeros(len(kinds[0]), bool)
+    for ends in kinds:
+        first, last = np.minimum(ends[:, :2], ends[:, 2:]), np.maximum(ends[:, :2], ends[:, 2:])
+        meets |= ((first <= high) & (last >= low)).all(axis=1)
+    return meets
+
+
+def _area(xyxy: FloatArray) -> FloatArray:
+    return np.asarray((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]))
 
 
 def _common(a: FloatArray, b: FloatArray) -> FloatArray:

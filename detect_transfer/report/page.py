@@ -151,7 +151,7 @@ def _values(data: ReportData) -> dict[str, Any]:
             )
             if b is not None
         ],
-        "transfer_blocks": health.record_blocks(data.transfer, "Transfer"),
+        "transfer_blocks": health.record_blocks(data.transfer, "What was taken over"),
     }
 
 
@@ -160,7 +160,10 @@ def _further(data: ReportData) -> dict[str, Any]:
     errors = sections.error_table(data.metrics)
     return {
         "intervals": {name: sections.interval_of(data.scores, name) for name in ("AP", "AP50")},
-        "slices": sections.slice_table(data.metrics, data.scores),
+        "class_intervals": sections.class_intervals(data.scores),
+        "missing_intervals": sections.missing_intervals(data.scores),
+        "sizes": sections.size_table(data.scores, data.truth),
+        "slices": sections.slice_table(data.metrics),
         "errors": errors,
         "largest_error": max((row.won or 0 for row in errors), default=0) or 1,
         "calibration": sections.calibration_facts(data.metrics),

@@ -18,12 +18,12 @@ from detect_transfer.files import private_folder
 from detect_transfer.report.text import plot_name
 
 INK, GRID, FAINT = "#22272e", "#d9dee4", "#9aa4af"
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C00")
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F2BD6")  # and one more
 _DASHES = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _NAMED = len(OKABE_ITO)  # classes with a colour and a name of their own; the others are faint
-_MOST_BARS = 24
-_MOST_CELLS = 24
+_MOST_BARS, _MOST_CELLS = 24, 24
 _RECALL = np.linspace(0, 1, 101)
+CURVE_SIZE = (4.8, 4.2)  # inches; in a larger figure the letters could not be read on a phone
 
 
 def draw_svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
@@ -75,12 +75,12 @@ def pr_curves(scores: Scores) -> str:
             )
         if len(rows) > 1:
             mean = np.mean([scores.curves[r.category_id].precision for r in rows], axis=0)
-            ap50 = scores.metrics["AP50"]
-            axes.plot(_RECALL, mean, color=INK, linewidth=2.6, label=f"{ap50 or 0:.2f} mean of {len(rows)} classes")
+            label = f"{scores.metrics['AP50'] or 0:.2f} mean of {len(rows)} classes"
+            axes.plot(_RECALL, mean, color=INK, linewidth=2.6, label=label)
         if rows:
-            _legend(axes, "AP50")
+            legend_below(figure, "AP50")
 
-    return draw_svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=CURVE_SIZE)
 
 
 def f1_curves(matches: Matches, names: Mapping[int, str]) -> str:
@@ -106,9 +106,9 @@ def f1_curves(matches: Matches, names: Mapping[int, str]) -> str:
             label = f"{whole.f1[best]:.2f} all, best at {whole.score[best]:.3f}"
             axes.plot(*stairs(whole.score, whole.f1), color=INK, linewidth=2.6, label=label)
             axes.axvline(whole.score[best], color=INK, linewidth=1, linestyle=":")
-            _legend(axes, "best F1")
+            legend_below(figure, "best F1")
 
-    return draw_svg(draw, size=(5.6, 4.2))
+    return draw_svg(draw, size=CURVE_SIZE)
 
 
 def stairs(score: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -125,8 +125,9 @@ def _class_line(axes: Any, x: NDArray[Any], y: NDArray[Any], index: int, prefix:
         axes.plot(x, y, color=FAINT, linewidth=0.5, alpha=0.6)
 
 
-def _legend(axes: Any, title: str) -> None:
-    axes.legend(title=title, fontsize=8, title_fontsize=8, loc="best", frameon=True, framealpha=0.85)
+def legend_below(figure: Any, title: str | None = None, *, columns: int = 2) -> None:
+    """Put the legend below the axes, where it covers no line."""
+    figure.legend(title=title, fontsize=8, title_fontsize=8, loc="outside lower center", ncols=columns, frameon=False)
 
 
 def confusion_map(confusion: Confusion) -> str:
@@ -151,8 +152,8 @@ def confusion_map(confusion: Confusion) -> str:
             colour = "white" if share[y, x] > 0.55 else INK
             axes.text(x, y, str(part[y, x]), ha="center", va="center", fontsize=size, color=colour)
 
-    side = 2.2 + 0.42 * len(names)
-    return draw_svg(draw, size=(max(5.0, side + 0.8), max(3.6, side - 0.4)))
+    side = 1.8 + 0.38 * len(names)
+    return draw_svg(draw, size=(max(4.8, side + 0.6), max(3.6, side - 0.2)))
 
 
 def hidden_classes(n_classes: int) -> int:
@@ -161,21 +162,25 @@ def hidden_classes(n_classes: int) -> int:
 
 
 def class_bars(scores: Scores) -> str:
-    """Plot AP and AP50 of each class, best first; with many classes the best and the worst."""
+    """Plot AP with its interval and AP50 of each class, best first; with many classes the best and the worst."""
     rows = sorted((r for r in scores.per_class if r.AP is not None), key=lambda r: -(r.AP or 0))
     if len(rows) > _MOST_BARS:
         rows = rows[: _MOST_BARS // 2] + rows[-_MOST_BARS // 2 :]
+    spans = [None if scores.interval is None else scores.interval.per_class[r.category_id]["AP"] for r in rows]
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot(xlabel="AP (bar) and AP50 (dot)", xlim=(0, 1.02))
         at = np.arange(len(rows))
         axes.barh(at, [r.AP or 0 for r in rows], color=OKABE_ITO[0], height=0.62)
-        axes.plot([r.AP50 or 0 for r in rows], at, "o", color=OKABE_ITO[1], markersize=4)
+        axes.plot([r.AP50 or 0 for r in rows], at, "o", color=OKABE_ITO[1], markersize=4, zorder=4)
+        for y, span in enumerate(spans):
+            if span is not None:
+                axes.plot(span, (y, y), color=INK, linewidth=1.4, marker="|", markersize=7)
         axes.set_yticks(at, [plot_name(r.name) for r in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
 
-    return draw_svg(draw, size=(5.6, 1.0 + 0.24 * max(len(rows), 1)))
+    return draw_svg(draw, size=(CURVE_SIZE[0], 1.0 + 0.24 * max(len(rows), 1)))
 
 
 def training_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -5,13 +5,17 @@ Imports `evaluation` and lower ranks.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from detect_transfer.evaluation import MetricResult, Scores, slice_rows
+from detect_transfer.evaluation.policy import truth_arrays
 from detect_transfer.report.health import Block, cell
 from detect_transfer.report.text import number, short_name
+from detect_transfer.table import AnnotationTable
 
 _SECTIONS = ("coco", "slices", "tide", "calibration", "operating_points")  # told in their own way
 _ERRORS = {
@@ -23,6 +27,12 @@ _ERRORS = {
     "Bkg": ("nothing there", "no object near it"),
 }
 _GOALS = {"best_f1": "best F1", "target_precision": "precision {:g}", "target_fppi": "{:g} false alarms an image"}
+_SIZES = {
+    "small": ("up to 32² px", 0.0, 32.0**2),
+    "medium": ("32² to 96² px", 32.0**2, 96.0**2),
+    "large": ("96² px and more", 96.0**2, float("inf")),
+}
+_SPAN = re.compile(r"(height|visible|occluded|truncated) ([\[(])([\d.]+), ([\d.]+|inf)([\])])")
 _CALIBRATION = {
     "D_ECE": "D-ECE, mean distance of precision and score",
     "D_ECE_by_place": "D-ECE by score, place and size",
@@ -50,23 +60,77 @@ class PointRow:
     points: tuple[tuple[float | None, float | None, float | None], ...]
 
 
+@dataclass(frozen=True)
+class SizeRow:
+    """A size of COCO: its name, its range, the objects in it, and its AP and AR, None without an object."""
+
+    name: str
+    meaning: str
+    count: int
+    ap: float | None
+    ar: float | None
+
+
 def interval_of(scores: Scores, name: str) -> str:
     """Return the interval of a metric as ``0.498 to 0.562``; "" where none was computed."""
-    span = None if scores.interval is None else scores.interval.get(name)
-    return "" if span is None else f"{number(span[0])} to {number(span[1])}"
+    return _span(None if scores.interval is None else scores.interval.get(name), " to ")
 
 
-def slice_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[Mapping[str, Any]]:
-    """Return the rows of the slices, with COCO's three sizes after the whole."""
-    if "slices" not in metrics:
+def class_intervals(scores: Scores) -> dict[int, dict[str, str]]:
+    """Return the intervals of AP and AP50 of each class as ``0.498–0.562``, "" where there is none; by class id."""
+    if scores.interval is None:
+        return {}
+    return {
+        category_id: {name: _span(span, "–") for name, span in spans.items()}
+        for category_id, spans in scores.interval.per_class.items()
+    }
+
+
+def missing_intervals(scores: Scores) -> list[tuple[int, str]]:
+    """Return for each reason why a class with objects has no interval how many classes there are."""
+    if scores.interval is None:
         return []
-    rows = [{**row, "slice": short_name(row["slice"], longest=60)} for row in slice_rows(metrics["slices"])]
-    sizes = []
-    for size in ("small", "medium", "large"):
-        name = f"AP_{size}"
-        told = {"n_positives": None, "AP50": None, "recall": None, "reason": scores.reasons.get(name)}
-        sizes.append({"slice": f"area {size}", "AP": scores.metrics[name], **told})
-    return [*rows[:1], *sizes, *rows[1:]]
+    there = {f"AP/{row.category_id}" for row in scores.per_class if row.n_boxes}
+    counts = Counter(reason for key, reason in scores.interval.reasons.items() if key in there)
+    return [(n, reason) for reason, n in counts.most_common()]
+
+
+def _span(ends: tuple[float, float] | None, between: str) -> str:
+    return "" if ends is None else f"{number(ends[0])}{between}{number(ends[1])}"
+
+
+def size_table(scores: Scores, truth: AnnotationTable) -> list[SizeRow]:
+    """Return COCO's three sizes with how many objects are in each; one at a limit is in both, as in pycocotools."""
+    known = truth_arrays(truth, ignore_policy=scores.ignore_policy)
+    area = known.area[known.is_object]
+    rows = []
+    for name, (meaning, low, high) in _SIZES.items():
+        count = int(((area >= low) & (area <= high)).sum())
+        rows.append(SizeRow(name, meaning, count, scores.metrics[f"AP_{name}"], scores.metrics[f"AR_{name}"]))
+    return rows
+
+
+def slice_table(metrics: Mapping[str, MetricResult]) -> list[Mapping[str, Any]]:
+    """Return the rows of the slices, with their spans in words."""
+    rows = slice_rows(metrics["slices"]) if "slices" in metrics else []
+    return [{**row, "slice": _in_words(str(row["slice"]))} for row in rows]
+
+
+def _in_words(name: str) -> str:
+    """Return ``height 20 to 50 px`` for ``height [20, 50)``, and another name shortened."""
+    span = _SPAN.fullmatch(name)
+    if span is None:
+        return short_name(name, longest=60)
+    what, low, high = span[1], float(span[3]), float(span[4])
+    scale, unit, top = (1, "px", float("inf")) if what == "height" else (100, "%", 1.0)
+    unit = f"\N{NO-BREAK SPACE}{unit}"
+    if low == high == 0:
+        return f"not {what}"
+    if low == 0:
+        return f"{what} under {high * scale:g}{unit}"
+    if high == top:
+        return f"{what} {low * scale:g}{unit} and more"
+    return f"{what} {low * scale:g} to {high * scale:g}{unit}"
 
 
 def error_table(metrics: Mapping[str, MetricResult]) -> list[ErrorRow]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detect_transfer.evaluation import evaluate_metrics, match, score
+from detect_transfer.evaluation import Case, evaluate_metrics, match, score
 from detect_transfer.report import ReportData
 from detect_transfer.table import AnnotationTable, Detections
 
@@ -88,7 +88,7 @@ def _data(root, names, **parts):
             "detections": detections,
             "scores": score(truth, detections),
             "matches": match(truth, detections),
-            "metrics": evaluate_metrics(truth, detections, METRICS_SHOWN),
+            "metrics": evaluate_metrics(Case(truth, detections), METRICS_SHOWN),
             "image_root": root,
             "history": [
                 {"epoch": 0, "AP": 0.1, "AP50": 0.2, "AP75": None, "seconds": 1},

@@ -12,6 +12,7 @@ from detect_transfer.boxes import intersection
 from detect_transfer.errors import InternalError
 from detect_transfer.evaluation import match
 from detect_transfer.images import read_rgb
+from detect_transfer.report import drawing
 from detect_transfer.report.drawing import KINDS, Mark, contact_sheet, draw_marks, marks_of
 from detect_transfer.report.labels import place_tags
 from detect_transfer.report.pictures import read_all
@@ -28,6 +29,16 @@ def test_kinds__differ_in_colour_and_letter_and_line():
     assert len({k.letter for k in KINDS.values()}) == len(KINDS)
     compared = [KINDS[name] for name in ("truth", "hit", "miss", "false_alarm", "ignored")]
     assert len({(k.width, k.dashes) for k in compared}) == len(compared)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_draw_marks__names_have_contrast(kind, monkeypatch):
+    monkeypatch.setattr(drawing, "place_tags", lambda *_: np.array([[100.0, 100.0, 220.0, 118.0]]))
+    drawn = draw_marks(picture(400, 900), [Mark((400, 200, 440, 240), kind, "speed limit")], legend=False)
+    share = drawn[102:116, 104:216] / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    light = linear @ [0.2126, 0.7152, 0.0722]
+    assert (light.max() + 0.05) / (light.min() + 0.05) > 4.5
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -84,6 +95,34 @@ def test_place_tags__keeps_small_boxes_and_other_tags_free():
     assert between.sum() == 0
     assert tags.min() >= 0
     assert tags.max() <= 1000
+
+
+@pytest.mark.parametrize("at", [(300, 220), (4, 4), (560, 440)], ids=["middle", "first-corner", "last-corner"])
+def test_place_tags__ten_tiny_boxes_close_together(at):
+    """No tag lies on a box, its outline or another tag, all are within the drawing, and no line crosses a box."""
+    corner = np.array(at) + [[16 * (i % 5), 16 * (i // 5)] for i in range(10)]
+    boxes = np.concatenate([corner, corner + 8], axis=1).astype(float)
+    tags = place_tags(boxes, [(120, 18)] * 10, (640, 480))
+    assert intersection(tags, boxes + np.array([-2, -2, 2, 2])).sum() == 0
+    between = intersection(tags, tags)
+    np.fill_diagonal(between, 0)
+    assert between.sum() == 0
+    assert (tags >= 0).all()
+    assert (tags[:, [0, 2]] <= 640).all()
+    assert (tags[:, [1, 3]] <= 480).all()
+
+
+def test_draw_marks__no_line_crosses_a_name(monkeypatch):
+    tags = []
+    monkeypatch.setattr(drawing, "place_tags", lambda *given: tags.append(place_tags(*given)) or tags[0])
+    kinds = ["miss", "hit", "false_alarm", "truth", "ignored"] * 2
+    corner = [(300 + 16 * (i % 5), 220 + 15 * (i // 5)) for i in range(10)]
+    marks = [Mark((x, y, x + 9, y + 9), kind, "speed limit") for (x, y), kind in zip(corner, kinds, strict=True)]
+    drawn = draw_marks(picture(480, 960), marks, legend=False)
+    assert len(tags[0]) == 10
+    for left, top, right, _ in tags[0].astype(int):
+        above_letters = drawn[top + 2, left + 2 : right - 2]
+        assert len(np.unique(above_letters, axis=0)) == 1
 
 
 def test_contact_sheet__any_number_and_size():

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from detect_transfer.evaluation import confusion, evaluate_metrics, match, score
+from detect_transfer.evaluation import Case, confusion, evaluate_metrics, match, score
 from detect_transfer.report import curves, plots
 from detect_transfer.table import Detections
 
@@ -24,7 +24,7 @@ def all_plots(truth, found):
         plots.class_bars(scores),
         *plots.training_curves(HISTORY).values(),
         curves.threshold_curves(matches),
-        curves.reliability_diagram(evaluate_metrics(truth, found, ["calibration"])["calibration"]),
+        curves.reliability_diagram(evaluate_metrics(Case(truth, found), ["calibration"])["calibration"]),
     ]
 
 
