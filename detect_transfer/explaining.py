@@ -9,30 +9,36 @@ from pathlib import Path, PurePosixPath
 
 from detect_transfer.errors import InputError
 from detect_transfer.evaluation.explain import Explanation, explain
-from detect_transfer.files import list_files, require_dir, require_file
-from detect_transfer.formats import coco
-from detect_transfer.formats.results import read_detections, read_results
+from detect_transfer.files import list_files, require_dir
+from detect_transfer.formats.results import read_results
 from detect_transfer.sides import truth_of_run
 from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.truth import Truth
 
 
 def explain_files(
-    truth: Path, detections: Path, *, images: Path | None = None, labels: Path | None = None
+    truth: Truth, detections: Path, *, kind: str | None = None, labels: Path | None = None
 ) -> Explanation:
     """Split the gap between the two mAPs of a file of detections.
 
     Args:
-        truth: COCO instances JSON.
-        detections: Detections of any layout; in COCO results, class ids that are unknown are part of the gap.
-        images: The folder that file_name is relative to.
+        truth: What there is.
+        detections: Detections of any layout; in COCO results, class ids that are unknown are part of the gap, where the
+            truth numbers its classes.
+        kind: The layout, as for `read_detections`.
         labels: The folder of YOLO labels that ultralytics validated with, to see which files are missing.
 
     Raises:
         InputError: A file is missing or wrong, or ids do not meet.
     """
-    table = coco.read(require_file(truth, what="COCO instances JSON"), images=images)
-    found = read_results(detections) if detections.suffix == ".json" else read_detections(detections, table)
-    return _explain(table, found, labels)
+    try:
+        found = truth.read_detections(detections, kind=kind)
+    except InputError as error:
+        by_ids = truth.numbers_all and detections.suffix == ".json"
+        if (error.code, error.field) != ("DETECTION_UNKNOWN_ID", "class") or not by_ids:
+            raise
+        found = read_results(detections)
+    return _explain(truth.table, found, labels)
 
 
 def explain_run(run: Path, detections: Path, *, labels: Path | None = None) -> Explanation:

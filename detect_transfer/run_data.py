@@ -19,6 +19,7 @@ from detect_transfer.convert import ConvertOptions, convert
 from detect_transfer.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.files import read_json, safe_join
 from detect_transfer.formats import READERS, coco, reader
+from detect_transfer.formats.recognise import recognised
 from detect_transfer.images import read_size_wh
 from detect_transfer.ledger import Ledger
 from detect_transfer.media import parse_frame_name
@@ -119,13 +120,10 @@ def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | No
 
 
 def _recognise(path: Path) -> str:
-    """Tell the format of what lies at a path: a data folder, an ultralytics data.yaml, or COCO."""
-    if (path / "manifest.json").is_file():
-        return "data_folder"
-    if path.suffix in (".yaml", ".yml") or (path / "data.yaml").is_file():
-        return "yolo"
-    if path.suffix == ".json" or any(path.glob("annotations/instances_*.json")):
-        return "coco"
+    """Return the format of the data; of other annotations the user makes a data folder first."""
+    kind = recognised(path)
+    if kind is not None:
+        return kind
     raise InputError(
         "DATA_UNKNOWN" if path.exists() else "DATA_MISSING",
         "neither a data folder nor a data.yaml nor COCO files" if path.exists() else "there is no such path",

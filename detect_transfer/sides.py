@@ -1,28 +1,27 @@
 """What is compared: the detections of run folders or of files, in sides, all of the same truth.
 
-Rank 6: imports `run_data`, `formats` and lower ranks, and needs no torch.
+Rank 6: imports `run_data`, `truth` and lower ranks, and needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
-import polars as pl
 
 from detect_transfer.config import RunConfig, load_config
 from detect_transfer.errors import InputError
+from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.files import read_json, read_text, require_dir, require_file
-from detect_transfer.formats import coco
-from detect_transfer.formats.results import read_detections, read_results
+from detect_transfer.formats.results import read_results
 from detect_transfer.run_data import load_run_data, with_kept_classes
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.truth import Truth
 
 AGAINST = "vs"  # between the sides on the command line
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,13 @@ def sides_of_runs(words: Sequence[str]) -> list[Side]:
     return _checked([_side(group) for group in entries])
 
 
-def sides_of_files(truth: Path, detections: Sequence[Path], *, images: Path | None = None) -> list[Side]:
-    """Read one truth and several files of detections, each a side.
+def sides_of_files(truth: Truth, detections: Sequence[Path], *, kind: str | None = None) -> list[Side]:
+    """Read several files of detections of one truth, each a side.
+
+    Args:
+        truth: What there is.
+        detections: The files or folders.
+        kind: Their layout, as for `read_detections`.
 
     Raises:
         InputError: A file is missing or wrong, or there are less than two.
@@ -95,8 +99,7 @@ def sides_of_files(truth: Path, detections: Sequence[Path], *, images: Path | No
         raise InputError(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
-    table = coco.read(require_file(truth, what="COCO instances JSON"), images=images)
-    return [_side([Entry(path.name, table, read_detections(path, table))]) for path in detections]
+    return [_side([Entry(path.name, truth.table, truth.read_detections(path, kind=kind))]) for path in detections]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:
@@ -184,35 +187,20 @@ def _side(entries: Sequence[Entry]) -> Side:
 
 
 def _checked(sides: list[Side]) -> list[Side]:
-    """Refuse sides whose truths differ, and say in what."""
-    entries = [entry for side in sides for entry in side.entries]
-    first = entries[0]
-    for other in entries[1:]:
-        told = None if other.truth is first.truth else what_differs(first.truth, other.truth)
-        if told is not None:
-            raise InputError(
-                "COMPARE_DATA",
-                f"it was scored on other data than {first.name}: {told}",
-                where=other.name,
-                remedy="compare runs of one validation split; score both on the same files with evaluate first",
-            )
-    return sides
+    """Put all sides to the truth and the ids of the first; refuse those whose truths differ, and say in what."""
+    first = sides[0].entries[0]
+    return [replace(side, entries=tuple(_held_to(first, entry) for entry in side.entries)) for side in sides]
 
 
-def what_differs(a: AnnotationTable, b: AnnotationTable) -> str | None:
-    """Tell in what two truths differ that scoring looks at; None where they are the same."""
-    pairs = [t.images.select("image_id", "file_name").sort("image_id") for t in (a, b)]
-    only = [pairs[i].join(pairs[1 - i], on=["image_id", "file_name"], how="anti") for i in (0, 1)]
-    if not all(part.is_empty() for part in only):
-        names = ["; e.g. " + ", ".join(part["file_name"].head(_MOST_NAMES)) if len(part) else "" for part in only]
-        return f"{len(only[0])} images are in the first alone{names[0]}, {len(only[1])} in the second alone{names[1]}"
-    classes = [t.categories.select("category_id", "name").sort("category_id") for t in (a, b)]
-    if not classes[0].equals(classes[1]):
-        return f"the classes are {', '.join(classes[0]['name'])} and {', '.join(classes[1]['name'])}"
-    columns = ["image_id", "category_id", *XYXY, "iscrowd", "ignore"]
-    rows = [t.boxes.select(columns).sort(columns) for t in (a, b)]
-    if rows[0].equals(rows[1]):
-        return None
-    other = [rows[i].join(rows[1 - i], on=columns, how="anti", nulls_equal=True)["image_id"] for i in (0, 1)]
-    ids = pl.concat(other).unique()
-    return f"the boxes of {len(ids)} images" if len(ids) else "how often some boxes stand there"
+def _held_to(first: Entry, entry: Entry) -> Entry:
+    if entry.truth is first.truth:
+        return entry
+    told = what_differs(first.truth, entry.truth)
+    if told is not None:
+        raise InputError(
+            "COMPARE_DATA",
+            f"it was scored on other data than {first.name}: {told}",
+            where=entry.name,
+            remedy="compare runs of one validation split; score both on the same files with evaluate first",
+        )
+    return replace(entry, truth=first.truth, detections=in_ids_of(first.truth, entry.truth, entry.detections))

@@ -35,7 +35,7 @@ def read_source(
         InputError: There is no such format or option, or as the reader says.
     """
     form = formats.reader(format)
-    options = _options(form.options, words)
+    options = reader_options(form.options, words)
     if "on_error" in form.options:
         options["on_error"] = on_error
     elif on_error != "fail":
@@ -52,7 +52,16 @@ def read_source(
     return form.read(source, **options)
 
 
-def _options(known: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+def reader_options(known: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """Return the options of a reader that words such as `key=value` give.
+
+    Args:
+        known: The options that it has, with their defaults.
+        words: What is given.
+
+    Raises:
+        InputError: It has no such option, or a value cannot be parsed.
+    """
     options: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition("=")

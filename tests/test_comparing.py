@@ -15,11 +15,14 @@ from detect_transfer.cli import main
 from detect_transfer.comparing import compare
 from detect_transfer.config import RunConfig, Synthetic, dump_config
 from detect_transfer.errors import InputError
+from detect_transfer.evaluation import score
 from detect_transfer.evaluation.comparison import Plan
+from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.exports.results import write_results
 from detect_transfer.run_data import draw_data, load_run_data
-from detect_transfer.sides import Entry, Side, sides_of_files, sides_of_runs, truth_of_run, what_differs
+from detect_transfer.sides import Entry, Side, sides_of_files, sides_of_runs, truth_of_run
 from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.truth import read_truth
 
 HISTORY = [{"epoch": 0, "AP": 0.1, "epoch_seconds": 2.0}, {"epoch": 1, "AP": None, "epoch_seconds": 3.0}]
 PHASE = {"number": 1, "first_epoch": 1, "epochs": 1, "rates": {"head": 1e-3, "neck": 1e-3}, "trained_epochs": [1, 1]}
@@ -95,7 +98,7 @@ def test_two_dashes__part_the_sides(runs, tmp_path: Path, capsys: pytest.Capture
 def test_runs_of_other_data__are_refused_with_what_differs(runs, tmp_path: Path) -> None:
     draw_data(Synthetic(task="target", train_images=4, val_images=5, size=96), tmp_path / "other", seed=4)
     other = str(make_run(tmp_path / "run", tmp_path / "other", noise=1.0))
-    with pytest.raises(InputError, match=r"COMPARE_DATA run .*than a0: 18 images are in the first alone; e\.g\. val/"):
+    with pytest.raises(InputError, match=r"COMPARE_DATA run .*than a0: 13 images are in the first alone; e\.g\. val/"):
         sides_of_runs([runs("a0", 1.0), other])
 
 
@@ -150,6 +153,61 @@ def test_what_differs__images_classes_boxes(tiny_data: Path) -> None:
     assert what_differs(truth, half) == "the boxes of 1 images"
 
 
+def renumbered(truth: AnnotationTable, *, folder: str = "images/") -> AnnotationTable:
+    """The same truth as another reader would count it, with boxes as label files keep them."""
+    images = truth.images.sort("file_name", descending=True).with_columns(
+        image_id=pl.int_range(500, 500 + pl.len(), dtype=pl.Int64), file_name=folder + pl.col("file_name")
+    )
+    back = truth.images.sort("file_name", descending=True)["image_id"]
+    boxes = truth.boxes.with_columns(
+        pl.col("image_id").replace_strict(back, images["image_id"]),
+        pl.col(XYXY) + 0.004,
+        category_id=90 - pl.col("category_id"),
+        source=pl.lit("elsewhere"),
+    )
+    classes = truth.categories.with_columns(category_id=90 - pl.col("category_id"), supercategory=pl.lit("sign"))
+    return replace(truth, images=images, boxes=boxes, categories=classes)
+
+
+def test_same_truth__under_other_ids(tiny_data: Path) -> None:
+    truth = load_run_data(RunConfig.model_validate({"data": {"path": tiny_data}}).data, drawn=tiny_data).val
+    other = renumbered(truth)
+    assert what_differs(truth, other) is None
+    first, second = found_in(truth, 0.0, 1), found_in(other, 0.0, 1)
+    held = in_ids_of(truth, other, second).rows
+    assert held.select("image_id", "category_id").equals(first.rows.select("image_id", "category_id"))
+    assert score(truth, Detections(held)).metrics["AP"] == pytest.approx(1.0)
+    assert what_differs(truth, replace(other, boxes=other.boxes[1:])) == "the boxes of 1 images"
+    far = pl.when(pl.int_range(pl.len()) == 0).then(pl.col("x2") + 0.02).otherwise("x2").alias("x2")
+    assert what_differs(truth, replace(other, boxes=other.boxes.with_columns(far))) == "the boxes of 1 images"
+    wider = other.images.with_columns(pl.col("width") + 1)
+    assert what_differs(truth, replace(other, images=wider)) == "the sizes of 18 images"
+    twice = pl.concat([truth.boxes, truth.boxes[:1].with_columns(annotation_id=pl.lit(10**6, pl.Int64))])
+    assert what_differs(truth, replace(truth, boxes=twice)) == "how often some boxes stand there"
+    assert what_differs(replace(truth, boxes=twice), other) == "how often some boxes stand there"
+
+
+def test_same_truth__equal_names_in_two_folders_are_told_apart() -> None:
+    def table(names: list[str]) -> AnnotationTable:
+        return AnnotationTable.from_columns(
+            images={"image_id": range(len(names)), "file_name": names}, boxes={}, categories={}
+        )
+
+    assert what_differs(table(["a/1.png", "b/1.png"]), table(["x/b/1.jpg", "x/a/1.jpg"])) is None
+    assert what_differs(table(["a/1.png", "b/1.png"]), table(["a/1.jpg", "c/1.jpg"])) == (
+        "1 images are in the first alone; e.g. b/1.png, 1 in the second alone; e.g. c/1.jpg"
+    )
+    assert what_differs(table(["1.png", "1.jpg"]), table(["1.jpg", "1.png"])) is None
+
+
+def test_sides__one_split_read_through_two_formats(runs, tmp_path: Path, tiny_data: Path) -> None:
+    """The second run reads the same pictures from the data.yaml, which knows them by other names and ids."""
+    other = make_run(tmp_path / "yolo", tiny_data / "data.yaml", noise=0.0)
+    sides = sides_of_runs([runs("folder", 0.0), str(other)])
+    numbers = compare(sides, plan=Plan(n_draws=100)).numbers
+    assert [row["AP"] for side in numbers for row in side] == pytest.approx([1.0, 1.0])
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """A truth with 12 images, and two files of detections: one finds half of the objects, one finds all."""
@@ -180,15 +238,15 @@ def test_files__are_compared_without_pictures_and_names_are_harmless(
 
 def test_files__one_alone_and_a_wrong_policy_are_refused(files: list[Path]) -> None:
     with pytest.raises(InputError, match="USAGE"):
-        sides_of_files(files[0], files[1:2])
+        sides_of_files(read_truth(files[0]), files[1:2])
     with pytest.raises(InputError, match="OPTION --ignore-policy=none"):
-        compare(sides_of_files(files[0], files[1:]), plan=Plan(n_draws=100), ignore_policy="none")
+        compare(sides_of_files(read_truth(files[0]), files[1:]), plan=Plan(n_draws=100), ignore_policy="none")
 
 
 def test_nothing_to_score__is_null_with_a_reason(files: list[Path], tmp_path: Path) -> None:
     told = json.loads(files[0].read_text())
     files[0].write_text(json.dumps({**told, "annotations": []}))
-    compared = compare(sides_of_files(files[0], files[1:]), plan=Plan(n_draws=100)).as_dict()
+    compared = compare(sides_of_files(read_truth(files[0]), files[1:]), plan=Plan(n_draws=100)).as_dict()
     ap = compared["comparisons"][0]["metrics"][0]
     assert (ap["difference"], ap["verdict"], ap["reason"]) == (None, "cannot tell", "no object that must be found")
     assert compared["sides"][0]["runs"][0]["AP"] is None
@@ -244,7 +302,7 @@ def test_explain__labels_of_other_images_are_refused(files: list[Path], tmp_path
 
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="LABELS_MISSING"):
-        explain_files(files[0], files[1], labels=tmp_path / "none")
+        explain_files(read_truth(files[0]), files[1], labels=tmp_path / "none")
 
 
 def test_config_of_the_fabricated_run__is_one_that_a_run_writes(runs) -> None:

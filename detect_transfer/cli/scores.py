@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detect_transfer.cli.options import DETECTIONS, DETECTIONS_FORMAT, Out
+from detect_transfer.cli.options import (
+    DETECTIONS,
+    DETECTIONS_FORMAT,
+    TRUTH,
+    Out,
+    TruthFormat,
+    TruthImages,
+    TruthOption,
+    TruthSplit,
+)
 from detect_transfer.errors import InputError
 from detect_transfer.files import require_new
 from detect_transfer.terminal import (
@@ -15,16 +24,23 @@ from detect_transfer.terminal import (
     print_comparison,
     print_explanation,
     print_metrics,
+    print_reading,
     print_scores,
 )
+
+if TYPE_CHECKING:
+    from detect_transfer.truth import Truth
 
 
 def evaluate(
     out: Out,
     run: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
-    truth: Annotated[Path | None, typer.Option(help="COCO instances JSON.")] = None,
+    truth: Annotated[Path | None, typer.Option(help=TRUTH)] = None,
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
-    images: Annotated[Path | None, typer.Option(help="The folder that file_name is relative to.")] = None,
+    truth_format: TruthFormat = None,
+    split: TruthSplit = None,
+    images: TruthImages = None,
+    option: TruthOption = None,
     ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
     metrics: Annotated[
         str | None, typer.Option(help="Such as coco,voc,kitti; without it those of the data set, else coco.")
@@ -47,18 +63,21 @@ def evaluate(
             remedy="python tools/evaluate.py RUN_DIR --out DIR",
         )
     asked = Asked(_words(metrics), _words(slices), detections_format)
-    if run is not None:
+    require_new(out)
+    given = _truth_or_runs(truth, truth_format, split, images, option)
+    if given is None:
+        assert run is not None
         from detect_transfer.inference import evaluate_run
 
         scores = evaluate_run(run, out, ignore_policy=ignore_policy, asked=asked)
         told = explain_run(run, out / "detections.json", labels=labels) if explain else None
     else:
-        assert truth is not None and detections is not None  # noqa: PT018
+        assert detections is not None
         # first, as it also tells of class ids that an evaluation refuses
-        told = explain_files(truth, detections, images=images, labels=labels) if explain else None
+        told = explain_files(given, detections, kind=detections_format, labels=labels) if explain else None
         if told is not None:
             print_explanation(told)
-        scores = evaluate_files(truth, detections, out, images=images, ignore_policy=ignore_policy, asked=asked)
+        scores = evaluate_files(given, detections, out, ignore_policy=ignore_policy, asked=asked)
     if told is not None:
         write_json(out / "explain.json", told.as_dict())
     print_scores(scores)
@@ -73,9 +92,13 @@ def compare(
     runs: Annotated[
         list[str] | None, typer.Argument(help="Run folders; A1 A2 -- B1 B2 puts seeds of one plan on one side.")
     ] = None,
-    truth: Annotated[Path | None, typer.Option(help="COCO instances JSON, instead of runs.")] = None,
+    truth: Annotated[Path | None, typer.Option(help=f"Instead of runs: {TRUTH}")] = None,
     detections: Annotated[list[Path] | None, typer.Option(help=f"With --truth, twice or more: {DETECTIONS}")] = None,
-    images: Annotated[Path | None, typer.Option(help="The folder that file_name is relative to.")] = None,
+    truth_format: TruthFormat = None,
+    split: TruthSplit = None,
+    images: TruthImages = None,
+    option: TruthOption = None,
+    detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
     margin: Annotated[float, typer.Option(min=0, max=1, help="Differences up to this are the same.")] = 0.01,
     draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
@@ -94,17 +117,24 @@ def compare(
             remedy="python tools/compare.py RUN_A RUN_B --out DIR",
         )
     require_new(out)
-    sides = sides_of_runs(runs or []) if truth is None else sides_of_files(truth, detections or [], images=images)
+    given = _truth_or_runs(truth, truth_format, split, images, option)
+    if given is None:
+        sides = sides_of_runs(runs or [])
+    else:
+        sides = sides_of_files(given, detections or [], kind=detections_format)
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
     print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy))
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
 
 
 def visualize(
-    truth: Annotated[Path, typer.Option(help="COCO instances JSON.")],
+    truth: Annotated[Path, typer.Option(help=TRUTH)],
     out: Out,
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
-    images: Annotated[Path | None, typer.Option(help="The folder that file_name is relative to.")] = None,
+    truth_format: TruthFormat = None,
+    split: TruthSplit = None,
+    images: TruthImages = None,
+    option: TruthOption = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Draw detections from this score on.")] = 0.25,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many pictures.")] = None,
     sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many pictures each.")] = None,
@@ -121,9 +151,38 @@ def visualize(
             *("USAGE", "--sheet and --video do not go together"), field="arguments", remedy="leave one of them out"
         )
     plan = DrawPlan(score, limit, sheet, fps if video else None)
-    written = visualize_files(truth, detections, out, images=images, detections_format=detections_format, plan=plan)
+    require_new(out)
+    given = _read_truth(truth, truth_format, split, images, option)
+    written = visualize_files(given, detections, out, detections_format=detections_format, plan=plan)
     what = "videos" if video else "pictures" if sheet is None else "contact sheets"
     make_console().print(f"{len(written)} {what}: {out}", markup=False)
+
+
+def _truth_or_runs(
+    path: Path | None, format: str | None, split: str | None, images: Path | None, words: list[str] | None
+) -> Truth | None:
+    """Read the truth that is given, if any; runs have their own, of which nothing can be told."""
+    if path is not None:
+        return _read_truth(path, format, split, images, words)
+    told = {"--truth-format": format, "--split": split, "--images": images, "--option": words}
+    needless = [name for name, value in told.items() if value]
+    if needless:
+        raise InputError(
+            *("USAGE", "it is of a truth, and none is given"), field=needless[0], remedy="give --truth, or leave it out"
+        )
+    return None
+
+
+def _read_truth(
+    path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
+) -> Truth:
+    """Read the truth and tell what was taken."""
+    from detect_transfer.truth import read_truth
+
+    truth = read_truth(path, format=format, split=split, images=images, words=words or [])
+    print_reading(truth.table.reading)
+    make_console().print(f"truth: {truth.facts}", markup=False)
+    return truth
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""What the truth boxes are like: height, visible and hidden share; and the spans that subsets are cut by.
+"""What the truth boxes are like: height, visible and hidden share, attributes; and the spans that subsets are cut by.
 
 Imports `boxes`, `table` and its own room.
 """
@@ -6,10 +6,12 @@ Imports `boxes`, `table` and its own room.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from detect_transfer import boxes
@@ -87,3 +89,39 @@ def truth_attributes(truth: AnnotationTable) -> dict[str, FloatArray]:
         "told_occluded": occluded,
         "told_truncated": truncated,
     }
+
+
+def attribute_values(truth: AnnotationTable, among: BoolArray, *, most: int) -> Iterator[tuple[str, str, BoolArray]]:
+    """Yield each value of each attribute of objects, such as the state of a light, with which boxes (N,) have it.
+
+    Words, whole numbers, true and false are values, and so is each word of a list; a key with one value in all, or with
+    more than `most`, tells nothing to cut by.
+
+    Args:
+        truth: Its column `attributes` holds JSON objects.
+        among: (N,) boxes whose values are counted.
+        most: So many values at most may a key have.
+    """
+    texts = truth.boxes["attributes"]
+    told = texts.filter(pl.Series(among)).drop_nulls().unique().sort().to_list()  # each is parsed once
+    having: dict[str, dict[str, list[int]]] = {}
+    for place, text in enumerate(told):
+        for key, value in orjson.loads(text).items():
+            values = having.setdefault(key, {})
+            for word in _words(value) if len(values) <= most else ():
+                values.setdefault(word, []).append(place)
+    places = texts.replace_strict(told, range(len(told)), default=len(told), return_dtype=pl.Int64).to_numpy()
+    for key, values in sorted(having.items()):
+        for word, holding in sorted(values.items()) if 2 <= len(values) <= most else ():
+            has = np.zeros(len(told) + 1, bool)  # the last for boxes without attributes
+            has[holding] = True
+            yield key, word, has[places]
+
+
+def _words(value: Any) -> list[str]:
+    """Return an attribute as words: none for what is empty, a fraction or nested."""
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return [part for part in dict.fromkeys(value) if part.strip()]
+    return [str(value)] if isinstance(value, (int, str)) and str(value).strip() else []

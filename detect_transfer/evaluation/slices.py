@@ -1,19 +1,20 @@
-"""AP of a part of the truth at a time: by size, visibility, occlusion, class group or a property of the image.
+"""AP of a part of the truth at a time: by size, visibility, occlusion, class group, properties of images and objects.
 
 What lies outside a slice is ignored, neither target nor background. Imports `table` and its own room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
 import polars as pl
 
+from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.evaluation.assign import Pairs, take_turns
-from detect_transfer.evaluation.attributes import Span, truth_attributes
+from detect_transfer.evaluation.attributes import Span, attribute_values, truth_attributes
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.fates import average_precision_101
 from detect_transfer.evaluation.policy import BoolArray, IntArray
@@ -23,13 +24,15 @@ from detect_transfer.table import IMAGE_SCHEMA
 MIN_POSITIVES = 10
 IOU_THRESHOLDS = tuple(float(t) for t in np.linspace(0.5, 0.95, 10))
 _MAX_DETECTIONS = 100
-_MOST_VALUES = 12  # an image column with more is no property to slice by
+_MOST_VALUES = 12  # an image column or an attribute with more is no property to slice by
+_OF_OBJECTS = "attribute"  # what the names of slices by attributes of objects begin with
 _HEIGHTS = (Span(0, 20, below=True), Span(20, 50, below=True), Span(50, 100, below=True), Span(100, inf))
 _SHARES = {
     "visible": (Span(0, 0.2, below=True), Span(0.2, 0.65, below=True), Span(0.65, 1)),
     "occluded": (Span(0, 0), Span(0, 0.4, below=True, above=True), Span(0.4, 0.8, below=True), Span(0.8, 1)),
     "truncated": (Span(0, 0), Span(0, 0.5, below=True, above=True), Span(0.5, 1)),
 }
+_OTHER_WORDS = {"visibility": "visible", "occlusion": "occluded", "truncation": "truncated", "class": "group"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class SliceScore:
 def slices(case: Case, *, min_positives: int = MIN_POSITIVES) -> MetricResult:
     """Score all slices that the table tells enough for; `n_positives` is given for each, however few.
 
-    `recall` is that at IoU .5 of all detections that count.
+    `recall` is that at IoU .5 of all detections that count. A slice ``attribute colour red`` has the objects whose
+    `attributes` say so; objects of another colour, and those of which no colour is told, cost nothing.
     """
     sheet = Sheet()
     for part in all_slices(case):
@@ -149,6 +153,8 @@ def all_slices(case: Case) -> Iterator[Slice]:
                 yield _whole(case, f"{column} {span}", objects=span.holds(told))
     yield from _class_groups(case)
     yield from _image_values(case)
+    for key, value, which in attribute_values(case.truth, case.known.is_object, most=_MOST_VALUES):
+        yield _whole(case, f"{_OF_OBJECTS} {key} {value}", objects=which)
 
 
 def by_height(case: Case, span: Span) -> Slice:
@@ -207,3 +213,31 @@ def slice_rows(result: MetricResult) -> list[Mapping[str, float | str | None]]:
         }
         for name in names
     ]
+
+
+def choose_slices(result: MetricResult, words: Sequence[str]) -> MetricResult:
+    """Keep the slices by these properties or of these names, and the whole to compare with.
+
+    Args:
+        result: That of `slices`.
+        words: Such as ``height``, ``weather rain``, ``attribute colour`` or, shorter, ``colour``.
+
+    Raises:
+        InputError: No slice has that name.
+    """
+    names = list(dict.fromkeys(key.partition("/")[2] for key in result.values))
+    wanted = {"all"}
+    for word in words:
+        starts = (word, _OTHER_WORDS.get(word, word), f"{_OF_OBJECTS} {word}")
+        found = {name for name in names if any(f"{name} ".startswith(f"{start} ") for start in starts)}
+        if not found:
+            kinds = {name.removeprefix(f"{_OF_OBJECTS} ").partition(" ")[0] for name in names} - {"all"}
+            raise InputError(
+                *("SLICE_UNKNOWN", "the truth tells nothing to slice by under this name"),
+                field="slices",
+                value=word,
+                remedy=did_you_mean(word, sorted(kinds)),
+            )
+        wanted |= found
+    values = {key: value for key, value in result.values.items() if key.partition("/")[2] in wanted}
+    return replace(result, values=values, reasons={key: why for key, why in result.reasons.items() if key in values})

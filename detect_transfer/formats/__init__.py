@@ -68,10 +68,13 @@ class Format:
     Args:
         read: Its reader: the folder or file, then options by keyword.
         summary: What it is, in a line.
+        numbers: What its files number themselves, so that detections of anybody can mean it: `images`, `classes`, or
+            only the `order of classes`. Elsewhere the reader counts.
     """
 
     read: Callable[..., AnnotationTable]
     summary: str
+    numbers: frozenset[str] = frozenset()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -79,6 +82,9 @@ class Format:
         parameters = inspect.signature(self.read).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
+
+_BOTH, _CLASSES = frozenset({"images", "classes"}), frozenset({"classes"})
+_ORDER = frozenset({"order of classes"})
 
 READERS: dict[str, Format] = {
     "bdd100k": Format(bdd100k.read, "BDD100K detection: det_<split>.json, the lists of 2018, or a JSON a frame"),
@@ -93,22 +99,24 @@ READERS: dict[str, Format] = {
     "citypersons": Format(
         citypersons.read, "CityPersons: anno_<split>.mat, gtBboxCityPersons or <split>_gt.json, with leftImg8bit"
     ),
-    "coco": Format(coco.read, "COCO instances JSON, one file or annotations/instances_<split>.json"),
+    "coco": Format(coco.read, "COCO instances JSON, one file or annotations/instances_<split>.json", _BOTH),
     "crowdhuman": Format(crowdhuman.read, "CrowdHuman: annotation_<split>.odgt beside Images/"),
     "cure_tsd": Format(cure_tsd.read, "CURE-TSD: label texts RR_SS.txt with videos or their frames"),
     "cvat": Format(cvat.read, "CVAT XML 1.1, for images or for video"),
-    "darknet": Format(darknet.read, "Darknet: obj.data with lists of pictures, labels as of YOLO"),
-    "data_folder": Format(data_folder.read, "a data folder that convert wrote"),
-    "dfg": Format(dfg.read, "DFG traffic signs: DFG-tsd-annot-json/{train,test}.json with JPEGImages"),
+    "darknet": Format(darknet.read, "Darknet: obj.data with lists of pictures, labels as of YOLO", _CLASSES),
+    "data_folder": Format(data_folder.read, "a data folder that convert wrote", _BOTH),
+    "dfg": Format(
+        dfg.read, "DFG traffic signs: DFG-tsd-annot-json/{train,test}.json with JPEGImages", _ORDER | {"images"}
+    ),
     "dota": Format(dota.read, "DOTA: labelTxt/<stem>.txt with oriented boxes beside images/"),
     "eurocity": Format(eurocity.read, "EuroCity Persons: day and night, labels/<split>/<city>/*.json with img/"),
-    "gtsdb": Format(gtsdb.read, "German Traffic Sign Detection Benchmark: scenes beside gt.txt"),
+    "gtsdb": Format(gtsdb.read, "German Traffic Sign Detection Benchmark: scenes beside gt.txt", _ORDER),
     "hf_imagefolder": Format(
         hf_imagefolder.read, "Hugging Face imagefolder: metadata.jsonl or metadata.csv beside the pictures"
     ),
     "icevision": Format(icevision.read, "IceVision: a TSV for each annotated frame"),
     "jaad": Format(jaad.read, "JAAD: annotations/video_NNNN.xml with frames or videos"),
-    "keras_csv": Format(keras_csv.read, "keras-retinanet CSV: path,x1,y1,x2,y2,class rows and classes.csv"),
+    "keras_csv": Format(keras_csv.read, "keras-retinanet CSV: path,x1,y1,x2,y2,class rows and classes.csv", _ORDER),
     "kitti": Format(kitti.read, "KITTI object detection: label_2/ beside image_2/"),
     "label_studio": Format(label_studio.read, "Label Studio, JSON or JSON-MIN"),
     "labelme": Format(labelme.read, "LabelMe JSON, a file a picture"),
@@ -117,21 +125,23 @@ READERS: dict[str, Format] = {
     "lisa_lights": Format(lisa_lights.read, "LISA traffic lights: a frameAnnotationsBOX.csv a clip"),
     "mot17det": Format(mot17det.read, "MOT17Det and its kin: sequences with gt/gt.txt and seqinfo.ini"),
     "mtsd": Format(mtsd.read, "Mapillary Traffic Sign Dataset: a JSON a picture, splits/<split>.txt"),
-    "nightowls": Format(nightowls.read, "NightOwls: nightowls_<split>.json with its pictures in any folder"),
+    "nightowls": Format(nightowls.read, "NightOwls: nightowls_<split>.json with its pictures in any folder", _BOTH),
     "openimages": Format(openimages.read, "Open Images: <split>-annotations-bbox.csv, class descriptions and pictures"),
-    "parquet": Format(parquet.read, "our lossless tables: images, boxes, categories .parquet with schema.json"),
+    "parquet": Format(parquet.read, "our lossless tables: images, boxes, categories .parquet with schema.json", _BOTH),
     "pascal_v1": Format(pascal_v1.read, "PASCAL Annotation Version 1.00 texts: Penn-Fudan, INRIA Person"),
     "roboflow_csv": Format(roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the pictures of each split"),
     "rtsd": Format(rtsd.read, "Russian Traffic Sign Dataset: full-gt.csv, or the detection subsets d1 to d3"),
     "sagemaker": Format(sagemaker.read, "SageMaker Ground Truth: augmented manifests of bounding-box jobs"),
     "stsd": Format(stsd.read, "Swedish Traffic Signs: annotations.txt of Set1 and Set2"),
     "supervisely": Format(supervisely.read, "a project of Supervisely: meta.json, ann/ and img/"),
-    "tju": Format(tju.read, "TJU-DHD and TJU-Ped: <name>_<split>.json with their pictures in any folder"),
+    "tju": Format(
+        tju.read, "TJU-DHD and TJU-Ped: <name>_<split>.json with their pictures in any folder", frozenset({"images"})
+    ),
     "tt100k": Format(tt100k.read, "Tsinghua-Tencent 100K: annotations.json (2016) or annotations_all.json (2021)"),
     "via": Format(via.read, "VGG Image Annotator, CSV or JSON, versions 1 and 2"),
     "voc": Format(voc.read, "Pascal VOC XML: Annotations/ with JPEGImages/, or annotations/ with images/"),
     "widerperson": Format(widerperson.read, "WiderPerson: Annotations/<picture>.txt, listed by train.txt and val.txt"),
-    "yolo": Format(yolo.read, "YOLO label files listed by a data.yaml"),
+    "yolo": Format(yolo.read, "YOLO label files listed by a data.yaml", _CLASSES),
 }
 
 

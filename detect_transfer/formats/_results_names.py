@@ -23,6 +23,23 @@ _MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
+class Named:
+    """The truth that detections name, and what its own files number; other ids are counted by its reader.
+
+    Args:
+        truth: Images and classes.
+        image_ids: Its files give the ids of images.
+        class_ids: Its files give the ids of classes.
+        class_order: Its files give the order of classes.
+    """
+
+    truth: AnnotationTable
+    image_ids: bool = True
+    class_ids: bool = True
+    class_order: bool = True
+
+
+@dataclass(frozen=True)
 class Manner:
     """A way to name things: what it goes by, how a name is brought to its form, and the id that each name means."""
 
@@ -31,12 +48,13 @@ class Manner:
     ids: dict[str, int]
 
 
-def image_manners(truth: AnnotationTable) -> list[Manner]:
+def image_manners(named: Named) -> list[Manner]:
     """Return the ways to name an image, the most exact one first."""
-    images = truth.images.select("image_id", "file_name").rows()
+    images = named.truth.images.select("image_id", "file_name").rows()
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
+    by_id = Manner("id", str, {str(i): i for i, _ in images})
     return [
-        Manner("id", str, {str(i): i for i, _ in images}),
+        *([by_id] if named.image_ids else []),
         Manner("file name", str, _once((name, i) for i, name in images)),
         Manner("file name without suffix", _plain, _once((stem_of(name), i) for i, name in images)),
         Manner("last part of the file name", _last, _once((_last(name), i) for i, name in images)),
@@ -45,19 +63,21 @@ def image_manners(truth: AnnotationTable) -> list[Manner]:
     ]
 
 
-def class_manners(truth: AnnotationTable, *, ids_first: bool) -> list[Manner]:
+def class_manners(named: Named, *, ids_first: bool) -> list[Manner]:
     """Return the ways to name a class."""
-    classes = truth.categories.select("category_id", "name").rows()
-    by_id = Manner("id", str, {str(i): i for i, _ in classes})
+    classes = named.truth.categories.select("category_id", "name").rows()
+    by_id = [Manner("id", str, {str(i): i for i, _ in classes})] if named.class_ids else []
     by_name = [
         Manner("name", str, {name: i for i, name in classes}),
         Manner("name in any case", str.casefold, _once((name.casefold(), i) for i, name in classes)),
         Manner("name with _ for blanks", _joined, _once((_joined(name), i) for i, name in classes)),
     ]
-    return [by_id, *by_name] if ids_first else [*by_name, by_id]
+    return [*by_id, *by_name] if ids_first else [*by_name, *by_id]
 
 
-def resolve(names: pl.Series, manners: Sequence[Manner], sources: pl.Series, *, what: str, root: Path) -> pl.Series:
+def resolve(
+    names: pl.Series, manners: Sequence[Manner], sources: pl.Series, *, what: str, root: Path, numbered: bool = True
+) -> pl.Series:
     """Return the id of each name.
 
     Args:
@@ -66,6 +86,7 @@ def resolve(names: pl.Series, manners: Sequence[Manner], sources: pl.Series, *, 
         sources: (N,) where each stands, relative to `root`.
         what: `image` or `class`, for the message.
         root: The folder of the file.
+        numbered: Whether the files of the truth number them, for the message.
 
     Raises:
         InputError: No manner knows all of them; the message lists the first that the best one does not know, and what
@@ -80,29 +101,29 @@ def resolve(names: pl.Series, manners: Sequence[Manner], sources: pl.Series, *, 
             return names.replace_strict(different, found, return_dtype=pl.Int64)
         if len(lost) < len(unknown):
             best, unknown = manner, lost
-    raise _unknown(names, sources, (best, manners), unknown, what=what, root=root)
-
-
-def _unknown(
-    names: pl.Series, sources: pl.Series, ways: tuple[Manner, Sequence[Manner]], unknown: list[str], *, what: str,
-    root: Path,
-) -> InputError:  # fmt: skip
-    best, manners = ways
     wrong = names.is_in(pl.Series(unknown, dtype=pl.String).implode())
     listed = ", ".join(f"'{name}'" for name in unknown[:_MOST_LISTED])
     more = f" and {len(unknown) - _MOST_LISTED:,} more" if len(unknown) > _MOST_LISTED else ""
-    near = next(filter(None, (_nearest(unknown[0], manner) for manner in (best, *manners))), "")
-    remedy = (
-        f"the nearest are {near}" if near else f"the truth has {', '.join(list(best.ids)[:_MOST_LISTED]) or 'none'}"
-    )
-    return InputError(
+    if not numbered and _number(unknown[0]):
+        advice = f"its files number no {what}, so ids of another file mean nothing here"
+    else:
+        advice = _advice(unknown[0], (best, *manners))
+    one = "an image" if what == "image" else "a class"
+    raise InputError(
         "DETECTION_UNKNOWN_ID",
-        f"{int(wrong.sum()):,} detections name a {what} that the truth does not have (by {best.by}): {listed}{more}",
+        f"{int(wrong.sum()):,} detections name {one} that the truth does not have (by {best.by}): {listed}{more}",
         where=root / str(sources.filter(wrong)[0]),
         field=what,
         value=unknown[0],
-        remedy=f"{remedy}; name each {what} by one of: {', '.join(manner.by for manner in manners)}",
+        remedy=f"{advice}; name each {what} by one of: {', '.join(manner.by for manner in manners)}",
     )
+
+
+def _advice(name: str, manners: Sequence[Manner]) -> str:
+    """Return what comes nearest to a name, else the first that there are."""
+    near = next(filter(None, (_nearest(name, manner) for manner in manners)), "")
+    first = list(manners[0].ids)[:_MOST_LISTED]
+    return f"the nearest are {near}" if near else f"the truth has {', '.join(first) or 'none'}"
 
 
 def _nearest(name: str, manner: Manner) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from detect_transfer.formats import _native
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
 from detect_transfer.formats._problems import Problems
-from detect_transfer.formats._results_names import class_manners, image_manners, resolve
+from detect_transfer.formats._results_names import Named, class_manners, image_manners, resolve
 from detect_transfer.formats._yolo_files import Sample
 from detect_transfer.formats._yolo_rows import FIELDS, read_rows
-from detect_transfer.table import XYXY, AnnotationTable
+from detect_transfer.table import XYXY
 
 _IMAGE = ("file_name", "filename", "image", "image_name", "image_path", "path", "image_id")
 _CLASS = ("class", "class_name", "category", "category_name", "label", "name", "category_id", "class_id")
@@ -26,11 +27,11 @@ _SCORE = ("score", "confidence", "conf", "probability")
 _CORNERS = (("x1", "xmin", "x_min"), ("y1", "ymin", "y_min"), ("x2", "xmax", "x_max"), ("y2", "ymax", "y_max"))
 _SIZED = (("x", "x1", "xmin", "left"), ("y", "y1", "ymin", "top"), ("w", "width"), ("h", "height"))
 _TEXT_FIELDS = ("category", "score", *XYXY)
-_NOT_LABELS = "classes.txt"  # written beside the labels by tools of annotation
+_CLASS_LIST = "classes.txt"  # written beside the labels by tools of annotation
 _REMEDY = "mend or remove the row"
 
 
-def read_csv(path: Path, truth: AnnotationTable) -> pl.DataFrame:
+def read_csv(path: Path, named: Named) -> pl.DataFrame:
     """Read a CSV whose header names image, class, score, and either two corners or a corner and a size in pixels.
 
     Raises:
@@ -56,38 +57,39 @@ def read_csv(path: Path, truth: AnnotationTable) -> pl.DataFrame:
     rows = rows.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
     rows = _checked(rows, path.parent, problems, sized=not all(corners))
     problems.raise_any()
-    return resolved(rows, truth, path.parent, ids_first=str(category).endswith("_id"))
+    return resolved(rows, named, path.parent, ids_first=str(category).endswith("_id"))
 
 
-def read_texts(folder: Path, truth: AnnotationTable) -> pl.DataFrame:
+def read_texts(folder: Path, named: Named) -> pl.DataFrame:
     """Read ``class score x1 y1 x2 y2`` in pixels, a text a picture, named after it.
 
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.
     """
     keys = _keys(folder)
-    ids = _images_of(keys, truth, folder)
+    ids = _images_of(keys, named, folder)
     problems = Problems()
     rows = read_delimited(folder, dict(keys), _TEXT_FIELDS, Dialect(" "), problems)
     rows = _checked(rows, folder, problems)
     problems.raise_any()
     rows = rows.with_columns(image=rows["file"].replace_strict(list(keys), ids, return_dtype=pl.Int64).cast(pl.String))
-    return resolved(rows, truth, folder, ids_first=False)
+    return resolved(rows, replace(named, image_ids=True), folder, ids_first=False)
 
 
-def read_yolo(folder: Path, truth: AnnotationTable) -> pl.DataFrame:
+def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
     """Read ``index cx cy width height score`` in shares of the picture, a text a picture, named after it.
 
-    The index counts the classes of the truth in order of their ids, from 0.
+    The index counts from 0 the names in ``classes.txt`` beside the texts, or without it the classes of the truth in
+    order of their ids.
 
     Raises:
-        InputError: A text belongs to no image, the size of an image is not known, or rows are at fault; up to twenty at
-            once, with their lines.
+        InputError: A text belongs to no image, the size of an image or the order of the classes is not known, or rows
+            are at fault; up to twenty at once, with their lines.
     """
     keys = _keys(folder)
-    class_ids = truth.categories["category_id"].sort()
-    of_text = pl.DataFrame({"image_id": _images_of(keys, truth, folder)}, schema={"image_id": pl.Int64})
-    sizes = of_text.join(truth.images, on="image_id", how="left", maintain_order="left")
+    class_names = _classes_in_order(folder, named)
+    of_text = pl.DataFrame({"image_id": _images_of(keys, named, folder)}, schema={"image_id": pl.Int64})
+    sizes = of_text.join(named.truth.images, on="image_id", how="left", maintain_order="left")
     unknown = sizes.filter(pl.col("width").is_null() | pl.col("height").is_null())
     if not unknown.is_empty():
         raise InputError(
@@ -99,28 +101,30 @@ def read_yolo(folder: Path, truth: AnnotationTable) -> pl.DataFrame:
         )
     samples = [Sample(image, name, "") for name, image in keys.items()]
     problems = Problems()
-    rows = read_rows(folder, samples, n_classes=len(class_ids), scores=True, problems=problems)
+    rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=problems)
     rows = rows.with_columns(image=pl.lit(""), file_index="file", file=pl.Series(list(keys)).gather(rows["file"]))
     told = ("LABEL_COLUMNS", "found no score: class cx cy width height score was expected", "score")
     rows = check_rows(rows, pl.col("score").is_not_null(), folder, problems, told=told, remedy="save scores as well")
     problems.raise_any()
     size_wh = sizes.select("width", "height").to_numpy().astype(np.float64)[rows["file_index"].to_numpy()]
     corners = cxcywh_norm_to_xyxy(rows.select(FIELDS[1:]).to_numpy(), size_wh)
+    names, sources = pl.Series(class_names, dtype=pl.String).gather(rows["class"]), pl.format("{}:{}", "file", "line")
+    by_name = class_manners(replace(named, class_ids=False), ids_first=False)
     return rows.select(
         image_id=sizes["image_id"].gather(rows["file_index"]),
-        category_id=class_ids.gather(rows["class"]),
+        category_id=resolve(names, by_name, rows.select(sources).to_series(), what="class", root=folder),
         **{name: pl.Series(corners[:, i]) for i, name in enumerate(XYXY)},
         score="score",
     )
 
 
-def resolved(rows: pl.DataFrame, truth: AnnotationTable, root: Path, *, ids_first: bool) -> pl.DataFrame:
+def resolved(rows: pl.DataFrame, named: Named, root: Path, *, ids_first: bool) -> pl.DataFrame:
     """Put the ids of the truth to rows that name `image` and `category`; `source` tells where each stands."""
     if "source" not in rows.columns:
         rows = rows.with_columns(source=pl.format("{}:{}", "file", "line"))
-    image = resolve(rows["image"], image_manners(truth), rows["source"], what="image", root=root)
-    classes = class_manners(truth, ids_first=ids_first)
-    category = resolve(rows["category"], classes, rows["source"], what="class", root=root)
+    sources, images, classes = rows["source"], image_manners(named), class_manners(named, ids_first=ids_first)
+    image = resolve(rows["image"], images, sources, what="image", root=root, numbered=named.image_ids)
+    category = resolve(rows["category"], classes, sources, what="class", root=root, numbered=named.class_ids)
     return rows.select(*XYXY, "score", image_id=image, category_id=category)
 
 
@@ -142,7 +146,7 @@ def _checked(rows: pl.DataFrame, root: Path, problems: Problems, *, sized: bool 
 
 def _keys(folder: Path) -> dict[str, str]:
     """Map each text to the name of its picture without suffix."""
-    names = [name for name in files.list_files(folder, (".txt",)) if name != _NOT_LABELS]
+    names = [name for name in files.list_files(folder, (".txt",)) if name != _CLASS_LIST]
     if not names:
         raise InputError(
             *("RESULTS_MISSING", "no .txt file is there"),
@@ -152,9 +156,24 @@ def _keys(folder: Path) -> dict[str, str]:
     return {name: _native.stem_of(name) for name in names}
 
 
-def _images_of(keys: Mapping[str, str], truth: AnnotationTable, folder: Path) -> list[int]:
+def _classes_in_order(folder: Path, named: Named) -> list[str]:
+    """Return the names that the indices of YOLO texts count."""
+    path, classes = folder / _CLASS_LIST, named.truth.class_names
+    if path.is_file():
+        return [line.strip() for line in files.read_text(path).rstrip().splitlines()]
+    if named.class_order or len(classes) < 2:
+        return classes
+    raise InputError(
+        *("CLASS_ORDER_UNKNOWN", "the texts count classes, but the files of the truth tell no order of them"),
+        where=path,
+        field="--detections",
+        remedy=f"write the names there in the order of the detector, a line each: {', '.join(classes)}",
+    )
+
+
+def _images_of(keys: Mapping[str, str], named: Named, folder: Path) -> list[int]:
     names, stems = (pl.Series(list(part), dtype=pl.String) for part in (keys, keys.values()))
-    by_name = [manner for manner in image_manners(truth) if manner.by != "id"]
+    by_name = [manner for manner in image_manners(named) if manner.by != "id"]
     return resolve(stems, by_name, names, what="image", root=folder).to_list()
 
 

@@ -17,6 +17,7 @@ from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
 from detect_transfer.formats._numbers import parse_integer, parse_number
 from detect_transfer.formats._results_json import read_entries
+from detect_transfer.formats._results_names import Named as Named
 from detect_transfer.formats._results_text import read_csv, read_texts, read_yolo, resolved
 from detect_transfer.table import DETECTION_SCHEMA, AnnotationTable, Detections
 
@@ -24,10 +25,11 @@ _LOOKED_AT = 200  # texts of a folder, until one tells its layout
 _HEAD_BYTES = 4096
 
 
-def read_detections(path: Path, truth: AnnotationTable, *, kind: str | None = None) -> Detections:
+def read_detections(path: Path, truth: AnnotationTable | Named, *, kind: str | None = None) -> Detections:
     """Read detections of any layout of `DETECTION_FORMATS`, with the ids of the truth.
 
-    Images are known by id, file name, name without suffix or its last part; classes by id or name.
+    Images are known by id, file name, name without suffix or its last part; classes by id or name. Ids that a reader
+    made for a truth without any (see `Named`) are not known to others, so that names alone count there.
 
     Args:
         path: A file, or a folder with a text a picture.
@@ -57,7 +59,8 @@ def read_detections(path: Path, truth: AnnotationTable, *, kind: str | None = No
             where=path,
             remedy="check the path, or leave --detections-format out",
         )
-    return Detections.from_columns(DETECTION_FORMATS[kind](path, truth))
+    named = truth if isinstance(truth, Named) else Named(truth)
+    return Detections.from_columns(DETECTION_FORMATS[kind](path, named))
 
 
 def read_results(path: Path) -> Detections:
@@ -75,11 +78,11 @@ def read_results(path: Path) -> Detections:
     )
 
 
-def _coco(path: Path, truth: AnnotationTable) -> pl.DataFrame:
-    return resolved(read_entries(path, names=True), truth, path.parent, ids_first=True)
+def _coco(path: Path, named: Named) -> pl.DataFrame:
+    return resolved(read_entries(path, names=True), named, path.parent, ids_first=True)
 
 
-def _parquet(path: Path, truth: AnnotationTable) -> pl.DataFrame:
+def _parquet(path: Path, named: Named) -> pl.DataFrame:
     """Read the columns of `Detections` as they are; values are checked by it."""
     try:
         rows = pl.read_parquet(io.BytesIO(files.read_bytes(path)))
@@ -98,15 +101,15 @@ def _parquet(path: Path, truth: AnnotationTable) -> pl.DataFrame:
             value=wrong[0],
             remedy="write the columns " + ", ".join(DETECTION_SCHEMA),
         )
-    named = rows.select(*DETECTION_SCHEMA).with_columns(
+    told = rows.select(*DETECTION_SCHEMA).with_columns(
         image=pl.col("image_id").cast(pl.String),
         category=pl.col("category_id").cast(pl.String),
         source=pl.format("{}:row {}", pl.lit(path.name), pl.int_range(1, pl.len() + 1)),
     )
-    return resolved(named, truth, path.parent, ids_first=True)
+    return resolved(told, named, path.parent, ids_first=True)
 
 
-DETECTION_FORMATS: dict[str, Callable[[Path, AnnotationTable], pl.DataFrame]] = {
+DETECTION_FORMATS: dict[str, Callable[[Path, Named], pl.DataFrame]] = {
     "coco": _coco,
     "csv": read_csv,
     "parquet": _parquet,

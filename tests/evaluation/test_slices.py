@@ -5,9 +5,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from detect_transfer.errors import InputError
 from detect_transfer.evaluation import METRICS, Case, slice_rows
 from detect_transfer.evaluation.attributes import Span
-from detect_transfer.evaluation.slices import Slice, all_slices, by_height, score_slice
+from detect_transfer.evaluation.slices import Slice, all_slices, by_height, choose_slices, score_slice
 from detect_transfer.table import AnnotationTable, Detections
 
 
@@ -125,6 +126,67 @@ def test_slices__an_image_value_leaves_out_the_detections_of_other_images(make_t
     rows = {s.name: score(case, s) for s in all_slices(case)}
     assert rows["rain true"].ap == pytest.approx(1.0)
     assert rows["rain false"].ap == 0.0
+
+
+TOLD = [
+    '{"colour":"dark red","pose":["front","left"],"id":17,"lit":true,"angle":0.5}',
+    '{"colour":"blue","pose":[],"lit":true,"raw_box":[1,2]}',
+    None,
+    '{"pose":["left"],"lit":true,"colour":""}',
+]
+
+
+def test_slices__by_attributes_of_objects(make_table, make_found):
+    """Of the red one and the blue one the red is found; the others are found, excused, and no false alarm."""
+    table = make_table([*NEAR, *FAR], extra={"attributes": TOLD})
+    found = make_found([(*FAR[0], 0.95), (*FAR[1], 0.9), (*NEAR[0], 0.5), (1, 1, 500, 0, 550, 60, 0.4)])
+    case = Case(table, found)
+    rows = {s.name: score(case, s) for s in all_slices(case) if s.name.startswith("attribute")}
+    assert {name: (row.n_positives, row.ap) for name, row in rows.items()} == {
+        "attribute colour blue": (1, 0.0),
+        "attribute colour dark red": (1, pytest.approx(1.0)),
+        "attribute pose front": (1, pytest.approx(1.0)),
+        "attribute pose left": (2, pytest.approx(1.0)),
+    }  # `lit` and `id` have one value, a fraction and a list of numbers are none
+
+
+def test_slices__an_attribute_that_ignored_boxes_alone_have_tells_nothing(make_table):
+    table = make_table([(*NEAR[0], ""), (*NEAR[1], "i")], extra={"attributes": ['{"on":"bike"}', '{"on":"horse"}']})
+    assert not [s.name for s in all_slices(Case(table, Detections.empty())) if s.name.startswith("attribute")]
+
+
+@pytest.mark.parametrize(("n_values", "n_slices"), [(12, 12), (13, 0)])
+def test_slices__an_attribute_of_many_values_is_no_property(make_table, n_values, n_slices):
+    boxes = [(1, 1, 20 * i, 0, 20 * i + 10, 60) for i in range(n_values)]
+    table = make_table(boxes, extra={"attributes": [f'{{"track":{i}}}' for i in range(n_values)]})
+    parts = [s for s in all_slices(Case(table, Detections.empty())) if s.name.startswith("attribute track ")]
+    assert len(parts) == n_slices
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        pytest.param(["colour"], {"attribute colour blue", "attribute colour dark red"}, id="attribute"),
+        pytest.param(["attribute colour dark red"], {"attribute colour dark red"}, id="one-value"),
+        pytest.param(["time of day"], {"time of day early morning", "time of day noon"}, id="column-with-blanks"),
+        pytest.param(
+            ["time of day early morning", "pose front"], {"time of day early morning", "attribute pose front"}
+        ),
+    ],
+)
+def test_choose_slices__names_and_values_with_blanks(make_table, words, names):
+    table = make_table([*NEAR, *FAR], n_images=2, extra={"attributes": TOLD})
+    images = table.images.with_columns(pl.Series("time of day", ["early morning", "noon"]))
+    result = METRICS["slices"](Case(AnnotationTable(images, table.boxes, table.categories), Detections.empty()))
+    chosen = choose_slices(result, words)
+    assert {key.partition("/")[2] for key in chosen.values} == {"all", *names}
+    assert set(chosen.reasons) == {key for key, value in chosen.values.items() if value is None}
+
+
+def test_choose_slices__a_wrong_name_is_told_with_the_nearest(make_table):
+    result = METRICS["slices"](Case(make_table(NEAR, extra={"attributes": TOLD[:2]}), Detections.empty()))
+    with pytest.raises(InputError, match=r"SLICE_UNKNOWN slices=color - .*did you mean 'colour'"):
+        choose_slices(result, ["color"])
 
 
 def test_slices__enough_positives_are_scored(make_table):
