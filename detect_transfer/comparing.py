@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import IgnorePolicy
+from detect_transfer.evaluation import Case, IgnorePolicy
 from detect_transfer.evaluation.bootstrap import LEVEL, SAMPLED, Sampled, draw_weights, sample
 from detect_transfer.evaluation.comparison import Comparison, Plan, compare_sides
-from detect_transfer.evaluation.weighted import case_of, mark, units_of
+from detect_transfer.evaluation.marked import mark, units_of
 from detect_transfer.files import new_folder, require_new, write_json
 from detect_transfer.report.compare_page import ComparePage, Line, Pair, write_compare_page
 from detect_transfer.sides import Entry, Side
@@ -101,7 +101,7 @@ def compare(sides: Sequence[Side], *, plan: Plan, ignore_policy: str = "region")
     """
     policy = _policy(ignore_policy)
     truth = sides[0].entries[0].truth
-    marked = [[mark(case_of(truth, entry.detections, policy)) for entry in side.entries] for side in sides]
+    marked = [[mark(Case(truth, entry.detections, policy)) for entry in side.entries] for side in sides]
     weights = draw_weights(units_of(truth)[1], n_draws=plan.n_draws, seed=plan.seed)
     sampled = [[sample(one, weights) for one in side] for side in marked]
     ids = truth.categories["category_id"].sort().to_list()

@@ -13,7 +13,7 @@ import torch
 
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import N_DRAWS, IgnorePolicy, Scores, score
+from detect_transfer.evaluation import IgnorePolicy, Scores
 from detect_transfer.exports.results import write_results
 from detect_transfer.files import list_files, new_folder, require_new, write_json
 from detect_transfer.images import IMAGE_SUFFIXES, read_size_wh
@@ -26,7 +26,7 @@ from detect_transfer.scoring import (
     SHOWN_SCORE,
     Asked,
     data_set_of,
-    score_protocols,
+    score_all,
     write_page,
     write_scored,
 )
@@ -106,8 +106,8 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | Non
     category_ids = data.val.categories["category_id"].sort().to_list()
     found = predict(detector, pictures, settings=settings, category_ids=category_ids)
     policy: IgnorePolicy = "strict" if ignore_policy == "strict" else "region"
-    scores = score(data.val, found, ignore_policy=policy, n_draws=N_DRAWS)
-    metrics = score_protocols(data.val, found, asked, data_set=data_set_of(config.data.path))
+    data_set = data_set_of(config.data.path, config.data.format)
+    scores, metrics = score_all(data.val, found, asked, ignore_policy=policy, data_set=data_set)
     with new_folder(out) as building:
         write_scored(building, found, scores, metrics=metrics)
         facts = {"Run": run.name, "Weights": "best", "Input": f"{imgsz} px", "Ignore policy": ignore_policy}

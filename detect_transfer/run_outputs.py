@@ -18,7 +18,6 @@ import torch
 
 import detect_transfer
 from detect_transfer.config import RunConfig
-from detect_transfer.evaluation import N_DRAWS, score
 from detect_transfer.files import sha256_file, write_json
 from detect_transfer.models.detector import Detector, Taken
 from detect_transfer.models.device import Precision, machine_name
@@ -26,7 +25,7 @@ from detect_transfer.models.predict import predict, read_pictures
 from detect_transfer.models.weights import SourceWeights, load_weights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.run_data import RunData
-from detect_transfer.scoring import SHOWN_SCORE, data_set_of, score_protocols, write_page, write_scored
+from detect_transfer.scoring import SHOWN_SCORE, data_set_of, score_all, write_page, write_scored
 from detect_transfer.table import Detections
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.training.state import Progress
@@ -75,14 +74,15 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         settings=facts.config.evaluate,
         category_ids=data.val.categories["category_id"].sort().to_list(),
     )
-    scores = score(data.val, found, ignore_policy=facts.config.evaluate.ignore_policy, n_draws=N_DRAWS)
+    policy = facts.config.evaluate.ignore_policy
+    data_set = data_set_of(facts.config.data.path, facts.config.data.format)
+    scores, metrics = score_all(data.val, found, ignore_policy=policy, data_set=data_set)
     history = facts.progress.history
     extra = {
         "best_epoch": facts.progress.best_epoch,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
-    metrics = score_protocols(data.val, found, data_set=data_set_of(facts.config.data.path))
     write_scored(folder, found, scores, metrics=metrics, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_PICTURES))
     shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))

@@ -6,7 +6,7 @@ Rank 6: imports `formats`, `evaluation`, `exports`, `report` and lower ranks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,28 @@ from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.evaluation import (
     METRICS,
     N_DRAWS,
+    Case,
     IgnorePolicy,
     MetricResult,
     Scores,
     evaluate_metrics,
     match,
     metrics_of_data,
-    score,
+    score_case,
 )
+from detect_transfer.evaluation.slices import choose_slices
 from detect_transfer.exports.results import write_results
-from detect_transfer.files import new_folder, read_json, require_file, require_new, write_json
-from detect_transfer.formats import coco
-from detect_transfer.formats.results import read_detections
+from detect_transfer.files import new_folder, read_json, require_new, write_json
 from detect_transfer.report.page import ReportData, write_report
 from detect_transfer.report.render import DrawPlan, render
 from detect_transfer.table import AnnotationTable, Detections
 from detect_transfer.thresholds import write_thresholds
+from detect_transfer.truth import Truth
 
 SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false alarms
 _ON_EVERY_PAGE = ("slices", "tide", "calibration", "operating_points")
 _POLICIES = ("region", "strict")
-_OTHER_WORDS = {"visibility": "visible", "occlusion": "occluded", "truncation": "truncated", "class": "group"}
+_CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other formats are turned into
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,9 @@ class Asked:
 
 
 def evaluate_files(
-    truth: Path,
-    detections: Path,
-    out: Path,
-    *,
-    images: Path | None = None,
-    ignore_policy: str = "region",
-    asked: Asked | None = None,
+    truth: Truth, detections: Path, out: Path, *, ignore_policy: str = "region", asked: Asked | None = None
 ) -> Scores:
-    """Score detections of any layout against a COCO instances file; write metrics, detections and the report.
+    """Score detections of any layout against a truth; write metrics, detections and the report.
 
     Raises:
         InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
@@ -83,24 +78,23 @@ def evaluate_files(
     asked = asked or Asked()
     _check_policy(ignore_policy)
     require_new(out)
-    table = coco.read(require_file(truth, what="COCO instances JSON"), images=images)
-    found = read_detections(detections, table, kind=asked.detections_format)
+    table, found = truth.table, truth.read_detections(detections, kind=asked.detections_format)
     policy: IgnorePolicy = "strict" if ignore_policy == "strict" else "region"
-    scores = score(table, found, ignore_policy=policy, n_draws=N_DRAWS)
-    metrics = score_protocols(table, found, asked, data_set=data_set_of(truth))
+    scores, metrics = score_all(
+        table, found, asked, ignore_policy=policy, data_set=data_set_of(truth.path, truth.format)
+    )
     with new_folder(out) as building:
         write_scored(building, found, scores, metrics=metrics)
-        facts = {"Truth": truth.name, "Detections": detections.name, "Ignore policy": ignore_policy}
+        facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": ignore_policy}
         write_page(building / "report.html", table, found, scores, facts=facts, metrics=metrics)
     return scores
 
 
 def visualize_files(
-    truth: Path,
+    truth: Truth,
     detections: Path | None,
     out: Path,
     *,
-    images: Path | None = None,
     detections_format: str | None = None,
     plan: DrawPlan | None = None,
 ) -> list[Path]:
@@ -110,38 +104,70 @@ def visualize_files(
         InputError: A file or a picture is missing or wrong, or `out` is not empty.
     """
     require_new(out)
-    table = coco.read(require_file(truth, what="COCO instances JSON"), images=images)
+    table = truth.table
     if table.image_root is None:
         raise InputError(
             "IMAGES_MISSING",
             "the folder of the pictures is not known",
-            where=truth,
+            where=truth.path,
             field="--images",
             remedy="give the folder that file_name is relative to",
         )
-    found = None if detections is None else read_detections(detections, table, kind=detections_format)
+    found = None if detections is None else truth.read_detections(detections, kind=detections_format)
     with new_folder(out) as building:
         drawn = render(table, found, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
         names = [path.relative_to(building) for path in drawn]
     return [out / name for name in names]
 
 
-def data_set_of(path: Path | None) -> str:
-    """Return the format that a data folder, or a file in it, was made from, as its manifest tells; "" elsewhere."""
+def data_set_of(path: Path | None, format: str = "auto") -> str:
+    """Return the native format of data: of converted ones, that which they were made from as the manifest tells.
+
+    Args:
+        path: The file or folder that they were read from; None for drawn scenes.
+        format: A key of `READERS`, or ``auto`` where it was recognised.
+
+    Returns:
+        The format; "" where it is not known.
+    """
+    if format not in _CONVERTED:
+        return format
     folders = () if path is None else (path, path.parent, path.parent.parent)
     manifest = next((folder / "manifest.json" for folder in folders if (folder / "manifest.json").is_file()), None)
     facts = None if manifest is None else read_json(manifest)
     return str(facts.get("format", "")) if isinstance(facts, dict) else ""
 
 
-def score_protocols(
-    truth: AnnotationTable, found: Detections, asked: Asked | None = None, *, data_set: str = ""
-) -> dict[str, MetricResult]:
-    """Compute the metrics that are asked for, and those that every report shows.
+def score_all(
+    truth: AnnotationTable,
+    found: Detections,
+    asked: Asked | None = None,
+    *,
+    ignore_policy: IgnorePolicy = "region",
+    data_set: str = "",
+) -> tuple[Scores, dict[str, MetricResult]]:
+    """Compute all that a report shows: COCO's numbers with intervals, and the metrics of `score_protocols`.
 
     Args:
         truth: What there is.
         found: What was found.
+        asked: The metrics and slices.
+        ignore_policy: Of COCO's numbers; see `policy`.
+        data_set: Which data set it is, for the metrics where none are named.
+
+    Raises:
+        InputError: A detection names an unknown id, or the truth has nothing to slice by under a name.
+    """
+    case = Case(truth, found)
+    own = case if ignore_policy == case.ignore_policy else Case(truth, found, ignore_policy)
+    return score_case(own, n_draws=N_DRAWS), score_protocols(case, asked, data_set=data_set)
+
+
+def score_protocols(case: Case, asked: Asked | None = None, *, data_set: str = "") -> dict[str, MetricResult]:
+    """Compute the metrics that are asked for, and those that every report shows.
+
+    Args:
+        case: What there is and what was found.
         asked: The metrics and slices.
         data_set: Which data set it is, for the metrics where none are named.
 
@@ -150,9 +176,9 @@ def score_protocols(
     """
     asked = asked or Asked()
     names = metrics_of_data(data_set) if asked.metrics is None else asked.metrics
-    results = evaluate_metrics(truth, found, list(dict.fromkeys((*names, *_ON_EVERY_PAGE))))
+    results = evaluate_metrics(case, list(dict.fromkeys((*names, *_ON_EVERY_PAGE))))
     if asked.slices is not None:
-        results["slices"] = _chosen_slices(results["slices"], asked.slices)
+        results["slices"] = choose_slices(results["slices"], asked.slices)
     return results
 
 
@@ -204,28 +230,6 @@ def write_page(
             image_root=truth.image_root,
         ),
     )
-
-
-def _chosen_slices(result: MetricResult, words: Sequence[str]) -> MetricResult:
-    """Keep the slices by these properties, and the whole to compare with."""
-    kinds = {key.partition("/")[2].rpartition(" ")[0] for key in result.values} - {""}
-    kinds = {kind.partition(" ")[0] for kind in kinds}
-    wanted = [_OTHER_WORDS.get(word, word) for word in words]
-    for word in wanted:
-        if word not in kinds:
-            raise InputError(
-                *("SLICE_UNKNOWN", "the truth tells nothing to slice by under this name"),
-                field="--slices",
-                value=word,
-                remedy=did_you_mean(word, sorted(kinds)),
-            )
-
-    def kept(key: str) -> bool:
-        name = key.partition("/")[2]
-        return name == "all" or any(name.startswith(f"{word} ") for word in wanted)
-
-    values = {key: value for key, value in result.values.items() if kept(key)}
-    return replace(result, values=values, reasons={key: why for key, why in result.reasons.items() if key in values})
 
 
 def _check_policy(name: str) -> None:

@@ -18,6 +18,7 @@ from detect_transfer.scoring import (
 )
 from detect_transfer.table import XYXY, Detections
 from detect_transfer.thresholds import above_thresholds, read_thresholds
+from detect_transfer.truth import read_truth
 
 GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
 
@@ -73,7 +74,7 @@ def test_evaluate_files__ignored_object_is_excused_and_strict_is_told(tmp_path: 
     truth = truth_file(tmp_path, [annotation(1, [0, 0, 10, 10]), annotation(2, [50, 50, 20, 20], ignore=1)])
     found = tmp_path / "d.json"
     found.write_text(json.dumps([{**GOOD, "bbox": [0, 0, 10, 10]}]))
-    scores = evaluate_files(truth, found, tmp_path / "out")
+    scores = evaluate_files(read_truth(truth), found, tmp_path / "out")
     assert scores.metrics["AP"] == pytest.approx(1.0)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["strict"]["AP"] == pytest.approx(51 / 101)
@@ -84,7 +85,7 @@ def test_evaluate_files__no_positives_give_null_and_a_reason(tmp_path: Path) -> 
     truth = truth_file(tmp_path, [])
     found = tmp_path / "d.json"
     found.write_text(json.dumps([GOOD]))
-    scores = evaluate_files(truth, found, tmp_path / "out")
+    scores = evaluate_files(read_truth(truth), found, tmp_path / "out")
     assert scores.metrics["AP"] is None
     assert scores.reasons["AP"]
 
@@ -94,7 +95,7 @@ def test_evaluate_files__unknown_ids_are_refused_and_nothing_is_written(tmp_path
     found = tmp_path / "d.json"
     found.write_text(json.dumps([{**GOOD, "image_id": 77}]))
     with pytest.raises(InputError, match="77"):
-        evaluate_files(truth, found, tmp_path / "out")
+        evaluate_files(read_truth(truth), found, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -103,7 +104,7 @@ def scored(tmp_path: Path, **options) -> dict:
     found = tmp_path / "d.csv"
     rows = ("1.png,sign,0,0,10,10,.8", "1.png,sign,40,40,30,30,.6", "1.png,sign,9,9,1,1,.3")
     found.write_text("\n".join(("image,class,x,y,w,h,score", *rows)))
-    evaluate_files(truth, found, tmp_path / "out", **options)
+    evaluate_files(read_truth(truth), found, tmp_path / "out", **options)
     return json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
@@ -133,7 +134,7 @@ def test_evaluate_files__slices_by_name(tmp_path: Path) -> None:
     ("asked", "told"),
     [
         pytest.param({"metrics": ["vok"]}, "METRIC_UNKNOWN --metrics=vok .*did you mean 'voc'", id="metric"),
-        pytest.param({"slices": ["heigth"]}, "SLICE_UNKNOWN --slices=heigth .*did you mean 'height'", id="slice"),
+        pytest.param({"slices": ["heigth"]}, "SLICE_UNKNOWN slices=heigth .*did you mean 'height'", id="slice"),
         pytest.param({"detections_format": "yolo"}, "DETECTIONS_FORMAT", id="layout"),
     ],
 )
@@ -149,6 +150,8 @@ def test_evaluate_files__the_protocol_of_the_data_set(tmp_path: Path) -> None:
     assert data_set_of(tmp_path) == "citypersons"
     assert "miss_rate_citypersons" in scored(tmp_path)["metrics"]
     assert data_set_of(None) == ""
+    assert data_set_of(tmp_path / "data.yaml", "yolo") == "citypersons"
+    assert data_set_of(tmp_path, "kitti") == "kitti"
 
 
 def test_thresholds__are_stored_by_class_and_obeyed(tmp_path: Path) -> None:
@@ -190,6 +193,6 @@ def test_visualize_files__pictures_sheets_and_a_video(tmp_path: Path) -> None:
         ("c", DrawPlan(fps=2.0), ["all.mp4"]),
         ("d", DrawPlan(limit=1), ["1.jpg"]),
     ):
-        written = visualize_files(truth, found, tmp_path / name, images=tmp_path, plan=plan)
+        written = visualize_files(read_truth(truth, images=tmp_path), found, tmp_path / name, plan=plan)
         assert [path.name for path in written] == expected
         assert all(path.stat().st_size for path in written)

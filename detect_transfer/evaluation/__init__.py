@@ -6,10 +6,11 @@ Imports only `errors`, `boxes`, `files`, `table` and its own room. A metric is o
 
 from __future__ import annotations
 
+from detect_transfer.evaluation.accumulate import METRIC_NAMES
 from detect_transfer.evaluation.bootstrap import N_DRAWS
 from detect_transfer.evaluation.calibration import apply_temperature, fit_temperature
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.coco import coco_metrics, score
+from detect_transfer.evaluation.coco import coco_metrics, score, score_case
 from detect_transfer.evaluation.counts import f1, false_alarms_per_image, precision, recall
 from detect_transfer.evaluation.intervals import Intervals, score_intervals
 from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
@@ -17,7 +18,7 @@ from detect_transfer.evaluation.metrics import METRICS, METRICS_OF_DATA, evaluat
 from detect_transfer.evaluation.operating import operating_points
 from detect_transfer.evaluation.policy import IgnorePolicy
 from detect_transfer.evaluation.result import MetricResult
-from detect_transfer.evaluation.scores import METRIC_NAMES, ClassScores, Curve, Scores
+from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
 from detect_transfer.evaluation.slices import slice_rows
 from detect_transfer.evaluation.thresholds import OperatingPoint, ThresholdCurve, best_f1_threshold, threshold_curve
 
@@ -52,6 +53,7 @@ __all__ = [
     "precision",
     "recall",
     "score",
+    "score_case",
     "score_intervals",
     "slice_rows",
     "threshold_curve",

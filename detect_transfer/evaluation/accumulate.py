@@ -12,10 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IntArray, Truth
-from detect_transfer.evaluation.scores import METRIC_NAMES
 
 FloatArray = NDArray[np.float64]
 
+METRIC_NAMES = (
+    "AP",
+    "AP50",
+    "AP75",
+    "AP_small",
+    "AP_medium",
+    "AP_large",
+    "AR1",
+    "AR10",
+    "AR100",
+    "AR_small",
+    "AR_medium",
+    "AR_large",
+)
 N_IOU_THRESHOLDS = 10  # 0.50, 0.55, ... 0.95
 AT_IOU_50, AT_IOU_75 = 0, 5
 ALL_AREAS, SMALL, MEDIUM, LARGE = range(4)
@@ -78,6 +91,8 @@ def _truth_columns(known: Truth, found: Found) -> tuple[IntArray, IntArray, IntA
     """List image, class and row of every truth box, a region of every class once for each class it could excuse."""
     own = np.flatnonzero((known.is_object | known.is_region) & (known.category != EVERY_CLASS))
     every = np.flatnonzero(known.is_region & (known.category == EVERY_CLASS))
+    if not len(every):
+        return known.image[own], known.category[own], own
     n_classes = len(known.category_ids)
     # only a class that was detected in the image can be excused there: 200 classes do not make 200 copies
     seen = np.unique(found.image * n_classes + found.category)

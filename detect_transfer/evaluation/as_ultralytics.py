@@ -7,8 +7,8 @@ import numpy as np
 from detect_transfer.evaluation.assign import Pairs, in_turn, overlapping, take_turns
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.fates import RECALLS
+from detect_transfer.evaluation.marked import IOU_THRESHOLDS, Marked, marked_of
 from detect_transfer.evaluation.policy import BoolArray, FloatArray
-from detect_transfer.evaluation.weighted import IOU_THRESHOLDS, Marked, marked_of
 
 SCORE_FLOOR = 0.001
 MAX_DETECTIONS = 300  # an image, all classes together

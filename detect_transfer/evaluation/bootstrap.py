@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from detect_transfer.errors import InputError
+from detect_transfer.evaluation.marked import IOU_THRESHOLDS, Marked
 from detect_transfer.evaluation.policy import FloatArray, IntArray
-from detect_transfer.evaluation.weighted import IOU_THRESHOLDS, Marked, weighted_ap
+from detect_transfer.evaluation.weighted import Weights, weighted_ap
 
 N_DRAWS = 1000
 LEVEL = 0.95
 SAMPLED = ("AP", "AP50", "AP75", "AR100")
 _AT_IOU_50, _AT_IOU_75 = 0, 5
+_DRAWS_AT_ONCE = 128  # bounds the memory where there are 100,000 images
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Sampled:
     class_ap50: FloatArray
 
 
-def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> FloatArray:
+def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Weights:
     """Return how often (B, U) each unit is drawn when as many units as there are are drawn with replacement.
 
     Raises:
@@ -46,15 +48,16 @@ def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Floa
     """
     if n_draws < 100:
         raise InputError("DRAWS", "at least 100 are needed", field="draws", value=n_draws, remedy=f"give {N_DRAWS}")
-    drawn = np.random.default_rng(seed).integers(0, n_units, (n_draws, n_units))
-    drawn += np.arange(n_draws)[:, None] * n_units
-    counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)
-    return counts.reshape(n_draws, n_units).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    weights = np.empty((n_draws, n_units), np.uint16)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
+    return weights
 
 
-def sample(marked: Marked, weights: FloatArray) -> Sampled:
+def sample(marked: Marked, weights: Weights) -> Sampled:
     """Score the images as they are, and each draw of `weights` (B, U)."""
-    weights = np.concatenate([np.ones((1, weights.shape[1])), weights])
+    weights = np.concatenate([np.ones_like(weights[:1]), weights])
     ap = weighted_ap(marked, weights)
     return Sampled(
         marked,
@@ -83,8 +86,15 @@ def ratio(over: FloatArray, under: FloatArray | IntArray) -> FloatArray:
     return np.asarray(np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0))
 
 
-def _recall(marked: Marked, weights: FloatArray) -> FloatArray:
+def _recall(marked: Marked, weights: Weights) -> FloatArray:
     """Return the recall (B, K) of all detections, mean over the IoU thresholds."""
     hits = np.zeros(marked.objects.shape)
     np.add.at(hits, (marked.unit, marked.category), marked.hit.sum(axis=0))
-    return ratio(weights @ hits, weights @ (marked.objects * float(len(IOU_THRESHOLDS))))
+    n_objects = _totals(weights, marked.objects.astype(np.float64))
+    return ratio(_totals(weights, hits / len(IOU_THRESHOLDS)), n_objects)
+
+
+def _totals(weights: Weights, of_units: FloatArray) -> FloatArray:
+    """Return what the draws have in all (B, K) of what each unit has (U, K), a part of the draws at a time."""
+    parts = np.array_split(weights, len(weights) // _DRAWS_AT_ONCE + 1)
+    return np.concatenate([part.astype(np.float64) @ of_units for part in parts])

@@ -62,6 +62,10 @@ def place_error(score: FloatArray, hit: BoolArray, place: FloatArray) -> tuple[f
         score: (D,) scores.
         hit: (D,) which are hits.
         place: (D, 4) centre and size as shares of the image.
+
+    Source:
+        As `reliability`. Its code, netcal 1.4.0, divides by all detections, as if those in the other bins were well
+        calibrated; its number is this error times the share.
     """
     digits = np.column_stack([_bin(column, _BINS_BY_PLACE) for column in (score, *place.T)])
     cell = digits @ _BINS_BY_PLACE ** np.arange(digits.shape[1])

@@ -12,12 +12,14 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from detect_transfer.evaluation.accumulate import Tables, accumulate
 from detect_transfer.evaluation.assign import Pairs, in_turn, joined, overlapping, starts
 from detect_transfer.evaluation.matching import Matches, match
 from detect_transfer.evaluation.policy import (
     EVERY_CLASS,
     FloatArray,
     Found,
+    IgnorePolicy,
     IntArray,
     Truth,
     found_arrays,
@@ -43,11 +45,12 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class Case:
-    """What is scored. Ignored boxes are regions throughout; see `policy`.
+    """What is scored.
 
     Args:
         truth: All images that were predicted on, with their boxes and classes.
         detections: What was found.
+        ignore_policy: `region` or `strict`, see `policy`; every protocol but COCO's is defined for `region`.
 
     Raises:
         InputError: When first used, if the truth has no image or a detection names an unknown id.
@@ -55,11 +58,12 @@ class Case:
 
     truth: AnnotationTable
     detections: Detections
+    ignore_policy: IgnorePolicy = "region"
 
     @cached_property
     def known(self) -> Truth:
         """The truth as arrays."""
-        return truth_arrays(self.truth, ignore_policy="region")
+        return truth_arrays(self.truth, ignore_policy=self.ignore_policy)
 
     @cached_property
     def found(self) -> Found:
@@ -96,7 +100,9 @@ class Case:
     @cached_property
     def overlaps(self) -> Overlaps:
         """The shared pairs of the boxes as they are."""
-        return overlaps_of(self, self.found.xywh, self.known.xywh)
+        found, truth = self.found.xywh, self.known.xywh
+        iou = pairs_of(self, found, truth, LEAST_OVERLAP)
+        return Overlaps(in_turn(iou, self.rank), pairs_of(self, found, truth, LEAST_OVERLAP, by_own_area=True))
 
     @cached_property
     def prepared(self) -> dict[Hashable, tuple[FloatArray, Overlaps]]:
@@ -113,7 +119,12 @@ class Case:
     @cached_property
     def matches(self) -> Matches:
         """The matching at IoU .5."""
-        return match(self.truth, self.detections)
+        return match(self.truth, self.detections, ignore_policy=self.ignore_policy)
+
+    @cached_property
+    def coco_tables(self) -> Tables:
+        """What COCO accumulates with at most 100 detections of a class in an image."""
+        return accumulate(self.known, self.found, 100)
 
     @cached_property
     def class_bounds(self) -> IntArray:
@@ -145,34 +156,28 @@ class Case:
         return place
 
 
-def overlaps_of(
-    case: Case, found_xywh: FloatArray, truth_xywh: FloatArray, *, region_xywh: FloatArray | None = None
-) -> Overlaps:
-    """List the pairs of boxes that a protocol has changed.
+def pairs_of(
+    case: Case, found_xywh: FloatArray, truth_xywh: FloatArray, least: float, *, by_own_area: bool = False
+) -> Pairs:
+    """List the pairs of one image and class that overlap enough, of boxes that a protocol may have changed.
 
     Args:
         case: Says which image and class the boxes are of.
         found_xywh: (D, 4) detections.
-        truth_xywh: (N, 4) truth boxes where they are objects.
-        region_xywh: (N, 4) truth boxes where they excuse; None: the same.
+        truth_xywh: (N, 4) truth boxes.
+        least: The least overlap.
+        by_own_area: Divide by the area of the detection, and list those with regions of every class too.
     """
     known, found, n = case.known, case.found, max(1, len(case.names))
-    region_xywh = truth_xywh if region_xywh is None else region_xywh
-    own = np.flatnonzero(known.category != EVERY_CLASS)
-    every = np.flatnonzero(known.category == EVERY_CLASS)
-    found_key, own_key = found.image * n + found.category, known.image[own] * n + known.category[own]
-    iou = overlapping(found_key, found_xywh, own_key, truth_xywh[own], threshold=LEAST_OVERLAP)
-    ioa = overlapping(found_key, found_xywh, own_key, region_xywh[own], threshold=LEAST_OVERLAP, by_own_area=True)
-    all_classes = overlapping(
-        found.image, found_xywh, known.image[every], region_xywh[every], threshold=LEAST_OVERLAP, by_own_area=True
-    )
-    excusing = joined(
-        [
-            Pairs(ioa.found, own[ioa.truth], ioa.overlap),
-            Pairs(all_classes.found, every[all_classes.truth], all_classes.overlap),
-        ]
-    )
-    return Overlaps(in_turn(Pairs(iou.found, own[iou.truth], iou.overlap), case.rank), excusing)
+    of_class, of_every = (np.flatnonzero(which) for which in (known.category >= 0, known.category == EVERY_CLASS))
+    groups = [(of_class, found.image * n + found.category, known.image * n + known.category)]
+    if by_own_area:
+        groups.append((of_every, found.image, known.image))
+    parts = []
+    for rows, found_key, key in groups:
+        part = overlapping(found_key, found_xywh, key[rows], truth_xywh[rows], threshold=least, by_own_area=by_own_area)
+        parts.append(Pairs(part.found, rows[part.truth], part.overlap))
+    return joined(parts)
 
 
 def tolerate(case: Case, neighbours: Mapping[str, tuple[str, ...]]) -> Case:

@@ -11,8 +11,7 @@ from detect_transfer.errors import InputError
 from detect_transfer.evaluation.accumulate import ALL_AREAS, AT_IOU_50, AT_IOU_75, Tables, accumulate, mean, metrics_of
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.intervals import score_intervals
-from detect_transfer.evaluation.matching import match
-from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IgnorePolicy, Truth, found_arrays, truth_arrays
+from detect_transfer.evaluation.policy import EVERY_CLASS, Found, IgnorePolicy, Truth, truth_arrays
 from detect_transfer.evaluation.result import MetricResult, Sheet
 from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
 from detect_transfer.evaluation.thresholds import best_f1_threshold
@@ -49,23 +48,24 @@ def score(
     Source:
         pycocotools 2.0.11, `COCOeval` with iouType `bbox`.
     """
-    known, found, tables = _prepare(truth, detections, ignore_policy, max_detections)
+    return score_case(Case(truth, detections, ignore_policy), max_detections=max_detections, n_draws=n_draws)
+
+
+def score_case(case: Case, *, max_detections: int = 100, n_draws: int = 0) -> Scores:
+    """Do what `score` does with a case, which keeps what other metrics need too."""
+    tables = _tables(case, max_detections)
     metrics = metrics_of(tables)
-    strict = _strict(truth, known, found, max_detections) if ignore_policy == "region" else None
+    strict = _strict(case, max_detections) if case.ignore_policy == "region" else None
     return Scores(
         metrics=metrics,
         reasons=_reasons(metrics),
-        ignore_policy=ignore_policy,
+        ignore_policy=case.ignore_policy,
         strict=strict if strict is not None and _differ(metrics, strict) else None,
-        per_class=_per_class(truth, detections, known, found, tables, ignore_policy=ignore_policy),
-        curves=_curves(known, tables),
-        counts=_counts(known, found),
+        per_class=_per_class(case, tables),
+        curves=_curves(case.known, tables),
+        counts=_counts(case.known, case.found),
         max_detections=max_detections,
-        interval=score_intervals(
-            truth, detections, ignore_policy=ignore_policy, max_detections=max_detections, n_draws=n_draws
-        )
-        if n_draws
-        else None,
+        interval=score_intervals(case, max_detections=max_detections, n_draws=n_draws) if n_draws else None,
     )
 
 
@@ -81,7 +81,7 @@ def coco_metrics(
     Raises:
         InputError: As for `score`.
     """
-    return metrics_of(_prepare(truth, detections, ignore_policy, max_detections)[2])
+    return metrics_of(_tables(Case(truth, detections, ignore_policy), max_detections))
 
 
 def coco_policies(case: Case, *, max_detections: int = 100) -> MetricResult:
@@ -89,8 +89,8 @@ def coco_policies(case: Case, *, max_detections: int = 100) -> MetricResult:
 
     `policies_differ` in the bounds tells whether any of the twelve does.
     """
-    metrics = metrics_of(accumulate(case.known, case.found, max_detections))
-    strict = _strict(case.truth, case.known, case.found, max_detections) or metrics
+    metrics = metrics_of(_tables(case, max_detections))
+    strict = _strict(case, max_detections) or metrics
     sheet = Sheet()
     for prefix, values in (("", metrics), ("strict/", strict)):
         reasons = _reasons(values)
@@ -105,24 +105,20 @@ def coco_policies(case: Case, *, max_detections: int = 100) -> MetricResult:
     return sheet.result("coco", bounds)
 
 
-def _strict(truth: AnnotationTable, known: Truth, found: Found, max_detections: int) -> dict[str, float | None] | None:
-    """Return the twelve under `strict`; None where it makes of every box what `known` does."""
-    as_file = truth_arrays(truth, ignore_policy="strict")
-    if (as_file.is_object == known.is_object).all() and (as_file.is_region == known.is_region).all():
-        return None
-    return metrics_of(accumulate(as_file, found, max_detections))
-
-
-def _prepare(
-    truth: AnnotationTable, detections: Detections, ignore_policy: IgnorePolicy, max_detections: int
-) -> tuple[Truth, Found, Tables]:
+def _tables(case: Case, max_detections: int) -> Tables:
     if max_detections < 1:
         raise InputError(
             "MAX_DETECTIONS", "at least 1 is needed", field="max_detections", value=max_detections, remedy="give 100"
         )
-    known = truth_arrays(truth, ignore_policy=ignore_policy)
-    found = found_arrays(detections, known)
-    return known, found, accumulate(known, found, max_detections)
+    return case.coco_tables if max_detections == 100 else accumulate(case.known, case.found, max_detections)
+
+
+def _strict(case: Case, max_detections: int) -> dict[str, float | None] | None:
+    """Return the twelve under `strict`; None where it makes of every box what `region` does."""
+    as_file = truth_arrays(case.truth, ignore_policy="strict")
+    if (as_file.is_object == case.known.is_object).all() and (as_file.is_region == case.known.is_region).all():
+        return None
+    return metrics_of(accumulate(as_file, case.found, max_detections))
 
 
 def _reasons(metrics: dict[str, float | None]) -> dict[str, str]:
@@ -158,15 +154,8 @@ def _counts(known: Truth, found: Found) -> dict[str, int]:
     }
 
 
-def _per_class(
-    truth: AnnotationTable,
-    detections: Detections,
-    known: Truth,
-    found: Found,
-    tables: Tables,
-    *,
-    ignore_policy: IgnorePolicy,
-) -> tuple[ClassScores, ...]:
+def _per_class(case: Case, tables: Tables) -> tuple[ClassScores, ...]:
+    known, found = case.known, case.found
     n_classes = len(known.category_ids)
     objects = known.is_object
     pairs = np.unique(known.category[objects] * len(known.image_ids) + known.image[objects])
@@ -174,10 +163,10 @@ def _per_class(
     n_boxes = np.bincount(known.category[objects], minlength=n_classes)
     n_ignored = np.bincount(known.category[~objects & (known.category != EVERY_CLASS)], minlength=n_classes)
     n_detections = np.bincount(found.category, minlength=n_classes)
-    points = best_f1_threshold(match(truth, detections, ignore_policy=ignore_policy))
+    points = best_f1_threshold(case.matches)
     at_100 = tables.caps.index(100)
     rows = []
-    for k, (category_id, name) in enumerate(zip(known.category_ids.tolist(), truth.class_names, strict=True)):
+    for k, (category_id, name) in enumerate(zip(known.category_ids.tolist(), case.names, strict=True)):
         precision = tables.precision[:, :, k, ALL_AREAS, tables.cap]
         point = points.get(category_id)
         rows.append(

@@ -14,8 +14,9 @@ import numpy as np
 
 from detect_transfer.evaluation.bootstrap import LEVEL, N_DRAWS, SAMPLED, Sampled, mean_ap
 from detect_transfer.evaluation.intervals import Span, between, why_no_span
+from detect_transfer.evaluation.marked import side_by_side
 from detect_transfer.evaluation.policy import FloatArray, IntArray
-from detect_transfer.evaluation.weighted import side_by_side, weighted_ap
+from detect_transfer.evaluation.weighted import weighted_ap
 
 Verdict = Literal["better", "worse", "same", "cannot tell"]
 MARGIN = 0.01
@@ -127,8 +128,8 @@ def sign_flip(first: Sequence[Sampled], second: Sequence[Sampled], plan: Plan) -
     paired with the i-th of the other; a pair has the same exchanges as every other.
     """
     n_units = len(first[0].marked.objects)
-    give = np.random.default_rng(plan.seed).integers(0, 2, (plan.n_draws, n_units)).astype(np.float64)
-    give = np.concatenate([np.zeros((1, n_units)), give])  # the first exchanges nothing
+    give = np.random.default_rng(plan.seed).integers(0, 2, (plan.n_draws, n_units)).astype(np.uint16)
+    give = np.concatenate([np.zeros_like(give[:1]), give])  # the first exchanges nothing
     weights = np.concatenate([np.hstack([give, 1 - give]), np.hstack([1 - give, give])])
     total: dict[str, FloatArray] = {}
     for a, b in zip(first, second, strict=False):

@@ -21,8 +21,9 @@ from detect_transfer.evaluation.as_ultralytics import (
 )
 from detect_transfer.evaluation.bootstrap import mean_ap
 from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.marked import mark
 from detect_transfer.evaluation.policy import FloatArray
-from detect_transfer.evaluation.weighted import mark, weighted_ap
+from detect_transfer.evaluation.weighted import weighted_ap
 from detect_transfer.table import XYXY, AnnotationTable, Detections
 
 _COCO_CAP = 100
@@ -145,7 +146,9 @@ def scored(sides: Sides) -> dict[str, float | None]:
     most = len(sides.detections.rows) + 1 if sides.cap is None else sides.cap
     marked = mark_as_ultralytics(case) if sides.matching else mark(case, max_detections=most)
     ap: FloatArray = (
-        interpolated_ap(marked)[None] if sides.trapezoids else weighted_ap(marked, np.ones((1, len(marked.objects))))
+        interpolated_ap(marked)[None]
+        if sides.trapezoids
+        else weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16))
     )
     means = mean_ap(ap)
     return {name: None if np.isnan(means[name][0]) else float(means[name][0]) for name in ("AP", "AP50")}

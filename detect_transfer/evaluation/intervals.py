@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.evaluation.bootstrap import LEVEL, N_DRAWS, draw_weights, sample
-from detect_transfer.evaluation.policy import FloatArray, IgnorePolicy
-from detect_transfer.evaluation.weighted import case_of, mark
-from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.marked import mark
+from detect_transfer.evaluation.policy import FloatArray
 
 Span = tuple[float, float]
 _NAMES = ("AP", "AP50")
@@ -58,15 +58,7 @@ class Intervals:
         }
 
 
-def score_intervals(
-    truth: AnnotationTable,
-    detections: Detections,
-    *,
-    ignore_policy: IgnorePolicy = "region",
-    max_detections: int = 100,
-    n_draws: int = N_DRAWS,
-    seed: int = 0,
-) -> Intervals:
+def score_intervals(case: Case, *, max_detections: int = 100, n_draws: int = N_DRAWS, seed: int = 0) -> Intervals:
     """Compute 95 % intervals over images, or over groups of images where the truth has a column `group`.
 
     They tell how the numbers would move with other images of the same kind, not with another training.
@@ -74,7 +66,6 @@ def score_intervals(
     Raises:
         InputError: As for `score`, or there are less than 100 draws.
     """
-    case = case_of(truth, detections, ignore_policy)
     marked = mark(case, max_detections=max_detections)
     n_units = len(marked.objects)
     sampled = sample(marked, draw_weights(n_units, n_draws=n_draws, seed=seed))

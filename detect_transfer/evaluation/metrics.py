@@ -23,7 +23,6 @@ from detect_transfer.evaluation.signs import gtsdb, tt100k
 from detect_transfer.evaluation.slices import slices
 from detect_transfer.evaluation.tide import tide
 from detect_transfer.evaluation.voc import voc
-from detect_transfer.table import AnnotationTable, Detections
 
 METRICS: dict[str, Callable[[Case], MetricResult]] = {
     "calibration": calibration,
@@ -49,10 +48,8 @@ METRICS_OF_DATA: dict[str, tuple[str, ...]] = {
     "crowdhuman": ("crowdhuman", "coco"),
     "widerperson": ("crowdhuman", "coco"),
     "kitti": ("kitti", "coco"),
-    "penn_fudan": ("coco", "voc"),
-    "inria": ("coco", "voc", "miss_rate_caltech"),
-    "road_signs": ("coco", "voc"),
-    "voc2007": ("coco", "voc"),
+    "pascal_v1": ("coco", "voc", "miss_rate_inria"),  # INRIA and Penn-Fudan
+    "voc": ("coco", "voc"),
 }
 _OTHERWISE = ("coco",)
 
@@ -62,7 +59,7 @@ def metrics_of_data(data_set: str) -> tuple[str, ...]:
     return METRICS_OF_DATA.get(data_set, _OTHERWISE)
 
 
-def evaluate_metrics(truth: AnnotationTable, detections: Detections, names: Sequence[str]) -> dict[str, MetricResult]:
+def evaluate_metrics(case: Case, names: Sequence[str]) -> dict[str, MetricResult]:
     """Compute metrics of `METRICS` by name; what they share is worked out once.
 
     Raises:
@@ -77,5 +74,4 @@ def evaluate_metrics(truth: AnnotationTable, detections: Detections, names: Sequ
                 value=name,
                 remedy=did_you_mean(name, list(METRICS)),
             )
-    case = Case(truth, detections)
     return {name: METRICS[name](case) for name in names}

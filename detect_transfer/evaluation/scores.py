@@ -10,21 +10,6 @@ from detect_transfer.evaluation.intervals import Intervals
 from detect_transfer.evaluation.policy import IgnorePolicy
 from detect_transfer.files import write_json
 
-METRIC_NAMES = (
-    "AP",
-    "AP50",
-    "AP75",
-    "AP_small",
-    "AP_medium",
-    "AP_large",
-    "AR1",
-    "AR10",
-    "AR100",
-    "AR_small",
-    "AR_medium",
-    "AR_large",
-)
-
 
 @dataclass(frozen=True)
 class ClassScores:

@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import coco_metrics
+from detect_transfer.evaluation import Case, coco_metrics
 from detect_transfer.evaluation.bootstrap import draw_weights, mean_ap, sample
 from detect_transfer.evaluation.intervals import lean, score_intervals, span_of
-from detect_transfer.evaluation.weighted import case_of, mark, side_by_side, units_of, weighted_ap
+from detect_transfer.evaluation.marked import mark, side_by_side, units_of
+from detect_transfer.evaluation.weighted import weighted_ap
 from detect_transfer.table import AnnotationTable, Detections
 
 
@@ -42,14 +43,14 @@ def values_of(ap) -> dict[str, float | None]:
 def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: str, cap: int) -> None:
     for seed in range(40):
         truth, found = generated(seed)
-        marked = mark(case_of(truth, found, policy), max_detections=cap)
-        got = values_of(weighted_ap(marked, np.ones((1, len(marked.objects)))))
+        marked = mark(Case(truth, found, policy), max_detections=cap)
+        got = values_of(weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16)))
         metrics = coco_metrics(truth, found, ignore_policy=policy, max_detections=cap)
         assert {name: metrics[name] for name in got} == got, seed
         assert (
             metrics["AR100"] is None
             or cap != 100
-            or sample(marked, np.ones((1, len(marked.objects)))).metrics["AR100"][0]
+            or sample(marked, np.ones((1, len(marked.objects)), np.uint16)).metrics["AR100"][0]
             == pytest.approx(metrics["AR100"], abs=1e-9)
         )
 
@@ -59,17 +60,17 @@ def test_draw__equals_a_table_with_repeated_images(generated) -> None:
     for seed in range(40):
         truth, found = generated(seed)
         found = untied(found)
-        marked = mark(case_of(truth, found, "region"))
+        marked = mark(Case(truth, found, "region"))
         times = rng.integers(0, 4, len(marked.objects))
         times[0] += 1  # a table without images cannot be scored
-        got = values_of(weighted_ap(marked, times[None].astype(float)))
+        got = values_of(weighted_ap(marked, times[None].astype(np.uint16)))
         metrics = coco_metrics(*repeated(truth, found, times))
         assert {name: metrics[name] for name in got} == got, (seed, times)
 
 
 def test_draws_together__equal_draws_one_by_one(generated) -> None:
     truth, found = generated(3)
-    marked = mark(case_of(truth, found, "region"))
+    marked = mark(Case(truth, found, "region"))
     weights = draw_weights(len(marked.objects), n_draws=600)
     alone = np.concatenate([weighted_ap(marked, row[None]) for row in weights])
     np.testing.assert_array_equal(weighted_ap(marked, weights), alone)
@@ -79,11 +80,11 @@ def test_side_by_side__scores_the_set_that_each_image_is_given_to(generated) -> 
     truth, found = generated(4)
     rows = untied(found).rows
     a, b = rows, rows.with_columns(pl.col("score") * 0.7, pl.col("x2") + 3)
-    marked = side_by_side(*(mark(case_of(truth, Detections(r), "region")) for r in (a, b)))
+    marked = side_by_side(*(mark(Case(truth, Detections(r), "region")) for r in (a, b)))
     give = np.arange(len(marked.objects) // 2) % 2
     chosen = truth.images.sort("image_id")["image_id"].filter(pl.Series(give == 1)).implode()
     mixed = pl.concat([a.filter(pl.col("image_id").is_in(chosen)), b.filter(~pl.col("image_id").is_in(chosen))])
-    got = values_of(weighted_ap(marked, np.concatenate([give, 1 - give])[None].astype(float)))
+    got = values_of(weighted_ap(marked, np.concatenate([give, 1 - give])[None].astype(np.uint16)))
     metrics = coco_metrics(truth, Detections(mixed))
     assert metrics["AP"]
     assert {name: metrics[name] for name in got} == got
@@ -117,7 +118,7 @@ def test_interval__half_of_the_images_found(make_table, make_found) -> None:
     """
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
     found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
-    spans = score_intervals(truth, found)
+    spans = score_intervals(Case(truth, found))
     low, high = spans.metrics["AP"]
     assert low == pytest.approx(0.345, abs=0.03)
     assert high == pytest.approx(0.655, abs=0.03)
@@ -129,8 +130,8 @@ def test_interval__images_of_one_video_are_drawn_together(make_table, make_found
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
     groups = truth.images.with_columns(pl.Series("group", [str(i // 10) for i in range(40)]))
     found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
-    grouped = score_intervals(AnnotationTable(groups, truth.boxes, truth.categories), found)
-    alone = score_intervals(truth, found)
+    grouped = score_intervals(Case(AnnotationTable(groups, truth.boxes, truth.categories), found))
+    alone = score_intervals(Case(truth, found))
     assert grouped.n_units == 4
     assert grouped.unit == "group"
     assert np.diff(grouped.metrics["AP"]) > 1.5 * np.diff(alone.metrics["AP"])
@@ -138,18 +139,18 @@ def test_interval__images_of_one_video_are_drawn_together(make_table, make_found
 
 def test_interval__no_object_and_one_image_have_none_and_a_reason(make_table, make_found) -> None:
     found = make_found([(1, 1, 0, 0, 10, 10, 0.9)])
-    nothing = score_intervals(make_table([], n_images=3), found)
+    nothing = score_intervals(Case(make_table([], n_images=3), found))
     assert nothing.metrics == {"AP": None, "AP50": None}
-    assert score_intervals(make_table([], n_classes=0), Detections.empty()).metrics == nothing.metrics
+    assert score_intervals(Case(make_table([], n_classes=0), Detections.empty())).metrics == nothing.metrics
     assert "no object" in nothing.reasons["AP"]
-    one = score_intervals(make_table([(1, 1, 0, 0, 10, 10)], n_images=3, n_classes=2), found)
+    one = score_intervals(Case(make_table([(1, 1, 0, 0, 10, 10)], n_images=3, n_classes=2), found))
     assert one.metrics["AP"] is None
     assert "one image" in one.reasons["AP/1"]
     assert "no object" in one.reasons["AP50/2"]
 
 
 def test_interval__no_detection_at_all_is_zero(make_table) -> None:
-    spans = score_intervals(make_table([(i, 1, 0, 0, 9, 9) for i in (1, 2, 3)], n_images=3), Detections.empty())
+    spans = score_intervals(Case(make_table([(i, 1, 0, 0, 9, 9) for i in (1, 2, 3)], n_images=3), Detections.empty()))
     assert spans.metrics["AP"] == (0.0, 0.0)
 
 
@@ -169,9 +170,8 @@ def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_found) 
     held = 0
     for seed in range(100):
         hit = np.flatnonzero(rng.random(40) < 0.6) + 1
-        spans = score_intervals(
-            truth, make_found([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit]), n_draws=200, seed=seed
-        )
+        found = make_found([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit])
+        spans = score_intervals(Case(truth, found), n_draws=200, seed=seed)
         low, high = spans.metrics["AP50"]
         held += low <= 0.6 <= high + 0.01  # the steps of the 101 recalls
     assert held >= 86

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detect_transfer.evaluation.bootstrap import draw_weights, sample
+from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.comparison import (
     Plan,
     compare_sides,
@@ -12,13 +13,13 @@ from detect_transfer.evaluation.comparison import (
     sign_flip,
     two_sided_p,
 )
-from detect_transfer.evaluation.weighted import case_of, mark
+from detect_transfer.evaluation.marked import mark
 
 N = 60
 
 
 def sampled(truth, found, *, n_draws: int = 400):
-    marked = mark(case_of(truth, found, "region"))
+    marked = mark(Case(truth, found, "region"))
     return sample(marked, draw_weights(len(marked.objects), n_draws=n_draws))
 
 

@@ -15,9 +15,7 @@ import argparse
 import contextlib
 import io
 import multiprocessing
-import os
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -27,13 +25,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import machine
 import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from detect_transfer.boxes import xyxy_to_xywh
-from detect_transfer.evaluation import METRIC_NAMES, coco_metrics, evaluate_metrics, score
+from detect_transfer.evaluation import METRIC_NAMES, Case, coco_metrics, evaluate_metrics, score, score_case
 from detect_transfer.table import XYXY, AnnotationTable, Detections
 
 TARGET, TARGET_OF_ALL = 0.03, 0.2
@@ -117,8 +116,9 @@ def with_pycocotools(truth: dict[str, Any], results: list[dict[str, Any]]) -> tu
 
 def with_everything(table: AnnotationTable, detections: Detections) -> None:
     """Compute what a report shows: tables, intervals, slices, kinds of error, calibration, operating points."""
-    score(table, detections, n_draws=DRAWS)
-    evaluate_metrics(table, detections, METRICS)
+    case = Case(table, detections)
+    score_case(case, n_draws=DRAWS)
+    evaluate_metrics(case, METRICS)
 
 
 def peak_gb(side: str, sizes: tuple[int, int, int]) -> float:
@@ -133,7 +133,7 @@ def _peak_gb(side: str, sizes: tuple[int, int, int]) -> float:
         with_everything(table, detections)
     else:
         with_pycocotools(*as_dicts(table, detections))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return machine.peak_gb()
 
 
 def median_seconds(work: Callable[[], object]) -> float:
@@ -161,9 +161,7 @@ def main() -> int:
     ours = coco_metrics(table, detections)
     seconds = median_seconds(lambda: coco_metrics(table, detections))
     seconds_all = median_seconds(lambda: score(table, detections))
-    start = time.perf_counter()
-    with_everything(table, detections)
-    seconds_everything = time.perf_counter() - start
+    seconds_everything = median_seconds(lambda: with_everything(table, detections))
     theirs_seconds, theirs = with_pycocotools(*as_dicts(table, detections))
     sizes = (args.images, args.detections, args.classes)
     memory = {side: peak_gb(side, sizes) for side in ("ours", "pycocotools")}
@@ -185,15 +183,9 @@ def main() -> int:
     print(f"peak memory: ours with all of it {memory['ours']:.2f} GB, pycocotools {memory['pycocotools']:.2f} GB")
     print(f"largest difference of the 12 numbers     {difference:.1e}, target 1e-09")
     print(f"Python {platform.python_version()}, numpy {np.__version__}, polars {pl.__version__}")
-    print(f"{_cpu()}, {os.cpu_count()} CPUs")
+    print(machine.processor())
     missed = ratio > TARGET or ratio_of_all > TARGET_OF_ALL or memory["ours"] > memory["pycocotools"]
     return int(missed or difference > 1e-9)
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
