@@ -52,6 +52,19 @@ def test_tags__say_why_a_person_is_ignored(tmp_path: Path, write: Any, tags: lis
     assert boxes.select("ignore", "ignore_reason", "iscrowd").rows() == [(reason is not None, reason, False)]
 
 
+@pytest.mark.parametrize(
+    ("identity", "reason"), [("pedestrian", "sitting-lying"), ("person-group-far-away", "depiction")]
+)
+def test_tags__of_several_the_one_that_the_benchmark_looks_at(
+    tmp_path: Path, write: Any, identity: str, reason: str
+) -> None:
+    write(
+        NAME,
+        frame(box(identity, tags=["depiction", "sitting-lying"]), box(identity, tags=["sitting-lying", "depiction"])),
+    )
+    assert eurocity.read(tmp_path, **KEEP).boxes["ignore_reason"].to_list() == [reason, reason]
+
+
 def test_unknown__identity_is_an_error_or_a_region(tmp_path: Path, write: Any, check_error: Any) -> None:
     write(NAME, frame(box("pedestrain"), box(None)))
     check_error(lambda: eurocity.read(tmp_path, **KEEP), "CLASS_UNKNOWN", "/children/0/identity", "'pedestrian'?")
