@@ -25,7 +25,14 @@ from detect_transfer.files import new_folder, require_new, write_json
 from detect_transfer.ledger import Ledger
 from detect_transfer.prepare.classes import ClassMap, apply_class_map
 from detect_transfer.prepare.clean import clean
-from detect_transfer.prepare.pictures import Inspection, Progress, fill_sizes, inspect_pictures, no_inspection
+from detect_transfer.prepare.pictures import (
+    Inspection,
+    Progress,
+    fill_sizes,
+    inspect_pictures,
+    no_inspection,
+    skip_pictures,
+)
 from detect_transfer.prepare.split import check_positives
 from detect_transfer.prepare.split_choice import Split, check_split, choose_split, split_document
 from detect_transfer.roundtrip import RoundTrip, round_trip
@@ -53,6 +60,10 @@ class ConvertOptions:
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
         check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
+        skip_pictures: Leave out pictures at fault, with their boxes, and list them in the ledger.
+
+    Raises:
+        InputError: There is no such choice.
     """
 
     format: str
@@ -66,6 +77,11 @@ class ConvertOptions:
     min_size: float = 0.0
     targets: tuple[str, ...] | None = None
     check: bool = False
+    skip_pictures: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the choices before anything is read."""
+        _check_options(self)
 
 
 @dataclass(frozen=True)
@@ -101,18 +117,22 @@ def convert(
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
-        InputError: An option, a picture, a class or a split is wrong, a field did not come back from the round trip, or
+        InputError: A picture, a class or a split is wrong, a field did not come back from the round trip, or
             `out` holds something; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
     """
-    _check_options(plan)
     require_new(out)
+    if table.images.is_empty():
+        raise InputError("IMAGES_NONE", "the source names no picture", remedy="give one that does")
     ledger = Ledger()
     _enter_reading(table, ledger)
     ours = plan.format == _OURS  # its pictures may be links, and its manifest vouches for them
     alone = plan.images == "none"
     inspection = no_inspection() if alone else inspect_pictures(table, follow_links=ours, progress=progress)
-    _refuse_pictures(inspection)
+    if plan.skip_pictures and inspection.problems:
+        table = skip_pictures(table, inspection, ledger)
+    else:
+        _refuse_pictures(inspection)
 
     table = fill_sizes(table, inspection)
     trip = round_trip(table) if plan.check else None

@@ -11,12 +11,15 @@ The line reads ``CODE file:line field=value - what; remedy``. This module import
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-_UNSET = object()
+_UNSET = ...  # the same object in every process
 _LONGEST_VALUE = 80
+_MOST_CHOICES = 60
 
 
 class DetectTransferError(Exception):
@@ -50,6 +53,10 @@ class DetectTransferError(Exception):
         self.where = None if where is None else str(where)
         self.field = field
         self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error go from a process to another whole: an exception is made anew from its arguments alone."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         """Return the line ``CODE file:line field=value - what; remedy``."""
@@ -126,4 +133,6 @@ def did_you_mean(word: str, choices: Sequence[str]) -> str:
     near = get_close_matches(word, choices, n=1, cutoff=0.6)
     if near:
         return f"did you mean '{near[0]}'?"
-    return "there is: " + ", ".join(sorted(choices)) if choices else "there is none"
+    more = len(choices) - _MOST_CHOICES
+    held = [*sorted(choices)[:_MOST_CHOICES], *([f"and {more} more"] if more > 0 else [])]
+    return "there is: " + ", ".join(held) if held else "there is none"

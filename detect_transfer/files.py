@@ -1,18 +1,14 @@
-"""Files: written whole or not at all, and never outside the folder they belong to. Imports only `errors`.
+"""Files: written whole or not at all, and never outside the folder they belong to.
 
 A file is written beside its place, flushed to the disk and renamed. A folder is built beside its place and renamed, so
-a killed run leaves either the whole folder or nothing under its name.
+a killed run leaves either the whole folder or nothing under its name. Imports `disguise`, `errors` and `temporary`.
 """
 
 from __future__ import annotations
 
-import atexit
 import errno
-import functools
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -20,9 +16,12 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from detect_transfer.disguise import told_by
 from detect_transfer.errors import DetectTransferError, InputError, ResourceError
+from detect_transfer.temporary import building_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_WRITTEN = {"ledger.json", "manifest.json"}  # what tells a data folder of ours
 
 
 @contextmanager
@@ -67,16 +66,24 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: It is missing, is not UTF-8, is cut short or is no JSON; with line and column.
     """
-    data = read_bytes(path)
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """Parse the bytes of a JSON file, or of a line of one, whose number then stands after a colon in `path`.
+
+    Raises:
+        InputError: It is not UTF-8, is cut short or is no JSON; with line and column.
+    """
     try:
-        return orjson.loads(data)
+        return orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
+        found = told_by(data)
         raise InputError(
             "JSON_SYNTAX",
-            f"{error.msg} (column {error.colno})",
-            where=f"{path}:{error.lineno}",
-            remedy="the file is cut short or damaged: write or copy it again",
+            f"the file is {found[0]}, no JSON" if found else f"{error.msg} (column {error.colno})",
+            where=path if ":" in path.name else f"{path}:{error.lineno}",
+            remedy=found[1] if found else "the file is cut short or damaged: write or copy it again",
         ) from error
 
 
@@ -109,9 +116,8 @@ def read_text(path: Path) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            "TEXT_ENCODING", f"byte {error.start} is not UTF-8", where=path, remedy="save the file as UTF-8"
-        ) from error
+        what, remedy = told_by(data) or (f"no UTF-8 at byte {error.start}", "save the file as UTF-8")
+        raise InputError("TEXT_ENCODING", f"the file is {what}", where=path, remedy=remedy) from error
     if "\0" in text:
         raise InputError(
             "TEXT_ENCODING", f"a NUL byte at {text.index(chr(0))}", where=path, remedy="save the file as UTF-8 text"
@@ -137,7 +143,7 @@ def safe_join(
     parts = PurePosixPath(name).parts
     bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
     joined = root / name
-    if bad or not (links or joined.resolve().is_relative_to(root.resolve())):
+    if bad or not (links or _lies_in(root, joined)):
         raise InputError(
             "PATH_OUTSIDE",
             f"it leads out of {root}",
@@ -147,6 +153,13 @@ def safe_join(
             remedy="give a relative path, with forward slashes, that stays inside the folder",
         )
     return joined
+
+
+def _lies_in(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links leads nowhere
+        return False
 
 
 def require_dir(path: Path, *, what: str) -> Path:
@@ -181,8 +194,11 @@ def require_new(out: Path) -> None:
     """Check that an output folder is absent or empty.
 
     Raises:
-        InputError: It holds something, or is a file.
+        InputError: It holds something, is a file, or is the folder that one is in, which cannot be put in its place.
     """
+    if os.path.realpath(out) == os.path.realpath(Path()):
+        what, remedy = "it is the folder that you are in", "give another --out, or go elsewhere first"
+        raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     what = "it is not empty" if out.is_dir() else "a file is there"
@@ -193,23 +209,21 @@ def require_new(out: Path) -> None:
 def new_folder(out: Path) -> Iterator[Path]:
     """Give a temporary folder beside `out` that becomes `out` when the block ends well, and is removed when it fails.
 
+    What an earlier run left there because it was killed is removed too.
+
     Raises:
         InputError: `out` holds something already.
         ResourceError: The disk is full or does not let us write.
     """
     require_new(out)
+    out = Path(os.path.realpath(out))  # built on the disk that a link leads to; never fails, unlike `resolve`
     with resource_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    try:
-        building.chmod(0o755)
-        with resource_errors(out):
+        with building_folder(out) as building:
             yield building
             if out.exists():
                 out.rmdir()
             building.replace(out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 @contextmanager
@@ -229,34 +243,39 @@ def resource_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-@functools.cache
-def private_folder() -> Path:
-    """Return a temporary folder of this process, removed at its end, for libraries that must write settings somewhere.
-
-    Some write to the home folder as soon as they are imported; what a run writes belongs into its own folder.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="detect_transfer-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for name in ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):
-        os.environ.setdefault(name, str(folder))
-    return folder
-
-
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def list_files(root: Path, suffixes: Sequence[str]) -> list[str]:
+def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = False) -> list[str]:
     """List the files below `root` whose lower-case suffix is listed, as sorted relative names with forward slashes.
 
     Hidden files are left out. Links to folders are not followed, so a loop of links ends; a link to a file outside
     `root` is refused by `safe_join` where the file is used.
+
+    Args:
+        root: The folder.
+        suffixes: In lower case, with their dots.
+        into_written: Look into folders below it that `convert` wrote; else one can lie in its own source.
+
+    Raises:
+        ResourceError: A folder cannot be read.
     """
     found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if not f.startswith(".")]
+    for folder, folders, names in os.walk(root, onerror=_cannot_list):
         base = Path(folder).relative_to(root)
+        if base.parts and set(names) >= _WRITTEN and not into_written:
+            folders.clear()
+            continue
+        folders[:] = [f for f in folders if not f.startswith(".")]
         found += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
     return sorted(found)
+
+
+def _cannot_list(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # what is not there holds nothing
+        raise ResourceError(
+            "FOLDER_UNREADABLE", str(error.strerror), where=error.filename, remedy="check its permissions"
+        ) from error

@@ -130,14 +130,14 @@ def _load(run: Path, device: str) -> tuple[Detector, int, Evaluate]:
     config = run / "config.yaml"
     settings = load_config(config).evaluate if run.is_dir() and config.is_file() else Evaluate()
     detector = load_detector(source)
-    detector.module.to(choose_device(device)).to(memory_format=torch.channels_last)
+    detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
     return detector, int(source.card.get("imgsz", "640")), settings
 
 
 def _picture_table(images: Path, detector: Detector) -> AnnotationTable:
     """Return a table of pictures without boxes, with the classes of the detector."""
     root = images if images.is_dir() else images.parent
-    names = list_files(images, IMAGE_SUFFIXES) if images.is_dir() else [images.name]
+    names = list_files(images, IMAGE_SUFFIXES, into_written=True) if images.is_dir() else [images.name]
     if not names or not images.exists():
         raise InputError(
             "IMAGES_MISSING",

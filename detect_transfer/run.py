@@ -12,7 +12,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,20 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from detect_transfer.config import RunConfig, dump_config
+from detect_transfer.config import Model, RunConfig, dump_config
 from detect_transfer.errors import InputError
-from detect_transfer.files import require_new, write_atomic
+from detect_transfer.files import require_file, require_new, write_atomic
 from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.detector import Detector, Taken
 from detect_transfer.models.device import choose_device
+from detect_transfer.models.find import architecture_of
 from detect_transfer.models.weights import SourceWeights
 from detect_transfer.run_data import RunData, draw_data, load_run_data, with_kept_classes
-from detect_transfer.run_job import Site, drop_cache, make_job
+from detect_transfer.run_job import Site, drop_cache, drop_unfinished, make_job
 from detect_transfer.run_outputs import RunFacts, write_outputs
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.engine import fit
-from detect_transfer.training.job import Stop
+from detect_transfer.training.job import Job, Stop
 from detect_transfer.training.lock import hold
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.state import Progress, load_state
@@ -93,17 +94,18 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     Raises:
         InputError: Config, data or weights are wrong, or training diverged.
         ResourceError: Weights, memory or disk are missing.
-        Interrupted: It was asked to stop; the last whole epoch is kept.
+        Interrupted: It was asked to stop; the last step is kept.
     """
     watch = watch or Watch()
     device = choose_device(config.train.device)
     accelerator = Accelerator(cpu=device.type == "cpu")
     source = _load_source(config)
-    augmenter = Augmenter(config.augment)
+    augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
     folder = _make_folder(config, name, accelerator, resume=resume)
     held = ExitStack()
     if accelerator.is_main_process:
         held.enter_context(hold(folder))
+        drop_unfinished(folder)
     log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
     try:
         began = time.monotonic()
@@ -114,10 +116,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         job = make_job(config, detector, plan, data, source=source, site=Site(folder, accelerator, augmenter))
         job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
-        resumed = None
-        if resume:
-            complete = (folder / "manifest.json").exists()
-            job.progress, resumed = load_state(folder / "weights" / "state.pt", job.fingerprint, complete=complete)
+        resumed = _resume(job) if resume else None
         write_atomic(folder / "config.yaml", dump_config(config.model_copy(update={"out": folder})))
         watch.on_stage("training")
         progress = fit(job, resumed)
@@ -140,8 +139,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
 
 
 def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], Taken]:
-    """Resolve data, weights and plan without training; drawn scenes go to `scratch`."""
+    """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
     source = _load_source(config)
+    Augmenter(config.augment, imgsz=config.train.imgsz)
     if config.data.synthetic is not None:
         few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
         draw_data(few, scratch / "data", seed=config.train.seed)
@@ -193,15 +193,43 @@ def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch:
 
 def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, Taken, Plan]:
     torch.manual_seed(config.train.seed)
-    detector, taken = build_detector(config.model, config.transfer, data.train.class_names, source)
-    known: Classes = "none" if source is None else "some" if detector.fresh else "all"
+    detector, taken = build_detector(_model(config), config.transfer, data.train.class_names, source)
+    known: Classes = "none" if source is None else "all" if all(row.sources for row in taken.rows) else "some"
     plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), known)
     return detector, taken, plan
 
 
+def _resume(job: Job) -> dict[str, Any]:
+    """Put the job where it stopped; return the states that it goes on with."""
+    complete = (job.folder / "manifest.json").exists()
+    job.progress, states = load_state(job.folder / "weights" / "state.pt", job.fingerprint, complete=complete)
+    require_file(job.folder / "weights" / "best.safetensors", what="the best epoch so far, which the run may hand back")
+    return states
+
+
+def _model(config: RunConfig) -> Model:
+    """Return the model part; what trains from scratch in spite of weights has their architecture."""
+    model = config.model
+    if config.transfer.strategy != "scratch" or model.weights == "scratch" or model.arch or model.backbone:
+        return model
+    return model.model_copy(update={"arch": architecture_of(model.weights)})
+
+
+class _LogFile(logging.FileHandler):
+    """A log that stays silent where it cannot be written: what ails the disk is told by what must be written on it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on without the line."""
+
+    def close(self) -> None:
+        """Close the file, with or without what is still to be written."""
+        with suppress(OSError):
+            super().close()
+
+
 def _log_to(path: Path) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("detect_transfer")
     root.setLevel(logging.INFO)

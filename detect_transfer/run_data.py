@@ -77,6 +77,7 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
     if table.image_root is None:
         raise _no_pictures(data, converted=converted)
     paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
+    _refuse_shared(train, val, paths)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
 
 
@@ -168,6 +169,18 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
             field="split",
             value=split,
             remedy="nothing can be learnt from it or scored on it: split again",
+        )
+
+
+def _refuse_shared(train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path]) -> None:
+    """Refuse pictures that are trained on and scored on; `check` finds copies of one picture too."""
+    shared = {paths[i] for i in train.images["image_id"]}.intersection(paths[i] for i in val.images["image_id"])
+    if shared:
+        raise InputError(
+            *("SPLIT_SHARED", f"{len(shared)} pictures are in the training and in the validation split"),
+            where=min(shared),
+            field="data.val_split",
+            remedy="a score on what was trained on says nothing: give other pictures, or split again",
         )
 
 

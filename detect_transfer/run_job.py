@@ -103,6 +103,12 @@ def drop_cache(folder: Path) -> None:
     shutil.rmtree(folder / "cache", ignore_errors=True)
 
 
+def drop_unfinished(folder: Path) -> None:
+    """Remove the half-written files that a process left which was killed."""
+    for path in (*folder.glob(".*.tmp"), *folder.glob("weights/.*.tmp")):
+        path.unlink()
+
+
 def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device) -> list[Sample]:
     """Return the training pictures, with what the source finds of the classes that are to be kept."""
     samples = samples_of(data.train, data.paths)

@@ -92,7 +92,7 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         data.val,
         found,
         scores,
-        facts=_shown_facts(facts, data),
+        facts=_shown_facts(facts, data, detector.arch),
         title=folder.name,
         metrics=metrics,
         history=history,
@@ -145,13 +145,13 @@ def _digest(tensors: Mapping[str, torch.Tensor], names: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _shown_facts(facts: RunFacts, data: RunData) -> dict[str, str]:
+def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
     config, history = facts.config, facts.progress.history
     trained = history[1:]
     speed = sum(row["images_per_second"] for row in trained) / len(trained) if trained else 0.0
     source = "scratch" if facts.source is None else f"{facts.source.path.name} ({facts.source.sha256[:12]})"
     return {
-        "Model": f"{config.model.family}, {facts.source.arch if facts.source else config.model.arch or 'yolo11n'}",
+        "Model": f"{config.model.family}, {arch}",
         "Starts from": source,
         "Strategy": f"{facts.plan.strategy}, {facts.plan.epochs} epochs planned, {facts.progress.epoch} trained",
         "Data": f"{data.train.images.height} training and {data.val.images.height} validation images, "

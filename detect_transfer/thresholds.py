@@ -30,6 +30,11 @@ def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[s
     write_json(folder / OPERATING_POINTS, {"default": "best_f1", "bounds": dict(points.bounds), "per_class": per_class})
 
 
+def has_thresholds(run: Path) -> bool:
+    """Tell whether a run folder, or the run folder of a weights file, stored score thresholds."""
+    return _file_of(run).is_file()
+
+
 def read_thresholds(run: Path) -> dict[str, float]:
     """Return the score threshold of each class that a run stored; classes without one are left out.
 
@@ -39,8 +44,7 @@ def read_thresholds(run: Path) -> dict[str, float]:
     Raises:
         InputError: The run stored none.
     """
-    folder = run if run.is_dir() else run.parent.parent
-    path = require_file(folder / OPERATING_POINTS, what="the operating points that training or evaluate writes")
+    path = require_file(_file_of(run), what="the operating points that training or evaluate writes")
     stored = read_json(path)
     try:
         points = {name: goals[stored["default"]] for name, goals in stored["per_class"].items()}
@@ -51,6 +55,10 @@ def read_thresholds(run: Path) -> dict[str, float]:
             where=path,
             remedy="evaluate the run again, or give --score a number",
         ) from error
+
+
+def _file_of(run: Path) -> Path:
+    return (run if run.is_dir() else run.parent.parent) / OPERATING_POINTS
 
 
 def above_thresholds(

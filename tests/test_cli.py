@@ -35,6 +35,7 @@ def write_config(folder: Path, text: str) -> Path:
         pytest.param("data: {path: nowhere/at/all}\nmodel: {weights: embedded}", "DATA_MISSING", id="missing-data"),
         pytest.param("data: {synthetic: {}}\ntrain: {batch: 0}", "CONFIG_VALUE", id="zero-batch"),
         pytest.param("data: {synthetic: {}}\ntransfer: {strategy: ful}", "CONFIG_VALUE", id="strategy"),
+        pytest.param("data: {synthetic: {}}\ntrain: {seed: 1_000_000_000_000_000_000_000}", "CONFIG_VALUE", id="seed"),
         pytest.param("data: {synthetic: {}}\ntransfer: {phases: []}", "CONFIG_VALUE", id="no-phase"),
         pytest.param("data: [1, 2", "YAML_SYNTAX", id="yaml"),
         pytest.param("data: {synthetic: {}}\ndata: {path: x}", "YAML_SYNTAX", id="key-twice"),
@@ -64,7 +65,12 @@ def test_several_mistakes__are_told_at_once_with_suggestions(
     status, said = run(capsys, "train", path, "train.lr=fast")
     assert status == 2
     assert len(said.strip().splitlines()) == 4
-    for word in ("did you mean 'epochs'", "did you mean 'model'", "train.imgsz=100", "train.lr=fast"):
+    for word in (
+        "did you mean 'epochs'",
+        "did you mean 'model'",
+        "c.yaml train.imgsz=100",
+        "command line train.lr=fast",
+    ):
         assert word in said
 
 
@@ -212,6 +218,28 @@ def test_a_bug_of_ours__exit_4_without_a_traceback(
     assert "Traceback" in said
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+    ids=["python", "cpu", "cuda"],
+)
+def test_memory_that_is_full_anywhere__exit_3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    import detect_transfer.formats as formats
+
+    def full(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(formats, "reader", full)
+    status, said = run(capsys, "convert", "coco", ".", "--out", "nowhere")
+    assert (status, said.split()[0], len(said.splitlines())) == (3, "OUT_OF_MEMORY", 1)
+
+
 def test_dry_run__prints_the_plan_and_makes_nothing(
     tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +270,15 @@ def test_a_data_folder_of_links__is_checked_drawn_and_read_for_training(
     assert run(capsys, "visualize", "--truth", truth, "--out", tmp_path / "drawn", "--limit", 1)[0] == 0
     loaded = load_run_data(Data(path=data), drawn=tmp_path)
     assert len(loaded.paths) == 38
+
+
+def test_check__ends_with_code_2_where_something_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    next((data / "images" / "train").iterdir()).unlink()
+    (data / "manifest.json").unlink()
+    assert run(capsys, "check", data / "annotations" / "instances_train.json", "--format", "coco")[0] == 2
 
 
 def test_a_foreign_picture_that_is_a_link_out__is_refused(tmp_path: Path, tiny_data: Path) -> None:
@@ -283,3 +320,28 @@ def test_convert_check_visualize__by_the_command_line(
     out = tmp_path / "drawn"
     assert run(capsys, "visualize", "--truth", truth, "--out", out, "--limit", 3)[0] == 0
     assert len([p for p in out.rglob("*") if p.is_file()]) == 3
+
+
+def test_resume__goes_on_in_a_folder_that_was_moved(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from detect_transfer.config import RunConfig
+    from detect_transfer.run import Watch, train
+    from detect_transfer.training.job import Interrupted, Stop
+
+    config = RunConfig.model_validate(
+        {
+            "data": {"path": tiny_data},
+            "model": {"weights": "embedded"},
+            "transfer": {"strategy": "head_only"},
+            "train": {"epochs": 1, "imgsz": 96},
+            "out": tmp_path / "here",
+        }
+    )
+    with pytest.raises(Interrupted):
+        train(config, name="test", command="test", watch=Watch(stop=Stop(15)))
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    status, said = run(capsys, "train", "--resume", tmp_path / "there")
+    assert status == 0, said
+    assert (tmp_path / "there" / "report.html").is_file()
+    assert not (tmp_path / "here" / "report.html").exists()

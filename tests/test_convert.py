@@ -400,9 +400,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "images", "code"), REFUSED)
 def test_convert__refuses_and_writes_nothing(root, tmp_path, options, images, code):
-    plan = ConvertOptions(**{"format": "test", "split": "source", **options})
-    with pytest.raises(InputError) as caught:
-        convert(make(root, **images), tmp_path / "out", plan=plan)
+    table = make(root, **images)
+    with pytest.raises(InputError) as caught:  # choices that are none are refused before anything is read
+        convert(table, tmp_path / "out", plan=ConvertOptions(**{"format": "test", "split": "source", **options}))
     assert caught.value.code == code
     assert caught.value.exit_code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["source"]

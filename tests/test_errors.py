@@ -1,8 +1,17 @@
 """The one line that tells an error."""
 
+import pickle
+
 import pytest
 
-from detect_transfer.errors import InputError, ProblemsError, did_you_mean, raise_problems
+from detect_transfer.errors import (
+    DetectTransferError,
+    InputError,
+    ProblemsError,
+    ResourceError,
+    did_you_mean,
+    raise_problems,
+)
 
 
 def test_line__has_code_place_field_value_what_and_remedy() -> None:
@@ -34,3 +43,18 @@ def test_did_you_mean__or_what_there_is() -> None:
     assert did_you_mean("epoch", ["epochs", "batch"]) == "did you mean 'epochs'?"
     assert did_you_mean("zzz", ["b", "a"]) == "there is: a, b"
     assert did_you_mean("zzz", []) == "there is none"
+    assert did_you_mean("zzz", [f"{i:03d}" for i in range(100)]).endswith("058, 059, and 40 more")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("CODE", "what", remedy="do"),
+        ResourceError("CODE", "what", remedy="do", where="a.txt:3", field="x", value=None),
+        ProblemsError([InputError("A", "what", remedy="do"), InputError("B", "what", remedy="do", value=1)]),
+    ],
+)
+def test_error__is_the_same_in_another_process(error: DetectTransferError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.args) == (type(error), str(error), error.args)
+    assert copy.as_dict() == error.as_dict()

@@ -1,6 +1,7 @@
 """Files: whole or not at all, and inside their folder."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,36 @@ def test_list_files__ends_in_a_loop_of_links_and_skips_hidden_files(tmp_path: Pa
     (tmp_path / ".hidden.png").write_text("")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert files.list_files(tmp_path, (".png",)) == ["a/x.PNG"]
+
+
+def test_list_files__leaves_out_what_convert_wrote_below_it(tmp_path: Path) -> None:
+    written = tmp_path / "mine"
+    (written / "images").mkdir(parents=True)
+    (written / "images" / "x.png").write_text("")
+    (tmp_path / "a.png").write_text("")
+    assert files.list_files(tmp_path, (".png",)) == ["a.png", "mine/images/x.png"]
+    for name in ("ledger.json", "manifest.json"):
+        (written / name).write_text("{}")
+    assert files.list_files(tmp_path, (".png",)) == ["a.png"]
+    assert files.list_files(tmp_path, (".png",), into_written=True) == ["a.png", "mine/images/x.png"]
+    assert files.list_files(written, (".png",)) == ["images/x.png"]
+
+
+def test_list_files__tells_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locked").mkdir()
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ResourceError, match=r"FOLDER_UNREADABLE .*locked - Permission denied"):
+        files.list_files(tmp_path, (".png",))
+
+
+def test_safe_join__refuses_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("a.png")
+    with pytest.raises(InputError, match="PATH_OUTSIDE"):
+        files.safe_join(tmp_path, "a.png")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detect_transfer.cli import main
 from detect_transfer.errors import InputError
 from detect_transfer.inference import predict_folder
 from detect_transfer.models import load_weights
@@ -32,3 +33,24 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     assert shown == sum(row["category_id"] != 1 for row in found)
     assert 0 < shown < every
     assert len(list((tmp_path / "auto" / "pictures").glob("*.jpg"))) == n
+
+
+def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "run" / "weights" / "best.safetensors"
+    weights.parent.mkdir(parents=True)
+    shutil.copyfile(EMBEDDED, weights)
+    picture = sorted((tiny_data / "images" / "val").iterdir())[0]
+
+    def told(name: str, *words: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(["predict", str(weights), str(picture), "--out", str(tmp_path / name), "--device", "cpu", *words])
+        assert left.value.code == 0
+        return capsys.readouterr().out
+
+    assert "from score 0.25 on" in told("nothing_stored")
+    points = {name: {"best_f1": {"score_threshold": 0.5}} for name in load_weights(weights).class_names}
+    (tmp_path / "run" / "operating_points.json").write_text(json.dumps({"default": "best_f1", "per_class": points}))
+    assert "from the threshold of its class on" in told("stored")
+    assert "from score 0.4 on" in told("given", "--score", "0.4")

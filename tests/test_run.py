@@ -173,6 +173,36 @@ def test_two_processes__train_one_model_and_score_it_once(
     assert metrics["AP"] == pytest.approx(rows["two"][metrics["best_epoch"]]["AP"], abs=5e-3)
 
 
+ROLL_BACK = """
+import os, sys
+from detect_transfer.cli import main
+from detect_transfer.models.yolo import YoloDetector
+true_loss, calls = YoloDetector.loss, []
+def poisoned(self, outputs, targets, size_hw):
+    calls.append(1)
+    factor = float('nan') if (os.environ['RANK'], len(calls)) == ('1', 2) else 1.0
+    return {name: value * factor for name, value in true_loss(self, outputs, targets, size_hw).items()}
+YoloDetector.loss = poisoned
+main(sys.argv[1:])
+"""
+
+
+def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(tiny_data: Path, tmp_path: Path) -> None:
+    script = tmp_path / "poisoned.py"
+    script.write_text(ROLL_BACK)
+    changes = ("train.device=cpu", "train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
+        *words(tiny_data, tmp_path / "run", *changes),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[1])
+    assert row["lr"]["head"] == pytest.approx(5e-4)
+    assert "the loss of another process" in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_sigterm__keeps_the_last_epoch_and_says_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", "train.epochs=500")[1:]

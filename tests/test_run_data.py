@@ -84,3 +84,13 @@ def test_frames_of_a_video__are_told_to_be_converted_first(tiny_data: Path, tmp_
     with pytest.raises(InputError, match=r"VIDEO_FRAMES file_name=clips/train.mp4#00012 - 2 .*convert") as caught:
         load_run_data(Data(**pair), drawn=tmp_path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_pictures_of_both_splits__are_refused(tiny_data: Path, tmp_path: Path) -> None:
+    one = tiny_data / "annotations" / "instances_train.json"
+    for data in (
+        Data(path=tiny_data, val_split="train"),
+        Data(train_json=one, val_json=one, images=tiny_data / "images"),
+    ):
+        with pytest.raises(InputError, match=r"SPLIT_SHARED .*\.jpg data\.val_split - 20 pictures .*; a score"):
+            load_run_data(data, drawn=tmp_path)

@@ -60,6 +60,7 @@ def convert(
         seed=seed,
         targets=None if to is None else tuple(dict.fromkeys(word.strip() for word in to.split(","))),
         check=check,
+        skip_pictures=on_error == "skip-image",
     )
     with_pictures = images != "none"
     table = read_source(format, source, words=option or [], on_error=on_error, need_pictures=with_pictures)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -13,12 +15,13 @@ from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
 from detect_transfer.errors import DetectTransferError
-from detect_transfer.files import private_folder
+from detect_transfer.temporary import private_folder
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-_BUG = 4
+_BUG, _BY_KEYBOARD, _TERMINATED = 4, 130, 143
 _LOAD_TORCH = ("train", "predict", "evaluate")
+_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
 @app.callback()
@@ -44,20 +47,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(words, debug=debug))
 
 
+class _TerminatedError(BaseException):
+    """SIGTERM came; no `except Exception` may take it."""
+
+
 def _run(words: list[str], *, debug: bool) -> int:
     try:
-        app(words, standalone_mode=False)
+        with _sigterm_raised():
+            code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except DetectTransferError as error:
         return _tell(str(error), error.exit_code, debug=debug)
-    except typer.Exit as leave:
-        return leave.exit_code
-    except typer.Abort:
-        return 130
-    except KeyboardInterrupt:
-        return _tell("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", 130, debug=debug)
+    except _TerminatedError:
+        return _tell("INTERRUPTED - stopped by SIGTERM; run it again", _TERMINATED, debug=debug)
+    except (typer.Abort, KeyboardInterrupt):
+        code = _BY_KEYBOARD
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
         return _tell_other(error, debug=debug)
-    return 0
+    if code == _BY_KEYBOARD:
+        return _tell("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", code, debug=debug)
+    return code or 0
+
+
+@contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Let SIGTERM end the block like an error, so that what is half done is removed; training has its own way."""
+
+    def stop(number: int, _: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_other(error: Exception, *, debug: bool) -> int:
@@ -67,7 +89,7 @@ def _tell_other(error: Exception, *, debug: bool) -> int:
         return _tell(f"INTERRUPTED - {error}", 128 + number, debug=debug)
     if hasattr(error, "format_message"):  # click's usage errors
         return _tell(f"USAGE - {error.format_message()}; see --help", 2, debug=debug)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_OUT_OF_MEMORY):
         return _tell("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
     if isinstance(error, OSError):
         return _tell(

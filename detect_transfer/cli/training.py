@@ -43,6 +43,8 @@ def train(
         )
     path = resume / "config.yaml" if resume else Path(files[0]) if files else QUICK_START
     config = load_config(path, overrides)
+    if resume:
+        config = config.model_copy(update={"out": resume})  # the folder may have been moved
     if dry_run:
         _dry_run(config)
         return
@@ -58,13 +60,21 @@ def predict(
     images: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
     out: Out,
     score: Annotated[
-        str, typer.Option(help="Draw detections from this score on; auto takes the threshold of each class by F1.")
-    ] = "0.25",
+        str | None,
+        typer.Option(
+            help="Draw detections from this score on; auto takes the threshold of each class by F1. "
+            "Without it auto, or 0.25 where the run stored none."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Run a trained detector on pictures: detections.json and drawn pictures."""
     from detect_transfer.inference import predict_folder
+    from detect_transfer.scoring import SHOWN_SCORE
+    from detect_transfer.thresholds import has_thresholds
 
+    if score is None:
+        score = "auto" if has_thresholds(run) else str(SHOWN_SCORE)
     threshold = None if score == "auto" else _share(score, "--score")
     with progress_bar("pictures") as advance:
         count, found = predict_folder(run, images, out, score_threshold=threshold, device=device, progress=advance)

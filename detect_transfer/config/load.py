@@ -90,7 +90,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     try:
         config = RunConfig.model_validate(raw)
     except ValidationError as error:
-        problems += [_problem(path, detail) for detail in error.errors() if not _is_other_branch(detail)]
+        words = {word.partition("=")[0] for word in overrides}
+        problems += [_problem(path, words, detail) for detail in error.errors() if not _is_other_branch(detail)]
     raise_problems(problems)
     return config
 
@@ -116,26 +117,27 @@ def _is_other_branch(detail: Any) -> bool:
     return detail["type"] == "literal_error" and isinstance(detail["input"], list)
 
 
-def _problem(path: Path, detail: Any) -> InputError:
-    """Put one pydantic finding into our words."""
+def _problem(path: Path, words: set[str], detail: Any) -> InputError:
+    """Put one pydantic finding into our words; the place is the file, or the command line for its own keys."""
     location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
     field = ".".join(location) or "config"
+    where = "command line" if any(f"{field}.".startswith(f"{word}.") for word in words) else path
     if detail["type"] == "extra_forbidden":
         return InputError(
             "CONFIG_KEY",
             "there is no such key",
-            where=path,
+            where=where,
             field=field,
             remedy=did_you_mean(location[-1], _keys_at(location[:-1])),
         )
     what = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
-        return InputError("CONFIG_VALUE", what, where=path, field=field, remedy="mend it in the config")
+        return InputError("CONFIG_VALUE", what, where=where, field=field, remedy="mend it in the config")
     value = detail["input"] if detail["type"] != "missing" else "(missing)"
     remedy = "see configs/ for examples"
     if detail["type"] == "literal_error":
         remedy = did_you_mean(str(value), re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
-    return InputError("CONFIG_VALUE", what, where=path, field=field, value=value, remedy=remedy)
+    return InputError("CONFIG_VALUE", what, where=where, field=field, value=value, remedy=remedy)
 
 
 def _keys_at(location: Sequence[str]) -> list[str]:

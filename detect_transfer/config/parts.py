@@ -75,7 +75,7 @@ class Train(Strict):
     schedule: Schedule = "cosine"
     lr_end: Annotated[float, Field(ge=0, le=1)] = 0.02  # last rate as a share of the first
     clip_norm: Annotated[float, Field(gt=0)] = 10.0
-    patience: Positive | None = None  # epochs without a better AP before training stops
+    patience: Positive | None = None  # epochs without a better AP before training stops, or tries the next new start
     accumulate: Positive = 1  # parts that a batch is computed in, where memory does not hold it whole
     on_not_finite: Literal["stop", "roll_back"] = (
         "stop"  # roll_back: the last epoch again at half the rate, thrice at most
@@ -83,7 +83,7 @@ class Train(Strict):
     class_balance: Literal["none", "repeat", "weights", "both"] = "none"  # repeat rare pictures, weigh rare classes
     mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the pictures that are laid together with three others
     mosaic_until: Annotated[float, Field(ge=0, le=1)] = 0.7  # share of the epochs after which there are no more mosaics
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

@@ -6,9 +6,10 @@ those of the table, so a reader of any language sees what the table holds.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
-from detect_transfer.files import new_file, sha256_file, write_json
+from detect_transfer.files import sha256_file, write_atomic, write_json
 from detect_transfer.ledger import Ledger
 from detect_transfer.table import AnnotationTable
 
@@ -32,8 +33,9 @@ def write_parquet(table: AnnotationTable, out: Path, *, ledger: Ledger | None = 
     for name in FRAMES:
         path = out / f"{name}.parquet"
         frame = getattr(table, name)
-        with new_file(path) as stream:
-            frame.write_parquet(stream, compression="zstd", statistics=False)
+        packed = io.BytesIO()  # polars hides a full disk behind an error of its own
+        frame.write_parquet(packed, compression="zstd", statistics=False)
+        write_atomic(path, packed.getvalue())
         files[path.name] = {"rows": len(frame), "bytes": path.stat().st_size, "sha256": sha256_file(path)}
     write_json(out / "schema.json", {"schema_version": SCHEMA_VERSION, "files": files})
     step.close(images_out=len(table.images), boxes_out=len(table.boxes))

@@ -20,6 +20,7 @@ from detect_transfer.formats._problems import Problems
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 _REMEDY = "mend or remove this entry"
+_REMEDY_OF_INTEGER = f"{_REMEDY}, or read with lenient=true, which takes whole numbers written as floats or strings"
 _KINDS = {
     dict: "an object",
     list: "a list",
@@ -73,7 +74,13 @@ class Columns:
         good = {int} if required else {int, type(None)}
         in_range = set(map(type, values)) <= good and fit_int64(values)
         if not in_range:
-            values = self._explain(key, values, "an integer of 64 bits", lambda v: type(v) in good and fit_int64([v]))
+            values = self._explain(
+                key,
+                values,
+                "an integer of 64 bits",
+                lambda v: type(v) in good and fit_int64([v]),
+                remedy=_REMEDY_OF_INTEGER,
+            )
         return pl.Series(key, values, dtype=pl.Int64)
 
     def strings(self, key: str, *, required: bool = False) -> pl.Series:
@@ -144,8 +151,9 @@ class Columns:
         return xywh
 
     def _explain(
-        self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool], *, instead: Any = None
-    ) -> list[Any]:
+        self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool], *, instead: Any = None,
+        remedy: str = _REMEDY,
+    ) -> list[Any]:  # fmt: skip
         """Report the values at fault and return all with `instead` in their places."""
         found = list(values)
         for index, value in enumerate(values):
@@ -153,9 +161,9 @@ class Columns:
                 continue
             found[index] = instead
             if value is ABSENT:
-                self.report(index, key, "COCO_KEY", f"there is no such key, expected {expected}")
+                self.report(index, key, "COCO_KEY", f"there is no such key, expected {expected}", remedy=remedy)
             else:
-                self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}")
+                self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}", remedy=remedy)
         return found
 
     def report(

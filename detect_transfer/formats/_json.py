@@ -1,4 +1,4 @@
-"""Typed access to a JSON document that says where a fault is. Imports `errors` and `_native`.
+"""Typed access to a JSON document that says where a fault is. Imports `errors`, `files` and `_native`.
 
 The getters raise an `InputError` with the JSON pointer of what is wrong; a reader catches it by `Problems.row` or
 `Problems.picture`, which decide what becomes of the box or the picture.
@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from detect_transfer import files
 from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
 from detect_transfer.formats._numbers import parse_number
@@ -44,16 +43,7 @@ def parse_json(data: bytes, root: Path, name: str) -> Node:
     Raises:
         InputError: It is no JSON, with line and column.
     """
-    try:
-        return Node(orjson.loads(data.removeprefix(b"\xef\xbb\xbf")), f"{root}/", f"{name}#")
-    except orjson.JSONDecodeError as error:
-        where = f"{root / name}" if ":" in name.rpartition("/")[2] else f"{root / name}:{error.lineno}"
-        raise InputError(
-            "JSON_SYNTAX",
-            f"{error.msg} (column {error.colno})",
-            where=where,
-            remedy="the file is cut short or damaged: write or copy it again",
-        ) from error
+    return Node(files.parse_json(data, root / name), f"{root}/", f"{name}#")
 
 
 class Node:

@@ -60,8 +60,9 @@ def read_file(root: Path, name: str, problems: Problems) -> PascalFile | None:
     if b"\0" in data:
         problems.add("TEXT_ENCODING", "it holds NUL bytes", where=path, remedy="save the file as text", image=name)
         return None
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError:
         text = data.decode("latin-1")  # INRIA's texts are older than UTF-8
     lines = _native.lines_of(text)

@@ -14,11 +14,13 @@ from xml.etree.ElementTree import fromstring as parse_plain
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
+from detect_transfer.disguise import told_by
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 
 # in other encodings, `<!` may be other bytes
 _ENCODING = rb"""encoding\s*=\s*["'](?:utf-8|us-ascii)["']"""
+_REMEDY = "the file is cut short, damaged or in another encoding than it declares: write it again"
 _PLAIN_HEAD = re.compile(rb"""<[a-z_]|<\?xml\s+version\s*=\s*["']1.0["']\s*(?:%b\s*)?\?>""" % _ENCODING, re.IGNORECASE)
 
 
@@ -37,17 +39,21 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
     try:
         tree: Element = parse_plain(text) if _is_plain(text) else ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:
+        found = told_by(data)
         raise InputError(
-            *("XML_DTD", "it declares a document type or entities, which may not be read"),
+            "XML_DTD",
+            f"the file is {found[0]}, no XML" if found else "a document type or entities may not be declared",
             where=path,
-            remedy="remove the declaration",
+            remedy=found[1] if found else "remove the declaration",
         ) from error
     except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
         line, column = getattr(error, "position", (1, 0))
+        found = told_by(data)
+        what = f"{str(error).partition(': line')[0]} (column {column + 1})"  # the parser counts the lines of `text`
         raise InputError(
-            *("XML_SYNTAX", f"{error} (column {column + 1})" if data else "the file is empty"),
+            *("XML_SYNTAX", f"the file is {found[0]}, no XML" if found else what),
             where=f"{path}:{line + first_line}",
-            remedy="the file is cut short, damaged or in another encoding than it declares: write it again",
+            remedy=found[1] if found else _REMEDY,
         ) from error
     if tree.tag != outermost:
         raise InputError(

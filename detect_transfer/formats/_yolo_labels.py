@@ -61,7 +61,7 @@ class LabelFolder:
         self.by_spelling = {_spelling(name): name for name in others}
         found = {name for name in self.wanted if self._is_there(name, allow_missing, problems)}
         orphans = [name for name in others if self._is_orphan(name)]
-        if skip_orphans:
+        if skip_orphans or problems.on_error == "skip-image":
             self._note_orphans(orphans, problems)
         else:
             for name in orphans:

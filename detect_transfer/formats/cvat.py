@@ -20,6 +20,7 @@ from detect_transfer.errors import InputError
 from detect_transfer.formats import _cvat_xml as xml
 from detect_transfer.formats._addresses import annotation_files, split_of_path
 from detect_transfer.formats._collector import no_collection
+from detect_transfer.formats._cvat_columns import take_columns
 from detect_transfer.formats._drawn import Drawing, Shape, dump
 from detect_transfer.formats._numbers import parse_integer
 from detect_transfer.formats._pictures import Media, Named
@@ -49,7 +50,8 @@ def read(
 
     Every image and every frame of a video that the task has is a picture, with or without shapes. Where a track is
     `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
-    depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`. The
+    depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
+    is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
     subset is the split (``Train`` -> ``train``); a video is a group.
 
     A frame is the picture ``images/frame_000012`` beside the XML, with whatever suffix; where there are no pictures but
@@ -153,9 +155,10 @@ def _shape(
     attributes = xml.attributes(element, _KNOWN)
     if element.tag == "cuboid":
         attributes = {key: value for key, value in attributes.items() if not _CUBOID.fullmatch(key)}
+    columns = {**take_columns(attributes), **(columns or {})}
     if element.get("occluded") is not None:
-        columns = {**(columns or {}), "occluded": float(xml.flag(element, "occluded", where))}
-    return Shape(label, xyxy, source, kind, drawn, attributes, columns or {})
+        columns["occluded"] = float(xml.flag(element, "occluded", where))
+    return Shape(label, xyxy, source, kind, drawn, attributes, columns)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 from detect_transfer.config import Model, Transfer
 from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.models.detector import Detector, HeadRow, Taken, head_rows
+from detect_transfer.models.find import find_weights
 from detect_transfer.models.torchvision import TorchvisionDetector
-from detect_transfer.models.weights import SourceWeights, find_weights, load_weights, save_weights
+from detect_transfer.models.weights import SourceWeights, load_weights, save_weights
 from detect_transfer.models.yolo import YoloDetector
 
 __all__ = ["FAMILIES", "Detector", "build_detector", "find_weights", "load_detector", "load_weights", "save_weights"]
@@ -29,14 +30,52 @@ def build_detector(
         source: The pretrained model; None trains from scratch.
 
     Raises:
-        InputError: The architecture is not known or not that of the weights, or the class map names a class that does
-            not exist.
+        InputError: The architecture is not known, it or the family is not that of the weights, or the class map or the
+            kept classes name a class that does not exist.
     """
     family = FAMILIES[model.family]
     if source is None:
         detector = family.from_scratch(model, class_names)
         new = tuple(detector.module.state_dict())
         return detector, Taken(tuple(HeadRow(name, (), "random") for name in class_names), 0, new)
+    _check_kind(model, source)
+    class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
+    kept = transfer.keep_source_classes
+    lacking = [name for name in kept if name not in source.class_names]
+    raise_problems(
+        [
+            *_class_map_problems(class_map, class_names, source.class_names),
+            *(_no_class("source", name, source.class_names, "transfer.keep_source_classes") for name in lacking),
+        ]
+    )
+    class_map |= {name: [name] for name in kept}
+    rows = head_rows(source, class_names, class_map, transfer)
+    built: tuple[Detector, Taken] = family.from_source(source, class_names, rows, model)
+    return built
+
+
+def load_detector(source: SourceWeights) -> Detector:
+    """Build a detector with exactly the classes of its weights.
+
+    Raises:
+        InputError: They are of no family that is known here, or not whole.
+    """
+    rows = tuple(HeadRow(name, (name,), "same name") for name in source.class_names)
+    detector: Detector = FAMILIES[_family_of(source)].from_source(source, source.class_names, rows, None)[0]
+    return detector
+
+
+def _check_kind(model: Model, source: SourceWeights) -> None:
+    """Raise unless weights are of the family and the architecture that the config asks for."""
+    if (kind := _family_of(source)) != model.family:
+        raise InputError(
+            "WEIGHTS_FAMILY",
+            f"the weights are of the {kind} family",
+            where=source.path,
+            field="model.family",
+            value=model.family,
+            remedy=f"set model.family to {kind}, or give weights of the {model.family} family",
+        )
     if model.arch is not None and source.arch and model.arch != source.arch:
         raise InputError(
             "WEIGHTS_ARCH",
@@ -46,20 +85,20 @@ def build_detector(
             value=model.arch,
             remedy=f"set model.arch to {source.arch}, or give weights of {model.arch}",
         )
-    class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
-    class_map |= {name: [name] for name in transfer.keep_source_classes}
-    raise_problems(_class_map_problems(class_map, class_names, source.class_names))
-    rows = head_rows(source, class_names, class_map, transfer)
-    built: tuple[Detector, Taken] = family.from_source(source, class_names, rows, model)
-    return built
 
 
-def load_detector(source: SourceWeights) -> Detector:
-    """Build a detector with exactly the classes of its weights."""
-    rows = tuple(HeadRow(name, (name,), "same name") for name in source.class_names)
+def _family_of(source: SourceWeights) -> str:
+    """Return the family of weights; those of the vendor of YOLO name none."""
     family = source.card.get("family", "yolo")
-    detector: Detector = FAMILIES[family].from_source(source, source.class_names, rows, None)[0]
-    return detector
+    if family not in FAMILIES:
+        raise InputError(
+            *("WEIGHTS_CARD", "its header names a family that is not known here"),
+            where=source.path,
+            field="family",
+            value=family,
+            remedy=did_you_mean(family, list(FAMILIES)),
+        )
+    return family
 
 
 def _class_map_problems(

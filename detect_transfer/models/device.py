@@ -14,8 +14,12 @@ from detect_transfer.errors import InputError
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def choose_device(wanted: str) -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+def choose_device(wanted: str, *, field: str = "train.device") -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; one with a number becomes torch's current one.
+
+    Args:
+        wanted: Its name.
+        field: The key or flag that asks for it.
 
     Raises:
         InputError: It does not exist here.
@@ -26,7 +30,7 @@ def choose_device(wanted: str) -> torch.device:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise InputError(
-            "DEVICE_UNKNOWN", "no such device", field="train.device", value=wanted, remedy="give auto, cpu, cuda or mps"
+            "DEVICE_UNKNOWN", "no such device", field=field, value=wanted, remedy="give auto, cpu, cuda or mps"
         ) from error
     there = {
         "cpu": True,
@@ -37,10 +41,12 @@ def choose_device(wanted: str) -> torch.device:
         raise InputError(
             "DEVICE_MISSING",
             f"torch {torch.__version__} sees no such device here",
-            field="train.device",
+            field=field,
             value=wanted,
             remedy="give auto or cpu, or install a torch build and driver for it",
         )
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # accelerate asks for `cuda` alone
     return device
 
 

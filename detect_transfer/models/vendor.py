@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.errors import InputError, did_you_mean
-from detect_transfer.files import private_folder
+from detect_transfer.temporary import private_folder
 
 _FENCE = {
     "YOLO_OFFLINE": "true",
@@ -76,8 +76,11 @@ def vendor() -> Vendor:
 
 @functools.cache
 def known_architectures() -> tuple[str, ...]:
-    """Return the names of the detection architectures, without their size letter where they have one."""
-    other = ("-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
+    """Return the names of the detection architectures, without their size letter where they have one.
+
+    Those with maps at a stride of 64 are left out: pictures are padded to multiples of 32.
+    """
+    other = ("-p6", "-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
     names = (path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
     return tuple(sorted(name for name in names if not any(word in name for word in other)))
 
@@ -104,7 +107,7 @@ def build_module(arch: str, n_classes: int) -> Any:
     if not with_size & set(known):
         raise InputError(
             "ARCH_UNKNOWN",
-            "ultralytics has no such detection architecture",
+            "ultralytics has no such detection architecture of strides up to 32",
             field="model.arch",
             value=arch,
             remedy=did_you_mean(arch, example_names()),

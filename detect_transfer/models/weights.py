@@ -1,21 +1,15 @@
-"""Pretrained weights: finding the file, reading it without running code, saving ours.
+"""Pretrained weights: reading them without running code, saving ours.
 
 Tensors travel as safetensors with a JSON text beside them in the header. A `.pt` of ultralytics is read by the
 restricted loader, which builds known classes alone, and a `.pth` of torchvision as tensors alone (`tv_weights`, which
-is loaded where it is needed: it knows networks, and these know this module). Nothing is fetched unless a known name was
-asked for.
+is loaded where it is needed: it knows networks, and these know this module).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
-import re
-import shutil
-import urllib.error
-import urllib.request
 import warnings
 import zipfile
 from dataclasses import dataclass, field
@@ -25,16 +19,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from detect_transfer.errors import InputError, ResourceError, did_you_mean
-from detect_transfer.files import new_file, sha256_file, write_atomic
-from detect_transfer.models.vendor import example_names, known_architectures, vendor
+from detect_transfer.errors import InputError
+from detect_transfer.files import sha256_file, write_atomic
+from detect_transfer.models.vendor import vendor
 
 ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
-WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
-_VENDOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
-_SUFFIXES = (".safetensors", ".pt", ".pth")
-_SECONDS_TO_CONNECT = 3.0
 
 
 @dataclass(frozen=True)
@@ -58,75 +48,6 @@ class SourceWeights:
     path: Path
     sha256: str
     card: dict[str, str] = field(default_factory=dict)
-
-
-def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
-    """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
-
-    A name is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
-    ./weights, then fetched from the vendor into the first of these.
-
-    Raises:
-        InputError: A path does not exist, or the name is not known.
-        ResourceError: The name is known but the file cannot be had; every place that was looked at is named.
-    """
-    if wanted == "embedded":
-        return EMBEDDED
-    path = Path(wanted)
-    if path.suffix in _SUFFIXES:
-        if path.is_file():
-            return path
-        raise InputError(
-            "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
-        )
-    url = _address(wanted)
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    places = [*([Path(named)] if named else []), *folders, Path("weights")]
-    stems = dict.fromkeys([wanted, Path(url).stem])  # as we call it, and as it was published
-    candidates = [place / f"{stem}{suffix}" for place in places for stem in stems for suffix in _SUFFIXES]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return found or _fetch(wanted, url, places[0] / Path(url).name, candidates)
-
-
-def _address(wanted: str) -> str:
-    """Return where a known name is published."""
-    from detect_transfer.models import tv_weights
-
-    if wanted in tv_weights.known_names():
-        return tv_weights.address(wanted)
-    if any(wanted.startswith(arch) for arch in known_architectures()):
-        return _VENDOR_URL.format(name=wanted)
-    raise InputError(
-        "WEIGHTS_UNKNOWN",
-        "neither a .pt, .pth or .safetensors file nor a known name",
-        field="model.weights",
-        value=wanted,
-        remedy=did_you_mean(wanted, ["scratch", "embedded", *example_names(), *tv_weights.known_names()]),
-    )
-
-
-def _fetch(name: str, url: str, target: Path, looked_at: list[Path]) -> Path:
-    def unavailable(reason: object) -> ResourceError:
-        places = ", ".join(str(path) for path in [*looked_at, url])
-        return ResourceError(
-            "WEIGHTS_UNAVAILABLE",
-            f"looked at {places} ({reason})",
-            field="model.weights",
-            value=name,
-            remedy=f"put the file at {target}, or in the folder named by ${WEIGHTS_VARIABLE}, or give its path as "
-            "model.weights",
-        )
-
-    told = re.search(r"-([0-9a-f]{8})\.pth$", url)  # torchvision's addresses end in the beginning of the hash
-    try:
-        with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
-            shutil.copyfileobj(answer, stream)
-            stream.flush()
-            if told and not sha256_file(Path(stream.name)).startswith(told[1]):
-                raise unavailable(f"what came does not have the hash {told[1]}...")
-    except (OSError, urllib.error.URLError) as error:
-        raise unavailable(getattr(error, "reason", error)) from error
-    return target
 
 
 def load_weights(path: Path) -> SourceWeights:
@@ -165,17 +86,25 @@ def _load_safetensors(path: Path) -> SourceWeights:
             where=path,
             remedy="give a file that this project or its recipe wrote, with `arch` and `names` in the metadata",
         )
+    listed, built = _classes_of(card, path)
+    arch = card["arch"].removesuffix(".yaml")
+    floats = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
+    return SourceWeights(floats, arch, listed, built, path, sha256_file(path), card)
+
+
+def _classes_of(card: dict[str, str], path: Path) -> tuple[tuple[str, ...], int]:
+    """Return the class names that a header tells, and the class count that the network was built with."""
     try:
         names = json.loads(card["names"])
         listed = [names[str(i)] for i in range(len(names))] if isinstance(names, dict) else list(names)
-        built = int(card.get("built_classes", len(listed)))
-    except (ValueError, KeyError) as error:
+        built, imgsz = (int(card.get(key, 1)) for key in ("built_classes", "imgsz"))
+        if not listed or min(built, imgsz) < 1:
+            raise ValueError("names, built_classes and imgsz tell of nothing")
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "WEIGHTS_CARD", f"its header cannot be read ({error!r})", where=path, remedy="fetch it again"
         ) from error
-    arch = card["arch"].removesuffix(".yaml")
-    floats = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
-    return SourceWeights(floats, arch, tuple(map(str, listed)), built, path, sha256_file(path), card)
+    return tuple(map(str, listed)), built if "built_classes" in card else len(listed)
 
 
 def _features(path: Path, tensors: dict[str, torch.Tensor]) -> SourceWeights | None:
@@ -227,6 +156,16 @@ def save_weights(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, s
         key: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for key, t in tensors.items()
     }
-    data = serialise(kept, metadata=card)
+    data = _with_sorted_header(serialise(kept, metadata=card))
     write_atomic(path, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """Return a safetensors file whose header is in order: the library writes the card in another one every time."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors behind it stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]

@@ -8,14 +8,12 @@ computes in: a half-precision distance times a stride of 32 would be off by pixe
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.utils._pytree import tree_map
 from torchvision.ops import batched_nms
 
@@ -27,11 +25,11 @@ from detect_transfer.models.vendor import build_module, vendor
 from detect_transfer.models.weights import SourceWeights
 from detect_transfer.models.yolo_cut import cut_network
 from detect_transfer.models.yolo_loss import prepare_criterion, set_ignored
+from detect_transfer.models.yolo_rows import new_class_branch, row_indices
 
 _LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # the published defaults of the family
 _MOST_CANDIDATES = 5000
 _DEFAULT_ARCH = "yolo11n"
-_PRIOR = 0.01  # probability of an object, with which a random class row starts
 _BACKBONE_STAGES: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
@@ -86,7 +84,7 @@ class YoloDetector:
         """
         module = _build(source.arch, source.built_classes)
         if source.built_classes != len(source.class_names):
-            _new_class_branch(module, len(source.class_names))
+            new_class_branch(module, len(source.class_names))
         state = module.state_dict()
         fits = {k: t for k, t in source.tensors.items() if k in state and state[k].shape == t.shape}
         missing = tuple(sorted(state.keys() - fits.keys()))
@@ -102,7 +100,7 @@ class YoloDetector:
         fresh: frozenset[str] = frozenset()
         by_rows: tuple[str, ...] = ()
         if tuple(class_names) != source.class_names or any(row.sources != (row.target,) for row in rows):
-            replaced = _new_class_branch(module, len(class_names), [_row_indices(row, index) for row in rows])
+            replaced = new_class_branch(module, len(class_names), [row_indices(row, index) for row in rows])
             fresh = frozenset() if all(row.sources for row in rows) else replaced
             by_rows = tuple(sorted(replaced))
         detector = cls(module, source.arch, class_names, source.built_classes, fresh)
@@ -209,42 +207,6 @@ def _build(arch: str, n_classes: int) -> Any:
             remedy="give a detection architecture such as yolo11n or yolov8n",
         )
     return module
-
-
-def _row_indices(row: HeadRow, index: dict[str, int]) -> list[int] | None:
-    """Return the source rows whose mean a row starts from; None for a random start."""
-    if row.how == "random":
-        return None
-    return [index[name] for name in row.sources] or list(index.values())
-
-
-def _new_class_branch(
-    module: Any, n_classes: int, rows: Sequence[Sequence[int] | None] | None = None
-) -> frozenset[str]:
-    """Replace the last convolution of each class branch; a row is the mean of the source rows that it names.
-
-    Returns the names of the parameters that were replaced.
-    """
-    head = module.model[-1]
-    replaced = []
-    for branch in ("cv3", "one2one_cv3"):
-        for i_level, level in enumerate(getattr(head, branch, None) or ()):
-            old = level[-1]
-            new: Any = nn.Conv2d(old.in_channels, n_classes, 1)
-            if rows is not None:
-                with torch.no_grad():
-                    new.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
-                    for i, sources in enumerate(rows):
-                        if sources is not None:
-                            new.weight[i] = old.weight[list(sources)].mean(dim=0)
-                            new.bias[i] = old.bias[list(sources)].mean()
-            level[-1] = new
-            prefix = f"model.{len(module.model) - 1}.{branch}.{i_level}.{len(level) - 1}"
-            replaced += [f"{prefix}.weight", f"{prefix}.bias"]
-    head.nc = n_classes
-    head.no = n_classes + head.reg_max * 4
-    module.names = {i: str(i) for i in range(n_classes)}
-    return frozenset(replaced)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Looking at the pictures of a table: each is decoded in full, hashed, and held to the size that is stated.
 
 Of a video the first frame is decoded, and the file is hashed once: the hash of a frame is that of its video and its
-number. Rank 3: imports only `errors`, `files`, `images`, `media`, `table` and its own room. Reads, never writes.
+number. Rank 3: imports only `errors`, `files`, `images`, `ledger`, `media`, `table` and its own room. Only reads.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import polars as pl
 from detect_transfer.errors import InputError
 from detect_transfer.files import safe_join, sha256_file
 from detect_transfer.images import read_rgb
+from detect_transfer.ledger import Ledger, LedgerLine
 from detect_transfer.media import parse_frame_name, read_video_size_wh
 from detect_transfer.prepare.lookalikes import picture_hash
 from detect_transfer.table import AnnotationTable
@@ -32,6 +33,7 @@ PICTURE_SCHEMA = {
     "look": pl.UInt64,  # see `lookalikes`; null where it was not asked for, of a frame, and of a plain colour
 }
 _THREADS = 2
+_MOST_LISTED = 1000
 _Row = tuple[int, str, int | None, int | None]  # image_id, file_name, width, height as stated
 
 
@@ -68,8 +70,9 @@ def inspect_pictures(
     if root is None:
         raise InputError(
             "IMAGE_ROOT_MISSING",
-            "these annotations come without pictures",
-            field="image_root",
+            "none of the pictures is there by the name that the annotations have for it",
+            field="file_name",
+            value=next(iter(table.images["file_name"]), None),
             remedy="give the folder that holds the pictures, or convert without them: --images none",
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
@@ -105,6 +108,28 @@ def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTabl
         pl.coalesce("width", "_w").alias("width"), pl.coalesce("height", "_h").alias("height")
     )
     return AnnotationTable(images.drop("_w", "_h"), table.boxes, table.categories, table.image_root)
+
+
+def skip_pictures(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> AnnotationTable:
+    """Leave out the pictures at fault, with their boxes, and list their faults in the ledger.
+
+    Raises:
+        InputError: No picture is left.
+    """
+    step = ledger.open("pictures looked at", images=len(table.images), boxes=len(table.boxes))
+    good = table.select_images(inspection.pictures["image_id"])
+    if good.images.is_empty():
+        first = inspection.problems[0]
+        raise InputError(
+            *("IMAGES_NONE", "every picture has a fault, so skipping them leaves none"),
+            where=first.where,
+            remedy=f"mend them; the first is: {first}",
+        )
+    told = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
+    step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), told))
+    step.add("box", "dropped", "skipped with their picture", len(table.boxes) - len(good.boxes))
+    step.close(images_out=len(good.images), boxes_out=len(good.boxes))
+    return good
 
 
 def find_leaks(table: AnnotationTable, inspection: Inspection) -> list[tuple[str, str]]:

@@ -73,15 +73,21 @@ def parse_ratios(text: str) -> dict[str, float]:
     """
     ratios: dict[str, float] = {}
     for part in text.split(","):
-        name, equals, share = part.partition("=")
+        word, _, share = part.partition("=")
+        name = word.strip()
         try:
-            ratios[name.strip()] = float(share)
+            told = None if name in ratios else float(share)
         except ValueError:
-            equals = ""
-        if not equals or not name.strip():
+            told = None
+        if not name or told is None:
             raise InputError(
-                "SPLIT_RATIOS", "name=share was expected", field="--split", value=text, remedy="train=0.8,val=0.2"
+                "SPLIT_RATIOS",
+                "name=share was expected, each name once",
+                field="--split",
+                value=text,
+                remedy="train=0.8,val=0.2",
             )
+        ratios[name] = told
     check_ratios(ratios)
     return ratios
 
@@ -203,8 +209,10 @@ def _why_not_official(table: AnnotationTable) -> str | None:
         return "the source has no split"
     if missing:
         return f"the source assigns no split to {missing} of {len(table.images)} images"
-    if len(splits) < 2 or TRAIN not in splits:
-        return f"the source has no '{TRAIN}' beside another split, but {', '.join(splits)}"
+    if len(splits) < 2:
+        return f"the source has one split alone, {splits[0]}"
+    if TRAIN not in splits:
+        return f"the source has no '{TRAIN}', but {', '.join(splits)}"
     return None
 
 

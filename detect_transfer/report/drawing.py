@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from detect_transfer.errors import InternalError
-from detect_transfer.files import private_folder
 from detect_transfer.report.labels import FloatArray, leaders, place_tags
 from detect_transfer.report.text import short_name
+from detect_transfer.temporary import private_folder
 
 RgbArray = NDArray[np.uint8]
 Rgb = tuple[int, int, int]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -60,15 +63,21 @@ def cut_to(scene: Scene, full_xyxy: FloatArray) -> Scene:
 
 
 class Augmenter:
-    """Albumentations on one picture and its boxes, seeded for each picture."""
+    """Albumentations on one picture and its boxes, seeded for each picture.
 
-    def __init__(self, chosen: Literal["default", "none"] | list[dict[str, dict[str, Any]]]) -> None:
-        transforms = _default() if chosen == "default" else [] if chosen == "none" else _listed(chosen)
-        boxes = A.BboxParams(format="pascal_voc", label_fields=["places"], clip=True, filter_invalid_bboxes=True)
+    Args:
+        chosen: A named pipeline, or transforms by their names with their options.
+        imgsz: Pixels of the square pictures that it will be given.
+
+    Raises:
+        InputError: A transform or an option is not known, or gives what cannot be trained on.
+    """
+
+    def __init__(self, chosen: Literal["default", "none"] | list[dict[str, dict[str, Any]]], *, imgsz: int) -> None:
+        transforms = _default() if chosen == "default" else [] if chosen == "none" else _listed(chosen, imgsz)
         # the corners tell how large a box would be that was clipped; few transforms cannot move points
         self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
-        corners = A.KeypointParams(format="xy", remove_invisible=False) if self._tells_corners else None
-        self._pipeline = A.Compose(transforms, bbox_params=boxes, keypoint_params=corners) if transforms else None
+        self._pipeline = _compose(transforms, corners=self._tells_corners) if transforms else None
 
     def __call__(self, scene: Scene, *, seed: int) -> Scene:
         """Return the picture, its boxes and its ignored regions, changed by this seed."""
@@ -101,11 +110,20 @@ def _default() -> list[Any]:
     ]
 
 
-def _listed(chosen: list[dict[str, dict[str, Any]]]) -> list[Any]:
+def _compose(transforms: Sequence[Any], *, corners: bool) -> Any:
+    boxes = A.BboxParams(format="pascal_voc", label_fields=["places"], clip=True, filter_invalid_bboxes=True)
+    points = A.KeypointParams(format="xy", remove_invisible=False) if corners else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where no transform moves a box
+        return A.Compose(transforms, bbox_params=boxes, keypoint_params=points)
+
+
+def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
+    """Build the transforms of a list by their names, and try each on a blank picture."""
     known = {
         name: kind
         for name, kind in vars(A).items()
-        if isinstance(kind, type) and issubclass(kind, A.BasicTransform) and not name.startswith("_")
+        if isinstance(kind, type) and not name.startswith("_") and _keeps_boxes_right(kind)
     }
     transforms = []
     for i, entry in enumerate(chosen):
@@ -113,14 +131,15 @@ def _listed(chosen: list[dict[str, dict[str, Any]]]) -> list[Any]:
             if name not in known:
                 raise InputError(
                     "AUGMENT_UNKNOWN",
-                    "albumentations has no such transform",
+                    "albumentations has no such transform for pictures with boxes",
                     field=f"augment.{i}",
                     value=name,
                     remedy=did_you_mean(name, sorted(known)),
                 )
             try:
-                transforms.append(known[name](**(options or {})))
-            except (TypeError, ValueError) as error:
+                transform = _build(known[name], options)
+                _try(transform, imgsz)
+            except Exception as error:  # a transform may raise anything
                 raise InputError(
                     "AUGMENT_OPTION",
                     str(error),
@@ -128,4 +147,31 @@ def _listed(chosen: list[dict[str, dict[str, Any]]]) -> list[Any]:
                     value=options,
                     remedy="see the albumentations 2.0.8 documentation of this transform",
                 ) from error
+            transforms.append(transform)
     return transforms
+
+
+def _keeps_boxes_right(kind: type) -> bool:
+    """Tell whether a transform moves no pixel, or the boxes with them."""
+    moves = issubclass(kind, A.DualTransform) and Targets.BBOXES in (getattr(kind, "_targets", None) or ())
+    return moves or issubclass(kind, A.ImageOnlyTransform)
+
+
+def _build(kind: Any, options: dict[str, Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=r"Argument\(s\) .* are not valid")  # else they are left out
+        return kind(**options)
+
+
+def _try(transform: Any, imgsz: int) -> None:
+    """Raise unless a transform turns a square picture with a box into another of the same form."""
+    sure = copy.deepcopy(transform)
+    sure.p = 1.0
+    pixels = np.full((imgsz, imgsz, 3), PAD_VALUE, np.uint8)
+    box = np.array([[0.0, 0.0, imgsz / 2, imgsz / 2]])
+    given = {"image": pixels, "bboxes": box, "places": np.zeros(1)}
+    pixels_after = _compose([sure], corners=False)(**given)["image"]
+    if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:
+        form, form_after = (f"{each.dtype} {' x '.join(map(str, each.shape))}" for each in (pixels, pixels_after))
+        raise ValueError(f"it turns a picture of {form} into {form_after}, the same form was expected")

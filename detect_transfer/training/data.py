@@ -7,7 +7,7 @@ of workers, the devices or where a run was resumed.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from detect_transfer.boxes import clip
+from detect_transfer.errors import DetectTransferError, ResourceError
 from detect_transfer.images import RgbArray, read_rgb
 from detect_transfer.models.detector import Target
 from detect_transfer.models.pixels import letterbox
@@ -29,6 +30,7 @@ from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import Sample
 
 _MOST_AUTO_WORKERS = 8
+_WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No space left on device")  # torch's words
 
 
 @dataclass(frozen=True)
@@ -140,18 +142,67 @@ def collate(items: list[tuple[Scene, Path, int]]) -> Batch:
     return Batch(stacked, targets, [path for _, path, _ in items], [place for _, _, place in items])
 
 
+class _Telling(Dataset[Any]):
+    """Gives an error in the place of a picture: of one that is raised in a loading process only the text comes over."""
+
+    def __init__(self, data: TrainSet) -> None:
+        self._data = data
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Scene, Path, int] | DetectTransferError:
+        try:
+            return self._data[key]
+        except DetectTransferError as error:
+            return error
+
+
+def _collate_or_tell(items: list[Any]) -> Batch | DetectTransferError:
+    return next((item for item in items if isinstance(item, DetectTransferError)), None) or collate(items)
+
+
+class Loader:
+    """Gives batches, from loading processes or from this one."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the batches of an epoch.
+
+        Raises:
+            InputError: A picture cannot be read.
+            ResourceError: A loading process died.
+        """
+        try:
+            for batch in self._loader:
+                if isinstance(batch, DetectTransferError):
+                    raise batch
+                yield batch
+        except RuntimeError as error:
+            if not any(words in str(error) for words in _WORKER_DIED):
+                raise
+            raise ResourceError(
+                "WORKER_DIED",
+                f"a loading process died ({str(error).splitlines()[0]})",
+                field="train.workers",
+                remedy="the memory was full, or /dev/shm: set train.workers=0 or fewer, or a smaller train.cache_mb",
+            ) from error
+
+
 def make_loader(
     data: TrainSet, batches: EpochBatches | Sequence[list[tuple[int, int]]], *, workers: int, pin: bool
-) -> DataLoader[Any]:
+) -> Loader:
     """Return the loader of some batches; with no worker the pictures are made in the training process."""
-    return DataLoader(
-        data,
-        batch_sampler=batches,
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),  # else each epoch draws from torch's own, and a resumed run would draw once more
+    return Loader(
+        DataLoader(
+            _Telling(data),
+            batch_sampler=batches,
+            collate_fn=_collate_or_tell,
+            num_workers=workers,
+            pin_memory=pin,
+            persistent_workers=workers > 0,
+            # else each epoch draws from torch's own, and a resumed run would draw once more
+            generator=torch.Generator(),
+        )
     )
 
 

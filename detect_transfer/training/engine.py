@@ -78,6 +78,7 @@ class _Fit:
         if resumed is not None:
             self._load(resumed)
         elif phase.start != "previous":
+            self.job.accelerator.wait_for_everyone()  # the main process may still be writing the best weights
             state = self.source if phase.start == "source" else self.job.best_weights()
             self.module.load_state_dict(state)
             self.average = _average_of(self.module)
@@ -205,8 +206,9 @@ def _ended(job: Job, phase: PlannedPhase) -> After | None:
         return phase.on_until
     without = min(progress.epoch - progress.best_epoch, progress.phase_epoch)
     if job.settings.patience is not None and without >= job.settings.patience:
-        logger.info("%d epochs without a better AP: training ends", without)
-        return "stop"
+        another_road = any(later.start != "previous" for later in job.plan.phases[phase.number :])
+        logger.info("%d epochs without a better AP: %s ends", without, "this road" if another_road else "training")
+        return "next" if another_road else "stop"
     if phase.patience is not None and without >= phase.patience:
         logger.info("phase %d: %d epochs without a better AP", phase.number, phase.patience)
         return "next"

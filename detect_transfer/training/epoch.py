@@ -93,7 +93,7 @@ def _one_step(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, fl
     """Compute a batch, in parts where it is asked for, and change the network once."""
     sums: dict[str, torch.Tensor] = {}
     parts: Sequence[Batch | FeatureBatch] = batch.split(job.settings.accumulate)
-    with _memory_errors(job):
+    with _torch_errors(job):
         for i, part in enumerate(parts, start=1):
             share = len(part.targets) / len(batch.targets)
             with job.accelerator.no_sync(step.wrapped) if i < len(parts) else _at_once():
@@ -132,9 +132,17 @@ def _losses(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, torc
             images = images.contiguous(memory_format=torch.channels_last)
             outputs = step.wrapped(*job.detector.arguments(images, batch.targets))
     losses = job.detector.loss(outputs, batch.targets, (side, side))
-    if not all(torch.isfinite(value) for value in losses.values()):
+    if not _finite_everywhere(job, losses):
         raise _not_finite(losses, batch)
     return losses
+
+
+def _finite_everywhere(job: Job, losses: dict[str, torch.Tensor]) -> bool:
+    """Tell whether the loss is finite in all processes, so that all stop or go back at the same step."""
+    finite = all(bool(torch.isfinite(value)) for value in losses.values())
+    if job.accelerator.num_processes == 1:
+        return finite
+    return bool(job.accelerator.gather(torch.tensor(int(finite), device=job.accelerator.device)).min())
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:
@@ -153,8 +161,8 @@ def set_mode(detector: Detector, phase: PlannedPhase) -> None:
 
 
 @contextmanager
-def _memory_errors(job: Job) -> Iterator[None]:
-    """Turn torch's words for a memory that is full into an error that says what to do."""
+def _torch_errors(job: Job) -> Iterator[None]:
+    """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -163,17 +171,32 @@ def _memory_errors(job: Job) -> Iterator[None]:
         if "allocate memory" in str(error):
             raise _out_of_memory(job) from error
         raise
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise _too_small(job) from error
+        raise
 
 
 def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> LossNotFinite:
     told = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
     files = ", ".join(path.name for path in batch.paths[:8])
+    here = not all(bool(torch.isfinite(value)) for value in parts.values())
     return LossNotFinite(
         "LOSS_NOT_FINITE",
-        f"the loss is not finite ({told}) on {files}",
+        f"the loss is not finite ({told}) on {files}" if here else "the loss of another process is not finite",
         field="train.lr",
         remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these pictures; "
         "the last epoch is kept",
+    )
+
+
+def _too_small(job: Job) -> InputError:
+    return InputError(
+        "BATCH_TOO_SMALL",
+        f"a picture of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
+        field="train.imgsz",
+        value=job.settings.imgsz,
+        remedy="give a larger train.imgsz, or a train.batch that leaves no picture alone; the last epoch is kept",
     )
 
 

@@ -64,6 +64,7 @@ class Job:
         accelerator: Devices and processes.
         on_step: Told epoch, step, steps and loss after each step.
         on_epoch: Told the row of each epoch.
+        save_weights: Keeps a network under a name, `best` or `last`.
     """
 
     detector: Detector

@@ -13,6 +13,7 @@ from detect_transfer.errors import InputError
 from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
 
 _AUTO_VIEWS = 4
+_BACKBONE: frozenset[Stage] = frozenset({"stem", "stage1", "stage2", "stage3", "stage4"})
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,14 @@ def _plan(
         )
     batchnorm = phase.batchnorm or transfer.batchnorm
     views = _AUTO_VIEWS if phase.cache_features is True else int(phase.cache_features)
+    if views and not _BACKBONE.isdisjoint(rates):
+        raise InputError(
+            "PLAN_FEATURES",
+            "features are kept behind the backbone, which trains in this phase",
+            field=f"{field}.cache_features",
+            value=phase.cache_features,
+            remedy="train neck, rpn and head alone, or set cache_features to false",
+        )
     if views and batchnorm == "all":
         raise InputError(
             "PLAN_FEATURES",

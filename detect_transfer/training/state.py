@@ -57,9 +57,18 @@ class Progress:
 
 
 def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[str, Any]) -> None:
-    """Save progress and the states of module, average, optimizer and random numbers, atomically."""
+    """Save progress and the states of module, average, optimizer and random numbers, atomically.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
     with new_file(path) as stream:
-        torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
+        try:
+            torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch stumbles over what is left of a write that failed
+                raise error.__context__ from None
+            raise
 
 
 def read_states(path: Path) -> dict[str, Any]:
@@ -71,7 +80,9 @@ def read_states(path: Path) -> dict[str, Any]:
     try:
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         Progress(**states["progress"])
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
+    except (
+        RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, LookupError, TypeError, ValueError, OSError,
+    ) as error:  # fmt: skip
         raise InputError(
             "RESUME_DAMAGED",
             f"it cannot be read ({type(error).__name__})",

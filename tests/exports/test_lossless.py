@@ -110,12 +110,13 @@ def test_cvat__gives_back_what_it_carries(table: AnnotationTable) -> None:
     for one, other in zip(expected.iter_rows(named=True), found.iter_rows(named=True), strict=True):
         kept = json.loads(other["attributes"] or "{}")
         assert other["occluded"] == float((one["occluded"] or 0) > 0)
-        assert [k for k in ("iscrowd", "ignore", "difficult") if kept.get(k) == "true"] == [
-            k for k in ("iscrowd", "ignore", "difficult") if one[k]
-        ]
+        assert other["ignore"] == (one["ignore"] or one["iscrowd"])
+        usual = ("crowd" if one["iscrowd"] else "ignore flag") if other["ignore"] else None
+        assert other["ignore_reason"] == (one["ignore_reason"] or usual if other["ignore"] else None)
+        same = ("iscrowd", "difficult", "truncated", "track_id", "vis_x1", "vis_y1", "vis_x2", "vis_y2")
+        assert {k: other[k] for k in same} == {k: one[k] for k in same}
         own = {key: as_text(value) for key, value in json.loads(one["attributes"] or "{}").items()}
         assert {key: kept.get(key) for key in own} == own
-        assert kept.get("track_id") == one["track_id"]
     assert sum(line.count for line in ledger.steps[0].lines if line.action == "dropped") == len(table.boxes) - len(
         found
     )

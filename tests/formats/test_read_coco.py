@@ -285,6 +285,11 @@ def test_fault_of_the_data_set__is_never_skipped_with_a_picture(pointer: str, wr
     error_of(lambda: coco.read(path, on_error="skip-image"))
 
 
+def test_ids_as_text__are_refused_with_the_option_that_takes_them(write: Any, check_error: Any) -> None:
+    path = write("a.json", json.dumps({"images": [{"id": "1"}], "annotations": [], "categories": []}))
+    check_error(lambda: coco.read(path), "COCO_TYPE", "#/images/0/id", "read with lenient=true")
+
+
 def test_lenient__takes_what_is_beyond_doubt(write: Any, error_of: Any) -> None:
     document = changed({"images/0/file_name": MISSING, "annotations/1/id": MISSING, "annotations/0/area": MISSING})
     document["images"][0] |= {"im_name": "a.png", "id": "01", "width": "40"}

@@ -33,6 +33,18 @@ def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
     assert table.boxes["source"][3] == "annotations.xml#image[1]/polygon[1]"
 
 
+def test_attribute__that_is_a_column_becomes_it(root: Path, write: Any) -> None:
+    told = {"iscrowd": "true", "difficult": "false", "truncated": "0.25", "track_id": "t1", "ignore": "maybe"}
+    texts = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in told.items())
+    write("annotations.xml", xml(f"{BOX[:-2]}>{texts}</box>{BOX[:-2]}><attribute name='truncated'>2</attribute></box>"))
+    first, second = cvat.read(root).boxes.rows(named=True)
+    columns = ("iscrowd", "ignore", "ignore_reason", "difficult", "truncated", "track_id")
+    assert [first[c] for c in columns] == [True, True, "crowd", False, 0.25, "t1"]
+    assert json.loads(first["attributes"]) == {"ignore": "maybe"}
+    assert [second[c] for c in columns] == [False, False, None, False, None, None]
+    assert json.loads(second["attributes"]) == {"truncated": "2"}
+
+
 def test_other_shapes__are_left_out_or_refused_when_asked(sample: Any, check_error: Any) -> None:
     root = sample("cvat_images")
     table = cvat.read(root, other_shapes="skip")

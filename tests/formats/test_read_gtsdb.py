@@ -82,7 +82,7 @@ def test_files__missing(tmp_path: Path, root: Path, write: Any, check_error: Any
 
 def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None:
     write("gt.txt", b"\xff\xfe0\x000\x00")
-    check_error(lambda: gtsdb.read(root), "TEXT_ENCODING", "gt.txt", "byte 0")
+    check_error(lambda: gtsdb.read(root), "TEXT_ENCODING", "gt.txt", "UTF-16")
     write("gt.txt", "")
     write("poster.png", (40, 30))
     check_error(lambda: gtsdb.read(root), "GTSDB_NAME", "poster.png")

@@ -45,6 +45,15 @@ def test_convention__is_that_of_the_header(root: Path, write: Any) -> None:
     assert zero["source"] == "Train/annotations/a.txt:10"
 
 
+def test_text__may_begin_with_a_byte_order_mark(root: Path, write: Any) -> None:
+    plain = pascal_v1.read(root)
+    for name in ("Rhone", "Rh\xf4ne"):
+        path = root / "Train" / "annotations" / "a.txt"
+        path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("UprightPerson", name).encode("latin-1"))
+        found = pascal_v1.read(root)
+        assert found.boxes.drop("attributes").equals(plain.boxes.drop("attributes"))
+
+
 LAST = "(5, 6) - (14, 25)"
 FAULTS = [
     pytest.param("# PASCAL", "# OTHER", "PASCAL_VERSION", ":1 ", "", id="version"),

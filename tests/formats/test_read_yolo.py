@@ -241,6 +241,9 @@ def test_listed_pictures__that_are_missing(yolo_root: Path, write: Any, check_er
     assert table.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
     assert sum(line.count for line in table.reading if line.kind == "image") == 2
     assert sum(line.count for line in table.reading if line.kind == "box") == 3
+    table = yolo.read(yolo_root, on_error="skip-image")
+    assert table.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
+    assert sum(line.count for line in table.reading if line.kind == "image") == 2
 
 
 def test_predictions__are_read_by_wish(yolo_root: Path, write: Any, check_error: Any) -> None:

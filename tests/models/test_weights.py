@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from detect_transfer.errors import InputError, ResourceError
-from detect_transfer.models.weights import find_weights, load_weights, save_weights
+from detect_transfer.models import find_weights, load_detector
+from detect_transfer.models.weights import load_weights, save_weights
 
 
 class Evil:
@@ -71,6 +72,33 @@ def test_header_without_facts__is_told(tmp_path: Path) -> None:
         load_weights(path)
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"names": "5"},
+        {"names": "[]"},
+        {"names": '{"0": "a", "2": "b"}'},
+        {"names": "not JSON"},
+        {"built_classes": "-3"},
+        {"built_classes": "many"},
+        {"imgsz": "large"},
+    ],
+    ids=str,
+)
+def test_header_with_wrong_facts__is_told(tmp_path: Path, facts: dict[str, str]) -> None:
+    path = tmp_path / "wrong.safetensors"
+    save_weights(path, {"a": torch.zeros(1)}, {"arch": "yolo11n", "names": '["a"]', **facts})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*wrong\.safetensors - its header cannot be read"):
+        load_weights(path)
+
+
+def test_unknown_family__is_told(tmp_path: Path) -> None:
+    path = tmp_path / "new.safetensors"
+    save_weights(path, {"a": torch.zeros(1)}, {"arch": "x", "names": '["a"]', "family": "yollo"})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*new\.safetensors family=yollo - .*did you mean 'yolo'"):
+        load_detector(load_weights(path))
+
+
 def test_half_precision__is_read_as_single(tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     names = json.dumps(["a"])
@@ -79,6 +107,20 @@ def test_half_precision__is_read_as_single(tmp_path: Path) -> None:
     assert loaded.tensors["w"].dtype == torch.float32
     assert loaded.tensors["n"].dtype == torch.int64
     assert loaded.class_names == ("a",)
+
+
+def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
+    card = {"arch": "x", "names": json.dumps(["é"], ensure_ascii=False), **{f"fact_{i}": str(i) for i in range(20)}}
+    tensors = {f"t{i}": torch.full((i + 1,), float(i)) for i in range(20)}
+    sums = {
+        save_weights(tmp_path / "w.safetensors", tensors, dict(reversed(card.items())) if i % 2 else card)
+        for i in range(4)
+    }
+    assert len(sums) == 1
+    loaded = load_weights(tmp_path / "w.safetensors")
+    assert loaded.card == card
+    assert loaded.tensors.keys() == tensors.keys()
+    assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
 
 
 def test_known_name_without_network__names_every_place_quickly(tmp_path: Path, monkeypatch) -> None:

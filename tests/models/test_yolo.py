@@ -93,7 +93,13 @@ def test_arch__must_be_that_of_the_weights(source: SourceWeights) -> None:
         build_detector(Model(arch="yolov8n"), Transfer(), ["a"], source)
 
 
-@pytest.mark.parametrize("arch", ["yolo99n", "yolo11n-seg", "resnet50", "../evil"])
+def test_family__must_be_that_of_the_weights(source: SourceWeights) -> None:
+    model = Model(family="torchvision", weights="w.safetensors")
+    with pytest.raises(InputError, match=r"WEIGHTS_FAMILY .*model\.family=torchvision - .*set model\.family to yolo"):
+        build_detector(model, Transfer(), ["a"], source)
+
+
+@pytest.mark.parametrize("arch", ["yolo99n", "yolo11n-seg", "yolov8n-p6", "resnet50", "../evil"])
 def test_arch__unknown_ones_are_refused(arch: str) -> None:
     with pytest.raises(DetectTransferError, match=r"ARCH_UNKNOWN model\.arch="):
         build_detector(Model(arch=arch), Transfer(), ["a"], None)

@@ -56,7 +56,7 @@ def choose(table, split, hashes=None):
         pytest.param(["train"] * 4 + ["val"], "source", "the source's own (train, val)", id="official"),
         pytest.param(["train"] * 4 + ["test"], "source", "the source's own (test, train)", id="train-and-test"),
         pytest.param([None] * 5, "ratio", "the source has no split", id="none"),
-        pytest.param(["train"] * 5, "ratio", "no 'train' beside another split, but train", id="only-train"),
+        pytest.param(["train"] * 5, "ratio", "the source has one split alone, train", id="only-train"),
         pytest.param(["val"] * 4 + ["test"], "ratio", "but test, val", id="no-train"),
         pytest.param(["train"] * 3 + ["val", None], "ratio", "no split to 1 of 5 images", id="some-without"),
     ],
@@ -137,6 +137,8 @@ def test_parse__words(text, expected):
 def test_parse__a_missing_file_and_a_word_that_is_none():
     with pytest.raises(InputError, match="FILE_MISSING"):
         parse_split("no/such.json")
+    with pytest.raises(InputError, match=r"SPLIT_RATIOS .*each name once"):
+        parse_split("train=1,train=1")
     with pytest.raises(InputError, match="SPLIT_RATIOS"):
         parse_split("sources")
     with pytest.raises(InputError, match="OPTION"):

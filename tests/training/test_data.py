@@ -1,5 +1,7 @@
 """Training pictures: the same whatever loads them, every picture once an epoch, ignored regions out of sight."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from detect_transfer.config import RunConfig
-from detect_transfer.errors import InputError
+from detect_transfer.errors import InputError, ResourceError
 from detect_transfer.formats import READERS
 from detect_transfer.images import read_rgb
 from detect_transfer.training.augment import Augmenter, Scene, cut_to
@@ -24,7 +26,7 @@ def make_set(
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
     samples = samples_of(table, paths)
-    look = Look(96, Augmenter(augment), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
+    look = Look(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
     return TrainSet(samples, look, np.empty((len(samples), 96, 96, 3), np.uint8) if kept else None)
 
 
@@ -45,6 +47,26 @@ def test_mosaics__end_after_their_last_epoch(tiny_data: Path) -> None:
     with_them, without = (make_set(tiny_data, kept=True, augment="none", share_of_mosaics=s) for s in (1.0, 0.0))
     assert not np.array_equal(with_them[(1, 3)][0].pixels, without[(1, 3)][0].pixels)
     assert np.array_equal(with_them[(2, 3)][0].pixels, without[(2, 3)][0].pixels)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loader__tells_a_broken_picture_as_itself(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"")
+    sample = Sample(path, np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4)))
+    data = TrainSet([sample], Look(96, Augmenter("none", imgsz=96), 0))
+    with pytest.raises(InputError, match=r"^IMAGE_EMPTY .*broken\.png - the file has no bytes; copy"):
+        list(make_loader(data, [[(1, 0)]], workers=workers, pin=False))
+
+
+def test_loader__tells_that_a_loading_process_died() -> None:
+    class Deadly(TrainSet):
+        def __getitem__(self, key: tuple[int, int]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    data = Deadly([], Look(96, Augmenter("none", imgsz=96), 0))
+    with pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"):
+        list(make_loader(data, [[(1, 0)]], workers=1, pin=False))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -105,7 +127,7 @@ def test_augmented_boxes__stay_inside_and_follow_the_picture() -> None:
     """A white square on black: after any change the box is where the white is."""
     plain = scene(96, [[20, 30, 70, 60]])
     plain.pixels[30:60, 20:70] = 255
-    augmenter = Augmenter([{"Affine": {"scale": [0.6, 1.4], "translate_percent": [-0.2, 0.2], "p": 1.0}}])
+    augmenter = Augmenter([{"Affine": {"scale": [0.6, 1.4], "translate_percent": [-0.2, 0.2], "p": 1.0}}], imgsz=96)
     checked = 0
     for seed in range(30):
         out = augmenter(plain, seed=seed)
@@ -121,7 +143,7 @@ def test_augmented_boxes__stay_inside_and_follow_the_picture() -> None:
 
 def test_ignored_regions__follow_the_picture_as_boxes_do() -> None:
     box = [20, 30, 70, 60]
-    augmenter = Augmenter("default")
+    augmenter = Augmenter("default", imgsz=96)
     for seed in range(20):
         as_target, as_region = (augmenter(scene(96, *given), seed=seed) for given in ([[box]], [[], [box]]))
         assert np.allclose(np.concatenate([as_target.xyxy, as_target.ignored]), as_region.ignored)
@@ -137,7 +159,9 @@ def test_a_target_of_which_little_is_left__is_ignored() -> None:
 
 
 def test_augmenter__makes_ignored_what_it_pushes_out_of_the_picture() -> None:
-    augmenter = Augmenter([{"Affine": {"translate_px": {"x": [-47, -47], "y": [0, 0]}, "scale": [1, 1], "p": 1.0}}])
+    augmenter = Augmenter(
+        [{"Affine": {"translate_px": {"x": [-47, -47], "y": [0, 0]}, "scale": [1, 1], "p": 1.0}}], imgsz=96
+    )
     out = augmenter(scene(96, [[0, 0, 50, 50]]), seed=0)
     assert len(out.xyxy) == 0
     assert np.abs(out.ignored - [[0, 0, 3, 50]]).max() < 0.1
@@ -165,7 +189,7 @@ def test_ignored_region__goes_with_the_picture_which_is_left_as_it_is(tmp_path: 
     path = tmp_path / "a.png"
     Image.fromarray(np.full((96, 96, 3), 200, np.uint8)).save(path)
     sample = Sample(path, np.array([[10.0, 10, 40, 40]]), np.array([0]), np.array([[30.0, 30, 80, 80]]))
-    found, _, _ = TrainSet([sample], Look(192, Augmenter("none"), 0))[(1, 0)]
+    found, _, _ = TrainSet([sample], Look(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
     assert (found.pixels == 200).all()
     assert found.xyxy.tolist() == [[20, 20, 80, 80]]
     assert found.ignored.tolist() == [[60, 60, 160, 160]]
@@ -189,9 +213,22 @@ def test_balance__repeats_rare_pictures_and_weighs_rare_classes() -> None:
     [
         ([{"HorizontalFlop": {}}], r"AUGMENT_UNKNOWN augment\.0=HorizontalFlop.*did you mean 'HorizontalFlip'"),
         ([{"HorizontalFlip": {"p": "often"}}], r"AUGMENT_OPTION augment\.0\.HorizontalFlip"),
+        ([{"HorizontalFlip": {"prob": 0.5}}], r"AUGMENT_OPTION augment\.0\.HorizontalFlip.*'prob' are not valid"),
+        ([{"Resize": {"height": 32, "width": 32, "p": 0.1}}], r"AUGMENT_OPTION .*into uint8 32 x 32 x 3"),
+        ([{"RandomCrop": {"height": 128, "width": 128}}], r"AUGMENT_OPTION .*exceeds"),
+        ([{"Normalize": {}}], r"AUGMENT_OPTION .*into float32 64 x 64 x 3"),
+        ([{"Mosaic": {}}], r"AUGMENT_OPTION .*mosaic_metadata"),
+        ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for pictures with boxes"),
     ],
 )
 def test_wrong_augmentation__is_told(augment: list, message: str) -> None:
     chosen = RunConfig.model_validate({"data": {"synthetic": {}}, "augment": augment}).augment
     with pytest.raises(InputError, match=message):
-        Augmenter(chosen)
+        Augmenter(chosen, imgsz=64)
+
+
+def test_augmentation_that_moves_no_pixel__leaves_the_boxes() -> None:
+    plain = scene(64, [[8, 8, 24, 24]])
+    found = Augmenter([{"InvertImg": {"p": 1.0}}], imgsz=64)(plain, seed=0)
+    assert np.array_equal(found.pixels, 255 - plain.pixels)
+    assert np.array_equal(found.xyxy, plain.xyxy)

@@ -1,16 +1,19 @@
 """The loop on a tiny run: epoch 0, freezing, resuming, stopping, losses that are not finite."""
 
+import logging
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from detect_transfer.errors import InputError
+from detect_transfer.errors import InputError, ResourceError
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import Watch
+from detect_transfer.run import Watch, _log_to
 from detect_transfer.training.job import Interrupted
 from detect_transfer.training.lock import hold
+from detect_transfer.training.state import Progress, save_state
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
@@ -104,9 +107,56 @@ def test_resuming__is_refused_where_it_would_lie(config, run, weights: Path, tmp
     run(settings, resume=True)
     assert (tmp_path / "run" / "manifest.json").exists()
     state = tmp_path / "run" / "weights" / "state.pt"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(InputError, match="RESUME_DAMAGED"):
-        run(settings, resume=True)
+    whole = state.read_bytes()
+    for length in (0, 1000, 5000, len(whole) // 2, len(whole) - 1):
+        state.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="RESUME_DAMAGED"):
+            run(settings, resume=True)
+
+
+def test_resuming__removes_what_a_killed_process_left_half_written(config, run, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    left = [tmp_path / "run" / name for name in (".metrics.jsonl.77.tmp", "weights/.state.pt.77.tmp")]
+    for path in left:
+        path.write_bytes(b"half")
+    run(config(), resume=True)
+    assert not any(path.exists() for path in left)
+
+
+def test_resuming_without_the_best_weights__is_refused_at_once(config, run, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    (tmp_path / "run" / "weights" / "best.safetensors").unlink()
+    with pytest.raises(InputError, match=r"FILE_MISSING .*best\.safetensors - .*the best epoch so far"):
+        run(config(), resume=True)
+
+
+def test_state_that_the_disk_does_not_hold__leaves_the_one_before(tmp_path: Path) -> None:
+    """A limit on the size of a file breaks a write in its middle, as a full disk does."""
+    path = tmp_path / "state.pt"
+    save_state(path, Progress(epoch=1), "of", {"module": torch.zeros(10)})
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(ResourceError, match=r"WRITE_FAILED .*state\.pt - writing failed: File too large"):
+            save_state(path, Progress(epoch=2), "of", {"module": torch.zeros(100_000), "average": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_log_that_cannot_be_written__says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no device that is always full")
+    log = _log_to(Path("/dev/full"))
+    try:
+        logging.getLogger("detect_transfer").warning("x" * 100_000)
+    finally:
+        logging.getLogger("detect_transfer").removeHandler(log)
+        log.close()
+    assert capsys.readouterr().err == ""
 
 
 def test_patience__ends_training(config, run) -> None:
@@ -132,8 +182,6 @@ def test_loss_that_is_not_finite__names_the_pictures(
 
 
 def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from detect_transfer.errors import ResourceError
-
     def full(self, outputs, targets, size_hw):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
 
@@ -142,6 +190,11 @@ def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: py
         ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*try train\.accumulate=2 or train\.batch=4"
     ):
         run(config("run"))
+
+
+def test_a_picture_alone_with_one_value_a_channel__is_told(config, run) -> None:
+    with pytest.raises(InputError, match=r"BATCH_TOO_SMALL train\.imgsz=32 - .*larger train\.imgsz"):
+        run(config(train={"imgsz": 32, "batch": 1}))
 
 
 def test_a_folder_that_another_run_holds__is_refused(config, run, tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_patience_of_a_phase__goes_on_with_the_next(config, run) -> None:
     assert len(phases_of(result)) < 7
 
 
+def test_patience_of_training__still_tries_the_other_road(config, run) -> None:
+    result = run(config(transfer={}, train={"epochs": 3, "patience": 1, "lr": 1e-9, "imgsz": 64}))
+    phases = phases_of(result)
+    assert 2 in phases
+    assert phases.count(2) < 3
+    assert result.progress.finished
+
+
 def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, tmp_path: Path) -> None:
     """After a phase that changes much, a new start with a rate of nearly nothing is the source again."""
     phases = [{"epochs": 1, "lr": 1e-2}, {"epochs": 1, "lr": 1e-12, "start": "source", "batchnorm": "frozen"}]
@@ -163,5 +171,5 @@ def test_kept_source_class__that_the_source_lacks_is_told() -> None:
     from detect_transfer.models.weights import SourceWeights
 
     source = SourceWeights({}, "yolo11n", ("person", "car"), 2, Path("w"), "")
-    with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.class_map\.cart=cart .*did you mean 'car'"):
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.keep_source_classes=cart .*did you mean 'car'"):
         build_detector(Model(), Transfer(keep_source_classes=["cart"]), ["sign", "cart"], source)

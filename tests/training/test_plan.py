@@ -1,9 +1,16 @@
 """Plans: named strategies, phases and rates."""
 
-import pytest
+from collections.abc import Callable
+from pathlib import Path
 
-from detect_transfer.config import Phase, Train, Transfer
+import pytest
+import torchvision
+
+from detect_transfer.config import Model, Phase, RunConfig, Train, Transfer
 from detect_transfer.errors import InputError
+from detect_transfer.models import save_weights
+from detect_transfer.models.yolo import YoloDetector
+from detect_transfer.run import dry_run
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import PlannedPhase, make_plan
 
@@ -105,3 +112,36 @@ def test_kept_features__need_frozen_statistics() -> None:
     phase = Phase(epochs=1, train=["head"], cache_features=True, batchnorm="all")
     with pytest.raises(InputError, match=r"PLAN_FEATURES transfer\.phases\.0\.cache_features"):
         make_plan(Transfer(phases=[phase]), Train(), YOLO, "some")
+
+
+def test_default_strategy__learns_at_a_full_rate_from_a_backbone_alone(
+    config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    """No class is known there, so there is nothing to be gentle with."""
+    backbone = torchvision.models.get_model("mobilenet_v2", weights=None)
+    path = tmp_path / "mobilenet_v2.safetensors"
+    save_weights(path, backbone.state_dict(), {})
+    model = {"family": "torchvision", "arch": "fasterrcnn", "backbone": "mobilenet_v2", "weights": str(path)}
+    plan, _, taken = dry_run(config(model=model, transfer={}), scratch=tmp_path)
+    assert {row.how for row in taken.rows} == {"random"}
+    assert plan.strategy == "auto"
+    assert plan.phases[1].rates["head"] == pytest.approx(5e-4)
+
+
+def test_scratch__keeps_the_architecture_of_the_weights_that_it_leaves_out(
+    config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    detector = YoloDetector.from_scratch(Model(arch="yolov8n"), ["a"])
+    path = tmp_path / "w.safetensors"
+    save_weights(path, detector.module.state_dict(), detector.card())
+    tables = [
+        dry_run(config(model=model, transfer={"strategy": "scratch"}), scratch=tmp_path)[1]
+        for model in ({"weights": str(path)}, {"weights": "yolov8n"}, {"weights": "scratch", "arch": "yolov8n"}, {})
+    ]
+    assert tables[0] == tables[1] == tables[2] != tables[3]
+
+
+def test_kept_features__need_a_frozen_backbone() -> None:
+    transfer = Transfer(phases=[Phase(epochs=1, train=["stage4", "neck", "head"], cache_features=True)])
+    with pytest.raises(InputError, match=r"PLAN_FEATURES transfer\.phases\.0\.cache_features=True - .*backbone"):
+        make_plan(transfer, Train(), YOLO, "some")
