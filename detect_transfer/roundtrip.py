@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError, raise_problems
 from detect_transfer.exports.coco import write_coco
 from detect_transfer.exports.ignore import IgnorePlan, plan_ignored
@@ -185,9 +186,7 @@ def _with_plain_names(table: AnnotationTable) -> AnnotationTable:
     """
     known = pl.col("split").is_in(_SPLITS)
     split = pl.when(known).then("split").otherwise(pl.lit(_SPLITS[0]))
-    images = table.images.with_columns(
-        split.alias("split"), pl.format("{}/{}.png", split, "image_id").alias("file_name")
-    )
+    images = table.images.with_columns(split.alias("split"), text_of("{}/{}.png", split, "image_id").alias("file_name"))
     return AnnotationTable(images, table.boxes, table.categories, table.image_root)
 
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "detect_transfer"
 
 RANKS = {
     "__init__": 0, "errors": 0, "headers": 0, "boxes": 0, "images": 0, "files": 0, "media": 0,
-    "disguise": 0, "temporary": 0,
+    "columns": 0, "disguise": 0, "temporary": 0,
     "table": 1, "ledger": 1,
     "config": 2,
     "formats": 3, "prepare": 3, "exports": 3, "evaluation": 3, "synthetic": 3,

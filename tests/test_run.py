@@ -60,7 +60,8 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     before = tree_hash(tiny_data)
     code = AUDIT.replace("ALLOWED", repr(str(base))).replace("TEMP", repr(str(temp)))
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temp)}
-    environment.pop("DETECT_TRANSFER_WEIGHTS", None)
+    for name in ("DETECT_TRANSFER_WEIGHTS", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):  # set by what ran before
+        environment.pop(name, None)
     done = subprocess.run(
         [sys.executable, "-B", "-c", code, *words(tiny_data, base / "run")],
         capture_output=True, text=True, cwd=base, env=environment, check=False,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.policy import BoolArray, FloatArray, IntArray
 from detect_transfer.evaluation.result import MetricResult, Sheet
@@ -162,7 +163,7 @@ def _put_temperature(sheet: Sheet, score: FloatArray, hit: BoolArray, fit: BoolA
 def _every_second_group(truth: AnnotationTable, image_id: pl.Series) -> BoolArray:
     """Tell (D,) whether a detection lies in an image of the half that the temperature is fitted on."""
     groups = truth.images.select(
-        "image_id", half=pl.coalesce("group", pl.format("image {}", "image_id")).rank("dense") % 2 == 1
+        "image_id", half=pl.coalesce("group", text_of("image {}", "image_id")).rank("dense") % 2 == 1
     )
     return image_id.to_frame().join(groups, on="image_id", how="left", maintain_order="left")["half"].to_numpy()
 

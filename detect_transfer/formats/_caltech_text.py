@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._caltech_frames import SCHEMA, Frames, frame_in
@@ -78,5 +79,5 @@ def _read(names: dict[str, str | None], version: int, frames: Frames) -> pl.Data
         ign=pl.col("ign") != 0 if "ign" in fields else pl.lit(False),
         track_id=pl.lit(None, dtype=pl.String),
         attributes=pl.struct(told).struct.json_encode(),
-        source=pl.format("{}:{}", "file", "line"),
+        source=text_of("{}:{}", "file", "line"),
     ).select(*SCHEMA)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.formats._caltech_frames import SCHEMA, Frames, video_in
 from detect_transfer.formats._matlab import numbers, read_matlab, text
 from detect_transfer.formats._pedestrians import FULL, VISIBLE
@@ -103,6 +104,6 @@ def _frame(found: dict[str, list[Any]], whole: dict[str, Any], video: str) -> pl
     flags = pl.struct(pl.col("occl", "lock", "hide").cast(pl.Int64, strict=False))
     return rows.with_columns(
         ign=pl.lit(False),
-        track_id=pl.format("{}/{}", pl.lit(video), pl.col("id").cast(pl.Int64, strict=False)),
+        track_id=text_of("{}/{}", pl.lit(video), pl.col("id").cast(pl.Int64, strict=False)),
         attributes=flags.struct.json_encode(),
     ).select(*SCHEMA)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.formats._numbers import NUMBER_PATTERN
 from detect_transfer.formats._problems import Problems
 
@@ -71,7 +72,7 @@ def check_rows(
         return data
     code, what, field = told
     value = pl.col(field) if field in data.columns else pl.lit(None)
-    source = pl.col("source") if "source" in data.columns else pl.format("{}:{}", "file", "line")
+    source = pl.col("source") if "source" in data.columns else text_of("{}:{}", "file", "line")
     for place, image, found in data.filter(~keep).select(source.alias("source"), "image", value).iter_rows():
         if problems.full:
             problems.count(1)

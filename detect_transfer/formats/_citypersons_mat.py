@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detect_transfer.columns import text_of
 from detect_transfer.formats._matlab import Array, read_matlab, text
 from detect_transfer.formats._pedestrians import FULL, VISIBLE
 from detect_transfer.formats._pictures import Named
@@ -100,7 +101,7 @@ def _frame(images: list[str], tables: dict[str, NDArray[np.float64]]) -> pl.Data
     number = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
     return rows.with_columns(
         image=pl.Series(images, dtype=pl.String).gather(cell),
-        source=pl.format(
+        source=text_of(
             "{}.bbs({},:)", pl.Series(list(tables), dtype=pl.String).gather(cell), pl.Series(number, dtype=pl.Int64)
         ),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats._coco_json import Columns, Of
 from detect_transfer.formats._coco_lenient import loosen
@@ -123,7 +124,7 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
         }
     )
     reason = pl.when("iscrowd").then(pl.lit("crowd")).when("ignore").then(pl.lit("ignore flag"))
-    pointer = pl.format("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
+    pointer = text_of("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
     return data.with_columns(
         *[(pl.col(f"{a}1") + pl.col(f"{a}2")).alias(f"{a}2") for a in ("x", "y", "vis_x", "vis_y")],
         pl.col("ignore_reason").fill_null(reason),

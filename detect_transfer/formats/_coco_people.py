@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import split_named
@@ -64,7 +65,7 @@ def read_people(root: Path, names: Mapping[str, str | None], on_error: str) -> C
         _native.require_regular(root, root / name)
         part = read_file(root / name, source=name, on_error=on_error, lenient=True)
         problems.absorb(part.problems)
-        place = pl.format("{}#/images/{}", pl.lit(name), pl.int_range(pl.len()))
+        place = text_of("{}#/images/{}", pl.lit(name), pl.int_range(pl.len()))
         parts.append(replace(part, images=part.images.with_columns(split=pl.lit(split), told_in=place)))
     whole = join_files([_lower_classes(part) for part in parts], problems)
     seen = (pl.col("vis_x2") - pl.col("vis_x1")) * (pl.col("vis_y2") - pl.col("vis_y1"))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.errors import DetectTransferError, InputError, InternalError, raise_problems
 from detect_transfer.files import read_json
 from detect_transfer.table import XYXY
@@ -39,7 +40,7 @@ def read_entries(path: Path, *, names: bool) -> pl.DataFrame:
     if rows is None:
         raise_problems(_problems(path, entries, names=names))
         raise InternalError("RESULTS_COLUMNS", "columns are refused, but no entry is", remedy="please report this")
-    return rows.with_columns(pl.format("{}#/{}", pl.lit(path.name), pl.int_range(pl.len())).alias("source"))
+    return rows.with_columns(text_of("{}#/{}", pl.lit(path.name), pl.int_range(pl.len())).alias("source"))
 
 
 def _columns(entries: list[Any], *, names: bool) -> pl.DataFrame | None:

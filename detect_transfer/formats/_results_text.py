@@ -11,6 +11,7 @@ import polars as pl
 
 from detect_transfer import files
 from detect_transfer.boxes import cxcywh_norm_to_xyxy, xywh_to_xyxy
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._checks import check_rows, to_numbers
@@ -108,7 +109,7 @@ def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
     problems.raise_any()
     size_wh = sizes.select("width", "height").to_numpy().astype(np.float64)[rows["file_index"].to_numpy()]
     corners = cxcywh_norm_to_xyxy(rows.select(FIELDS[1:]).to_numpy(), size_wh)
-    names, sources = pl.Series(class_names, dtype=pl.String).gather(rows["class"]), pl.format("{}:{}", "file", "line")
+    names, sources = pl.Series(class_names, dtype=pl.String).gather(rows["class"]), text_of("{}:{}", "file", "line")
     by_name = class_manners(replace(named, class_ids=False), ids_first=False)
     return rows.select(
         image_id=sizes["image_id"].gather(rows["file_index"]),
@@ -121,7 +122,7 @@ def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
 def resolved(rows: pl.DataFrame, named: Named, root: Path, *, ids_first: bool) -> pl.DataFrame:
     """Put the ids of the truth to rows that name `image` and `category`; `source` tells where each stands."""
     if "source" not in rows.columns:
-        rows = rows.with_columns(source=pl.format("{}:{}", "file", "line"))
+        rows = rows.with_columns(source=text_of("{}:{}", "file", "line"))
     sources, images, classes = rows["source"], image_manners(named), class_manners(named, ids_first=ids_first)
     image = resolve(rows["image"], images, sources, what="image", root=root, numbered=named.image_ids)
     category = resolve(rows["category"], classes, sources, what="class", root=root, numbered=named.class_ids)
@@ -130,7 +131,7 @@ def resolved(rows: pl.DataFrame, named: Named, root: Path, *, ids_first: bool) -
 
 def _checked(rows: pl.DataFrame, root: Path, problems: Problems, *, sized: bool = False) -> pl.DataFrame:
     """Turn text into numbers, and corner and size into two corners; rows at fault are reported."""
-    rows = to_numbers(rows.with_columns(source=pl.format("{}:{}", "file", "line")), (*XYXY, "score"), root, problems)
+    rows = to_numbers(rows.with_columns(source=text_of("{}:{}", "file", "line")), (*XYXY, "score"), root, problems)
     if sized:
         told = ("BOX_INVALID", "a size must not be negative", "x2")
         rows = check_rows(rows, (pl.col("x2") >= 0) & (pl.col("y2") >= 0), root, problems, told=told)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._checks import check_rows
@@ -74,7 +75,7 @@ def finish_rows(
         }
     ).with_columns(image_id=pl.col("file_name").rank("dense").cast(pl.Int64))
     if "source" not in rows.columns:
-        rows = rows.with_columns(source=pl.format("{}:{}", "file", "line")).drop("file", "line")
+        rows = rows.with_columns(source=text_of("{}:{}", "file", "line")).drop("file", "line")
     lost = rows.join(images, on="image", how="anti")["source"]
     problems.note("its picture is left out", len(lost), tuple(lost.head(_MOST_LISTED)), kind="box")
     boxes = rows.join(images.select("image", "image_id"), on="image", how="inner", maintain_order="left")

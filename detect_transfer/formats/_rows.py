@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detect_transfer.columns import text_of
 from detect_transfer.formats._pictures import Named
 
 
 def named_in(rows: pl.DataFrame, root: Path) -> dict[str, Named]:
     """Return the pictures that rows name, in the order of their first rows."""
     first = rows.unique("image", keep="first", maintain_order=True)
-    places = first.select(pl.format("{}/{}:{}", pl.lit(str(root)), "file", "line")).to_series()
+    places = first.select(text_of("{}/{}:{}", pl.lit(str(root)), "file", "line")).to_series()
     return dict(zip(first["image"].to_list(), map(Named, places.to_list()), strict=True))
 
 

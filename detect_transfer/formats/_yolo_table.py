@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detect_transfer.columns import text_of
 from detect_transfer.formats import _native
 from detect_transfer.formats._problems import Problems
 from detect_transfer.formats._yolo_files import Choices, Sample, find_root, find_samples
@@ -75,5 +76,5 @@ def _boxes(
         x2=(pl.col("cx") + pl.col("width") / 2) * pl.col("w"),
         y2=(pl.col("cy") + pl.col("height") / 2) * pl.col("h"),
         attributes=pl.when("polygon").then(pl.lit('{"polygon":true}')).otherwise(score),
-        source=pl.format("{}:{}", "label", "line"),
+        source=text_of("{}:{}", "label", "line"),
     )

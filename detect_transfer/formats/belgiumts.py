@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._checks import check_rows, to_numbers
@@ -115,7 +116,7 @@ def _check(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
 
 
 def _name() -> pl.Expr:
-    return pl.when(pl.col("class") == _UNDEFINED).then(pl.lit("undefined")).otherwise(pl.format("class {}", "class"))
+    return pl.when(pl.col("class") == _UNDEFINED).then(pl.lit("undefined")).otherwise(text_of("class {}", "class"))
 
 
 def _categories(data: pl.DataFrame) -> Mapping[str, pl.Series]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._checks import to_numbers
@@ -118,7 +119,7 @@ def _text_rows(root: Path, texts: Iterable[str], problems: Problems) -> tuple[pl
     )
     named = named_in(data, root)
     data = to_numbers(data, _CORNERS, root, problems)
-    return data.select("image", "class", *_CORNERS, source=pl.format("{}:{}", "file", "line")), named
+    return data.select("image", "class", *_CORNERS, source=text_of("{}:{}", "file", "line")), named
 
 
 def _check_once(named: Mapping[str, Named], xml: Iterable[str], root: Path, problems: Problems) -> None:

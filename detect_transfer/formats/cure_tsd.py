@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
@@ -92,7 +93,7 @@ def read(
     facts = _facts(frames)
     variants = facts.select("sequence", "frame", name="image")
     lost = (
-        rows.join(variants, on=["sequence", "frame"], how="anti").select(pl.format("{}:{}", "file", "line")).to_series()
+        rows.join(variants, on=["sequence", "frame"], how="anti").select(text_of("{}:{}", "file", "line")).to_series()
     )
     problems.note("row of a frame that is not there", len(lost), tuple(lost), kind="box")
     return finish_rows(
@@ -170,7 +171,7 @@ def _rows(root: Path, texts: Mapping[str, str], n_frames: int, problems: Problem
     data = to_numbers(data, ["frame", "sign"], root, problems, whole=True)
     told = ("ROW_FRAME", f"expected a frame from 1 to {n_frames}", "frame")
     data = check_rows(data, pl.col("frame").is_between(1, n_frames), root, problems, told=told)
-    data = data.with_columns(pl.col("frame") - 1).with_columns(image=pl.format("{}#{}", "sequence", "frame"))
+    data = data.with_columns(pl.col("frame") - 1).with_columns(image=text_of("{}#{}", "sequence", "frame"))
     told = ("ROW_NUMBER", f"expected a sign from 1 to {len(_NAMES)}", "sign")
     data = check_rows(data, pl.col("sign").is_between(1, len(_NAMES)), root, problems, told=told)
     data = to_numbers(data, [*_XS, *_YS], root, problems)

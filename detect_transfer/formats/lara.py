@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats._checks import check_rows, to_numbers
 from detect_transfer.formats._delimited import Dialect, read_delimited
@@ -69,7 +70,7 @@ def read(
         categories={"category_id": range(1, len(_STATES) + 1), "name": _STATES},
         image_root=root,
         facts=pl.DataFrame({"image": list(pictures)}, schema={"image": pl.String}).with_columns(
-            frame=number, group=pl.format("block {}", number // block_frames)
+            frame=number, group=text_of("block {}", number // block_frames)
         ),
     )
 
@@ -108,7 +109,7 @@ def _rows(root: Path, text: str, frames: dict[int, str], problems: Problems) -> 
     data = to_numbers(data, ["frame"], root, problems, whole=True)
     told = ("ROW_FRAME", "expected a number from 0 to 999999", "frame")
     data = check_rows(data, pl.col("frame").is_between(0, 999_999), root, problems, told=told)
-    usual = pl.format(f"{_FOLDER}/frame_{{}}.jpg", pl.col("frame").cast(pl.String).str.zfill(6))
+    usual = text_of(f"{_FOLDER}/frame_{{}}.jpg", pl.col("frame").cast(pl.String).str.zfill(6))
     data = data.with_columns(
         image=pl.col("frame").replace_strict(frames, default=usual, return_dtype=pl.String),
         state=pl.col("state").str.strip_chars("'"),

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._addresses import split_named, split_of_path
@@ -172,7 +173,7 @@ def _with_names(rows: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFr
     described = read_delimited(root, dict.fromkeys(found), fields, Dialect(",", header=None, quoted=True), faults)
     problems.absorb(faults)
     described = described.filter(pl.col("DisplayName") != "").unique("LabelName", keep="first", maintain_order=True)
-    code = pl.format("{} ({})", "DisplayName", "LabelName")
+    code = text_of("{} ({})", "DisplayName", "LabelName")
     named = described.select(
         "LabelName", name=pl.when(pl.col("DisplayName").is_duplicated()).then(code).otherwise("DisplayName")
     )

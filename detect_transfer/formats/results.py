@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError, did_you_mean
 from detect_transfer.formats import _native
 from detect_transfer.formats._numbers import parse_integer, parse_number
@@ -104,7 +105,7 @@ def _parquet(path: Path, named: Named) -> pl.DataFrame:
     told = rows.select(*DETECTION_SCHEMA).with_columns(
         image=pl.col("image_id").cast(pl.String),
         category=pl.col("category_id").cast(pl.String),
-        source=pl.format("{}:row {}", pl.lit(path.name), pl.int_range(1, pl.len() + 1)),
+        source=text_of("{}:row {}", pl.lit(path.name), pl.int_range(1, pl.len() + 1)),
     )
     return resolved(told, named, path.parent, ids_first=True)
 

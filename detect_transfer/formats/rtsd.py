@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer import files
+from detect_transfer.columns import text_of
 from detect_transfer.errors import InputError
 from detect_transfer.formats import _native
 from detect_transfer.formats._checks import check_rows, to_numbers
@@ -139,7 +140,7 @@ def _once(rows: pl.DataFrame, problems: Problems) -> pl.DataFrame:
     """Leave out the signs that an earlier list has already."""
     first = pl.col("file").first().over("image", "x1", "y1", "x2", "y2", "sign_class")
     repeated = rows.filter(pl.col("file") != first)
-    places = tuple(repeated.select(pl.format("{}:{}", "file", "line")).to_series())
+    places = tuple(repeated.select(text_of("{}:{}", "file", "line")).to_series())
     problems.note("another list has the same sign", len(repeated), places, kind="box")
     return rows.filter(pl.col("file") == first)
 
