@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
-from detect_transfer.errors import InputError
-from detect_transfer.evaluation import Case, IgnorePolicy
+from detect_transfer.evaluation import Case, known_policy
 from detect_transfer.evaluation.bootstrap import LEVEL, SAMPLED, Sampled, draw_weights, sample
 from detect_transfer.evaluation.comparison import Comparison, Plan, compare_sides
 from detect_transfer.evaluation.marked import mark, units_of
@@ -99,7 +98,7 @@ def compare(sides: Sequence[Side], *, plan: Plan, ignore_policy: str = "region")
     Raises:
         InputError: Detections name unknown ids, there are too few draws, or there is no such policy.
     """
-    policy = _policy(ignore_policy)
+    policy = known_policy(ignore_policy)
     truth = sides[0].entries[0].truth
     marked = [[mark(Case(truth, entry.detections, policy)) for entry in side.entries] for side in sides]
     weights = draw_weights(units_of(truth)[1], n_draws=plan.n_draws, seed=plan.seed)
@@ -130,19 +129,6 @@ def plan_facts(entry: Entry) -> dict[str, Any]:
         "epochs": max((row["epoch"] for row in entry.history), default=None),
         "seconds": round(sum(row.get("epoch_seconds", 0.0) for row in entry.history), 1),
     }
-
-
-def _policy(name: str) -> IgnorePolicy:
-    for policy in get_args(IgnorePolicy):
-        if name == policy:
-            return cast(IgnorePolicy, policy)
-    raise InputError(
-        "OPTION",
-        "there is no such choice",
-        field="--ignore-policy",
-        value=name,
-        remedy="give " + " or ".join(get_args(IgnorePolicy)),
-    )
 
 
 def _phase(phase: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.errors import InputError
-from detect_transfer.evaluation import IgnorePolicy, Scores
+from detect_transfer.evaluation import Scores, known_policy
 from detect_transfer.exports.results import write_results
 from detect_transfer.files import list_files, new_folder, require_new, write_json
 from detect_transfer.images import IMAGE_SUFFIXES, read_size_wh
@@ -98,6 +98,7 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | Non
         InputError: The run or its data are missing or changed, or `out` is not empty.
     """
     require_new(out)
+    policy = known_policy(ignore_policy)
     config = load_config(run / "config.yaml")
     detector, imgsz, settings = _load(run, "auto")
     data = load_run_data(config.data, drawn=run / "data")
@@ -105,7 +106,6 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | Non
     pictures = read_pictures([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
     category_ids = data.val.categories["category_id"].sort().to_list()
     found = predict(detector, pictures, settings=settings, category_ids=category_ids)
-    policy: IgnorePolicy = "strict" if ignore_policy == "strict" else "region"
     data_set = data_set_of(config.data.path, config.data.format)
     scores, metrics = score_all(data.val, found, asked, ignore_policy=policy, data_set=data_set)
     with new_folder(out) as building:

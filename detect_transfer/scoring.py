@@ -19,6 +19,7 @@ from detect_transfer.evaluation import (
     MetricResult,
     Scores,
     evaluate_metrics,
+    known_policy,
     match,
     metrics_of_data,
     score_case,
@@ -34,7 +35,6 @@ from detect_transfer.truth import Truth
 
 SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false alarms
 _ON_EVERY_PAGE = ("slices", "tide", "calibration", "operating_points")
-_POLICIES = ("region", "strict")
 _CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other formats are turned into
 
 
@@ -76,10 +76,9 @@ def evaluate_files(
         InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
     """
     asked = asked or Asked()
-    _check_policy(ignore_policy)
+    policy = known_policy(ignore_policy)
     require_new(out)
     table, found = truth.table, truth.read_detections(detections, kind=asked.detections_format)
-    policy: IgnorePolicy = "strict" if ignore_policy == "strict" else "region"
     scores, metrics = score_all(
         table, found, asked, ignore_policy=policy, data_set=data_set_of(truth.path, truth.format)
     )
@@ -230,14 +229,3 @@ def write_page(
             image_root=truth.image_root,
         ),
     )
-
-
-def _check_policy(name: str) -> None:
-    if name not in _POLICIES:
-        raise InputError(
-            "OPTION",
-            "there is no such choice",
-            field="--ignore-policy",
-            value=name,
-            remedy=did_you_mean(name, _POLICIES),
-        )

@@ -239,7 +239,7 @@ def test_files__are_compared_without_pictures_and_names_are_harmless(
 def test_files__one_alone_and_a_wrong_policy_are_refused(files: list[Path]) -> None:
     with pytest.raises(InputError, match="USAGE"):
         sides_of_files(read_truth(files[0]), files[1:2])
-    with pytest.raises(InputError, match="OPTION --ignore-policy=none"):
+    with pytest.raises(InputError, match="IGNORE_POLICY ignore_policy=none"):
         compare(sides_of_files(read_truth(files[0]), files[1:]), plan=Plan(n_draws=100), ignore_policy="none")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from detect_transfer.cli import main
 from detect_transfer.errors import InputError
-from detect_transfer.inference import predict_folder
+from detect_transfer.inference import evaluate_run, predict_folder
 from detect_transfer.models import load_weights
 from detect_transfer.models.weights import EMBEDDED
 
@@ -54,3 +54,8 @@ def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps({"default": "best_f1", "per_class": points}))
     assert "from the threshold of its class on" in told("stored")
     assert "from score 0.4 on" in told("given", "--score", "0.4")
+
+
+def test_evaluate_run__refuses_a_policy_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"IGNORE_POLICY ignore_policy=regoin .*give one of region, strict"):
+        evaluate_run(tmp_path, tmp_path / "out", ignore_policy="regoin")

@@ -16,7 +16,7 @@ from detect_transfer.evaluation.intervals import Intervals, score_intervals
 from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
 from detect_transfer.evaluation.metrics import METRICS, METRICS_OF_DATA, evaluate_metrics, metrics_of_data
 from detect_transfer.evaluation.operating import operating_points
-from detect_transfer.evaluation.policy import IgnorePolicy
+from detect_transfer.evaluation.policy import IgnorePolicy, known_policy
 from detect_transfer.evaluation.result import MetricResult
 from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
 from detect_transfer.evaluation.slices import slice_rows
@@ -47,6 +47,7 @@ __all__ = [
     "f1",
     "false_alarms_per_image",
     "fit_temperature",
+    "known_policy",
     "match",
     "metrics_of_data",
     "operating_points",

@@ -11,7 +11,7 @@ Imports only `errors`, `boxes` and `table`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import polars as pl
@@ -64,20 +64,31 @@ class Found:
     score: FloatArray
 
 
+def known_policy(name: str) -> IgnorePolicy:
+    """Return the policy of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for policy in get_args(IgnorePolicy):
+        if name == policy:
+            return cast(IgnorePolicy, policy)
+    raise InputError(
+        "IGNORE_POLICY",
+        "there is no such way to treat ignored boxes",
+        field="ignore_policy",
+        value=name,
+        remedy="give one of " + ", ".join(get_args(IgnorePolicy)),
+    )
+
+
 def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> Truth:
     """Sort the truth boxes into objects and regions under a policy.
 
     Raises:
         InputError: There is no image, or no such policy.
     """
-    if ignore_policy not in get_args(IgnorePolicy):
-        raise InputError(
-            "IGNORE_POLICY",
-            "there is no such way to treat ignored boxes",
-            field="ignore_policy",
-            value=ignore_policy,
-            remedy="give one of " + ", ".join(get_args(IgnorePolicy)),
-        )
+    known_policy(ignore_policy)
     if truth.images.is_empty():
         raise InputError(
             "TRUTH_EMPTY", "the truth lists no image, so nothing can be scored", remedy="give the split that was meant"
