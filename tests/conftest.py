@@ -4,11 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from paths import SHARED
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: threads of several workers would collide
     os.environ["OMP_NUM_THREADS"] = "1"
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +31,7 @@ def coco_weights(shared: Path) -> Path:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of a few small drawn scenes."""
     from detect_transfer.config import Synthetic
-    from detect_transfer.run_data import draw_data
+    from detect_transfer.data.run_data import draw_data
 
     folder = tmp_path_factory.mktemp("tiny") / "data"
     draw_data(Synthetic(task="target", train_images=20, val_images=18, size=96), folder, seed=3)

@@ -8,7 +8,7 @@ import orjson
 import polars as pl
 from hypothesis import strategies as st
 
-from detect_transfer.table import AnnotationTable
+from detect_transfer.core.annotations import AnnotationTable
 
 # letters of several scripts, what XML, JSON, CSV and shells trip over, and no separators of paths
 _ALPHABET = "abzAZ09 äßéßžя中文字😀 .,;:'\"<>&%#-_()[]{}=+~"

@@ -7,81 +7,62 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "detect_transfer"
 
-RANKS = {
-    "__init__": 0, "errors": 0, "headers": 0, "boxes": 0, "images": 0, "files": 0, "media": 0,
-    "columns": 0, "disguise": 0, "temporary": 0,
-    "table": 1, "ledger": 1,
-    "config": 2,
-    "formats": 3, "prepare": 3, "exports": 3, "evaluation": 3, "synthetic": 3,
-    "models": 4, "report": 4,
-    "training": 5,
-    "convert": 6, "roundtrip": 6, "sources": 6, "truth": 6, "checking": 6,
-    "run": 6, "run_data": 6, "run_job": 6, "run_outputs": 6, "thresholds": 6, "scoring": 6, "inference": 6,
-    "sides": 6, "comparing": 6, "explaining": 6,
-    "cli": 7, "terminal": 7,
-}  # fmt: skip
-ORDER_IN_RANK = [
-    "roundtrip",
-    "sources",
-    "truth",
-    "convert",
-    "checking",
-    "run_data",
-    "sides",
-    "comparing",
-    "explaining",
-    "thresholds",
-    "scoring",
-    "inference",
-    "run_job",
-    "run_outputs",
-    "run",
-]  # later may import earlier
-BESIDE = {
-    "images": {"errors", "headers"},
-    "files": {"disguise", "errors", "temporary"},
-    "media": {"errors"},
-    "table": {"ledger"},
-}
-TORCH_FREE = {r for r, rank in RANKS.items() if rank <= 3} | {
+PACKAGES = (
+    "core",
+    "config",
+    "synthetic",
+    "formats",
+    "evaluation",
+    "data",
+    "models",
     "report",
-    "convert",
-    "roundtrip",
-    "sources",
-    "truth",
-    "checking",
-    "thresholds",
-    "scoring",
-    "sides",
-    "comparing",
-    "explaining",
+    "training",
+    "workflows",
     "cli",
-    "terminal",
-}
+)  # a package imports from those before it alone
+WITH_TORCH = {"models", "training"}
+WORKFLOWS_WITH_TORCH = {"predict", "train", "train_context", "train_outputs"}
 
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_names(path: Path) -> list[str]:
+MODULES = {module_name(path): path for path in modules()}
+
+
+def package_of(name: str) -> str | None:
+    """Return the package of a module, None for the public face itself."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports, at any place in it."""
+    return {name for name in imported_names(path) if name in MODULES}
+
+
+def imported_names(path: Path, *, top_level: bool = False) -> list[str]:
+    """Return what a file imports: a module, or the module that holds the imported name."""
+    tree = ast.parse(path.read_text())
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             module = node.module or ""
-            found += [f"{module}.{alias.name}" for alias in node.names] if module == "detect_transfer" else [module]
+            full = [f"{module}.{alias.name}" for alias in node.names]
+            found += [name if name in MODULES else module for name in full]
     return found
 
 
@@ -95,36 +76,43 @@ def top_level_imports(path: Path) -> set[str]:
     return names
 
 
+def test_the_packages_are_those_of_the_plan() -> None:
+    held = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()}
+    assert held == set(PACKAGES)
+    assert {p.name for p in PACKAGE.glob("*.py")} <= {"__init__.py", "__main__.py"}
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_down_the_ranks(path: Path) -> None:
-    room = room_of(path)
-    assert room in RANKS, f"{room} has no rank"
-    for name in imported_names(path):
-        parts = name.split(".")
-        if parts[0] != "detect_transfer" or len(parts) == 1 or parts[1] == "__version__":
-            continue
-        other = parts[1]
-        if other == room:
-            continue
-        lower = RANKS[other] < RANKS[room]
-        allowed_beside = other in BESIDE.get(room, set()) or {room, other} == {"cli", "terminal"}
-        in_order = (
-            room in ORDER_IN_RANK and other in ORDER_IN_RANK and ORDER_IN_RANK.index(other) < ORDER_IN_RANK.index(room)
-        )
-        assert lower or allowed_beside or in_order, f"{path}: {room} must not import {other}"
+def test_imports_go_one_way(path: Path) -> None:
+    package = package_of(module_name(path))
+    if package is None or module_name(path) == "detect_transfer.__main__":
+        return
+    allowed = PACKAGES[: PACKAGES.index(package) + 1]
+    for name in imported_modules(path):
+        assert package_of(name) in (None, *allowed), f"{package} must not import {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    imports = {name: imported_modules(path) - {name} for name, path in MODULES.items()}
+    while leaves := [name for name, others in imports.items() if not others & imports.keys()]:
+        for name in leaves:
+            del imports[name]
+    assert not imports, f"these modules stand in circles, or import one that does: {sorted(imports)}"
 
 
 def test_ultralytics_is_imported_in_one_module_and_inside_functions() -> None:
     users = [p for p in modules() if any(n.split(".")[0] == "ultralytics" for n in imported_names(p))]
-    assert [p.name for p in users] == ["vendor.py"]
+    assert [p.name for p in users] == ["ultralytics.py"]
     assert "ultralytics" not in top_level_imports(users[0])
 
 
-def test_rooms_without_torch_do_not_import_it() -> None:
-    for path in modules():
-        if room_of(path) in TORCH_FREE:
-            heavy = {"torch", "torchvision", "ultralytics", "accelerate"} & top_level_imports(path)
-            assert not heavy, f"{path}: {heavy}"
+def test_packages_without_torch_do_not_import_it() -> None:
+    for name, path in MODULES.items():
+        package = package_of(name)
+        if package in WITH_TORCH or (package == "workflows" and path.stem in WORKFLOWS_WITH_TORCH):
+            continue
+        heavy = {"torch", "torchvision", "ultralytics", "accelerate"} & top_level_imports(path)
+        assert not heavy, f"{path}: {heavy}"
 
 
 def loaded_after(code: str) -> set[str]:
@@ -148,7 +136,7 @@ def test_help_loads_neither_torch_nor_ultralytics(command: str) -> None:
 
 
 def test_scoring_needs_no_torch() -> None:
-    assert loaded_after("import detect_transfer.scoring, detect_transfer.convert") == set()
+    assert loaded_after("import detect_transfer.workflows.evaluate, detect_transfer.data.convert") == set()
 
 
 def test_every_reader_has_a_data_set_card() -> None:
@@ -197,4 +185,4 @@ def test_only_the_command_line_prints() -> None:
     for path in modules():
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
-        assert not prints or room_of(path) == "cli", path
+        assert not prints or package_of(module_name(path)) == "cli", path

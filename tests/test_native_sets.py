@@ -1,13 +1,13 @@
 """The generated sets of the benchmarks are what they say: every box that is written is read."""
 
 import sys
-from pathlib import Path
 
 import pytest
+from paths import BENCHMARKS
 
 from detect_transfer.formats import reader
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tools" / "benchmarks"))
+sys.path.append(str(BENCHMARKS))
 import readers_speed
 
 

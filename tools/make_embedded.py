@@ -14,8 +14,8 @@ from pathlib import Path
 
 from detect_transfer.config import load_config
 from detect_transfer.models import load_weights, save_weights
-from detect_transfer.models.weights import EMBEDDED
-from detect_transfer.run import train
+from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.workflows.train import train
 
 CONFIG = Path(__file__).parents[1] / "configs" / "embedded_source.yaml"
 

@@ -7,14 +7,8 @@ from typing import Annotated
 
 import typer
 
+from detect_transfer.cli.console import make_console, print_conversion, print_findings, print_reading, progress_bar
 from detect_transfer.cli.options import Out
-from detect_transfer.terminal import (
-    make_console,
-    print_conversion,
-    print_findings,
-    print_reading,
-    progress_bar,
-)
 
 
 def convert(
@@ -42,12 +36,12 @@ def convert(
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, pictures, ledger."""
-    from detect_transfer.convert import ConvertOptions
-    from detect_transfer.convert import convert as run_convert
-    from detect_transfer.files import require_new
-    from detect_transfer.prepare.classes import load_class_map
-    from detect_transfer.prepare.split_choice import parse_split
-    from detect_transfer.sources import read_source
+    from detect_transfer.core.io import require_new
+    from detect_transfer.data.class_map import load_class_map
+    from detect_transfer.data.convert import ConvertOptions
+    from detect_transfer.data.convert import convert as run_convert
+    from detect_transfer.data.read_source import read_source
+    from detect_transfer.data.split_choice import parse_split
 
     require_new(out)
     plan = ConvertOptions(
@@ -80,8 +74,8 @@ def check(
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
     """Look for what is wrong with a data set: pictures, boxes, classes, leaks between splits."""
-    from detect_transfer.checking import CheckOptions, check_table
-    from detect_transfer.sources import read_source
+    from detect_transfer.data.read_source import read_source
+    from detect_transfer.workflows.check import CheckOptions, check_table
 
     ours = format == "data_folder"
     table = read_source(format, folder, words=option or [], on_error=on_error, verify=ours)

@@ -14,8 +14,8 @@ import typer
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
-from detect_transfer.errors import DetectTransferError
-from detect_transfer.temporary import private_folder
+from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.temporary import private_folder
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 

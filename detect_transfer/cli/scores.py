@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detect_transfer.cli.console import (
+    make_console,
+    print_comparison,
+    print_explanation,
+    print_metrics,
+    print_reading,
+    print_scores,
+)
 from detect_transfer.cli.options import (
     DETECTIONS,
     DETECTIONS_FORMAT,
@@ -17,19 +25,11 @@ from detect_transfer.cli.options import (
     TruthOption,
     TruthSplit,
 )
-from detect_transfer.errors import InputError
-from detect_transfer.files import require_new
-from detect_transfer.terminal import (
-    make_console,
-    print_comparison,
-    print_explanation,
-    print_metrics,
-    print_reading,
-    print_scores,
-)
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
-    from detect_transfer.truth import Truth
+    from detect_transfer.data.ground_truth import Truth
 
 
 def evaluate(
@@ -51,9 +51,9 @@ def evaluate(
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
 ) -> None:
     """Score a run, or any detections against any truth: metrics.json and report.html."""
-    from detect_transfer.explaining import explain_files, explain_run
-    from detect_transfer.files import write_json
-    from detect_transfer.scoring import Asked, evaluate_files
+    from detect_transfer.core.io import write_json
+    from detect_transfer.workflows.evaluate import Asked, evaluate_files
+    from detect_transfer.workflows.explain import explain_files, explain_run
 
     if (run is None) == (truth is None) or (truth is None) != (detections is None):
         raise InputError(
@@ -67,7 +67,7 @@ def evaluate(
     given = _truth_or_runs(truth, truth_format, split, images, option)
     if given is None:
         assert run is not None
-        from detect_transfer.inference import evaluate_run
+        from detect_transfer.workflows.predict import evaluate_run
 
         scores = evaluate_run(run, out, ignore_policy=ignore_policy, asked=asked)
         told = explain_run(run, out / "detections.json", labels=labels) if explain else None
@@ -105,9 +105,9 @@ def compare(
     ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
 ) -> None:
     """Compare runs, or detections of one truth: differences with intervals and a verdict, compare.html."""
-    from detect_transfer.comparing import compare_and_write
     from detect_transfer.evaluation.comparison import Plan
-    from detect_transfer.sides import sides_of_files, sides_of_runs
+    from detect_transfer.workflows.compare import compare_and_write
+    from detect_transfer.workflows.comparison_inputs import sides_of_files, sides_of_runs
 
     if (truth is None) != (not detections) or (truth is None) == (not runs):
         raise InputError(
@@ -144,7 +144,7 @@ def visualize(
 ) -> None:
     """Draw truth and detections on pictures: hits, misses, false alarms and ignored regions told apart."""
     from detect_transfer.report.render import DrawPlan
-    from detect_transfer.scoring import visualize_files
+    from detect_transfer.workflows.evaluate import visualize_files
 
     if video and sheet is not None:
         raise InputError(
@@ -177,7 +177,7 @@ def _read_truth(
     path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
 ) -> Truth:
     """Read the truth and tell what was taken."""
-    from detect_transfer.truth import read_truth
+    from detect_transfer.data.ground_truth import read_truth
 
     truth = read_truth(path, format=format, split=split, images=images, words=words or [])
     print_reading(truth.table.reading)

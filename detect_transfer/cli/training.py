@@ -10,15 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from detect_transfer.cli.console import make_console, print_plan, print_result, progress_bar, training_watch
 from detect_transfer.cli.options import Out
-from detect_transfer.errors import InputError
-from detect_transfer.terminal import (
-    make_console,
-    print_plan,
-    print_result,
-    progress_bar,
-    training_watch,
-)
+from detect_transfer.core.errors import InputError
 
 QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
 
@@ -48,7 +42,7 @@ def train(
     if dry_run:
         _dry_run(config)
         return
-    from detect_transfer.run import train as run_train
+    from detect_transfer.workflows.train import train as run_train
 
     with training_watch(make_console()) as watch:
         result = run_train(config, name=path.stem, command=_command(), watch=watch, resume=resume is not None)
@@ -69,9 +63,9 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Run a trained detector on pictures: detections.json and drawn pictures."""
-    from detect_transfer.inference import predict_folder
-    from detect_transfer.scoring import SHOWN_SCORE
-    from detect_transfer.thresholds import has_thresholds
+    from detect_transfer.workflows.evaluate import SHOWN_SCORE
+    from detect_transfer.workflows.predict import predict_folder
+    from detect_transfer.workflows.thresholds import has_thresholds
 
     if score is None:
         score = "auto" if has_thresholds(run) else str(SHOWN_SCORE)
@@ -99,7 +93,7 @@ def _command() -> str:
 def _dry_run(config: Any) -> None:
     import tempfile
 
-    from detect_transfer.run import dry_run
+    from detect_transfer.workflows.train import dry_run
 
     with tempfile.TemporaryDirectory() as scratch:
         plan, rows, taken = dry_run(config, scratch=Path(scratch))

@@ -1,17 +1,8 @@
-"""The run config: pydantic models of every key, and one loader. Rank 2: imports only `errors` and `files`."""
+"""The run config: pydantic models of every key, and one loader."""
 
 from detect_transfer.config.load import dump_config, load_config, parse_value, read_yaml
 from detect_transfer.config.parts import Data, Evaluate, Model, RunConfig, Synthetic, Train
-from detect_transfer.config.transfer import (
-    STAGES,
-    BatchNorm,
-    Phase,
-    Schedule,
-    Stage,
-    Start,
-    StrategyName,
-    Transfer,
-)
+from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
 __all__ = [
     "STAGES",

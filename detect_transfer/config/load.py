@@ -14,8 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from detect_transfer.config.parts import RunConfig
-from detect_transfer.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.files import read_text
+from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
+from detect_transfer.core.io import read_text
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,26 +1,31 @@
-"""Scoring: COCO AP, matching, and the protocols of the data sets. Needs two tables and neither torch nor a model.
+"""Scoring: COCO AP, matching, and the protocols of the data sets.
 
-Imports only `errors`, `boxes`, `files`, `table` and its own room. A metric is one function from `Case` to
-`MetricResult` and one line in `METRICS`.
+Needs two tables and neither torch nor a model. A metric is one function from `Case` to `MetricResult` and one line in
+`METRICS`.
 """
 
 from __future__ import annotations
 
-from detect_transfer.evaluation.accumulate import METRIC_NAMES
-from detect_transfer.evaluation.bootstrap import N_DRAWS
-from detect_transfer.evaluation.calibration import apply_temperature, fit_temperature
+from detect_transfer.evaluation.arrays import IgnorePolicy, known_policy
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.coco import coco_metrics, score, score_case
+from detect_transfer.evaluation.coco.accumulate import METRIC_NAMES
+from detect_transfer.evaluation.coco.bootstrap import N_DRAWS
+from detect_transfer.evaluation.coco.intervals import Intervals, score_intervals
+from detect_transfer.evaluation.coco.result import ClassScores, Curve, Scores
+from detect_transfer.evaluation.coco.scores import coco_metrics, score, score_case
 from detect_transfer.evaluation.counts import f1, false_alarms_per_image, precision, recall
-from detect_transfer.evaluation.intervals import Intervals, score_intervals
 from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
-from detect_transfer.evaluation.metrics import METRICS, METRICS_OF_DATA, evaluate_metrics, metrics_of_data
-from detect_transfer.evaluation.operating import operating_points
-from detect_transfer.evaluation.policy import IgnorePolicy, known_policy
-from detect_transfer.evaluation.result import MetricResult
-from detect_transfer.evaluation.scores import ClassScores, Curve, Scores
-from detect_transfer.evaluation.slices import slice_rows
-from detect_transfer.evaluation.thresholds import OperatingPoint, ThresholdCurve, best_f1_threshold, threshold_curve
+from detect_transfer.evaluation.metric_result import MetricResult
+from detect_transfer.evaluation.metrics.calibration import apply_temperature, fit_temperature
+from detect_transfer.evaluation.metrics.operating_points import operating_points
+from detect_transfer.evaluation.metrics.slices import slice_rows
+from detect_transfer.evaluation.registry import METRICS, METRICS_OF_DATA, evaluate_metrics, metrics_of_data
+from detect_transfer.evaluation.threshold_curves import (
+    OperatingPoint,
+    ThresholdCurve,
+    best_f1_threshold,
+    threshold_curve,
+)
 
 __all__ = [
     "METRICS",

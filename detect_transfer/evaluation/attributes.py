@@ -1,7 +1,4 @@
-"""What the truth boxes are like: height, visible and hidden share, attributes; and the spans that subsets are cut by.
-
-Imports `boxes`, `table` and its own room.
-"""
+"""What the truth boxes are like: height, visible and hidden share, attributes, and the spans that cut subsets."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ import numpy as np
 import orjson
 import polars as pl
 
-from detect_transfer import boxes
-from detect_transfer.evaluation.policy import BoolArray, FloatArray
-from detect_transfer.table import XYXY, AnnotationTable
+from detect_transfer.core import boxes
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.evaluation.arrays import BoolArray, FloatArray
 
 WALKING = 0.41  # width / height of a walking person
 _VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")

@@ -1,7 +1,4 @@
-"""`Case`: truth and detections as every metric takes them, with what several metrics share worked out once.
-
-Imports `table` and its own room.
-"""
+"""`Case`: truth and detections as every metric takes them, with what several metrics share worked out once."""
 
 from __future__ import annotations
 
@@ -12,10 +9,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from detect_transfer.evaluation.accumulate import Tables, accumulate
-from detect_transfer.evaluation.assign import Pairs, in_turn, joined, overlapping, starts
-from detect_transfer.evaluation.matching import Matches, match
-from detect_transfer.evaluation.policy import (
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.evaluation.arrays import (
     EVERY_CLASS,
     FloatArray,
     Found,
@@ -25,7 +20,9 @@ from detect_transfer.evaluation.policy import (
     found_arrays,
     truth_arrays,
 )
-from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.evaluation.assignment import Pairs, in_turn, joined, overlapping, starts
+from detect_transfer.evaluation.coco.accumulate import Tables, accumulate
+from detect_transfer.evaluation.matching import Matches, match
 
 LEAST_OVERLAP = 0.5  # of the pairs that metrics share; those that need less look for themselves
 

@@ -1,4 +1,4 @@
-"""Is one side better than another? Paired differences over images and seeds, with a verdict. Imports its own room.
+"""Is one side better than another? Paired differences over images and seeds, with a verdict.
 
 A side is one training, or several of the same plan with other seeds. All are scored on the same draws of the same
 images; where a side has several, its trainings are drawn anew too, so that the interval holds for another one as well.
@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from detect_transfer.evaluation.bootstrap import LEVEL, N_DRAWS, SAMPLED, Sampled, mean_ap
-from detect_transfer.evaluation.intervals import Span, between, why_no_span
-from detect_transfer.evaluation.marked import side_by_side
-from detect_transfer.evaluation.policy import FloatArray, IntArray
-from detect_transfer.evaluation.weighted import weighted_ap
+from detect_transfer.evaluation.arrays import FloatArray, IntArray
+from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, SAMPLED, Sampled, mean_ap
+from detect_transfer.evaluation.coco.intervals import Span, between, why_no_span
+from detect_transfer.evaluation.coco.threshold_matches import side_by_side
+from detect_transfer.evaluation.coco.weighted import weighted_ap
 
 Verdict = Literal["better", "worse", "same", "cannot tell"]
 MARGIN = 0.01

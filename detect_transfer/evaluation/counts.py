@@ -1,4 +1,4 @@
-"""Counts of one matching, all classes together. Each is None where it has no meaning. Imports only `matching`."""
+"""Counts of one matching, all classes together. Each is None where it has no meaning."""
 
 from __future__ import annotations
 

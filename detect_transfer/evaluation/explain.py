@@ -1,7 +1,4 @@
-"""Why two mAPs differ: from COCO's AP to the one of ultralytics' validator, one thing changed at a time.
-
-Imports `boxes`, `errors`, `table` and its own room.
-"""
+"""Why two mAPs differ: from COCO's AP to the one of ultralytics' validator, one thing changed at a time."""
 
 from __future__ import annotations
 
@@ -12,19 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from detect_transfer.errors import InputError
-from detect_transfer.evaluation.as_ultralytics import (
-    MAX_DETECTIONS,
-    SCORE_FLOOR,
-    interpolated_ap,
-    mark_as_ultralytics,
-)
-from detect_transfer.evaluation.bootstrap import mean_ap
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.evaluation.arrays import FloatArray
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.marked import mark
-from detect_transfer.evaluation.policy import FloatArray
-from detect_transfer.evaluation.weighted import weighted_ap
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.evaluation.coco.bootstrap import mean_ap
+from detect_transfer.evaluation.coco.threshold_matches import mark
+from detect_transfer.evaluation.coco.weighted import weighted_ap
+from detect_transfer.evaluation.ultralytics_map import MAX_DETECTIONS, SCORE_FLOOR, interpolated_ap, mark_as_ultralytics
 
 _COCO_CAP = 100
 _FARTHEST, _LEAST = 1.01, -0.01  # what the label checker lets pass

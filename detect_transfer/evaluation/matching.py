@@ -1,7 +1,4 @@
-"""Which detection found which object: hits, misses, false alarms, and what ignored regions excuse.
-
-Imports only `errors`, `boxes`, `table` and its own room.
-"""
+"""Which detection found which object: hits, misses, false alarms, and what ignored regions excuse."""
 
 from __future__ import annotations
 
@@ -11,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detect_transfer.errors import InputError
-from detect_transfer.evaluation.assign import Pairs, assign, best_of_each, joined, overlapping
-from detect_transfer.evaluation.policy import (
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.evaluation.arrays import (
     EVERY_CLASS,
     Found,
     IgnorePolicy,
@@ -22,7 +19,7 @@ from detect_transfer.evaluation.policy import (
     found_arrays,
     truth_arrays,
 )
-from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.evaluation.assignment import Pairs, assign, best_of_each, joined, overlapping
 
 _STATUS = ("false_alarm", "hit", "ignored", "miss")
 _FALSE_ALARM, _HIT, _IGNORED, _MISS = range(4)

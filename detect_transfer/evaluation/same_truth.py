@@ -1,4 +1,4 @@
-"""Two truths that may say the same under other ids, as readers of different formats count them. Imports `table`.
+"""Two truths that may say the same under other ids, as readers of different formats count them.
 
 Images are the same by the end of their names, as formats differ in the folder that names are relative to; classes by
 their names; boxes by their corners, as exactly as label files keep them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
 
 TOLERANCE_PX = 0.01  # what a box may lose on its way through YOLO labels
 _MOST_NAMES = 5

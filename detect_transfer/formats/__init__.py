@@ -2,7 +2,7 @@
 
 A reader marks and never drops: everything in the native files is in the table, or reading ends with an error that names
 the place. Boxes become `xyxy` by the constant convention of the format; they are not clipped, merged or removed here.
-To add a format: a module, a line in `READERS`, a folder in `datasets/`. Imports ranks 0 to 1.
+To add a format: a module, a line in `READERS`, a folder in `datasets/`.
 """
 
 from __future__ import annotations
@@ -12,53 +12,55 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from detect_transfer.errors import InputError, did_you_mean
-from detect_transfer.formats import (
-    bdd100k,
-    belgiumts,
-    bosch_lights,
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.formats.coco import data_folder
+from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.cvat import reader as cvat
+from detect_transfer.formats.parquet import reader as parquet
+from detect_transfer.formats.pedestrians import (
     caltech,
-    cctsdb,
     citypersons,
-    coco,
     crowdhuman,
-    cure_tsd,
-    cvat,
-    darknet,
-    data_folder,
-    dfg,
-    dota,
     eurocity,
-    gtsdb,
-    hf_imagefolder,
-    icevision,
     jaad,
-    keras_csv,
     kitti,
+    mot17det,
+    nightowls,
+    pascal_v1,
+    tju,
+    widerperson,
+)
+from detect_transfer.formats.tools import (
+    dota,
+    hf_imagefolder,
+    keras_csv,
     label_studio,
     labelme,
-    lara,
-    lisa,
-    lisa_lights,
-    mot17det,
-    mtsd,
-    nightowls,
     openimages,
-    parquet,
-    pascal_v1,
     roboflow_csv,
-    rtsd,
     sagemaker,
-    stsd,
     supervisely,
-    tju,
-    tt100k,
     via,
-    voc,
-    widerperson,
-    yolo,
 )
-from detect_transfer.table import AnnotationTable
+from detect_transfer.formats.traffic_lights import bosch_lights, lara, lisa_lights
+from detect_transfer.formats.traffic_signs import (
+    bdd100k,
+    belgiumts,
+    cctsdb,
+    cure_tsd,
+    dfg,
+    gtsdb,
+    icevision,
+    lisa,
+    mtsd,
+    rtsd,
+    stsd,
+    tt100k,
+)
+from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.yolo import darknet
+from detect_transfer.formats.yolo import reader as yolo
 
 
 @dataclass(frozen=True)

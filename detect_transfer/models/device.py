@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.errors import InputError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 

@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 import torch
 
-from detect_transfer.boxes import clip
 from detect_transfer.config import Evaluate
-from detect_transfer.images import RgbArray, read_rgb
-from detect_transfer.models.detector import Detector, Found
-from detect_transfer.models.pixels import Fit, letterbox
-from detect_transfer.table import Detections
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.boxes import clip
+from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.models.base import Detector, Found
+from detect_transfer.models.letterbox import Fit, letterbox
 
 logger = logging.getLogger(__name__)
 

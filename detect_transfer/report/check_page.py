@@ -1,7 +1,6 @@
 """The page of a check: the findings, with pictures of pairs that look alike and of boxes that are odd.
 
-One HTML file in the look of the report: it opens anywhere, needs no network and runs no script of the data. Imports
-`prepare`, its own room and lower ranks.
+One HTML file in the look of the report: it opens anywhere, needs no network and runs no script of the data.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ import numpy as np
 import polars as pl
 
 from detect_transfer import __version__
-from detect_transfer.errors import DetectTransferError
-from detect_transfer.files import safe_join, write_atomic
-from detect_transfer.images import RgbArray, read_rgb
-from detect_transfer.media import frames_at, parse_frame_name
-from detect_transfer.prepare.findings import CheckReport, Finding
-from detect_transfer.report.drawing import Mark, contact_sheet, draw_marks
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.io import safe_join, write_atomic
+from detect_transfer.core.video import frames_at, parse_frame_name
+from detect_transfer.data.findings import CheckReport, Finding
+from detect_transfer.report.drawings import Mark, contact_sheet, draw_marks
 from detect_transfer.report.gallery import Picture, crop_window
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import short_name
-from detect_transfer.table import XYXY, AnnotationTable
 
 _CELL_WH = (400, 300)
 _SHOWN = 560

@@ -1,6 +1,6 @@
 """The page of a comparison, as one HTML file in the look of the report.
 
-It opens anywhere, needs no network and runs no script of the data. Imports `evaluation` and lower ranks.
+It opens anywhere, needs no network and runs no script of the data.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer import __version__
+from detect_transfer.core.io import write_atomic
 from detect_transfer.evaluation.comparison import Difference, Plan
-from detect_transfer.files import write_atomic
 from detect_transfer.report.compare_plots import Line, difference_plot, learning_plot
 from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import number, short_name

@@ -1,7 +1,4 @@
-"""Plots of a comparison: differences with their intervals, and the learning curves of the runs.
-
-Imports `evaluation` and lower ranks.
-"""
+"""Plots of a comparison: differences with their intervals, and the learning curves of the runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Plots of scores: what a threshold gives, and whether scores mean what they say.
-
-Imports `evaluation` and lower ranks.
-"""
+"""Plots of scores: what a threshold gives, and whether scores mean what they say."""
 
 from __future__ import annotations
 

@@ -1,15 +1,12 @@
-"""What went wrong, worst first: misses, false alarms, confusions and poor boxes.
-
-Imports `evaluation` and lower ranks.
-"""
+"""What went wrong, worst first: misses, false alarms, confusions and poor boxes."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from detect_transfer.core.annotations import DETECTION_SCHEMA, XYXY, AnnotationTable, Detections
 from detect_transfer.evaluation import Case, Matches
-from detect_transfer.evaluation.tide import CLASS, DUPLICATE, LOCATION, classify
-from detect_transfer.table import DETECTION_SCHEMA, XYXY, AnnotationTable, Detections
+from detect_transfer.evaluation.metrics.tide import CLASS, DUPLICATE, LOCATION, classify
 
 KINDS_OF_FAILURE = {
     "miss": "Missed",

@@ -1,7 +1,4 @@
-"""The pictures of the page: the worst misses, false alarms, confusions and poor boxes, and some whole pictures.
-
-Imports `evaluation` and lower ranks.
-"""
+"""The pictures of the page: the worst misses, false alarms, confusions and poor boxes, and some whole pictures."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detect_transfer import boxes
-from detect_transfer.errors import DetectTransferError
+from detect_transfer.core import boxes
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.images import RgbArray
 from detect_transfer.evaluation import Matches
-from detect_transfer.images import RgbArray
-from detect_transfer.report.drawing import Mark, marks_of
+from detect_transfer.report.drawings import Mark, marks_of
 from detect_transfer.report.failures import worst
-from detect_transfer.report.pictures import read_picture
+from detect_transfer.report.image_reading import read_picture
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.report.window import draw_window
-from detect_transfer.table import XYXY, AnnotationTable
 
 _WHOLE = 6
 _CONTEXT = 2.4  # a crop is so many times as wide as the box, and at least

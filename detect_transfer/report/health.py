@@ -1,7 +1,4 @@
-"""What the page tells of the data and of records made elsewhere, as plain rows.
-
-Imports `evaluation` and lower ranks.
-"""
+"""What the page tells of the data and of records made elsewhere, as plain rows."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.evaluation import Scores
 from detect_transfer.report.text import short_name
-from detect_transfer.table import AnnotationTable
 
 _TITLES = {
     "stages": "What trained",

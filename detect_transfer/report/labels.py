@@ -1,4 +1,4 @@
-"""Where the name of a box goes: beside it, never on it or on another small box. Imports numpy alone."""
+"""Where the name of a box goes: beside it, never on it or on another small box."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The report: one HTML file that opens anywhere, needs no network and runs no script of the data.
-
-Imports `evaluation` and lower ranks.
-"""
+"""The report: one HTML file that opens anywhere, needs no network and runs no script of the data."""
 
 from __future__ import annotations
 
@@ -15,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from detect_transfer import __version__
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.io import write_atomic
 from detect_transfer.evaluation import (
     METRIC_NAMES,
     Matches,
@@ -25,13 +24,11 @@ from detect_transfer.evaluation import (
     match,
     threshold_curve,
 )
-from detect_transfer.files import write_atomic
 from detect_transfer.report import curves, gallery, health, plots, sections
-from detect_transfer.report.drawing import KINDS
+from detect_transfer.report.drawings import KINDS
 from detect_transfer.report.failures import KINDS_OF_FAILURE
 from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import number, short_name
-from detect_transfer.table import AnnotationTable, Detections
 
 _MEANINGS = {
     "AP": "mean over IoU .50 to .95",

@@ -1,7 +1,4 @@
-"""Plots as SVG text. Every figure is an object of its own: no `pyplot`, so no state is left behind.
-
-Imports `evaluation` and lower ranks, and matplotlib inside functions, as importing it is slow.
-"""
+"""Plots as SVG text. Every figure is an object of its own: no `pyplot`, so no state is left behind."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detect_transfer.core.temporary import private_folder
 from detect_transfer.evaluation import Confusion, Matches, Scores, threshold_curve
 from detect_transfer.report.text import plot_name
-from detect_transfer.temporary import private_folder
 
 INK, GRID, FAINT = "#22272e", "#d9dee4", "#9aa4af"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F2BD6")  # and one more

@@ -1,7 +1,4 @@
-"""Annotated pictures, contact sheets and videos written to a folder, for `visualize` and `predict`.
-
-Imports `evaluation` and lower ranks.
-"""
+"""Annotated pictures, contact sheets and videos written to a folder, for `visualize` and `predict`."""
 
 from __future__ import annotations
 
@@ -16,15 +13,15 @@ import cv2
 import numpy as np
 import polars as pl
 
-from detect_transfer.errors import InternalError
+from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, Detections
+from detect_transfer.core.errors import InternalError
+from detect_transfer.core.io import safe_join, write_atomic
+from detect_transfer.core.video import parse_frame_name
 from detect_transfer.evaluation import match
-from detect_transfer.files import safe_join, write_atomic
-from detect_transfer.media import parse_frame_name
-from detect_transfer.report.drawing import KINDS, Mark, RgbArray, contact_sheet, draw_marks, legend_strip, marks_of
-from detect_transfer.report.pictures import read_all
+from detect_transfer.report.drawings import KINDS, Mark, RgbArray, contact_sheet, draw_marks, legend_strip, marks_of
+from detect_transfer.report.image_reading import read_all
 from detect_transfer.report.video import write_video
 from detect_transfer.report.window import draw_window
-from detect_transfer.table import DETECTION_SCHEMA, AnnotationTable, Detections
 
 _CELL_WH = (640, 480)
 

@@ -1,7 +1,4 @@
-"""What the page tells of further metrics, as plain rows: slices, kinds of error, calibration, operating points.
-
-Imports `evaluation` and lower ranks.
-"""
+"""What the page tells of further metrics, as plain rows: slices, kinds of error, calibration, operating points."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.evaluation import MetricResult, Scores, slice_rows
-from detect_transfer.evaluation.policy import truth_arrays
+from detect_transfer.evaluation.arrays import truth_arrays
 from detect_transfer.report.health import Block, cell
 from detect_transfer.report.text import number, short_name
-from detect_transfer.table import AnnotationTable
 
 _SECTIONS = ("coco", "slices", "tide", "calibration", "operating_points")  # told in their own way
 _ERRORS = {

@@ -1,8 +1,8 @@
-"""Names from data files made harmless and short enough to show. Imports only `errors`."""
+"""Names from data files made harmless and short enough to show."""
 
 from __future__ import annotations
 
-from detect_transfer.errors import one_line
+from detect_transfer.core.errors import one_line
 
 
 def short_name(name: object, *, longest: int = 32) -> str:

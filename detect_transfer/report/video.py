@@ -1,4 +1,4 @@
-"""Drawn frames as a video. Imports ranks 0 to 1 and its own room."""
+"""Drawn frames as a video."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detect_transfer.errors import ResourceError
-from detect_transfer.images import RgbArray
+from detect_transfer.core.errors import ResourceError
+from detect_transfer.core.images import RgbArray
 
 _CODEC = "vp09"  # of those that OpenCV's wheels can write, the one that browsers play
 

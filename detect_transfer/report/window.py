@@ -1,4 +1,4 @@
-"""A part of a picture with the marks that reach into it, at a size that can be read. Imports its own room."""
+"""A part of a picture with the marks that reach into it, at a size that can be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from detect_transfer.report.drawing import Mark, RgbArray, draw_marks
+from detect_transfer.report.drawings import Mark, RgbArray, draw_marks
 
 
 def draw_window(

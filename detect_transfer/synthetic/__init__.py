@@ -1,7 +1,6 @@
 """Street scenes with traffic signs, drawn by a seed: the data of the quick start and of its pre-training.
 
 Two tasks that share no class: `source` (country, by day) and `target` (city, at dusk).
-Imports numpy, cv2 and the standard library only.
 """
 
 from detect_transfer.synthetic.scene import Scene, draw_scene, draw_scenes

@@ -1,21 +1,9 @@
-"""What lies behind the signs: sky, hills, trees, ground and road, in two settings.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""What lies behind the signs: sky, hills, trees, ground and road, in two settings."""
 
 import cv2
 import numpy as np
 
-from detect_transfer.synthetic.canvas import (
-    Image,
-    Stage,
-    cloud_noise,
-    fill,
-    foliage,
-    jitter,
-    overlap,
-    stroke,
-)
+from detect_transfer.synthetic.canvas import Image, Stage, cloud_noise, fill, foliage, jitter, overlap, stroke
 from detect_transfer.synthetic.houses import draw_farm, draw_street
 from detect_transfer.synthetic.tasks import Rgb, Setting
 

@@ -1,7 +1,4 @@
-"""What light and camera do to a scene: shading, blur, tone, noise and compression; nothing moves.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""What light and camera do to a scene: shading, blur, tone, noise and compression; nothing moves."""
 
 import cv2
 import numpy as np

@@ -2,7 +2,6 @@
 
 Everywhere the origin is the top-left *corner* of the first pixel; OpenCV counts from its centre, hence
 the halves.
-Imports numpy, cv2 and the standard library.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Things among the signs that are no signs: cars, boards, lamps, poles and fences.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""Things among the signs that are no signs: cars, boards, lamps, poles and fences."""
 
 import numpy as np
 

@@ -12,10 +12,10 @@ from typing import Any
 import cv2
 import polars as pl
 
-from detect_transfer.files import write_atomic
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.io import write_atomic
 from detect_transfer.synthetic.scene import draw_scene
 from detect_transfer.synthetic.tasks import TASKS
-from detect_transfer.table import XYXY, AnnotationTable
 
 _JPEG_QUALITY = 92
 _VALIDATION_SEED = 1_000_003  # validation scenes come from another stream than training scenes

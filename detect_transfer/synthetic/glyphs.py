@@ -1,7 +1,6 @@
 """Vector drawings in sign units: a stroke font and the pictograms.
 
 Own strokes instead of `cv2.putText`: the fonts of OpenCV changed between releases, and a scene must not.
-Imports numpy and the standard library.
 """
 
 from collections.abc import Callable

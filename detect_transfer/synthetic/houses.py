@@ -1,7 +1,4 @@
-"""Houses: the facades and shops of a city street, and the farms of the country.
-
-Imports numpy and the standard library.
-"""
+"""Houses: the facades and shops of a city street, and the farms of the country."""
 
 import numpy as np
 

@@ -1,22 +1,10 @@
-"""Things in front of signs: leaves, posts, stickers and snow; each is dropped where it would hide too much.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""Things in front of signs: leaves, posts, stickers and snow; each is dropped where it would hide too much."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.synthetic.canvas import (
-    Image,
-    Points,
-    Stage,
-    foliage,
-    jitter,
-    overlap,
-    paste,
-    warp_points,
-)
+from detect_transfer.synthetic.canvas import Image, Points, Stage, foliage, jitter, overlap, paste, warp_points
 from detect_transfer.synthetic.glyphs import arc
 from detect_transfer.synthetic.placing import Placed
 from detect_transfer.synthetic.tasks import Rgb

@@ -1,7 +1,4 @@
-"""Signs in the image: pose, placement without overlap, and rendering with an exact outline.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""Signs in the image: pose, placement without overlap, and rendering with an exact outline."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,4 @@
-"""A whole street scene with its labels.
-
-Imports numpy and the standard library.
-"""
+"""A whole street scene with its labels."""
 
 import zlib
 from collections.abc import Iterator

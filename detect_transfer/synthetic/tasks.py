@@ -1,7 +1,4 @@
-"""The two sign tasks as plain data: which classes there are and how each is drawn.
-
-Imports the standard library only.
-"""
+"""The two sign tasks as plain data: which classes there are and how each is drawn."""
 
 from dataclasses import dataclass
 from typing import Literal

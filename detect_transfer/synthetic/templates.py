@@ -1,7 +1,4 @@
-"""Sign faces: the unit outline of each shape and a cached pyramid of its drawn face.
-
-Imports numpy, cv2 and the standard library.
-"""
+"""Sign faces: the unit outline of each shape and a cached pyramid of its drawn face."""
 
 from functools import lru_cache
 

@@ -14,13 +14,13 @@ import orjson
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from detect_transfer.files import write_atomic
+from detect_transfer.core.io import write_atomic
+from detect_transfer.training.checkpoint import Progress, read_states, save_state
+from detect_transfer.training.context import Interrupted, Job
 from detect_transfer.training.epoch import LossNotFinite, Step, run_epoch, set_mode
-from detect_transfer.training.features import keep_features
-from detect_transfer.training.job import Interrupted, Job
+from detect_transfer.training.feature_cache import keep_features
 from detect_transfer.training.optim import Pull, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
-from detect_transfer.training.state import Progress, read_states, save_state
 
 logger = logging.getLogger(__name__)
 

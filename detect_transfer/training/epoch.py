@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from detect_transfer.errors import InputError, ResourceError
-from detect_transfer.models.detector import Detector
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.models.base import Detector
 from detect_transfer.models.device import autocast
-from detect_transfer.training.data import Batch
-from detect_transfer.training.features import FeatureBatch
-from detect_transfer.training.job import Interrupted, Job
+from detect_transfer.training.context import Interrupted, Job
+from detect_transfer.training.dataset import Batch
+from detect_transfer.training.feature_cache import FeatureBatch
 from detect_transfer.training.optim import Pull, rate_factor
 from detect_transfer.training.plan import PlannedPhase
 

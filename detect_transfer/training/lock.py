@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.errors import InputError
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detect_transfer.boxes import FloatArray
-from detect_transfer.models.pixels import PAD_VALUE
+from detect_transfer.core.boxes import FloatArray
+from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.training.augment import Scene, cut_to
 
 TILES = 4

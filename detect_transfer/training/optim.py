@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from detect_transfer.config import Schedule, Train
-from detect_transfer.models.detector import Detector
+from detect_transfer.models.base import Detector
 from detect_transfer.training.plan import PlannedPhase
 
 _ONE_CYCLE_RISE = 0.3  # share of the steps

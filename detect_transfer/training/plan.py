@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from detect_transfer.config import STAGES, BatchNorm, Phase, Schedule, Stage, Start, Train, Transfer
-from detect_transfer.errors import InputError
+from detect_transfer.core.errors import InputError
 from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
 
 _AUTO_VIEWS = 4

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.boxes import FloatArray
-from detect_transfer.table import XYXY, AnnotationTable
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.boxes import FloatArray
 
 _FREQUENT = 0.1  # share of the pictures from which on a class is not repeated
 

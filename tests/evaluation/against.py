@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from detect_transfer.boxes import xyxy_to_xywh
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.boxes import xyxy_to_xywh
 
 
 def ranked_apart(found, seed, *, in_image_only=False):

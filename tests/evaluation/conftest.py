@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detect_transfer.boxes import xyxy_to_xywh
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.boxes import xyxy_to_xywh
 
 
 def _table(boxes, *, n_images=1, n_classes=1, extra=None):

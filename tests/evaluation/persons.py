@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from detect_transfer.table import AnnotationTable
+from detect_transfer.core.annotations import AnnotationTable
 
 NINE = 9  # points of a curve
 FLOOR = 1e-10  # the least miss rate

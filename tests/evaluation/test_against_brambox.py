@@ -16,8 +16,8 @@ from detect_transfer.evaluation import (
     recall,
     threshold_curve,
 )
-from detect_transfer.evaluation.miss_rate import miss_rate
-from detect_transfer.evaluation.protocols import CITYPERSONS, NINE_POINTS, Protocol
+from detect_transfer.evaluation.metrics.miss_rate import miss_rate
+from detect_transfer.evaluation.metrics.protocols import CITYPERSONS, NINE_POINTS, Protocol
 
 CASES = 100
 pytestmark = [  # brambox 5.0.0 is of the days of pandas 2.1

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.evaluation import METRICS, Case
-from detect_transfer.table import AnnotationTable
 
 CASES = 100
 MORE_THAN_HALF = np.nextafter(np.float32(0.5), np.float32(1))  # the least that it knows; its Jaccard index takes .5 too

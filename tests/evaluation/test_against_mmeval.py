@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from mmeval.metrics.voc_map import VOCMeanAP, calculate_average_precision
 
+from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.evaluation import METRICS, Case
-from detect_transfer.table import XYXY, Detections
 
 CASES = 200
 

@@ -6,10 +6,10 @@ import pytest
 from netcal.metrics import ECE
 from netcal.scaling import TemperatureScaling
 
-from detect_transfer.boxes import xyxy_to_xywh
+from detect_transfer.core.annotations import XYXY, Detections
+from detect_transfer.core.boxes import xyxy_to_xywh
 from detect_transfer.evaluation import METRICS, Case, apply_temperature, fit_temperature
-from detect_transfer.evaluation.calibration import place_error, reliability
-from detect_transfer.table import XYXY, Detections
+from detect_transfer.evaluation.metrics.calibration import place_error, reliability
 
 
 def scored(seed):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import METRIC_NAMES, coco_metrics
-from detect_transfer.table import AnnotationTable, Detections
 
 IMAGES, CLASSES = (3, 8, 9), (0, 2, 5)
 # steps of 4 px make equal overlaps and overlaps of exactly one half; 32 and 96 px are the borders of COCO's sizes

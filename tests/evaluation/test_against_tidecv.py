@@ -6,9 +6,9 @@ import pytest
 from tidecv import TIDE, Data
 from tidecv.ap import ClassedAPDataObject
 
-from detect_transfer.evaluation import METRICS, Case, fates
-from detect_transfer.evaluation.tide import EXCUSED, classify
-from detect_transfer.table import Detections
+from detect_transfer.core.annotations import Detections
+from detect_transfer.evaluation import METRICS, Case, outcomes
+from detect_transfer.evaluation.metrics.tide import EXCUSED, classify
 
 CASES = 200
 
@@ -32,7 +32,7 @@ def run_of(table, found):
 @pytest.fixture
 def agreed(monkeypatch):
     """Read both at recall k / 100, and let tidecv's mean leave out the classes that never had an object."""
-    monkeypatch.setattr(fates, "RECALLS", np.arange(101) / 100)
+    monkeypatch.setattr(outcomes, "RECALLS", np.arange(101) / 100)
 
     def agree(table):
         classes = set(table.boxes.filter(~against.is_region(table.boxes))["category_id"])

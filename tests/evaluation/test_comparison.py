@@ -3,17 +3,10 @@
 import numpy as np
 import pytest
 
-from detect_transfer.evaluation.bootstrap import draw_weights, sample
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.comparison import (
-    Plan,
-    compare_sides,
-    holm,
-    side_values,
-    sign_flip,
-    two_sided_p,
-)
-from detect_transfer.evaluation.marked import mark
+from detect_transfer.evaluation.coco.bootstrap import draw_weights, sample
+from detect_transfer.evaluation.coco.threshold_matches import mark
+from detect_transfer.evaluation.comparison import Plan, compare_sides, holm, side_values, sign_flip, two_sided_p
 
 N = 60
 

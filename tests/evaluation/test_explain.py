@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import coco_metrics
-from detect_transfer.evaluation.as_ultralytics import interpolated_ap, mark_as_ultralytics
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.explain import explain
-from detect_transfer.table import XYXY, AnnotationTable, Detections
+from detect_transfer.evaluation.ultralytics_map import interpolated_ap, mark_as_ultralytics
 
 
 def sized(table: AnnotationTable, width: int = 400, height: int = 400) -> AnnotationTable:
@@ -31,7 +31,7 @@ def the_vendor(truth: AnnotationTable, found: Detections) -> dict[str, float]:
     """The mAP of ultralytics' own code for boxes that are all objects, image by image."""
     import torch
 
-    from detect_transfer.models.vendor import vendor
+    from detect_transfer.models.yolo.ultralytics import vendor
 
     vendor()  # behind its fence
     from ultralytics.engine.validator import BaseValidator

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import (
     above,
-    assign,
+    assignment,
     best_f1_threshold,
     confusion,
     f1,
@@ -16,7 +17,6 @@ from detect_transfer.evaluation import (
     recall,
     threshold_curve,
 )
-from detect_transfer.table import Detections
 
 # objects A (0..10) and B (20..30) and a region 100..200; the IoU of 0..10 with 0..8 (same height) is .8
 HAND_TRUTH = [(1, 1, 0, 0, 10, 10), (1, 1, 20, 0, 30, 10), (1, 1, 100, 100, 200, 200, "i")]
@@ -94,7 +94,7 @@ def test_match__equals_pycocotools(generated, pycocotools):
 def test_match__many_pairs_are_cut_into_chunks(generated, monkeypatch):
     table, found = generated(7)
     whole = match(table, found)
-    monkeypatch.setattr(assign, "_PAIRS_AT_ONCE", 3)
+    monkeypatch.setattr(assignment, "_PAIRS_AT_ONCE", 3)
     assert match(table, found).detections.equals(whole.detections, null_equal=True)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from paths import DATASETS, SHARED
 from PIL import Image
 
-from detect_transfer.errors import DetectTransferError
+from detect_transfer.core.errors import DetectTransferError
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+REAL_DATA = SHARED / "data"
 
 Write = Callable[..., Path]
 ErrorOf = Callable[[Callable[[], object]], DetectTransferError]
@@ -21,9 +22,9 @@ CheckError = Callable[..., None]
 @pytest.fixture
 def shared() -> Path:
     """The folder of real data, which not every machine has."""
-    if not SHARED.is_dir():
-        pytest.skip(f"no real data in {SHARED}")
-    return SHARED
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data in {REAL_DATA}")
+    return REAL_DATA
 
 
 @pytest.fixture
@@ -40,9 +41,6 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return _write
-
-
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 
 
 @pytest.fixture

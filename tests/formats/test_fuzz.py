@@ -19,13 +19,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from paths import DATASETS
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats import reader
-from detect_transfer.images import IMAGE_SUFFIXES
-from detect_transfer.table import AnnotationTable
 
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
 USUAL = settings(
     max_examples=500 if "CI" in os.environ else 100,

@@ -11,8 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from detect_transfer.formats import coco, gtsdb, pascal_v1, voc
-from detect_transfer.table import AnnotationTable
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.pedestrians import pascal_v1
+from detect_transfer.formats.traffic_signs import gtsdb
+from detect_transfer.formats.voc import reader as voc
 
 
 def by_class(table: AnnotationTable) -> dict[str, int]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from paths import DATASETS
 from polars.testing import assert_frame_equal
 
-from detect_transfer.exports.coco import write_coco
-from detect_transfer.formats import coco, reader
-
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
+from detect_transfer.formats import reader
+from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.writer import write_coco
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in DATASETS.iterdir() if p.is_dir()))

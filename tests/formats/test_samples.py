@@ -6,18 +6,17 @@ The expected boxes were worked out by hand from the native syntax. A new format 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import yaml
+from paths import DATASETS
 
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.video import parse_frame_name
 from detect_transfer.formats import READERS, reader
-from detect_transfer.media import parse_frame_name
-from detect_transfer.table import AnnotationTable
 
-DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
 WITHOUT_SAMPLE = {"data_folder"}  # written by ourselves: its test makes one
 CARD_KEYS = {"name", "title", "format", "options", "source", "licence", "citation", "classes", "split", "group"}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from detect_transfer.errors import InputError
+from detect_transfer.core.errors import InputError
 from detect_transfer.models.device import choose_device
 
 

@@ -9,7 +9,7 @@ import torch
 
 from detect_transfer.config import STAGES, Model, Transfer
 from detect_transfer.models import FAMILIES, build_detector, load_detector, load_weights, save_weights
-from detect_transfer.models.detector import Detector, Target
+from detect_transfer.models.base import Detector, Target
 
 NAMES = ("red", "green", "blue")
 BACKBONE = frozenset(STAGES[:5])

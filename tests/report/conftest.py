@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import Case, evaluate_metrics, match, score
 from detect_transfer.report import ReportData
-from detect_transfer.table import AnnotationTable, Detections
 
 METRICS_SHOWN = ("slices", "tide", "calibration", "operating_points", "voc")
 HOSTILE = [

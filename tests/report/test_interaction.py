@@ -3,14 +3,14 @@
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from paths import BENCHMARKS
 
 from detect_transfer.evaluation import score
 from detect_transfer.report import write_report
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tools" / "benchmarks"))
+sys.path.append(str(BENCHMARKS))
 import webdriver
 from webdriver import Browser
 

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import match, score
 from detect_transfer.report import write_report
 from detect_transfer.report.failures import KINDS_OF_FAILURE, worst
-from detect_transfer.table import AnnotationTable, Detections
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [

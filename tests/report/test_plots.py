@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
+from detect_transfer.core.annotations import Detections
 from detect_transfer.evaluation import Case, confusion, evaluate_metrics, match, score
 from detect_transfer.report import curves, plots
-from detect_transfer.table import Detections
 
 DRAWN = {"svg", "metadata", "RDF", "Work", "type", "format"}
 DRAWN |= {"defs", "style", "g", "path", "use", "clipPath", "rect", "image"}

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import Case, MetricResult, evaluate_metrics, score
 from detect_transfer.report import health, sections
-from detect_transfer.table import AnnotationTable, Detections
 
 
 def test_interval__as_words_and_none_without_one(make_scene):

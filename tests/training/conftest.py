@@ -11,8 +11,8 @@ import torch
 
 from detect_transfer.config import Model, RunConfig
 from detect_transfer.models import save_weights
-from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import RunResult, train
+from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.workflows.train import RunResult, train
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from detect_transfer.errors import InputError, ResourceError
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import build_detector, load_weights
-from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import Watch, _log_to
-from detect_transfer.training.job import Interrupted
+from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.training.checkpoint import Progress, save_state
+from detect_transfer.training.context import Interrupted
 from detect_transfer.training.lock import hold
-from detect_transfer.training.state import Progress, save_state
+from detect_transfer.workflows.train import Watch, _log_to
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:

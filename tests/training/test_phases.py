@@ -8,9 +8,9 @@ import torch
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.models import build_detector, load_weights
-from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import Watch
-from detect_transfer.training.job import Interrupted
+from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.training.context import Interrupted
+from detect_transfer.workflows.train import Watch
 
 HEAD = {"epochs": 2, "train": ["head"], "lr": 1e-3}
 
@@ -167,8 +167,8 @@ def test_kept_source_classes__stay_in_the_head(config, run, tmp_path: Path) -> N
 
 
 def test_kept_source_class__that_the_source_lacks_is_told() -> None:
-    from detect_transfer.errors import InputError
-    from detect_transfer.models.weights import SourceWeights
+    from detect_transfer.core.errors import InputError
+    from detect_transfer.models.checkpoints import SourceWeights
 
     source = SourceWeights({}, "yolo11n", ("person", "car"), 2, Path("w"), "")
     with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.keep_source_classes=cart .*did you mean 'car'"):

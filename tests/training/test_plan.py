@@ -7,12 +7,12 @@ import pytest
 import torchvision
 
 from detect_transfer.config import Model, Phase, RunConfig, Train, Transfer
-from detect_transfer.errors import InputError
+from detect_transfer.core.errors import InputError
 from detect_transfer.models import save_weights
-from detect_transfer.models.yolo import YoloDetector
-from detect_transfer.run import dry_run
+from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import PlannedPhase, make_plan
+from detect_transfer.workflows.train import dry_run
 
 YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"})
 

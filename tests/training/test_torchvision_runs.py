@@ -10,9 +10,9 @@ import torch
 
 from detect_transfer.config import Model
 from detect_transfer.models import load_detector, load_weights, save_weights
-from detect_transfer.models.torchvision import TorchvisionDetector
-from detect_transfer.run import Watch
-from detect_transfer.training.job import Interrupted
+from detect_transfer.models.torchvision.detector import TorchvisionDetector
+from detect_transfer.training.context import Interrupted
+from detect_transfer.workflows.train import Watch
 
 ARCH = "fasterrcnn_mobilenet_v3_large_320_fpn"
 

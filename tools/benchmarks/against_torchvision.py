@@ -86,7 +86,7 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train with this project."""
     from detect_transfer.config import RunConfig
     from detect_transfer.models.device import machine_name
-    from detect_transfer.run import train
+    from detect_transfer.workflows.train import train
 
     model = {"family": "torchvision", "arch": options.arch, "weights": str(options.weights)}
     if options.arch == "fasterrcnn":
@@ -222,8 +222,8 @@ def scored(model: Any, val: Any, data: Path) -> dict[str, float | None]:
     import polars as pl
     import torch
 
+    from detect_transfer.core.annotations import Detections
     from detect_transfer.evaluation import coco_metrics
-    from detect_transfer.table import Detections
 
     ids = val.categories["category_id"].sort().to_list()
     rows = []

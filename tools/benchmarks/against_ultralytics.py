@@ -97,7 +97,7 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
     import detect_transfer
     from detect_transfer.config import RunConfig
     from detect_transfer.models.device import machine_name
-    from detect_transfer.run import train
+    from detect_transfer.workflows.train import train
 
     config = RunConfig.model_validate(
         {
@@ -158,9 +158,9 @@ def stock(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
     )  # fmt: skip
     seconds = time.monotonic() - began
 
+    from detect_transfer.core.annotations import Detections
     from detect_transfer.evaluation import score
     from detect_transfer.formats import READERS
-    from detect_transfer.table import Detections
 
     val = READERS["data_folder"].read(options.data).split_of("val")
     best = ultralytics.YOLO(str(options.out / "stock" / "weights" / "best.pt"))

@@ -68,12 +68,12 @@ def generate(path: Path, *, n_images: int, n_boxes: int, seed: int = 0) -> None:
 
 def run_ours(source: Path, out: Path) -> float:
     """Read, check, clean and write with this project; return seconds."""
-    from detect_transfer.exports.ignore import plan_ignored
-    from detect_transfer.exports.yolo import write_labels
-    from detect_transfer.files import new_folder
-    from detect_transfer.formats import coco
-    from detect_transfer.ledger import Ledger
-    from detect_transfer.prepare.clean import clean
+    from detect_transfer.core.io import new_folder
+    from detect_transfer.core.ledger import Ledger
+    from detect_transfer.data.clean import clean
+    from detect_transfer.formats.coco import reader as coco
+    from detect_transfer.formats.writing.ignored_regions import plan_ignored
+    from detect_transfer.formats.yolo.writer import write_labels
 
     start = time.perf_counter()
     ledger = Ledger()

@@ -66,7 +66,7 @@ def train_road(options: argparse.Namespace, road: str, seed: int) -> Any:
     import yaml
 
     from detect_transfer.config import RunConfig, read_yaml
-    from detect_transfer.run import train
+    from detect_transfer.workflows.train import train
 
     augment = {"augment": read_yaml(options.augment)["augment"]} if options.augment else {}
     transfer: dict[str, Any] = {"class_map": yaml.safe_load(options.class_map)}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.roundtrip import png_header
+from detect_transfer.data.round_trip import png_header
 
 PER_IMAGE = 10
 N_CLASSES = 40

@@ -31,9 +31,9 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from detect_transfer.boxes import xyxy_to_xywh
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.boxes import xyxy_to_xywh
 from detect_transfer.evaluation import METRIC_NAMES, Case, coco_metrics, evaluate_metrics, score, score_case
-from detect_transfer.table import XYXY, AnnotationTable, Detections
 
 TARGET, TARGET_OF_ALL = 0.03, 0.2
 DRAWS = 1000

@@ -33,11 +33,11 @@ import machine
 import webdriver
 from score_against_pycocotools import generate
 
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import Case, score
-from detect_transfer.exports.results import write_results
-from detect_transfer.formats.results import read_detections
-from detect_transfer.scoring import score_all, score_protocols, write_page
-from detect_transfer.table import AnnotationTable, Detections
+from detect_transfer.formats.detections.reader import read_detections
+from detect_transfer.formats.detections.writer import write_results
+from detect_transfer.workflows.evaluate import score_all, score_protocols, write_page
 
 MOST_GB, MOST_SECONDS, MOST_SECONDS_TO_OPEN, MOST_MB = 4.0, 20.0, 2.0, 5.0
 CLASSES, PER_IMAGE = 20, 10

@@ -1,0 +1,259 @@
+"""What the command line shows: progress bars, tables, a line an epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from detect_transfer.core.ledger import LedgerLine
+    from detect_transfer.workflows.train import Watch
+
+
+def make_console() -> Console:
+    """Return the console that everything is shown on; of several processes the first one shows."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Any]:
+    """Show a bar that is moved by `advance(stage, done, total)`."""
+    from rich.progress import Progress
+
+    with Progress(console=make_console(), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{stage} {what if stage != what else ''}", total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def training_watch(console: Console) -> Iterator[Watch]:
+    """Show stages, the plan, a bar and a line an epoch; a signal asks training to stop, a second one ends it."""
+    from rich.progress import Progress
+
+    from detect_transfer.workflows.train import Watch
+
+    with Progress(console=console, transient=True) as bars:
+        task = bars.add_task("", visible=False)
+
+        def on_step(epoch: int, step: int, steps: int, loss: float) -> None:
+            bars.update(
+                task, description=f"epoch {epoch}  loss {loss:.3f}", completed=step, total=steps, visible=step < steps
+            )
+
+        watch = Watch(
+            on_stage=lambda text: console.print(f"... {text}", markup=False),
+            on_plan=lambda plan, rows: print_plan(console, plan, rows),
+            on_step=on_step,
+            on_epoch=lambda row: console.print(epoch_line(row), markup=False),
+        )
+
+        def on_signal(number: int, _: object) -> None:
+            if watch.stop.signal is not None:
+                raise KeyboardInterrupt
+            watch.stop.signal = number
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield watch
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_MUCH_WAITING = 0.02  # share of the time of an epoch
+
+
+def epoch_line(row: dict[str, Any]) -> str:
+    """Return the line of an epoch."""
+
+    def told(value: float | None) -> str:
+        return "  -  " if value is None else f"{value:.3f}"
+
+    trained = "  (untrained)"
+    if "loss" in row:
+        waited = f" ({row['waiting_share']:.0%} waiting for data)" if row["waiting_share"] >= _MUCH_WAITING else ""
+        trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s{waited}"
+    best = "  best" if row["best"] else ""
+    return f"epoch {row['epoch']:3d}  AP {told(row['AP'])}  AP50 {told(row['AP50'])}{trained}{best}"
+
+
+def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
+    """Show the stages and their rates in each phase."""
+    from rich.table import Table
+
+    table = Table(title=f"strategy {plan.strategy}, {plan.epochs} epochs", title_justify="left", box=None)
+    for heading in ("stage", "tensors", "parameters", *(f"epochs {p.first_epoch}-{p.last_epoch}" for p in plan.phases)):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for row in rows:
+        rates = ["frozen" if rate is None else f"{rate:.2e}" for rate in row["rates"]]
+        table.add_row(row["stage"], f"{row['tensors']:,}", f"{row['parameters']:,}", *rates)
+    console.print(table)
+    for phase in plan.phases:
+        facts = _phase_facts(phase)
+        if facts:
+            console.print(f"  epochs {phase.first_epoch}-{phase.last_epoch}: {'; '.join(facts)}", markup=False)
+
+
+def _phase_facts(phase: Any) -> list[str]:
+    """Return what the table of stages does not tell of a phase."""
+    until = " and ".join(f"{name} {value:g}" for name, value in (phase.until or {}).items())
+    then = "training ends" if phase.on_until == "stop" else "the next phase begins"
+    told = {
+        f"starts from the {'source' if phase.start == 'source' else 'best epoch'} again": phase.start != "previous",
+        f"frozen features computed once in {phase.views} views": phase.views,
+        f"pull to the source {phase.pull:g}": phase.pull,
+        f"at {until} {then}": until,
+        f"ends after {phase.patience} epochs without a better AP": phase.patience,
+    }
+    return [text for text, holds in told.items() if holds]
+
+
+def print_reading(lines: Sequence[LedgerLine]) -> None:
+    """Show what a reader left out because it was asked to, with the first place of each reason."""
+    console = make_console()
+    for line in lines:
+        example = f"  e.g. {line.examples[0]}" if line.examples else ""
+        fate = "left out" if line.action == "dropped" else line.action
+        console.print(f"{fate}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
+
+
+def print_conversion(result: Any) -> None:
+    """Show what a conversion made and what left on the way."""
+    console = make_console()
+    for step in result.ledger.steps[1:]:  # the first one, what was read, was shown before
+        for line in step.lines:
+            console.print(f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}", markup=False)
+    if result.round_trip is not None:
+        print_round_trip(result.round_trip)
+    console.print(f"split: {result.split}", markup=False)
+    for split, counts in result.counts.items():
+        console.print(
+            f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored",
+            markup=False,
+        )
+    console.print(f"data folder: {result.out}", markup=False)
+
+
+def print_findings(report: Any, trip: Any) -> None:
+    """Show what a check found, errors first, and how the round trip went."""
+    console = make_console()
+    for finding in report.findings:
+        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
+        console.print(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}", markup=False)
+    if trip is not None:
+        print_round_trip(trip)
+    console.print(
+        f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes: "
+        f"{report.count('error')} errors, {report.count('warning')} warnings"
+    )
+
+
+def print_round_trip(trip: Any) -> None:
+    """Show, for each format, which fields came back in all rows, which did not, and what has no place there."""
+    console = make_console()
+    for leg in trip.legs:
+        equal = [field.field for field in leg.fields if not field.differing]
+        console.print(f"through {leg.target} and back, within {leg.tolerance_px:g} px:", markup=False)
+        if equal:
+            console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
+        for field in leg.fields:
+            if field.differing:
+                told = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
+                console.print(f"  {field.field}: {told}", markup=False)
+        for lost in leg.not_carried:
+            console.print(f"  {lost.field}: {lost.rows} rows not carried, {lost.where}", markup=False)
+
+
+def print_result(result: Any) -> None:
+    """Show what a run came to and where it lies."""
+    console = make_console()
+    first, best = result.progress.history[0], result.progress.best_epoch
+    ap = result.metrics.get("AP")
+    before = "null" if first["AP"] is None else f"{first['AP']:.3f}"
+    console.print(
+        f"AP {'null' if ap is None else f'{ap:.3f}'} (epoch {best}; untrained {before}), "
+        f"AP50 {result.metrics.get('AP50') or 0:.3f}"
+    )
+    console.print(f"weights:  {result.folder / 'weights' / 'best.safetensors'}", markup=False)
+    console.print(f"pictures: {result.folder / 'pictures'}", markup=False)
+    console.print(f"report:   {result.folder / 'report.html'}", markup=False)
+
+
+def print_scores(scores: Any) -> None:
+    """Show the twelve numbers with the intervals of some, and the strict ones where they differ."""
+    console = make_console()
+    for name, value in scores.metrics.items():
+        told = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
+        span = scores.interval.get(name) if scores.interval is not None else None
+        told += "" if span is None else f" [{span[0]:.4f}, {span[1]:.4f}]"
+        other = f"   strict {scores.strict[name]:.4f}" if scores.strict and scores.strict.get(name) is not None else ""
+        console.print(f"{name:10s} {told}{other}", markup=False)
+
+
+def print_explanation(told: Any) -> None:
+    """Show the way from COCO's AP to that of ultralytics, a step a line."""
+    console = make_console()
+
+    def row(name: str, values: Sequence[float | None], sign: str, text: str) -> None:
+        numbers = " ".join(f"{'null' if v is None else format(v, sign + '.4f'):>8s}" for v in values)
+        console.print(f"{name:16s} {numbers}   {text}", markup=False)
+
+    console.print(f"{'':16s} {'AP':>8s} {'AP50':>8s}", markup=False)
+    row("COCO", (told.coco["AP"], told.coco["AP50"]), "", "ignored regions excused, 100 detections a class and image")
+    for step in told.steps:
+        row(step.name, (step.part, step.part50), "+", step.told)
+    row("ultralytics", (told.ultralytics["AP"], told.ultralytics["AP50"]), "", "what its validator gives")
+
+
+def print_comparison(compared: Any) -> None:
+    """Show the differences of every side from the first, and the classes that differ."""
+    console = make_console()
+
+    def shown(name: str, d: Any) -> str:
+        if d.difference is None:
+            return f"{name}: {d.reason}"
+        span = "no interval" if d.interval is None else f"[{d.interval[0]:+.4f}, {d.interval[1]:+.4f}]"
+        verdict = f"same within {compared.plan.margin:g}" if d.verdict == "same" else d.verdict
+        p = " / ".join("< 0.0001" if v < 1e-4 else f"{v:.4f}" for v in (d.p_holm, d.p_signs) if v is not None)
+        why = f" ({d.reason})" if d.reason else ""
+        numbers = f"{d.first:.4f} -> {d.second:.4f}  {d.difference:+.4f} {span}, p {p or 'unknown'}"
+        return f"{name:10s} {numbers}: {verdict}{why}"
+
+    for side, comparison in zip(compared.sides[1:], compared.comparisons, strict=True):
+        console.print(f"{side.name} against {compared.sides[0].name}", markup=False)
+        for d in comparison.metrics:
+            console.print(f"  {shown(d.name, d)}", markup=False)
+        counts: dict[str, int] = {}
+        for name, d in zip(compared.class_names.values(), comparison.classes, strict=True):
+            counts[d.verdict] = counts.get(d.verdict, 0) + 1
+            if d.verdict in ("better", "worse"):
+                console.print(f"    class {shown(name, d)}", markup=False)
+        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        console.print(f"  classes: {told or 'none'}", markup=False)
+
+
+def print_metrics(path: Path) -> None:
+    """Show the numbers over all classes of each further protocol, with what they were made under."""
+    from detect_transfer.core.io import read_json
+
+    console = make_console()
+    for name, result in read_json(path)["metrics"].items():
+        values = {key: value for key, value in result["values"].items() if "/" not in key}
+        if name == "coco" or not values:  # shown before, or of classes and slices alone
+            continue
+        told = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
+        console.print(f"{name}: {told}", markup=False)

@@ -1,0 +1,269 @@
+"""`AnnotationTable` and `Detections`: the only things that cross rooms.
+
+Both hold polars frames whose columns are checked when the object is made. Boxes are `xyxy` in pixels, float64, origin
+at the top-left corner of the first pixel, x2 and y2 exclusive. A box may reach past its image and may be empty: readers
+mark, and never drop; `prepare` cleans by named policies and counts what left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from detect_transfer.core.errors import InputError, InternalError
+from detect_transfer.core.ledger import LedgerLine
+
+XYXY = ("x1", "y1", "x2", "y2")
+
+IMAGE_SCHEMA: dict[str, Any] = {
+    "image_id": pl.Int64,
+    "file_name": pl.String,  # relative to image_root, forward slashes
+    "width": pl.Int32,  # null where neither the annotation nor a picture tells it
+    "height": pl.Int32,
+    "split": pl.String,
+    "group": pl.String,  # video, sequence, sign pole: what no split may cut
+}
+BOX_SCHEMA: dict[str, Any] = {
+    "annotation_id": pl.Int64,
+    "image_id": pl.Int64,
+    "category_id": pl.Int64,  # null for a region that is ignored for every class
+    "x1": pl.Float64,
+    "y1": pl.Float64,
+    "x2": pl.Float64,
+    "y2": pl.Float64,
+    "iscrowd": pl.Boolean,  # a region that stands for many objects
+    "ignore": pl.Boolean,  # neither target nor background
+    "ignore_reason": pl.String,
+    # hidden share in [0, 1], and share outside the image; a flag without a share is 1.0 or 0.0; null: not told
+    "occluded": pl.Float64,
+    "truncated": pl.Float64,
+    "difficult": pl.Boolean,
+    "vis_x1": pl.Float64,
+    "vis_y1": pl.Float64,
+    "vis_x2": pl.Float64,
+    "vis_y2": pl.Float64,
+    "track_id": pl.String,
+    "attributes": pl.String,  # a JSON object; null: none
+    "source": pl.String,  # file:line or file#key
+}
+CATEGORY_SCHEMA: dict[str, Any] = {"category_id": pl.Int64, "name": pl.String, "supercategory": pl.String}
+DETECTION_SCHEMA: dict[str, Any] = {
+    "image_id": pl.Int64,
+    "category_id": pl.Int64,
+    "x1": pl.Float64,
+    "y1": pl.Float64,
+    "x2": pl.Float64,
+    "y2": pl.Float64,
+    "score": pl.Float64,
+}
+_FALSE_BY_DEFAULT = ("iscrowd", "ignore", "difficult")
+
+Columns = Mapping[str, Any] | pl.DataFrame
+
+
+def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Make a frame with the columns of `schema` in order, then any further ones.
+
+    A column that is absent is filled with null, or with False for the flags `iscrowd`, `ignore` and `difficult`.
+    """
+    given = columns if isinstance(columns, pl.DataFrame) else pl.DataFrame(dict(columns), strict=False)
+    if given.width == 0:
+        return pl.DataFrame(schema=dict(schema))
+    filled = [
+        pl.col(name).cast(dtype)
+        if name in given.columns
+        else pl.lit(False if name in _FALSE_BY_DEFAULT else None).cast(dtype).alias(name)
+        for name, dtype in schema.items()
+    ]
+    return given.select(*filled, *[c for c in given.columns if c not in schema])
+
+
+@dataclass(frozen=True)
+class AnnotationTable:
+    """Images, boxes and categories of a data set, checked when it is made.
+
+    Args:
+        images: A row an image, at least the columns of `IMAGE_SCHEMA`.
+        boxes: A row a box, at least the columns of `BOX_SCHEMA`.
+        categories: A row a class, the columns of `CATEGORY_SCHEMA`.
+        image_root: The folder that `file_name` is relative to; None where there are no pictures.
+        reading: What the reader left out because it was asked to, as lines of a ledger.
+
+    Raises:
+        InputError: An id occurs twice, an id points at nothing, a coordinate is not finite or a box is inverted.
+        InternalError: A column is missing or has another type, which only our own code can cause.
+    """
+
+    images: pl.DataFrame
+    boxes: pl.DataFrame
+    categories: pl.DataFrame
+    image_root: Path | None = None
+    reading: tuple[LedgerLine, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check columns, ids and boxes."""
+        for name, schema in (("images", IMAGE_SCHEMA), ("boxes", BOX_SCHEMA), ("categories", CATEGORY_SCHEMA)):
+            _check_schema(getattr(self, name), schema, name)
+        _check_unique(self.images, "image_id", "images")
+        _check_unique(self.boxes, "annotation_id", "boxes")
+        _check_unique(self.categories, "category_id", "categories")
+        _check_unique(self.categories, "name", "categories")
+        _check_known(self.boxes, self.images, "image_id")
+        # a region that is ignored for every class has no category
+        _check_known(
+            self.boxes.filter(~(pl.col("ignore") & pl.col("category_id").is_null())), self.categories, "category_id"
+        )
+        _check_boxes(self.boxes)
+
+    @classmethod
+    def from_columns(
+        cls, *, images: Columns, boxes: Columns, categories: Columns, image_root: Path | None = None
+    ) -> AnnotationTable:
+        """Make a table from columns by name; those of the schema that are absent get their default."""
+        return cls(
+            images=frame(images, IMAGE_SCHEMA),
+            boxes=frame(boxes, BOX_SCHEMA),
+            categories=frame(categories, CATEGORY_SCHEMA),
+            image_root=image_root,
+        )
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes in order of `category_id`."""
+        return self.categories.sort("category_id")["name"].to_list()
+
+    @property
+    def splits(self) -> list[str]:
+        """The names of the splits that occur, sorted."""
+        return sorted(self.images["split"].drop_nulls().unique().to_list())
+
+    def with_boxes(self, boxes: pl.DataFrame) -> AnnotationTable:
+        """Return the same images and classes with other boxes."""
+        return replace(self, boxes=boxes)
+
+    def select_images(self, image_ids: Iterable[int]) -> AnnotationTable:
+        """Return the table of these images alone, with their boxes and all classes."""
+        keep = pl.Series("image_id", list(image_ids), dtype=pl.Int64).implode()
+        return replace(
+            self,
+            images=self.images.filter(pl.col("image_id").is_in(keep)),
+            boxes=self.boxes.filter(pl.col("image_id").is_in(keep)),
+        )
+
+    def split_of(self, name: str) -> AnnotationTable:
+        """Return the table of one split.
+
+        Raises:
+            InputError: No image is in that split.
+        """
+        images = self.images.filter(pl.col("split") == name)
+        if images.is_empty():
+            raise InputError(
+                "SPLIT_MISSING",
+                "no image is in this split",
+                field="split",
+                value=name,
+                remedy="there is: " + (", ".join(self.splits) or "no split at all"),
+            )
+        return self.select_images(images["image_id"])
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector says: boxes with a score, checked when it is made.
+
+    Args:
+        rows: A row a detection, the columns of `DETECTION_SCHEMA`.
+
+    Raises:
+        InputError: A box or a score is not finite, a box is inverted, or a score is outside [0, 1].
+        InternalError: A column is missing or has another type.
+    """
+
+    rows: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        """Check columns, boxes and scores."""
+        _check_schema(self.rows, DETECTION_SCHEMA, "detections")
+        _check_boxes(self.rows)
+        score = pl.col("score")
+        wrong = self.rows.filter(~(score.is_finite() & (score >= 0) & (score <= 1)).fill_null(False))
+        if not wrong.is_empty():
+            row = wrong.row(0, named=True)
+            raise InputError(
+                "SCORE_RANGE",
+                f"a score must be in [0, 1]; {len(wrong)} are not, the first for image_id {row['image_id']}",
+                field="score",
+                value=row["score"],
+                remedy="give probabilities, not logits or percent",
+            )
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> Detections:
+        """Make detections from columns by name."""
+        return cls(frame(columns, DETECTION_SCHEMA))
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """Return no detections."""
+        return cls(pl.DataFrame(schema=DETECTION_SCHEMA))
+
+
+def _check_schema(data: pl.DataFrame, schema: Mapping[str, Any], name: str) -> None:
+    wrong = {c: (data.schema.get(c), t) for c, t in schema.items() if data.schema.get(c) != t}
+    if wrong:
+        raise InternalError(
+            "TABLE_SCHEMA",
+            f"{name}: {{column: (found, expected)}} {wrong}",
+            remedy="please report this with the command",
+        )
+
+
+def _check_unique(data: pl.DataFrame, column: str, name: str) -> None:
+    values = data[column]
+    if not values.has_nulls() and values.n_unique() == len(values):
+        return
+    twice = data.filter(pl.col(column).is_duplicated() | pl.col(column).is_null())
+    raise InputError(
+        "ID_DUPLICATE",
+        f"{name}.{column} must be there once; {len(twice)} rows share one or have none",
+        where=twice["source"][0] if "source" in twice.columns else None,
+        field=column,
+        value=twice[column][0],
+        remedy="give each its own",
+    )
+
+
+def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str) -> None:
+    lost = boxes.join(other, on=column, how="anti", nulls_equal=True)
+    if not lost.is_empty():
+        ids: Sequence[int] = lost[column].unique(maintain_order=True)[:10].to_list()
+        raise InputError(
+            "ID_DANGLING",
+            f"{len(lost)} boxes name a {column} that does not exist: {', '.join(map(str, ids))}",
+            where=lost["source"][0],
+            field=column,
+            value=lost[column][0],
+            remedy="add what they name, or remove the boxes",
+        )
+
+
+def _check_boxes(data: pl.DataFrame) -> None:
+    finite = pl.all_horizontal(pl.col(*XYXY).is_finite().fill_null(False))
+    ordered = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
+    wrong = data.filter(~(finite & ordered))
+    if not wrong.is_empty():
+        row = wrong.row(0, named=True)
+        raise InputError(
+            "BOX_INVALID",
+            f"a box must be finite with x2 >= x1 and y2 >= y1; {len(wrong)} are not, the first in image_id "
+            f"{row['image_id']}",
+            where=row.get("source"),
+            field="xyxy",
+            value=tuple(row[c] for c in XYXY),
+            remedy="mend the box or remove it",
+        )

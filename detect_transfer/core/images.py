@@ -1,0 +1,161 @@
+"""Reading pictures: one decoder and one documented conversion for everything that looks at pixels.
+
+The pixels are what a careful viewer shows: turned by the EXIF orientation, RGB, uint8. Sixteen-bit samples keep their
+high byte, grey becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock
+and ours train on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
+Pillow decodes strictly: a truncated file is an error and never a half-grey picture.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
+from detect_transfer.core.image_size import plain_size_wh
+
+RgbArray = NDArray[np.uint8]
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 150_000_000
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "JPEG2000")
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
+
+
+def read_rgb(path: Path) -> RgbArray:
+    """Decode a picture to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
+
+    Raises:
+        InputError: The file is missing, empty, not a picture, truncated, or larger than `MAX_PIXELS`.
+        ResourceError: The file cannot be read for a reason of the machine.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            return _to_rgb(upright)
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise _broken(path, error) from error
+
+
+def read_size_wh(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels from the header alone, as `read_rgb` would give them.
+
+    Raises:
+        InputError: As for `read_rgb`, as far as the header tells.
+        ResourceError: The file cannot be read for a reason of the machine.
+    """
+    plain = plain_size_wh(path)
+    if plain is not None and plain[0] * plain[1] <= MAX_PIXELS:
+        return plain
+    with _open(path) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in _TURNED else (width, height)
+
+
+def read_labels(path: Path) -> NDArray[np.integer[Any]]:
+    """Decode a picture of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
+
+    Raises:
+        InputError: As for `read_rgb`, or it has several channels.
+        ResourceError: As for `read_rgb`.
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise _broken(path, error) from error
+        values = np.array(image)
+    values = values.astype(np.uint8) if values.dtype == np.bool_ else values
+    if values.ndim != 2 or values.dtype.kind not in "ui":
+        raise InputError(
+            "IMAGE_TYPE",
+            f"it has the mode {image.mode}, one channel of whole numbers was expected",
+            where=path,
+            remedy="give the mask as it was published",
+        )
+    return values
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError, TypeError):  # a damaged EXIF block says nothing of the pixels
+        return 1
+
+
+def _open(path: Path) -> Image.Image:
+    Image.init()  # registers all of `_FORMATS`; after the first time this costs nothing
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
+            image = Image.open(path, formats=_FORMATS)
+    except FileNotFoundError as error:
+        raise InputError(
+            "IMAGE_MISSING", "there is no such picture", where=path, remedy="restore the file or remove its annotations"
+        ) from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
+        raise _broken(path, error) from error
+    except OSError as error:
+        if path.is_file() and error.errno is None:
+            raise _broken(path, error) from error
+        raise ResourceError(
+            "IMAGE_UNREADABLE", f"it cannot be opened: {error.strerror}", where=path, remedy="check its permissions"
+        ) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(
+            "IMAGE_TOO_LARGE",
+            f"{image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read",
+            where=path,
+            remedy="cut it into tiles or scale it down",
+        )
+    return image
+
+
+def _broken(path: Path, error: Exception) -> DetectTransferError:
+    """Tell an empty file, a file of another kind and a damaged picture apart."""
+    if isinstance(error, Image.DecompressionBombError):
+        return InputError(
+            "IMAGE_TOO_LARGE",
+            f"more than {MAX_PIXELS:,} pixels",
+            where=path,
+            remedy="cut it into tiles or scale it down",
+        )
+    if path.stat().st_size == 0:
+        return InputError("IMAGE_EMPTY", "the file has no bytes", where=path, remedy="copy the picture again")
+    if isinstance(error, UnidentifiedImageError):
+        return InputError(
+            "IMAGE_TYPE",
+            "its bytes are of no picture format that is read here",
+            where=path,
+            remedy="give a JPEG, PNG, BMP, TIFF, WebP, PPM, GIF or JPEG 2000",
+        )
+    return InputError(
+        "IMAGE_TRUNCATED", f"its pixels cannot be decoded ({error})", where=path, remedy="copy the picture again"
+    )
+
+
+def _to_rgb(image: Image.Image) -> RgbArray:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey_to_rgb(np.asarray(image), high_byte=image.mode != "F")
+    if image.mode in ("RGBA", "RGBX", "RGBa"):
+        return np.ascontiguousarray(np.asarray(image)[..., :3])
+    if image.mode in ("LA", "La"):
+        return _grey_to_rgb(np.asarray(image)[..., 0], high_byte=False)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _grey_to_rgb(grey: NDArray[np.generic], *, high_byte: bool) -> RgbArray:
+    """Turn one channel (H, W) into three; wide integers keep the high byte of sixteen bits."""
+    if not np.isfinite(grey).all():
+        raise ValueError("it holds values that are not finite")
+    if high_byte and grey.dtype != np.uint8:
+        grey = np.asarray(grey, dtype=np.int64) >> 8
+    small = np.clip(grey, 0, 255).astype(np.uint8)
+    return np.repeat(small[..., None], 3, axis=2)

@@ -1,0 +1,281 @@
+"""Files: written whole or not at all, and never outside the folder they belong to.
+
+A file is written beside its place, flushed to the disk and renamed. A folder is built beside its place and renamed, so
+a killed run leaves either the whole folder or nothing under its name.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import orjson
+
+from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
+from detect_transfer.core.file_signature import told_by
+from detect_transfer.core.temporary import building_folder
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WRITTEN = {"ledger.json", "manifest.json"}  # what tells a data folder of ours
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a stream to a temporary file that becomes `path` when the block ends well, and is removed when it fails.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with resource_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    with new_file(path) as stream:
+        stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def write_json(path: Path, value: Any, *, indent: bool = True) -> None:
+    """Write a JSON file atomically; numpy scalars and arrays are taken, NaN becomes null."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    write_atomic(path, orjson.dumps(value, option=options))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is missing, is not UTF-8, is cut short or is no JSON; with line and column.
+    """
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """Parse the bytes of a JSON file, or of a line of one, whose number then stands after a colon in `path`.
+
+    Raises:
+        InputError: It is not UTF-8, is cut short or is no JSON; with line and column.
+    """
+    try:
+        return orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        found = told_by(data)
+        raise InputError(
+            "JSON_SYNTAX",
+            f"the file is {found[0]}, no JSON" if found else f"{error.msg} (column {error.colno})",
+            where=path if ":" in path.name else f"{path}:{error.lineno}",
+            remedy=found[1] if found else "the file is cut short or damaged: write or copy it again",
+        ) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        InputError: There is no such file, or it is a folder.
+        ResourceError: The machine does not let us read it.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
+    except OSError as error:
+        raise ResourceError(
+            "FILE_UNREADABLE", str(error.strerror), where=path, remedy="check its permissions"
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, with or without a byte-order mark, with any line ends.
+
+    Raises:
+        InputError: It is missing or is not UTF-8; with the offset of the first bad byte.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what, remedy = told_by(data) or (f"no UTF-8 at byte {error.start}", "save the file as UTF-8")
+        raise InputError("TEXT_ENCODING", f"the file is {what}", where=path, remedy=remedy) from error
+    if "\0" in text:
+        raise InputError(
+            "TEXT_ENCODING", f"a NUL byte at {text.index(chr(0))}", where=path, remedy="save the file as UTF-8 text"
+        )
+    return text
+
+
+def safe_join(
+    root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name", links: bool = False
+) -> Path:
+    """Join a relative name from a data file to `root`, refusing every name that leads out of it.
+
+    Args:
+        root: The folder that the name must stay in.
+        name: A relative path with forward slashes, as found in a data file.
+        where: The file that names it, for the message.
+        field: The key that holds it, for the message.
+        links: Let a symbolic link lead out, where whoever made the folder wished for links.
+
+    Raises:
+        InputError: The name is empty, absolute, has a drive, a NUL or a `..`, or a symbolic link leads out.
+    """
+    parts = PurePosixPath(name).parts
+    bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
+    joined = root / name
+    if bad or not (links or _lies_in(root, joined)):
+        raise InputError(
+            "PATH_OUTSIDE",
+            f"it leads out of {root}",
+            where=where,
+            field=field,
+            value=name,
+            remedy="give a relative path, with forward slashes, that stays inside the folder",
+        )
+    return joined
+
+
+def _lies_in(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of links leads nowhere
+        return False
+
+
+def require_dir(path: Path, *, what: str) -> Path:
+    """Return `path` if it is a folder.
+
+    Raises:
+        InputError: It is not; the message says `what` was expected there and what its parent holds.
+    """
+    if path.is_dir():
+        return path
+    nearest = next((p for p in path.parents if p.is_dir()), path)
+    held = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
+    kind = "a file is there" if path.exists() else "there is no such folder"
+    raise InputError(
+        "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {held or 'nothing'}"
+    )
+
+
+def require_file(path: Path, *, what: str) -> Path:
+    """Return `path` if it is a file.
+
+    Raises:
+        InputError: It is not; the message says `what` was expected there.
+    """
+    if not path.is_file():
+        kind = "a folder is there" if path.is_dir() else "there is no such file"
+        raise InputError("FILE_MISSING", f"{kind}; {what} was expected", where=path, remedy="check the path")
+    return path
+
+
+def require_new(out: Path) -> None:
+    """Check that an output folder is absent or empty.
+
+    Raises:
+        InputError: It holds something, is a file, or is the folder that one is in, which cannot be put in its place.
+    """
+    if os.path.realpath(out) == os.path.realpath(Path()):
+        what, remedy = "it is the folder that you are in", "give another --out, or go elsewhere first"
+        raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    what = "it is not empty" if out.is_dir() else "a file is there"
+    raise InputError("OUT_NOT_EMPTY", what, where=out, remedy="give another --out, or empty it yourself")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `out` that becomes `out` when the block ends well, and is removed when it fails.
+
+    What an earlier run left there because it was killed is removed too.
+
+    Raises:
+        InputError: `out` holds something already.
+        ResourceError: The disk is full or does not let us write.
+    """
+    require_new(out)
+    out = Path(os.path.realpath(out))  # built on the disk that a link leads to; never fails, unlike `resolve`
+    with resource_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with building_folder(out) as building:
+            yield building
+            if out.exists():
+                out.rmdir()
+            building.replace(out)
+
+
+@contextmanager
+def resource_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `ResourceError` that names `path`."""
+    try:
+        yield
+    except DetectTransferError:
+        raise
+    except OSError as error:
+        full = error.errno in _FULL
+        raise ResourceError(
+            "DISK_FULL" if full else "WRITE_FAILED",
+            f"writing failed: {error.strerror or error}",
+            where=error.filename or path,
+            remedy="free some space and run it again" if full else "check that the folder can be written",
+        ) from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = False) -> list[str]:
+    """List the files below `root` whose lower-case suffix is listed, as sorted relative names with forward slashes.
+
+    Hidden files are left out. Links to folders are not followed, so a loop of links ends; a link to a file outside
+    `root` is refused by `safe_join` where the file is used.
+
+    Args:
+        root: The folder.
+        suffixes: In lower case, with their dots.
+        into_written: Look into folders below it that `convert` wrote; else one can lie in its own source.
+
+    Raises:
+        ResourceError: A folder cannot be read.
+    """
+    found = []
+    for folder, folders, names in os.walk(root, onerror=_cannot_list):
+        base = Path(folder).relative_to(root)
+        if base.parts and set(names) >= _WRITTEN and not into_written:
+            folders.clear()
+            continue
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        found += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
+    return sorted(found)
+
+
+def _cannot_list(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # what is not there holds nothing
+        raise ResourceError(
+            "FOLDER_UNREADABLE", str(error.strerror), where=error.filename, remedy="check its permissions"
+        ) from error

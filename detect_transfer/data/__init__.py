@@ -1,0 +1,1 @@
+"""Prepare: cleaning, class maps, splits and data-set checks."""

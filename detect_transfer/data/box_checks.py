@@ -1,0 +1,94 @@
+"""Checks of boxes: impossible, doubtful or tiny ones."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.data.findings import Finding, Level, make_finding
+
+TINY_PX = 4.0  # below this side, a box says little more than a point
+SEEN_TINY_PX = 8.0  # below this side in the picture that the detector sees, it has less than one cell of its finest map
+MOST_ASPECT = 100.0  # a longer side of so many times the shorter is a line, or a slip
+
+_OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd")
+
+
+def check_boxes(table: AnnotationTable, *, imgsz: int | None = None) -> list[Finding]:
+    """Check the boxes of a table.
+
+    Args:
+        table: With sizes of images where they are known; rules that need one leave the others alone.
+        imgsz: The longer side, in pixels, that pictures will have in training; None leaves out the rule for it.
+    """
+    sizes = table.images.select("image_id", "width", "height")
+    boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left")
+    return [_found(boxes, rule) for rule in (*_shape_rules(), *_repetition_rules(), *_tiny_rules(imgsz))]
+
+
+_Rule = tuple[Level, str, str, pl.Expr]
+
+
+def _found(boxes: pl.DataFrame, rule: _Rule) -> Finding:
+    level, code, message, wrong = rule
+    rows = boxes.filter(wrong.fill_null(False))
+    ids = rows["annotation_id"].to_list()
+    return make_finding(level, code, message, rows["source"], annotation_ids=ids)
+
+
+def _sides() -> tuple[pl.Expr, pl.Expr]:
+    return pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1")
+
+
+def _empty() -> pl.Expr:
+    width, height = _sides()
+    return (width <= 0) | (height <= 0)
+
+
+def _shape_rules() -> tuple[_Rule, ...]:
+    x1, y1, x2, y2 = (pl.col(c) for c in XYXY)
+    width, height = _sides()
+    outside = ((x2 <= 0) | (y2 <= 0) | (x1 >= pl.col("width")) | (y1 >= pl.col("height"))) & ~_empty()
+    over = pl.max_horizontal(-x1, -y1, x2 - pl.col("width"), y2 - pl.col("height"))
+    larger = (width > pl.col("width") + 1) | (height > pl.col("height") + 1)
+    aspect = pl.max_horizontal(width, height) / pl.min_horizontal(width, height)
+    inside = ~outside & ~_empty()
+    return (
+        ("error", "BOX_EMPTY", "boxes without width or height", _empty()),
+        ("error", "BOX_OUTSIDE", "boxes that do not touch their image", outside),
+        ("warning", "BOX_LARGER", "boxes that are wider or higher than their image", larger & inside),
+        ("warning", "BOX_OVER_EDGE", "boxes that reach past the image by > 1 px", (over > 1) & ~larger & inside),
+        ("note", "BOX_ON_EDGE", "boxes that reach past the image by <= 1 px", (over > 0) & (over <= 1) & ~_empty()),
+        (
+            "warning",
+            "BOX_ASPECT",
+            f"boxes whose longer side is more than {MOST_ASPECT:g} times the shorter",
+            (aspect > MOST_ASPECT) & ~_empty(),
+        ),
+    )
+
+
+def _repetition_rules() -> tuple[_Rule, ...]:
+    same = pl.struct("image_id", *XYXY)
+    same_class = pl.struct("image_id", "category_id", *XYXY, "iscrowd", "ignore")
+    return (
+        ("warning", "BOX_DUPLICATE", "exact duplicates of a row before them", ~same_class.is_first_distinct()),
+        (
+            "warning",
+            "BOX_TWO_CLASSES",
+            "boxes that an earlier row gives another class",
+            _OBJECT & ~same.is_first_distinct() & same_class.is_first_distinct(),
+        ),
+    )
+
+
+def _tiny_rules(imgsz: int | None) -> tuple[_Rule, ...]:
+    side = pl.min_horizontal(*_sides())
+    rules: tuple[_Rule, ...] = (
+        ("warning", "BOX_TINY", f"boxes with a side below {TINY_PX:g} px", (side < TINY_PX) & ~_empty()),
+    )
+    if imgsz is None:
+        return rules
+    seen = side * imgsz / pl.max_horizontal("width", "height")
+    message = f"objects with a side below {SEEN_TINY_PX:g} px once pictures are {imgsz} px wide or high"
+    return (*rules, ("note", "BOX_TINY_AT_IMGSZ", message, (seen < SEEN_TINY_PX) & ~_empty() & _OBJECT))

@@ -1,0 +1,164 @@
+"""Data-set checks: what is wrong, doubtful or worth knowing before any training, told all at once.
+
+Nothing is changed and nothing is raised for what the data hold: a finding says where, how often, and shows the first
+few.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.data.box_checks import check_boxes
+from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
+from detect_transfer.data.image_checks import Inspection, Progress, find_leaks, inspect_pictures, name_in_split
+from detect_transfer.data.near_duplicates import find_lookalikes
+
+IMBALANCE = 100  # the largest class has this many times the boxes of the smallest
+
+
+def check(
+    table: AnnotationTable,
+    *,
+    read_pictures: bool,
+    imgsz: int | None = None,
+    follow_links: bool = False,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Check a table and, if asked, its pictures.
+
+    Args:
+        table: As a reader gave it, or a data folder.
+        read_pictures: Decode and hash every picture; without, only the annotations are looked at.
+        imgsz: The longer side that pictures will have in training, to tell what will be tiny then.
+        follow_links: As for `inspect_pictures`.
+        progress: As for `inspect_pictures`.
+
+    Raises:
+        InputError: Pictures are to be read, but the table has no `image_root`.
+        ResourceError: A picture cannot be read for a reason of the machine.
+    """
+    findings: list[Finding] = []
+    if read_pictures:
+        inspection = inspect_pictures(table, look=True, follow_links=follow_links, progress=progress)
+        findings += [*_pictures(table, inspection), *_lookalikes(table, inspection)]
+    findings += [*_reading(table), *check_boxes(table, imgsz=imgsz), *_classes(table), *_splits(table), *_images(table)]
+    ordered = sorted((f for f in findings if f.count), key=lambda f: LEVELS.index(f.level))
+    return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_pictures, tuple(ordered))
+
+
+def _reading(table: AnnotationTable) -> list[Finding]:
+    """Tell what the reader left out because it was asked to."""
+    found = []
+    for line in table.reading:
+        fate = "left out" if line.action == "dropped" else line.action
+        message = f"{line.kind} rows {fate} by the reader, {line.reason}"
+        found.append(replace(make_finding("warning", "READ_SKIPPED", message, line.examples), count=line.count))
+    return found
+
+
+def _pictures(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
+    by_code: dict[str, list[str]] = defaultdict(list)
+    for problem in inspection.problems:
+        by_code[problem.code].append(f"{problem.where or problem.value}: {problem.what}")
+    findings = [
+        make_finding("error", code, "pictures that cannot be used as annotated", places)
+        for code, places in by_code.items()
+    ]
+    leaks = find_leaks(table, inspection)
+    findings.append(
+        make_finding("error", "SPLIT_LEAK", "byte-identical pictures in two splits", [f"{a} = {b}" for a, b in leaks])
+    )
+    named = table.images.join(inspection.pictures.select("image_id", "sha256"), on="image_id")
+    copies = named.filter(~pl.col("sha256").is_first_distinct())
+    findings.append(
+        make_finding("warning", "IMAGE_DUPLICATE", "pictures that equal another, byte for byte", copies["file_name"])
+    )
+    return findings
+
+
+def _lookalikes(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
+    """Tell pictures that look alike and are not the same file: across splits a leak, within one a repetition."""
+    facts = inspection.pictures.select("image_id", "sha256", "look")
+    pairs = find_lookalikes(table.images.select("image_id", "file_name", "split", "group").join(facts, on="image_id"))
+    names = table.images.select("image_id", name_in_split().alias("name"))
+    pairs = pairs.join(names, on="image_id", maintain_order="left").join(
+        names, left_on="other_id", right_on="image_id", suffix="_other", maintain_order="left"
+    )
+    found = []
+    for across, level, code, message in (
+        (True, "warning", "NEAR_LEAK", "pairs of pictures in two splits that look alike"),
+        (False, "note", "NEAR_DUPLICATE", "pairs of pictures in one split that look alike"),
+    ):
+        rows = pairs.filter(pl.col("across") == across)
+        examples = [
+            f"{a} ~ {b} ({bits} of 64 bits differ)" for a, b, bits in rows.select("name", "name_other", "bits").rows()
+        ]
+        ids = rows.select("image_id", "other_id").rows()
+        found.append(make_finding(level, code, message, examples, image_pairs=ids))  # type: ignore[arg-type]
+    return found
+
+
+def _classes(table: AnnotationTable) -> list[Finding]:
+    positive = _positives(table)
+    per_class = dict(positive.group_by("category_id").len().rows())
+    names = table.categories.sort("category_id").select("category_id", "name").rows()
+    unused = [name for i, name in names if i not in per_class]
+    findings = [make_finding("warning", "CLASS_EMPTY", "classes without a box that counts", unused)]
+    for split in table.splits:
+        held = set(positive.filter(pl.col("split") == split)["category_id"].to_list())
+        absent = [f"{split}: {name}" for i, name in names if i in per_class and i not in held]
+        findings.append(make_finding("note", "CLASS_ABSENT", f"classes that '{split}' has no box of", absent))
+    if per_class and max(per_class.values()) > IMBALANCE * min(per_class.values()):
+        ranked = sorted((n, name) for i, name in names if (n := per_class.get(i)))
+        few = [f"{name}: {n}" for n, name in ranked if n * IMBALANCE < ranked[-1][0]]
+        largest = f"{ranked[-1][1]}: {ranked[-1][0]}"
+        message = f"classes with less than 1/{IMBALANCE} of the boxes of the largest ({largest})"
+        findings.append(make_finding("warning", "CLASS_IMBALANCE", message, few))
+    return findings
+
+
+def _splits(table: AnnotationTable) -> list[Finding]:
+    held = _positives(table)["split"].unique().to_list()
+    without = [split for split in table.splits if split not in held]
+    cut = (
+        table.images.filter(pl.col("group").is_not_null())
+        .group_by("group")
+        .agg(pl.col("split").drop_nulls().unique().sort())
+        .filter(pl.col("split").list.len() > 1)
+        .sort("group")
+    )
+    cut_groups = [f"{group}: {', '.join(splits)}" for group, splits in cut.rows()]
+    return [
+        make_finding(
+            "error", "SPLIT_NO_POSITIVES", "splits without a box that counts", [s for s in without if s != "test"]
+        ),
+        make_finding(
+            "note", "SPLIT_NO_POSITIVES", "splits without a box that counts", [s for s in without if s == "test"]
+        ),
+        make_finding("error", "SPLIT_CUTS_GROUP", "groups that lie in two splits", cut_groups),
+    ]
+
+
+def _images(table: AnnotationTable) -> list[Finding]:
+    images = table.images
+    bare = images.join(table.boxes, on="image_id", how="anti", maintain_order="left")
+    unsized = images.filter(pl.col("width").is_null() | pl.col("height").is_null())
+    twice = images.filter(~pl.col("file_name").is_first_distinct())
+    share = len(bare) / len(images) if len(images) else 0.0
+    return [
+        make_finding("error", "FILE_NAME_DUPLICATE", "images that name the file of an earlier one", twice["file_name"]),
+        make_finding(
+            "warning", "IMAGE_NO_SIZE", "images of unknown size, whose boxes cannot be clipped", unsized["file_name"]
+        ),
+        make_finding("note", "IMAGE_NO_BOXES", f"images without any box, {share:.1%} of all", bare["file_name"]),
+    ]
+
+
+def _positives(table: AnnotationTable) -> pl.DataFrame:
+    counts = ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
+    splits = table.images.select("image_id", "split")
+    return table.boxes.filter(counts).select("image_id", "category_id").join(splits, on="image_id", how="left")

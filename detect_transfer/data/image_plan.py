@@ -1,0 +1,174 @@
+"""Pictures of a data folder: under which name each lies there, and how it gets there.
+
+Ultralytics finds a label by replacing the last `/images/` of a path, refuses PPM, PGM and GIF, and may rewrite what it
+is given: so names are made safe for it, such pictures, JPEG 2000 and the frames of videos become PNG without loss, and
+nothing here touches a source file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import polars as pl
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import resource_errors, safe_join
+from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.video import parse_frame_name
+from detect_transfer.formats.writing.ignored_regions import IgnorePlan
+from detect_transfer.formats.yolo.writer import check_stems
+
+GREY = 114  # what ultralytics pads with, so that a painted region looks like the border of a letterboxed picture
+# JPEG 2000 is accepted by ultralytics, but takes ten times as long to decode, epoch after epoch
+ACCEPTED_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
+_REFUSED_MAGIC = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"GI")
+
+Action = Literal["copy", "link", "transcode", "extract", "paint"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: where it is, its name below `images/`, and what makes the one from the other.
+
+    Args:
+        image_id: Its id in the table.
+        source: The file of the picture, or the video that holds it.
+        target: Its name below `images/`.
+        action: What makes the one from the other.
+        frame: Its number in the video, from 0; None for a picture file.
+    """
+
+    image_id: int
+    source: Path
+    target: str
+    action: Action
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class PicturePlan:
+    """The pictures in the order of the images, and the plan whose table has their new names."""
+
+    pictures: tuple[Picture, ...]
+    ignored: IgnorePlan
+
+
+def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links: bool = False) -> PicturePlan:
+    """Give every picture its name, `<split>/<name in the source>`, and say how it gets there.
+
+    A folder named `images` is left out of the name, and a leading split that stands in all names is not doubled. Frame
+    12 of the video `clips/a.mp4` becomes `<split>/clips/a_00012.png`.
+
+    Args:
+        ignored: Its table has splits and an `image_root`.
+        link: Make symbolic links instead of copies where the bytes stay the same.
+        ledger: Gets the step `pictures`.
+        follow_links: Let symbolic links lead out of the folder of the pictures.
+
+    Raises:
+        InputError: Two pictures would share a label file, or a name is hidden or leads out of the folder.
+    """
+    table = ignored.table
+    painted = set(ignored.painted["image_id"].to_list())
+    root = table.image_root or Path()
+    sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
+    pictures = []
+    for image_id, source, named in zip(table.images["image_id"], sources, _named(table.images), strict=True):
+        action: Action = "link" if link else "copy"
+        if image_id in painted:
+            action = "paint"
+        elif named.frame is not None:
+            action = "extract"
+        elif _is_refused(source):
+            action = "transcode"
+        target = named.target(png=action in ("paint", "transcode"))
+        pictures.append(Picture(image_id, source, target, action, named.frame))
+    step = ledger.open("pictures", images=len(pictures), boxes=len(table.boxes))
+    for action, reason in (
+        ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
+        ("extract", "a frame of a video: written as PNG"),
+        ("paint", f"ignored regions painted with grey {GREY}, written as PNG"),
+    ):
+        done = [p.source.name for p in pictures if p.action == action]
+        step.add("image", "changed", reason, len(done), done)
+    step.close(images_out=len(pictures), boxes_out=len(table.boxes))
+    return PicturePlan(tuple(pictures), _renamed(ignored, [picture.target for picture in pictures]))
+
+
+def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> PicturePlan:
+    """Give every image the name that `plan_pictures` gives its picture, and write no picture.
+
+    Args:
+        ignored: Its table has splits.
+        ledger: Gets the step `pictures`.
+
+    Raises:
+        InputError: As for `plan_pictures`.
+    """
+    images, n_boxes = ignored.table.images, len(ignored.table.boxes)
+    targets = [one.target(png=not one.file.lower().endswith(ACCEPTED_SUFFIXES)) for one in _named(images)]
+    step = ledger.open("pictures", images=len(images), boxes=n_boxes)
+    step.add("image", "noted", "no picture is written, as asked for", len(images))
+    step.close(images_out=len(images), boxes_out=n_boxes)
+    return PicturePlan((), _renamed(ignored, targets))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """How an image is called: its file, its frame if that is a video, its split, and its name there."""
+
+    file: str
+    frame: int | None
+    split: str
+    name: PurePosixPath
+
+    def target(self, *, png: bool) -> str:
+        """Return its name below `images/`; `png` tells that it becomes one."""
+        name = self.name.with_suffix(".png") if png else self.name
+        if self.frame is not None:
+            name = self.name.with_name(f"{self.name.stem}_{self.frame:05d}.png")
+        return f"{self.split}/{name}"
+
+
+def _named(images: pl.DataFrame) -> list[_Named]:
+    files, splits = _files(images), images["split"]
+    names = _names_in_split([(file, split) for (file, _), split in zip(files, splits, strict=True)])
+    rows = zip(files, splits, names, strict=True)
+    return [_Named(file, frame, split, name) for (file, frame), split, name in rows]
+
+
+def _files(images: pl.DataFrame) -> list[tuple[str, int | None]]:
+    """Return the file of each image and, if that is a video, the number of its frame."""
+    return [parse_frame_name(file_name) or (file_name, None) for file_name in images["file_name"]]
+
+
+def _renamed(ignored: IgnorePlan, targets: list[str]) -> IgnorePlan:
+    """Return the plan with other names of the pictures, once no two would share a label file."""
+    table = ignored.table
+    check_stems(table.images["file_name"].to_list(), targets)
+    images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String))
+    return replace(ignored, table=replace(table, images=images))
+
+
+def _names_in_split(names: list[tuple[str, str]]) -> list[PurePosixPath]:
+    cleaned = []
+    for file_name, split in names:
+        parts = [part for part in PurePosixPath(file_name).parts if part != "images"]
+        if not parts or any(part.startswith(".") for part in parts):
+            raise InputError(
+                "EXPORT_NAME",
+                "a hidden name is overlooked when folders are listed",
+                field="file_name",
+                value=file_name,
+                remedy="rename it so that it does not begin with a dot",
+            )
+        cleaned.append((parts, split))
+    doubled = all(len(parts) > 1 and parts[0] == split for parts, split in cleaned)
+    return [PurePosixPath(*(parts[1:] if doubled else parts)) for parts, _ in cleaned]
+
+
+def _is_refused(source: Path) -> bool:
+    with resource_errors(source), source.open("rb") as stream:
+        return source.suffix.lower() not in ACCEPTED_SUFFIXES or stream.read(2) in _REFUSED_MAGIC

@@ -1,0 +1,220 @@
+"""The data of a run: from whatever the config names to one table for training and one for validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from detect_transfer.config import Data, Synthetic
+from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
+from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
+from detect_transfer.core.images import read_size_wh
+from detect_transfer.core.io import read_json, safe_join
+from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.video import parse_frame_name
+from detect_transfer.data.clean import clean
+from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.formats import READERS, reader
+from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.recognition import recognised
+from detect_transfer.synthetic.dataset import write_scenes
+
+_MOST_PROBLEMS = 20
+_HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run trains and is scored on.
+
+    Args:
+        train: Training pictures and boxes.
+        val: Validation pictures and boxes.
+        paths: The file of each image_id.
+        image_root: The folder that `file_name` is relative to.
+        ledger: What was left out on the way and why.
+        fingerprint: A hash of tables and picture files.
+        kept_classes: Classes of the source that no box is of; their ids come after all others.
+    """
+
+    train: AnnotationTable
+    val: AnnotationTable
+    paths: dict[int, Path]
+    image_root: Path
+    ledger: dict[str, Any]
+    fingerprint: str
+    kept_classes: tuple[str, ...] = ()
+
+
+def load_run_data(data: Data, *, drawn: Path) -> RunData:
+    """Read, clean and check the data that a config names.
+
+    Args:
+        data: The data part of the config.
+        drawn: The data folder that `draw_data` made, for a config with drawn scenes.
+
+    Raises:
+        InputError: Something is missing or wrong; up to twenty pictures at fault are told at once.
+    """
+    table, facts = _read(data, drawn)
+    if facts is None:
+        ledger = Ledger()
+        table = clean(table, ledger)
+        facts = ledger.as_dict()
+    train, val = table.split_of(data.train_split), table.split_of(data.val_split)
+    for part, split in ((train, data.train_split), (val, data.val_split)):
+        _check_positives(part, split)
+    _refuse_frames([*train.images["file_name"], *val.images["file_name"]])
+    converted = data.path is not None and (data.path / "manifest.json").is_file()
+    if table.image_root is None:
+        raise _no_pictures(data, converted=converted)
+    paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
+    _refuse_shared(train, val, paths)
+    return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
+
+
+def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
+    """Return the data with further classes that a detector is to go on finding; those it has already are left as is."""
+    new = [name for name in dict.fromkeys(names) if name not in data.train.class_names]
+    first = int(data.train.categories["category_id"].max() or 0) + 1  # type: ignore[arg-type]
+    rows = {"category_id": list(range(first, first + len(new))), "name": new}
+    further = pl.DataFrame({**rows, "supercategory": [None] * len(new)}, schema=CATEGORY_SCHEMA)
+    tables = (replace(t, categories=pl.concat([t.categories, further], how="diagonal")) for t in (data.train, data.val))
+    train, val = tables
+    return replace(data, train=train, val=val, kept_classes=tuple(new))
+
+
+def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
+    """Draw street scenes into a new data folder, through the same conversion as any other data."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=".scenes.") as scratch:
+        counts = {"train": settings.train_images, "val": settings.val_images}
+        size_wh = (settings.size, settings.size)
+        table = write_scenes(Path(scratch), settings.task, counts=counts, seed=seed, size_wh=size_wh)
+        plan = ConvertOptions(format="synthetic", source=settings.task, split="source", seed=seed)
+        convert(table, folder, plan=plan)
+
+
+def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | None]:
+    """Read what the config names; a data folder was cleaned before and brings its ledger."""
+    if data.synthetic is not None:
+        return READERS["data_folder"].read(drawn), read_json(drawn / "ledger.json")
+    if data.train_json is not None and data.val_json is not None:
+        pair = {data.train_split: data.train_json, data.val_split: data.val_json}
+        return coco.read_splits(pair, images=data.images), None
+    path = data.path or Path()
+    kind = _recognise(path) if data.format == "auto" else data.format
+    if kind == "data_folder":
+        return reader(kind).read(path), read_json(path / "ledger.json")
+    chosen = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
+    form = reader(kind)
+    options = {name: value for name, value in chosen.items() if value is not None and name in form.options}
+    return form.read(path, **options), None
+
+
+def _recognise(path: Path) -> str:
+    """Return the format of the data; of other annotations the user makes a data folder first."""
+    kind = recognised(path)
+    if kind is not None:
+        return kind
+    raise InputError(
+        "DATA_UNKNOWN" if path.exists() else "DATA_MISSING",
+        "neither a data folder nor a data.yaml nor COCO files" if path.exists() else "there is no such path",
+        where=path,
+        field="data.path",
+        remedy="convert it first (tools/convert.py), or name its data.format",
+    )
+
+
+def _no_pictures(data: Data, *, converted: bool) -> InputError:
+    if converted:
+        return InputError(
+            *("IMAGES_MISSING", "the data folder holds annotations alone, and training needs the pictures"),
+            where=data.path,
+            field="data.path",
+            remedy="convert the source again with its pictures: --images copy or --images link",
+        )
+    return InputError(
+        *("IMAGES_MISSING", "the folder of the pictures is not known"),
+        field="data.images",
+        remedy="set data.images to the folder that file_name is relative to",
+    )
+
+
+def _refuse_frames(names: Sequence[str]) -> None:
+    """Refuse pictures that are frames of videos, which only a conversion takes out."""
+    frames = [name for name in names if parse_frame_name(name) is not None]
+    if frames:
+        raise InputError(
+            *("VIDEO_FRAMES", f"{len(frames)} pictures are frames of videos, which training does not read"),
+            field="file_name",
+            value=frames[0],
+            remedy="convert the data first (tools/convert.py), which writes the frames as pictures",
+        )
+
+
+def _check_positives(table: AnnotationTable, split: str) -> None:
+    if table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).is_empty():
+        raise InputError(
+            "SPLIT_NO_POSITIVES",
+            f"none of its {table.images.height} images has an object to find",
+            field="split",
+            value=split,
+            remedy="nothing can be learnt from it or scored on it: split again",
+        )
+
+
+def _refuse_shared(train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path]) -> None:
+    """Refuse pictures that are trained on and scored on; `check` finds copies of one picture too."""
+    shared = {paths[i] for i in train.images["image_id"]}.intersection(paths[i] for i in val.images["image_id"])
+    if shared:
+        raise InputError(
+            *("SPLIT_SHARED", f"{len(shared)} pictures are in the training and in the validation split"),
+            where=min(shared),
+            field="data.val_split",
+            remedy="a score on what was trained on says nothing: give other pictures, or split again",
+        )
+
+
+def _check_pictures(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int, Path]:
+    """Return the file of each image; a missing picture or one of another size is a problem.
+
+    Links that lead out of the folder are followed in our own data folders alone, which a conversion made with links.
+    """
+    problems: list[DetectTransferError] = []
+    paths: dict[int, Path] = {}
+    for row in images.iter_rows(named=True):
+        try:
+            path = paths[row["image_id"]] = safe_join(root, row["file_name"], links=links)
+            found, told = read_size_wh(path), (row["width"], row["height"])
+            if None not in told and found != told:
+                raise InputError(
+                    "IMAGE_SIZE",
+                    f"the picture is {found[0]} x {found[1]}, the annotation says {told[0]} x {told[1]}",
+                    where=path,
+                    remedy="the boxes may belong to another picture: put the right one there",
+                )
+        except InputError as error:
+            problems.append(error)
+            if len(problems) == _MOST_PROBLEMS:
+                break
+    raise_problems(problems)
+    return paths
+
+
+def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> str:
+    """Hash tables and pictures; of a picture its size and first bytes, so that large sets start quickly."""
+    digest = hashlib.sha256()
+    for table in tables:
+        for data in (table.images, table.boxes.drop("source"), table.categories):
+            digest.update(data.write_csv().encode())
+        for image_id in table.images["image_id"]:
+            with paths[image_id].open("rb") as stream:
+                digest.update(str(paths[image_id].stat().st_size).encode() + stream.read(_HEAD_BYTES))
+    return digest.hexdigest()

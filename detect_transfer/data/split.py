@@ -1,0 +1,239 @@
+"""Splits: by ratio, stratified by class without cutting a group, or as the source says.
+
+The result depends on the seed, the names of files and groups, and the boxes; not on the order of rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+
+NO_POSITIVES = -1  # the stratum of images without a box that counts
+TRAIN = "train"
+_NEED_POSITIVES = (TRAIN, "val")
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass
+class _Unit:
+    """Images that stay together: their ids, and boxes by class (images, for the stratum without boxes)."""
+
+    name: str
+    image_ids: list[int] = field(default_factory=list)
+    counts: dict[int, int] = field(default_factory=dict)
+
+
+def split_by_ratio(
+    table: AnnotationTable, ratios: Mapping[str, float], *, seed: int, hashes: Mapping[int, str] | None = None
+) -> AnnotationTable:
+    """Assign every image to a split, with each class shared out in the given ratios as far as groups allow.
+
+    Images of one `group`, of one file name, or of one content hash stay together. The rarest class is shared out first
+    (iterative stratification: Sechidis, Tsoumakas, Vlahavas, 2011); images without a positive box are a stratum too.
+
+    Args:
+        table: Any splits that it has are replaced.
+        ratios: The share of each split, in (0, 1], adding up to 1.
+        seed: Another seed gives another split of the same quality.
+        hashes: Content hash by `image_id`; images with one hash never come to lie in two splits.
+
+    Raises:
+        InputError: The ratios are wrong, there are fewer groups than splits, or a split would hold nothing.
+    """
+    check_ratios(ratios)
+    units = _units(table, hashes or {})
+    if len(units) < len(ratios):
+        raise InputError(
+            "SPLIT_TOO_FEW",
+            f"{len(units)} groups cannot fill {len(ratios)} splits",
+            field="split",
+            remedy="give more images, or one split alone: --split train=1",
+        )
+    chosen = _stratify(units, ratios, seed)
+    ids = [i for unit in units for i in unit.image_ids]
+    names = [split for unit, split in zip(units, chosen, strict=True) for _ in unit.image_ids]
+    assigned = pl.DataFrame({"image_id": ids, "split": names}, schema={"image_id": pl.Int64, "split": pl.String})
+    images = table.images.drop("split").join(assigned, on="image_id", how="left", maintain_order="left")
+    result = replace(table, images=images.select(table.images.columns))
+    for split in ratios:
+        if split not in chosen:
+            raise InputError(
+                "SPLIT_EMPTY",
+                f"of {len(units)} groups none went there",
+                field="split",
+                value=split,
+                remedy="give more images or a larger share, or one split alone: --split train=1",
+            )
+    check_positives(result)
+    return result
+
+
+def split_from_source(table: AnnotationTable) -> AnnotationTable:
+    """Take the splits that the reader found, once they are whole.
+
+    Raises:
+        InputError: An image has no split, a group lies in two splits, or a split lacks positives.
+    """
+    missing = table.images.filter(pl.col("split").is_null())
+    if not missing.is_empty():
+        raise InputError(
+            "SPLIT_MISSING",
+            f"the source assigns no split to {len(missing)} of {len(table.images)} images",
+            where=missing["file_name"][0],
+            field="split",
+            remedy="split by ratio, such as --split train=0.8,val=0.2",
+        )
+    for name in table.splits:
+        check_split_name(name)
+    grouped = table.images.filter(pl.col("group").is_not_null())
+    held = grouped.group_by("group").agg(pl.col("split").unique().sort()).filter(pl.col("split").list.len() > 1)
+    if not held.is_empty():
+        group, splits = held.sort("group").row(0)
+        raise InputError(
+            "SPLIT_CUTS_GROUP",
+            f"the group lies in the splits '{splits[0]}' and '{splits[1]}' ({len(held)} groups are cut)",
+            field="group",
+            value=group,
+            remedy="split by ratio, which keeps groups whole",
+        )
+    check_positives(table)
+    return table
+
+
+def check_ratios(ratios: Mapping[str, float]) -> None:
+    """Check the names and shares of splits.
+
+    Raises:
+        InputError: A name cannot be a folder, a share is outside (0, 1], or they do not add up to 1.
+    """
+    for name, share in ratios.items():
+        check_split_name(name)
+        if not (math.isfinite(share) and 0 < share <= 1):
+            raise InputError(
+                "SPLIT_RATIO", "a share must be in (0, 1]", field=name, value=share, remedy="e.g. train=0.8,val=0.2"
+            )
+    total = math.fsum(ratios.values())
+    if abs(total - 1) > 1e-6:
+        raise InputError(
+            "SPLIT_RATIO", "the shares must add up to 1", field="sum", value=f"{total:g}", remedy="train=0.8,val=0.2"
+        )
+
+
+def check_split_name(name: str) -> None:
+    """Check that a split can name a folder.
+
+    Raises:
+        InputError: It holds something else than letters, digits, `-` and `_`.
+    """
+    if not _SPLIT_NAME.fullmatch(name):
+        raise InputError(
+            "SPLIT_NAME",
+            "a split names a folder: letters, digits, - and _",
+            field="split",
+            value=name,
+            remedy="rename it",
+        )
+
+
+def check_positives(table: AnnotationTable) -> None:
+    """Check that `train` and `val`, where they are, hold a box that counts.
+
+    Raises:
+        InputError: One of them has none: nothing could be learnt or scored there.
+    """
+    positive = table.boxes.filter(_positive()).select("image_id").unique()
+    held = table.images.join(positive, on="image_id", how="semi")["split"].unique().to_list()
+    for split in _NEED_POSITIVES:
+        if split in table.splits and split not in held:
+            raise InputError(
+                "SPLIT_NO_POSITIVES",
+                "no image in it has a box that is not ignored, so nothing can be learnt or scored there",
+                field="split",
+                value=split,
+                remedy="give it a larger share, another seed, or check the class map",
+            )
+
+
+def _positive() -> pl.Expr:
+    return ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
+
+
+def _units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[_Unit]:
+    """Join the images that share a group, a file name or a hash, and count their boxes; sorted by name."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]  # halves the way for the next one
+            key = parent[key]
+        return key
+
+    rows = table.images.select("image_id", "file_name", "group").rows()
+    for image_id, file_name, group in rows:
+        own = root(f"file {file_name}")
+        further = [] if group is None else [f"group {group}"]
+        if image_id in hashes:
+            further.append(f"hash {hashes[image_id]}")
+        for key in further:
+            low, high = sorted((own, root(key)))
+            parent[high] = own = low  # the smaller name leads, whatever the order of rows
+    units: dict[str, _Unit] = {}
+    unit_of: dict[int, _Unit] = {}
+    for image_id, file_name, _ in rows:
+        name = root(f"file {file_name}")
+        unit_of[image_id] = units.setdefault(name, _Unit(name))
+        unit_of[image_id].image_ids.append(image_id)
+    _count(table, unit_of)
+    return [units[name] for name in sorted(units)]
+
+
+def _count(table: AnnotationTable, unit_of: Mapping[int, _Unit]) -> None:
+    per_class = table.boxes.filter(_positive()).group_by("image_id", "category_id").len()
+    seen = set()
+    for image_id, category_id, n in per_class.rows():
+        counts = unit_of[image_id].counts
+        counts[category_id] = counts.get(category_id, 0) + n
+        seen.add(image_id)
+    for image_id, unit in unit_of.items():
+        if image_id not in seen:
+            unit.counts[NO_POSITIVES] = unit.counts.get(NO_POSITIVES, 0) + 1
+
+
+def _stratify(units: list[_Unit], ratios: Mapping[str, float], seed: int) -> list[str]:
+    """Return the split of each unit."""
+    chance = [hashlib.sha256(f"{seed}\0{unit.name}".encode()).digest() for unit in units]
+    holders: dict[int, list[int]] = defaultdict(list)
+    for i, unit in enumerate(units):
+        for stratum in unit.counts:
+            holders[stratum].append(i)
+    wanted = {
+        stratum: {split: share * sum(units[i].counts[stratum] for i in holding) for split, share in ratios.items()}
+        for stratum, holding in holders.items()
+    }
+    wanted_images = {split: share * sum(len(u.image_ids) for u in units) for split, share in ratios.items()}
+    chosen = [""] * len(units)
+    waiting = {stratum: len(holding) for stratum, holding in holders.items()}
+    while waiting:
+        rarest = min(waiting, key=lambda stratum: (waiting[stratum], stratum))
+        # large groups first, so that small ones even out what they left; never by boxes, or crowded images all train
+        for i in sorted(holders[rarest], key=lambda i: (-len(units[i].image_ids), chance[i])):
+            if chosen[i]:
+                continue
+            split = max(ratios, key=lambda name: (wanted[rarest][name], wanted_images[name]))
+            chosen[i] = split
+            wanted_images[split] -= len(units[i].image_ids)
+            for stratum, n in units[i].counts.items():
+                wanted[stratum][split] -= n
+                if stratum in waiting:
+                    waiting[stratum] -= 1
+        del waiting[rarest]
+    return chosen

@@ -1,0 +1,240 @@
+"""Which split a conversion takes: shares, the source's own, a file of an earlier one, or whatever fits best.
+
+What was taken is written out with the names of the source's pictures, so that another conversion of the same source can
+take it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.io import read_json
+from detect_transfer.data.image_checks import Inspection, find_leaks
+from detect_transfer.data.split import TRAIN, check_ratios, check_split_name, split_by_ratio
+from detect_transfer.data.split import split_from_source as take_source
+
+SPLITS_VERSION = 1
+DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.8, "val": 0.2}
+_REMEDY = "give a splits.json that convert wrote, or shares such as train=0.8,val=0.2"
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """The split of every picture by its name in the source, as a file says.
+
+    Args:
+        name: The name of the file, for messages and the manifest.
+        split_of: The split of each `file_name`.
+    """
+
+    name: str
+    split_of: Mapping[str, str] = field(repr=False)
+
+
+Split = Mapping[str, float] | SplitFile | Literal["auto", "source"]
+
+
+@dataclass(frozen=True)
+class ChosenSplit:
+    """What was taken: the table with its splits, the rule for files, and the same in words."""
+
+    table: AnnotationTable
+    rule: dict[str, Any]
+    told: str
+
+
+def parse_split(text: str | None) -> Split:
+    """Read what the command line says: nothing, `source`, shares, or the path of a `splits.json`.
+
+    Raises:
+        InputError: It is none of these, or the file is damaged.
+    """
+    if text is None:
+        return "auto"
+    if text == "source":
+        return "source"
+    if text.endswith(".json"):
+        return load_split_file(Path(text))
+    return parse_ratios(text)
+
+
+def parse_ratios(text: str) -> dict[str, float]:
+    """Read shares from a word such as `train=0.8,val=0.2`.
+
+    Raises:
+        InputError: It has another form.
+    """
+    ratios: dict[str, float] = {}
+    for part in text.split(","):
+        word, _, share = part.partition("=")
+        name = word.strip()
+        try:
+            told = None if name in ratios else float(share)
+        except ValueError:
+            told = None
+        if not name or told is None:
+            raise InputError(
+                "SPLIT_RATIOS",
+                "name=share was expected, each name once",
+                field="--split",
+                value=text,
+                remedy="train=0.8,val=0.2",
+            )
+        ratios[name] = told
+    check_ratios(ratios)
+    return ratios
+
+
+def check_split(split: Split) -> None:
+    """Check a split before anything is read.
+
+    Raises:
+        InputError: There is no such choice, or the shares are wrong.
+    """
+    if isinstance(split, Mapping):
+        check_ratios(split)
+    elif not isinstance(split, SplitFile) and split not in ("auto", "source"):
+        raise InputError(
+            "OPTION", "shares, 'source' or a file were expected", field="split", value=split, remedy="train=0.8,val=0.2"
+        )
+
+
+def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection: Inspection) -> ChosenSplit:
+    """Give every image its split.
+
+    Args:
+        table: What a reader gave, with sizes.
+        split: `auto` takes the source's own split where every image has one, `train` among two or more, and else shares
+            of 0.8 and 0.2.
+        seed: Of a split by shares.
+        inspection: The hashes of the pictures, so that copies stay together, or are told as a leak.
+
+    Raises:
+        InputError: The split is not whole, cuts a group, has copies on both sides, or would hold nothing.
+    """
+    if isinstance(split, Mapping):
+        return _by_ratio(table, split, seed, inspection, why="")
+    if isinstance(split, SplitFile):
+        chosen = take_source(_from_file(table, split))
+        _refuse_leaks(chosen, inspection)
+        return ChosenSplit(chosen, {"kind": "file", "file": split.name}, f"as {split.name} says")
+    lacking = _why_not_official(table)
+    if split == "auto" and lacking is not None:
+        return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {lacking}")
+    chosen = take_source(table)
+    _refuse_leaks(chosen, inspection)
+    return ChosenSplit(chosen, {"kind": "source"}, f"the source's own ({', '.join(chosen.splits)})")
+
+
+def split_document(chosen: ChosenSplit) -> dict[str, Any]:
+    """Return the content of `splits.json`: the rule, and the pictures of each split by their names in the source."""
+    named = dict(chosen.table.images.group_by("split").agg(pl.col("file_name").sort()).sort("split").rows())
+    return {"splits_version": SPLITS_VERSION, "rule": chosen.rule, "splits": named}
+
+
+def load_split_file(path: Path) -> SplitFile:
+    """Load a `splits.json`.
+
+    Raises:
+        InputError: It is missing, damaged, or lists a picture twice.
+    """
+    content = read_json(path)
+    version = content.get("splits_version") if isinstance(content, dict) else None
+    if version != SPLITS_VERSION:
+        raise InputError(
+            *("SPLIT_FILE", f"expected version {SPLITS_VERSION}"),
+            where=f"{path}#/splits_version",
+            field="splits_version",
+            value=version,
+            remedy=_REMEDY,
+        )
+    splits = content.get("splits")
+    if not isinstance(splits, dict) or not splits:
+        raise InputError(
+            *("SPLIT_FILE", "expected an object of lists of names"), where=f"{path}#/splits", remedy=_REMEDY
+        )
+    split_of: dict[str, str] = {}
+    for split, names in splits.items():
+        check_split_name(split)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                *("SPLIT_FILE", "expected a list of names of pictures"), where=f"{path}#/splits/{split}", remedy=_REMEDY
+            )
+        for number, name in enumerate(names):
+            if name in split_of:
+                raise InputError(
+                    *("SPLIT_TWICE", f"the picture is in '{split_of[name]}' as well"),
+                    where=f"{path}#/splits/{split}/{number}",
+                    field="file_name",
+                    value=name,
+                    remedy="list it in one of them",
+                )
+            split_of[name] = split
+    return SplitFile(path.name, split_of)
+
+
+def _from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+    """Give every image the split of the file; each side must know all pictures of the other."""
+    names = set(table.images["file_name"])
+    lacking = [name for name in table.images["file_name"] if name not in split.split_of]
+    unknown = [name for name in split.split_of if name not in names]
+    for found, what, choices in (
+        (lacking, "pictures of the source are not in the file", list(split.split_of)),
+        (unknown, "pictures of the file are not in the source", sorted(names)),
+    ):
+        if found:
+            raise InputError(
+                *("SPLIT_FILE", f"{len(found)} {what}, the first is shown"),
+                where=split.name,
+                field="file_name",
+                value=found[0],
+                remedy=did_you_mean(found[0], choices[:1000]) if len(choices) <= 1000 else _REMEDY,
+            )
+    chosen = pl.col("file_name").replace_strict(dict(split.split_of), return_dtype=pl.String).alias("split")
+    return replace(table, images=table.images.with_columns(chosen))
+
+
+def _why_not_official(table: AnnotationTable) -> str | None:
+    """Return why the source's own split is not taken by itself; None where it is."""
+    splits = table.splits
+    missing = table.images["split"].null_count()
+    if not splits:
+        return "the source has no split"
+    if missing:
+        return f"the source assigns no split to {missing} of {len(table.images)} images"
+    if len(splits) < 2:
+        return f"the source has one split alone, {splits[0]}"
+    if TRAIN not in splits:
+        return f"the source has no '{TRAIN}', but {', '.join(splits)}"
+    return None
+
+
+def _by_ratio(
+    table: AnnotationTable, ratios: Mapping[str, float], seed: int, inspection: Inspection, *, why: str
+) -> ChosenSplit:
+    hashes = dict(inspection.pictures.select("image_id", "sha256").rows())
+    chosen = split_by_ratio(table, ratios, seed=seed, hashes=hashes)
+    shares = ", ".join(f"{name}={share:g}" for name, share in ratios.items())
+    n_groups = table.images["group"].drop_nulls().n_unique()
+    grouped = f", {n_groups} groups kept whole" if n_groups else ""
+    rule = {"kind": "ratio", "ratios": dict(ratios), "seed": seed, "stratified_by": "class", "groups": n_groups}
+    return ChosenSplit(chosen, rule, f"{shares} by class, seed {seed}{grouped}{why}")
+
+
+def _refuse_leaks(table: AnnotationTable, inspection: Inspection) -> None:
+    leaks = find_leaks(table, inspection)
+    if leaks:
+        pairs = ", ".join(f"{a} = {b}" for a, b in leaks[:5])
+        raise InputError(
+            "SPLIT_LEAK",
+            f"{len(leaks)} pictures lie in two splits, byte for byte: {pairs}",
+            field="split",
+            remedy="remove one of each pair, or split by ratio (train=0.8,val=0.2), which keeps copies together",
+        )

@@ -1,0 +1,164 @@
+"""What counts: which truth boxes are objects, which are regions that excuse, and whether the ids agree.
+
+`region`: a truth box marked `ignore` or `iscrowd` is no object; it excuses every detection that lies in it, by
+intersection over the area of the detection. `strict`: what pycocotools makes of the same boxes in a COCO file, where
+`ignore` without `iscrowd` is an object like any other, because `COCOeval._prepare` overwrites it. A region without a
+category excuses every class under `region`; no COCO file can hold it, so `strict` leaves it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detect_transfer.core import boxes
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
+
+IgnorePolicy = Literal["region", "strict"]
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+EVERY_CLASS = -1  # the class index of a region that is ignored for every class
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth as arrays, in the row order of `table.boxes`.
+
+    Args:
+        image: Position (N,) of the image in the sorted image ids, from 0.
+        category: Position (N,) of the class in the sorted category ids, from 0; `EVERY_CLASS` where it has none.
+        xywh: Boxes (N, 4) in pixels.
+        area: Area (N,) in square pixels that decides the size class: the column `area` where it is given.
+        is_object: (N,) True for a box that must be found.
+        is_region: (N,) True for a box that excuses detections.
+        image_ids: The image ids, sorted.
+        category_ids: The category ids, sorted.
+    """
+
+    image: IntArray
+    category: IntArray
+    xywh: FloatArray
+    area: FloatArray
+    is_object: BoolArray
+    is_region: BoolArray
+    image_ids: IntArray
+    category_ids: IntArray
+
+
+@dataclass(frozen=True)
+class Found:
+    """Detections as arrays, in row order; `image` and `category` as in `Truth`, `score` (N,) in [0, 1]."""
+
+    image: IntArray
+    category: IntArray
+    xywh: FloatArray
+    score: FloatArray
+
+
+def known_policy(name: str) -> IgnorePolicy:
+    """Return the policy of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for policy in get_args(IgnorePolicy):
+        if name == policy:
+            return cast(IgnorePolicy, policy)
+    raise InputError(
+        "IGNORE_POLICY",
+        "there is no such way to treat ignored boxes",
+        field="ignore_policy",
+        value=name,
+        remedy="give one of " + ", ".join(get_args(IgnorePolicy)),
+    )
+
+
+def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> Truth:
+    """Sort the truth boxes into objects and regions under a policy.
+
+    Raises:
+        InputError: There is no image, or no such policy.
+    """
+    known_policy(ignore_policy)
+    if truth.images.is_empty():
+        raise InputError(
+            "TRUTH_EMPTY", "the truth lists no image, so nothing can be scored", remedy="give the split that was meant"
+        )
+    image_ids = np.sort(truth.images["image_id"].to_numpy())
+    category_ids = np.sort(truth.categories["category_id"].to_numpy())
+    rows = truth.boxes
+    xywh = boxes.xyxy_to_xywh(rows.select(XYXY).to_numpy())
+    has_class = rows["category_id"].is_not_null().to_numpy()
+    category = np.searchsorted(category_ids, rows["category_id"].fill_null(0).to_numpy())
+    crowd = rows["iscrowd"].fill_null(False).to_numpy()
+    ignored = rows["ignore"].fill_null(False).to_numpy()
+    region = (crowd | ignored) if ignore_policy == "region" else (crowd & has_class)
+    return Truth(
+        image=np.searchsorted(image_ids, rows["image_id"].to_numpy()),
+        category=np.where(has_class, category, EVERY_CLASS),
+        xywh=xywh,
+        area=_areas(rows, xywh),
+        is_object=has_class & ~region,
+        is_region=region,
+        image_ids=image_ids,
+        category_ids=category_ids,
+    )
+
+
+def _areas(rows: pl.DataFrame, xywh: FloatArray) -> FloatArray:
+    own = xywh[:, 2] * xywh[:, 3]
+    if "area" not in rows.columns:
+        return own
+    given = rows["area"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(given), given, own)
+
+
+def found_arrays(detections: Detections, truth: Truth) -> Found:
+    """Turn detections into arrays that point into `truth`.
+
+    Raises:
+        InputError: A detection names an image or a class that the truth does not have; the first ten are listed.
+    """
+    rows = detections.rows
+    return Found(
+        image=_positions(rows["image_id"], truth.image_ids),
+        category=_positions(rows["category_id"], truth.category_ids),
+        xywh=boxes.xyxy_to_xywh(rows.select(XYXY).to_numpy()),
+        score=rows["score"].to_numpy(),
+    )
+
+
+def _positions(ids: pl.Series, known: IntArray) -> IntArray:
+    """Return the positions (N,) of `ids` in the sorted array `known`."""
+    unknown = ids.null_count() > 0
+    if not unknown:
+        found = ids.to_numpy()
+        position = np.searchsorted(known, found)
+        if len(known) == 0:
+            unknown = len(found) > 0
+        else:
+            unknown = bool((known[np.minimum(position, len(known) - 1)] != found).any())
+    if unknown:
+        raise _unknown_ids(ids, known)
+    return np.asarray(position, dtype=np.int64)
+
+
+def _unknown_ids(ids: pl.Series, known: IntArray) -> InputError:
+    wrong = ids.filter(~ids.is_in(pl.Series(known).implode()).fill_null(False))
+    listed = ", ".join("none" if i is None else str(i) for i in wrong.unique(maintain_order=True)[:10].to_list())
+    there = f"{len(known)} from {known[0]} to {known[-1]}" if len(known) else "none at all"
+    hint = "; YOLO's class indices start at 0" if ids.name == "category_id" else ""
+    return InputError(
+        "DETECTION_UNKNOWN_ID",
+        f"{len(wrong)} detections name a {ids.name} that the truth does not have: {listed}",
+        field=ids.name,
+        value=wrong[0],
+        remedy=f"use the ids of the truth ({there}{hint}), or give the truth that was predicted on",
+    )

@@ -1,0 +1,1 @@
+"""COCO's numbers, and their intervals by bootstrap."""

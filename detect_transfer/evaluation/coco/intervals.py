@@ -1,0 +1,131 @@
+"""Intervals of AP and AP50, of the whole and of each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detect_transfer.evaluation.arrays import FloatArray
+from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, draw_weights, sample
+from detect_transfer.evaluation.coco.threshold_matches import mark
+
+Span = tuple[float, float]
+_NAMES = ("AP", "AP50")
+_ENDS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of one evaluation, by the bias-corrected bootstrap.
+
+    Args:
+        metrics: Low and high end for `AP` and `AP50`; None where there is none.
+        per_class: The same for each category id.
+        reasons: For each None, why; a class under `AP/<category id>`.
+        unit: `group` where images of a group are drawn together, else `image`.
+        n_units: How many of them there are.
+        n_draws: How many draws were made.
+        seed: Of the draws.
+    """
+
+    metrics: dict[str, Span | None]
+    per_class: dict[int, dict[str, Span | None]]
+    reasons: dict[str, str]
+    unit: str
+    n_units: int
+    n_draws: int
+    seed: int
+
+    def get(self, name: str) -> Span | None:
+        """Return the interval of a metric of the whole; None where there is none."""
+        return self.metrics.get(name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `metrics.json` holds."""
+        return {
+            **self.metrics,
+            "per_class": {str(i): dict(row) for i, row in self.per_class.items()},
+            "reasons": dict(self.reasons),
+            "level": LEVEL,
+            "kind": f"bias-corrected percentile bootstrap over {self.unit}s",
+            "units": self.n_units,
+            "draws": self.n_draws,
+            "seed": self.seed,
+        }
+
+
+def score_intervals(case: Case, *, max_detections: int = 100, n_draws: int = N_DRAWS, seed: int = 0) -> Intervals:
+    """Compute 95 % intervals over images, or over groups of images where the truth has a column `group`.
+
+    They tell how the numbers would move with other images of the same kind, not with another training.
+
+    Raises:
+        InputError: As for `score`, or there are less than 100 draws.
+    """
+    marked = mark(case, max_detections=max_detections)
+    n_units = len(marked.objects)
+    sampled = sample(marked, draw_weights(n_units, n_draws=n_draws, seed=seed))
+    reasons: dict[str, str] = {}
+    any_class = int(marked.objects.any(axis=1).sum())
+    metrics = {name: _noted(sampled.metrics[name], any_class, name, reasons) for name in _NAMES}
+    n_with, columns = (marked.objects > 0).sum(axis=0), (sampled.class_ap, sampled.class_ap50)
+    per_class = {
+        i: {
+            name: _noted(values[:, k], int(n_with[k]), f"{name}/{i}", reasons)
+            for name, values in zip(_NAMES, columns, strict=True)
+        }
+        for k, i in enumerate(case.known.category_ids.tolist())
+    }
+    unit = "image" if n_units == case.n_images else "group"
+    return Intervals(metrics, per_class, reasons, unit, n_units, n_draws, seed)
+
+
+def span_of(values: FloatArray) -> Span:
+    """Return the bias-corrected percentile interval of (1 + B,) a number and its draws.
+
+    AP runs higher on draws, which have fewer different images, than on the images themselves. Plain percentiles held
+    the AP of all images in 86 of 100 cases of 80 images and 3 classes, these in 94.
+
+    Source:
+        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 14.3, without acceleration.
+    """
+    from scipy.special import ndtr, ndtri  # type: ignore[import-untyped]
+
+    return between(values, ndtr(2 * lean(values) + ndtri(_ENDS)))
+
+
+def between(values: FloatArray, shares: FloatArray = _ENDS) -> Span:
+    """Return what lies at two shares of the draws of (1 + B,) a number and its draws; by default, plain percentiles."""
+    low, high = np.percentile(values[1:][np.isfinite(values[1:])], 100 * shares)
+    return float(low), float(high)
+
+
+def lean(values: FloatArray) -> float:
+    """Return how far (1 + B,) a number lies above the median of its draws, in standard deviations of a normal one."""
+    from scipy.special import ndtri
+
+    draws = values[1:][np.isfinite(values[1:])]
+    below = (draws < values[0] - _ROUNDING).sum() + (abs(draws - values[0]) <= _ROUNDING).sum() / 2
+    return float(ndtri(np.clip(below / len(draws), 1 / (1 + len(draws)), len(draws) / (1 + len(draws)))))
+
+
+def why_no_span(n_units_with_objects: int) -> str | None:
+    """Tell why nothing can be drawn from so few units; None where it can."""
+    if n_units_with_objects == 0:
+        return "no object that must be found"
+    if n_units_with_objects == 1:
+        return "all objects are in one image or group, so draws cannot tell how the number would move"
+    return None
+
+
+def _noted(values: FloatArray, n_with: int, name: str, reasons: dict[str, str]) -> Span | None:
+    """Return the interval of (1 + B,) a number and its draws, or None with its reason noted."""
+    why = why_no_span(n_with)
+    if why is not None:
+        reasons[name] = why
+        return None
+    return span_of(values)

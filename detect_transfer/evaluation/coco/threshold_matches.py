@@ -1,0 +1,109 @@
+"""The fate of every detection at each of COCO's ten IoU thresholds, and the units that a draw of images is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.evaluation.arrays import BoolArray, FloatArray, IntArray
+from detect_transfer.evaluation.assignment import take_turns
+from detect_transfer.evaluation.case import Case
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The fate of every detection at every IoU threshold, sorted by class, within it by falling score and image.
+
+    Args:
+        unit: (D,) unit of the image of each detection.
+        category: (D,) position of its class.
+        image: (D,) position of its image.
+        score: (D,) its score.
+        hit: (T, D) whether it found an object.
+        counted: (T, D) whether it is a hit or a false alarm.
+        objects: (U, K) how many objects of each class each unit has.
+    """
+
+    unit: IntArray
+    category: IntArray
+    image: IntArray
+    score: FloatArray
+    hit: BoolArray
+    counted: BoolArray
+    objects: IntArray
+
+
+def units_of(truth: AnnotationTable) -> tuple[IntArray, int]:
+    """Return the unit (N,) of each image in order of image_id, and how many units there are.
+
+    Images of one `group` (a video, a sequence) are one unit, as they are not independent; an image without is its own.
+    """
+    images = truth.images.sort("image_id")
+    own = pl.concat_str(pl.lit("\0"), pl.col("image_id"))  # no group can have this name
+    key = images.select(pl.coalesce("group", own).alias("key"))["key"]
+    _, first, unit = np.unique(key.to_numpy(), return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[unit], len(first)  # numbered as they come
+
+
+def mark(case: Case, *, max_detections: int = 100) -> Marked:
+    """Match at all ten IoU thresholds as COCO does for the area range `all`.
+
+    Raises:
+        InputError: The truth has no image, or a detection names an unknown id.
+
+    Source:
+        pycocotools 2.0.11, `COCOeval.evaluateImg`.
+    """
+    known = case.known
+    kept = case.place_in_class < max_detections
+    pairs = case.excusing.take(kept[case.excusing.found])
+    regions = known.is_region[pairs.truth]
+    hit, counted = (np.zeros((len(IOU_THRESHOLDS), len(kept)), bool) for _ in range(2))
+    for at, threshold in enumerate(IOU_THRESHOLDS):
+        enough = pairs.overlap >= threshold
+        hits = take_turns(pairs.take(enough & ~regions), case.rank, len(known.image))
+        hit[at, hits.found] = True
+        excused = np.zeros(len(kept), bool)
+        excused[pairs.found[enough & regions]] = True
+        counted[at] = kept & (hit[at] | ~excused)
+    return marked_of(case, hit, counted)
+
+
+def marked_of(case: Case, hit: BoolArray, counted: BoolArray) -> Marked:
+    """Sort what became of the detections, (T, D) in row order; those that never count are left out."""
+    known, found = case.known, case.found
+    unit, n_units = units_of(case.truth)
+    objects = np.zeros((n_units, len(case.names)), np.int64)
+    np.add.at(objects, (unit[known.image[known.is_object]], known.category[known.is_object]), 1)
+    ever = np.asarray(counted.any(axis=0))
+    rows = case.by_class[ever[case.by_class]]
+    image = found.image[rows]
+    return Marked(unit[image], found.category[rows], image, found.score[rows], hit[:, rows], counted[:, rows], objects)
+
+
+def side_by_side(a: Marked, b: Marked) -> Marked:
+    """Put two sets of detections of the same images into one, the units of `b` after those of `a`.
+
+    Weights that give a unit of `a` what they take from the one of `b` choose, image by image, which set is scored.
+    """
+    n = len(a.objects)
+    unit = np.concatenate([a.unit, b.unit + n])
+    category, image, score = (
+        np.concatenate([getattr(a, name), getattr(b, name)]) for name in ("category", "image", "score")
+    )
+    order = np.lexsort((image, -score, category))
+    hit, counted = (np.concatenate([getattr(a, name), getattr(b, name)], axis=1) for name in ("hit", "counted"))
+    return Marked(
+        unit[order],
+        category[order],
+        image[order],
+        score[order],
+        hit[:, order],
+        counted[:, order],
+        np.concatenate([a.objects, b.objects]),
+    )

@@ -1,0 +1,1 @@
+"""The metrics of the domains and the diagnoses, one file each."""

@@ -1,0 +1,78 @@
+"""The mAP of ultralytics' validator, in numpy: its matching and its integration."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detect_transfer.evaluation.arrays import BoolArray, FloatArray
+from detect_transfer.evaluation.assignment import Pairs, in_turn, overlapping, take_turns
+from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, Marked, marked_of
+from detect_transfer.evaluation.outcomes import RECALLS
+
+SCORE_FLOOR = 0.001
+MAX_DETECTIONS = 300  # an image, all classes together
+_NEARLY = 0.499  # pairs from this overlap on are measured again in single precision
+_EPSILON = np.float32(1e-7)
+
+
+def mark_as_ultralytics(case: Case) -> Marked:
+    """Match as ultralytics does: single precision, and of equal overlaps the first box; nothing is excused.
+
+    Source:
+        ultralytics 8.4.190, `utils/metrics.py: box_iou`, `engine/validator.py: match_predictions`. Older releases
+        gave the boxes out by falling IoU instead of falling score.
+    """
+    known, found = case.known, case.found
+    n, objects = max(1, len(case.names)), np.flatnonzero(known.is_object)
+    keys = found.image * n + found.category, known.image[objects] * n + known.category[objects]
+    pairs = overlapping(keys[0], found.xywh, keys[1], known.xywh[objects], threshold=_NEARLY)
+    pairs = Pairs(
+        pairs.found, objects[pairs.truth], _single_iou(found.xywh[pairs.found], known.xywh[objects[pairs.truth]])
+    )
+    pairs = in_turn(pairs, case.rank, first_wins=True)
+    hit = np.zeros((len(IOU_THRESHOLDS), len(case.rank)), bool)
+    for at, threshold in enumerate(IOU_THRESHOLDS.astype(np.float32)):
+        hit[at, take_turns(pairs.take(pairs.overlap >= threshold), case.rank, len(known.image)).found] = True
+    return marked_of(case, hit, np.ones_like(hit))
+
+
+def interpolated_ap(marked: Marked) -> FloatArray:
+    """Return AP (K, T) by the trapezoids under 101 points that are interpolated; NaN for a class without an object.
+
+    A perfect detector has .995, as the curve is drawn down to precision 0 behind the last recall.
+
+    Source:
+        ultralytics 8.4.190, `utils/metrics.py: compute_ap` and `ap_per_class`.
+    """
+    n_objects = marked.objects.sum(axis=0)
+    bounds = np.searchsorted(marked.category, np.arange(len(n_objects) + 1))
+    ap = np.full((len(n_objects), len(IOU_THRESHOLDS)), np.nan)
+    for k in np.flatnonzero(n_objects):
+        hit = marked.hit[:, bounds[k] : bounds[k + 1]]
+        ap[k] = [_trapezoids(row, int(n_objects[k])) for row in hit]
+    return ap
+
+
+def _trapezoids(hit: BoolArray, n_objects: int) -> float:
+    """Return the area of one curve; `hit` (C,) by falling score."""
+    if not len(hit):
+        return 0.0
+    found = np.cumsum(hit)
+    recall, precision = found / n_objects, found / np.arange(1, len(hit) + 1)
+    recall = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
+    precision = np.concatenate([[1.0], precision, [0.0, 0.0]])
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.trapezoid(np.interp(RECALLS, recall, precision), RECALLS))
+
+
+def _single_iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the overlap (P,) of pairs of boxes x, y, w, h (P, 4), computed in single precision."""
+    low, high = (
+        [x[:, :2].astype(np.float32) for x in (a, b)],
+        [(x[:, :2] + x[:, 2:]).astype(np.float32) for x in (a, b)],
+    )
+    sides = np.maximum(np.minimum(*high) - np.maximum(*low), 0)
+    common = sides[:, 0] * sides[:, 1]
+    areas = [(x2 - x1).prod(axis=1) for x1, x2 in zip(low, high, strict=True)]
+    return np.asarray(common / (areas[0] + areas[1] - common + _EPSILON))

@@ -1,0 +1,1 @@
+"""COCO instances JSON, read and written, and the data folder that `convert` writes."""

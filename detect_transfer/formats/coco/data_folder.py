@@ -1,0 +1,79 @@
+"""Our own data folder, as `convert` writes it and `train` reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.error_collector import Problems
+
+_MANIFEST = "manifest.json"
+_REMEDY = "convert the data again"
+
+
+def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
+    """Read the data folder `root`: ``annotations/instances_<split>.json`` with the pictures in ``images/``.
+
+    A folder that was converted without pictures gives a table without an `image_root`.
+
+    Args:
+        root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
+        verify: Whether to compare size and SHA-256 of every file with the manifest.
+        missing_images: As for `coco.read`.
+        on_error: As for `coco.read`.
+
+    Raises:
+        InputError: There is no manifest, a file is not what the manifest says, or as for `coco.read`.
+    """
+    io.require_dir(root, what="a data folder")
+    manifest = root / _MANIFEST
+    if not manifest.is_file():
+        raise InputError(
+            "DATA_INCOMPLETE",
+            f"there is no {_MANIFEST}, so this is no data folder or its conversion did not end",
+            where=root,
+            remedy="convert the data first, or name the format that the folder has",
+        )
+    listed = io.read_json(manifest)
+    if not isinstance(listed, dict) or not isinstance(listed.get("files"), dict):
+        raise InputError("MANIFEST", "found no object of files", where=f"{manifest}#/files", remedy=_REMEDY)
+    if verify:
+        _verify(root, listed["files"])
+    images = root / "images"
+    if not images.is_dir() and _is_without_pictures(listed):
+        return coco.read(root, missing_images="keep", on_error=on_error)
+    return coco.read(root, images=images, missing_images=missing_images, on_error=on_error)
+
+
+def _is_without_pictures(manifest: dict[str, Any]) -> bool:
+    """Tell whether the conversion was asked for annotations alone."""
+    options = manifest.get("options")
+    return isinstance(options, dict) and options.get("images") == "none"
+
+
+def _verify(root: Path, listed: dict[str, Any]) -> None:
+    """Compare every file with the manifest."""
+    problems = Problems()
+    for name, facts in listed.items():
+        where = f"{root / _MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
+        if not isinstance(facts, dict) or "sha256" not in facts or "bytes" not in facts:
+            problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
+            continue
+        try:
+            # a picture may be a link to the source by wish of whoever converted; its folder may not lead out
+            path = io.safe_join(root, PurePosixPath(name).parent.as_posix(), where=where, field="files")
+            path /= PurePosixPath(name).name
+            if not path.is_symlink():
+                native.require_regular(root, path)
+            same = path.stat().st_size == facts["bytes"] and io.sha256_file(path) == facts["sha256"]
+        except InputError as error:
+            problems.put(error)
+            continue
+        if not same:
+            problems.add("DATA_CHANGED", "its bytes are not those that were written", where=root / name, remedy=_REMEDY)
+    problems.raise_any()

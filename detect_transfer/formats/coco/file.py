@@ -1,0 +1,183 @@
+"""One COCO instances file as three frames.
+
+The frames hold what the file says, by its own ids; `coco` joins the files of a data set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from detect_transfer.core.columns import text_of
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco.json import Columns, Of
+from detect_transfer.formats.coco.lenient import loosen
+from detect_transfer.formats.coco.lists import check_unique, read_categories, read_images
+from detect_transfer.formats.coco.load import load
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.garbage import no_collection
+
+_BOX_KEYS = {
+    *("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "ignore_reason", "occluded", "truncated"),
+    *("difficult", "vis_bbox", "track_id", "attributes", "source", "all_classes", "segmentation"),
+}
+_FIRST_SHOWN = 10
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """What one instances file says: frames of images, boxes and categories, where it lies, and faults to go on with."""
+
+    path: Path
+    images: pl.DataFrame
+    boxes: pl.DataFrame
+    categories: pl.DataFrame
+    problems: Problems
+
+
+def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool = False) -> CocoFile:
+    """Read one instances file.
+
+    Args:
+        path: The JSON file.
+        source: Its name in the `source` column.
+        on_error: As for `Problems`; rows at fault are not among the boxes, pictures at fault are among the images.
+        lenient: As for `coco.read`.
+
+    Raises:
+        InputError: As `coco.read` tells.
+    """
+    problems = Problems(on_error)
+    with no_collection():
+        document = load(path)
+        if lenient:
+            loosen(document, problems)
+        images = read_images(Columns(document["images"], f"{path}#/images", problems, _of_image))
+        categories = read_categories(Columns(document["categories"], f"{path}#/categories", problems))
+        of_row = _blame(images) if on_error != "fail" else _of_data_set
+        annotations = Columns(document["annotations"], f"{path}#/annotations", problems, of_row)
+        boxes = _good(_boxes(annotations, source), annotations)
+        check_unique(annotations, boxes, "annotation_id", "id")
+        problems.raise_any()
+        boxes = _good(boxes, annotations)
+        _check_known(annotations, boxes, "image_id", images["image_id"])
+        _check_known(annotations, boxes, "category_id", categories["category_id"])
+        problems.raise_any()
+        boxes = _good(boxes, annotations).drop("row")
+        n_masks = sum("segmentation" in item for item in annotations.items) if "segmentation" in annotations.keys else 0
+    if n_masks:
+        _log.info("%s: %d segmentations are not kept, their boxes and areas are", path, n_masks)
+    return CocoFile(path, images.drop("row"), _fold_copies(path, boxes), categories.drop("row"), problems)
+
+
+def _of_data_set(item: dict[str, Any]) -> Of:
+    return {}
+
+
+def _of_image(item: dict[str, Any]) -> Of:
+    name = item.get("file_name")
+    return {"image": name} if isinstance(name, str) and name else {}
+
+
+def _blame(images: pl.DataFrame) -> Callable[[dict[str, Any]], Of]:
+    """Return what tells the picture of an annotation."""
+    names = dict(images.select("image_id", "file_name").drop_nulls().rows())
+
+    def of(item: dict[str, Any]) -> Of:
+        image_id = item.get("image_id")
+        return {"row_of": names.get(image_id, "") if type(image_id) is int else ""}
+
+    return of
+
+
+def _good(boxes: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    return boxes.filter(~pl.col("row").is_in(sorted(columns.bad))) if columns.bad else boxes
+
+
+def _boxes(columns: Columns, source: str) -> pl.DataFrame:
+    xywh, visible = columns.boxes("bbox"), columns.boxes("vis_bbox", required=False)
+    data = pl.DataFrame(
+        {
+            "annotation_id": columns.integers("id"),
+            "image_id": columns.integers("image_id"),
+            "category_id": columns.integers("category_id"),
+            **{name: xywh[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "iscrowd": columns.flags("iscrowd"),
+            "ignore": columns.flags("ignore"),
+            "ignore_reason": columns.strings("ignore_reason"),
+            "occluded": columns.numbers("occluded", high=1.0),
+            "truncated": columns.numbers("truncated", high=1.0),
+            "difficult": columns.flags("difficult"),
+            **{name: visible[:, i] for i, name in enumerate(("vis_x1", "vis_y1", "vis_x2", "vis_y2"))},
+            "track_id": columns.strings("track_id"),
+            "attributes": _attributes(columns),
+            "source": columns.strings("source"),
+            "area": columns.numbers("area"),
+            "all_classes": columns.integers("all_classes", required=False),
+        }
+    )
+    reason = pl.when("iscrowd").then(pl.lit("crowd")).when("ignore").then(pl.lit("ignore flag"))
+    pointer = text_of("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
+    return data.with_columns(
+        *[(pl.col(f"{a}1") + pl.col(f"{a}2")).alias(f"{a}2") for a in ("x", "y", "vis_x", "vis_y")],
+        pl.col("ignore_reason").fill_null(reason),
+        pl.col("ignore") | pl.col("iscrowd"),
+        pl.col("source").fill_null(pointer),
+        pl.int_range(pl.len()).alias("row"),
+    ).with_columns(pl.col("vis_x1", "vis_y1", "vis_x2", "vis_y2").fill_nan(None))
+
+
+def _attributes(columns: Columns) -> pl.Series:
+    """Return `attributes` as JSON, with the keys that no column holds put into it."""
+    further = sorted(columns.keys - _BOX_KEYS)
+    if not further and "attributes" not in columns.keys:
+        return pl.Series("attributes", [None] * len(columns.items), dtype=pl.String)
+    found: list[str | None] = []
+    for index, item in enumerate(columns.items):
+        own = item.get("attributes") or {}
+        if type(own) is not dict:
+            columns.report(index, "attributes", "COCO_TYPE", "expected an object")
+            own = {}
+        whole = {**own, **{key: item[key] for key in further if key in item}} if further else own
+        found.append(orjson.dumps(whole).decode() if whole else None)
+    return pl.Series("attributes", found, dtype=pl.String)
+
+
+def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, known: pl.Series) -> None:
+    lost = boxes.filter(~pl.col(key).is_in(known.implode()))
+    if lost.is_empty():
+        return
+    ids = ", ".join(map(str, lost[key].unique(maintain_order=True)[:_FIRST_SHOWN]))
+    what = f"{len(lost)} annotations name a {key} that does not exist: {ids}"
+    told = lost["row"] if columns.problems.on_error != "fail" else lost["row"].head(1)
+    for row in told:
+        columns.report(row, key, "ID_DANGLING", what, remedy="add what they name, or remove the annotations")
+
+
+def _fold_copies(path: Path, boxes: pl.DataFrame) -> pl.DataFrame:
+    """Make one row without a class of the copies, one a class, that stand for a region ignored for all classes."""
+    copies = boxes.filter(pl.col("all_classes").is_not_null())
+    if copies.is_empty():
+        return boxes.drop("all_classes")
+    same = ("image_id", "x1", "y1", "x2", "y2")
+    first = boxes.filter(pl.col("annotation_id") == pl.col("all_classes")).filter("ignore")
+    odd = copies.join(first, on=["all_classes", *same], how="anti")
+    if not odd.is_empty():
+        raise InputError(
+            "COCO_COPIES",
+            "it must be a copy of that annotation: the same image and box, set to be ignored",
+            where=f"{path}#/annotations",
+            field="all_classes",
+            value=odd["all_classes"][0],
+            remedy="remove the key 'all_classes', or convert again",
+        )
+    kept = boxes.filter(pl.col("all_classes").is_null() | (pl.col("annotation_id") == pl.col("all_classes")))
+    class_free = pl.when(pl.col("all_classes").is_null()).then(pl.col("category_id"))
+    return kept.with_columns(category_id=class_free).drop("all_classes")

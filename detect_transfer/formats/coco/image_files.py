@@ -1,0 +1,146 @@
+"""The pictures of COCO files: where they lie, whether they are there, and their sizes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from detect_transfer.core import io
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco.file import CocoFile
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.image_lookup import MISSING_IMAGES, MISSING_REMEDY
+
+_PROBED = 20
+_SIZES = ("unchecked", "error", "keep")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are looked at; all as for `coco.read`.
+
+    Raises:
+        InputError: There is no such choice.
+    """
+
+    images: Path | None = None
+    missing_images: str | None = None
+    size_mismatch: str = "unchecked"
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        native.check_choice("missing_images", self.missing, MISSING_IMAGES)
+        native.check_choice("size_mismatch", self.size_mismatch, _SIZES)
+
+    @property
+    def missing(self) -> str:
+        """What becomes of pictures that are not there."""
+        if self.missing_images is not None:
+            return self.missing_images
+        return "error" if self.images is not None or self.size_mismatch != "unchecked" else "keep"
+
+
+def home_of(path: Path) -> Path:
+    """Return the folder of the data set that a file belongs to."""
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
+
+
+def split_name(path: Path) -> str:
+    """Return the split that the name of a file tells."""
+    return path.stem.removeprefix("instances_")
+
+
+def find_root(parts: Sequence[CocoFile], look: Look, problems: Problems) -> tuple[Path | None, Sequence[CocoFile]]:
+    """Find the folder of each file's pictures; where they differ, file names become relative to the one above all.
+
+    The faults that the files have go to `problems`, by the names that pictures then have.
+
+    Raises:
+        InputError: The folder that is given is not there, or none is found and pictures are needed.
+    """
+    if look.images is not None:
+        given = io.require_dir(look.images, what="the folder of the pictures")
+        folders: list[Path | None] = [given] * len(parts)
+    else:
+        folders = [_folder_of(part) for part in parts]
+    found = {folder for folder in folders if folder is not None}
+    base = Path(os.path.commonpath(found)) if found else None
+    if base is None and look.missing != "keep":
+        raise InputError(
+            *("IMAGES_NONE", "none of its pictures is in any of the usual places"),
+            where=parts[0].path,
+            remedy="name their folder with images=, or read with missing_images=keep (convert: --images none)",
+        )
+    moved = []
+    for part, folder in zip(parts, folders, strict=True):
+        below = "" if folder is None or folder == base else f"{folder.relative_to(base or '').as_posix()}/"
+        problems.absorb(part.problems, below)
+        name = (pl.lit(below) + pl.col("file_name")).alias("file_name")
+        moved.append(replace(part, images=part.images.with_columns(name)) if below else part)
+    return base, moved
+
+
+def _folder_of(part: CocoFile) -> Path | None:
+    home, split = home_of(part.path), split_name(part.path)
+    names = part.images["file_name"].drop_nulls().head(_PROBED)
+    places = (home / "images", home / split, home / "images" / split, home, part.path.parent)
+    return next((place for place in places if any(_is_file(place / name) for name in names)), None)
+
+
+def _is_file(path: Path) -> bool:
+    return "\0" not in str(path) and path.is_file()
+
+
+def look_at_pictures(whole: CocoFile, root: Path | None, look: Look) -> CocoFile:
+    """Check the pictures as far as it is asked for, and fill in sizes that the files do not state."""
+    if root is None:
+        return whole
+    if look.missing != "keep":
+        whole = _check_there(whole, root, look)
+    wanted = pl.lit(True) if look.size_mismatch != "unchecked" else pl.col("width").is_null()
+    rows = whole.images.filter(wanted).select("file_name", "width", "height").rows()
+    rows = [row for row in rows if row[0] not in whole.problems.skipped_images and _is_file(root / row[0])]
+    if not rows:
+        return whole
+    sizes = native.read_sizes(root, [name for name, _, _ in rows], whole.problems)
+    if look.size_mismatch == "error":
+        for (name, width, height), size in zip(rows, sizes, strict=True):
+            if size is not None and width is not None:
+                stated, where = (width, height), root / name
+                native.check_size(stated, size, where=where, picture=name, problems=whole.problems)
+    return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
+
+
+def _check_there(whole: CocoFile, root: Path, look: Look) -> CocoFile:
+    problems = whole.problems
+    skipped = problems.skipped_images
+    names = [name for name in whole.images["file_name"] if name not in skipped]
+    absent = [name for name in names if not _is_file(root / name)]
+    if look.missing == "error":
+        for name in absent:
+            problems.add(
+                *("IMAGE_MISSING", "there is no such picture"),
+                where=root / name,
+                image=name,
+                remedy=MISSING_REMEDY,
+            )
+        return whole
+    images, boxes = native.leave_out(whole.images, whole.boxes, absent, problems)
+    return replace(whole, images=images, boxes=boxes)
+
+
+def _with_sizes(images: pl.DataFrame, names: list[str], sizes: list[native.SizeWh | None]) -> pl.DataFrame:
+    """Take the sizes of these pictures from what was read."""
+    found = pl.DataFrame(
+        {"file_name": names, "w": [s and s[0] for s in sizes], "h": [s and s[1] for s in sizes]},
+        schema={"file_name": pl.String, "w": pl.Int32, "h": pl.Int32},
+    )
+    real = images.select("file_name").join(found, on="file_name", how="left", maintain_order="left")
+    return images.with_columns(
+        real["w"].fill_null(images["width"]).alias("width"), real["h"].fill_null(images["height"]).alias("height")
+    )

@@ -1,0 +1,59 @@
+"""What "almost COCO" files write otherwise, where its meaning is beyond doubt.
+
+Every change is counted by kind; what is not listed here stays as it is, and is a fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal
+
+from detect_transfer.formats.coco.json import Items
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.numbers import parse_integer
+
+_Kind = Literal["box", "image"]
+_NAMES_OF_FILE = ("im_name", "filename", "image_name")
+_WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
+
+
+def loosen(document: dict[str, Items], problems: Problems) -> None:
+    """Write the objects anew, in place, as COCO has them, with a remark in `problems` for each kind of change.
+
+    Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
+    `file_name`, and annotations without `id` are numbered after the highest one.
+    """
+    changes: Counter[tuple[_Kind, str]] = Counter()
+    for name, keys in _WHOLE.items():
+        kind: _Kind = "image" if name == "images" else "box"
+        for key in keys:
+            if {type(item.get(key)) for item in document[name]} <= {int}:
+                continue  # as nearly always; this looks at a column in a tenth of the time
+            for item in document[name]:
+                how = _make_whole(item, key)
+                if how:
+                    changes[kind, f"{name}: {key} written as {how}"] += 1
+    for item in document["images"]:
+        given = next((key for key in _NAMES_OF_FILE if key in item), None)
+        if "file_name" not in item and given is not None:
+            item["file_name"] = item.pop(given)
+            changes["image", f"{given} taken for file_name"] += 1
+    without = [item for item in document["annotations"] if item.get("id") is None]
+    given_ids = [item["id"] for item in document["annotations"] if type(item.get("id")) is int]
+    for number, item in enumerate(without, start=max(given_ids, default=0) + 1):
+        item["id"] = number
+        changes["box", "annotation without id numbered"] += 1
+    for (kind, reason), count in changes.items():
+        problems.remark(reason, count, kind=kind)
+
+
+def _make_whole(item: dict[str, Any], key: str) -> str:
+    """Make an integer of a whole number and return how it was written, empty where nothing was to be done."""
+    value = item.get(key)
+    if type(value) is float and value.is_integer() and abs(value) < 2**53:
+        item[key] = int(value)
+        return "a float"
+    if type(value) is str and (number := parse_integer(value)) is not None:
+        item[key] = number
+        return "a string"
+    return ""

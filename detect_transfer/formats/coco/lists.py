@@ -1,0 +1,116 @@
+"""The images and the categories of a COCO file as frames.
+
+Each frame has the column `row`, the index of the object in its list.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import CATEGORY_SCHEMA, IMAGE_SCHEMA
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco.json import ABSENT, Columns, Of, fit_int64
+
+_IMAGE_KEYS = {"id", "file_name", "width", "height", "split", "group"}
+_PLAIN: dict[frozenset[type], type[pl.DataType]] = {
+    frozenset({str}): pl.String,
+    frozenset({bool}): pl.Boolean,
+    frozenset({int}): pl.Int64,
+    frozenset({float}): pl.Float64,
+    frozenset({int, float}): pl.Float64,
+}
+
+
+def read_images(columns: Columns) -> pl.DataFrame:
+    """Return the columns of `IMAGE_SCHEMA` and one for each further key."""
+    image_id, name = columns.integers("id"), columns.strings("file_name", required=True)
+    width, height = columns.integers("width", required=False), columns.integers("height", required=False)
+    data = pl.DataFrame(
+        {
+            "image_id": image_id,
+            "file_name": name,
+            "width": width,
+            "height": height,
+            "split": columns.strings("split"),
+            "group": columns.strings("group"),
+        }
+    ).with_columns(_extras(columns, _IMAGE_KEYS, IMAGE_SCHEMA))
+    data = data.with_row_index("row")
+    for column, key in (("image_id", "id"), ("file_name", "file_name")):
+        check_unique(columns, data, column, key, of={})  # a fault of the data set: whose would the boxes be?
+    for row in data.filter(_BAD_NAME)["row"]:
+        _check_name(columns, row, data["file_name"][row])
+    side = pl.col("width").is_between(1, 2**31 - 1) & pl.col("height").is_between(1, 2**31 - 1)
+    neither = pl.col("width").is_null() & pl.col("height").is_null()
+    for row in data.filter(~(side.fill_null(False) | neither))["row"]:
+        key = "height" if data["width"][row] is not None and data["width"][row] > 0 else "width"
+        columns.report(row, key, "IMAGE_SIZE", "width and height must both be there and be at least 1")
+    data = data.filter(pl.col("image_id").is_not_null())  # null where a fault of its own was told
+    return data.with_columns(pl.col("width", "height").cast(pl.Int32, strict=False))
+
+
+_BAD_NAME = pl.col("file_name").str.contains(r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def _check_name(columns: Columns, row: int, name: str | None) -> None:
+    where = f"{columns.where}/{row}/file_name"
+    try:
+        io.safe_join(Path(), name or "", where=where)
+        raise InputError(
+            *("PATH_OUTSIDE", "it is an address, not a relative path"),
+            remedy="give the path of the picture in the image folder",
+            where=where,
+            field="file_name",
+            value=name,
+        )
+    except InputError as error:
+        columns.problems.put(error, image=name or None)
+
+
+def read_categories(columns: Columns) -> pl.DataFrame:
+    """Return the columns of `CATEGORY_SCHEMA` and one for each further key."""
+    data = pl.DataFrame(
+        {
+            "category_id": columns.integers("id"),
+            "name": columns.strings("name", required=True),
+            "supercategory": columns.strings("supercategory"),
+        }
+    ).with_columns(_extras(columns, {"id", "name", "supercategory"}, CATEGORY_SCHEMA))
+    data = data.with_row_index("row")
+    check_unique(columns, data, "category_id", "id")
+    check_unique(columns, data, "name", "name")
+    for row in data.filter(pl.col("name").str.strip_chars() == "")["row"]:
+        columns.report(row, "name", "COCO_NAME", "a class needs a name")
+    return data
+
+
+def _extras(columns: Columns, known: set[str], schema: dict[str, Any]) -> list[pl.Series]:
+    """Return the keys of our own or somebody else's extension as columns; what is no plain value becomes JSON."""
+    found = []
+    for key in sorted(columns.keys - known):
+        values = [None if v is ABSENT else v for v in columns.raw(key)]
+        name = f"native_{key}" if key in schema or key == "row" else key
+        kinds = frozenset(map(type, values)) - {type(None)}
+        dtype = _PLAIN.get(kinds)
+        if dtype == pl.Int64 and not fit_int64(values):
+            dtype = pl.Float64
+        if dtype is None:
+            values = [None if v is None else orjson.dumps(v).decode() for v in values]
+        found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
+    return found
+
+
+def check_unique(columns: Columns, data: pl.DataFrame, column: str, key: str, *, of: Of | None = None) -> None:
+    """Report objects whose value of a key an earlier one has; null is none. `of` as for `Columns.report`."""
+    values = data[column]
+    if values.null_count() == 0 and values.n_unique() == len(values):
+        return
+    rows = data.select("row", value=column).drop_nulls()
+    later = rows.with_columns(first=pl.col("row").min().over("value")).filter(pl.col("first") < pl.col("row"))
+    for row, first in later.select("row", "first").rows():
+        columns.report(row, key, "ID_DUPLICATE", f"entry {first} has the same {key}", remedy="give each its own", of=of)

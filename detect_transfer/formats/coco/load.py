@@ -1,0 +1,86 @@
+"""Loading a COCO instances file.
+
+JSON is parsed once by orjson, which refuses NaN and numbers that overflow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.core import io
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco.json import ABSENT, Items, kind_of
+from detect_transfer.formats.parsing.error_collector import Problems
+
+LISTS = ("images", "annotations", "categories")
+_REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
+
+
+def load(path: Path) -> dict[str, Items]:
+    """Read an instances file and check that its three lists are lists of objects.
+
+    Raises:
+        InputError: It is missing, is no JSON, lacks a list, holds something else, or has a key twice.
+    """
+    document = io.read_json(path)
+    if not isinstance(document, dict):
+        raise InputError(
+            "COCO_TYPE", f"found {kind_of(document)}, expected an object", where=f"{path}#/", remedy=_REMEDY
+        )
+    problems = Problems()
+    for name in LISTS:
+        _check_list(document.get(name, ABSENT), f"{path}#/{name}", problems)
+    problems.raise_any()
+    _check_keys_once(path, document)
+    return {name: document[name] for name in LISTS}
+
+
+def _check_list(value: Any, where: str, problems: Problems) -> None:
+    if not isinstance(value, list):
+        code = "COCO_KEY" if value is ABSENT else "COCO_TYPE"
+        problems.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)
+    elif not set(map(type, value)) <= {dict}:
+        for index, item in enumerate(value):
+            if type(item) is not dict:
+                what = f"found {kind_of(item)}, expected an object"
+                problems.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
+
+
+def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
+    """Refuse a key that stands twice in one object: parsers keep the last and forget the first.
+
+    Counting the names is enough for nearly every file; where the count is too high the slow parser decides.
+    """
+    data = io.read_bytes(path)
+    annotations = len(document["annotations"])
+    most = {"annotations": 1, "images": 1, "categories": 1, "bbox": annotations, "image_id": annotations}
+    if all(data.count(f'"{key}"'.encode()) <= n for key, n in most.items()):
+        return
+
+    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+        return found
+
+    try:
+        json.loads(data.decode("utf-8-sig"), object_pairs_hook=check)
+    except _TwiceError as error:
+        key = str(error)
+        places = [data.count(b"\n", 0, m.start()) + 1 for m in re.finditer(re.escape(json.dumps(key)).encode(), data)]
+        raise InputError(
+            "COCO_KEY_TWICE",
+            "one object has this key twice, so half of what it says would be lost",
+            where=f"{path}:{places[-1] if places else 1}",
+            field="key",
+            value=key,
+            remedy="keep one of them",
+        ) from error
+
+
+class _TwiceError(Exception):
+    """A key stands twice in one object."""

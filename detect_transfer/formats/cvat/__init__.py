@@ -1,0 +1,1 @@
+"""CVAT XML 1.1, read and written."""

@@ -1,0 +1,233 @@
+"""CVAT XML 1.1: `annotations.xml` for images, or for a video with its tracks.
+
+Corners are continuous pixels counted from 0. A turned box is written as it was before turning; its table row is the
+upright box around it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
+from detect_transfer.formats.cvat import xml as xml
+from detect_transfer.formats.cvat.columns import take_columns
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.garbage import no_collection
+from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
+from detect_transfer.formats.parsing.numbers import parse_integer
+from detect_transfer.formats.parsing.shape_table import Drawing, Shape, dump
+from detect_transfer.formats.parsing.xml import read_xml
+
+_KNOWN = frozenset(
+    (
+        *("label", "occluded", "outside", "frame", "keyframe", "xtl", "ytl", "xbr", "ybr", "points", "rotation", "rle"),
+        *("left", "top", "width", "height", "cx", "cy", "rx", "ry"),
+    )
+)
+_CUBOID = re.compile("[xy](tl|bl|tr|br)[12]")
+
+
+def read(
+    root: Path,
+    *,
+    other_shapes: str = "extent",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
+    """Read CVAT for images 1.1 or CVAT for video 1.1.
+
+    Every image and every frame of a video that the task has is a picture, with or without shapes. Where a track is
+    `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
+    depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
+    is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
+    subset is the split (``Train`` -> ``train``); a video is a group.
+
+    A frame is the picture ``images/frame_000012`` beside the XML, with whatever suffix; where there are no pictures but
+    the video that the task was made of, it is ``<video>#00012``.
+
+    Args:
+        root: The folder of one or more exports, or an XML file.
+        other_shapes: What becomes of polygons, masks, ellipses, turned boxes and the like: ``extent`` takes the box
+            around them, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
+        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the picture and
+            its shapes out.
+        size_mismatch: ``error``, or ``keep`` to trust the picture where the XML states another size.
+        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+
+    Raises:
+        InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with the
+            element of its file.
+
+    Source: CVAT documentation, XML annotation format, version 1.1.
+    """
+    media = Media(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = Problems(on_error)
+    folder, names = annotation_files(root, (".xml",), what="annotations.xml of CVAT")
+    drawing = Drawing(folder, media, problems, other_shapes)
+    for name in names:
+        try:
+            with no_collection():
+                tree = read_xml(folder, name, "annotations")
+                _read_images(tree, name, drawing)
+                _read_tracks(tree, name, drawing)
+        except InputError as error:
+            problems.put(error)
+    return drawing.table()
+
+
+def _read_images(tree: Element, name: str, drawing: Drawing) -> None:
+    videos = {
+        xml.text_of(one, "id"): xml.text_of(one, "name")
+        for path in ("meta/task", "meta/job", "meta/project/tasks/task")
+        for one in tree.findall(path)
+        if xml.text_of(one, "mode") == "interpolation"
+    }
+    only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
+    for number, image in enumerate(tree.findall("image"), start=1):
+        source = f"{name}#image[{number}]"
+        where = f"{drawing.root}/{source}"
+        picture = image.get("name", "").strip()
+        if not picture:
+            drawing.problems.add(
+                "IMAGE_NAME", "the image has no name", where=where, remedy="write the name of its picture", image=source
+            )
+            continue
+        with drawing.problems.picture(picture):
+            size = _size(image, where)
+            tags = [{"label": xml.label(tag, where), **xml.attributes(tag, _KNOWN)} for tag in image.findall("tag")]
+            facts = {
+                "split": xml.subset_split(image.get("subset", "")) or split_of_path(picture),
+                "group": videos.get(image.get("task_id", ""), only),
+                "tags": dump(tags, where) if tags else None,
+            }
+            if drawing.add_picture(picture, Named(where, size), facts):
+                _read_shapes(image, picture, source, drawing)
+
+
+def _size(image: Element, where: str) -> tuple[int, int] | None:
+    """Return the stated size of an image; some tools state none."""
+    if "width" not in image.attrib and "height" not in image.attrib:
+        return None
+    width, height = xml.whole(image, "width", where), xml.whole(image, "height", where)
+    if not (0 < width < 2**31 and 0 < height < 2**31):
+        what = "width and height must be at least 1"
+        raise InputError("IMAGE_SIZE", what, where=where, field="size", value=(width, height), remedy="mend the size")
+    return width, height
+
+
+def _read_shapes(image: Element, picture: str, source: str, drawing: Drawing) -> None:
+    counts: dict[str, int] = {}
+    for element in image:
+        if element.tag == "tag":
+            continue
+        counts[element.tag] = counts.get(element.tag, 0) + 1
+        place = f"{source}/{element.tag}[{counts[element.tag]}]"
+        drawing.take(picture, _shape, element, place, drawing.root)
+
+
+def _shape(
+    element: Element, source: str, root: Path, *, label: str | None = None, columns: Mapping[str, Any] | None = None
+) -> Shape:
+    """Return the shape of an element; that of a track has the label and columns of the track."""
+    where = f"{root}/{source}"
+    label = xml.label(element, where) if label is None else label
+    if element.tag not in xml.SHAPES:
+        raise InputError(
+            *("SHAPE_KIND", "CVAT draws no such shape"),
+            where=where,
+            field="element",
+            value=element.tag,
+            remedy="there is: " + ", ".join(xml.SHAPES),
+        )
+    kind, xyxy, drawn = xml.outline(element, where)
+    attributes = xml.attributes(element, _KNOWN)
+    if element.tag == "cuboid":
+        attributes = {key: value for key, value in attributes.items() if not _CUBOID.fullmatch(key)}
+    columns = {**take_columns(attributes), **(columns or {})}
+    if element.get("occluded") is not None:
+        columns["occluded"] = float(xml.flag(element, "occluded", where))
+    return Shape(label, xyxy, source, kind, drawn, attributes, columns)
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A video and how its frames are called."""
+
+    name: str
+    pattern: str  # of a picture, where there are pictures
+    path: str | None  # relative to the root, where there is only the video
+    size_wh: tuple[int, int] | None
+    facts: Mapping[str, Any]
+
+    def frame(self, number: int) -> str:
+        return frame_name(self.path, number) if self.path else f"{self.pattern}{number:06d}.png"
+
+
+def _read_tracks(tree: Element, name: str, drawing: Drawing) -> None:
+    about = xml.task(tree)
+    tracks = tree.findall("track")
+    if not tracks and (tree.find("image") is not None or xml.text_of(about, "mode") != "interpolation"):
+        return
+    where = f"{drawing.root}/{name}"
+    video = _video(tree, name, drawing.root)
+    frames = set(xml.frame_numbers(tree, f"{where}#meta"))
+    for number, track in enumerate(tracks, start=1):
+        track_id = f"{video.name}/{track.get('id', number)}"
+        for index, element in enumerate((one for one in track if one.tag != "attribute"), start=1):
+            source = f"{name}#track[{number}]/{element.tag}[{index}]"
+            picture = ""
+            try:
+                frame = xml.whole(element, "frame", f"{drawing.root}/{source}")
+                frames.add(frame)
+                picture = video.frame(frame)
+                label = xml.label(track, f"{drawing.root}/{name}#track[{number}]")
+                if not xml.flag(element, "outside", f"{drawing.root}/{source}"):
+                    shape = _shape(element, source, drawing.root, label=label, columns={"track_id": track_id})
+                    drawing.add_shape(picture, shape)
+            except InputError as error:
+                drawing.problems.put(error, row_of=picture)
+    _remark_gaps(tracks, frames, name, drawing.problems)
+    named = Named(where, video.size_wh)
+    for frame in sorted(frames):
+        drawing.add_picture(video.frame(frame), named, video.facts)
+
+
+def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, problems: Problems) -> None:
+    """Remark on frames without a box between two boxes of a track; nothing is interpolated."""
+    known = sorted(frames)
+    gaps: dict[str, int] = {}
+    for number, track in enumerate(tracks, start=1):
+        told = [(parse_integer(one.get("frame", "")), one.get("outside") != "1") for one in track]
+        shown = sorted((frame, there) for frame, there in told if frame is not None)
+        between = [
+            bisect_left(known, after) - bisect_right(known, before)
+            for (before, there), (after, _) in pairwise(shown)
+            if there
+        ]
+        gaps[f"{name}#track[{number}]"] = sum(gap for gap in between if gap > 0)
+    examples = tuple(track for track, gap in gaps.items() if gap)
+    problems.remark("no box in frames between boxes of a track", sum(gaps.values()), examples, kind="image")
+
+
+def _video(tree: Element, name: str, root: Path) -> _Video:
+    """Return the video of an XML file: its pictures beside it, or else the video file."""
+    about = xml.task(tree)
+    title = PurePosixPath(xml.text_of(about, "source").replace("\\", "/")).name or xml.text_of(about, "name") or name
+    home = PurePosixPath(name).parent
+    pictures = (home / "images").as_posix()
+    held = [] if (root / pictures).is_dir() else io.list_files(root / home, VIDEO_SUFFIXES)
+    path = next(((home / one).as_posix() for one in held if PurePosixPath(one).name == title), None)
+    facts = {"split": xml.subset_split(xml.text_of(about, "subset")) or split_of_path(name), "group": title}
+    return _Video(title, f"{pictures}/frame_", path, xml.size_wh(tree, f"{root}/{name}#meta"), facts)

@@ -1,0 +1,156 @@
+"""Which image and class of the truth a detection of anybody means.
+
+Whoever made the detections named things in one manner throughout, so the first manner in which *every* name is known
+is taken, and none is mixed with another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing.native import stem_of
+
+_MOST_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Named:
+    """The truth that detections name, and what its own files number; other ids are counted by its reader.
+
+    Args:
+        truth: Images and classes.
+        image_ids: Its files give the ids of images.
+        class_ids: Its files give the ids of classes.
+        class_order: Its files give the order of classes.
+    """
+
+    truth: AnnotationTable
+    image_ids: bool = True
+    class_ids: bool = True
+    class_order: bool = True
+
+
+@dataclass(frozen=True)
+class Manner:
+    """A way to name things: what it goes by, how a name is brought to its form, and the id that each name means."""
+
+    by: str
+    form: Callable[[str], str]
+    ids: dict[str, int]
+
+
+def image_manners(named: Named) -> list[Manner]:
+    """Return the ways to name an image, the most exact one first."""
+    images = named.truth.images.select("image_id", "file_name").rows()
+    numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
+    by_id = Manner("id", str, {str(i): i for i, _ in images})
+    return [
+        *([by_id] if named.image_ids else []),
+        Manner("file name", str, _once((name, i) for i, name in images)),
+        Manner("file name without suffix", _plain, _once((stem_of(name), i) for i, name in images)),
+        Manner("last part of the file name", _last, _once((_last(name), i) for i, name in images)),
+        # the results files of ultralytics turn the name 000123.jpg into the number 123
+        Manner("number in the file name", _number, _once((number, i) for i, number in numbered if number)),
+    ]
+
+
+def class_manners(named: Named, *, ids_first: bool) -> list[Manner]:
+    """Return the ways to name a class."""
+    classes = named.truth.categories.select("category_id", "name").rows()
+    by_id = [Manner("id", str, {str(i): i for i, _ in classes})] if named.class_ids else []
+    by_name = [
+        Manner("name", str, {name: i for i, name in classes}),
+        Manner("name in any case", str.casefold, _once((name.casefold(), i) for i, name in classes)),
+        Manner("name with _ for blanks", _joined, _once((_joined(name), i) for i, name in classes)),
+    ]
+    return [*by_id, *by_name] if ids_first else [*by_name, *by_id]
+
+
+def resolve(
+    names: pl.Series, manners: Sequence[Manner], sources: pl.Series, *, what: str, root: Path, numbered: bool = True
+) -> pl.Series:
+    """Return the id of each name.
+
+    Args:
+        names: (N,) names as text.
+        manners: The ways in which they may be meant.
+        sources: (N,) where each stands, relative to `root`.
+        what: `image` or `class`, for the message.
+        root: The folder of the file.
+        numbered: Whether the files of the truth number them, for the message.
+
+    Raises:
+        InputError: No manner knows all of them; the message lists the first that the best one does not know, and what
+            comes nearest to it.
+    """
+    different = names.unique(maintain_order=True).to_list()
+    best, unknown = manners[0], different
+    for manner in manners:
+        lost = [name for name in different if manner.form(name) not in manner.ids]
+        if not lost:
+            found = [manner.ids[manner.form(name)] for name in different]
+            return names.replace_strict(different, found, return_dtype=pl.Int64)
+        if len(lost) < len(unknown):
+            best, unknown = manner, lost
+    wrong = names.is_in(pl.Series(unknown, dtype=pl.String).implode())
+    listed = ", ".join(f"'{name}'" for name in unknown[:_MOST_LISTED])
+    more = f" and {len(unknown) - _MOST_LISTED:,} more" if len(unknown) > _MOST_LISTED else ""
+    if not numbered and _number(unknown[0]):
+        advice = f"its files number no {what}, so ids of another file mean nothing here"
+    else:
+        advice = _advice(unknown[0], (best, *manners))
+    one = "an image" if what == "image" else "a class"
+    raise InputError(
+        "DETECTION_UNKNOWN_ID",
+        f"{int(wrong.sum()):,} detections name {one} that the truth does not have (by {best.by}): {listed}{more}",
+        where=root / str(sources.filter(wrong)[0]),
+        field=what,
+        value=unknown[0],
+        remedy=f"{advice}; name each {what} by one of: {', '.join(manner.by for manner in manners)}",
+    )
+
+
+def _advice(name: str, manners: Sequence[Manner]) -> str:
+    """Return what comes nearest to a name, else the first that there are."""
+    near = next(filter(None, (_nearest(name, manner) for manner in manners)), "")
+    first = list(manners[0].ids)[:_MOST_LISTED]
+    return f"the nearest are {near}" if near else f"the truth has {', '.join(first) or 'none'}"
+
+
+def _nearest(name: str, manner: Manner) -> str:
+    found = get_close_matches(manner.form(name), list(manner.ids), n=3, cutoff=0.6)
+    return ", ".join(f"'{one}'" for one in found)
+
+
+def _once(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Map names to ids, without names that several share."""
+    listed = list(pairs)
+    often = Counter(name for name, _ in listed)
+    return {name: i for name, i in listed if often[name] == 1}
+
+
+def _plain(name: str) -> str:
+    """Return a name without the suffix of a picture."""
+    return stem_of(name) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _last(name: str) -> str:
+    return PurePosixPath(_plain(name.replace("\\", "/"))).name
+
+
+def _number(text: str) -> str:
+    """Return a name of digits without the zeros before it, and "" for any other name."""
+    return str(int(text)) if text.isascii() and text.isdecimal() else ""
+
+
+def _joined(name: str) -> str:
+    return "_".join(name.split()).casefold()

@@ -1,0 +1,1 @@
+"""Our lossless tables, read and written."""

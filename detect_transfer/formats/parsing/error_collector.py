@@ -1,0 +1,187 @@
+"""Collecting the faults of native files, so that one look tells them all.
+
+A fault is of a row (one box), of a picture (its annotation as a whole) or of the data set. What becomes of the first
+two is the user's choice, `on_error`: nothing is left out unless it was asked for, and then it is counted and listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from detect_transfer.core.errors import InputError, ProblemsError, raise_problems
+from detect_transfer.core.ledger import LedgerLine
+
+MOST_SHOWN = 20
+_MOST_LISTED = 1000
+
+OnError = Literal["fail", "skip-row", "skip-image"]
+ON_ERROR: tuple[OnError, ...] = get_args(OnError)
+
+
+class Problems:
+    """Input errors found so far: the first `MOST_SHOWN` are kept, the others are counted.
+
+    Args:
+        on_error: ``fail`` keeps every fault as an error; ``skip-row`` leaves out the box that a fault of a row is of;
+            ``skip-image`` leaves out the picture that a fault of a row or of a picture is of, with all its boxes.
+            Faults of the data set are always errors.
+
+    Raises:
+        InputError: There is no such choice.
+    """
+
+    def __init__(self, on_error: str = "fail") -> None:
+        if on_error not in ON_ERROR:
+            raise InputError(
+                *("OPTION_VALUE", "no such choice"),
+                field="on_error",
+                value=on_error,
+                remedy="give one of: " + ", ".join(ON_ERROR),
+            )
+        self.on_error = on_error
+        self.shown: list[InputError] = []
+        self.total = 0  # all faults, whatever becomes of them
+        self.fatal = 0
+        self.skipped_rows: list[InputError] = []
+        self.skipped_images: dict[str, InputError] = {}
+        self._rows_of_skipped_images = 0
+        self._notes: list[LedgerLine] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether looking for the details of further problems is useless."""
+        return self.on_error == "fail" and len(self.shown) >= MOST_SHOWN
+
+    def add(
+        self, code: str, what: str, *, where: str | Path, remedy: str, row_of: str | None = None,
+        image: str | None = None, **found: Any,
+    ) -> None:  # fmt: skip
+        """Add a fault.
+
+        Args:
+            code: As for `InputError`.
+            what: As for `InputError`.
+            where: The file and line, or the file and JSON pointer.
+            remedy: What to do.
+            row_of: The `file_name` of the picture whose row is at fault; empty where the row does not tell it.
+            image: The `file_name` of the picture whose annotation is at fault as a whole.
+            found: `field` and `value`, as for `InputError`.
+        """
+        self.put(InputError(code, what, where=where, remedy=remedy, **found), row_of=row_of, image=image)
+
+    def put(self, error: InputError, *, row_of: str | None = None, image: str | None = None) -> None:
+        """Add an error that was made elsewhere; `row_of` and `image` as for `add`."""
+        self.total += 1
+        picture = image if image is not None else row_of
+        if self.on_error == "skip-row" and row_of is not None:
+            self.skipped_rows.append(error)
+        elif self.on_error == "skip-image" and picture:
+            self.skipped_images.setdefault(picture, error)
+            self._rows_of_skipped_images += image is None
+        else:
+            self.fatal += 1
+            if not self.full:
+                self.shown.append(error)
+
+    @contextmanager
+    def row(self, file_name: str) -> Iterator[None]:
+        """Take the input errors of the block as faults of one row of that picture; the block ends at the first."""
+        try:
+            yield
+        except InputError as error:
+            for one in _each(error):
+                self.put(one, row_of=file_name)
+
+    @contextmanager
+    def picture(self, file_name: str) -> Iterator[None]:
+        """Take the input errors of the block as faults of the whole annotation of that picture."""
+        try:
+            yield
+        except InputError as error:
+            for one in _each(error):
+                self.put(one, image=file_name)
+
+    def note(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
+        """Note for the ledger that boxes or pictures of the source are left out by an option of the reader."""
+        if count:
+            self._notes.append(LedgerLine(kind, "dropped", reason, count, examples[:_MOST_LISTED]))
+
+    def remark(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
+        """Note for the ledger that boxes or pictures are there, but were read otherwise than the format says."""
+        if count:
+            self._notes.append(LedgerLine(kind, "noted", reason, count, examples[:_MOST_LISTED]))
+
+    def absorb(self, other: Problems, folder: str = "") -> None:
+        """Take over what was collected of a part of the data set, whose names of pictures are relative to `folder`."""
+        self.total += other.total
+        self.fatal += other.fatal
+        self.shown += other.shown
+        self.skipped_rows += other.skipped_rows
+        self._rows_of_skipped_images += other._rows_of_skipped_images
+        for name, error in other.skipped_images.items():
+            self.skipped_images.setdefault(folder + name, error)
+        self._notes += other._notes
+
+    def rename_skipped(self, names_of: Callable[[str], Iterable[str]]) -> None:
+        """Let faults be of other pictures than were named: those that stand in the table under these names."""
+        named, self.skipped_images = self.skipped_images, {}
+        for name, error in named.items():
+            for other in names_of(name):
+                self.skipped_images.setdefault(other, error)
+
+    def count(self, more: int) -> None:
+        """Count problems whose details nobody will see."""
+        self.total += more
+        self.fatal += more
+
+    def raise_any(self) -> None:
+        """Raise the faults that are errors, if there are any.
+
+        Raises:
+            InputError: There is one problem.
+            ProblemsError: There are several; a last line counts those that are not shown.
+        """
+        shown = list(self.shown[:MOST_SHOWN])
+        if self.fatal > len(shown):
+            shown.append(
+                InputError(
+                    "MORE_PROBLEMS",
+                    f"{self.fatal - len(shown):,} more problems of these files are not shown",
+                    where=shown[-1].where,
+                    remedy="mend these first",
+                )
+            )
+        raise_problems(shown)
+
+    def reading(self, *, boxes_of_skipped: int = 0) -> tuple[LedgerLine, ...]:
+        """Return what was left out as lines of a ledger: a line for each code, with up to a thousand places.
+
+        Args:
+            boxes_of_skipped: How many whole boxes left with skipped pictures, beside those at fault.
+        """
+        lines = [
+            *self._notes,
+            *_lines("box", self.skipped_rows),
+            *_lines("image", list(self.skipped_images.values())),
+        ]
+        boxes = boxes_of_skipped + self._rows_of_skipped_images
+        if boxes:
+            lines.append(LedgerLine("box", "dropped", "skipped with their picture", boxes))
+        return tuple(lines)
+
+
+def _each(error: InputError) -> list[InputError]:
+    if isinstance(error, ProblemsError):
+        return [one for one in error.problems if isinstance(one, InputError)]
+    return [error]
+
+
+def _lines(kind: Literal["box", "image"], errors: list[InputError]) -> Iterator[LedgerLine]:
+    by_code: dict[str, list[str]] = {}
+    for error in errors:
+        by_code.setdefault(error.code, []).append(str(error))
+    for code, told in by_code.items():
+        yield LedgerLine(kind, "dropped", f"skipped: {code}", len(told), tuple(told[:_MOST_LISTED]))

@@ -1,0 +1,52 @@
+"""Boxes of JSON objects as rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import polars as pl
+
+from detect_transfer.core.annotations import BOX_SCHEMA
+from detect_transfer.formats.parsing.json_nodes import Node
+
+Xyxy = tuple[float, float, float, float]
+
+
+def corners(node: Node, keys: Sequence[str] = ("xmin", "ymin", "xmax", "ymax")) -> Xyxy:
+    """Return the corners that an object holds under four keys, in the order left, top, right, bottom.
+
+    Raises:
+        InputError: One is no finite number, or they are swapped.
+    """
+    x1, y1, x2, y2 = map(node.number, keys)
+    if x2 < x1:
+        raise node.error(keys[2], "BOX_INVALID", f"{keys[2]} must be >= {keys[0]}, which is {x1:g}")
+    if y2 < y1:
+        raise node.error(keys[3], "BOX_INVALID", f"{keys[3]} must be >= {keys[1]}, which is {y1:g}")
+    return x1, y1, x2, y2
+
+
+def size_wh(node: Node) -> tuple[int, int]:
+    """Return the `width` and `height` in pixels that an object holds.
+
+    Raises:
+        InputError: One is no integer from 1 to 2,147,483,647.
+    """
+    width, height = node.whole("width"), node.whole("height")
+    for key, side in (("width", width), ("height", height)):
+        if not 1 <= side < 2**31:
+            raise node.error(key, "IMAGE_SIZE", "a side must be from 1 to 2,147,483,647")
+    return width, height
+
+
+def as_attributes(facts: Mapping[str, Any]) -> str | None:
+    """Return what no column holds as a JSON object; None where there is nothing."""
+    return orjson.dumps(facts).decode() if facts else None
+
+
+def row_frame(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pl.DataFrame:
+    """Make the frame of rows of values; `image` and further columns that the table does not have are strings."""
+    schema = {name: BOX_SCHEMA.get(name, pl.String) for name in columns}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,101 @@
+"""Where annotations and pictures lie: files of an export, paths of other machines, splits in names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from detect_transfer.core import io
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+
+_SPLITS = {
+    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
+    **{"val": "val", "valid": "val", "validation": "val"},
+}
+
+
+def split_named(*words: str | None) -> str | None:
+    """Return the split that the first of some words names (``Validation`` -> ``val``), or None."""
+    return next((_SPLITS[word.casefold()] for word in words if word and word.casefold() in _SPLITS), None)
+
+
+def split_of_path(name: str) -> str | None:
+    """Return the split that a folder of a relative path names, or None."""
+    return split_named(*PurePosixPath(name).parts[:-1])
+
+
+def annotation_files(root: Path, suffixes: Sequence[str], *, what: str) -> tuple[Path, list[str]]:
+    """Return the folder of a data set and its annotation files; `root` may be one of these itself.
+
+    Raises:
+        InputError: There is no such folder, or it holds no such file.
+    """
+    if root.is_file():
+        return root.parent, [root.name]
+    io.require_dir(root, what=what)
+    names = io.list_files(root, suffixes)
+    if not names:
+        kinds = ", ".join(suffixes)
+        raise InputError(
+            "FILE_MISSING", f"it holds no {kinds} file; {what} was expected", where=root, remedy="check it"
+        )
+    return root, names
+
+
+def path_of_address(address: str) -> str:
+    """Return the relative path that an address means.
+
+    ``s3://bucket/a/b.jpg`` -> ``a/b.jpg``, ``/data/local-files/?d=a/b.jpg`` -> ``a/b.jpg``; backslashes become slashes,
+    a drive and leading slashes go.
+    """
+    try:
+        parts = urlsplit(address) if "://" in address or address.startswith("/data/") else None
+    except ValueError:  # such as a bracket that is no IPv6 address
+        parts = None
+    path = address
+    if parts is not None:
+        path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+    path = path.replace("\\", "/")
+    path = path[2:] if path[1:2] == ":" else path
+    return path.lstrip("/")
+
+
+class NearbyPictures:
+    """The pictures below a folder, to be found by paths of another machine.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._held: dict[str, list[tuple[str, ...]]] = {}
+        self._all = set(io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ())
+        for held in sorted(self._all):
+            parts = PurePosixPath(held).parts
+            self._held.setdefault(parts[-1], []).append(parts)
+
+    def __contains__(self, base_name: str) -> bool:
+        """Tell whether some folder holds a picture of this name."""
+        return base_name in self._held
+
+    def nearest(self, path: str) -> str:
+        """Return the picture that shares most of its last parts with a path.
+
+        A path that no picture ends like stays as it is, and so does the shared part where several are equally near.
+        """
+        if path in self._all:
+            return path
+        parts = PurePosixPath(path).parts
+        shared = {held: _shared_tail(parts, held) for held in self._held.get(parts[-1] if parts else "", ())}
+        best = max(shared.values(), default=0)
+        nearest = ["/".join(held) for held, count in shared.items() if count == best]
+        return nearest[0] if len(nearest) == 1 else "/".join(parts[-best:]) if nearest else path
+
+
+def _shared_tail(one: Sequence[str], other: Sequence[str]) -> int:
+    count = 0
+    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
+        count += 1
+    return count

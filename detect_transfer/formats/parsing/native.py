@@ -1,0 +1,227 @@
+"""What every reader does with the files of a native data set."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
+from detect_transfer.formats.parsing.error_collector import Problems
+
+SizeWh = tuple[int, int]
+
+
+def require_regular(root: Path, path: Path) -> None:
+    """Check that `path` is a file, or a link to one, that lies in `root`.
+
+    A pipe would block the reader for ever, and a link may lead anywhere.
+
+    Raises:
+        InputError: It is missing, is something other than a file, or leads out of `root`.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            io.safe_join(root, path.relative_to(root).as_posix(), where=path, field="link")
+            mode = path.stat().st_mode
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
+        raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
+    if not stat.S_ISREG(mode):
+        raise InputError("FILE_KIND", "it is not a regular file", where=path, remedy="replace it by the file itself")
+
+
+def read_bytes(root: Path, path: Path) -> bytes:
+    """Read a regular file of a data set.
+
+    Raises:
+        InputError: It is missing, is no regular file or leads out of `root`.
+        ResourceError: The machine does not let us read it.
+    """
+    require_regular(root, path)
+    return io.read_bytes(path)
+
+
+def read_text(root: Path, path: Path) -> str:
+    """Read a regular UTF-8 text file of a data set.
+
+    Raises:
+        InputError: As for `read_bytes`, or it is not UTF-8.
+        ResourceError: The machine does not let us read it.
+    """
+    require_regular(root, path)
+    return io.read_text(path)
+
+
+def lines_of(text: str) -> list[str]:
+    """Split a text at its line ends alone; `str.splitlines` also splits at form feeds and the like."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def folder_named(root: Path, *names: str) -> Path | None:
+    """Return the first folder in `root` whose name is one of `names` in any case, or None."""
+    held = {p.name.casefold(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
+    return next((held[n.casefold()] for n in names if n.casefold() in held), None)
+
+
+def stem_of(name: str) -> str:
+    """Return a relative name without its last suffix: ``a/b.c.jpg`` -> ``a/b.c``."""
+    head, dot, suffix = name.rpartition(".")
+    if dot and suffix and head and head[-1] not in "./" and "/" not in suffix and "//" not in name and "./" not in name:
+        return head  # the plain case, which is nearly all and ten times faster
+    path = PurePosixPath(name)
+    return path.with_suffix("").as_posix() if path.name else name
+
+
+def pictures_by_stem(folder: Path, problems: Problems, *, recursive: bool = True) -> dict[str, str]:
+    """Map the stem of every picture in `folder` to its name relative to `folder`, sorted by name.
+
+    Two pictures of one stem would share one annotation, which is a problem (`STEM_TWICE`).
+    """
+    if recursive:
+        names = io.list_files(folder, IMAGE_SUFFIXES)
+    else:
+        entries = (p.name for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
+        names = sorted(n for n in entries if PurePosixPath(n).suffix.lower() in IMAGE_SUFFIXES)
+    found: dict[str, str] = {}
+    for name in names:
+        check_text(folder / name, problems)
+        first = found.setdefault(stem_of(name), name)
+        if first != name:
+            problems.add(
+                "STEM_TWICE",
+                f"'{first}' and '{name}' share one stem, so one annotation would serve both",
+                where=folder / name,
+                remedy="remove one of them or rename it with its annotation",
+            )
+    return found
+
+
+def check_text(path: Path, problems: Problems) -> None:
+    """Refuse a file name that is not UTF-8: no table, JSON or report could hold it."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        problems.add("NAME_ENCODING", "the file name is not UTF-8", where=shown, remedy="rename the file")
+
+
+def read_sizes(root: Path, names: Iterable[str], problems: Problems) -> list[SizeWh | None]:
+    """Return (width, height) of each picture from its header; None for one that is reported as a problem."""
+    found: list[SizeWh | None] = []
+    for name in names:
+        try:
+            path = root / name
+            require_regular(root, path)
+            found.append(read_size_wh(path))
+        except InputError as error:
+            problems.put(error, image=name)
+            found.append(None)
+    return found
+
+
+def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, picture: str, problems: Problems) -> None:
+    """Report an annotation that states another size than the picture has."""
+    if stated == real:
+        return
+    turned = " (the picture may be turned by its EXIF orientation)" if stated == real[::-1] else ""
+    problems.add(
+        "IMAGE_SIZE",
+        f"the annotation says {stated[0]} x {stated[1]}, '{picture}' has {real[0]} x {real[1]} pixels{turned}",
+        where=where,
+        field="size",
+        image=picture,
+        remedy="put the right picture beside it, or read with size_mismatch=keep to trust the picture",
+    )
+
+
+def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str, ...]) -> None:
+    """Check that an option of a reader has one of its values.
+
+    Raises:
+        InputError: It has not.
+    """
+    if value not in choices:
+        raise InputError(
+            "OPTION_VALUE", "no such choice", field=option, value=value, remedy="give one of: " + ", ".join(choices)
+        )
+
+
+def finish(
+    problems: Problems,
+    *,
+    images: Columns,
+    boxes: Columns,
+    categories: Columns,
+    image_root: Path | None,
+    names: Mapping[str, str] | None = None,
+) -> AnnotationTable:
+    """Make the table that a reader gives, without what its faults leave out.
+
+    Args:
+        problems: The faults found; those that are errors are raised.
+        images: As for `AnnotationTable.from_columns`.
+        boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
+        categories: As for `AnnotationTable.from_columns`.
+        image_root: The folder of the pictures.
+        names: The `file_name` of pictures that faults name otherwise.
+
+    Raises:
+        InputError: There are faults, or no picture is left.
+    """
+    problems.raise_any()
+    if not problems.skipped_images:
+        table = AnnotationTable.from_columns(images=images, boxes=boxes, categories=categories, image_root=image_root)
+        return replace(table, reading=problems.reading())
+    image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
+    skipped = pl.Series([(names or {}).get(name, name) for name in problems.skipped_images], dtype=pl.String)
+    kept = image_rows.filter(~pl.col("file_name").is_in(skipped.implode()))
+    if kept.is_empty():
+        first = next(iter(problems.skipped_images.values()))
+        raise InputError(
+            *("IMAGES_NONE", "every picture has a fault, so skip-image leaves none"),
+            where=first.where,
+            remedy=f"mend them; the first is: {first}",
+        )
+    whole = box_rows.join(kept, on="image_id", how="semi")
+    table = AnnotationTable.from_columns(images=kept, boxes=whole, categories=categories, image_root=image_root)
+    return replace(table, reading=problems.reading(boxes_of_skipped=box_rows.height - whole.height))
+
+
+def leave_out(
+    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], problems: Problems
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out pictures that are not there, with their boxes, and note both.
+
+    Raises:
+        InputError: No picture is left.
+    """
+    if not absent:
+        return images, boxes
+    kept = images.filter(~pl.col("file_name").is_in(pl.Series(absent).implode()))
+    if kept.is_empty():
+        raise InputError(
+            *("IMAGES_NONE", f"none of the {len(absent)} pictures is there, so missing_images=skip leaves none"),
+            field="file_name",
+            value=absent[0],
+            remedy="give the folder that holds them",
+        )
+    whole = boxes.join(kept, on="image_id", how="semi", maintain_order="left")
+    problems.note("picture is not there", len(absent), tuple(absent), kind="image")
+    problems.note("their picture is not there", len(boxes) - len(whole), kind="box")
+    return kept, whole
+
+
+def box_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Make the frame of boxes from rows of a format that has few; `annotation_id` counts from 1."""
+    schema = {"annotation_id": pl.Int64, **{name: BOX_SCHEMA[name] for name in (rows[0] if rows else ())}}
+    return pl.DataFrame([{"annotation_id": i, **row} for i, row in enumerate(rows, start=1)], schema=schema)

@@ -1,0 +1,74 @@
+"""What people draw other than upright boxes, and the box around it.
+
+Coordinates are continuous pixels, x to the right and y downwards, so positive angles turn clockwise.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+from PIL import Image
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import MAX_PIXELS
+
+Corners = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+
+def extent(points: Sequence[Point]) -> Corners:
+    """Return the box `xyxy` around points, of which there is at least one."""
+    xs, ys = zip(*points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def turned_extent(corners: Corners, degrees: float, *, about: Literal["centre", "corner"] = "centre") -> Corners:
+    """Return the box `xyxy` around a rectangle that is turned about its centre or its top-left corner."""
+    if degrees == 0:
+        return corners
+    x1, y1, x2, y2 = corners
+    px, py = (x1, y1) if about == "corner" else ((x1 + x2) / 2, (y1 + y2) / 2)
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    offsets = [(x - px, y - py) for x in (x1, x2) for y in (y1, y2)]
+    return extent([(px + dx * cos - dy * sin, py + dx * sin + dy * cos) for dx, dy in offsets])
+
+
+def ellipse_extent(centre: Point, radii: Point, degrees: float = 0.0) -> Corners:
+    """Return the box `xyxy` around an ellipse that is turned about its centre."""
+    (x, y), (a, b) = centre, radii
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    half_width, half_height = math.hypot(a * cos, b * sin), math.hypot(a * sin, b * cos)
+    return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def mask_extent(data: bytes, origin: Point, where: str) -> Corners:
+    """Return the box `xyxy` around the pixels of a mask that are set.
+
+    Args:
+        data: A PNG whose pixels are set where they are not black, or not transparent where it has transparency.
+        origin: The corner of the picture, in pixels, where its top-left pixel lies.
+        where: For messages.
+
+    Raises:
+        InputError: It is no PNG, it is too large, or no pixel is set.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ValueError(f"it has {image.width} x {image.height} pixels")
+                has_alpha = "A" in image.mode or "transparency" in image.info
+                found = (image.convert("RGBA").getchannel("A") if has_alpha else image.convert("RGB")).getbbox()
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(
+            "MASK_BROKEN", f"the mask cannot be decoded ({error})", where=where, remedy="draw it again, or remove it"
+        ) from error
+    if found is None:
+        raise InputError("MASK_EMPTY", "no pixel of the mask is set", where=where, remedy="draw it again, or remove it")
+    left, top, right, bottom = found
+    return origin[0] + left, origin[1] + top, origin[0] + right, origin[1] + bottom

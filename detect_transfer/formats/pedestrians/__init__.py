@@ -1,0 +1,1 @@
+"""Readers of pedestrian data sets."""

@@ -1,0 +1,91 @@
+"""NightOwls, pedestrians at night: `nightowls_<split>.json` in COCO's form.
+
+Boxes are `x, y, width, height` from the top-left corner of the first pixel, which is our own convention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.coco.file import CocoFile
+from detect_transfer.formats.coco.people import finish_people, read_people, split_files
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.image_lookup import Media
+
+_REGION = "ignore"  # what the name of the class of regions begins with
+_DIFFICULT = ("keep", "ignore")
+
+
+def read(
+    root: Path,
+    *,
+    occluded: float = 0.5,
+    difficult: str = "keep",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
+    """Read NightOwls: the classes of the files, in lower case, without the one of regions to be ignored.
+
+    Such regions are crowds without a class. The recording (`recordings_id`) is the group, `tracking_id` the track; what
+    else is told of pictures and boxes stays beside them. Most frames show nobody and are negatives.
+
+    Args:
+        root: The folder that holds the JSON files and, in any folders, the pictures.
+        occluded: The hidden share that a box marked as occluded is taken to have; 0.5 is that of the evaluation.
+        difficult: Whether boxes marked as difficult are ignored: ``keep`` as in the evaluation, or ``ignore``.
+        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+            and their boxes out.
+        size_mismatch: ``error``, or ``keep`` to trust the picture where the file states another size.
+        on_error: What becomes of a box or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+
+    Raises:
+        InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with
+            its JSON pointer.
+
+    Source: L. Neumann et al., NightOwls, ACCV 2018; the API and evaluation code of the data.
+    """
+    media = Media("tail", missing_images, size_mismatch)
+    native.check_choice("difficult", difficult, _DIFFICULT)
+    if isinstance(occluded, bool) or not isinstance(occluded, int | float) or not 0 <= occluded <= 1:
+        raise InputError(
+            *("OPTION_VALUE", "expected a share from 0 to 1"),
+            field="occluded",
+            value=occluded,
+            remedy="give such as 0.5",
+        )
+    whole = read_people(root, split_files(root, "nightowls_<split>.json"), on_error)
+    hidden = pl.when(pl.col("occluded") > 0).then(pl.lit(float(occluded))).otherwise(pl.col("occluded"))
+    boxes = whole.boxes.with_columns(
+        occluded=hidden,
+        track_id=pl.coalesce("track_id", pl.col("attributes").str.json_path_match("$.tracking_id")),
+    )
+    if difficult == "ignore":
+        marked = pl.col("difficult") & ~pl.col("ignore")
+        boxes = boxes.with_columns(
+            ignore=pl.col("ignore") | marked,
+            ignore_reason=pl.when(marked).then(pl.lit("difficult")).otherwise("ignore_reason"),
+        )
+    images = whole.images
+    if "recordings_id" in images.columns:
+        images = images.with_columns(group=pl.coalesce("group", pl.col("recordings_id").cast(pl.String)))
+    return finish_people(root, _free_regions(replace(whole, images=images, boxes=boxes)), media)
+
+
+def _free_regions(whole: CocoFile) -> CocoFile:
+    """Take the class of regions from these and from the classes."""
+    region = pl.col("name").str.starts_with(_REGION)
+    ids = whole.categories.filter(region)["category_id"]
+    of_region = pl.col("category_id").is_in(ids.implode())
+    boxes = whole.boxes.with_columns(
+        category_id=pl.when(~of_region).then("category_id"),
+        iscrowd=pl.col("iscrowd") | of_region,
+        ignore=pl.col("ignore") | of_region,
+        ignore_reason=pl.when(of_region).then(pl.lit("ignore area")).otherwise("ignore_reason"),
+    )
+    return replace(whole, categories=whole.categories.filter(~region), boxes=boxes)

@@ -1,0 +1,1 @@
+"""Readers of what labelling tools and hubs export."""

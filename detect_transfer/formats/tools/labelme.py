@@ -1,0 +1,208 @@
+"""LabelMe JSON: a file a picture, shapes of points.
+
+Coordinates are continuous pixels counted from 0. Files of the old web tool, which are XML, are another format.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.garbage import no_collection
+from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.json_nodes import Node, read_json
+from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
+from detect_transfer.formats.parsing.shape_table import RECTANGLE, Drawing, Shape, dump
+from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent, mask_extent
+
+_POINTS = ("polygon", "linestrip", "line", "point", "points", "oriented_rectangle", "rotation")
+_KNOWN = {"label", "points", "shape_type", "mask", "flags", "group_id", "description", "difficult"}
+_UNANNOTATED = ("error", "skip", "negative")
+
+
+@no_collection()
+def read(
+    root: Path, *, unannotated: str = "error", other_shapes: str = "extent", missing_images: str = "error",
+    size_mismatch: str = "error", on_error: str = "fail",
+) -> AnnotationTable:  # fmt: skip
+    """Read LabelMe JSON files, wherever they lie below the folder.
+
+    The picture of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
+    it is the picture beside the file that has its stem. Shapes of one picture that share a label and a `group_id` are
+    parts of one object: their boxes become one, the parts go to `attributes`. So do flags, descriptions and further
+    keys; `difficult` shapes are to be ignored. A folder named ``train``, ``val`` or ``test`` is the split.
+
+    Args:
+        root: The folder of the JSON files and pictures, or one such file.
+        unannotated: What a picture without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
+            ``negative``: it shows no object.
+        other_shapes: What becomes of polygons, circles, masks and the like: ``extent`` takes the box around them,
+            ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
+        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the picture and
+            its shapes out.
+        size_mismatch: ``error``, or ``keep`` to trust the picture where a file states another size.
+        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+
+    Raises:
+        InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
+            pointer.
+
+    Source: https://github.com/wkentaro/labelme, the files that it writes.
+    """
+    native.check_choice("unannotated", unannotated, _UNANNOTATED)
+    media = Media(missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = Problems(on_error)
+    folder, names = annotation_files(root, (".json",), what="JSON of LabelMe")
+    drawing = Drawing(folder, media, problems, other_shapes)
+    held = io.list_files(folder, IMAGE_SUFFIXES)
+    by_stem = {native.stem_of(name): name for name in reversed(held)}
+    places = set(held), by_stem
+    joined: list[str] = []
+    done = {_read_file(name, drawing, places, joined) for name in names}
+    problems.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
+    if folder == root:
+        _add_unannotated([name for name in held if name not in done], unannotated, drawing)
+    return drawing.table()
+
+
+def _read_file(
+    name: str, drawing: Drawing, places: tuple[set[str], Mapping[str, str]], joined: list[str]
+) -> str | None:
+    """Read one file and return the name of its picture, None where nothing tells it.
+
+    Args:
+        name: The file.
+        drawing: Where shapes go.
+        places: The pictures that there are: by name, and by stem.
+        joined: Where the sources of shapes go that become part of another one's box.
+    """
+    try:
+        node = read_json(drawing.root, name).as_object()
+        picture = _picture(name, node.string("imagePath"), *places)
+        shapes = node.items("shapes")
+    except InputError as error:
+        beside = places[1].get(native.stem_of(name))
+        drawing.problems.put(error, image=beside or name)
+        return beside
+    with drawing.problems.picture(picture):
+        is_sized = "imageWidth" in node or "imageHeight" in node
+        size = node.size_wh("imageWidth", "imageHeight") if is_sized else None
+        flags = _flags(node)
+        facts = {"split": split_of_path(name), "flags": dump(flags, node.where) if flags else None}
+        if not drawing.add_picture(picture, Named(node.where, size), facts):
+            return picture
+        found: dict[tuple[str, Any], list[Shape]] = {}
+        for shape in shapes:
+            try:
+                one = _shape(shape)
+            except InputError as error:
+                drawing.problems.put(error, row_of=picture)
+                continue
+            group = shape.value.get("group_id")
+            key = (one.label or "", str(group)) if group is not None else ("", shape.source)
+            found.setdefault(key, []).append(one)
+        for parts in found.values():
+            joined += [one.source for one in parts[1:]]
+            drawing.take(picture, _joined, parts)
+    return picture
+
+
+def _picture(name: str, path: str, held: set[str], by_stem: Mapping[str, str]) -> str:
+    """Return the name of a picture relative to the root."""
+    told = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
+    if told in held:
+        return told
+    beside = by_stem.get(native.stem_of(name))
+    leads_out = told.startswith(("/", "../")) or told[1:2] == ":" or told in (".", "..")
+    suffix = PurePosixPath(told).suffix
+    return beside or (f"{native.stem_of(name)}{suffix}" if leads_out else told)
+
+
+def _shape(node: Node) -> Shape:
+    kind = node.string("shape_type", "polygon")
+    points = node.pairs("points")
+    drawn: dict[str, Any] = {"points": points}
+    if kind == RECTANGLE:
+        if len(points) < 2:
+            raise node.error("points", "SHAPE_POINTS", "a rectangle needs two corners")
+        xyxy = extent(points)
+    elif kind == "circle":
+        if len(points) != 2:
+            raise node.error("points", "SHAPE_POINTS", "a circle needs its centre and a point of its edge")
+        (x, y), (edge_x, edge_y) = points
+        radius = math.hypot(edge_x - x, edge_y - y)
+        xyxy = ellipse_extent((x, y), (radius, radius))
+    elif kind == "mask":
+        xyxy, drawn = _mask(node, extent(points)), {}
+    elif kind in _POINTS:
+        xyxy = extent(points)
+    else:
+        remedy = "there is: " + ", ".join((RECTANGLE, "circle", "mask", *_POINTS))
+        raise node.error("shape_type", "SHAPE_KIND", "LabelMe draws no such shape", remedy)
+    is_difficult = node.flag("difficult", False)
+    columns = {"difficult": True, "ignore": True, "ignore_reason": "difficult"} if is_difficult else {}
+    return Shape(node.string("label"), xyxy, node.source, kind, drawn, _attributes(node), columns)
+
+
+def _mask(node: Node, corners: Corners) -> Corners:
+    """Return the box around the pixels of a mask, which is a PNG at the top-left corner; without one its corners."""
+    if "mask" not in node:
+        return corners
+    try:
+        data = base64.b64decode(node.string("mask"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise node.error("mask", "MASK_BROKEN", f"it is no base64 ({error})") from error
+    return mask_extent(data, (corners[0] // 1, corners[1] // 1), f"{node.where}/mask")
+
+
+def _attributes(node: Node) -> dict[str, Any]:
+    found = {key: value for key, value in node.value.items() if key not in _KNOWN and value is not None}
+    if flags := _flags(node):
+        found["flags"] = flags
+    for key in ("group_id", "description"):
+        if node.value.get(key) not in (None, ""):
+            found[key] = node.value[key]
+    return found
+
+
+def _flags(node: Node) -> list[str]:
+    """Return the names of the flags that are set."""
+    return sorted(key for key, value in node.child("flags").value.items() if value) if "flags" in node else []
+
+
+def _joined(parts: list[Shape]) -> Shape:
+    """Return one shape of the parts of an object."""
+    if len(parts) == 1:
+        return parts[0]
+    corners = [(one.xyxy[i], one.xyxy[i + 1]) for one in parts for i in (0, 2)]
+    told = [{"shape": one.kind, "xyxy": one.xyxy, **one.drawn, **one.attributes} for one in parts]
+    kind = RECTANGLE if all(one.kind == RECTANGLE for one in parts) else "group"
+    columns = {key: value for one in parts for key, value in one.columns.items()}
+    return Shape(parts[0].label, extent(corners), parts[0].source, kind, {}, {"parts": told}, columns)
+
+
+def _add_unannotated(names: list[str], unannotated: str, drawing: Drawing) -> None:
+    """Do with pictures without a file what the option says."""
+    if unannotated == "skip":
+        drawing.problems.note("picture without a JSON file", len(names), tuple(names), kind="image")
+    for name in names if unannotated != "skip" else ():
+        if unannotated == "negative":
+            drawing.add_picture(name, Named(f"{drawing.root}/{name}"), {"split": split_of_path(name)})
+        else:
+            drawing.problems.add(
+                *("ANNOTATION_MISSING", "no JSON file is of this picture"),
+                where=drawing.root / name,
+                image=name,
+                remedy="annotate or remove it, or read with unannotated=negative or =skip",
+            )

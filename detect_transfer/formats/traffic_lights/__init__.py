@@ -1,0 +1,1 @@
+"""Readers of traffic-light data sets."""

@@ -1,0 +1,1 @@
+"""Readers of traffic-sign data sets."""

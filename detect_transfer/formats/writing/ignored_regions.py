@@ -1,0 +1,147 @@
+"""What becomes of ignored and crowd regions in a format that cannot say "ignore": four named policies.
+
+A region here is a box with `ignore` or `iscrowd`. COCO files keep every region under each policy; a label file of YOLO
+has no word for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import polars as pl
+
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.boxes import FloatArray, area
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.ledger import Ledger, LedgerStep
+
+IgnorePolicy = Literal["drop", "keep", "mask", "drop-image"]
+IGNORE_POLICIES: tuple[str, ...] = get_args(IgnorePolicy)
+TRAIN = "train"  # the split whose pictures may change or leave
+
+_IS_REGION = pl.col("ignore") | pl.col("iscrowd")
+
+
+@dataclass(frozen=True)
+class IgnorePlan:
+    """What a policy decided.
+
+    Args:
+        table: The images that stay, with all their boxes, regions included.
+        rows: The boxes that become label rows; each has a class.
+        painted: The regions to paint over in the pictures of the training split.
+    """
+
+    table: AnnotationTable
+    rows: pl.DataFrame
+    painted: pl.DataFrame
+
+
+def plan_ignored(
+    table: AnnotationTable, policy: str, *, max_ignored_share: float = 0.0, ledger: Ledger | None = None
+) -> IgnorePlan:
+    """Decide for every region whether it is left out, kept, painted over, or takes its image with it.
+
+    - `drop`: no label row; the object may be trained as background.
+    - `keep`: trained as a positive; a region without a class cannot be and is left out.
+    - `mask`: no label row, and in the training split the region is painted over; other splits keep their pictures.
+    - `drop-image`: a training image goes when regions cover more than `max_ignored_share` of it.
+
+    Args:
+        table: Cleaned boxes, with `split` set.
+        policy: One of `IGNORE_POLICIES`.
+        max_ignored_share: Share of the image area in [0, 1] up to which `drop-image` keeps an image.
+        ledger: Gets the step, whose rows out are the label rows.
+
+    Raises:
+        InputError: There is no such policy, or `drop-image` needs a size that is not known.
+    """
+    if policy not in IGNORE_POLICIES:
+        raise InputError(
+            "IGNORE_POLICY",
+            "there is no such policy",
+            field="ignore_policy",
+            value=policy,
+            remedy=did_you_mean(policy, IGNORE_POLICIES),
+        )
+    step = (ledger or Ledger()).open(f"labels, ignored: {policy}", images=len(table.images), boxes=len(table.boxes))
+    if policy == "drop-image":
+        table = _drop_images(table, max_ignored_share, step)
+    regions, positives = table.boxes.filter(_IS_REGION), table.boxes.filter(~_IS_REGION)
+    rows, painted = positives, regions.clear()
+    if policy == "keep":
+        rows = _keep(table.boxes, regions, step)
+    elif policy == "mask":
+        painted = _mask(table, regions, step)
+    else:
+        _leave_out(regions, step)
+    step.close(images_out=len(table.images), boxes_out=len(rows))
+    return IgnorePlan(table, rows, painted)
+
+
+def _leave_out(regions: pl.DataFrame, step: LedgerStep) -> None:
+    step.add("box", "dropped", "ignored or crowd: no label row", len(regions), regions["source"])
+
+
+def _keep(boxes: pl.DataFrame, regions: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+    without = regions.filter(pl.col("category_id").is_null())
+    kept = regions.filter(pl.col("category_id").is_not_null())
+    step.add("box", "changed", "ignored or crowd: trained as a positive", len(kept), kept["source"])
+    step.add("box", "dropped", "ignored for every class: cannot be a positive", len(without), without["source"])
+    return boxes.filter(pl.col("category_id").is_not_null())
+
+
+def _mask(table: AnnotationTable, regions: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+    training = table.images.filter(pl.col("split") == TRAIN).select("image_id")
+    painted = regions.join(training, on="image_id", how="semi", maintain_order="left")
+    others = regions.join(training, on="image_id", how="anti", maintain_order="left")
+    step.add("box", "dropped", "ignored or crowd: painted over, no label row", len(painted), painted["source"])
+    reason = f"ignored or crowd: no label row (only {TRAIN} pictures are painted)"
+    step.add("box", "dropped", reason, len(others), others["source"])
+    return painted
+
+
+def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> AnnotationTable:
+    training = table.images.filter(pl.col("split") == TRAIN)
+    regions = table.boxes.filter(_IS_REGION).join(training, on="image_id", how="semi")
+    sizes = dict(zip(training["image_id"], training.select("width", "height").rows(), strict=True))
+    unsized = training.filter(pl.col("width").is_null() | pl.col("height").is_null())
+    unsized = unsized.join(regions, on="image_id", how="semi", maintain_order="left")
+    if not unsized.is_empty():
+        raise InputError(
+            *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} pictures of unknown size"),
+            field="file_name",
+            value=unsized["file_name"][0],
+            remedy="convert with the pictures, or choose the ignore policy drop or keep",
+        )
+    going = [
+        image_id
+        for (image_id,), rows in regions.group_by("image_id", maintain_order=True)
+        if covered_share(rows.select(XYXY).to_numpy(), sizes[image_id]) > max_share
+    ]
+    if not going:
+        return table
+    gone = table.select_images(going)
+    step.add(
+        "image", "dropped", f"regions cover more than {max_share:g} of it", len(gone.images), gone.images["file_name"]
+    )
+    step.add("box", "dropped", "in an image that was dropped for its regions", len(gone.boxes), gone.boxes["source"])
+    return table.select_images(table.images.filter(~pl.col("image_id").is_in(going))["image_id"])
+
+
+def covered_share(xyxy: FloatArray, size_wh: tuple[int | None, int | None]) -> float:
+    """Return the share in [0, 1] of an image that boxes (N, 4) cover together; 1 where its size is not known."""
+    width, height = size_wh
+    if not width or not height:
+        return 1.0
+    if len(xyxy) < 2:
+        return float(area(xyxy).sum()) / (width * height)
+    xs, ys = np.unique(xyxy[:, [0, 2]]), np.unique(xyxy[:, [1, 3]])
+    covered = np.zeros((len(ys) - 1, len(xs) - 1), dtype=bool)  # a cell between neighbouring edges
+    for x1, y1, x2, y2 in xyxy:
+        covered[
+            np.searchsorted(ys, y1) : np.searchsorted(ys, y2), np.searchsorted(xs, x1) : np.searchsorted(xs, x2)
+        ] = 1
+    return float((covered * np.outer(np.diff(ys), np.diff(xs))).sum()) / (width * height)

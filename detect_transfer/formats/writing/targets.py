@@ -1,0 +1,97 @@
+"""Which target formats a data folder gets, and where each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.ledger import Ledger
+from detect_transfer.formats.coco.writer import write_coco
+from detect_transfer.formats.cvat.writer import write_cvat
+from detect_transfer.formats.parquet.writer import write_parquet
+from detect_transfer.formats.voc.writer import write_voc
+from detect_transfer.formats.writing.ignored_regions import IgnorePlan
+from detect_transfer.formats.yolo.writer import write_labels
+
+Writer = Callable[[IgnorePlan, Path, Ledger], None]
+
+DEFAULT_TARGETS = ("coco", "yolo")
+_NEED_SIZES = ("cvat", "yolo")
+
+
+def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    for split in plan.table.splits:
+        write_coco(plan.table.split_of(split), out / "annotations" / f"instances_{split}.json", ledger=ledger)
+
+
+def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_voc(plan.table, out / "voc", ledger=ledger)
+    if (out / "images").is_dir():
+        (out / "voc" / "JPEGImages").symlink_to("../images")
+
+
+def _write_cvat(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_cvat(plan.table, out / "cvat" / "annotations.xml", ledger=ledger)
+
+
+def _write_parquet(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_parquet(plan.table, out / "parquet", ledger=ledger)
+
+
+WRITERS: dict[str, Writer] = {
+    "coco": _write_coco,
+    "cvat": _write_cvat,
+    "parquet": _write_parquet,
+    "voc": _write_voc,
+    "yolo": write_labels,
+}
+
+
+def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Ledger) -> tuple[str, ...]:
+    """Return the formats to write; without a wish those of `DEFAULT_TARGETS` for which enough is known.
+
+    Args:
+        asked: Keys of `WRITERS`, or None.
+        images: With the sizes that are known.
+        ledger: Gets a step for each format that is left out.
+
+    Raises:
+        InputError: A format that is asked for needs the size of every picture, and one is not known.
+    """
+    chosen = DEFAULT_TARGETS if asked is None else tuple(asked)
+    unsized = images.filter(pl.col("width").is_null() | pl.col("height").is_null())["file_name"]
+    needing = [target for target in chosen if target in _NEED_SIZES]
+    if unsized.is_empty() or not needing:
+        return chosen
+    if asked is not None:
+        raise InputError(
+            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every picture; of {len(unsized)} none is told"),
+            field="file_name",
+            value=unsized[0],
+            remedy="it needs the images: convert with --images copy or link; or leave it out of --to",
+        )
+    for target in needing:
+        step = ledger.open(target, images=len(images), boxes=0)
+        step.add("image", "noted", "size not known: no labels are written for any picture", len(unsized), unsized)
+        step.close(images_out=len(images), boxes_out=0)
+    return tuple(target for target in chosen if target not in needing)
+
+
+def write_targets(plan: IgnorePlan, targets: Sequence[str], out: Path, ledger: Ledger) -> None:
+    """Write a data folder's annotations in each of the target formats.
+
+    Args:
+        plan: What to write; `file_name` is relative to `out/images/`.
+        targets: Keys of `WRITERS`.
+        out: The data folder.
+        ledger: Gets the steps of every writer.
+
+    Raises:
+        InputError: A target cannot hold a name, or lacks the size of an image.
+        ResourceError: The disk is full or does not let us write.
+    """
+    for target in targets:
+        WRITERS[target](plan, out, ledger)

@@ -1,0 +1,184 @@
+"""Reading `data.yaml` as plain strings with their lines.
+
+All scalars stay strings, so a class `no` is not False and `010` is not 8. Tags, anchors and keys that stand twice are
+refused: nothing in a list of class names needs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from detect_transfer.core import io
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.numbers import parse_integer
+
+SPLITS = ("train", "val", "test")
+_ALSO_CALLED = {"validation": "val"}
+_NOTHING = {"", "~", "null", "Null", "NULL"}
+_DEEPEST = 10
+_REMEDY = "write it as documented: path, train, val, test, nc, names"
+
+Plain = str | list["Plain"] | dict[str, "Plain"]
+_NOTHING_AT_ALL: list[Plain] = [*_NOTHING, []]
+
+
+@dataclass(frozen=True)
+class DataYaml:
+    """What a `data.yaml` says: class names by index, the entries of each split, `path` if given, and lines by key.
+
+    `foreign` is True where lists may name pictures by the folders of another machine.
+    """
+
+    file: Path
+    names: list[str]
+    splits: dict[str, list[str]]
+    path: str | None
+    lines: dict[str, int] = field(default_factory=dict)
+    foreign: bool = False
+
+    def where(self, key: str) -> str:
+        """Return the file and the line of a key."""
+        return f"{self.file}:{self.lines.get(key, 1)}"
+
+
+def load(path: Path) -> DataYaml:
+    """Read and check a `data.yaml`.
+
+    Raises:
+        InputError: It is missing, is no YAML of plain values, or says something wrong; all problems at once.
+    """
+    node = _compose(io.read_text(path), path)
+    problems = Problems()
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError("YAML_SYNTAX", "expected keys with values", where=f"{path}:1", remedy=_REMEDY)
+    plain = _plain(node, path, problems)
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
+    problems.raise_any()
+    content = {_ALSO_CALLED.get(k, k): v for k, v in plain.items() if v not in _NOTHING_AT_ALL}
+    lines = {_ALSO_CALLED.get(k, k): line for k, line in lines.items()}
+    if "download" in content:
+        problems.add(
+            *("CONFIG_DOWNLOAD", "nothing is downloaded or run at the wish of a data file"),
+            where=f"{path}:{lines['download']}",
+            field="download",
+            value=content["download"],
+            remedy="fetch the data yourself and remove the key",
+        )
+    given = [name for name in SPLITS if name in content]
+    splits = {name: _entries(content[name], f"{path}:{lines[name]}", name, problems) for name in given}
+    if not splits:
+        problems.add(
+            *("YAML_KEY", "none of train, val and test is there"),
+            where=path,
+            remedy=did_you_mean("train", list(content)) if content else _REMEDY,
+        )
+    root = content.get("path")
+    if root is not None and not isinstance(root, str):
+        problems.add("YAML_TYPE", "expected one folder", where=f"{path}:{lines['path']}", field="path", remedy=_REMEDY)
+    names = _names(content, path, lines, problems)
+    problems.raise_any()
+    return DataYaml(path, names, splits, root if isinstance(root, str) else None, lines)
+
+
+def _compose(text: str, path: Path) -> yaml.Node | None:
+    """Return the tree of the document after refusing what could harm or mislead."""
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            where = f"{path}:{event.start_mark.line + 1 if event.start_mark else 1}"
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None or depth > _DEEPEST:
+                raise InputError(
+                    *("YAML_PLAIN", "tags, anchors and deep nesting are not read"),
+                    where=where,
+                    remedy="write plain values",
+                )
+        return yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError("YAML_SYNTAX", str(error.problem), where=f"{path}:{line}", remedy=_REMEDY) from error
+    except yaml.YAMLError as error:
+        raise InputError("YAML_SYNTAX", str(error), where=path, remedy="save the file as plain text") from error
+
+
+def _plain(node: yaml.Node, path: Path, problems: Problems) -> dict[str, Plain]:
+    """Return a mapping node as a dict of plain values; the caller made sure that it is one."""
+    value = _value(node, path, problems)
+    return value if isinstance(value, dict) else {}
+
+
+def _value(node: yaml.Node, path: Path, problems: Problems) -> Plain:
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(one, path, problems) for one in node.value]
+    found: dict[str, Plain] = {}
+    for key, value in node.value:
+        name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+        if name in found or not isinstance(key, yaml.ScalarNode):
+            problems.add(
+                *("YAML_KEY_TWICE", "the key stands twice or is no plain word"),
+                where=f"{path}:{key.start_mark.line + 1}",
+                field="key",
+                value=name,
+                remedy="keep one of them",
+            )
+        found[name] = _value(value, path, problems)
+    return found
+
+
+def _entries(value: Plain, where: str, split: str, problems: Problems) -> list[str]:
+    entries = value if isinstance(value, list) else [value]
+    good = [e for e in entries if isinstance(e, str) and e not in _NOTHING]
+    if len(good) < len(entries):
+        what = "expected a folder, a text file that lists pictures, or a list of these"
+        problems.add("YAML_TYPE", what, where=where, field=split, value=value, remedy=_REMEDY)
+    return good
+
+
+def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problems: Problems) -> list[str]:
+    """Return the class names in the order of their index."""
+    given, count = content.get("names"), content.get("nc")
+    where = f"{path}:{lines.get('names', lines.get('nc', 1))}"
+    n = parse_integer(count) if isinstance(count, str) else None
+    if count is not None and (n is None or n < 1 or n > 1_000_000):
+        problems.add("YAML_TYPE", "expected a count", where=where, field="nc", value=count, remedy=_REMEDY)
+        return []
+    if given is None:
+        if n is None:
+            problems.add("YAML_KEY", "neither names nor nc is there", where=path, field="names", remedy=_REMEDY)
+        return [f"class_{i}" for i in range(n or 0)]
+    names = _by_index(given, where, problems) if isinstance(given, dict) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        what = "expected a list of names, or names by index"
+        problems.add("YAML_TYPE", what, where=where, field="names", remedy=_REMEDY)
+        return []
+    found = [str(name) for name in names]
+    check_names(found, where, problems)
+    if n is not None and n != len(found):
+        what = f"there are {len(found)} names"
+        problems.add("CLASS_COUNT", what, where=where, field="nc", value=n, remedy="make nc and names agree")
+    return found
+
+
+def check_names(names: list[str], where: str, problems: Problems) -> None:
+    """Report classes without a name, or with that of another."""
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if not name.strip() or first.setdefault(name, index) < index:
+            what = f"class {index} has " + ("no name" if not name.strip() else f"the name of class {first[name]}")
+            problems.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
+
+
+def _by_index(given: dict[str, Plain], where: str, problems: Problems) -> list[Plain]:
+    indices = {parse_integer(key): value for key, value in given.items()}
+    if set(indices) != set(range(len(given))):
+        what = f"expected every index from 0 to {len(given) - 1} once"
+        keys = ", ".join(given)
+        problems.add("CLASS_INDEX", what, where=where, field="names", value=keys, remedy="number the classes anew")
+        return []
+    return [indices[i] for i in range(len(given))]

@@ -1,0 +1,153 @@
+"""YOLO labels: a text file an image with rows `class_index cx cy w h`, and `data.yaml`.
+
+The numbers stand on a grid of 1e-8 of the image, the edges on one of 2e-8, so that `cx - w/2` and `cx + w/2` never
+leave [0, 1] and a box comes back within 0.001 pixel at any size in use. Text is built by whole-column expressions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+import yaml
+
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import write_atomic
+from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.formats.writing.ignored_regions import IgnorePlan
+from detect_transfer.formats.writing.losses import note_losses
+from detect_transfer.formats.writing.small_files import write_small_files
+
+CARRIED = ("split",)
+_UNITS = 100_000_000  # a label number is a whole count of 1 / _UNITS
+_EDGE_UNITS = _UNITS // 2  # edges stand on every second unit, so that their mean is on the grid too
+_EDGES = ("_x1", "_y1", "_x2", "_y2")
+
+
+def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    """Write `labels/` and `data.yaml` for pictures that lie in `out/images/` under their `file_name`.
+
+    Every image gets a label file, an empty one where it has no rows. The files are written straight to their place, so
+    `out` should be a folder that is published whole (`files.new_folder`).
+
+    Args:
+        plan: What becomes of ignored regions; `file_name` begins with the split where there is one.
+        out: The folder to write to.
+        ledger: Gets the step of the labels.
+
+    Raises:
+        InputError: Two images share a label file, an image with boxes has no size, or a file name leads out of the
+            folder.
+        ResourceError: The disk is full or does not let us write.
+    """
+    images, rows = plan.table.images, plan.rows
+    step = ledger.open("yolo", images=len(images), boxes=len(rows))
+    texts, n_written = label_texts(plan, step)
+    paths = [label_path(name) for name in images["file_name"]]
+    check_stems(images["file_name"].to_list(), images["file_name"].to_list())
+    write_small_files(out / "labels", paths, texts)
+    write_atomic(out / "data.yaml", data_yaml(plan.table))
+    note_losses(step, plan.table.with_boxes(rows), CARRIED)
+    step.close(images_out=len(images), boxes_out=n_written)
+
+
+def label_path(file_name: str) -> str:
+    """Return the path below `labels/` that ultralytics derives from the path of a picture below `images/`."""
+    return str(PurePosixPath(file_name).with_suffix(".txt"))
+
+
+def data_yaml(table: AnnotationTable) -> str:
+    """Return the text of `data.yaml`: relative to its own folder, nothing to download, names by class index."""
+    names = dict(enumerate(table.class_names))
+    folders = {split: f"images/{split}" for split in sorted(table.splits, key=_split_order)}
+    return yaml.safe_dump({**folders, "names": names}, sort_keys=False, allow_unicode=True)
+
+
+def label_texts(plan: IgnorePlan, step: LedgerStep) -> tuple[list[str], int]:
+    """Return the text of every image's label file in the order of the images, and the number of rows in all.
+
+    Raises:
+        InputError: An image with boxes has no size.
+    """
+    images = plan.table.images
+    rows = rows_on_grid(plan, step)
+    rows = rows.select("image_id", _row_text(plan.table).alias("text"))
+    per_image = rows.group_by("image_id", maintain_order=True).agg(pl.col("text").str.join(""))
+    texts = images.select("image_id").join(per_image, on="image_id", how="left", maintain_order="left")["text"]
+    return texts.fill_null("").to_list(), len(rows)
+
+
+def rows_on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
+    """Return the label rows with their edges as whole numbers on the grid; narrower ones are dropped and counted.
+
+    Raises:
+        InputError: An image with boxes has no size.
+    """
+    sizes = plan.table.images.select("image_id", "width", "height", "file_name")
+    needed = ("annotation_id", "image_id", "category_id", "source", *XYXY)
+    rows = plan.rows.select(needed).join(sizes, on="image_id", how="left", maintain_order="left")
+    unsized = rows.filter(~((pl.col("width") > 0) & (pl.col("height") > 0)).fill_null(False))
+    if not unsized.is_empty():
+        raise InputError(
+            "EXPORT_SIZE",
+            "the image has boxes, but its size is not known, and a label row is a share of it",
+            where=unsized["source"][0],
+            field="file_name",
+            value=unsized["file_name"][0],
+            remedy="give the pictures, or width and height in the annotations",
+        )
+    limits = {"x": pl.col("width"), "y": pl.col("height")}
+    rows = rows.with_columns(
+        ((pl.col(c).clip(0.0, limits[c[0]]) / limits[c[0]]) * _EDGE_UNITS).round().cast(pl.Int64).alias(edge)
+        for c, edge in zip(XYXY, _EDGES, strict=True)
+    )
+    wide = (pl.col("_x2") > pl.col("_x1")) & (pl.col("_y2") > pl.col("_y1"))
+    narrow = rows.filter(~wide)
+    step.add("box", "dropped", "no area that a label row could hold", len(narrow), narrow["source"])
+    return rows.filter(wide) if len(narrow) else rows
+
+
+def _row_text(table: AnnotationTable) -> pl.Expr:
+    class_ids = table.categories.sort("category_id")["category_id"]
+    class_index = pl.col("category_id").replace_strict(class_ids, list(range(len(class_ids))), return_dtype=pl.Int64)
+    x1, y1, x2, y2 = (pl.col(edge) for edge in _EDGES)
+    numbers = (x1 + x2, y1 + y2, 2 * (x2 - x1), 2 * (y2 - y1))
+    return pl.concat_str(class_index, *[_decimal(n) for n in numbers], separator=" ") + "\n"
+
+
+def _decimal(units: pl.Expr) -> pl.Expr:
+    """Write a whole number of units as a decimal of eight places in [0, 1]."""
+    digits = (units + _UNITS).cast(pl.String).str.slice(1)  # the leading 1 keeps the zeros that follow it
+    return pl.when(units >= _UNITS).then(pl.lit("1.00000000")).otherwise(pl.concat_str(pl.lit("0."), digits))
+
+
+def check_stems(sources: list[str], targets: list[str]) -> None:
+    """Check that no two pictures would read one label file.
+
+    Args:
+        sources: The names of the pictures as the user knows them.
+        targets: Their names below `images/`, in the same order.
+
+    Raises:
+        InputError: Two would; names both.
+    """
+    paths = [label_path(target) for target in targets]
+    if len(set(paths)) == len(paths):
+        return
+    first: dict[str, str] = {}
+    for source, path in zip(sources, paths, strict=True):
+        if path in first:
+            raise InputError(
+                "EXPORT_STEM",
+                f"'{first[path]}' and '{source}' would share the label file {path}",
+                field="file_name",
+                value=source,
+                remedy="rename one of them, or remove it from the annotations",
+            )
+        first[path] = source
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    usual = ("train", "val", "test")
+    return (usual.index(split) if split in usual else len(usual), split)

@@ -1,0 +1,102 @@
+"""Finding the file of pretrained weights: by a path, by a known name, or from the vendor.
+
+Nothing is fetched unless a known name was asked for that no file answers to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
+from detect_transfer.core.io import new_file, sha256_file
+from detect_transfer.models.checkpoints import EMBEDDED, load_weights
+from detect_transfer.models.torchvision import checkpoints
+from detect_transfer.models.yolo.ultralytics import example_names, known_architectures
+
+WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
+_VENDOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
+_SUFFIXES = (".safetensors", ".pt", ".pth")
+_SECONDS_TO_CONNECT = 3.0
+
+
+def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
+    """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
+
+    A name is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
+    ./weights, then fetched from the vendor into the first of these.
+
+    Raises:
+        InputError: A path does not exist, or the name is not known.
+        ResourceError: The name is known but the file cannot be had; every place that was looked at is named.
+    """
+    if wanted == "embedded":
+        return EMBEDDED
+    path = Path(wanted)
+    if path.suffix in _SUFFIXES:
+        if path.is_file():
+            return path
+        raise InputError(
+            "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
+        )
+    url = _address(wanted)
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    places = [*([Path(named)] if named else []), *folders, Path("weights")]
+    stems = dict.fromkeys([wanted, Path(url).stem])  # as we call it, and as it was published
+    candidates = [place / f"{stem}{suffix}" for place in places for stem in stems for suffix in _SUFFIXES]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return found or _fetch(wanted, url, places[0] / Path(url).name, candidates)
+
+
+def architecture_of(wanted: str) -> str | None:
+    """Return the architecture of what `find_weights` would be asked for; a known name is that of its architecture.
+
+    Raises:
+        InputError: There is no such file, or it cannot be read.
+    """
+    if wanted == "embedded" or Path(wanted).suffix in _SUFFIXES:
+        return load_weights(find_weights(wanted)).arch or None
+    return wanted
+
+
+def _address(wanted: str) -> str:
+    """Return where a known name is published."""
+    if wanted in checkpoints.known_names():
+        return checkpoints.address(wanted)
+    if any(wanted.startswith(arch) for arch in known_architectures()):
+        return _VENDOR_URL.format(name=wanted)
+    raise InputError(
+        "WEIGHTS_UNKNOWN",
+        "neither a .pt, .pth or .safetensors file nor a known name",
+        field="model.weights",
+        value=wanted,
+        remedy=did_you_mean(wanted, ["scratch", "embedded", *example_names(), *checkpoints.known_names()]),
+    )
+
+
+def _fetch(name: str, url: str, target: Path, looked_at: list[Path]) -> Path:
+    def unavailable(reason: object) -> ResourceError:
+        places = ", ".join(str(path) for path in [*looked_at, url])
+        return ResourceError(
+            "WEIGHTS_UNAVAILABLE",
+            f"looked at {places} ({reason})",
+            field="model.weights",
+            value=name,
+            remedy=f"put the file at {target}, or in the folder named by ${WEIGHTS_VARIABLE}, or give its path as "
+            "model.weights",
+        )
+
+    told = re.search(r"-([0-9a-f]{8})\.pth$", url)  # torchvision's addresses end in the beginning of the hash
+    try:
+        with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
+            shutil.copyfileobj(answer, stream)
+            stream.flush()
+            if told and not sha256_file(Path(stream.name)).startswith(told[1]):
+                raise unavailable(f"what came does not have the hash {told[1]}...")
+    except (OSError, urllib.error.URLError) as error:
+        raise unavailable(getattr(error, "reason", error)) from error
+    return target

@@ -1,0 +1,1 @@
+"""The torchvision family: Faster R-CNN, RetinaNet, FCOS and SSD."""

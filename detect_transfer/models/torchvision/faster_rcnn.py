@@ -1,0 +1,202 @@
+"""Faster R-CNN, composed of torchvision's parts.
+
+What differs from stock: pictures arrive fitted and normalised, so there is no resizing inside; boxes are decoded in
+single precision whatever the network computes in; ignored regions carry no loss; boxes that are not finite never reach
+a kernel; the head learns from fewer regions; and evaluation gives the raw boxes and scores, so that no floor or cap of
+the vendor's stands before ours.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
+from torchvision.ops import clip_boxes_to_image
+
+from detect_transfer.models.torchvision.anchors import Anchors
+from detect_transfer.models.torchvision.losses import TargetDict, cross_entropy, in_ignored, not_finite
+from detect_transfer.models.torchvision.network import Network, Scored
+
+_PRE_NMS_TRAINING = 512  # proposals of a level; stock takes 2000 and keeps as many, for a head that learns from 512
+_PROPOSALS_TRAINING = 256
+_MOST_PROPOSALS_TESTING = 300
+_LOW = -1e4  # the objectness of what is no proposal
+_SMOOTH_L1_BETA = 1 / 9
+
+
+class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has no types
+    """The region proposal network; its head and its losses are torchvision's."""
+
+    def __init__(self, stock: RegionProposalNetwork) -> None:
+        matcher, sampler = stock.proposal_matcher, stock.fg_bg_sampler
+        super().__init__(
+            stock.anchor_generator,
+            stock.head,
+            matcher.high_threshold,
+            matcher.low_threshold,
+            sampler.batch_size_per_image,
+            sampler.positive_fraction,
+            {"training": _PRE_NMS_TRAINING, "testing": stock._pre_nms_top_n["testing"]},
+            {
+                "training": _PROPOSALS_TRAINING,
+                "testing": min(stock._post_nms_top_n["testing"], _MOST_PROPOSALS_TESTING),
+            },
+            stock.nms_thresh,
+        )
+        self.anchors = Anchors(stock.anchor_generator)
+
+    def forward(
+        self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Sequence[TargetDict] | None
+    ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the proposals (P, 4) of each picture and, where targets are given, the loss parts."""
+        per_level, deltas_per_level = self.head(list(maps))
+        counts = [each[0].numel() for each in per_level]
+        objectness, deltas = concat_box_prediction_layers(per_level, deltas_per_level)
+        objectness, deltas = objectness.float(), deltas.float()
+        anchors = [self.anchors.of(maps, size_hw)] * len(maps[0])
+        proposals = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
+        boxes, _ = self.filter_proposals(proposals, objectness, [size_hw] * len(anchors), counts)
+        if targets is None:
+            return boxes, {}
+        labels, matched = self.assign_targets_to_anchors(anchors, targets)
+        if max(int(each.max()) for each in labels) < 0:  # every anchor of the batch lies in an ignored region
+            return boxes, {"objectness": (objectness * 0).sum(), "rpn_box": (deltas * 0).sum()}
+        wanted = self.box_coder.encode(matched, anchors)
+        found, placed = self.compute_loss(objectness, deltas, labels, wanted)
+        return boxes, {"objectness": found + not_finite(objectness, deltas), "rpn_box": placed}
+
+    def assign_targets_to_anchors(
+        self, anchors: list[torch.Tensor], targets: Sequence[TargetDict]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Label anchors 1, 0 or, between the thresholds and in ignored regions, -1."""
+        labels, matched = super().assign_targets_to_anchors(anchors, targets)
+        kept = [
+            torch.where((each == 0) & in_ignored(places, target["ignored"]), -1.0, each)
+            if len(target["ignored"])
+            else each
+            for each, places, target in zip(labels, anchors, targets, strict=True)
+        ]
+        return kept, matched
+
+    def filter_proposals(
+        self,
+        proposals: torch.Tensor,
+        objectness: torch.Tensor,
+        image_shapes: list[tuple[int, int]],
+        num_anchors_per_level: list[int],
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Leave out what is not finite; a picture with no proposal left gives itself as one."""
+        objectness = objectness.detach().reshape(len(proposals), -1)
+        finite = torch.isfinite(proposals).all(dim=2) & torch.isfinite(objectness)
+        proposals = torch.where(finite[..., None], proposals, 0.0)  # without area: left out with the small ones
+        objectness = torch.where(finite, objectness, _LOW)
+        boxes, scores = super().filter_proposals(proposals, objectness, image_shapes, num_anchors_per_level)
+        for i, (height, width) in enumerate(image_shapes):
+            if not len(boxes[i]):
+                boxes[i] = proposals.new_tensor([[0.0, 0.0, width, height]])
+                scores[i] = proposals.new_zeros(1)
+        return boxes, scores
+
+
+class RegionHead(RoIHeads):  # type: ignore[misc]
+    """The head on the regions; pooling, layers, matching and sampling are torchvision's."""
+
+    def __init__(self, stock: RoIHeads, sampled_regions: int) -> None:
+        matcher = stock.proposal_matcher
+        super().__init__(
+            stock.box_roi_pool,
+            stock.box_head,
+            stock.box_predictor,
+            matcher.high_threshold,
+            matcher.low_threshold,
+            sampled_regions,
+            stock.fg_bg_sampler.positive_fraction,
+            stock.box_coder.weights,
+            stock.score_thresh,
+            stock.nms_thresh,
+            stock.detections_per_img,
+        )
+
+    def predict(
+        self, maps: OrderedDict[str, torch.Tensor], proposals: list[torch.Tensor], size_hw: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return class logits (R, K + 1) and box offsets (R, 4 * (K + 1)) of all regions."""
+        pooled = self.box_roi_pool(maps, proposals, [size_hw] * len(proposals))
+        logits, offsets = self.box_predictor(self.box_head(pooled))
+        return logits.float(), offsets.float()
+
+    def losses(
+        self,
+        maps: OrderedDict[str, torch.Tensor],
+        proposals: list[torch.Tensor],
+        size_hw: tuple[int, int],
+        targets: Sequence[TargetDict],
+        class_weights: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor]:
+        """Return the loss parts of a sample of the proposals."""
+        regions, labels, wanted = self.sample(proposals, targets)
+        if not len(labels):  # every proposal of the batch lies in an ignored region
+            logits, offsets = self.predict(maps, [each[:1] for each in proposals], size_hw)
+            return {"class": (logits * 0).sum(), "box": (offsets * 0).sum()}
+        logits, offsets = self.predict(maps, regions, size_hw)
+        count = len(labels)
+        positive = torch.where(labels > 0)[0]
+        chosen = offsets.view(len(offsets), -1, 4)[positive, labels[positive]]
+        placed = functional.smooth_l1_loss(chosen, wanted[positive], beta=_SMOOTH_L1_BETA, reduction="sum")
+        named = cross_entropy(logits, labels, class_weights).sum()
+        return {"class": named / count + not_finite(logits, offsets), "box": placed / count}
+
+    def sample(
+        self, proposals: list[torch.Tensor], targets: Sequence[TargetDict]
+    ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Return regions (R_i, 4) of each picture, and the labels (R,) and wanted offsets (R, 4) of all."""
+        boxes = [target["boxes"] for target in targets]
+        proposals = self.add_gt_proposals(proposals, boxes)
+        matched, labels = self.assign_targets_to_proposals(proposals, boxes, [target["labels"] for target in targets])
+        labels = [
+            torch.where((each == 0) & in_ignored(places, target["ignored"]), -1, each)
+            for each, places, target in zip(labels, proposals, targets, strict=True)
+        ]
+        chosen = self.subsample(labels)
+        regions = [each[i] for each, i in zip(proposals, chosen, strict=True)]
+        aims = [
+            own[match[i]] if len(own) else region
+            for own, match, i, region in zip(boxes, matched, chosen, regions, strict=True)
+        ]
+        wanted = torch.cat(self.box_coder.encode(aims, regions))
+        return regions, torch.cat([each[i] for each, i in zip(labels, chosen, strict=True)]), wanted
+
+
+class RegionNetwork(Network):
+    """Faster R-CNN with a feature pyramid."""
+
+    has_background = True
+
+    def __init__(self, stock: FasterRCNN, sampled_regions: int) -> None:
+        super().__init__(stock.backbone)
+        self.rpn = Proposer(stock.rpn)
+        self.roi_heads = RegionHead(stock.roi_heads, sampled_regions)
+
+    def _anchor_owner(self) -> Any:
+        """Return the part with `anchor_generator` and `anchors`."""
+        return self.rpn
+
+    def heads(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Any) -> Any:
+        """Return the loss parts, or the scored boxes of each picture."""
+        proposals, losses = self.rpn(maps, size_hw, targets)
+        pooled_from = OrderedDict((str(i), each) for i, each in enumerate(maps[:-1]))  # the last is for proposals alone
+        if targets is not None:
+            weights = self.class_weights
+            return {**losses, **self.roi_heads.losses(pooled_from, proposals, size_hw, targets, weights)}
+        logits, offsets = self.roi_heads.predict(pooled_from, proposals, size_hw)
+        counts = [len(each) for each in proposals]
+        boxes = self.roi_heads.box_coder.decode(offsets, proposals)[:, 1:]  # (R, K, 4)
+        boxes = clip_boxes_to_image(boxes, size_hw)
+        scores = logits.softmax(dim=1)[:, 1:]
+        return [Scored(*each) for each in zip(torch.split(boxes, counts), torch.split(scores, counts), strict=True)]

@@ -1,0 +1,1 @@
+"""The YOLO family, on the networks and the loss of ultralytics."""

@@ -1,0 +1,74 @@
+"""Ignored regions and class weights in the vendor's YOLO loss.
+
+A grid cell whose centre lies in an ignored region is no background: unless the assigner gives it a target, its class
+loss is zero. (Cells without a target carry no box loss anyway.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from detect_transfer.models.base import Target
+
+
+class IgnoringBce(nn.Module):
+    """Binary cross-entropy (B, A, K) that is zero in ignored cells without a target."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ignored: torch.Tensor | None = None  # (B, A)
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each cell and class."""
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        if self.ignored is None:
+            return loss
+        counts = ~self.ignored | (targets > 0).any(dim=-1)
+        return loss * counts.unsqueeze(-1)
+
+
+def prepare_criterion(module: Any, class_weights: torch.Tensor | None) -> None:
+    """Make the criterion of a network, with ours in the place of its cross-entropy."""
+    module.criterion = module.init_criterion()
+    for part in _parts(module.criterion):
+        part.bce = IgnoringBce()
+        part.class_weights = None if class_weights is None else class_weights.to(part.device).view(1, 1, -1)
+
+
+def set_ignored(module: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> None:
+    """Tell the criterion which cells of this batch are to be ignored."""
+    ignored = None
+    if any(len(target.ignored) for target in targets):
+        parameter = next(module.parameters())
+        centres = _cell_centres(module.stride.tolist(), size_hw)
+        ignored = torch.stack([_inside(centres, torch.as_tensor(target.ignored)) for target in targets])
+        ignored = ignored.to(parameter.device)
+    for part in _parts(module.criterion):
+        part.bce.ignored = ignored
+
+
+def _parts(criterion: Any) -> list[Any]:
+    """Return the criteria inside a criterion: an end-to-end head has two."""
+    return [criterion.one2many, criterion.one2one] if hasattr(criterion, "one2one") else [criterion]
+
+
+def _cell_centres(strides: Sequence[float], size_hw: tuple[int, int]) -> torch.Tensor:
+    """Return the centres (A, 2) of all cells in network pixels, level by level and row by row."""
+    levels = []
+    for stride in strides:
+        rows, columns = (torch.arange(side // int(stride)) for side in size_hw)
+        y, x = torch.meshgrid((rows + 0.5) * stride, (columns + 0.5) * stride, indexing="ij")
+        levels.append(torch.stack([x.flatten(), y.flatten()], dim=1))
+    return torch.cat(levels).double()
+
+
+def _inside(points: torch.Tensor, xyxy: torch.Tensor) -> torch.Tensor:
+    """Tell which points (A, 2) lie in one of the boxes (M, 4)."""
+    xyxy = xyxy.double().reshape(-1, 4)
+    after = (points[:, None] >= xyxy[None, :, :2]).all(dim=-1)
+    before = (points[:, None] < xyxy[None, :, 2:]).all(dim=-1)
+    return (after & before).any(dim=1)

@@ -1,0 +1,57 @@
+"""A YOLO network in two: the layers whose stages are frozen, and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from detect_transfer.config import Stage
+from detect_transfer.models.base import Cut, Target
+
+
+class _Rest(nn.Module):
+    """The layers behind the cut; takes the outputs of earlier layers that they need."""
+
+    def __init__(self, layers: Sequence[nn.Module], needed: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self._needed = tuple(needed)
+
+    def forward(self, features: Sequence[torch.Tensor], targets: Sequence[Target] | None = None) -> Any:
+        """Run the layers; targets are for families whose loss is inside the network."""
+        return _run(self.layers, dict(zip(self._needed, features, strict=True)))
+
+
+def cut_network(module: Any, stage_of_layer: Mapping[int, Stage], frozen: frozenset[Stage]) -> Cut | None:
+    """Cut behind the last layer before which all are frozen; None unless that is behind the backbone."""
+    layers = list(module.model)
+    first = next((i for i, _ in enumerate(layers) if stage_of_layer[i] not in frozen), len(layers))
+    if first < len(module.yaml["backbone"]) or first == len(layers):
+        return None
+    needed = sorted({place for layer in layers[first:] for place in _inputs(layer) if place < first})
+
+    def prefix(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs: dict[int, torch.Tensor] = {-1: images}
+        _run(layers[:first], outputs)
+        return tuple(outputs[place] for place in needed)
+
+    return Cut(prefix, _Rest(layers[first:], needed))
+
+
+def _inputs(layer: Any) -> list[int]:
+    """Return the layers whose outputs a layer takes."""
+    named = layer.f if isinstance(layer.f, list) else [layer.f]
+    return [layer.i - 1 if place == -1 else place for place in named]
+
+
+def _run(layers: Any, outputs: dict[int, Any]) -> Any:
+    """Run layers in order on the outputs of earlier ones, which are kept in `outputs`; return the last."""
+    last: Any = None
+    for layer in layers:
+        places = _inputs(layer)
+        given = [outputs[place] for place in places]
+        last = outputs[layer.i] = layer(given if isinstance(layer.f, list) else given[0])
+    return last

@@ -1,0 +1,115 @@
+"""The fence around ultralytics: the one place that imports it.
+
+Left to itself the package installs what it misses with pip, asks the network, writes settings to the home folder and
+unpickles whatever it is given. Before the import its settings are sent to a temporary folder that is removed at exit,
+its installer, network and telemetry are turned off and its restricted loader is turned on. Afterwards the global
+things that it changed are put back. We use its network modules and its loss; its data loading, trainer, plots and
+downloads stay unused.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.temporary import private_folder
+
+_FENCE = {
+    "YOLO_OFFLINE": "true",
+    "YOLO_AUTOINSTALL": "false",
+    "YOLO_VERBOSE": "false",
+    "ULTRALYTICS_SAFE_LOAD": "1",
+}
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """What we use of ultralytics."""
+
+    version: str
+    DetectionModel: Any
+    Detect: Any
+    safe_load: Any
+    arch_folder: Path
+
+
+@functools.cache
+def vendor() -> Vendor:
+    """Import ultralytics behind the fence, once."""
+    import cv2
+    import numpy as np
+    import PIL.Image
+    import torch
+
+    replaced = [(torch, "save"), (PIL.Image, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imshow")]
+    before = [(owner, name, getattr(owner, name)) for owner, name in replaced]
+    threads = (torch.get_num_threads(), cv2.getNumThreads())
+    environment = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "NUMEXPR_MAX_THREADS")}
+    print_options = np.get_printoptions()
+    os.environ.update(_FENCE, YOLO_CONFIG_DIR=str(private_folder()))
+
+    import ultralytics
+    from ultralytics.nn.modules.head import Detect
+    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
+    from ultralytics.utils import SETTINGS
+
+    SETTINGS["sync"] = False
+    for owner, name, function in before:
+        setattr(owner, name, function)
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
+    torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
+    np.set_printoptions(**print_options)
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    folder = Path(ultralytics.__file__).parent / "cfg" / "models"
+    return Vendor(str(ultralytics.__version__), DetectionModel, Detect, torch_safe_load, folder)
+
+
+@functools.cache
+def known_architectures() -> tuple[str, ...]:
+    """Return the names of the detection architectures, without their size letter where they have one.
+
+    Those with maps at a stride of 64 are left out: pictures are padded to multiples of 32.
+    """
+    other = ("-p6", "-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
+    names = (path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
+    return tuple(sorted(name for name in names if not any(word in name for word in other)))
+
+
+def example_names() -> list[str]:
+    """Return a full name for each architecture: the smallest size of those that have several."""
+    whole = [name for name in known_architectures() if re.fullmatch(r"yolov\d+[a-z]|yolov3.*", name)]
+    sized = [re.sub(r"^(yolov?\d+)", r"\1n", name) for name in known_architectures() if name not in whole]
+    return sorted([*whole, *sized])
+
+
+def build_module(arch: str, n_classes: int) -> Any:
+    """Build an untrained ultralytics detection network, from torch's own random state.
+
+    Args:
+        arch: An architecture with its size letter, such as `yolo11n` or `yolov8s`.
+        n_classes: The number of classes of its head.
+
+    Raises:
+        InputError: There is no such architecture, or it is no plain detector.
+    """
+    known = known_architectures()
+    with_size = {arch, arch[:-1]} | {arch.replace(f"{size}-", "-", 1) for size in "nsmlx"}
+    if not with_size & set(known):
+        raise InputError(
+            "ARCH_UNKNOWN",
+            "ultralytics has no such detection architecture of strides up to 32",
+            field="model.arch",
+            value=arch,
+            remedy=did_you_mean(arch, example_names()),
+        )
+    return vendor().DetectionModel(f"{arch}.yaml", nc=n_classes, verbose=False)

@@ -1,1 +1,0 @@
-"""Prepare: cleaning, class maps, splits and data-set checks. Rank 3: imports only lower ranks."""

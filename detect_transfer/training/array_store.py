@@ -1,0 +1,58 @@
+"""Keeping arrays of one shape that are costly to make: in memory, or in a file that goes when the run ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect_transfer.core.errors import ResourceError
+
+Keep = Literal["auto", "memory", "disk", "none"]
+_SHARE_OF_FREE_MEMORY = 0.3
+_SPARE_DISK = 1 << 30
+
+
+def open_store(
+    shape: tuple[int, ...], dtype: np.dtype[Any] | type, *, keep: Keep, memory_bytes: int, path: Path
+) -> NDArray[Any] | None:
+    """Return an array to be filled, in memory or in a file; None where nothing is to be kept.
+
+    Args:
+        shape: Of the whole array.
+        dtype: Of its numbers.
+        keep: Where; `auto` takes the memory if it fits, else nothing.
+        memory_bytes: How much memory may be used.
+        path: The file for `disk`; it is made, and belongs to whoever calls.
+
+    Raises:
+        ResourceError: The disk has not enough room.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if keep == "none" or size == 0 or (keep == "auto" and size > memory_bytes):
+        return None
+    if keep != "disk":
+        return np.empty(shape, dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    if size + _SPARE_DISK > free:
+        raise ResourceError(
+            "DISK_FULL",
+            f"the cache needs {size >> 20} MiB, {free >> 20} MiB are free",
+            where=path,
+            field="train.cache",
+            remedy="free some room, put the run folder on another disk, or set train.cache=none",
+        )
+    return np.memmap(path, dtype=dtype, mode="w+", shape=shape)
+
+
+def memory_for(wanted_mb: int | Literal["auto"]) -> int:
+    """Return the bytes that may be used to keep arrays; `auto` takes a share of what is free."""
+    if wanted_mb != "auto":
+        return wanted_mb << 20
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**30
+    return int(free * _SHARE_OF_FREE_MEMORY)

@@ -1,0 +1,126 @@
+"""What a run needs to go on where it stopped: written whole after every epoch, read without running code."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import new_file
+
+
+@dataclass
+class Progress:
+    """How far training is.
+
+    Args:
+        epoch: The last whole epoch; 0 is the model before any training.
+        best_epoch: The epoch with the best AP so far.
+        best_ap: Its AP; None where there was nothing to score.
+        history: A row an epoch, as in `metrics.jsonl`.
+        finished: Training ended by itself.
+        phase: The phase that runs, from 1.
+        phase_epoch: How many whole epochs of it are done.
+        course_start: The epoch after which the network last began anew.
+        step: How many steps of the next epoch are done.
+        sums: The sums of the loss parts over these steps.
+        rate_share: What is left of the rates after roll-backs.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_ap: float | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+    phase: int = 1
+    phase_epoch: int = 0
+    course_start: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    rate_share: float = 1.0
+
+    def note(self, row: dict[str, Any]) -> bool:
+        """Add the row of an epoch; tell whether it is the best so far."""
+        self.epoch = row["epoch"]
+        self.step, self.sums = 0, {}
+        self.history.append(row)
+        ap = row["AP"]
+        better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
+        if better:
+            self.best_epoch, self.best_ap = self.epoch, ap
+        return better
+
+
+def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[str, Any]) -> None:
+    """Save progress and the states of module, average, optimizer and random numbers, atomically.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    with new_file(path) as stream:
+        try:
+            torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch stumbles over what is left of a write that failed
+                raise error.__context__ from None
+            raise
+
+
+def read_states(path: Path) -> dict[str, Any]:
+    """Read what `save_state` saved, without running code from it.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    try:
+        states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        Progress(**states["progress"])
+    except (
+        RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, LookupError, TypeError, ValueError, OSError,
+    ) as error:  # fmt: skip
+        raise InputError(
+            "RESUME_DAMAGED",
+            f"it cannot be read ({type(error).__name__})",
+            where=path,
+            remedy="start the run again from weights/last.safetensors of this folder",
+        ) from error
+    return states
+
+
+def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progress, dict[str, Any]]:
+    """Load what `save_state` saved.
+
+    Args:
+        path: The file.
+        fingerprint: Of the data and the config as they are now.
+        complete: The run folder is whole; if training has finished too, there is nothing to go on with.
+
+    Raises:
+        InputError: The file is missing or damaged, the run had finished, or data or plan are not those it began with.
+    """
+    if not path.is_file():
+        raise InputError(
+            "RESUME_NOTHING", "no epoch of this run was finished", where=path, remedy="start the run again"
+        )
+    states = read_states(path)
+    progress = Progress(**states["progress"])
+    if progress.finished and complete:
+        raise InputError(
+            "RESUME_FINISHED",
+            f"this run ended by itself after epoch {progress.epoch}",
+            where=path,
+            remedy="start a new run with model.weights set to its weights/best.safetensors",
+        )
+    if states["fingerprint"] != fingerprint:
+        raise InputError(
+            "RESUME_CHANGED",
+            "the data or the config are not those that the run began with",
+            where=path,
+            remedy="put them back, or start a new run",
+        )
+    return progress, states

@@ -1,0 +1,92 @@
+"""What the training loop works with, and how it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from detect_transfer.config import Stage, Train
+from detect_transfer.models.base import Detector
+from detect_transfer.models.device import Precision
+from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.plan import Plan
+from detect_transfer.training.sampler import EpochBatches
+
+# scores a network, of which the named stages are those of the source: at least AP, AP50 and AP75
+Score = Callable[[nn.Module, frozenset[Stage]], dict[str, float | None]]
+
+
+@dataclass
+class Stop:
+    """Set from outside to end training at the next step; `signal` is the number of what asked for it."""
+
+    signal: int | None = None
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; the state of the last step is kept.
+
+    Args:
+        signal_number: What asked for it.
+        folder: The run folder.
+    """
+
+    def __init__(self, signal_number: int, folder: Path) -> None:
+        super().__init__(f"stopped by signal {signal_number}; go on with: python tools/train.py --resume {folder}")
+        self.signal_number = signal_number
+
+
+@dataclass
+class Job:
+    """All that the loop works with.
+
+    Args:
+        detector: The network, on its device.
+        plan: What trains when.
+        loader: Gives batches; `batches.epoch` chooses the epoch.
+        plain_loader: Gives other batches of the same pictures.
+        batches: The sampler of the loader.
+        settings: The train part of the config.
+        precision: The arithmetic of the network.
+        score: Scores a network.
+        best_weights: Reads the tensors of the best epoch so far.
+        memory_bytes: How much memory kept features may take.
+        folder: The run folder.
+        fingerprint: Of data and config, kept with the state.
+        progress: How far it is.
+        stop: Asks it to end.
+        accelerator: Devices and processes.
+        on_step: Told epoch, step, steps and loss after each step.
+        on_epoch: Told the row of each epoch.
+        save_weights: Keeps a network under a name, `best` or `last`.
+    """
+
+    detector: Detector
+    plan: Plan
+    loader: Any
+    plain_loader: Callable[[Sequence[list[tuple[int, int]]]], Any]
+    batches: EpochBatches
+    settings: Train
+    precision: Precision
+    score: Score
+    best_weights: Callable[[], dict[str, torch.Tensor]]
+    memory_bytes: int
+    folder: Path
+    fingerprint: str
+    accelerator: Accelerator
+    progress: Progress = field(default_factory=Progress)
+    stop: Stop = field(default_factory=Stop)
+    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+    save_weights: Callable[[str, nn.Module], None] = lambda *_: None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where arrays are kept that do not fit into memory; it goes when the run ends."""
+        return self.folder / "cache"

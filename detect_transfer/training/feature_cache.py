@@ -1,0 +1,142 @@
+"""What frozen layers give, computed once: a phase that trains what is behind them reads it instead of pictures.
+
+A picture is looked at in a few augmented views, each computed once; an epoch takes one view of each picture.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from detect_transfer.core.errors import ResourceError
+from detect_transfer.models.base import Cut, Target
+from detect_transfer.models.device import Precision, autocast
+from detect_transfer.training.array_store import open_store
+from detect_transfer.training.context import Interrupted, Job
+from detect_transfer.training.dataset import Batch, chunks
+from detect_transfer.training.sampler import EpochBatches
+
+logger = logging.getLogger(__name__)
+
+_NUMPY = {torch.bfloat16: np.uint16, torch.float16: np.float16, torch.float32: np.float32}
+_DTYPE: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Features (B, C, H, W) of each level, with the targets and files of their pictures."""
+
+    features: list[torch.Tensor]
+    targets: list[Target]
+    paths: list[Path]
+
+    def split(self, parts: int) -> list[FeatureBatch]:
+        """Return the batch in at most so many parts."""
+        return [
+            FeatureBatch([f[part] for f in self.features], self.targets[part], self.paths[part])
+            for part in chunks(len(self.targets), parts)
+        ]
+
+
+class FeatureLoader:
+    """Gives the batches of an epoch as features.
+
+    Args:
+        levels: For each level the features (views, N, C, H, W) of all pictures.
+        batches: Which pictures make up the batches.
+        targets: The targets of each view and picture.
+        paths: The file of each picture.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[torch.Tensor],
+        batches: EpochBatches,
+        targets: Sequence[Sequence[Target]],
+        paths: Sequence[Path],
+    ) -> None:
+        self._levels = levels
+        self._batches = batches
+        self._targets = targets
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[FeatureBatch]:
+        """Give the batches; a picture shows its views in turn, each picture another one."""
+        views = len(self._targets)
+        for batch in self._batches:
+            place = torch.tensor([place for _, place in batch])
+            view = torch.tensor([(epoch + place) % views for epoch, place in batch])
+            yield FeatureBatch(
+                [level[view, place] for level in self._levels],
+                [self._targets[v][p] for v, p in zip(view.tolist(), place.tolist(), strict=True)],
+                [self._paths[p] for p in place.tolist()],
+            )
+
+
+def keep_features(job: Job, cut: Cut, views: int) -> FeatureLoader | None:
+    """Compute the features of all training pictures in some views; None where there is no room for them.
+
+    The frozen layers are in evaluation mode and compute in the precision of training.
+
+    Raises:
+        Interrupted: It was asked to stop.
+        ResourceError: The disk that they were to be kept on is full.
+    """
+    count = len(job.batches.all_places)
+    targets: list[list[Target]] = [[Target(np.empty((0, 4)), np.empty(0, np.int64))] * count for _ in range(views)]
+    paths = [Path()] * count
+    levels: list[torch.Tensor] = []
+    order = job.batches.plain(views)
+    for place, batch in enumerate(job.plain_loader(order)):
+        view = order[place][0][0] - 1
+        features = _features(job, cut, batch)
+        if not levels:
+            opened = _open(job, [(views, count, *f.shape[1:]) for f in features])
+            if opened is None:
+                logger.info("the features do not fit into the memory for the cache: they are computed every time")
+                return None
+            levels = opened
+        for level, feature in zip(levels, features, strict=True):
+            level[view, torch.tensor(batch.places)] = feature.to(level.dtype)
+        for one, target, path in zip(batch.places, batch.targets, batch.paths, strict=True):
+            targets[view][one], paths[one] = target, path
+        if job.stop.signal is not None:
+            raise Interrupted(job.stop.signal, job.folder)
+    return FeatureLoader(levels, job.batches, targets, paths)
+
+
+@torch.no_grad()
+def _features(job: Job, cut: Cut, batch: Batch) -> list[torch.Tensor]:
+    device = job.accelerator.device
+    with autocast(device, job.precision):
+        inputs = job.detector.to_input(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+        return [feature.cpu() for feature in cut.prefix(inputs)]
+
+
+def _open(job: Job, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
+    """Return room for the features of all levels, or None."""
+    dtype = _DTYPE[job.precision]
+    size = sum(int(np.prod(shape)) for shape in shapes) * dtype.itemsize
+    keep = job.settings.cache
+    if keep in ("auto", "memory") and size > job.memory_bytes:
+        if keep == "memory":
+            raise ResourceError(
+                "MEMORY_CACHE",
+                f"the features need {size >> 20} MiB, {job.memory_bytes >> 20} MiB may be used",
+                field="train.cache_mb",
+                remedy="set train.cache=disk, a larger train.cache_mb, or fewer views in cache_features",
+            )
+        return None
+    levels: list[Any] = [
+        open_store(shape, _NUMPY[dtype], keep=keep, memory_bytes=size, path=job.cache_folder / f"features_{i}.bin")
+        for i, shape in enumerate(shapes)
+    ]
+    if any(level is None for level in levels):
+        return None
+    return [torch.from_numpy(level).view(dtype) for level in levels]

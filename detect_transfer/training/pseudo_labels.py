@@ -1,0 +1,81 @@
+"""Classes of the source that a detector goes on finding, in pictures whose annotations do not know them.
+
+What the source itself finds of them stands in for the annotations: confident findings become targets, doubtful ones
+ignored regions, so that a car beside a new traffic sign is never taught to be background.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from detect_transfer.config import Evaluate, Transfer
+from detect_transfer.core.annotations import XYXY
+from detect_transfer.core.boxes import iou
+from detect_transfer.models import Detector
+from detect_transfer.models.predict import predict, read_pictures
+from detect_transfer.training.samples import Sample
+
+logger = logging.getLogger(__name__)
+
+_DOUBTFUL = 0.1  # findings below this score are no hint of an object
+_SAME_OBJECT = 0.5  # iou from which on a finding is the annotated object under its old name
+
+
+def add_kept_classes(
+    samples: Sequence[Sample],
+    detector: Detector,
+    label_of: Mapping[str, int],
+    *,
+    imgsz: int,
+    transfer: Transfer,
+    progress: Callable[[int], None] | None = None,
+) -> list[Sample]:
+    """Add what the source finds of the kept classes to the training pictures.
+
+    Args:
+        samples: The training pictures.
+        detector: The source, with its own classes.
+        label_of: The label of each kept class in the new detector.
+        imgsz: Pixels of the long side for the source.
+        transfer: From which score on a finding is a target, and whether any may be.
+        progress: Told the number of pictures done.
+
+    Returns:
+        The pictures with more targets and ignored regions; findings on an annotated object are left out.
+    """
+    kept_index = {detector.class_names.index(name): label for name, label in label_of.items()}
+    found = predict(
+        detector,
+        read_pictures(((i, sample.path) for i, sample in enumerate(samples)), imgsz),
+        settings=Evaluate(score_floor=_DOUBTFUL),
+        category_ids=range(len(detector.class_names)),
+        progress=progress,
+    ).rows.filter(pl.col("category_id").is_in(list(kept_index)))
+    by_image = {key[0]: rows for key, rows in found.group_by("image_id")}
+    added = [
+        _add(sample, by_image[i], kept_index, transfer) if i in by_image else sample for i, sample in enumerate(samples)
+    ]
+    targets = sum(len(sample.labels) for sample in added) - sum(len(sample.labels) for sample in samples)
+    regions = sum(len(sample.ignored) for sample in added) - sum(len(sample.ignored) for sample in samples)
+    logger.info("kept classes: %d findings of the source are targets, %d are ignored", targets, regions)
+    return added
+
+
+def _add(sample: Sample, found: pl.DataFrame, label_of_index: Mapping[int, int], transfer: Transfer) -> Sample:
+    xyxy = found.select(XYXY).to_numpy()
+    labels = np.array([label_of_index[index] for index in found["category_id"]], dtype=np.int64)
+    new = (iou(xyxy, sample.xyxy) < _SAME_OBJECT).all(axis=1)
+    sure = found["score"].to_numpy() >= transfer.keep_score
+    if transfer.keep_from == "ignore":
+        sure = np.zeros_like(sure)
+    return replace(
+        sample,
+        xyxy=np.concatenate([sample.xyxy, xyxy[new & sure]]),
+        labels=np.concatenate([sample.labels, labels[new & sure]]),
+        ignored=np.concatenate([sample.ignored, xyxy[new & ~sure]]),
+    )

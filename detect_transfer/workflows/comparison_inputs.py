@@ -1,0 +1,203 @@
+"""What is compared: the detections of run folders or of files, in sides, all of the same truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detect_transfer.config import RunConfig, load_config
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_json, read_text, require_dir, require_file
+from detect_transfer.data.ground_truth import Truth
+from detect_transfer.data.run_data import load_run_data, with_kept_classes
+from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
+from detect_transfer.formats.detections.reader import read_results
+
+AGAINST = "vs"  # between the sides on the command line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One set of detections.
+
+    Args:
+        name: What it is called, such as the name of the run folder.
+        truth: The images that were predicted on.
+        detections: What was found.
+        config: Of a run: its config.
+        history: Of a run: a row an epoch.
+        transfer: Of a run: what was taken over and what trained.
+    """
+
+    name: str
+    truth: AnnotationTable
+    detections: Detections
+    config: RunConfig | None = None
+    history: Sequence[dict[str, Any]] = ()
+    transfer: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One training, or several of the same plan."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+def sides_of_runs(words: Sequence[str]) -> list[Side]:
+    """Read run folders and make sides of them.
+
+    Args:
+        words: Run folders, with `vs` between the sides. Without it, runs whose configs differ in nothing but seed and
+            folder make one side; if that leaves one side alone, each run is one.
+
+    Raises:
+        InputError: A folder is no finished run, its data are gone or changed, or the runs were scored on other images.
+    """
+    groups: list[list[str]] = [[]]
+    for word in words:
+        if word == AGAINST:
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    if len(words) < 2 or not all(groups):
+        raise InputError(
+            "USAGE",
+            "two run folders or more were expected, or A1 A2 vs B1 B2",
+            field="arguments",
+            value=" ".join(words),
+            remedy="python tools/compare.py RUN_A RUN_B --out DIR",
+        )
+    read: dict[str, AnnotationTable] = {}
+    entries = [[_read_run(Path(word), read) for word in group] for group in groups]
+    if len(entries) == 1:
+        entries = _by_plan(entries[0])
+    return _checked([_side(group) for group in entries])
+
+
+def sides_of_files(truth: Truth, detections: Sequence[Path], *, kind: str | None = None) -> list[Side]:
+    """Read several files of detections of one truth, each a side.
+
+    Args:
+        truth: What there is.
+        detections: The files or folders.
+        kind: Their layout, as for `read_detections`.
+
+    Raises:
+        InputError: A file is missing or wrong, or there are less than two.
+    """
+    if len(detections) < 2:
+        raise InputError(
+            "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
+        )
+    return [_side([Entry(path.name, truth.table, truth.read_detections(path, kind=kind))]) for path in detections]
+
+
+def truth_of_run(run: Path) -> AnnotationTable:
+    """Return the validation split that a run was scored on.
+
+    Raises:
+        InputError: The run has no config, or its data are gone or changed.
+    """
+    config = load_config(require_file(run / "config.yaml", what="the config of a run"))
+    data = load_run_data(config.data, drawn=run / "data")
+    manifest = read_json(require_file(run / "manifest.json", what="the manifest of a finished run"))
+    if not isinstance(manifest, dict) or manifest.get("data_sha256") != data.fingerprint:
+        raise InputError(
+            "RUN_DATA_CHANGED",
+            "the data are not those that the run was trained and scored on",
+            where=run,
+            field="data",
+            remedy="put the data back, or evaluate the run again and compare the files with --truth",
+        )
+    return with_kept_classes(data, config.transfer.keep_source_classes).val
+
+
+def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Entry:
+    """Read one run folder; data on the disk that several runs share are read once."""
+    require_dir(run, what="a run folder")
+    config = load_config(require_file(run / "config.yaml", what="the config of a run"))
+    manifest = read_json(require_file(run / "manifest.json", what="the manifest of a finished run"))
+    key = f"{manifest.get('data_sha256') if isinstance(manifest, dict) else run}{config.data}{config.transfer}"
+    if key not in read:
+        read[key] = truth_of_run(run)
+    return Entry(
+        run.resolve().name,
+        read[key],
+        read_results(require_file(run / "detections.json", what="the detections of a run")),
+        config,
+        _history(run / "metrics.jsonl"),
+        _transfer(run / "transfer.json"),
+    )
+
+
+def _history(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(read_text(path).splitlines() if path.is_file() else [], start=1):
+        try:
+            row = orjson.loads(line)
+            rows.append({**row, "epoch": int(row["epoch"])})
+        except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
+            raise InputError(
+                "HISTORY_ROW", "an object with `epoch` was expected", where=f"{path}:{number}", remedy="mend the line"
+            ) from error
+    return rows
+
+
+def _transfer(path: Path) -> dict[str, Any]:
+    record = read_json(require_file(path, what="what a run tells of its transfer"))
+    try:
+        if all({"first_epoch", "epochs", "rates"} <= set(phase) for phase in record["phases"]):
+            return dict(record)
+    except (TypeError, KeyError):
+        pass
+    raise InputError(
+        "TRANSFER_RECORD",
+        "it is not of the form that this version writes",
+        where=path,
+        field="phases",
+        remedy="compare the detections of the runs with --truth and --detections instead",
+    )
+
+
+def _by_plan(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Put runs together whose configs differ in nothing but seed and folder."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        assert entry.config is not None
+        plan = entry.config.model_dump(mode="json")
+        plan["train"].pop("seed")
+        plan.pop("out")
+        groups.setdefault(orjson.dumps(plan, option=orjson.OPT_SORT_KEYS).decode(), []).append(entry)
+    return list(groups.values()) if len(groups) > 1 else [[entry] for entry in entries]
+
+
+def _side(entries: Sequence[Entry]) -> Side:
+    first = entries[0].name
+    return Side(first if len(entries) == 1 else f"{first} and {len(entries) - 1} more", tuple(entries))
+
+
+def _checked(sides: list[Side]) -> list[Side]:
+    """Put all sides to the truth and the ids of the first; refuse those whose truths differ, and say in what."""
+    first = sides[0].entries[0]
+    return [replace(side, entries=tuple(_held_to(first, entry) for entry in side.entries)) for side in sides]
+
+
+def _held_to(first: Entry, entry: Entry) -> Entry:
+    if entry.truth is first.truth:
+        return entry
+    told = what_differs(first.truth, entry.truth)
+    if told is not None:
+        raise InputError(
+            "COMPARE_DATA",
+            f"it was scored on other data than {first.name}: {told}",
+            where=entry.name,
+            remedy="compare runs of one validation split; score both on the same files with evaluate first",
+        )
+    return replace(entry, truth=first.truth, detections=in_ids_of(first.truth, entry.truth, entry.detections))

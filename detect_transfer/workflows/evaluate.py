@@ -1,0 +1,228 @@
+"""Scoring and drawing files: any detections against any truth, without a model and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.io import new_folder, read_json, require_new, write_json
+from detect_transfer.data.ground_truth import Truth
+from detect_transfer.evaluation import (
+    METRICS,
+    N_DRAWS,
+    Case,
+    IgnorePolicy,
+    MetricResult,
+    Scores,
+    evaluate_metrics,
+    known_policy,
+    match,
+    metrics_of_data,
+    score_case,
+)
+from detect_transfer.evaluation.metrics.slices import choose_slices
+from detect_transfer.formats.detections.writer import write_results
+from detect_transfer.report.page import ReportData, write_report
+from detect_transfer.report.render import DrawPlan, render
+from detect_transfer.workflows.thresholds import write_thresholds
+
+SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false alarms
+_ON_EVERY_PAGE = ("slices", "tide", "calibration", "operating_points")
+_CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other formats are turned into
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be scored, and of what layout the detections are.
+
+    Args:
+        metrics: Names of `METRICS`; None takes those of the data set, where the truth tells which one it is.
+        slices: What to slice by, such as ``height``; None takes everything that the truth tells.
+        detections_format: A key of `DETECTION_FORMATS`; None recognises it.
+
+    Raises:
+        InputError: There is no such metric.
+    """
+
+    metrics: Sequence[str] | None = None
+    slices: Sequence[str] | None = None
+    detections_format: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names before anything takes time."""
+        for name in self.metrics or ():
+            if name not in METRICS:
+                raise InputError(
+                    *("METRIC_UNKNOWN", "no metric has this name"),
+                    field="--metrics",
+                    value=name,
+                    remedy=did_you_mean(name, list(METRICS)),
+                )
+
+
+def evaluate_files(
+    truth: Truth, detections: Path, out: Path, *, ignore_policy: str = "region", asked: Asked | None = None
+) -> Scores:
+    """Score detections of any layout against a truth; write metrics, detections and the report.
+
+    Raises:
+        InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
+    """
+    asked = asked or Asked()
+    policy = known_policy(ignore_policy)
+    require_new(out)
+    table, found = truth.table, truth.read_detections(detections, kind=asked.detections_format)
+    scores, metrics = score_all(
+        table, found, asked, ignore_policy=policy, data_set=data_set_of(truth.path, truth.format)
+    )
+    with new_folder(out) as building:
+        write_scored(building, found, scores, metrics=metrics)
+        facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": ignore_policy}
+        write_page(building / "report.html", table, found, scores, facts=facts, metrics=metrics)
+    return scores
+
+
+def visualize_files(
+    truth: Truth,
+    detections: Path | None,
+    out: Path,
+    *,
+    detections_format: str | None = None,
+    plan: DrawPlan | None = None,
+) -> list[Path]:
+    """Draw truth and, where given, detections on the pictures; return the files written.
+
+    Raises:
+        InputError: A file or a picture is missing or wrong, or `out` is not empty.
+    """
+    require_new(out)
+    table = truth.table
+    if table.image_root is None:
+        raise InputError(
+            "IMAGES_MISSING",
+            "the folder of the pictures is not known",
+            where=truth.path,
+            field="--images",
+            remedy="give the folder that file_name is relative to",
+        )
+    found = None if detections is None else truth.read_detections(detections, kind=detections_format)
+    with new_folder(out) as building:
+        drawn = render(table, found, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
+        names = [path.relative_to(building) for path in drawn]
+    return [out / name for name in names]
+
+
+def data_set_of(path: Path | None, format: str = "auto") -> str:
+    """Return the native format of data: of converted ones, that which they were made from as the manifest tells.
+
+    Args:
+        path: The file or folder that they were read from; None for drawn scenes.
+        format: A key of `READERS`, or ``auto`` where it was recognised.
+
+    Returns:
+        The format; "" where it is not known.
+    """
+    if format not in _CONVERTED:
+        return format
+    folders = () if path is None else (path, path.parent, path.parent.parent)
+    manifest = next((folder / "manifest.json" for folder in folders if (folder / "manifest.json").is_file()), None)
+    facts = None if manifest is None else read_json(manifest)
+    return str(facts.get("format", "")) if isinstance(facts, dict) else ""
+
+
+def score_all(
+    truth: AnnotationTable,
+    found: Detections,
+    asked: Asked | None = None,
+    *,
+    ignore_policy: IgnorePolicy = "region",
+    data_set: str = "",
+) -> tuple[Scores, dict[str, MetricResult]]:
+    """Compute all that a report shows: COCO's numbers with intervals, and the metrics of `score_protocols`.
+
+    Args:
+        truth: What there is.
+        found: What was found.
+        asked: The metrics and slices.
+        ignore_policy: Of COCO's numbers; see `policy`.
+        data_set: Which data set it is, for the metrics where none are named.
+
+    Raises:
+        InputError: A detection names an unknown id, or the truth has nothing to slice by under a name.
+    """
+    case = Case(truth, found)
+    own = case if ignore_policy == case.ignore_policy else Case(truth, found, ignore_policy)
+    return score_case(own, n_draws=N_DRAWS), score_protocols(case, asked, data_set=data_set)
+
+
+def score_protocols(case: Case, asked: Asked | None = None, *, data_set: str = "") -> dict[str, MetricResult]:
+    """Compute the metrics that are asked for, and those that every report shows.
+
+    Args:
+        case: What there is and what was found.
+        asked: The metrics and slices.
+        data_set: Which data set it is, for the metrics where none are named.
+
+    Raises:
+        InputError: The truth has nothing to slice by under that name.
+    """
+    asked = asked or Asked()
+    names = metrics_of_data(data_set) if asked.metrics is None else asked.metrics
+    results = evaluate_metrics(case, list(dict.fromkeys((*names, *_ON_EVERY_PAGE))))
+    if asked.slices is not None:
+        results["slices"] = choose_slices(results["slices"], asked.slices)
+    return results
+
+
+def write_scored(
+    folder: Path,
+    found: Detections,
+    scores: Scores,
+    *,
+    metrics: Mapping[str, MetricResult] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write `detections.json` (COCO results), `metrics.json`, and `operating_points.json` where they are known."""
+    write_results(found, folder / "detections.json")
+    results = metrics or {}
+    told = {name: result.as_dict() for name, result in results.items()}
+    write_json(folder / "metrics.json", {**scores.as_dict(), **(extra or {}), "metrics": told})
+    if "operating_points" in results:
+        write_thresholds(folder, results["operating_points"], [row.name for row in scores.per_class])
+
+
+def write_page(
+    path: Path,
+    truth: AnnotationTable,
+    found: Detections,
+    scores: Scores,
+    *,
+    facts: Mapping[str, str],
+    **parts: Any,
+) -> None:
+    """Write the report of scored detections.
+
+    Args:
+        path: The HTML file.
+        truth: What there is.
+        found: What was found.
+        scores: The scores of `found`.
+        facts: What is told about where they come from.
+        parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer.
+    """
+    write_report(
+        path,
+        ReportData(
+            **{"title": "Evaluation", **parts},
+            run_facts=dict(facts),
+            truth=truth,
+            detections=found,
+            scores=scores,
+            matches=match(truth, found, score_threshold=SHOWN_SCORE),
+            image_root=truth.image_root,
+        ),
+    )

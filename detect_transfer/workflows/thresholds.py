@@ -1,0 +1,78 @@
+"""Operating points in a run folder: the score threshold of each class, written by scoring and obeyed by prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_json, require_file, write_json
+from detect_transfer.evaluation import MetricResult
+
+OPERATING_POINTS = "operating_points.json"
+
+
+def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[str]) -> None:
+    """Write `operating_points.json`: for each class and goal threshold, precision and recall; null where not met.
+
+    Args:
+        folder: The run folder.
+        points: The metric `operating_points`.
+        class_names: The classes in order.
+    """
+    per_class = {name: _points_of(name, points) for name in class_names}
+    write_json(folder / OPERATING_POINTS, {"default": "best_f1", "bounds": dict(points.bounds), "per_class": per_class})
+
+
+def has_thresholds(run: Path) -> bool:
+    """Tell whether a run folder, or the run folder of a weights file, stored score thresholds."""
+    return _file_of(run).is_file()
+
+
+def read_thresholds(run: Path) -> dict[str, float]:
+    """Return the score threshold of each class that a run stored; classes without one are left out.
+
+    Args:
+        run: A run folder, or a weights file in one.
+
+    Raises:
+        InputError: The run stored none.
+    """
+    path = require_file(_file_of(run), what="the operating points that training or evaluate writes")
+    stored = read_json(path)
+    try:
+        points = {name: goals[stored["default"]] for name, goals in stored["per_class"].items()}
+        return {name: float(point["score_threshold"]) for name, point in points.items() if point is not None}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            *("OPERATING_POINTS", "it is not of the form that training writes"),
+            where=path,
+            remedy="evaluate the run again, or give --score a number",
+        ) from error
+
+
+def _file_of(run: Path) -> Path:
+    return (run if run.is_dir() else run.parent.parent) / OPERATING_POINTS
+
+
+def above_thresholds(
+    found: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float], *, otherwise: float
+) -> Detections:
+    """Return the detections that reach the threshold of their class, or `otherwise` where it has none."""
+    least = categories.select(
+        "category_id",
+        pl.col("name").replace_strict(dict(thresholds), default=otherwise, return_dtype=pl.Float64).alias("_least"),
+    )
+    rows = found.rows.join(least, on="category_id", how="left", maintain_order="left")
+    return Detections(rows.filter(pl.col("score") >= pl.col("_least")).drop("_least"))
+
+
+def _points_of(class_name: str, result: MetricResult) -> dict[str, dict[str, float | None] | None]:
+    """Return the points of one class by goal; None where a goal is not met."""
+    goals = ("best_f1", "target_precision", "target_fppi")
+    columns = ("score_threshold", "precision", "recall")
+    points = {g: {c: result.values.get(f"{g}_{c}/{class_name}") for c in columns} for g in goals}
+    return {goal: None if point["score_threshold"] is None else point for goal, point in points.items()}

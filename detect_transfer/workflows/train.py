@@ -1,0 +1,236 @@
+"""A training run, from the config to the report: the whole story from top to bottom.
+
+    config -> data -> weights -> detector -> plan -> training -> best -> detections -> scores -> report
+
+Everything that can be wrong is looked at before the run folder is made. The folder's `manifest.json` is written last.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from detect_transfer.config import Model, RunConfig, dump_config
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_file, require_new, write_atomic
+from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
+from detect_transfer.models import build_detector, find_weights, load_weights
+from detect_transfer.models.base import Detector, Taken
+from detect_transfer.models.device import choose_device
+from detect_transfer.models.hub import architecture_of
+from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.checkpoint import Progress, load_state
+from detect_transfer.training.context import Job, Stop
+from detect_transfer.training.engine import fit
+from detect_transfer.training.lock import hold
+from detect_transfer.training.plan import Plan, make_plan, plan_table
+from detect_transfer.training.strategies import Classes
+from detect_transfer.workflows.train_context import Site, drop_cache, drop_unfinished, make_job
+from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a run tells while it goes on; each is a function that may do nothing.
+
+    Args:
+        on_stage: Told what begins now, in a few words.
+        on_plan: Told the plan and its table before training.
+        on_step: Told epoch, step, steps and loss.
+        on_epoch: Told the row of each epoch, with `best`.
+        stop: Set from outside to end training at the next step.
+    """
+
+    on_stage: Callable[[str], None] = lambda _: None
+    on_plan: Callable[[Plan, list[dict[str, Any]]], None] = lambda *_: None
+    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+    stop: Stop = field(default_factory=Stop)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Args:
+        folder: The run folder.
+        metrics: The twelve numbers of its best weights.
+        progress: How training went.
+        train_images: Pictures of an epoch.
+        loading_seconds: What reading and fitting the pictures took before the first epoch.
+    """
+
+    folder: Path
+    metrics: dict[str, float | None]
+    progress: Progress
+    train_images: int
+    loading_seconds: float
+
+
+def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = None, resume: bool = False) -> RunResult:
+    """Train a detector by a config and write the run folder.
+
+    Args:
+        config: What to do.
+        name: The name of the config; the folder is `runs/<name>`, numbered, where the config names none.
+        command: The command line, for the manifest.
+        watch: Is told how it goes.
+        resume: Go on with the run in `config.out`.
+
+    Raises:
+        InputError: Config, data or weights are wrong, or training diverged.
+        ResourceError: Weights, memory or disk are missing.
+        Interrupted: It was asked to stop; the last step is kept.
+    """
+    watch = watch or Watch()
+    device = choose_device(config.train.device)
+    accelerator = Accelerator(cpu=device.type == "cpu")
+    source = _load_source(config)
+    augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
+    folder = _make_folder(config, name, accelerator, resume=resume)
+    held = ExitStack()
+    if accelerator.is_main_process:
+        held.enter_context(hold(folder))
+        drop_unfinished(folder)
+    log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
+    try:
+        began = time.monotonic()
+        data = _load_data(config, folder, accelerator, watch)
+        detector, taken, plan = _prepare(config, data, source)
+        watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
+        initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
+        job = make_job(config, detector, plan, data, source=source, site=Site(folder, accelerator, augmenter))
+        job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
+        loading = time.monotonic() - began
+        resumed = _resume(job) if resume else None
+        write_atomic(folder / "config.yaml", dump_config(config.model_copy(update={"out": folder})))
+        watch.on_stage("training")
+        progress = fit(job, resumed)
+        watch.on_stage("scoring the best weights and writing the report")
+        facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
+        metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
+        accelerator.wait_for_everyone()
+        return RunResult(folder, metrics, progress, data.train.images.height, loading)
+    except BaseException as error:
+        logger.error("ended by %s: %s", type(error).__name__, error)
+        if not (folder / "weights" / "state.pt").exists() and accelerator.is_main_process and not resume:
+            shutil.rmtree(folder, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
+        raise
+    finally:
+        drop_cache(folder)
+        if log is not None:
+            logging.getLogger("detect_transfer").removeHandler(log)
+            log.close()
+        held.close()
+
+
+def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], Taken]:
+    """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
+    source = _load_source(config)
+    Augmenter(config.augment, imgsz=config.train.imgsz)
+    if config.data.synthetic is not None:
+        few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
+        draw_data(few, scratch / "data", seed=config.train.seed)
+    data = load_run_data(config.data, drawn=scratch / "data")
+    data = with_kept_classes(data, config.transfer.keep_source_classes)
+    detector, taken, plan = _prepare(config, data, source)
+    return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
+
+
+def _load_source(config: RunConfig) -> SourceWeights | None:
+    if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
+        for key in ("class_map", "keep_source_classes", "pull_to_source"):
+            if getattr(config.transfer, key):
+                raise InputError(
+                    "SCRATCH",
+                    "training from scratch has no source",
+                    field=f"transfer.{key}",
+                    remedy="remove it, or give model.weights",
+                )
+        return None
+    return load_weights(find_weights(config.model.weights))
+
+
+def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resume: bool) -> Path:
+    """Make the run folder on the main process and tell the others its name."""
+    chosen: list[Any] = [config.out]
+    if accelerator.is_main_process and not resume:
+        if config.out is None:
+            number = 1
+            while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
+                number += 1
+            chosen = [folder]
+        else:
+            require_new(config.out)
+        chosen[0].mkdir(parents=True, exist_ok=config.out is not None)
+    broadcast_object_list(chosen)
+    return Path(chosen[0])
+
+
+def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch: Watch) -> RunData:
+    drawn = folder / "data"
+    if config.data.synthetic is not None and accelerator.is_main_process and not drawn.exists():
+        watch.on_stage("drawing street scenes")
+        draw_data(config.data.synthetic, drawn, seed=config.train.seed)
+    accelerator.wait_for_everyone()
+    watch.on_stage("reading and checking the data")
+    return with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
+
+
+def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, Taken, Plan]:
+    torch.manual_seed(config.train.seed)
+    detector, taken = build_detector(_model(config), config.transfer, data.train.class_names, source)
+    known: Classes = "none" if source is None else "all" if all(row.sources for row in taken.rows) else "some"
+    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), known)
+    return detector, taken, plan
+
+
+def _resume(job: Job) -> dict[str, Any]:
+    """Put the job where it stopped; return the states that it goes on with."""
+    complete = (job.folder / "manifest.json").exists()
+    job.progress, states = load_state(job.folder / "weights" / "state.pt", job.fingerprint, complete=complete)
+    require_file(job.folder / "weights" / "best.safetensors", what="the best epoch so far, which the run may hand back")
+    return states
+
+
+def _model(config: RunConfig) -> Model:
+    """Return the model part; what trains from scratch in spite of weights has their architecture."""
+    model = config.model
+    if config.transfer.strategy != "scratch" or model.weights == "scratch" or model.arch or model.backbone:
+        return model
+    return model.model_copy(update={"arch": architecture_of(model.weights)})
+
+
+class _LogFile(logging.FileHandler):
+    """A log that stays silent where it cannot be written: what ails the disk is told by what must be written on it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Go on without the line."""
+
+    def close(self) -> None:
+        """Close the file, with or without what is still to be written."""
+        with suppress(OSError):
+            super().close()
+
+
+def _log_to(path: Path) -> logging.Handler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = _LogFile(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("detect_transfer")
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    return handler

@@ -1,0 +1,207 @@
+"""What a run trains with: the pictures, the loaders, and what scores the network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import nn
+
+from detect_transfer.config import RunConfig, Stage
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.boxes import FloatArray
+from detect_transfer.data.run_data import RunData
+from detect_transfer.evaluation import coco_metrics
+from detect_transfer.models import load_detector, load_weights, save_weights
+from detect_transfer.models.base import Detector
+from detect_transfer.models.device import choose_precision
+from detect_transfer.models.predict import Picture, predict, read_pictures
+from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.training.array_store import memory_for, open_store
+from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.context import Job
+from detect_transfer.training.dataset import Look, TrainSet, choose_workers, make_loader
+from detect_transfer.training.plan import Plan
+from detect_transfer.training.pseudo_labels import add_kept_classes
+from detect_transfer.training.sampler import EpochBatches, Share
+from detect_transfer.training.samples import Sample, class_weights, repeat_factors, samples_of
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a run takes place."""
+
+    folder: Path
+    accelerator: Accelerator
+    augmenter: Augmenter
+
+
+def make_job(
+    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, site: Site
+) -> Job:
+    """Put together what the training loop works with.
+
+    Args:
+        config: The config.
+        detector: The network before training.
+        plan: What trains when.
+        data: Pictures and boxes.
+        source: The pretrained model, which finds the kept classes in the new pictures.
+        site: The run folder, the devices and the augmentation.
+    """
+    settings, accelerator = config.train, site.accelerator
+    device = accelerator.device
+    if config.model.anchors == "fit":
+        detector.fit_anchors(_box_sizes(data.train, settings.imgsz))
+    detector.module.to(device).to(memory_format=torch.channels_last)
+    samples = _samples(config, data, source, device)
+    if settings.class_balance in ("weights", "both"):
+        weights = class_weights(samples, len(detector.class_names))
+        detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+    memory = memory_for(settings.cache_mb)
+    pictures = _pictures(config, samples, plan, site, memory // 2)
+    repeats = settings.class_balance in ("repeat", "both")
+    batches = EpochBatches(
+        repeat_factors(samples) if repeats else np.ones(len(samples)),
+        batch=max(1, settings.batch // accelerator.num_processes),
+        seed=settings.seed,
+        share=Share(accelerator.process_index, accelerator.num_processes),
+    )
+    loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
+    best = site.folder / "weights" / "best.safetensors"
+    return Job(
+        detector=detector,
+        plan=plan,
+        loader=make_loader(pictures, batches, **loading),
+        plain_loader=lambda chosen: make_loader(pictures, chosen, **loading),
+        batches=batches,
+        settings=settings,
+        precision=choose_precision(settings.precision, device),
+        score=_Scorer(config, detector, data, accelerator),
+        best_weights=lambda: load_weights(best).tensors,
+        memory_bytes=memory // 2,
+        folder=site.folder,
+        fingerprint=f"{data.fingerprint} {config.model_copy(update={'out': None}).model_dump_json()}",
+        accelerator=accelerator,
+        save_weights=lambda which, module: _save(site.folder, which, detector.with_module(module), config),
+    )
+
+
+def drop_cache(folder: Path) -> None:
+    """Remove what a run kept on the disk while it trained."""
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove the half-written files that a process left which was killed."""
+    for path in (*folder.glob(".*.tmp"), *folder.glob("weights/.*.tmp")):
+        path.unlink()
+
+
+def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device) -> list[Sample]:
+    """Return the training pictures, with what the source finds of the classes that are to be kept."""
+    samples = samples_of(data.train, data.paths)
+    names = data.train.class_names
+    annotated = set(names) - set(data.kept_classes)
+    kept = {name: names.index(name) for name in config.transfer.keep_source_classes if name not in annotated}
+    if not kept or source is None:
+        return samples
+    finder = load_detector(source)
+    finder.module.to(device).to(memory_format=torch.channels_last)
+    return add_kept_classes(samples, finder, kept, imgsz=config.train.imgsz, transfer=config.transfer)
+
+
+def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
+    """Return width and height (N, 2) of the boxes that count, in network pixels."""
+    rows = table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).join(table.images, on="image_id")
+    scale = imgsz / pl.max_horizontal("width", "height")
+    return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
+
+
+def _pictures(config: RunConfig, samples: list[Sample], plan: Plan, site: Site, memory: int) -> TrainSet:
+    settings = config.train
+    look = Look(
+        settings.imgsz,
+        site.augmenter,
+        settings.seed,
+        mosaic=settings.mosaic,
+        mosaic_epochs=round(settings.mosaic_until * max(plan.course(phase)[1] for phase in plan.phases)),
+    )
+    name = f"pictures_{site.accelerator.process_index}.bin"
+    shape = (len(samples), settings.imgsz, settings.imgsz, 3)
+    path = site.folder / "cache" / name
+    return TrainSet(samples, look, open_store(shape, np.uint8, keep=settings.cache, memory_bytes=memory, path=path))
+
+
+def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> None:
+    card = {**detector.card(), "imgsz": str(config.train.imgsz)}
+    save_weights(folder / "weights" / f"{which}.safetensors", detector.module.state_dict(), card)
+
+
+class _Scorer:
+    """Scores a network on the validation pictures, shared out over the devices.
+
+    Pictures stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
+    """
+
+    def __init__(self, config: RunConfig, detector: Detector, data: RunData, accelerator: Accelerator) -> None:
+        self._config = config
+        self._detector = detector
+        self._data = data
+        self._accelerator = accelerator
+        ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
+        self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
+        side = config.train.imgsz
+        self._memory = memory_for(config.train.cache_mb) // 4
+        self._fits = len(ids) * side * side * 3 <= self._memory
+        self._pictures: list[Picture] = []
+        self._frozen: frozenset[Stage] = frozenset()
+        self._features: list[tuple[torch.Tensor, ...]] = []
+
+    def __call__(self, module: nn.Module, as_source: frozenset[Stage]) -> dict[str, float | None]:
+        """Return the twelve numbers of a network of which these stages are those of the source."""
+        if self._fits and not self._pictures:
+            self._pictures = list(read_pictures(self._chosen, self._config.train.imgsz))
+        detector = self._detector.with_module(module)
+        found = predict(
+            detector,
+            self._pictures or read_pictures(self._chosen, self._config.train.imgsz),
+            settings=self._config.evaluate,
+            category_ids=self._data.val.categories["category_id"].sort().to_list(),
+            forward=self._forward(detector, as_source),
+        )
+        many = self._accelerator.num_processes > 1
+        rows = pl.concat(gather_object([found.rows])) if many else found.rows
+        return coco_metrics(self._data.val, Detections(rows), ignore_policy=self._config.evaluate.ignore_policy)
+
+    def _forward(self, detector: Detector, as_source: frozenset[Stage]) -> Callable[[torch.Tensor], Any] | None:
+        """Return what runs the network from its kept features on, batch after batch; None runs all of it."""
+        if as_source != self._frozen:
+            self._frozen, self._features = as_source, []
+        everything = as_source == frozenset(detector.stages().values())
+        cut = None if everything or not self._fits else detector.cut(as_source)
+        if cut is None:
+            return None
+        number = 0
+
+        def forward(images: torch.Tensor) -> Any:
+            nonlocal number
+            number += 1
+            if number > len(self._features):
+                features = cut.prefix(images)
+                held = sum(tensor.nbytes for kept in self._features for tensor in kept)
+                if number == len(self._features) + 1 and held < self._memory:
+                    self._features.append(features)
+            else:
+                features = self._features[number - 1]
+            return cut.suffix(features, None)
+
+        return forward

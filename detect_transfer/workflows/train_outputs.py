@@ -1,0 +1,186 @@
+"""What a run leaves behind: detections, metrics, pictures, the record of the transfer, the report, the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+import detect_transfer
+from detect_transfer.config import RunConfig
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.io import sha256_file, write_json
+from detect_transfer.data.run_data import RunData
+from detect_transfer.models.base import Detector, Taken
+from detect_transfer.models.checkpoints import load_weights
+from detect_transfer.models.device import Precision, machine_name
+from detect_transfer.models.predict import predict, read_pictures
+from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.report.render import render_predictions
+from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
+from detect_transfer.workflows.evaluate import SHOWN_SCORE, data_set_of, score_all, write_page, write_scored
+
+MOST_PICTURES = 16
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known of a finished training.
+
+    Args:
+        config: The config.
+        command: The command line.
+        plan: What trained when.
+        taken: What was taken over from the source.
+        source: The pretrained model; None for training from scratch.
+        initial: Every tensor of the network before training.
+        progress: How training went.
+        device: Where it ran.
+        precision: The arithmetic of training.
+    """
+
+    config: RunConfig
+    command: str
+    plan: Plan
+    taken: Taken
+    source: SourceWeights | None
+    initial: Mapping[str, torch.Tensor]
+    progress: Progress
+    device: torch.device
+    precision: Precision
+
+
+def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFacts) -> dict[str, float | None]:
+    """Score the best weights as they lie on the disk, and write everything that tells of the run."""
+    best = load_weights(folder / "weights" / "best.safetensors")
+    detector.module.load_state_dict(best.tensors)
+    transfer = transfer_record(detector, facts)
+    write_json(folder / "transfer.json", transfer)
+
+    pictures = [(i, data.paths[i]) for i in data.val.images["image_id"]]
+    found = predict(
+        detector,
+        read_pictures(pictures, facts.config.train.imgsz),
+        settings=facts.config.evaluate,
+        category_ids=data.val.categories["category_id"].sort().to_list(),
+    )
+    policy = facts.config.evaluate.ignore_policy
+    data_set = data_set_of(facts.config.data.path, facts.config.data.format)
+    scores, metrics = score_all(data.val, found, ignore_policy=policy, data_set=data_set)
+    history = facts.progress.history
+    extra = {
+        "best_epoch": facts.progress.best_epoch,
+        "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
+        "epochs": facts.progress.epoch,
+    }
+    write_scored(folder, found, scores, metrics=metrics, extra=extra)
+    some = data.val.select_images(data.val.images["image_id"].head(MOST_PICTURES))
+    shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
+    render_predictions(some, shown, data.image_root, folder / "pictures", score_threshold=SHOWN_SCORE)
+    write_page(
+        folder / "report.html",
+        data.val,
+        found,
+        scores,
+        facts=_shown_facts(facts, data, detector.arch),
+        title=folder.name,
+        metrics=metrics,
+        history=history,
+        ledger=data.ledger,
+        transfer=transfer,
+    )
+    write_json(folder / "manifest.json", _manifest(folder, facts, data))
+    return scores.metrics
+
+
+def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
+    """Say what was taken over, what trained when, and show that what was frozen throughout did not change by a bit."""
+    state, stages = detector.module.state_dict(), detector.stages()
+    frozen = sorted(name for name, stage in stages.items() if stage not in facts.plan.trained)
+    before, after = (_digest(tensors, frozen) for tensors in (facts.initial, state))
+    source = facts.source
+    return {
+        "source": None
+        if source is None
+        else {"file": source.path.name, "sha256": source.sha256, "arch": source.arch, "classes": source.class_names},
+        "arch": detector.arch,
+        "strategy": facts.plan.strategy,
+        "phases": [_phase_record(phase, facts.progress) for phase in facts.plan.phases],
+        "stages": plan_table(facts.plan, stages, state),
+        "head_rows": [asdict(row) for row in facts.taken.rows],
+        "tensors_taken": facts.taken.tensors,
+        "tensors_new": facts.taken.new_tensors,
+        "tensors_by_rows": facts.taken.by_rows,
+        "tensors_left_out": facts.taken.left_out,
+        "frozen": {
+            "tensors": len(frozen),
+            "sha256_before": before,
+            "sha256_after": after,
+            "identical": before == after,
+        },
+    }
+
+
+def _phase_record(phase: PlannedPhase, progress: Progress) -> dict[str, Any]:
+    """Say what a phase was to do, and which epochs it came to."""
+    epochs = [row["epoch"] for row in progress.history if row["phase"] == phase.number]
+    return {**asdict(phase), "rates": dict(phase.rates), "trained_epochs": [min(epochs), max(epochs)] if epochs else []}
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], names: list[str]) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
+    config, history = facts.config, facts.progress.history
+    trained = history[1:]
+    speed = sum(row["images_per_second"] for row in trained) / len(trained) if trained else 0.0
+    source = "scratch" if facts.source is None else f"{facts.source.path.name} ({facts.source.sha256[:12]})"
+    return {
+        "Model": f"{config.model.family}, {arch}",
+        "Starts from": source,
+        "Strategy": f"{facts.plan.strategy}, {facts.plan.epochs} epochs planned, {facts.progress.epoch} trained",
+        "Data": f"{data.train.images.height} training and {data.val.images.height} validation images, "
+        f"{data.train.categories.height} classes",
+        "Input": f"{config.train.imgsz} px, batch {config.train.batch}, {facts.precision} on {facts.device.type}",
+        "Time": f"{sum(row['epoch_seconds'] for row in history):.0f} s, {speed:.1f} images/s while training",
+        "Machine": machine_name(),
+        "Seed": str(config.train.seed),
+        "Command": facts.command,
+        "detect_transfer": detect_transfer.__version__,
+    }
+
+
+def _manifest(folder: Path, facts: RunFacts, data: RunData) -> dict[str, Any]:
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.relative_to(folder).parts[0] != "data"]
+    named = {p.relative_to(folder).as_posix(): p for p in files if p.name != "log.txt"}
+    return {
+        "command": facts.command,
+        "seed": facts.config.train.seed,
+        "machine": machine_name(),
+        "device": str(facts.device),
+        "precision": facts.precision,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "detect_transfer": detect_transfer.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "ultralytics": version("ultralytics"),  # not imported here: that waits for the other processes
+            "polars": pl.__version__,
+        },
+        "weights_sha256": facts.source.sha256 if facts.source else None,
+        "data_sha256": data.fingerprint,
+        "files": {name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for name, p in named.items()},
+    }

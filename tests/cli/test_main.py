@@ -1,0 +1,346 @@
+"""Wrong input at the command line: one line, the right exit code, no traceback, nothing half-written."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+from detect_transfer.cli import main
+from detect_transfer.models.checkpoints import EMBEDDED
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    """Run the command line in this process; return the exit code and what it said on stderr."""
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    return int(left.value.code or 0), capsys.readouterr().err
+
+
+def write_config(folder: Path, text: str) -> Path:
+    path = folder / "c.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("data: {synthetic: {}}\ntrain: {epoch: 3}", "CONFIG_KEY", id="unknown-key"),
+        pytest.param("data: {}", "CONFIG_VALUE", id="no-data"),
+        pytest.param("data: {path: nowhere/at/all}\nmodel: {weights: embedded}", "DATA_MISSING", id="missing-data"),
+        pytest.param("data: {synthetic: {}}\ntrain: {batch: 0}", "CONFIG_VALUE", id="zero-batch"),
+        pytest.param("data: {synthetic: {}}\ntransfer: {strategy: ful}", "CONFIG_VALUE", id="strategy"),
+        pytest.param("data: {synthetic: {}}\ntrain: {seed: 1_000_000_000_000_000_000_000}", "CONFIG_VALUE", id="seed"),
+        pytest.param("data: {synthetic: {}}\ntransfer: {phases: []}", "CONFIG_VALUE", id="no-phase"),
+        pytest.param("data: [1, 2", "YAML_SYNTAX", id="yaml"),
+        pytest.param("data: {synthetic: {}}\ndata: {path: x}", "YAML_SYNTAX", id="key-twice"),
+        pytest.param("- 1", "CONFIG_KIND", id="no-mapping"),
+        pytest.param("data: {synthetic: {}}\nmodel: {weights: nothing.pt}", "WEIGHTS_MISSING", id="weights"),
+        pytest.param("data: {synthetic: {}}\ntrain: {device: tpu9}", "DEVICE", id="device"),
+        pytest.param(
+            "data: {synthetic: {}}\naugment: [{Flip: {}}]\nmodel: {weights: embedded}", "AUGMENT", id="augment"
+        ),
+    ],
+)
+def test_wrong_config__one_line_and_no_run_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: str
+) -> None:
+    path = write_config(tmp_path, text)
+    status, said = run(capsys, "train", path, f"out={tmp_path / 'run'}")
+    assert status == 2, said
+    assert said.startswith(code)
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_mistakes__are_told_at_once_with_suggestions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path, "data: {synthetic: {}}\ntrain: {epoch: 3, imgsz: 100}\nmodle: {}")
+    status, said = run(capsys, "train", path, "train.lr=fast")
+    assert status == 2
+    assert len(said.strip().splitlines()) == 4
+    for word in (
+        "did you mean 'epochs'",
+        "did you mean 'model'",
+        "c.yaml train.imgsz=100",
+        "command line train.lr=fast",
+    ):
+        assert word in said
+
+
+def test_weights_that_cannot_be_had__exit_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", no_network)
+    monkeypatch.chdir(tmp_path)
+    path = write_config(tmp_path, "data: {synthetic: {}}\nmodel: {weights: yolo11s}")
+    status, said = run(capsys, "train", path)
+    assert status == 3
+    assert said.startswith("WEIGHTS_UNAVAILABLE")
+    assert "put the file at" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_damaged_weights__exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(EMBEDDED.read_bytes()[:100_000])
+    path = write_config(tmp_path, f"data: {{synthetic: {{}}}}\nmodel: {{weights: {cut}}}")
+    status, said = run(capsys, "train", path)
+    assert (status, said.split()[0]) == (2, "WEIGHTS_DAMAGED")
+
+
+def damage(data: Path, how: str) -> None:
+    """Break a data folder in one way."""
+    picture = sorted((data / "images" / "train").iterdir())[0]
+    val = data / "annotations" / "instances_val.json"
+    content = json.loads(val.read_text())
+    if how == "missing picture":
+        picture.unlink()
+    elif how == "empty picture":
+        picture.write_bytes(b"")
+    elif how == "truncated picture":
+        picture.write_bytes(picture.read_bytes()[:800])
+    elif how == "picture of another size":
+        from PIL import Image
+
+        Image.new("RGB", (50, 40)).save(picture)
+    elif how == "validation without positives":
+        content["annotations"] = []
+    elif how == "dangling image_id":
+        content["annotations"][0]["image_id"] = 99_999
+    elif how == "duplicate id":
+        content["annotations"][1]["id"] = content["annotations"][0]["id"]
+    elif how == "path outside":
+        content["images"][0]["file_name"] = "../../etc/passwd"
+    if how == "truncated JSON":
+        val.write_text(val.read_text()[:-200])
+    else:
+        val.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("missing picture", "IMAGE_MISSING"),
+        ("empty picture", "IMAGE_EMPTY"),
+        ("truncated picture", "IMAGE_TRUNCATED"),
+        ("picture of another size", "IMAGE_SIZE"),
+        ("validation without positives", "SPLIT_NO_POSITIVES"),
+        ("dangling image_id", ""),
+        ("duplicate id", ""),
+        ("path outside", "PATH_OUTSIDE"),
+        ("truncated JSON", "JSON_SYNTAX"),
+    ],
+)
+def test_damaged_data__is_told_with_its_place(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str, code: str
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    damage(data, how)
+    path = write_config(tmp_path, f"data: {{path: {data}}}\nmodel: {{weights: embedded}}\ntrain: {{imgsz: 96}}")
+    status, said = run(capsys, "train", path, f"out={tmp_path / 'run'}")
+    assert status == 2, said
+    assert said.startswith(code)
+    assert "Traceback" not in said
+    assert " - " in said
+    assert ";" in said
+
+
+def test_output_folder_in_use__is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    for words in (
+        ["train", f"out={tmp_path / 'out'}"],
+        ["convert", "data_folder", tiny_data, "--out", tmp_path / "out"],
+        ["predict", EMBEDDED, tiny_data / "images", "--out", tmp_path / "out"],
+    ):
+        status, said = run(capsys, *words)
+        assert (status, said.split()[0]) == (2, "OUT_NOT_EMPTY")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["convert", "cocoo", ".", "--out", "x"], "FORMAT_UNKNOWN"),
+        (["convert", "voc", "no/such/folder", "--out", "x"], "FOLDER_MISSING"),
+        (["convert", "voc", ".", "--out", "x", "--split", "train=0.8"], ""),
+        (["convert", "voc", ".", "--out", "x", "--split", "train"], "SPLIT_RATIOS"),
+        (["convert", "voc", ".", "--out", "x", "--option", "onebased=1"], "OPTION_UNKNOWN"),
+        (["convert", "voc"], "USAGE"),
+        (["trian"], "USAGE"),
+        (["train", "a.yaml", "b.yaml"], "USAGE"),
+        (["train", "no.yaml"], "FILE_MISSING"),
+        (["predict", "no/run", ".", "--out", "x"], "RUN_MISSING"),
+        (["evaluate", "--out", "x"], "USAGE"),
+        (["evaluate", "--truth", "no.json", "--detections", "no.json", "--out", "x"], "FILE_MISSING"),
+        (["check", "no/such/folder"], "FOLDER_MISSING"),
+        (["train", "--resume", "no/such/run"], "FILE_MISSING"),
+    ],
+)
+def test_wrong_words__exit_2_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, said = run(capsys, *words)
+    assert status == 2, said
+    assert said.startswith(code)
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_bug_of_ours__exit_4_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import detect_transfer.formats as formats
+
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("by us")
+
+    monkeypatch.setattr(formats, "reader", broken)
+    status, said = run(capsys, "convert", "coco", ".", "--out", "nowhere")
+    assert status == 4
+    assert said.startswith("BUG - ZeroDivisionError: by us")
+    assert "Traceback" not in said
+    status, said = run(capsys, "--debug", "convert", "coco", ".", "--out", "nowhere")
+    assert "Traceback" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+    ids=["python", "cpu", "cuda"],
+)
+def test_memory_that_is_full_anywhere__exit_3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    import detect_transfer.formats as formats
+
+    def full(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(formats, "reader", full)
+    status, said = run(capsys, "convert", "coco", ".", "--out", "nowhere")
+    assert (status, said.split()[0], len(said.splitlines())) == (3, "OUT_OF_MEMORY", 1)
+
+
+def test_dry_run__prints_the_plan_and_makes_nothing(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_config(tmp_path, f"data: {{path: {tiny_data}}}\nmodel: {{weights: embedded}}")
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(path), "--dry-run", "transfer.strategy=frozen_backbone"])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert "frozen" in out
+    assert "strategy frozen_backbone" in out
+    assert "mean of all rows" in out
+    assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_a_data_folder_of_links__is_checked_drawn_and_read_for_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
+    from detect_transfer.config import Data
+    from detect_transfer.data.run_data import load_run_data
+
+    data = tmp_path / "data"
+    words = ["convert", "data_folder", tiny_data, "--out", data, "--split-from-source", "--images", "link"]
+    assert run(capsys, *words)[0] == 0
+    assert all(p.is_symlink() for p in (data / "images").rglob("*.jpg"))
+    assert run(capsys, "check", data)[0] == 0
+    truth = data / "annotations" / "instances_val.json"
+    assert run(capsys, "visualize", "--truth", truth, "--out", tmp_path / "drawn", "--limit", 1)[0] == 0
+    loaded = load_run_data(Data(path=data), drawn=tmp_path)
+    assert len(loaded.paths) == 38
+
+
+def test_check__ends_with_code_2_where_something_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    next((data / "images" / "train").iterdir()).unlink()
+    (data / "manifest.json").unlink()
+    assert run(capsys, "check", data / "annotations" / "instances_train.json", "--format", "coco")[0] == 2
+
+
+def test_a_foreign_picture_that_is_a_link_out__is_refused(tmp_path: Path, tiny_data: Path) -> None:
+    """A data set of somebody else may not make us open files outside of it."""
+    from detect_transfer.config import Data
+    from detect_transfer.core.errors import InputError
+    from detect_transfer.data.run_data import load_run_data
+
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data, data)
+    (data / "manifest.json").unlink()
+    (data / "data.yaml").unlink()
+    picture = sorted((data / "images" / "train").iterdir())[0]
+    outside = tmp_path / "outside.jpg"
+    picture.rename(outside)
+    picture.symlink_to(outside)
+    with pytest.raises(InputError, match="PATH_OUTSIDE"):
+        load_run_data(Data(path=data), drawn=tmp_path)
+
+
+@pytest.mark.parametrize("tool", ["convert", "check", "train", "predict", "evaluate", "visualize"])
+def test_every_tool__shows_help(tool: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+    assert done.stderr == ""
+
+
+def test_convert_check_visualize__by_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_data: Path
+) -> None:
+    """A whole conversion of our own folder into another, checked and drawn."""
+    words = ["convert", "data_folder", tiny_data, "--out", tmp_path / "data", "--split-from-source"]
+    assert run(capsys, *words)[0] == 0
+    assert run(capsys, "check", tmp_path / "data")[0] == 0
+    truth = tmp_path / "data" / "annotations" / "instances_val.json"
+    out = tmp_path / "drawn"
+    assert run(capsys, "visualize", "--truth", truth, "--out", out, "--limit", 3)[0] == 0
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3
+
+
+def test_resume__goes_on_in_a_folder_that_was_moved(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from detect_transfer.config import RunConfig
+    from detect_transfer.training.context import Interrupted, Stop
+    from detect_transfer.workflows.train import Watch, train
+
+    config = RunConfig.model_validate(
+        {
+            "data": {"path": tiny_data},
+            "model": {"weights": "embedded"},
+            "transfer": {"strategy": "head_only"},
+            "train": {"epochs": 1, "imgsz": 96},
+            "out": tmp_path / "here",
+        }
+    )
+    with pytest.raises(Interrupted):
+        train(config, name="test", command="test", watch=Watch(stop=Stop(15)))
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    status, said = run(capsys, "train", "--resume", tmp_path / "there")
+    assert status == 0, said
+    assert (tmp_path / "there" / "report.html").is_file()
+    assert not (tmp_path / "here" / "report.html").exists()

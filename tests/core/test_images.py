@@ -1,0 +1,127 @@
+"""The one decoder: documented pixels, and errors that name the file and the fault."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import read_labels, read_rgb, read_size_wh
+
+
+def save(path: Path, array: np.ndarray, **options) -> Path:
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation__is_applied_and_the_size_follows(tmp_path: Path, orientation: int) -> None:
+    image = Image.fromarray(np.arange(40 * 80 * 3, dtype=np.uint32).astype(np.uint8).reshape(40, 80, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    image.save(path, exif=exif)
+    rgb = read_rgb(path)
+    assert read_size_wh(path) == (rgb.shape[1], rgb.shape[0])
+    assert rgb.shape == ((80, 40, 3) if orientation >= 5 else (40, 80, 3))
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        pytest.param(np.full((4, 5), 1000, np.uint16), 3, id="16-bit-keeps-the-high-byte"),
+        pytest.param(np.full((4, 5), 77, np.uint8), 77, id="grey"),
+        pytest.param(np.dstack([np.full((4, 5, 3), 9, np.uint8), np.zeros((4, 5, 1), np.uint8)]), 9, id="transparent"),
+        pytest.param(np.full((4, 5), True), 255, id="one-bit"),
+    ],
+)
+def test_modes__have_one_documented_conversion(tmp_path: Path, array: np.ndarray, expected: int) -> None:
+    rgb = read_rgb(save(tmp_path / "a.png", array))
+    assert rgb.shape == (4, 5, 3)
+    assert rgb.dtype == np.uint8
+    assert (rgb == expected).all()
+
+
+def test_grey_with_alpha__and_palette(tmp_path: Path) -> None:
+    Image.new("LA", (5, 4), (50, 0)).save(tmp_path / "la.png")
+    assert (read_rgb(tmp_path / "la.png") == 50).all()
+    Image.new("RGB", (5, 4), (10, 20, 30)).quantize(4).save(tmp_path / "p.png")
+    assert (read_rgb(tmp_path / "p.png") == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm", ".webp", ".tif"])
+@pytest.mark.parametrize("share", [0.6, 0.95])
+def test_truncated_picture__is_an_error_and_the_file_stays(tmp_path: Path, suffix: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    path = save(tmp_path / f"a{suffix}", noise)
+    data = path.read_bytes()[: int(path.stat().st_size * share)]
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"IMAGE_(TRUNCATED|TYPE) .*a\{suffix}"):
+        read_rgb(path)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"", "IMAGE_EMPTY"), (b"hello, I am text", "IMAGE_TYPE"), (b"\x89PNG\r\n\x1a\n", "IMAGE_")]
+)
+def test_no_picture__is_told(tmp_path: Path, data: bytes, code: str) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    for read in (read_rgb, read_size_wh):
+        with pytest.raises(InputError, match=code):
+            read(path)
+
+
+def test_missing_picture__is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="IMAGE_MISSING"):
+        read_rgb(tmp_path / "no.png")
+
+
+def test_jpeg_with_trailing_bytes__is_read_and_left_alone(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", np.full((16, 16, 3), 128, np.uint8))
+    data = path.read_bytes() + b"\0\0\0\0"
+    path.write_bytes(data)
+    assert read_rgb(path).shape == (16, 16, 3)
+    assert path.read_bytes() == data
+
+
+def test_png_in_a_jpg__is_read(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(buffer, "PNG")
+    (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+    assert (read_rgb(tmp_path / "a.jpg") == (1, 2, 3)).all()
+
+
+def test_bomb__is_refused_by_its_header(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)))
+    with pytest.raises(InputError, match="IMAGE_TOO_LARGE"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16", "1"])
+def test_labels__are_the_bare_values(tmp_path: Path, mode: str) -> None:
+    image = Image.new(mode, (3, 2))
+    image.putpixel((2, 0), 1)
+    if mode == "P":
+        image.putpalette([9, 9, 9, 200, 100, 50])
+    image.save(tmp_path / "a.png")
+    assert read_labels(tmp_path / "a.png").tolist() == [[0, 0, 1], [0, 0, 0]]
+
+
+def test_labels__of_several_channels_or_cut_off(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(InputError, match=r"IMAGE_TYPE.*mode RGB"):
+        read_labels(path)
+    path = save(tmp_path / "b.png", np.arange(90_000, dtype=np.uint8).reshape(300, 300))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="IMAGE_TRUNCATED"):
+        read_labels(path)

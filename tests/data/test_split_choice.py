@@ -1,0 +1,145 @@
+"""Which split is taken when: by itself, as the source says, by shares, or as an earlier conversion wrote it."""
+
+import json
+
+import polars as pl
+import pytest
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.data.image_checks import PICTURE_SCHEMA, Inspection
+from detect_transfer.data.split_choice import (
+    SplitFile,
+    check_split,
+    choose_split,
+    load_split_file,
+    parse_split,
+    split_document,
+)
+
+
+def make(splits, groups=None):
+    """One image with one box for each split."""
+    n = len(splits)
+    ids = list(range(1, n + 1))
+    return AnnotationTable.from_columns(
+        images={
+            "image_id": ids,
+            "file_name": [f"{i}.png" for i in ids],
+            "split": splits,
+            "group": groups or [None] * n,
+        },
+        boxes={
+            "annotation_id": ids,
+            "image_id": ids,
+            "category_id": [1] * n,
+            **{"x1": [0.0] * n, "y1": [0.0] * n, "x2": [5.0] * n, "y2": [5.0] * n},
+        },
+        categories={"category_id": [1], "name": ["a"]},
+    )
+
+
+def inspected(hashes):
+    """What the pictures are, by the hash of each."""
+    rows = [(i, 9, 9, 100, h, None) for i, h in enumerate(hashes, start=1)]
+    return Inspection(pl.DataFrame(rows, schema=PICTURE_SCHEMA, orient="row"), ())
+
+
+def choose(table, split, hashes=None):
+    n = len(table.images)
+    return choose_split(table, split, seed=0, inspection=inspected(hashes or [str(i) for i in range(n)]))
+
+
+@pytest.mark.parametrize(
+    ("splits", "kind", "told"),
+    [
+        pytest.param(["train"] * 4 + ["val"], "source", "the source's own (train, val)", id="official"),
+        pytest.param(["train"] * 4 + ["test"], "source", "the source's own (test, train)", id="train-and-test"),
+        pytest.param([None] * 5, "ratio", "the source has no split", id="none"),
+        pytest.param(["train"] * 5, "ratio", "the source has one split alone, train", id="only-train"),
+        pytest.param(["val"] * 4 + ["test"], "ratio", "but test, val", id="no-train"),
+        pytest.param(["train"] * 3 + ["val", None], "ratio", "no split to 1 of 5 images", id="some-without"),
+    ],
+)
+def test_choose__by_itself(splits, kind, told):
+    chosen = choose(make(splits), "auto")
+    assert chosen.rule["kind"] == kind
+    assert told in chosen.told
+    assert chosen.table.images["split"].null_count() == 0
+
+
+def test_choose__says_how_groups_were_kept():
+    chosen = choose(make([None] * 6, groups=["g", "g", "h", "h", "i", "i"]), {"train": 0.5, "val": 0.5})
+    assert "3 groups kept whole" in chosen.told
+    per_group = chosen.table.images.group_by("group").agg(pl.col("split").n_unique())
+    assert per_group["split"].to_list() == [1, 1, 1]
+
+
+def test_choose__a_file_gives_the_same_split_again(tmp_path):
+    first = choose(make([None] * 10), {"train": 0.6, "val": 0.4})
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps(split_document(first)))
+    again = choose(make(["test"] * 10), parse_split(str(path)))
+    assert again.table.images["split"].to_list() == first.table.images["split"].to_list()
+    assert again.rule == {"kind": "file", "file": "splits.json"}
+
+
+@pytest.mark.parametrize(
+    "split", ["source", "auto", SplitFile("f", {f"{i}.png": "train" for i in range(1, 5)} | {"5.png": "val"})]
+)
+def test_choose__refuses_copies_in_two_given_splits(split):
+    with pytest.raises(InputError, match=r"SPLIT_LEAK .*train/1.png = val/5.png"):
+        choose(make(["train"] * 4 + ["val"]), split, hashes=["x", "b", "c", "d", "x"])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        pytest.param({"1.png": "train"}, "1 pictures of the source are not in the file", id="too-few"),
+        pytest.param(
+            {"1.png": "train", "2.png": "val", "3.png": "val"},
+            "1 pictures of the file are not in the source",
+            id="too-many",
+        ),
+    ],
+)
+def test_choose__a_file_of_other_pictures_is_refused(names, told):
+    with pytest.raises(InputError, match=f"SPLIT_FILE .*{told}"):
+        choose(make(["train", "val"]), SplitFile("f", names))
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        pytest.param("{", "JSON_SYNTAX", id="cut"),
+        pytest.param("[]", "SPLIT_FILE", id="list"),
+        pytest.param('{"splits_version": 2}', "SPLIT_FILE", id="version"),
+        pytest.param('{"splits_version": 1}', "SPLIT_FILE", id="no-splits"),
+        pytest.param('{"splits_version": 1, "splits": {"train": [1]}}', "SPLIT_FILE", id="no-names"),
+        pytest.param('{"splits_version": 1, "splits": {"a/b": []}}', "SPLIT_NAME", id="name"),
+        pytest.param('{"splits_version": 1, "splits": {"train": ["a"], "val": ["a"]}}', "SPLIT_TWICE", id="twice"),
+    ],
+)
+def test_load__refuses_damaged_files(tmp_path, content, code):
+    (tmp_path / "s.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_split_file(tmp_path / "s.json")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, "auto"), ("source", "source"), ("train=0.5,val=0.5", {"train": 0.5, "val": 0.5})]
+)
+def test_parse__words(text, expected):
+    assert parse_split(text) == expected
+
+
+def test_parse__a_missing_file_and_a_word_that_is_none():
+    with pytest.raises(InputError, match="FILE_MISSING"):
+        parse_split("no/such.json")
+    with pytest.raises(InputError, match=r"SPLIT_RATIOS .*each name once"):
+        parse_split("train=1,train=1")
+    with pytest.raises(InputError, match="SPLIT_RATIOS"):
+        parse_split("sources")
+    with pytest.raises(InputError, match="OPTION"):
+        check_split("sources")

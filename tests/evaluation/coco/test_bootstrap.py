@@ -1,0 +1,177 @@
+"""The bootstrap: re-weighting equals scoring again, and intervals tell what they can."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.evaluation import Case, coco_metrics
+from detect_transfer.evaluation.coco.bootstrap import draw_weights, mean_ap, sample
+from detect_transfer.evaluation.coco.intervals import lean, score_intervals, span_of
+from detect_transfer.evaluation.coco.threshold_matches import mark, side_by_side, units_of
+from detect_transfer.evaluation.coco.weighted import weighted_ap
+
+
+def untied(found: Detections) -> Detections:
+    """Give every detection a score of its own in the same order, as copies of tied ones may stand in any order."""
+    turn = found.rows.with_columns(pl.col("score").rank("ordinal") / (len(found.rows) + 1))
+    return Detections(turn.select(found.rows.columns))
+
+
+def repeated(truth: AnnotationTable, found: Detections, times) -> tuple[AnnotationTable, Detections]:
+    """Write a table in which each image stands as often as told, with new ids."""
+    ids = truth.images.sort("image_id")["image_id"]
+    copies = pl.DataFrame({"image_id": np.repeat(ids.to_numpy(), times)}).with_row_index("new", offset=1)
+    copies = copies.with_columns(pl.col("new").cast(pl.Int64))
+    parts = [
+        part.join(copies, on="image_id", maintain_order="left_right")
+        .with_columns(pl.col("new").alias("image_id"))
+        .drop("new")
+        for part in (truth.images, truth.boxes, found.rows)
+    ]
+    boxes = parts[1].with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("annotation_id"))
+    return AnnotationTable(parts[0], boxes, truth.categories), Detections(parts[2])
+
+
+def values_of(ap) -> dict[str, float | None]:
+    return {name: None if np.isnan(v[0]) else pytest.approx(v[0], abs=1e-9) for name, v in mean_ap(ap).items()}
+
+
+@pytest.mark.parametrize("policy", ["region", "strict"])
+@pytest.mark.parametrize("cap", [100, 2])
+def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: str, cap: int) -> None:
+    for seed in range(40):
+        truth, found = generated(seed)
+        marked = mark(Case(truth, found, policy), max_detections=cap)
+        got = values_of(weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16)))
+        metrics = coco_metrics(truth, found, ignore_policy=policy, max_detections=cap)
+        assert {name: metrics[name] for name in got} == got, seed
+        assert (
+            metrics["AR100"] is None
+            or cap != 100
+            or sample(marked, np.ones((1, len(marked.objects)), np.uint16)).metrics["AR100"][0]
+            == pytest.approx(metrics["AR100"], abs=1e-9)
+        )
+
+
+def test_draw__equals_a_table_with_repeated_images(generated) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(40):
+        truth, found = generated(seed)
+        found = untied(found)
+        marked = mark(Case(truth, found, "region"))
+        times = rng.integers(0, 4, len(marked.objects))
+        times[0] += 1  # a table without images cannot be scored
+        got = values_of(weighted_ap(marked, times[None].astype(np.uint16)))
+        metrics = coco_metrics(*repeated(truth, found, times))
+        assert {name: metrics[name] for name in got} == got, (seed, times)
+
+
+def test_draws_together__equal_draws_one_by_one(generated) -> None:
+    truth, found = generated(3)
+    marked = mark(Case(truth, found, "region"))
+    weights = draw_weights(len(marked.objects), n_draws=600)
+    alone = np.concatenate([weighted_ap(marked, row[None]) for row in weights])
+    np.testing.assert_array_equal(weighted_ap(marked, weights), alone)
+
+
+def test_side_by_side__scores_the_set_that_each_image_is_given_to(generated) -> None:
+    truth, found = generated(4)
+    rows = untied(found).rows
+    a, b = rows, rows.with_columns(pl.col("score") * 0.7, pl.col("x2") + 3)
+    marked = side_by_side(*(mark(Case(truth, Detections(r), "region")) for r in (a, b)))
+    give = np.arange(len(marked.objects) // 2) % 2
+    chosen = truth.images.sort("image_id")["image_id"].filter(pl.Series(give == 1)).implode()
+    mixed = pl.concat([a.filter(pl.col("image_id").is_in(chosen)), b.filter(~pl.col("image_id").is_in(chosen))])
+    got = values_of(weighted_ap(marked, np.concatenate([give, 1 - give])[None].astype(np.uint16)))
+    metrics = coco_metrics(truth, Detections(mixed))
+    assert metrics["AP"]
+    assert {name: metrics[name] for name in got} == got
+
+
+def test_units__are_groups_where_there_are_any(make_table) -> None:
+    table = make_table([], n_images=5)
+    assert units_of(table)[1] == 5
+    images = table.images.with_columns(pl.Series("group", ["b", None, "a", "b", "5"]))
+    unit, n = units_of(AnnotationTable(images, table.boxes, table.categories))
+    assert n == 4  # the image_id 5 is no name of a group
+    assert unit[0] == unit[3]
+    assert len(set(unit.tolist())) == 4
+
+
+def test_weights__draw_as_many_units_as_there_are_and_the_same_for_a_seed() -> None:
+    weights = draw_weights(7, n_draws=500, seed=3)
+    assert (weights.sum(axis=1) == 7).all()
+    assert weights.mean() == pytest.approx(1)
+    assert weights.var() == pytest.approx(6 / 7, rel=0.1)  # binomial: n p (1 - p)
+    np.testing.assert_array_equal(weights, draw_weights(7, n_draws=500, seed=3))
+    assert (weights != draw_weights(7, n_draws=500, seed=4)).any()
+    with pytest.raises(InputError, match="DRAWS"):
+        draw_weights(7, n_draws=10)
+
+
+def test_interval__half_of_the_images_found(make_table, make_found) -> None:
+    """40 images with one object each, 20 found, no false alarm: AP is the share found, binomial with n 40, p .5.
+
+    The step at 101 recalls adds 1/101 or less. The 95 % interval of the share is .5 +- 1.96 sqrt(.25 / 40) = +- .155.
+    """
+    truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
+    found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
+    spans = score_intervals(Case(truth, found))
+    low, high = spans.metrics["AP"]
+    assert low == pytest.approx(0.345, abs=0.03)
+    assert high == pytest.approx(0.655, abs=0.03)
+    assert spans.per_class[1]["AP50"] == pytest.approx((low, high))
+    assert spans.unit == "image"
+
+
+def test_interval__images_of_one_video_are_drawn_together(make_table, make_found) -> None:
+    truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
+    groups = truth.images.with_columns(pl.Series("group", [str(i // 10) for i in range(40)]))
+    found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
+    grouped = score_intervals(Case(AnnotationTable(groups, truth.boxes, truth.categories), found))
+    alone = score_intervals(Case(truth, found))
+    assert grouped.n_units == 4
+    assert grouped.unit == "group"
+    assert np.diff(grouped.metrics["AP"]) > 1.5 * np.diff(alone.metrics["AP"])
+
+
+def test_interval__no_object_and_one_image_have_none_and_a_reason(make_table, make_found) -> None:
+    found = make_found([(1, 1, 0, 0, 10, 10, 0.9)])
+    nothing = score_intervals(Case(make_table([], n_images=3), found))
+    assert nothing.metrics == {"AP": None, "AP50": None}
+    assert score_intervals(Case(make_table([], n_classes=0), Detections.empty())).metrics == nothing.metrics
+    assert "no object" in nothing.reasons["AP"]
+    one = score_intervals(Case(make_table([(1, 1, 0, 0, 10, 10)], n_images=3, n_classes=2), found))
+    assert one.metrics["AP"] is None
+    assert "one image" in one.reasons["AP/1"]
+    assert "no object" in one.reasons["AP50/2"]
+
+
+def test_interval__no_detection_at_all_is_zero(make_table) -> None:
+    spans = score_intervals(Case(make_table([(i, 1, 0, 0, 9, 9) for i in (1, 2, 3)], n_images=3), Detections.empty()))
+    assert spans.metrics["AP"] == (0.0, 0.0)
+
+
+def test_span__bias_is_corrected_by_hand() -> None:
+    """Draws 1 to 1000, the number at 800: z0 = .8416, so the ends are at Phi(2 z0 -+ 1.96), 39.1 % and 99.986 %."""
+    values = np.concatenate([[800.5], np.arange(1, 1001.0)])
+    assert lean(values) == pytest.approx(0.8416, abs=1e-3)
+    assert span_of(values) == pytest.approx((391.3, 999.9), abs=0.6)
+    centred = np.concatenate([[500.5], np.arange(1, 1001.0)])
+    assert span_of(centred) == pytest.approx((26, 975), abs=0.1)
+
+
+def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_found) -> None:
+    """Samples of 40 from images of which 60 % have their object found: 95 % of intervals should hold .6."""
+    rng = np.random.default_rng(1)
+    truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
+    held = 0
+    for seed in range(100):
+        hit = np.flatnonzero(rng.random(40) < 0.6) + 1
+        found = make_found([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit])
+        spans = score_intervals(Case(truth, found), n_draws=200, seed=seed)
+        low, high = spans.metrics["AP50"]
+        held += low <= 0.6 <= high + 0.01  # the steps of the 101 recalls
+    assert held >= 86

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detect_transfer.formats.cvat import reader as cvat
+
+BOX = '<box label="car" occluded="0" xtl="1" ytl="2" xbr="9" ybr="8"/>'
+
+
+def xml(shapes: str = BOX, *, meta: str = "", image: str = 'name="a.png" width="40" height="30"') -> str:
+    return f"<annotations>{meta}<image {image}>{shapes}</image></annotations>"
+
+
+@pytest.fixture
+def root(write: Any, tmp_path: Path) -> Path:
+    write("images/a.png", (40, 30))
+    write("annotations.xml", xml())
+    return tmp_path
+
+
+def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
+    table = cvat.read(sample("cvat_images"))
+    attributes = [json.loads(text) for text in table.boxes["attributes"].drop_nulls()]
+    assert attributes[0] == {"source": "manual", "z_order": "0", "pose": "walking", "old": "<1>"}
+    assert attributes[2]["drawn"] == {"shape": "turned rectangle", "box": [10, 10, 20, 14], "rotation": 90}
+    assert attributes[3]["drawn"] == {"shape": "polygon", "points": [[1.5, 2], [6, 2.5], [4, 9.25]]}
+    assert table.boxes["occluded"].to_list() == [1.0] + [0.0] * 8
+    assert json.loads(table.images["tags"][0]) == [{"label": "rainy", "source": "manual"}]
+    assert table.boxes["source"][3] == "annotations.xml#image[1]/polygon[1]"
+
+
+def test_attribute__that_is_a_column_becomes_it(root: Path, write: Any) -> None:
+    told = {"iscrowd": "true", "difficult": "false", "truncated": "0.25", "track_id": "t1", "ignore": "maybe"}
+    texts = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in told.items())
+    write("annotations.xml", xml(f"{BOX[:-2]}>{texts}</box>{BOX[:-2]}><attribute name='truncated'>2</attribute></box>"))
+    first, second = cvat.read(root).boxes.rows(named=True)
+    columns = ("iscrowd", "ignore", "ignore_reason", "difficult", "truncated", "track_id")
+    assert [first[c] for c in columns] == [True, True, "crowd", False, 0.25, "t1"]
+    assert json.loads(first["attributes"]) == {"ignore": "maybe"}
+    assert [second[c] for c in columns] == [False, False, None, False, None, None]
+    assert json.loads(second["attributes"]) == {"truncated": "2"}
+
+
+def test_other_shapes__are_left_out_or_refused_when_asked(sample: Any, check_error: Any) -> None:
+    root = sample("cvat_images")
+    table = cvat.read(root, other_shapes="skip")
+    assert len(table.boxes) == 3
+    assert [(line.kind, line.count) for line in table.reading] == [("box", 6)]
+    check_error(lambda: cvat.read(root, other_shapes="error"), "SHAPE_KIND", "/mask[1]", "shape=mask")
+    check_error(lambda: cvat.read(root, other_shapes="no"), "OPTION_VALUE", "extent, skip, error")
+
+
+def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
+    corners = {"xtl1": 3, "ytl1": 4, "xbl1": 3, "ybl1": 9, "xtr1": 8, "ytr1": 4, "xbr1": 8, "ybr1": 9}
+    corners |= {"xtl2": 5, "ytl2": 2, "xbl2": 5, "ybl2": 7, "xtr2": 11, "ytr2": 2, "xbr2": 11, "ybr2": 7}
+    told = " ".join(f'{key}="{value}"' for key, value in corners.items())
+    write("annotations.xml", xml(f'<cuboid label="car" {told}/>'))
+    box = cvat.read(root).boxes.row(0, named=True)
+    assert [box[c] for c in ("x1", "y1", "x2", "y2")] == [3, 2, 11, 9]
+    assert json.loads(box["attributes"]).keys() == {"drawn"}
+    assert box["occluded"] is None, "the element does not tell"
+
+
+def test_group__is_the_task_that_was_made_of_a_video(root: Path, write: Any) -> None:
+    task = "<id>3</id><name>drive</name><mode>interpolation</mode>"
+    write("annotations.xml", xml(meta=f"<meta><task>{task}</task></meta>"))
+    assert cvat.read(root).images["group"].to_list() == ["drive"]
+    project = f"<meta><project><tasks><task>{task}</task></tasks></project></meta>"
+    for task_id, group in (("3", "drive"), ("4", None)):
+        write("annotations.xml", xml(meta=project, image=f'name="a.png" task_id="{task_id}"'))
+        assert cvat.read(root).images["group"].to_list() == [group]
+
+
+def test_track__has_an_id_and_its_places(sample: Any) -> None:
+    boxes = cvat.read(sample("cvat_video")).boxes
+    assert boxes["track_id"].to_list() == ["crossing 1.mp4/0", "crossing 1.mp4/0", "crossing 1.mp4/1"]
+    assert boxes["source"].to_list()[1] == "annotations.xml#track[1]/box[2]"
+
+
+def test_track__with_gaps_is_remarked_on(sample: Any) -> None:
+    root = sample("cvat_video")
+    assert cvat.read(root).reading == ()
+    path = root / "annotations.xml"
+    path.write_text(path.read_text().replace('frame="12"', 'frame="10"').replace('outside="1"', 'outside="0"'))
+    reading = cvat.read(root).reading
+    told = [(line.kind, line.action, line.count, line.examples) for line in reading]
+    assert told == [("image", "noted", 1, ("annotations.xml#track[1]",))]
+
+
+def test_video__is_read_where_there_are_no_pictures(sample: Any, write: Any, check_error: Any) -> None:
+    root = sample("cvat_video")
+    for path in (root / "images").iterdir():
+        path.unlink()
+    (root / "images").rmdir()
+    table = cvat.read(root, missing_images="keep")
+    assert table.images["file_name"][0] == "images/frame_000010.png"
+    write("cvat_video/crossing 1.mp4", b"no video")
+    check_error(lambda: cvat.read(root), "VIDEO_TYPE", "crossing 1.mp4")
+
+
+FAULTS = [
+    pytest.param(BOX.replace('"1"', '"x"'), "XML_NUMBER", "/box[1] xtl=x", id="number"),
+    pytest.param(BOX.replace('xtl="1"', ""), "XML_NUMBER", "no such attribute", id="no-number"),
+    pytest.param(BOX.replace('"1"', '"10"'), "BOX_INVALID", "xbr must be >= xtl", id="inverted"),
+    pytest.param(BOX.replace('"car"', '" "'), "OBJECT_NAME", "no label", id="no-label"),
+    pytest.param(BOX.replace('occluded="0"', 'occluded="yes"'), "XML_NUMBER", "occluded=yes", id="flag"),
+    pytest.param(BOX.replace("/>", ' rotation="nan"/>'), "XML_NUMBER", "rotation=nan", id="rotation"),
+    pytest.param('<polygon label="car" points="1,2;3"/>', "XML_NUMBER", "points=1,2;3", id="points"),
+    pytest.param('<polygon label="car"/>', "XML_NUMBER", "/polygon[1]", id="no-points"),
+    pytest.param('<skeleton label="car"/>', "SHAPE_EMPTY", "no points", id="no-joints"),
+    pytest.param('<mask label="car" left="1" top="1" width="-1" height="2"/>', "BOX_INVALID", "/mask[1]", id="mask"),
+    pytest.param('<blob label="car"/>', "SHAPE_KIND", "element=blob", id="unknown-shape"),
+    pytest.param("<tag/>", "OBJECT_NAME", "image[1]", id="tag"),
+]
+
+
+@pytest.mark.parametrize(("shape", "code", "part"), FAULTS)
+def test_shape__fault_names_the_element(
+    shape: str, code: str, part: str, root: Path, write: Any, check_error: Any
+) -> None:
+    path = write("annotations.xml", xml(shape))
+    check_error(lambda: cvat.read(root), code, f"{path}#image[1]", part)
+
+
+IMAGES = [
+    pytest.param('width="40" height="30"', "IMAGE_NAME", id="no-name"),
+    pytest.param('name="a.png" width="0" height="30"', "IMAGE_SIZE", id="no-width"),
+    pytest.param('name="a.png" width="41" height="30"', "IMAGE_SIZE", id="other-size"),
+    pytest.param('name="a.png" width="40"', "XML_NUMBER", id="no-height"),
+    pytest.param('name="b.png" width="40" height="30"', "IMAGE_MISSING", id="no-picture"),
+]
+
+
+@pytest.mark.parametrize(("image", "code"), IMAGES)
+def test_image__fault_names_the_element(image: str, code: str, root: Path, write: Any, check_error: Any) -> None:
+    path = write("annotations.xml", xml(image=image))
+    check_error(lambda: cvat.read(root), code, f"{path}#image[1]")
+
+
+def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None:
+    for text, code in (("<annotation/>", "XML_ROOT"), ("<a", "XML_SYNTAX"), ("<!DOCTYPE a><a/>", "XML_DTD")):
+        write("annotations.xml", text)
+        check_error(lambda: cvat.read(root), code, "annotations.xml")
+    write("annotations.xml", "<annotations/>")
+    check_error(lambda: cvat.read(root), "IMAGES_NONE", "no picture is annotated")
+
+
+def test_image__twice_in_two_exports(root: Path, write: Any, check_error: Any) -> None:
+    path = write("more.xml", xml())
+    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "annotations.xml#image[1]")
+    write("more.xml", xml(image='name="images/a.png"'))
+    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "is the picture of 'a.png' too")
+    table = cvat.read(root / "annotations.xml")
+    assert len(table.boxes) == 1
+
+
+def test_on_error__leaves_out_the_row_or_the_picture(root: Path, write: Any) -> None:
+    write("images/b.png", (40, 30))
+    good = xml(image='name="b.png"')[len("<annotations>") :]
+    write("annotations.xml", xml(BOX + BOX.replace('"1"', '"x"'))[: -len("</annotations>")] + good)
+    table = cvat.read(root, on_error="skip-row")
+    assert [len(table.images), len(table.boxes)] == [2, 2]
+    assert [(line.kind, line.count) for line in table.reading] == [("box", 1)]
+    table = cvat.read(root, on_error="skip-image")
+    assert table.images["file_name"].to_list() == ["images/b.png"]
+    assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 2)]

@@ -1,0 +1,85 @@
+"""Named pictures and the table of rows: which picture a name means, and what becomes of rows without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.image_lookup import By, Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
+
+
+def found(root: Path, name: str, by: By, missing_images: str = "error") -> list[str]:
+    problems = Problems()
+    pictures = find_pictures(root, {name: Named("a.txt:1")}, Media(by, missing_images), problems)
+    problems.raise_any()
+    return [picture.file_name for picture in pictures.values()]
+
+
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [
+        pytest.param("x/01/a.png", "name", id="name"),
+        pytest.param("x/01/a.ppm", "stem", id="other-suffix"),
+        pytest.param("elsewhere/a.png", "basename", id="other-folder"),
+        pytest.param("01/a.ppm", "tail", id="end-of-path"),
+        pytest.param("./01//a.ppm", "tail", id="end-of-path-untidy"),
+        pytest.param("a", "tail", id="end-of-path-alone"),
+    ],
+)
+def test_name__means_a_picture(name: str, by: By, tmp_path: Path, write: Any) -> None:
+    write("x/01/a.png", (4, 3))
+    write("x/02/ba.png", (4, 3))
+    assert found(tmp_path, name, by) == ["x/01/a.png"]
+
+
+@pytest.mark.parametrize(("name", "by"), [("01/a.png", "name"), ("x/01/a.ppm", "name"), ("1/a.png", "tail")])
+def test_name__that_means_none_is_told(name: str, by: By, tmp_path: Path, write: Any) -> None:
+    write("x/01/a.png", (4, 3))
+    with pytest.raises(InputError, match=r"IMAGE_MISSING a\.txt:1"):
+        found(tmp_path, name, by)
+    assert found(tmp_path, name, by, "keep") == [name]
+    assert found(tmp_path, name, by, "skip") == []
+
+
+def test_name__that_means_several_is_told_unless_it_is_the_whole_name_of_one(tmp_path: Path, write: Any) -> None:
+    write("01/a.png", (4, 3))
+    write("01/a.jpg", (4, 3))
+    write("02/a.png", (4, 3))
+    assert found(tmp_path, "01/a.png", "stem") == ["01/a.png"]
+    with pytest.raises(InputError, match=r"PICTURE_TWICE a.txt:1 .* 2 pictures fit this name: 01/a.jpg, 01/a.png"):
+        found(tmp_path, "01/a.ppm", "stem")
+    with pytest.raises(InputError, match="PICTURE_TWICE"):
+        found(tmp_path, "a.png", "basename", "keep")
+
+
+ROWS = pl.DataFrame({"file": ["t"] * 3, "line": [1, 2, 3], "image": ["b", "a", "c"], "x1": [0.0] * 3, "y1": [0.0] * 3})
+
+
+def test_table__rows_without_picture_are_counted_and_two_names_may_mean_one(tmp_path: Path) -> None:
+    rows = ROWS.with_columns(x2=pl.lit(1.0), y2=pl.lit(1.0), category_id=pl.lit(1))
+    table = finish_rows(
+        Problems(),
+        rows=rows,
+        pictures={"a": Picture("one.png", (4, 3)), "b": Picture("one.png", (4, 3))},
+        categories={"category_id": [1], "name": ["sign"]},
+        image_root=tmp_path,
+        facts=pl.DataFrame({"image": ["a"], "split": ["val"]}),
+    )
+    assert table.images.select("file_name", "width", "split").rows() == [("one.png", 4, "val")]
+    assert table.boxes["source"].to_list() == ["t:1", "t:2"]
+    assert [(line.kind, line.count, line.examples) for line in table.reading] == [("box", 1, ("t:3",))]
+
+
+def test_checks__report_the_row_and_leave_it_out(tmp_path: Path) -> None:
+    problems = Problems("skip-row")
+    data = ROWS.with_columns(x2=pl.Series([1.0, -1.0, 1.0]), y2=pl.lit(1.0), kind=pl.Series(["p", "q", "r"]))
+    kept = check_corners(data, tmp_path, problems, ("x1", "y1", "x2", "y2"))
+    assert check_classes(kept, "kind", {"p": 7}, tmp_path, problems)["category_id"].to_list() == [7]
+    assert [error.code for error in problems.skipped_rows] == ["BOX_INVALID", "CLASS_UNKNOWN"]
+    assert [error.where for error in problems.skipped_rows] == [f"{tmp_path}/t:2", f"{tmp_path}/t:3"]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detect_transfer.formats.parsing.locations import (
+    NearbyPictures,
+    annotation_files,
+    path_of_address,
+    split_named,
+    split_of_path,
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        pytest.param("a/b.jpg", "a/b.jpg", id="path"),
+        pytest.param("s3://bucket/a/b c.jpg", "a/b c.jpg", id="s3"),
+        pytest.param("https://host/a%20b.jpg?x=1", "a b.jpg", id="http"),
+        pytest.param("/data/local-files/?d=sub/a.jpg", "sub/a.jpg", id="local-files"),
+        pytest.param("http://host:8080/data/local-files/?d=sub/a%20b.jpg", "sub/a b.jpg", id="local-files-of-host"),
+        pytest.param("/data/upload/1/x.png", "data/upload/1/x.png", id="upload"),
+        pytest.param("C:\\pictures\\a.jpg", "pictures/a.jpg", id="drive"),
+        pytest.param("http://[::1/a.jpg", "http://[::1/a.jpg", id="no-address"),
+    ],
+)
+def test_path_of_address__is_relative(address: str, path: str) -> None:
+    assert path_of_address(address) == path
+
+
+def test_nearby__takes_the_longest_shared_end(write: Any, tmp_path: Path) -> None:
+    for name in ("x/train/a.jpg", "x/val/a.jpg", "b.jpg"):
+        write(name, (4, 3))
+    nearby = NearbyPictures(tmp_path)
+    assert nearby.nearest("home/data/val/a.jpg") == "x/val/a.jpg"
+    assert nearby.nearest("x/train/a.jpg") == "x/train/a.jpg"
+    assert nearby.nearest("far/away/b.jpg") == "b.jpg"
+    assert nearby.nearest("other/a.jpg") == "a.jpg"  # both are equally near
+    assert nearby.nearest("other/c.jpg") == "other/c.jpg"
+    assert nearby.nearest("") == ""
+    assert "a.jpg" in nearby
+    assert "c.jpg" not in nearby
+
+
+def test_annotation_files__of_a_folder_and_of_a_file(write: Any, tmp_path: Path, check_error: Any) -> None:
+    path = write("sub/a.json", "{}")
+    write("b.JSON", "{}")
+    assert annotation_files(tmp_path, (".json",), what="x") == (tmp_path, ["b.JSON", "sub/a.json"])
+    assert annotation_files(path, (".json",), what="x") == (path.parent, ["a.json"])
+    check_error(lambda: annotation_files(tmp_path, (".csv",), what="a CSV"), "FILE_MISSING", "a CSV was expected")
+    check_error(lambda: annotation_files(tmp_path / "no", (".csv",), what="a CSV"), "FOLDER_MISSING", "a CSV")
+
+
+def test_split_named__by_the_usual_words() -> None:
+    assert [split_named(word) for word in ("Train", "VALID", "validation", "testing", "other", "")] == [
+        *("train", "val", "val", "test", None, None)
+    ]
+    assert split_named(None, "other", "Test") == "test"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("a/Train/b.png", "train"), ("valid/b.png", "val"), ("training/b.png", "train"), ("test.png", None)],
+)
+def test_split_of_path__is_that_of_a_folder(name: str, split: str | None) -> None:
+    assert split_of_path(name) == split

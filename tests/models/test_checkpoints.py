@@ -1,0 +1,181 @@
+"""Weights: finding, refusing, and never running code from a file."""
+
+import io
+import json
+import pickle
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.models import find_weights, load_detector
+from detect_transfer.models.checkpoints import load_weights, save_weights
+
+
+class Evil:
+    """Unpickling it would write a file."""
+
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path(self.marker).write_text, ("ran",))
+
+
+@pytest.mark.parametrize("how", ["zip", "legacy", "plain"])
+def test_malicious_checkpoint__is_refused_and_does_not_run(tmp_path: Path, how: str) -> None:
+    marker, path = tmp_path / "marker", tmp_path / "evil.pt"
+    evil = {"model": Evil(str(marker))}
+    if how == "plain":
+        path.write_bytes(pickle.dumps(evil))
+    else:
+        torch.save(evil, path, _use_new_zipfile_serialization=how == "zip")
+    with pytest.raises(InputError, match="WEIGHTS_DAMAGED"):
+        load_weights(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["empty.pt", "text.pt", "empty.safetensors", "text.safetensors"])
+def test_damaged_file__is_told_with_its_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"" if name.startswith("empty") else b"this is no checkpoint at all")
+    with pytest.raises(InputError, match=rf"WEIGHTS_DAMAGED .*{name}"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+def test_truncated_file__is_refused(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "cut.safetensors"
+    save_weights(path, {"a": torch.zeros(1000)}, {"arch": "yolo11n", "names": "[]"})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match="WEIGHTS_DAMAGED"):
+        load_weights(path)
+
+
+def test_truncated_real_checkpoint__is_refused(tmp_path: Path, coco_weights: Path) -> None:
+    path = tmp_path / "cut.pt"
+    data = coco_weights.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="WEIGHTS_DAMAGED"):
+        load_weights(path)
+
+
+def test_header_without_facts__is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bare.safetensors"
+    save_weights(path, {"a": torch.zeros(1)}, {"arch": "yolo11n"})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*names"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"names": "5"},
+        {"names": "[]"},
+        {"names": '{"0": "a", "2": "b"}'},
+        {"names": "not JSON"},
+        {"built_classes": "-3"},
+        {"built_classes": "many"},
+        {"imgsz": "large"},
+    ],
+    ids=str,
+)
+def test_header_with_wrong_facts__is_told(tmp_path: Path, facts: dict[str, str]) -> None:
+    path = tmp_path / "wrong.safetensors"
+    save_weights(path, {"a": torch.zeros(1)}, {"arch": "yolo11n", "names": '["a"]', **facts})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*wrong\.safetensors - its header cannot be read"):
+        load_weights(path)
+
+
+def test_unknown_family__is_told(tmp_path: Path) -> None:
+    path = tmp_path / "new.safetensors"
+    save_weights(path, {"a": torch.zeros(1)}, {"arch": "x", "names": '["a"]', "family": "yollo"})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*new\.safetensors family=yollo - .*did you mean 'yolo'"):
+        load_detector(load_weights(path))
+
+
+def test_half_precision__is_read_as_single(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    names = json.dumps(["a"])
+    save_weights(path, {"w": torch.full((2,), 0.5), "n": torch.tensor(3)}, {"arch": "x", "names": names}, half=True)
+    loaded = load_weights(path)
+    assert loaded.tensors["w"].dtype == torch.float32
+    assert loaded.tensors["n"].dtype == torch.int64
+    assert loaded.class_names == ("a",)
+
+
+def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
+    card = {"arch": "x", "names": json.dumps(["é"], ensure_ascii=False), **{f"fact_{i}": str(i) for i in range(20)}}
+    tensors = {f"t{i}": torch.full((i + 1,), float(i)) for i in range(20)}
+    sums = {
+        save_weights(tmp_path / "w.safetensors", tensors, dict(reversed(card.items())) if i % 2 else card)
+        for i in range(4)
+    }
+    assert len(sums) == 1
+    loaded = load_weights(tmp_path / "w.safetensors")
+    assert loaded.card == card
+    assert loaded.tensors.keys() == tensors.keys()
+    assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
+
+
+def test_known_name_without_network__names_every_place_quickly(tmp_path: Path, monkeypatch) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", no_network)
+    monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    with pytest.raises(ResourceError) as caught:
+        find_weights("yolo11n")
+    assert time.monotonic() - began < 5
+    told = str(caught.value)
+    assert caught.value.exit_code == 3
+    for place in (tmp_path / "mine" / "yolo11n.pt", "weights/yolo11n.safetensors", "https://", "put the file at"):
+        assert str(place) in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        asked.append((url, timeout))
+        return io.BytesIO(b"the bytes of the vendor")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path / "mine"))
+    path = find_weights("yolo11n")
+    assert path == tmp_path / "mine" / "yolo11n.pt"
+    assert path.read_bytes() == b"the bytes of the vendor"
+    assert asked[0][0].startswith("https://github.com/ultralytics/assets/")
+    assert asked[0][1] <= 5
+    assert find_weights("yolo11n") == path
+    assert len(asked) == 1
+
+
+def test_known_name__is_found_in_the_folder_of_the_variable(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "yolo11n.safetensors"
+    path.write_bytes(b"x")
+    monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path))
+    assert find_weights("yolo11n") == path
+
+
+@pytest.mark.parametrize(("wanted", "code"), [("yolo99z", "WEIGHTS_UNKNOWN"), ("no/such.pt", "WEIGHTS_MISSING")])
+def test_wrong_name__is_refused(wanted: str, code: str) -> None:
+    with pytest.raises(InputError, match=code):
+        find_weights(wanted)
+
+
+def test_real_checkpoints__load_whole(shared: Path, coco_weights: Path) -> None:
+    first = load_weights(coco_weights)
+    second = load_weights(shared / "weights" / "yolo11n_coco_fp16.safetensors")
+    assert first.arch == second.arch == "yolo11n"
+    assert first.class_names == second.class_names
+    assert len(first.class_names) == 80
+    assert first.tensors.keys() == second.tensors.keys()

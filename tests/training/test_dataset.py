@@ -1,0 +1,234 @@
+"""Training pictures: the same whatever loads them, every picture once an epoch, ignored regions out of sight."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detect_transfer.config import RunConfig
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.images import read_rgb
+from detect_transfer.formats import READERS
+from detect_transfer.training.augment import Augmenter, Scene, cut_to
+from detect_transfer.training.dataset import Look, TrainSet, make_loader
+from detect_transfer.training.mosaic import mosaic
+from detect_transfer.training.sampler import EpochBatches, Share
+from detect_transfer.training.samples import Sample, class_weights, repeat_factors, samples_of
+
+
+def make_set(
+    tiny_data: Path, *, kept: bool, augment="default", seed: int = 0, share_of_mosaics: float = 0.0
+) -> TrainSet:
+    table = READERS["data_folder"].read(tiny_data).split_of("train")
+    rows = table.images.select("image_id", "file_name").iter_rows()
+    paths = {i: tiny_data / "images" / name for i, name in rows}
+    samples = samples_of(table, paths)
+    look = Look(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
+    return TrainSet(samples, look, np.empty((len(samples), 96, 96, 3), np.uint8) if kept else None)
+
+
+@pytest.mark.parametrize("share_of_mosaics", [0.0, 1.0])
+def test_a_picture__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_of_mosaics: float) -> None:
+    kept = make_set(tiny_data, kept=True, share_of_mosaics=share_of_mosaics)
+    read_again = make_set(tiny_data, kept=False, share_of_mosaics=share_of_mosaics)
+    for key in [(1, 3), (2, 3), (1, 0)]:
+        first, second = kept[key][0], read_again[key][0]
+        assert np.array_equal(first.pixels, second.pixels)
+        assert np.array_equal(first.xyxy, second.xyxy)
+    assert not np.array_equal(kept[(1, 3)][0].pixels, kept[(2, 3)][0].pixels)
+    other_seed = make_set(tiny_data, kept=False, seed=1, share_of_mosaics=share_of_mosaics)
+    assert not np.array_equal(kept[(1, 3)][0].pixels, other_seed[(1, 3)][0].pixels)
+
+
+def test_mosaics__end_after_their_last_epoch(tiny_data: Path) -> None:
+    with_them, without = (make_set(tiny_data, kept=True, augment="none", share_of_mosaics=s) for s in (1.0, 0.0))
+    assert not np.array_equal(with_them[(1, 3)][0].pixels, without[(1, 3)][0].pixels)
+    assert np.array_equal(with_them[(2, 3)][0].pixels, without[(2, 3)][0].pixels)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loader__tells_a_broken_picture_as_itself(tmp_path: Path, workers: int) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"")
+    sample = Sample(path, np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4)))
+    data = TrainSet([sample], Look(96, Augmenter("none", imgsz=96), 0))
+    with pytest.raises(InputError, match=r"^IMAGE_EMPTY .*broken\.png - the file has no bytes; copy"):
+        list(make_loader(data, [[(1, 0)]], workers=workers, pin=False))
+
+
+def test_loader__tells_that_a_loading_process_died() -> None:
+    class Deadly(TrainSet):
+        def __getitem__(self, key: tuple[int, int]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    data = Deadly([], Look(96, Augmenter("none", imgsz=96), 0))
+    with pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"):
+        list(make_loader(data, [[(1, 0)]], workers=1, pin=False))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader__gives_the_same_batches_with_any_number_of_workers(tiny_data: Path, workers: int) -> None:
+    data = make_set(tiny_data, kept=True)
+    batches = EpochBatches(np.ones(len(data)), batch=6, seed=0)
+    loaded = list(make_loader(data, batches, workers=workers, pin=False))
+    places = list(batches)
+    assert [len(b.targets) for b in loaded] == [6, 6, 6, 2]
+    for batch, keys in zip(loaded, places, strict=True):
+        expected = torch.from_numpy(np.stack([data[key][0].pixels for key in keys])).permute(0, 3, 1, 2)
+        assert torch.equal(batch.images, expected)
+
+
+def test_epoch_batches__hold_every_picture_once_in_a_new_order() -> None:
+    batches = EpochBatches(np.ones(23), batch=4, seed=0)
+    first = [place for batch in batches for _, place in batch]
+    batches.epoch = 2
+    second = [place for batch in batches for _, place in batch]
+    assert sorted(first) == sorted(second) == list(range(23))
+    assert first != second
+    assert len(batches) == 6
+
+
+def test_epoch_batches__are_shared_out_evenly_over_devices() -> None:
+    ranks = [list(EpochBatches(np.ones(23), batch=4, seed=0, share=Share(r, 2))) for r in range(2)]
+    assert [len(b) for b in ranks[0]] == [len(b) for b in ranks[1]]
+    seen = {place for rank in ranks for batch in rank for _, place in batch}
+    assert seen == set(range(23))
+
+
+def test_epoch_batches__can_begin_inside_an_epoch() -> None:
+    batches = EpochBatches(np.ones(23), batch=4, seed=0)
+    whole = list(batches)
+    batches.start = 2
+    assert list(batches) == whole[2:]
+
+
+def test_epoch_batches__repeat_pictures_by_their_factors_in_epochs_of_one_length() -> None:
+    factors = np.array([1.0, 1.0, 2.5, 1.0])
+    batches = EpochBatches(factors, batch=2, seed=0)
+    counts = np.zeros(4)
+    for epoch in range(1, 201):
+        batches.epoch = epoch
+        places = [place for batch in batches for _, place in batch]
+        assert len(places) == 6
+        counts += np.bincount(places, minlength=4)
+    assert counts[2] / 200 == pytest.approx(2.5, abs=0.2)
+    assert len(batches) == 3
+
+
+def scene(size: int, xyxy: list, ignored: list | None = None) -> Scene:
+    boxes, regions = (np.array(b, dtype=np.float64).reshape(-1, 4) for b in (xyxy, ignored or []))
+    return Scene(np.zeros((size, size, 3), np.uint8), boxes, np.arange(len(boxes)), regions)
+
+
+def test_augmented_boxes__stay_inside_and_follow_the_picture() -> None:
+    """A white square on black: after any change the box is where the white is."""
+    plain = scene(96, [[20, 30, 70, 60]])
+    plain.pixels[30:60, 20:70] = 255
+    augmenter = Augmenter([{"Affine": {"scale": [0.6, 1.4], "translate_percent": [-0.2, 0.2], "p": 1.0}}], imgsz=96)
+    checked = 0
+    for seed in range(30):
+        out = augmenter(plain, seed=seed)
+        assert ((out.xyxy >= 0) & (out.xyxy <= 96)).all()
+        if len(out.xyxy):
+            ys, xs = np.nonzero(out.pixels[..., 0] > 127)
+            white = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+            assert np.abs(out.xyxy[0] - white).max() <= 2
+            assert out.labels.tolist() == [0]
+            checked += 1
+    assert checked > 20
+
+
+def test_ignored_regions__follow_the_picture_as_boxes_do() -> None:
+    box = [20, 30, 70, 60]
+    augmenter = Augmenter("default", imgsz=96)
+    for seed in range(20):
+        as_target, as_region = (augmenter(scene(96, *given), seed=seed) for given in ([[box]], [[], [box]]))
+        assert np.allclose(np.concatenate([as_target.xyxy, as_target.ignored]), as_region.ignored)
+
+
+def test_a_target_of_which_little_is_left__is_ignored() -> None:
+    """A shift by 45 of the box's 50 pixels leaves a tenth of it; one more, and it is too little to learn from."""
+    shifted = scene(96, [[91, 10, 141, 60], [92, 10, 142, 60]], [[200, 200, 220, 220]])
+    out = cut_to(shifted, shifted.xyxy)
+    assert out.xyxy.tolist() == [[91, 10, 96, 60]]
+    assert out.labels.tolist() == [0]
+    assert out.ignored.tolist() == [[92, 10, 96, 60]]
+
+
+def test_augmenter__makes_ignored_what_it_pushes_out_of_the_picture() -> None:
+    augmenter = Augmenter(
+        [{"Affine": {"translate_px": {"x": [-47, -47], "y": [0, 0]}, "scale": [1, 1], "p": 1.0}}], imgsz=96
+    )
+    out = augmenter(scene(96, [[0, 0, 50, 50]]), seed=0)
+    assert len(out.xyxy) == 0
+    assert np.abs(out.ignored - [[0, 0, 3, 50]]).max() < 0.1
+
+
+def test_mosaic__lays_targets_and_regions_where_their_pixels_are() -> None:
+    scenes = [scene(96, [[10, 10, 90, 90]], [[0, 0, 96, 96]]) for _ in range(4)]
+    for i, one in enumerate(scenes):
+        one.pixels[10:90, 10:90] = 50 * (i + 1)
+    out = mosaic(scenes, random=np.random.default_rng(0))
+    assert len(out.xyxy) == 4
+    for box, value in zip(out.xyxy.astype(int), (50, 100, 150, 200), strict=True):
+        x1, y1, x2, y2 = box
+        assert (out.pixels[y1:y2, x1:x2] == value).all()
+        assert (out.pixels == value).all(axis=2).sum() == (x2 - x1) * (y2 - y1)
+    covered = np.zeros((96, 96), bool)
+    for x1, y1, x2, y2 in out.ignored.astype(int):
+        covered[y1:y2, x1:x2] = True
+    assert covered.all()
+
+
+def test_ignored_region__goes_with_the_picture_which_is_left_as_it_is(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "a.png"
+    Image.fromarray(np.full((96, 96, 3), 200, np.uint8)).save(path)
+    sample = Sample(path, np.array([[10.0, 10, 40, 40]]), np.array([0]), np.array([[30.0, 30, 80, 80]]))
+    found, _, _ = TrainSet([sample], Look(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
+    assert (found.pixels == 200).all()
+    assert found.xyxy.tolist() == [[20, 20, 80, 80]]
+    assert found.ignored.tolist() == [[60, 60, 160, 160]]
+    assert (read_rgb(path) == 200).all()
+
+
+def test_balance__repeats_rare_pictures_and_weighs_rare_classes() -> None:
+    """Class 1 is in 1 of 40 pictures: its factor is sqrt(0.1 / 0.025) = 2."""
+    common, rare, empty = (np.array(labels, dtype=np.int64) for labels in ([0], [0, 1], []))
+    samples = [Sample(Path(), np.zeros((len(x), 4)), x, np.zeros((0, 4))) for x in [rare, empty, *[common] * 38]]
+    factors = repeat_factors(samples)
+    assert factors[0] == pytest.approx(2.0)
+    assert factors[1:].tolist() == [1.0] * 39
+    weights = class_weights(samples, 2)
+    assert weights[1] / weights[0] == pytest.approx(np.sqrt(39))
+    assert weights.mean() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        ([{"HorizontalFlop": {}}], r"AUGMENT_UNKNOWN augment\.0=HorizontalFlop.*did you mean 'HorizontalFlip'"),
+        ([{"HorizontalFlip": {"p": "often"}}], r"AUGMENT_OPTION augment\.0\.HorizontalFlip"),
+        ([{"HorizontalFlip": {"prob": 0.5}}], r"AUGMENT_OPTION augment\.0\.HorizontalFlip.*'prob' are not valid"),
+        ([{"Resize": {"height": 32, "width": 32, "p": 0.1}}], r"AUGMENT_OPTION .*into uint8 32 x 32 x 3"),
+        ([{"RandomCrop": {"height": 128, "width": 128}}], r"AUGMENT_OPTION .*exceeds"),
+        ([{"Normalize": {}}], r"AUGMENT_OPTION .*into float32 64 x 64 x 3"),
+        ([{"Mosaic": {}}], r"AUGMENT_OPTION .*mosaic_metadata"),
+        ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for pictures with boxes"),
+    ],
+)
+def test_wrong_augmentation__is_told(augment: list, message: str) -> None:
+    chosen = RunConfig.model_validate({"data": {"synthetic": {}}, "augment": augment}).augment
+    with pytest.raises(InputError, match=message):
+        Augmenter(chosen, imgsz=64)
+
+
+def test_augmentation_that_moves_no_pixel__leaves_the_boxes() -> None:
+    plain = scene(64, [[8, 8, 24, 24]])
+    found = Augmenter([{"InvertImg": {"p": 1.0}}], imgsz=64)(plain, seed=0)
+    assert np.array_equal(found.pixels, 255 - plain.pixels)
+    assert np.array_equal(found.xyxy, plain.xyxy)

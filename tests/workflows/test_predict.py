@@ -1,0 +1,61 @@
+"""Predicting with stored thresholds: what is drawn and counted obeys the operating points of the run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from detect_transfer.cli import main
+from detect_transfer.core.errors import InputError
+from detect_transfer.models import load_weights
+from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.workflows.predict import evaluate_run, predict_folder
+
+
+def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: Path, tiny_data: Path) -> None:
+    weights = tmp_path / "run" / "weights" / "best.safetensors"
+    weights.parent.mkdir(parents=True)
+    shutil.copyfile(EMBEDDED, weights)
+    images = tiny_data / "images" / "val"
+    with pytest.raises(InputError, match=r"FILE_MISSING .*operating_points"):
+        predict_folder(weights, images, tmp_path / "out", score_threshold=None, device="cpu")
+    assert not (tmp_path / "out").exists()
+    names = load_weights(weights).class_names
+    points = {name: {"best_f1": {"score_threshold": 0.0}} for name in names}
+    points[names[0]] = {"best_f1": {"score_threshold": 1.0}}
+    stored = {"default": "best_f1", "per_class": points}
+    (tmp_path / "run" / "operating_points.json").write_text(json.dumps(stored))
+    _, every = predict_folder(weights, images, tmp_path / "every", score_threshold=0.0, device="cpu")
+    n, shown = predict_folder(weights, images, tmp_path / "auto", score_threshold=None, device="cpu")
+    found = json.loads((tmp_path / "auto" / "detections.json").read_text())
+    assert (n, len(found)) == (18, every)
+    assert shown == sum(row["category_id"] != 1 for row in found)
+    assert 0 < shown < every
+    assert len(list((tmp_path / "auto" / "pictures").glob("*.jpg"))) == n
+
+
+def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
+    tmp_path: Path, tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "run" / "weights" / "best.safetensors"
+    weights.parent.mkdir(parents=True)
+    shutil.copyfile(EMBEDDED, weights)
+    picture = sorted((tiny_data / "images" / "val").iterdir())[0]
+
+    def told(name: str, *words: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(["predict", str(weights), str(picture), "--out", str(tmp_path / name), "--device", "cpu", *words])
+        assert left.value.code == 0
+        return capsys.readouterr().out
+
+    assert "from score 0.25 on" in told("nothing_stored")
+    points = {name: {"best_f1": {"score_threshold": 0.5}} for name in load_weights(weights).class_names}
+    (tmp_path / "run" / "operating_points.json").write_text(json.dumps({"default": "best_f1", "per_class": points}))
+    assert "from the threshold of its class on" in told("stored")
+    assert "from score 0.4 on" in told("given", "--score", "0.4")
+
+
+def test_evaluate_run__refuses_a_policy_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"IGNORE_POLICY ignore_policy=regoin .*give one of region, strict"):
+        evaluate_run(tmp_path, tmp_path / "out", ignore_policy="regoin")

@@ -1,0 +1,221 @@
+"""A whole run from the command line on drawn scenes: the folder it leaves, what it touches, what it refuses."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+AUDIT = """
+import sys
+seen = []
+def hook(event, args):
+    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto', 'os.system'):
+        seen.append((event, str(args)))
+    if event == 'subprocess.Popen' and 'pip' in str(args):
+        seen.append((event, str(args)))
+    if event == 'open' and isinstance(args[1], str) and any(c in args[1] for c in 'wax+'):
+        path = str(args[0])
+        if not path.startswith((ALLOWED, '/dev/', '/proc/', TEMP)):
+            seen.append((event, path))
+sys.addaudithook(hook)
+from detect_transfer.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as leave:
+    code = leave.code
+print('AUDIT', seen)
+sys.exit(code)
+"""
+
+
+def words(data: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "train", f"data.path={data}", "data.synthetic=null", f"out={out}",
+        "train.epochs=1", "train.imgsz=96", "train.batch=8", *more,
+    ]  # fmt: skip
+
+
+def tree_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A run by the command line with everything that it opens or asks of the network noted."""
+    base = tmp_path_factory.mktemp("finished")
+    home, temp = base / "home", base / "tmp"
+    home.mkdir()
+    temp.mkdir()
+    home.chmod(0o555)
+    before = tree_hash(tiny_data)
+    code = AUDIT.replace("ALLOWED", repr(str(base))).replace("TEMP", repr(str(temp)))
+    environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temp)}
+    for name in ("DETECT_TRANSFER_WEIGHTS", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):  # set by what ran before
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code, *words(tiny_data, base / "run")],
+        capture_output=True, text=True, cwd=base, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tree_hash(tiny_data) == before
+    assert not list(home.iterdir())
+    assert not list(temp.iterdir()), "what is temporary is removed"
+    return base / "run", done.stdout, base.as_posix()
+
+
+def test_run__opens_no_socket_and_writes_nowhere_else(finished: tuple[Path, str, str]) -> None:
+    assert finished[1].splitlines()[-1] == "AUDIT []"
+
+
+def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> None:
+    run = finished[0]
+    expected = {
+        "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "weights", "transfer.json", "detections.json",
+        "metrics.json", "operating_points.json", "report.html", "pictures",
+    }  # fmt: skip
+    assert {p.name for p in run.iterdir()} == expected
+    assert {p.name for p in (run / "weights").iterdir()} == {"best.safetensors", "last.safetensors", "state.pt"}
+    manifest = json.loads((run / "manifest.json").read_text())
+    for name, facts in manifest["files"].items():
+        data = (run / name).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == facts["sha256"], name
+    assert finished[2] not in json.dumps(manifest["files"])
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert {"AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"} <= metrics.keys()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert len([p for p in (run / "pictures").rglob("*") if p.is_file()]) == 16
+
+
+def test_run__told_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
+    out = finished[1]
+    for word in ("strategy full", "stage4", "epoch   0", "(untrained)", "AP ", "report.html"):
+        assert word in out
+
+
+def test_detections__open_in_pycocotools_with_the_same_score(finished: tuple[Path, str, str], tiny_data: Path) -> None:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO(str(tiny_data / "annotations" / "instances_val.json"))
+    evaluation = COCOeval(truth, truth.loadRes(str(finished[0] / "detections.json")), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    metrics = json.loads((finished[0] / "metrics.json").read_text())
+    assert metrics["AP"] == pytest.approx(evaluation.stats[0], abs=1e-9)
+
+
+def test_evaluate_a_run__gives_its_score_again(finished: tuple[Path, str, str], tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "evaluate.py"), str(finished[0]), "--out", str(tmp_path / "again")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((p / "metrics.json").read_text()) for p in (finished[0], tmp_path / "again"))
+    assert second["AP"] == pytest.approx(first["AP"], abs=1e-9)
+
+
+def test_predict__on_pictures_writes_boxes_and_drawings(
+    finished: tuple[Path, str, str], tiny_data: Path, tmp_path: Path
+) -> None:
+    pictures = tiny_data / "images" / "val"
+    out = tmp_path / "found"
+    command = [sys.executable, str(ROOT / "tools" / "predict.py"), str(finished[0]), str(pictures), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = json.loads((out / "images.json").read_text())
+    assert len(listed) == 18
+    assert {row["image_id"] for row in json.loads((out / "detections.json").read_text())} <= {
+        row["image_id"] for row in listed
+    }
+    assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 18
+
+
+FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "model.weights=scratch")
+
+
+@pytest.mark.parametrize("model", [(), FASTER_RCNN], ids=["yolo", "torchvision"])
+def test_two_processes__train_one_model_and_score_it_once(
+    tiny_data: Path, tmp_path: Path, model: tuple[str, ...]
+) -> None:
+    """`torchrun` on the CPU: both processes see their half of the pictures, and one run folder is written.
+
+    Other pictures share a batch than in one process, and each process normalises its own loss: the scores of the same
+    network are equal, the losses of training near.
+    """
+    phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
+    changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    rows = {}
+    for name, launcher in (("one", []), ("two", launch)):
+        command = [
+            sys.executable, *launcher, str(ROOT / "tools" / "train.py"),
+            *words(tiny_data, tmp_path / name, *changes)[1:],
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        rows[name] = [json.loads(line) for line in lines]
+    assert [row["epoch"] for row in rows["two"]] == [0, 1, 2]
+    assert rows["two"][0]["AP"] == pytest.approx(rows["one"][0]["AP"], abs=5e-3)
+    for one, two in zip(rows["one"][1:], rows["two"][1:], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=0.2)
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert metrics["AP"] == pytest.approx(rows["two"][metrics["best_epoch"]]["AP"], abs=5e-3)
+
+
+ROLL_BACK = """
+import os, sys
+from detect_transfer.cli import main
+from detect_transfer.models.yolo import YoloDetector
+true_loss, calls = YoloDetector.loss, []
+def poisoned(self, outputs, targets, size_hw):
+    calls.append(1)
+    factor = float('nan') if (os.environ['RANK'], len(calls)) == ('1', 2) else 1.0
+    return {name: value * factor for name, value in true_loss(self, outputs, targets, size_hw).items()}
+YoloDetector.loss = poisoned
+main(sys.argv[1:])
+"""
+
+
+def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(tiny_data: Path, tmp_path: Path) -> None:
+    script = tmp_path / "poisoned.py"
+    script.write_text(ROLL_BACK)
+    changes = ("train.device=cpu", "train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
+        *words(tiny_data, tmp_path / "run", *changes),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[1])
+    assert row["lr"]["head"] == pytest.approx(5e-4)
+    assert "the loss of another process" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_sigterm__keeps_the_last_epoch_and_says_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", "train.epochs=500")[1:]
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    state = tmp_path / "run" / "weights" / "state.pt"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, out + err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert state.exists()
