@@ -22,7 +22,7 @@ CONFIG = Path(__file__).parents[1] / "configs" / "embedded_source.yaml"
 CARD = """# Embedded checkpoint `quickstart.safetensors`
 
 A YOLO11n that has learnt the **source task** of the quick start, and nothing else. Made by this project from random
-weights and from pictures that the project draws itself: no photograph, no third-party weight. The architecture is that
+weights and from images that the project draws itself: no photograph, no third-party weight. The architecture is that
 of ultralytics (AGPL-3.0); the checkpoint is under the licence of this project, AGPL-3.0-or-later.
 
 | | |

@@ -189,7 +189,7 @@ def print_result(result: Any) -> None:
         f"AP50 {result.metrics.get('AP50') or 0:.3f}"
     )
     console.print(f"weights:  {result.folder / 'weights' / 'best.safetensors'}", markup=False)
-    console.print(f"pictures: {result.folder / 'pictures'}", markup=False)
+    console.print(f"images: {result.folder / 'images'}", markup=False)
     console.print(f"report:   {result.folder / 'report.html'}", markup=False)
 
 

@@ -35,7 +35,7 @@ def convert(
     on_error: Annotated[str, typer.Option(help="At a fault: fail, skip-row or skip-image.")] = "fail",
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
-    """Turn native annotations into a data folder: COCO, YOLO, pictures, ledger."""
+    """Turn native annotations into a data folder: COCO, YOLO, images, ledger."""
     from detect_transfer.core.io import require_new
     from detect_transfer.data.class_map import load_class_map
     from detect_transfer.data.convert import ConvertOptions
@@ -54,12 +54,12 @@ def convert(
         seed=seed,
         targets=None if to is None else tuple(dict.fromkeys(word.strip() for word in to.split(","))),
         check=check,
-        skip_pictures=on_error == "skip-image",
+        skip_images=on_error == "skip-image",
     )
-    with_pictures = images != "none"
-    table = read_source(format, source, words=option or [], on_error=on_error, need_pictures=with_pictures)
+    with_images = images != "none"
+    table = read_source(format, source, words=option or [], on_error=on_error, need_images=with_images)
     print_reading(table.reading)
-    with progress_bar("pictures") as advance:
+    with progress_bar("images") as advance:
         result = run_convert(table, out, plan=plan, progress=advance)
     print_conversion(result)
 
@@ -68,19 +68,19 @@ def check(
     folder: Annotated[Path, typer.Argument(help="A data folder, or a source with --format.")],
     format: Annotated[str, typer.Option(help="The format of the folder.")] = "data_folder",
     out: Annotated[Path | None, typer.Option(help="A folder to make, with check.json and check.html.")] = None,
-    imgsz: Annotated[int, typer.Option(min=32, help="The longer side of pictures in training, in pixels.")] = 640,
+    imgsz: Annotated[int, typer.Option(min=32, help="The longer side of images in training, in pixels.")] = 640,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: Annotated[str, typer.Option(help="At a fault: fail, skip-row or skip-image.")] = "fail",
     option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the reader; may be repeated.")] = None,
 ) -> None:
-    """Look for what is wrong with a data set: pictures, boxes, classes, leaks between splits."""
+    """Look for what is wrong with a data set: images, boxes, classes, leaks between splits."""
     from detect_transfer.data.read_source import read_source
     from detect_transfer.workflows.check import CheckOptions, check_table
 
     ours = format == "data_folder"
     table = read_source(format, folder, words=option or [], on_error=on_error, verify=ours)
     plan = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out, follow_links=ours)
-    with progress_bar("pictures") as advance:
+    with progress_bar("images") as advance:
         report, trip = check_table(table, plan=plan, progress=advance)
     print_findings(report, trip)
     if out is not None:

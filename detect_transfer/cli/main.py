@@ -28,7 +28,7 @@ _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU an
 def _everything(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
 ) -> None:
-    """Fine-tune a pretrained detector on your own pictures, and know what the transfer was worth."""
+    """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
 
 for _command in (convert, check, train, predict, evaluate, compare, visualize):

@@ -29,7 +29,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
-    from detect_transfer.data.ground_truth import Truth
+    from detect_transfer.data.ground_truth import GroundTruth
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
 ) -> None:
     """Score a run, or any detections against any truth: metrics.json and report.html."""
     from detect_transfer.core.io import write_json
-    from detect_transfer.workflows.evaluate import Asked, evaluate_files
+    from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
     from detect_transfer.workflows.explain import explain_files, explain_run
 
     if (run is None) == (truth is None) or (truth is None) != (detections is None):
@@ -62,7 +62,7 @@ def evaluate(
             field="arguments",
             remedy="python tools/evaluate.py RUN_DIR --out DIR",
         )
-    asked = Asked(_words(metrics), _words(slices), detections_format)
+    asked = EvaluateOptions(_words(metrics), _words(slices), detections_format)
     require_new(out)
     given = _truth_or_runs(truth, truth_format, split, images, option)
     if given is None:
@@ -107,7 +107,7 @@ def compare(
     """Compare runs, or detections of one truth: differences with intervals and a verdict, compare.html."""
     from detect_transfer.evaluation.comparison import Plan
     from detect_transfer.workflows.compare import compare_and_write
-    from detect_transfer.workflows.comparison_inputs import sides_of_files, sides_of_runs
+    from detect_transfer.workflows.comparison_inputs import groups_of_files, groups_of_runs
 
     if (truth is None) != (not detections) or (truth is None) == (not runs):
         raise InputError(
@@ -119,9 +119,9 @@ def compare(
     require_new(out)
     given = _truth_or_runs(truth, truth_format, split, images, option)
     if given is None:
-        sides = sides_of_runs(runs or [])
+        sides = groups_of_runs(runs or [])
     else:
-        sides = sides_of_files(given, detections or [], kind=detections_format)
+        sides = groups_of_files(given, detections or [], kind=detections_format)
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
     print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy))
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
@@ -136,13 +136,13 @@ def visualize(
     images: TruthImages = None,
     option: TruthOption = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Draw detections from this score on.")] = 0.25,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many pictures.")] = None,
-    sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many pictures each.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
+    sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many images each.")] = None,
     video: Annotated[bool, typer.Option("--video", help="A video for each sequence or folder instead.")] = False,
     fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second of the videos.")] = 10.0,
     detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
 ) -> None:
-    """Draw truth and detections on pictures: hits, misses, false alarms and ignored regions told apart."""
+    """Draw truth and detections on images: hits, misses, false alarms and ignored regions told apart."""
     from detect_transfer.report.render import DrawPlan
     from detect_transfer.workflows.evaluate import visualize_files
 
@@ -154,13 +154,13 @@ def visualize(
     require_new(out)
     given = _read_truth(truth, truth_format, split, images, option)
     written = visualize_files(given, detections, out, detections_format=detections_format, plan=plan)
-    what = "videos" if video else "pictures" if sheet is None else "contact sheets"
+    what = "videos" if video else "images" if sheet is None else "contact sheets"
     make_console().print(f"{len(written)} {what}: {out}", markup=False)
 
 
 def _truth_or_runs(
     path: Path | None, format: str | None, split: str | None, images: Path | None, words: list[str] | None
-) -> Truth | None:
+) -> GroundTruth | None:
     """Read the truth that is given, if any; runs have their own, of which nothing can be told."""
     if path is not None:
         return _read_truth(path, format, split, images, words)
@@ -175,11 +175,11 @@ def _truth_or_runs(
 
 def _read_truth(
     path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
-) -> Truth:
+) -> GroundTruth:
     """Read the truth and tell what was taken."""
-    from detect_transfer.data.ground_truth import read_truth
+    from detect_transfer.data.ground_truth import read_ground_truth
 
-    truth = read_truth(path, format=format, split=split, images=images, words=words or [])
+    truth = read_ground_truth(path, format=format, split=split, images=images, words=words or [])
     print_reading(truth.table.reading)
     make_console().print(f"truth: {truth.facts}", markup=False)
     return truth

@@ -51,7 +51,7 @@ def train(
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors that a run wrote.")],
-    images: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
+    images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
     out: Out,
     score: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Run a trained detector on pictures: detections.json and drawn pictures."""
+    """Run a trained detector on images: detections.json and drawn images."""
     from detect_transfer.workflows.evaluate import SHOWN_SCORE
     from detect_transfer.workflows.predict import predict_folder
     from detect_transfer.workflows.thresholds import has_thresholds
@@ -70,10 +70,10 @@ def predict(
     if score is None:
         score = "auto" if has_thresholds(run) else str(SHOWN_SCORE)
     threshold = None if score == "auto" else _share(score, "--score")
-    with progress_bar("pictures") as advance:
+    with progress_bar("images") as advance:
         count, found = predict_folder(run, images, out, score_threshold=threshold, device=device, progress=advance)
     told = "the threshold of its class" if threshold is None else f"score {score}"
-    make_console().print(f"{found} detections from {told} on, in {count} pictures: {out}", markup=False)
+    make_console().print(f"{found} detections from {told} on, in {count} images: {out}", markup=False)
 
 
 def _share(text: str, flag: str) -> float:

@@ -21,7 +21,7 @@ class Synthetic(Strict):
 
 
 class Data(Strict):
-    """Where pictures and annotations are: one of `path`, `train_json` with `val_json`, or `synthetic`."""
+    """Where images and annotations are: one of `path`, `train_json` with `val_json`, or `synthetic`."""
 
     path: Path | None = None  # a data folder, or a folder or file of the format named below
     format: str = "auto"  # auto: our data folder, a COCO folder, or an ultralytics data.yaml
@@ -49,8 +49,8 @@ class Model(Strict):
     arch: str | None = None  # None: what the weights say
     backbone: str | None = None  # torchvision with arch `fasterrcnn`: any classification network
     weights: str = "yolo11n"  # a known name, a .pt, .pth or .safetensors path, `embedded`, or `scratch`
-    anchors: Literal["stock", "fit"] = "stock"  # torchvision: fit them to the box sizes of the training pictures
-    sampled_regions: Positive = 64  # torchvision Faster R-CNN: regions of a picture that the head learns from
+    anchors: Literal["stock", "fit"] = "stock"  # torchvision: fit them to the box sizes of the training images
+    sampled_regions: Positive = 64  # torchvision Faster R-CNN: regions of a image that the head learns from
 
     @model_validator(mode="after")
     def _of_one_family(self) -> Model:
@@ -80,14 +80,14 @@ class Train(Strict):
     on_not_finite: Literal["stop", "roll_back"] = (
         "stop"  # roll_back: the last epoch again at half the rate, thrice at most
     )
-    class_balance: Literal["none", "repeat", "weights", "both"] = "none"  # repeat rare pictures, weigh rare classes
-    mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the pictures that are laid together with three others
+    class_balance: Literal["none", "repeat", "weights", "both"] = "none"  # repeat rare images, weigh rare classes
+    mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the images that are laid together with three others
     mosaic_until: Annotated[float, Field(ge=0, le=1)] = 0.7  # share of the epochs after which there are no more mosaics
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    cache: Literal["auto", "memory", "disk", "none"] = "auto"  # fitted pictures and features; auto: memory if they fit
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"  # fitted images and features; auto: memory if they fit
     cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = (
         "auto"  # memory for the cache; auto: a share of what is free
     )

@@ -28,7 +28,7 @@ class Phase(Strict):
     warmup: Annotated[float, Field(ge=0, le=1)] | None = None  # share of its steps with a rising rate; None: of `train`
     batchnorm: BatchNorm | None = None  # None: that of `transfer`
     pull_to_source: Annotated[float, Field(ge=0)] | None = None  # None: that of `transfer`
-    cache_features: bool | Positive = False  # how many augmented views of each picture; true: 4
+    cache_features: bool | Positive = False  # how many augmented views of each image; true: 4
     until: dict[Literal["AP", "AP50", "AP75"], Annotated[float, Field(gt=0, le=1)]] = Field(
         default_factory=dict
     )  # reached: good enough
@@ -47,7 +47,7 @@ class Transfer(Strict):
     keep_source_classes: list[str] = Field(
         default_factory=list
     )  # classes of the source that the detector is to go on finding
-    keep_from: Literal["pseudo_labels", "ignore"] = "pseudo_labels"  # what the source finds of them in the new pictures
+    keep_from: Literal["pseudo_labels", "ignore"] = "pseudo_labels"  # what the source finds of them in the new images
     keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5  # from which score on the source's finding is a target
     batchnorm: BatchNorm = "with_stage"  # whether running statistics move with their stage, never, or always
     pull_to_source: Annotated[float, Field(ge=0)] = 0.0  # L2-SP strength

@@ -22,7 +22,7 @@ XYXY = ("x1", "y1", "x2", "y2")
 IMAGE_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,
     "file_name": pl.String,  # relative to image_root, forward slashes
-    "width": pl.Int32,  # null where neither the annotation nor a picture tells it
+    "width": pl.Int32,  # null where neither the annotation nor a image tells it
     "height": pl.Int32,
     "split": pl.String,
     "group": pl.String,  # video, sequence, sign pole: what no split may cut
@@ -90,7 +90,7 @@ class AnnotationTable:
         images: A row an image, at least the columns of `IMAGE_SCHEMA`.
         boxes: A row a box, at least the columns of `BOX_SCHEMA`.
         categories: A row a class, the columns of `CATEGORY_SCHEMA`.
-        image_root: The folder that `file_name` is relative to; None where there are no pictures.
+        image_root: The folder that `file_name` is relative to; None where there are no images.
         reading: What the reader left out because it was asked to, as lines of a ledger.
 
     Raises:

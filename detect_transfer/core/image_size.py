@@ -1,6 +1,6 @@
 """The size of a plain JPEG or PNG from its first bytes, several times as fast as opening it.
 
-Only files beyond doubt are answered: whatever could turn the picture (EXIF, XMP), is rare or looks damaged gives None,
+Only files beyond doubt are answered: whatever could turn the image (EXIF, XMP), is rare or looks damaged gives None,
 and the caller asks Pillow.
 """
 

@@ -1,9 +1,9 @@
-"""Reading pictures: one decoder and one documented conversion for everything that looks at pixels.
+"""Reading images: one decoder and one documented conversion for everything that looks at pixels.
 
 The pixels are what a careful viewer shows: turned by the EXIF orientation, RGB, uint8. Sixteen-bit samples keep their
 high byte, grey becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock
 and ours train on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
-Pillow decodes strictly: a truncated file is an error and never a half-grey picture.
+Pillow decodes strictly: a truncated file is an error and never a half-grey image.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _TURNED = (5, 6, 7, 8)
 
 
 def read_rgb(path: Path) -> RgbArray:
-    """Decode a picture to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
+    """Decode a image to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
 
     Raises:
-        InputError: The file is missing, empty, not a picture, truncated, or larger than `MAX_PIXELS`.
+        InputError: The file is missing, empty, not a image, truncated, or larger than `MAX_PIXELS`.
         ResourceError: The file cannot be read for a reason of the machine.
     """
     with _open(path) as image:
@@ -60,7 +60,7 @@ def read_size_wh(path: Path) -> tuple[int, int]:
 
 
 def read_labels(path: Path) -> NDArray[np.integer[Any]]:
-    """Decode a picture of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
+    """Decode a image of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
 
     Raises:
         InputError: As for `read_rgb`, or it has several channels.
@@ -98,7 +98,7 @@ def _open(path: Path) -> Image.Image:
             image = Image.open(path, formats=_FORMATS)
     except FileNotFoundError as error:
         raise InputError(
-            "IMAGE_MISSING", "there is no such picture", where=path, remedy="restore the file or remove its annotations"
+            "IMAGE_MISSING", "there is no such image", where=path, remedy="restore the file or remove its annotations"
         ) from error
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path, error) from error
@@ -119,7 +119,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _broken(path: Path, error: Exception) -> DetectTransferError:
-    """Tell an empty file, a file of another kind and a damaged picture apart."""
+    """Tell an empty file, a file of another kind and a damaged image apart."""
     if isinstance(error, Image.DecompressionBombError):
         return InputError(
             "IMAGE_TOO_LARGE",
@@ -128,16 +128,16 @@ def _broken(path: Path, error: Exception) -> DetectTransferError:
             remedy="cut it into tiles or scale it down",
         )
     if path.stat().st_size == 0:
-        return InputError("IMAGE_EMPTY", "the file has no bytes", where=path, remedy="copy the picture again")
+        return InputError("IMAGE_EMPTY", "the file has no bytes", where=path, remedy="copy the image again")
     if isinstance(error, UnidentifiedImageError):
         return InputError(
             "IMAGE_TYPE",
-            "its bytes are of no picture format that is read here",
+            "its bytes are of no image format that is read here",
             where=path,
             remedy="give a JPEG, PNG, BMP, TIFF, WebP, PPM, GIF or JPEG 2000",
         )
     return InputError(
-        "IMAGE_TRUNCATED", f"its pixels cannot be decoded ({error})", where=path, remedy="copy the picture again"
+        "IMAGE_TRUNCATED", f"its pixels cannot be decoded ({error})", where=path, remedy="copy the image again"
     )
 
 

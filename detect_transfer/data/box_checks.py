@@ -8,7 +8,7 @@ from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.data.findings import Finding, Level, make_finding
 
 TINY_PX = 4.0  # below this side, a box says little more than a point
-SEEN_TINY_PX = 8.0  # below this side in the picture that the detector sees, it has less than one cell of its finest map
+SEEN_TINY_PX = 8.0  # below this side in the image that the detector sees, it has less than one cell of its finest map
 MOST_ASPECT = 100.0  # a longer side of so many times the shorter is a line, or a slip
 
 _OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd")
@@ -19,7 +19,7 @@ def check_boxes(table: AnnotationTable, *, imgsz: int | None = None) -> list[Fin
 
     Args:
         table: With sizes of images where they are known; rules that need one leave the others alone.
-        imgsz: The longer side, in pixels, that pictures will have in training; None leaves out the rule for it.
+        imgsz: The longer side, in pixels, that images will have in training; None leaves out the rule for it.
     """
     sizes = table.images.select("image_id", "width", "height")
     boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left")
@@ -90,5 +90,5 @@ def _tiny_rules(imgsz: int | None) -> tuple[_Rule, ...]:
     if imgsz is None:
         return rules
     seen = side * imgsz / pl.max_horizontal("width", "height")
-    message = f"objects with a side below {SEEN_TINY_PX:g} px once pictures are {imgsz} px wide or high"
+    message = f"objects with a side below {SEEN_TINY_PX:g} px once images are {imgsz} px wide or high"
     return (*rules, ("note", "BOX_TINY_AT_IMGSZ", message, (seen < SEEN_TINY_PX) & ~_empty() & _OBJECT))

@@ -14,7 +14,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.data.box_checks import check_boxes
 from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
-from detect_transfer.data.image_checks import Inspection, Progress, find_leaks, inspect_pictures, name_in_split
+from detect_transfer.data.image_checks import Inspection, Progress, find_leaks, inspect_images, name_in_split
 from detect_transfer.data.near_duplicates import find_lookalikes
 
 IMBALANCE = 100  # the largest class has this many times the boxes of the smallest
@@ -23,31 +23,31 @@ IMBALANCE = 100  # the largest class has this many times the boxes of the smalle
 def check(
     table: AnnotationTable,
     *,
-    read_pictures: bool,
+    read_images: bool,
     imgsz: int | None = None,
     follow_links: bool = False,
     progress: Progress | None = None,
 ) -> CheckReport:
-    """Check a table and, if asked, its pictures.
+    """Check a table and, if asked, its images.
 
     Args:
         table: As a reader gave it, or a data folder.
-        read_pictures: Decode and hash every picture; without, only the annotations are looked at.
-        imgsz: The longer side that pictures will have in training, to tell what will be tiny then.
-        follow_links: As for `inspect_pictures`.
-        progress: As for `inspect_pictures`.
+        read_images: Decode and hash every image; without, only the annotations are looked at.
+        imgsz: The longer side that images will have in training, to tell what will be tiny then.
+        follow_links: As for `inspect_images`.
+        progress: As for `inspect_images`.
 
     Raises:
-        InputError: Pictures are to be read, but the table has no `image_root`.
-        ResourceError: A picture cannot be read for a reason of the machine.
+        InputError: Images are to be read, but the table has no `image_root`.
+        ResourceError: A image cannot be read for a reason of the machine.
     """
     findings: list[Finding] = []
-    if read_pictures:
-        inspection = inspect_pictures(table, look=True, follow_links=follow_links, progress=progress)
-        findings += [*_pictures(table, inspection), *_lookalikes(table, inspection)]
+    if read_images:
+        inspection = inspect_images(table, look=True, follow_links=follow_links, progress=progress)
+        findings += [*_damaged(table, inspection), *_lookalikes(table, inspection)]
     findings += [*_reading(table), *check_boxes(table, imgsz=imgsz), *_classes(table), *_splits(table), *_images(table)]
     ordered = sorted((f for f in findings if f.count), key=lambda f: LEVELS.index(f.level))
-    return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_pictures, tuple(ordered))
+    return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_images, tuple(ordered))
 
 
 def _reading(table: AnnotationTable) -> list[Finding]:
@@ -60,29 +60,29 @@ def _reading(table: AnnotationTable) -> list[Finding]:
     return found
 
 
-def _pictures(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
+def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
     by_code: dict[str, list[str]] = defaultdict(list)
     for problem in inspection.problems:
         by_code[problem.code].append(f"{problem.where or problem.value}: {problem.what}")
     findings = [
-        make_finding("error", code, "pictures that cannot be used as annotated", places)
+        make_finding("error", code, "images that cannot be used as annotated", places)
         for code, places in by_code.items()
     ]
     leaks = find_leaks(table, inspection)
     findings.append(
-        make_finding("error", "SPLIT_LEAK", "byte-identical pictures in two splits", [f"{a} = {b}" for a, b in leaks])
+        make_finding("error", "SPLIT_LEAK", "byte-identical images in two splits", [f"{a} = {b}" for a, b in leaks])
     )
-    named = table.images.join(inspection.pictures.select("image_id", "sha256"), on="image_id")
+    named = table.images.join(inspection.images.select("image_id", "sha256"), on="image_id")
     copies = named.filter(~pl.col("sha256").is_first_distinct())
     findings.append(
-        make_finding("warning", "IMAGE_DUPLICATE", "pictures that equal another, byte for byte", copies["file_name"])
+        make_finding("warning", "IMAGE_DUPLICATE", "images that equal another, byte for byte", copies["file_name"])
     )
     return findings
 
 
 def _lookalikes(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
-    """Tell pictures that look alike and are not the same file: across splits a leak, within one a repetition."""
-    facts = inspection.pictures.select("image_id", "sha256", "look")
+    """Tell images that look alike and are not the same file: across splits a leak, within one a repetition."""
+    facts = inspection.images.select("image_id", "sha256", "look")
     pairs = find_lookalikes(table.images.select("image_id", "file_name", "split", "group").join(facts, on="image_id"))
     names = table.images.select("image_id", name_in_split().alias("name"))
     pairs = pairs.join(names, on="image_id", maintain_order="left").join(
@@ -90,8 +90,8 @@ def _lookalikes(table: AnnotationTable, inspection: Inspection) -> list[Finding]
     )
     found = []
     for across, level, code, message in (
-        (True, "warning", "NEAR_LEAK", "pairs of pictures in two splits that look alike"),
-        (False, "note", "NEAR_DUPLICATE", "pairs of pictures in one split that look alike"),
+        (True, "warning", "NEAR_LEAK", "pairs of images in two splits that look alike"),
+        (False, "note", "NEAR_DUPLICATE", "pairs of images in one split that look alike"),
     ):
         rows = pairs.filter(pl.col("across") == across)
         examples = [

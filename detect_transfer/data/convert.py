@@ -1,6 +1,6 @@
 """Native annotations, once read, become a data folder: the whole story from top to bottom.
 
-    read -> clean -> class map -> split -> ignored regions -> pictures -> target formats -> ledger.json -> manifest.json
+    read -> clean -> class map -> split -> ignored regions -> images -> target formats -> ledger.json -> manifest.json
 
 Everything is checked before anything is written; the
 folder is built beside its place and renamed, so a killed conversion leaves nothing under its name; the source is only
@@ -25,12 +25,12 @@ from detect_transfer.data.image_checks import (
     Inspection,
     Progress,
     fill_sizes,
-    inspect_pictures,
+    inspect_images,
     no_inspection,
-    skip_pictures,
+    skip_images,
 )
-from detect_transfer.data.image_plan import plan_names, plan_pictures
-from detect_transfer.data.image_writing import write_pictures
+from detect_transfer.data.image_plan import plan_images, plan_names
+from detect_transfer.data.image_writing import write_images
 from detect_transfer.data.manifest import count_splits, write_manifest
 from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.data.split import check_positives
@@ -55,12 +55,12 @@ class ConvertOptions:
         class_map: Which source class becomes which class; None keeps the classes as they are.
         ignore_policy: What becomes of ignored regions in the YOLO labels.
         max_ignored_share: Share of a training image in [0, 1] that `drop-image` tolerates.
-        images: `copy` the pictures, `link` to them, or write `none` and look at none: annotations alone.
+        images: `copy` the images, `link` to them, or write `none` and look at none: annotations alone.
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
         check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
-        skip_pictures: Leave out pictures at fault, with their boxes, and list them in the ledger.
+        skip_images: Leave out images at fault, with their boxes, and list them in the ledger.
 
     Raises:
         InputError: There is no such choice.
@@ -77,7 +77,7 @@ class ConvertOptions:
     min_size: float = 0.0
     targets: tuple[str, ...] | None = None
     check: bool = False
-    skip_pictures: bool = False
+    skip_images: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices before anything is read."""
@@ -90,7 +90,7 @@ class ConvertResult:
 
     Args:
         out: The data folder.
-        table: What it holds; `file_name` is relative to its `images/`, which is not there without pictures.
+        table: What it holds; `file_name` is relative to its `images/`, which is not there without images.
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: Which split was taken, in words.
@@ -108,31 +108,31 @@ class ConvertResult:
 def convert(
     table: AnnotationTable, out: Path, *, plan: ConvertOptions, progress: Progress | None = None
 ) -> ConvertResult:
-    """Write a data folder with pictures, annotations in the target formats, splits, ledger and manifest.
+    """Write a data folder with images, annotations in the target formats, splits, ledger and manifest.
 
     Args:
-        table: What a reader gave, with its `image_root` unless no pictures are wanted.
+        table: What a reader gave, with its `image_root` unless no images are wanted.
         out: The folder to make; it is absent or empty.
         plan: What to do.
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
-        InputError: A picture, a class or a split is wrong, a field did not come back from the round trip, or
+        InputError: A image, a class or a split is wrong, a field did not come back from the round trip, or
             `out` holds something; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
     """
     require_new(out)
     if table.images.is_empty():
-        raise InputError("IMAGES_NONE", "the source names no picture", remedy="give one that does")
+        raise InputError("IMAGES_NONE", "the source names no image", remedy="give one that does")
     ledger = Ledger()
     _enter_reading(table, ledger)
-    ours = plan.format == _OURS  # its pictures may be links, and its manifest vouches for them
+    ours = plan.format == _OURS  # its images may be links, and its manifest vouches for them
     alone = plan.images == "none"
-    inspection = no_inspection() if alone else inspect_pictures(table, follow_links=ours, progress=progress)
-    if plan.skip_pictures and inspection.problems:
-        table = skip_pictures(table, inspection, ledger)
+    inspection = no_inspection() if alone else inspect_images(table, follow_links=ours, progress=progress)
+    if plan.skip_images and inspection.problems:
+        table = skip_images(table, inspection, ledger)
     else:
-        _refuse_pictures(inspection)
+        _refuse_images(inspection)
 
     table = fill_sizes(table, inspection)
     trip = round_trip(table) if plan.check else None
@@ -148,14 +148,14 @@ def convert(
     _check_splits_kept(chosen.table, ignored.table)
     targets = choose_targets(plan.targets, ignored.table.images, ledger)
     if alone:
-        pictures = plan_names(ignored, ledger=ledger)
+        images = plan_names(ignored, ledger=ledger)
     else:
-        pictures = plan_pictures(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
-    ignored = pictures.ignored
+        images = plan_images(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
+    ignored = images.ignored
     counts = count_splits(ignored)
 
     with new_folder(out) as building:
-        write_pictures(pictures, building, progress=progress)
+        write_images(images, building, progress=progress)
         write_targets(ignored, targets, building, ledger)
         write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
@@ -179,7 +179,7 @@ def _check_options(plan: ConvertOptions) -> None:
             )
     if plan.images == "none" and plan.ignore_policy == "mask":
         raise InputError(
-            *("OPTION", "regions are painted in pictures, and none are written"),
+            *("OPTION", "regions are painted in images, and none are written"),
             field="ignore_policy",
             value=plan.ignore_policy,
             remedy="choose another ignore policy, or --images copy",
@@ -205,22 +205,22 @@ def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
     step.close(images_out=images, boxes_out=boxes)
 
 
-def _refuse_pictures(inspection: Inspection) -> None:
-    """Raise what is wrong with the pictures, as many as one can read, and how many more there are."""
+def _refuse_images(inspection: Inspection) -> None:
+    """Raise what is wrong with the images, as many as one can read, and how many more there are."""
     problems: list[DetectTransferError] = [_with_way_out(problem) for problem in inspection.problems[:_MOST_PROBLEMS]]
     more = len(inspection.problems) - len(problems)
     if more > 0:
         problems.append(
-            InputError("IMAGE_PROBLEMS", f"{more} more pictures are wrong", remedy="run check for the whole list")
+            InputError("IMAGE_PROBLEMS", f"{more} more images are wrong", remedy="run check for the whole list")
         )
     raise_problems(problems)
 
 
 def _with_way_out(problem: InputError) -> InputError:
-    """Add to the remedy for a picture that is not there that one can do without."""
+    """Add to the remedy for a image that is not there that one can do without."""
     if problem.code != "IMAGE_MISSING":
         return problem
-    remedy = f"{problem.remedy}, or convert without pictures: --images none"
+    remedy = f"{problem.remedy}, or convert without images: --images none"
     return InputError(problem.code, problem.what, where=problem.where, remedy=remedy)
 
 

@@ -21,7 +21,7 @@ class Finding:
         count: How many images, boxes, classes or pairs.
         message: One line in words.
         examples: The places of the first few.
-        image_pairs: For pairs of pictures, the two ids of each example.
+        image_pairs: For pairs of images, the two ids of each example.
         annotation_ids: For boxes, the id of each example.
     """
 
@@ -41,7 +41,7 @@ class CheckReport:
     n_images: int
     n_boxes: int
     n_classes: int
-    pictures_read: bool
+    images_read: bool
     findings: tuple[Finding, ...]
 
     @property

@@ -11,7 +11,7 @@ from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.read_source import reader_options
-from detect_transfer.formats.detections.reader import Named, read_detections
+from detect_transfer.formats.detections.reader import KnownNames, read_detections
 from detect_transfer.formats.recognition import likely, recognised
 
 EVERY_SPLIT = "all"  # the word for the truth of all splits together
@@ -19,7 +19,7 @@ _USUAL_SPLITS = ("val", "test")  # what is taken of several where none is named
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What detections are held against.
 
     Args:
@@ -54,17 +54,19 @@ class Truth:
         """Read detections of any layout; see `formats.results.read_detections`."""
         numbers = formats.READERS[self.format].numbers
         ordered = not numbers.isdisjoint({"classes", "order of classes"})
-        return read_detections(path, Named(self.table, "images" in numbers, "classes" in numbers, ordered), kind=kind)
+        return read_detections(
+            path, KnownNames(self.table, "images" in numbers, "classes" in numbers, ordered), kind=kind
+        )
 
 
-def read_truth(
+def read_ground_truth(
     path: Path,
     *,
     format: str | None = None,
     split: str | None = None,
     images: Path | None = None,
     words: Sequence[str] = (),
-) -> Truth:
+) -> GroundTruth:
     """Read the truth of an evaluation from native annotations of any format.
 
     Args:
@@ -74,7 +76,7 @@ def read_truth(
             tables.
         split: The split to take, or ``all``. None takes all of a COCO file, and of other sources their only split, else
             `val`, else `test`.
-        images: The folder that `file_name` is relative to, for readers with such an option. Without it pictures may be
+        images: The folder that `file_name` is relative to, for readers with such an option. Without it images may be
             absent.
         words: Options of the reader as `key=value`.
 
@@ -96,23 +98,23 @@ def read_truth(
     if kind == "coco" and path.is_dir() and split != EVERY_SPLIT:
         alone = _coco_file(path, split)
         if alone is not None:
-            return Truth(path, kind, read(alone[1], **options), alone[0])
+            return GroundTruth(path, kind, read(alone[1], **options), alone[0])
     table = read(path, **options)
     taken = _split_taken(table, whole=kind == "coco" and path.is_file()) if split is None else split
     if taken in (None, EVERY_SPLIT):
-        return Truth(path, kind, table)
-    return Truth(path, kind, table.split_of(taken), taken)
+        return GroundTruth(path, kind, table)
+    return GroundTruth(path, kind, table.split_of(taken), taken)
 
 
 def _options(kind: str, images: Path | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return the options of a reader; scoring needs no pictures, so without their folder they may be absent."""
+    """Return the options of a reader; scoring needs no images, so without their folder they may be absent."""
     known = formats.READERS[kind].options
     options = reader_options(known, words)
     if images is None:
         return {"missing_images": "keep", **options} if "missing_images" in known else options
     if "images" not in known:
         raise InputError(
-            *("OPTION_UNKNOWN", f"the reader of {kind} finds the pictures itself"),
+            *("OPTION_UNKNOWN", f"the reader of {kind} finds the images itself"),
             field="--images",
             value=images,
             remedy="leave it out, or give a COCO JSON file as the truth",

@@ -1,4 +1,4 @@
-"""Looking at the pictures of a table: each is decoded in full, hashed, and held to the size that is stated.
+"""Looking at the images of a table: each is decoded in full, hashed, and held to the size that is stated.
 
 Of a video the first frame is decoded, and the file is hashed once: the hash of a frame is that of its video and its
 number. Only reads.
@@ -20,11 +20,11 @@ from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger, LedgerLine
 from detect_transfer.core.video import parse_frame_name, read_video_size_wh
-from detect_transfer.data.near_duplicates import picture_hash
+from detect_transfer.data.near_duplicates import image_hash
 
 Progress = Callable[[str, int, int], None]  # what is going on, how much is done, of how much
 
-PICTURE_SCHEMA = {
+IMAGE_SCHEMA = {
     "image_id": pl.Int64,
     "width": pl.Int32,
     "height": pl.Int32,
@@ -39,41 +39,41 @@ _Row = tuple[int, str, int | None, int | None]  # image_id, file_name, width, he
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the pictures of a table are.
+    """What the images of a table are.
 
     Args:
-        pictures: A row for each picture that could be decoded, the columns of `PICTURE_SCHEMA`, sizes upright.
+        images: A row for each image that could be decoded, the columns of `IMAGE_SCHEMA`, sizes upright.
         problems: An error for each that could not, or whose size is not the stated one, in the order of the images; one
             for a video that cannot be read.
     """
 
-    pictures: pl.DataFrame
+    images: pl.DataFrame
     problems: tuple[InputError, ...]
 
 
-def inspect_pictures(
+def inspect_images(
     table: AnnotationTable, *, look: bool = False, follow_links: bool = False, progress: Progress | None = None
 ) -> Inspection:
-    """Decode every picture of a table and compare its size with the stated one.
+    """Decode every image of a table and compare its size with the stated one.
 
     Args:
-        table: Its `image_root` is where the pictures are.
-        look: Hash what is seen as well, to find pictures that look alike.
+        table: Its `image_root` is where the images are.
+        look: Hash what is seen as well, to find images that look alike.
         follow_links: Let symbolic links lead out of `image_root`, as in a data folder that was made with links.
-        progress: Called after each picture with `pictures`, how many are done, and how many there are.
+        progress: Called after each image with `images`, how many are done, and how many there are.
 
     Raises:
         InputError: The table has no `image_root`.
-        ResourceError: A picture cannot be read for a reason of the machine.
+        ResourceError: A image cannot be read for a reason of the machine.
     """
     root = table.image_root
     if root is None:
         raise InputError(
             "IMAGE_ROOT_MISSING",
-            "none of the pictures is there by the name that the annotations have for it",
+            "none of the images is there by the name that the annotations have for it",
             field="file_name",
             value=next(iter(table.images["file_name"]), None),
-            remedy="give the folder that holds the pictures, or convert without them: --images none",
+            remedy="give the folder that holds the images, or convert without them: --images none",
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     found, problems = [], []
@@ -82,7 +82,7 @@ def inspect_pictures(
 
     def inspect(row: _Row) -> tuple[object, ...] | InputError:
         frame = parse_frame_name(row[1])
-        return _held_to(row, _look_at_picture(root, row[1], look, follow_links) if frame is None else seen[frame[0]])
+        return _held_to(row, _look_at_image(root, row[1], look, follow_links) if frame is None else seen[frame[0]])
 
     with ThreadPoolExecutor(_THREADS) as pool:
         seen = dict(zip(videos, pool.map(lambda name: _look_at_video(root, name, follow_links), videos), strict=True))
@@ -92,50 +92,50 @@ def inspect_pictures(
             else:
                 found.append(result)
             if progress is not None:
-                progress("pictures", done, len(rows))
-    return Inspection(pl.DataFrame(found, schema=PICTURE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
+                progress("images", done, len(rows))
+    return Inspection(pl.DataFrame(found, schema=IMAGE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
 
 
 def no_inspection() -> Inspection:
-    """Return what is known of pictures that nobody looked at: nothing."""
-    return Inspection(pl.DataFrame(schema=PICTURE_SCHEMA), ())
+    """Return what is known of images that nobody looked at: nothing."""
+    return Inspection(pl.DataFrame(schema=IMAGE_SCHEMA), ())
 
 
 def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTable:
-    """Return the table with the size of the picture where none is stated."""
-    sizes = inspection.pictures.select("image_id", pl.col("width").alias("_w"), pl.col("height").alias("_h"))
+    """Return the table with the size of the image where none is stated."""
+    sizes = inspection.images.select("image_id", pl.col("width").alias("_w"), pl.col("height").alias("_h"))
     images = table.images.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
         pl.coalesce("width", "_w").alias("width"), pl.coalesce("height", "_h").alias("height")
     )
     return AnnotationTable(images.drop("_w", "_h"), table.boxes, table.categories, table.image_root)
 
 
-def skip_pictures(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> AnnotationTable:
-    """Leave out the pictures at fault, with their boxes, and list their faults in the ledger.
+def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> AnnotationTable:
+    """Leave out the images at fault, with their boxes, and list their faults in the ledger.
 
     Raises:
-        InputError: No picture is left.
+        InputError: No image is left.
     """
-    step = ledger.open("pictures looked at", images=len(table.images), boxes=len(table.boxes))
-    good = table.select_images(inspection.pictures["image_id"])
+    step = ledger.open("images looked at", images=len(table.images), boxes=len(table.boxes))
+    good = table.select_images(inspection.images["image_id"])
     if good.images.is_empty():
         first = inspection.problems[0]
         raise InputError(
-            *("IMAGES_NONE", "every picture has a fault, so skipping them leaves none"),
+            *("IMAGES_NONE", "every image has a fault, so skipping them leaves none"),
             where=first.where,
             remedy=f"mend them; the first is: {first}",
         )
     told = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
     step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), told))
-    step.add("box", "dropped", "skipped with their picture", len(table.boxes) - len(good.boxes))
+    step.add("box", "dropped", "skipped with their image", len(table.boxes) - len(good.boxes))
     step.close(images_out=len(good.images), boxes_out=len(good.boxes))
     return good
 
 
 def find_leaks(table: AnnotationTable, inspection: Inspection) -> list[tuple[str, str]]:
-    """Return pairs ``split/file_name`` of byte-identical pictures that lie in different splits, sorted."""
+    """Return pairs ``split/file_name`` of byte-identical images that lie in different splits, sorted."""
     images = table.images.filter(pl.col("split").is_not_null()).join(
-        inspection.pictures.select("image_id", "sha256"), on="image_id"
+        inspection.images.select("image_id", "sha256"), on="image_id"
     )
     copies = images.with_columns(name_in_split().alias("name")).sort("split", "name")
     first = copies.unique("sha256", keep="first", maintain_order=True)
@@ -152,7 +152,7 @@ def name_in_split() -> pl.Expr:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a picture or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
+    """What a image or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
 
     path: Path
     size_wh: tuple[int, int]
@@ -169,20 +169,20 @@ def _look_at_video(root: Path, name: str, follow_links: bool) -> _Seen | InputEr
         return error
 
 
-def _look_at_picture(root: Path, name: str, look: bool, follow_links: bool) -> _Seen | InputError:
+def _look_at_image(root: Path, name: str, look: bool, follow_links: bool) -> _Seen | InputError:
     try:
         path = safe_join(root, name, links=follow_links)
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a picture")
+            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a image")
         rgb = read_rgb(path)
     except InputError as error:
         return error
     size_wh = (rgb.shape[1], rgb.shape[0])
-    return _Seen(path, size_wh, path.stat().st_size, sha256_file(path), picture_hash(rgb) if look else None)
+    return _Seen(path, size_wh, path.stat().st_size, sha256_file(path), image_hash(rgb) if look else None)
 
 
 def _held_to(row: _Row, seen: _Seen | InputError) -> tuple[object, ...] | InputError:
-    """Return the facts of a picture as a row of `PICTURE_SCHEMA`, if its size is the stated one."""
+    """Return the facts of a image as a row of `IMAGE_SCHEMA`, if its size is the stated one."""
     image_id, file_name, width, height = row
     if isinstance(seen, InputError):
         return seen
@@ -192,11 +192,11 @@ def _held_to(row: _Row, seen: _Seen | InputError) -> tuple[object, ...] | InputE
         found_width, found_height = seen.size_wh
         return InputError(
             "IMAGE_SIZE",
-            f"the annotations say {stated[0]} x {stated[1]}, the picture is {found_width} x {found_height}{turned}",
+            f"the annotations say {stated[0]} x {stated[1]}, the image is {found_width} x {found_height}{turned}",
             where=seen.path,
             field="size",
             value=f"{found_width}x{found_height}",
-            remedy="annotate this very picture, or correct width and height",
+            remedy="annotate this very image, or correct width and height",
         )
     frame = parse_frame_name(file_name)
     digest = seen.sha256 if frame is None else hashlib.sha256(f"{seen.sha256}#{frame[1]}".encode()).hexdigest()

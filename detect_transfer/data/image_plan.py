@@ -1,7 +1,7 @@
-"""Pictures of a data folder: under which name each lies there, and how it gets there.
+"""Images of a data folder: under which name each lies there, and how it gets there.
 
 Ultralytics finds a label by replacing the last `/images/` of a path, refuses PPM, PGM and GIF, and may rewrite what it
-is given: so names are made safe for it, such pictures, JPEG 2000 and the frames of videos become PNG without loss, and
+is given: so names are made safe for it, such images, JPEG 2000 and the frames of videos become PNG without loss, and
 nothing here touches a source file.
 """
 
@@ -20,7 +20,7 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.yolo.writer import check_stems
 
-GREY = 114  # what ultralytics pads with, so that a painted region looks like the border of a letterboxed picture
+GREY = 114  # what ultralytics pads with, so that a painted region looks like the border of a letterboxed image
 # JPEG 2000 is accepted by ultralytics, but takes ten times as long to decode, epoch after epoch
 ACCEPTED_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 _REFUSED_MAGIC = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"GI")
@@ -29,15 +29,15 @@ Action = Literal["copy", "link", "transcode", "extract", "paint"]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture: where it is, its name below `images/`, and what makes the one from the other.
+class PlannedImage:
+    """One image: where it is, its name below `images/`, and what makes the one from the other.
 
     Args:
         image_id: Its id in the table.
-        source: The file of the picture, or the video that holds it.
+        source: The file of the image, or the video that holds it.
         target: Its name below `images/`.
         action: What makes the one from the other.
-        frame: Its number in the video, from 0; None for a picture file.
+        frame: Its number in the video, from 0; None for a image file.
     """
 
     image_id: int
@@ -48,15 +48,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class PicturePlan:
-    """The pictures in the order of the images, and the plan whose table has their new names."""
+class ImagePlan:
+    """The images in the order of the images, and the plan whose table has their new names."""
 
-    pictures: tuple[Picture, ...]
+    images: tuple[PlannedImage, ...]
     ignored: IgnorePlan
 
 
-def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links: bool = False) -> PicturePlan:
-    """Give every picture its name, `<split>/<name in the source>`, and say how it gets there.
+def plan_images(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links: bool = False) -> ImagePlan:
+    """Give every image its name, `<split>/<name in the source>`, and say how it gets there.
 
     A folder named `images` is left out of the name, and a leading split that stands in all names is not doubled. Frame
     12 of the video `clips/a.mp4` becomes `<split>/clips/a_00012.png`.
@@ -64,17 +64,17 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_lin
     Args:
         ignored: Its table has splits and an `image_root`.
         link: Make symbolic links instead of copies where the bytes stay the same.
-        ledger: Gets the step `pictures`.
-        follow_links: Let symbolic links lead out of the folder of the pictures.
+        ledger: Gets the step `images`.
+        follow_links: Let symbolic links lead out of the folder of the images.
 
     Raises:
-        InputError: Two pictures would share a label file, or a name is hidden or leads out of the folder.
+        InputError: Two images would share a label file, or a name is hidden or leads out of the folder.
     """
     table = ignored.table
     painted = set(ignored.painted["image_id"].to_list())
     root = table.image_root or Path()
     sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
-    pictures = []
+    images = []
     for image_id, source, named in zip(table.images["image_id"], sources, _named(table.images), strict=True):
         action: Action = "link" if link else "copy"
         if image_id in painted:
@@ -84,35 +84,35 @@ def plan_pictures(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_lin
         elif _is_refused(source):
             action = "transcode"
         target = named.target(png=action in ("paint", "transcode"))
-        pictures.append(Picture(image_id, source, target, action, named.frame))
-    step = ledger.open("pictures", images=len(pictures), boxes=len(table.boxes))
+        images.append(PlannedImage(image_id, source, target, action, named.frame))
+    step = ledger.open("images", images=len(images), boxes=len(table.boxes))
     for action, reason in (
         ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
         ("extract", "a frame of a video: written as PNG"),
         ("paint", f"ignored regions painted with grey {GREY}, written as PNG"),
     ):
-        done = [p.source.name for p in pictures if p.action == action]
+        done = [p.source.name for p in images if p.action == action]
         step.add("image", "changed", reason, len(done), done)
-    step.close(images_out=len(pictures), boxes_out=len(table.boxes))
-    return PicturePlan(tuple(pictures), _renamed(ignored, [picture.target for picture in pictures]))
+    step.close(images_out=len(images), boxes_out=len(table.boxes))
+    return ImagePlan(tuple(images), _renamed(ignored, [image.target for image in images]))
 
 
-def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> PicturePlan:
-    """Give every image the name that `plan_pictures` gives its picture, and write no picture.
+def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
+    """Give every image the name that `plan_images` gives its image, and write no image.
 
     Args:
         ignored: Its table has splits.
-        ledger: Gets the step `pictures`.
+        ledger: Gets the step `images`.
 
     Raises:
-        InputError: As for `plan_pictures`.
+        InputError: As for `plan_images`.
     """
     images, n_boxes = ignored.table.images, len(ignored.table.boxes)
     targets = [one.target(png=not one.file.lower().endswith(ACCEPTED_SUFFIXES)) for one in _named(images)]
-    step = ledger.open("pictures", images=len(images), boxes=n_boxes)
-    step.add("image", "noted", "no picture is written, as asked for", len(images))
+    step = ledger.open("images", images=len(images), boxes=n_boxes)
+    step.add("image", "noted", "no image is written, as asked for", len(images))
     step.close(images_out=len(images), boxes_out=n_boxes)
-    return PicturePlan((), _renamed(ignored, targets))
+    return ImagePlan((), _renamed(ignored, targets))
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _files(images: pl.DataFrame) -> list[tuple[str, int | None]]:
 
 
 def _renamed(ignored: IgnorePlan, targets: list[str]) -> IgnorePlan:
-    """Return the plan with other names of the pictures, once no two would share a label file."""
+    """Return the plan with other names of the images, once no two would share a label file."""
     table = ignored.table
     check_stems(table.images["file_name"].to_list(), targets)
     images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String))

@@ -1,4 +1,4 @@
-"""Writing the pictures of a plan: copies, links, and PNGs of what is transcoded, painted or taken from a video.
+"""Writing the images of a plan: copies, links, and PNGs of what is transcoded, painted or taken from a video.
 
 A video is read once, from its first frame on, however many of its frames are wanted.
 """
@@ -21,7 +21,7 @@ from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.images import RgbArray, read_rgb
 from detect_transfer.core.io import resource_errors, safe_join
 from detect_transfer.core.video import frames_at
-from detect_transfer.data.image_plan import GREY, Picture, PicturePlan
+from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage
 
 _THREADS = 2
 _PNG_LEVEL = 3  # higher levels take twice the time for a tenth of the bytes
@@ -31,13 +31,13 @@ _NO_BOXES = np.empty((0, 4))
 Progress = Callable[[str, int, int], None]
 
 
-def write_pictures(plan: PicturePlan, out: Path, *, progress: Progress | None = None) -> None:
-    """Write the pictures of a plan to `out/images/`.
+def write_images(plan: ImagePlan, out: Path, *, progress: Progress | None = None) -> None:
+    """Write the images of a plan to `out/images/`.
 
     Args:
         plan: What to write.
         out: The data folder.
-        progress: Called with `writing`, how many pictures are done, and how many there are.
+        progress: Called with `writing`, how many images are done, and how many there are.
 
     Raises:
         InputError: A video is damaged or lacks a frame.
@@ -45,31 +45,31 @@ def write_pictures(plan: PicturePlan, out: Path, *, progress: Progress | None = 
     """
     folder = out / "images"
     _check_room(plan, out)
-    for parent in sorted({str(PurePosixPath(p.target).parent) for p in plan.pictures}):
+    for parent in sorted({str(PurePosixPath(p.target).parent) for p in plan.images}):
         safe_join(folder, parent).mkdir(parents=True, exist_ok=True)
     painted = plan.ignored.painted
     kept_rows = plan.ignored.rows.join(painted, on="image_id", how="semi")
     regions, kept = _by_image(painted), _by_image(kept_rows)
 
-    def paint(picture: Picture, rgb: RgbArray) -> RgbArray:
-        if picture.action != "paint":
+    def paint(image: PlannedImage, rgb: RgbArray) -> RgbArray:
+        if image.action != "paint":
             return rgb
-        return paint_over(rgb, regions[picture.image_id], kept.get(picture.image_id, _NO_BOXES))
+        return paint_over(rgb, regions[image.image_id], kept.get(image.image_id, _NO_BOXES))
 
-    def write(job: list[Picture]) -> int:
+    def write(job: list[PlannedImage]) -> int:
         with resource_errors(folder / job[0].target):
             if job[0].frame is None:
-                _write_picture(job[0], folder / job[0].target, paint)
+                _write_image(job[0], folder / job[0].target, paint)
             else:
                 _write_frames(job, folder, paint)
         return len(job)
 
     done = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        for count in pool.map(write, _jobs(plan.pictures)):
+        for count in pool.map(write, _jobs(plan.images)):
             done += count
             if progress is not None:
-                progress("writing", done, len(plan.pictures))
+                progress("writing", done, len(plan.images))
 
 
 def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, kept_xyxy: FloatArray) -> RgbArray:
@@ -90,20 +90,20 @@ def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, kept_xyxy: FloatAr
     return painted
 
 
-def _check_room(plan: PicturePlan, out: Path) -> None:
+def _check_room(plan: ImagePlan, out: Path) -> None:
     sizes = dict(zip(plan.ignored.table.images["image_id"], _pixels(plan.ignored.table.images), strict=True))
     need = sum(
         sizes[p.image_id] * _BYTES_A_PIXEL if p.frame is not None else p.source.stat().st_size
-        for p in plan.pictures
+        for p in plan.images
         if p.action != "link"
     )
     free = shutil.disk_usage(out).free
     if need > free:
         raise ResourceError(
             "DISK_FULL",
-            f"the pictures need {need:,} bytes and {free:,} are free",
+            f"the images need {need:,} bytes and {free:,} are free",
             where=out.parent,
-            remedy="free some space, write to another disk, or link the pictures",
+            remedy="free some space, write to another disk, or link the images",
         )
 
 
@@ -111,31 +111,31 @@ def _pixels(images: pl.DataFrame) -> pl.Series:
     return images.select((pl.col("width").cast(pl.Int64) * pl.col("height")).fill_null(0)).to_series()
 
 
-def _jobs(pictures: tuple[Picture, ...]) -> list[list[Picture]]:
-    """Return one job for each picture file and one for all frames of a video."""
-    videos: dict[Path, list[Picture]] = defaultdict(list)
+def _jobs(images: tuple[PlannedImage, ...]) -> list[list[PlannedImage]]:
+    """Return one job for each image file and one for all frames of a video."""
+    videos: dict[Path, list[PlannedImage]] = defaultdict(list)
     jobs = []
-    for picture in pictures:
-        if picture.frame is None:
-            jobs.append([picture])
+    for image in images:
+        if image.frame is None:
+            jobs.append([image])
         else:
-            videos[picture.source].append(picture)
+            videos[image.source].append(image)
     return [*jobs, *videos.values()]
 
 
-def _write_picture(picture: Picture, target: Path, paint: Callable[[Picture, RgbArray], RgbArray]) -> None:
-    if picture.action == "copy":
-        shutil.copyfile(picture.source, target)
-    elif picture.action == "link":
-        target.symlink_to(picture.source)
-    elif picture.action == "transcode":
-        _to_png(picture.source, target)
+def _write_image(image: PlannedImage, target: Path, paint: Callable[[PlannedImage, RgbArray], RgbArray]) -> None:
+    if image.action == "copy":
+        shutil.copyfile(image.source, target)
+    elif image.action == "link":
+        target.symlink_to(image.source)
+    elif image.action == "transcode":
+        _to_png(image.source, target)
     else:
-        _save(paint(picture, read_rgb(picture.source)), target)
+        _save(paint(image, read_rgb(image.source)), target)
 
 
-def _write_frames(job: list[Picture], folder: Path, paint: Callable[[Picture, RgbArray], RgbArray]) -> None:
-    by_number = {picture.frame: picture for picture in job if picture.frame is not None}
+def _write_frames(job: list[PlannedImage], folder: Path, paint: Callable[[PlannedImage, RgbArray], RgbArray]) -> None:
+    by_number = {image.frame: image for image in job if image.frame is not None}
     for number, rgb in frames_at(job[0].source, by_number):
         _save(paint(by_number[number], rgb), folder / by_number[number].target)
 

@@ -1,6 +1,6 @@
-"""Pictures that look alike: a hash of 64 bits of what is seen, and a search for pairs of hashes that differ little.
+"""Images that look alike: a hash of 64 bits of what is seen, and a search for pairs of hashes that differ little.
 
-The hash keeps the signs of the lowest frequencies of the grey picture, so another size, compression, brightness or a
+The hash keeps the signs of the lowest frequencies of the grey image, so another size, compression, brightness or a
 small mark changes few bits. Of two hashes that differ in seven bits or fewer, one of four parts of 16 bits differs in
 at most one, so a part with each of its 16 neighbours finds every pair without comparing all with all.
 
@@ -20,16 +20,16 @@ RgbArray = NDArray[np.uint8]
 HashArray = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 
-MOST_BITS = 7  # more would need other parts; pictures of different things differ in about 32
+MOST_BITS = 7  # more would need other parts; images of different things differ in about 32
 NEAR_BITS = 4  # what counts as alike: copies in other sizes and compressions differ in 0 to 4
-_SIDE, _LOW = 32, 8  # the grey picture, and the frequencies of it that are kept
+_SIDE, _LOW = 32, 8  # the grey image, and the frequencies of it that are kept
 _LEAST_SPREAD = 4.0  # grey levels; below it there is nothing to be seen, and noise would decide
 _PARTS, _PART_BITS = 4, 16
 _CHUNK = 2_000_000  # pairs looked at together
 
 
-def picture_hash(image_rgb: RgbArray) -> int | None:
-    """Return the hash of a picture (H, W, 3); None for one that is as good as of one colour."""
+def image_hash(image_rgb: RgbArray) -> int | None:
+    """Return the hash of a image (H, W, 3); None for one that is as good as of one colour."""
     grey = cv2.cvtColor(cv2.resize(image_rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     if float(grey.std()) < _LEAST_SPREAD:
         return None
@@ -80,19 +80,19 @@ def _candidates(values: NDArray[np.uint16]) -> Iterator[tuple[Indices, Indices]]
             at = until
 
 
-def find_lookalikes(pictures: pl.DataFrame) -> pl.DataFrame:
-    """Find pictures that look alike and are not the same file.
+def find_lookalikes(images: pl.DataFrame) -> pl.DataFrame:
+    """Find images that look alike and are not the same file.
 
-    Of many that look alike, each is paired with the first of each split, not with every other one. Pictures of one
+    Of many that look alike, each is paired with the first of each split, not with every other one. Images of one
     group, such as frames of a video, are not paired within a split, since they are known to belong together.
 
     Args:
-        pictures: `image_id`, `split`, `group`, `sha256` and `look`, the hash, null where there is none.
+        images: `image_id`, `split`, `group`, `sha256` and `look`, the hash, null where there is none.
 
     Returns:
         A row a pair: `image_id`, `other_id`, `bits` that differ, and `across`, whether two splits have them.
     """
-    seen = pictures.filter(pl.col("look").is_not_null()).unique(["split", "sha256"], keep="first", maintain_order=True)
+    seen = images.filter(pl.col("look").is_not_null()).unique(["split", "sha256"], keep="first", maintain_order=True)
     hashes = seen["look"].unique(maintain_order=True)
     seen = seen.with_columns(
         pl.col("look").replace_strict(hashes, np.arange(len(hashes)), return_dtype=pl.Int64).alias("place"),

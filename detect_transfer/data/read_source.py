@@ -19,7 +19,7 @@ def read_source(
     words: Sequence[str] = (),
     on_error: str = "fail",
     verify: bool = False,
-    need_pictures: bool = True,
+    need_images: bool = True,
 ) -> AnnotationTable:
     """Read a data set by the name of its format.
 
@@ -29,12 +29,12 @@ def read_source(
         words: Options of the reader as `key=value`.
         on_error: What becomes of a fault: `fail`, `skip-row` or `skip-image`.
         verify: Hold a data folder to its manifest.
-        need_pictures: Without, a reader that can do so goes on where pictures are not there.
+        need_images: Without, a reader that can do so goes on where images are not there.
 
     Raises:
         InputError: There is no such format or option, or as the reader says.
     """
-    form = formats.reader(format)
+    form = formats.get_format(format)
     options = reader_options(form.options, words)
     if "on_error" in form.options:
         options["on_error"] = on_error
@@ -47,7 +47,7 @@ def read_source(
         )
     if verify and "verify" in form.options:
         options.setdefault("verify", True)
-    if not need_pictures and "missing_images" in form.options:
+    if not need_images and "missing_images" in form.options:
         options.setdefault("missing_images", "keep")
     return form.read(source, **options)
 

@@ -145,7 +145,7 @@ def _area_where_told(found: pl.DataFrame, written: pl.DataFrame) -> pl.DataFrame
 
 
 def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
-    """Write labels beside pictures that are headers alone: a reader needs their sizes, not their pixels."""
+    """Write labels beside images that are headers alone: a reader needs their sizes, not their pixels."""
     ledger = Ledger()
     sized = table.images.filter(pl.col("width").is_not_null() & pl.col("height").is_not_null())
     unsized = NotCarried("images", len(table.images) - len(sized), _UNSIZED)
@@ -181,7 +181,7 @@ def _with_other_split(images: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_plain_names(table: AnnotationTable) -> AnnotationTable:
-    """Name the pictures `<split>/<image_id>.png`, as `convert` puts them in a folder of their split.
+    """Name the images `<split>/<image_id>.png`, as `convert` puts them in a folder of their split.
 
     A split that is none of the three that YOLO has a name for is taken as the first.
     """

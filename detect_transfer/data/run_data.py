@@ -20,7 +20,7 @@ from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import ConvertOptions, convert
-from detect_transfer.formats import READERS, reader
+from detect_transfer.formats import READERS, get_format
 from detect_transfer.formats.coco import reader as coco
 from detect_transfer.formats.recognition import recognised
 from detect_transfer.synthetic.dataset import write_scenes
@@ -34,12 +34,12 @@ class RunData:
     """What a run trains and is scored on.
 
     Args:
-        train: Training pictures and boxes.
-        val: Validation pictures and boxes.
+        train: Training images and boxes.
+        val: Validation images and boxes.
         paths: The file of each image_id.
         image_root: The folder that `file_name` is relative to.
         ledger: What was left out on the way and why.
-        fingerprint: A hash of tables and picture files.
+        fingerprint: A hash of tables and image files.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
     """
 
@@ -60,7 +60,7 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         drawn: The data folder that `draw_data` made, for a config with drawn scenes.
 
     Raises:
-        InputError: Something is missing or wrong; up to twenty pictures at fault are told at once.
+        InputError: Something is missing or wrong; up to twenty images at fault are told at once.
     """
     table, facts = _read(data, drawn)
     if facts is None:
@@ -73,8 +73,8 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
     _refuse_frames([*train.images["file_name"], *val.images["file_name"]])
     converted = data.path is not None and (data.path / "manifest.json").is_file()
     if table.image_root is None:
-        raise _no_pictures(data, converted=converted)
-    paths = _check_pictures(pl.concat([train.images, val.images]), table.image_root, links=converted)
+        raise _no_images(data, converted=converted)
+    paths = _check_images(pl.concat([train.images, val.images]), table.image_root, links=converted)
     _refuse_shared(train, val, paths)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
 
@@ -111,9 +111,9 @@ def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | No
     path = data.path or Path()
     kind = _recognise(path) if data.format == "auto" else data.format
     if kind == "data_folder":
-        return reader(kind).read(path), read_json(path / "ledger.json")
+        return get_format(kind).read(path), read_json(path / "ledger.json")
     chosen = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
-    form = reader(kind)
+    form = get_format(kind)
     options = {name: value for name, value in chosen.items() if value is not None and name in form.options}
     return form.read(path, **options), None
 
@@ -132,30 +132,30 @@ def _recognise(path: Path) -> str:
     )
 
 
-def _no_pictures(data: Data, *, converted: bool) -> InputError:
+def _no_images(data: Data, *, converted: bool) -> InputError:
     if converted:
         return InputError(
-            *("IMAGES_MISSING", "the data folder holds annotations alone, and training needs the pictures"),
+            *("IMAGES_MISSING", "the data folder holds annotations alone, and training needs the images"),
             where=data.path,
             field="data.path",
-            remedy="convert the source again with its pictures: --images copy or --images link",
+            remedy="convert the source again with its images: --images copy or --images link",
         )
     return InputError(
-        *("IMAGES_MISSING", "the folder of the pictures is not known"),
+        *("IMAGES_MISSING", "the folder of the images is not known"),
         field="data.images",
         remedy="set data.images to the folder that file_name is relative to",
     )
 
 
 def _refuse_frames(names: Sequence[str]) -> None:
-    """Refuse pictures that are frames of videos, which only a conversion takes out."""
+    """Refuse images that are frames of videos, which only a conversion takes out."""
     frames = [name for name in names if parse_frame_name(name) is not None]
     if frames:
         raise InputError(
-            *("VIDEO_FRAMES", f"{len(frames)} pictures are frames of videos, which training does not read"),
+            *("VIDEO_FRAMES", f"{len(frames)} images are frames of videos, which training does not read"),
             field="file_name",
             value=frames[0],
-            remedy="convert the data first (tools/convert.py), which writes the frames as pictures",
+            remedy="convert the data first (tools/convert.py), which writes the frames as images",
         )
 
 
@@ -171,19 +171,19 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
 
 
 def _refuse_shared(train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path]) -> None:
-    """Refuse pictures that are trained on and scored on; `check` finds copies of one picture too."""
+    """Refuse images that are trained on and scored on; `check` finds copies of one image too."""
     shared = {paths[i] for i in train.images["image_id"]}.intersection(paths[i] for i in val.images["image_id"])
     if shared:
         raise InputError(
-            *("SPLIT_SHARED", f"{len(shared)} pictures are in the training and in the validation split"),
+            *("SPLIT_SHARED", f"{len(shared)} images are in the training and in the validation split"),
             where=min(shared),
             field="data.val_split",
-            remedy="a score on what was trained on says nothing: give other pictures, or split again",
+            remedy="a score on what was trained on says nothing: give other images, or split again",
         )
 
 
-def _check_pictures(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int, Path]:
-    """Return the file of each image; a missing picture or one of another size is a problem.
+def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int, Path]:
+    """Return the file of each image; a missing image or one of another size is a problem.
 
     Links that lead out of the folder are followed in our own data folders alone, which a conversion made with links.
     """
@@ -196,9 +196,9 @@ def _check_pictures(images: pl.DataFrame, root: Path, *, links: bool) -> dict[in
             if None not in told and found != told:
                 raise InputError(
                     "IMAGE_SIZE",
-                    f"the picture is {found[0]} x {found[1]}, the annotation says {told[0]} x {told[1]}",
+                    f"the image is {found[0]} x {found[1]}, the annotation says {told[0]} x {told[1]}",
                     where=path,
-                    remedy="the boxes may belong to another picture: put the right one there",
+                    remedy="the boxes may belong to another image: put the right one there",
                 )
         except InputError as error:
             problems.append(error)
@@ -209,7 +209,7 @@ def _check_pictures(images: pl.DataFrame, root: Path, *, links: bool) -> dict[in
 
 
 def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> str:
-    """Hash tables and pictures; of a picture its size and first bytes, so that large sets start quickly."""
+    """Hash tables and images; of a image its size and first bytes, so that large sets start quickly."""
     digest = hashlib.sha256()
     for table in tables:
         for data in (table.images, table.boxes.drop("source"), table.categories):

@@ -1,6 +1,6 @@
 """Which split a conversion takes: shares, the source's own, a file of an earlier one, or whatever fits best.
 
-What was taken is written out with the names of the source's pictures, so that another conversion of the same source can
+What was taken is written out with the names of the source's images, so that another conversion of the same source can
 take it again.
 """
 
@@ -27,7 +27,7 @@ _REMEDY = "give a splits.json that convert wrote, or shares such as train=0.8,va
 
 @dataclass(frozen=True)
 class SplitFile:
-    """The split of every picture by its name in the source, as a file says.
+    """The split of every image by its name in the source, as a file says.
 
     Args:
         name: The name of the file, for messages and the manifest.
@@ -114,7 +114,7 @@ def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection:
         split: `auto` takes the source's own split where every image has one, `train` among two or more, and else shares
             of 0.8 and 0.2.
         seed: Of a split by shares.
-        inspection: The hashes of the pictures, so that copies stay together, or are told as a leak.
+        inspection: The hashes of the images, so that copies stay together, or are told as a leak.
 
     Raises:
         InputError: The split is not whole, cuts a group, has copies on both sides, or would hold nothing.
@@ -134,7 +134,7 @@ def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection:
 
 
 def split_document(chosen: ChosenSplit) -> dict[str, Any]:
-    """Return the content of `splits.json`: the rule, and the pictures of each split by their names in the source."""
+    """Return the content of `splits.json`: the rule, and the images of each split by their names in the source."""
     named = dict(chosen.table.images.group_by("split").agg(pl.col("file_name").sort()).sort("split").rows())
     return {"splits_version": SPLITS_VERSION, "rule": chosen.rule, "splits": named}
 
@@ -143,7 +143,7 @@ def load_split_file(path: Path) -> SplitFile:
     """Load a `splits.json`.
 
     Raises:
-        InputError: It is missing, damaged, or lists a picture twice.
+        InputError: It is missing, damaged, or lists a image twice.
     """
     content = read_json(path)
     version = content.get("splits_version") if isinstance(content, dict) else None
@@ -165,12 +165,12 @@ def load_split_file(path: Path) -> SplitFile:
         check_split_name(split)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(
-                *("SPLIT_FILE", "expected a list of names of pictures"), where=f"{path}#/splits/{split}", remedy=_REMEDY
+                *("SPLIT_FILE", "expected a list of names of images"), where=f"{path}#/splits/{split}", remedy=_REMEDY
             )
         for number, name in enumerate(names):
             if name in split_of:
                 raise InputError(
-                    *("SPLIT_TWICE", f"the picture is in '{split_of[name]}' as well"),
+                    *("SPLIT_TWICE", f"the image is in '{split_of[name]}' as well"),
                     where=f"{path}#/splits/{split}/{number}",
                     field="file_name",
                     value=name,
@@ -181,13 +181,13 @@ def load_split_file(path: Path) -> SplitFile:
 
 
 def _from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
-    """Give every image the split of the file; each side must know all pictures of the other."""
+    """Give every image the split of the file; each side must know all images of the other."""
     names = set(table.images["file_name"])
     lacking = [name for name in table.images["file_name"] if name not in split.split_of]
     unknown = [name for name in split.split_of if name not in names]
     for found, what, choices in (
-        (lacking, "pictures of the source are not in the file", list(split.split_of)),
-        (unknown, "pictures of the file are not in the source", sorted(names)),
+        (lacking, "images of the source are not in the file", list(split.split_of)),
+        (unknown, "images of the file are not in the source", sorted(names)),
     ):
         if found:
             raise InputError(
@@ -219,7 +219,7 @@ def _why_not_official(table: AnnotationTable) -> str | None:
 def _by_ratio(
     table: AnnotationTable, ratios: Mapping[str, float], seed: int, inspection: Inspection, *, why: str
 ) -> ChosenSplit:
-    hashes = dict(inspection.pictures.select("image_id", "sha256").rows())
+    hashes = dict(inspection.images.select("image_id", "sha256").rows())
     chosen = split_by_ratio(table, ratios, seed=seed, hashes=hashes)
     shares = ", ".join(f"{name}={share:g}" for name, share in ratios.items())
     n_groups = table.images["group"].drop_nulls().n_unique()
@@ -234,7 +234,7 @@ def _refuse_leaks(table: AnnotationTable, inspection: Inspection) -> None:
         pairs = ", ".join(f"{a} = {b}" for a, b in leaks[:5])
         raise InputError(
             "SPLIT_LEAK",
-            f"{len(leaks)} pictures lie in two splits, byte for byte: {pairs}",
+            f"{len(leaks)} images lie in two splits, byte for byte: {pairs}",
             field="split",
             remedy="remove one of each pair, or split by ratio (train=0.8,val=0.2), which keeps copies together",
         )

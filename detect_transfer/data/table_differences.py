@@ -1,6 +1,6 @@
 """Two tables held against each other, field by field: what came back from a file against what was written.
 
-Rows are the same when they stand at the same place of the same picture, so one that is lost or added is told where it
+Rows are the same when they stand at the same place of the same image, so one that is lost or added is told where it
 is and does not shift all that follow.
 """
 
@@ -41,7 +41,7 @@ class FieldComparison:
 def compare_tables(
     expected: AnnotationTable, found: AnnotationTable, *, leave_out: Sequence[str] = (), tolerance_px: float
 ) -> tuple[FieldComparison, ...]:
-    """Compare every field of the expected table, by the names of pictures and classes.
+    """Compare every field of the expected table, by the names of images and classes.
 
     Args:
         expected: What was written.
@@ -71,7 +71,7 @@ def compare_tables(
 
 
 def _boxes(table: AnnotationTable) -> pl.DataFrame:
-    """Return the boxes with the name of their picture and class, and their place among those of the picture."""
+    """Return the boxes with the name of their image and class, and their place among those of the image."""
     return (
         table.boxes.join(table.images.select("image_id", "file_name"), on="image_id", how="left", maintain_order="left")
         .join(

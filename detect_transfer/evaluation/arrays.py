@@ -28,7 +28,7 @@ EVERY_CLASS = -1  # the class index of a region that is ignored for every class
 
 
 @dataclass(frozen=True)
-class Truth:
+class TruthArrays:
     """The truth as arrays, in the row order of `table.boxes`.
 
     Args:
@@ -53,8 +53,8 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Detections as arrays, in row order; `image` and `category` as in `Truth`, `score` (N,) in [0, 1]."""
+class DetectionArrays:
+    """Detections as arrays, in row order; `image` and `category` as in `TruthArrays`, `score` (N,) in [0, 1]."""
 
     image: IntArray
     category: IntArray
@@ -80,7 +80,7 @@ def known_policy(name: str) -> IgnorePolicy:
     )
 
 
-def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> Truth:
+def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> TruthArrays:
     """Sort the truth boxes into objects and regions under a policy.
 
     Raises:
@@ -100,7 +100,7 @@ def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> Trut
     crowd = rows["iscrowd"].fill_null(False).to_numpy()
     ignored = rows["ignore"].fill_null(False).to_numpy()
     region = (crowd | ignored) if ignore_policy == "region" else (crowd & has_class)
-    return Truth(
+    return TruthArrays(
         image=np.searchsorted(image_ids, rows["image_id"].to_numpy()),
         category=np.where(has_class, category, EVERY_CLASS),
         xywh=xywh,
@@ -120,14 +120,14 @@ def _areas(rows: pl.DataFrame, xywh: FloatArray) -> FloatArray:
     return np.where(np.isfinite(given), given, own)
 
 
-def found_arrays(detections: Detections, truth: Truth) -> Found:
+def detection_arrays(detections: Detections, truth: TruthArrays) -> DetectionArrays:
     """Turn detections into arrays that point into `truth`.
 
     Raises:
         InputError: A detection names an image or a class that the truth does not have; the first ten are listed.
     """
     rows = detections.rows
-    return Found(
+    return DetectionArrays(
         image=_positions(rows["image_id"], truth.image_ids),
         category=_positions(rows["category_id"], truth.category_ids),
         xywh=boxes.xyxy_to_xywh(rows.select(XYXY).to_numpy()),

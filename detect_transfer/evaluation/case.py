@@ -12,12 +12,12 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation.arrays import (
     EVERY_CLASS,
+    DetectionArrays,
     FloatArray,
-    Found,
     IgnorePolicy,
     IntArray,
-    Truth,
-    found_arrays,
+    TruthArrays,
+    detection_arrays,
     truth_arrays,
 )
 from detect_transfer.evaluation.assignment import Pairs, in_turn, joined, overlapping, starts
@@ -58,14 +58,14 @@ class Case:
     ignore_policy: IgnorePolicy = "region"
 
     @cached_property
-    def known(self) -> Truth:
+    def known(self) -> TruthArrays:
         """The truth as arrays."""
         return truth_arrays(self.truth, ignore_policy=self.ignore_policy)
 
     @cached_property
-    def found(self) -> Found:
+    def found(self) -> DetectionArrays:
         """The detections as arrays."""
-        return found_arrays(self.detections, self.known)
+        return detection_arrays(self.detections, self.known)
 
     @cached_property
     def names(self) -> list[str]:

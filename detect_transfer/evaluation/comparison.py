@@ -81,7 +81,7 @@ class Comparison:
     classes: tuple[Difference, ...]
 
 
-def compare_sides(
+def compare_groups(
     first: Sequence[Sampled], second: Sequence[Sampled], category_ids: Sequence[int], plan: Plan
 ) -> Comparison:
     """Compare two sides that were sampled with the same weights.
@@ -124,7 +124,7 @@ def compare_sides(
 def sign_flip(first: Sequence[Sampled], second: Sequence[Sampled], plan: Plan) -> dict[str, float]:
     """Return p for AP and AP50 by exchanging the two sides in random images or groups, to check the bootstrap.
 
-    Were there no difference, it would not matter which side a picture was given to. The i-th training of one side is
+    Were there no difference, it would not matter which side a image was given to. The i-th training of one side is
     paired with the i-th of the other; a pair has the same exchanges as every other.
     """
     n_units = len(first[0].marked.objects)
@@ -158,7 +158,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def side_values(runs: Sequence[FloatArray], picks: IntArray) -> FloatArray:
+def group_values(runs: Sequence[FloatArray], picks: IntArray) -> FloatArray:
     """Return one value (1 + B,) a draw for a side: the mean over its trainings, drawn anew as `picks` (B, n) say.
 
     The deviations of n trainings from their mean are too small by sqrt((n - 1) / n), which is made good.
@@ -177,7 +177,7 @@ def _difference(
 ) -> Difference:
     # a generator of its own for each metric: all metrics see the same trainings drawn
     rng = np.random.default_rng([plan.seed, 1])
-    sides = [side_values(runs, rng.integers(0, len(runs), (len(runs[0]) - 1, len(runs)))) for runs in (first, second)]
+    sides = [group_values(runs, rng.integers(0, len(runs), (len(runs[0]) - 1, len(runs)))) for runs in (first, second)]
     why = why_no_span(n_with)
     if n_with == 0:
         return Difference(name, None, None, None, None, None, None, None, "cannot tell", why)

@@ -14,9 +14,14 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation.arrays import FloatArray
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.bootstrap import mean_ap
-from detect_transfer.evaluation.coco.threshold_matches import mark
+from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
 from detect_transfer.evaluation.coco.weighted import weighted_ap
-from detect_transfer.evaluation.ultralytics_map import MAX_DETECTIONS, SCORE_FLOOR, interpolated_ap, mark_as_ultralytics
+from detect_transfer.evaluation.ultralytics_map import (
+    MAX_DETECTIONS,
+    SCORE_FLOOR,
+    interpolated_ap,
+    match_as_ultralytics,
+)
 
 _COCO_CAP = 100
 _FARTHEST, _LEAST = 1.01, -0.01  # what the label checker lets pass
@@ -24,7 +29,7 @@ NO_OBJECT = "no object that must be found is left"
 
 
 @dataclass(frozen=True)
-class Sides:
+class ScoredPair:
     """What is scored at one point of the chain.
 
     Args:
@@ -84,7 +89,7 @@ class Explanation:
         return {**asdict(self), "reason": NO_OBJECT if self.ultralytics["AP"] is None else None}
 
 
-Change = Callable[[Sides], tuple[Sides, int | None, str]]
+Change = Callable[[ScoredPair], tuple[ScoredPair, int | None, str]]
 
 
 def explain(truth: AnnotationTable, detections: Detections, *, without_label: Sequence[int] = ()) -> Explanation:
@@ -105,7 +110,7 @@ def explain(truth: AnnotationTable, detections: Detections, *, without_label: Se
         formats.md 4.11; ultralytics 8.4.190, `models/yolo/detect/val.py`, `data/utils.py: verify_image_label`.
     """
     _check_images(truth, detections)
-    now = Sides(truth, _of_known_classes(detections, truth))
+    now = ScoredPair(truth, _of_known_classes(detections, truth))
     values = scored(now)
     first, steps = values, []
     changes: dict[str, Change] = {
@@ -130,13 +135,13 @@ def explain(truth: AnnotationTable, detections: Detections, *, without_label: Se
     return Explanation(first, values, tuple(steps))
 
 
-def scored(sides: Sides) -> dict[str, float | None]:
+def scored(sides: ScoredPair) -> dict[str, float | None]:
     """Return `AP` and `AP50` of one point of the chain; None where there is no object."""
     if sides.truth.images.is_empty():
         return {"AP": None, "AP50": None}
     case = Case(sides.truth, sides.detections)
     most = len(sides.detections.rows) + 1 if sides.cap is None else sides.cap
-    marked = mark_as_ultralytics(case) if sides.matching else mark(case, max_detections=most)
+    marked = match_as_ultralytics(case) if sides.matching else match_at_thresholds(case, max_detections=most)
     ap: FloatArray = (
         interpolated_ap(marked)[None]
         if sides.trapezoids
@@ -162,7 +167,7 @@ def _of_known_classes(detections: Detections, truth: AnnotationTable) -> Detecti
     return Detections(detections.rows.join(truth.categories.select("category_id"), on="category_id", how="semi"))
 
 
-def _class_ids(sides: Sides, given: Detections) -> tuple[Sides, int | None, str]:
+def _class_ids(sides: ScoredPair, given: Detections) -> tuple[ScoredPair, int | None, str]:
     """Read class ids as positions from 0 where they cannot be ids: COCO's evaluator overlooks unknown ones."""
     ids = np.sort(sides.truth.categories["category_id"].to_numpy())
     found = given.rows["category_id"].unique().to_numpy()
@@ -177,7 +182,7 @@ def _class_ids(sides: Sides, given: Detections) -> tuple[Sides, int | None, str]
     return replace(sides, detections=mended), len(given.rows), told
 
 
-def _ignored_boxes(sides: Sides) -> tuple[Sides, int | None, str]:
+def _ignored_boxes(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     rows = sides.truth.boxes
     kept = rows.filter(~(pl.col("ignore") | pl.col("iscrowd")))
     n = len(rows) - len(kept)
@@ -185,7 +190,7 @@ def _ignored_boxes(sides: Sides) -> tuple[Sides, int | None, str]:
     return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
 
 
-def _refused_labels(sides: Sides) -> tuple[Sides, int | None, str]:
+def _refused_labels(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     rows = sides.truth.boxes.join(sides.truth.images.select("image_id", "width", "height"), on="image_id")
     parts = [
         *((pl.col(f"{c}1") + pl.col(f"{c}2")) / 2 / pl.col(side) for c, side in (("x", "width"), ("y", "height"))),
@@ -199,7 +204,7 @@ def _refused_labels(sides: Sides) -> tuple[Sides, int | None, str]:
     return replace(sides, truth=sides.truth.select_images(kept), detections=Detections(found)), len(refused), told
 
 
-def _missing_labels(sides: Sides, image_ids: Sequence[int]) -> tuple[Sides, int | None, str]:
+def _missing_labels(sides: ScoredPair, image_ids: Sequence[int]) -> tuple[ScoredPair, int | None, str]:
     lost = pl.Series("image_id", list(image_ids), dtype=pl.Int64).implode()
     kept = sides.truth.boxes.filter(~pl.col("image_id").is_in(lost))
     n = len(sides.truth.boxes) - len(kept)
@@ -207,7 +212,7 @@ def _missing_labels(sides: Sides, image_ids: Sequence[int]) -> tuple[Sides, int 
     return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
 
 
-def _duplicate_rows(sides: Sides) -> tuple[Sides, int | None, str]:
+def _duplicate_rows(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     rows = sides.truth.boxes
     kept = rows.unique(["image_id", "category_id", *XYXY], keep="first", maintain_order=True)
     n = len(rows) - len(kept)
@@ -215,14 +220,14 @@ def _duplicate_rows(sides: Sides) -> tuple[Sides, int | None, str]:
     return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
 
 
-def _score_floor(sides: Sides) -> tuple[Sides, int | None, str]:
+def _score_floor(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     kept = sides.detections.rows.filter(pl.col("score") >= SCORE_FLOOR)  # saved scores are rounded, so not >
     n = len(sides.detections.rows) - len(kept)
     told = f"{n} detections have a score below {SCORE_FLOOR}, which the validator does not keep"
     return replace(sides, detections=Detections(kept)), n, told
 
 
-def _detection_cap(sides: Sides) -> tuple[Sides, int | None, str]:
+def _detection_cap(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     if sides.truth.images.is_empty():
         return sides, 0, "no image is left"
     case = Case(sides.truth, sides.detections)
@@ -234,11 +239,11 @@ def _detection_cap(sides: Sides) -> tuple[Sides, int | None, str]:
     return replace(sides, detections=kept, cap=None), n, told
 
 
-def _matching(sides: Sides) -> tuple[Sides, int | None, str]:
+def _matching(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     told = "overlaps are in single precision, and of two equal ones the first box is taken, not the last"
     return replace(sides, matching=True), None, told
 
 
-def _integration(sides: Sides) -> tuple[Sides, int | None, str]:
+def _integration(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
     told = "the area under lines between 101 points, not the mean of 101 steps: a perfect detector has 0.995"
     return replace(sides, trapezoids=True), None, told

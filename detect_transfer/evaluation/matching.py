@@ -12,11 +12,11 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation.arrays import (
     EVERY_CLASS,
-    Found,
+    DetectionArrays,
     IgnorePolicy,
     IntArray,
-    Truth,
-    found_arrays,
+    TruthArrays,
+    detection_arrays,
     truth_arrays,
 )
 from detect_transfer.evaluation.assignment import Pairs, assign, best_of_each, joined, overlapping
@@ -93,8 +93,8 @@ def match(
     _check_thresholds(iou_threshold, score_threshold)
     rows = detections.rows.filter(pl.col("score") >= score_threshold)
     known = truth_arrays(truth, ignore_policy=ignore_policy)
-    found_arrays(detections, known)  # unknown ids are told of whatever their score
-    found = found_arrays(Detections(rows), known)
+    detection_arrays(detections, known)  # unknown ids are told of whatever their score
+    found = detection_arrays(Detections(rows), known)
     n_classes = len(known.category_ids)
     objects = np.flatnonzero(known.is_object)
     pairs = overlapping(
@@ -150,8 +150,8 @@ def confusion(
     """
     _check_thresholds(iou_threshold, score_threshold)
     known = truth_arrays(truth, ignore_policy="region")
-    found_arrays(detections, known)
-    found = found_arrays(Detections(detections.rows.filter(pl.col("score") >= score_threshold)), known)
+    detection_arrays(detections, known)
+    found = detection_arrays(Detections(detections.rows.filter(pl.col("score") >= score_threshold)), known)
     objects = np.flatnonzero(known.is_object)
     pairs = overlapping(found.image, found.xywh, known.image[objects], known.xywh[objects], threshold=iou_threshold)
     pairs = Pairs(pairs.found, objects[pairs.truth], pairs.overlap)
@@ -186,7 +186,7 @@ def _check_thresholds(iou_threshold: float, score_threshold: float) -> None:
             )
 
 
-def _excused(known: Truth, found: Found, taken: IntArray, threshold: float) -> Pairs:
+def _excused(known: TruthArrays, found: DetectionArrays, taken: IntArray, threshold: float) -> Pairs:
     """Find for each detection without an object the region that covers it best; `truth` are rows of the table."""
     is_free = np.ones(len(found.image), bool)
     is_free[taken] = False
@@ -218,7 +218,7 @@ def _detection_rows(rows: pl.DataFrame, truth: pl.DataFrame, hits: Pairs, excuse
     return rows.with_columns(_words(status), ids.alias("annotation_id"), pl.Series("iou", overlap).fill_nan(None))
 
 
-def _truth_rows(rows: pl.DataFrame, known: Truth, found: Found, hits: Pairs) -> pl.DataFrame:
+def _truth_rows(rows: pl.DataFrame, known: TruthArrays, found: DetectionArrays, hits: Pairs) -> pl.DataFrame:
     status = np.where(known.is_object, _MISS, _IGNORED)
     status[hits.truth] = _HIT
     score = np.full(len(rows), np.nan)

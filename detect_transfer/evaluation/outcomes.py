@@ -15,7 +15,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True)
-class Fates:
+class MatchOutcomes:
     """The fate of every detection, in row order.
 
     Args:
@@ -58,14 +58,14 @@ class Ranked:
         return np.asarray(np.cumsum(self.hit) / np.arange(1, len(self.hit) + 1))
 
 
-def settle(
+def match_detections(
     case: Case,
     overlaps: Overlaps,
     objects: BoolArray,
     *,
     kept: BoolArray | None = None,
     by_iou: BoolArray | None = None,
-) -> Fates:
+) -> MatchOutcomes:
     """Match detections in turn to free objects by IoU; the rest is excused by the truth boxes that are no objects.
 
     Args:
@@ -82,14 +82,14 @@ def settle(
     by_iou = np.zeros(len(objects), bool) if by_iou is None else by_iou
     excused[ioa.found[(~objects & ~by_iou)[ioa.truth]]] = True
     excused[iou.found[(~objects & by_iou)[iou.truth]]] = True
-    return fates_of(case, hits, objects, left_out=excused | ~kept)
+    return outcomes_of(case, hits, objects, left_out=excused | ~kept)
 
 
-def fates_of(case: Case, hits: Pairs, objects: BoolArray, *, left_out: BoolArray) -> Fates:
-    """Make `Fates` of the pairs that hit; of the others those (D,) `left_out` do not count."""
+def outcomes_of(case: Case, hits: Pairs, objects: BoolArray, *, left_out: BoolArray) -> MatchOutcomes:
+    """Make `MatchOutcomes` of the pairs that hit; of the others those (D,) `left_out` do not count."""
     hit, overlap = np.zeros(len(case.rank), bool), np.zeros(len(case.rank))
     hit[hits.found], overlap[hits.found] = True, hits.overlap
-    return Fates(
+    return MatchOutcomes(
         hit=hit,
         counted=hit | ~left_out,
         overlap=overlap,
@@ -97,7 +97,7 @@ def fates_of(case: Case, hits: Pairs, objects: BoolArray, *, left_out: BoolArray
     )
 
 
-def ranked(case: Case, fates: Fates) -> Iterator[Ranked]:
+def ranked(case: Case, fates: MatchOutcomes) -> Iterator[Ranked]:
     """Yield the counted detections of each class that has objects."""
     rows = case.by_class[fates.counted[case.by_class]]
     bounds = np.searchsorted(case.found.category[rows], np.arange(len(case.names) + 1))

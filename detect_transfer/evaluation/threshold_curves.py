@@ -73,7 +73,7 @@ def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
     Of equal F1 the highest threshold is taken. A class without objects, or without a hit, has None.
 
     Args:
-        matches: A matching with `score_threshold=0`; choose on validation pictures, never on the test pictures.
+        matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
 
     Source:
         formats.md 4.9; no smoothing and no interpolation, so the threshold is a score that occurs.

@@ -7,7 +7,7 @@ import numpy as np
 from detect_transfer.evaluation.arrays import BoolArray, FloatArray
 from detect_transfer.evaluation.assignment import Pairs, in_turn, overlapping, take_turns
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, Marked, marked_of
+from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches, threshold_matches_of
 from detect_transfer.evaluation.outcomes import RECALLS
 
 SCORE_FLOOR = 0.001
@@ -16,7 +16,7 @@ _NEARLY = 0.499  # pairs from this overlap on are measured again in single preci
 _EPSILON = np.float32(1e-7)
 
 
-def mark_as_ultralytics(case: Case) -> Marked:
+def match_as_ultralytics(case: Case) -> ThresholdMatches:
     """Match as ultralytics does: single precision, and of equal overlaps the first box; nothing is excused.
 
     Source:
@@ -34,10 +34,10 @@ def mark_as_ultralytics(case: Case) -> Marked:
     hit = np.zeros((len(IOU_THRESHOLDS), len(case.rank)), bool)
     for at, threshold in enumerate(IOU_THRESHOLDS.astype(np.float32)):
         hit[at, take_turns(pairs.take(pairs.overlap >= threshold), case.rank, len(known.image)).found] = True
-    return marked_of(case, hit, np.ones_like(hit))
+    return threshold_matches_of(case, hit, np.ones_like(hit))
 
 
-def interpolated_ap(marked: Marked) -> FloatArray:
+def interpolated_ap(marked: ThresholdMatches) -> FloatArray:
     """Return AP (K, T) by the trapezoids under 101 points that are interpolated; NaN for a class without an object.
 
     A perfect detector has .995, as the curve is drawn down to precision 0 behind the last recall.

@@ -91,11 +91,11 @@ _ORDER = frozenset({"order of classes"})
 READERS: dict[str, Format] = {
     "bdd100k": Format(bdd100k.read, "BDD100K detection: det_<split>.json, the lists of 2018, or a JSON a frame"),
     "belgiumts": Format(
-        belgiumts.read, "BelgiumTS: BTSD_training_GT.txt, BTSD_testing_GT.txt or their clear kin, with pictures"
+        belgiumts.read, "BelgiumTS: BTSD_training_GT.txt, BTSD_testing_GT.txt or their clear kin, with images"
     ),
     "bosch_lights": Format(bosch_lights.read, "Bosch Small Traffic Lights: train.yaml and test.yaml"),
     "caltech": Format(
-        caltech.read, "Caltech Pedestrian: .vbb files, their JSON dump or texts, with pictures or .seq videos"
+        caltech.read, "Caltech Pedestrian: .vbb files, their JSON dump or texts, with images or .seq videos"
     ),
     "cctsdb": Format(cctsdb.read, "CCTSDB: GroundTruth.txt of 2017, texts or XML of 2021"),
     "citypersons": Format(
@@ -105,7 +105,7 @@ READERS: dict[str, Format] = {
     "crowdhuman": Format(crowdhuman.read, "CrowdHuman: annotation_<split>.odgt beside Images/"),
     "cure_tsd": Format(cure_tsd.read, "CURE-TSD: label texts RR_SS.txt with videos or their frames"),
     "cvat": Format(cvat.read, "CVAT XML 1.1, for images or for video"),
-    "darknet": Format(darknet.read, "Darknet: obj.data with lists of pictures, labels as of YOLO", _CLASSES),
+    "darknet": Format(darknet.read, "Darknet: obj.data with lists of images, labels as of YOLO", _CLASSES),
     "data_folder": Format(data_folder.read, "a data folder that convert wrote", _BOTH),
     "dfg": Format(
         dfg.read, "DFG traffic signs: DFG-tsd-annot-json/{train,test}.json with JPEGImages", _ORDER | {"images"}
@@ -114,40 +114,40 @@ READERS: dict[str, Format] = {
     "eurocity": Format(eurocity.read, "EuroCity Persons: day and night, labels/<split>/<city>/*.json with img/"),
     "gtsdb": Format(gtsdb.read, "German Traffic Sign Detection Benchmark: scenes beside gt.txt", _ORDER),
     "hf_imagefolder": Format(
-        hf_imagefolder.read, "Hugging Face imagefolder: metadata.jsonl or metadata.csv beside the pictures"
+        hf_imagefolder.read, "Hugging Face imagefolder: metadata.jsonl or metadata.csv beside the images"
     ),
     "icevision": Format(icevision.read, "IceVision: a TSV for each annotated frame"),
     "jaad": Format(jaad.read, "JAAD: annotations/video_NNNN.xml with frames or videos"),
     "keras_csv": Format(keras_csv.read, "keras-retinanet CSV: path,x1,y1,x2,y2,class rows and classes.csv", _ORDER),
     "kitti": Format(kitti.read, "KITTI object detection: label_2/ beside image_2/"),
     "label_studio": Format(label_studio.read, "Label Studio, JSON or JSON-MIN"),
-    "labelme": Format(labelme.read, "LabelMe JSON, a file a picture"),
+    "labelme": Format(labelme.read, "LabelMe JSON, a file a image"),
     "lara": Format(lara.read, "LaRA traffic lights: one ground truth text with frames"),
     "lisa": Format(lisa.read, "LISA traffic signs: allAnnotations.csv, or a frameAnnotations.csv a folder"),
     "lisa_lights": Format(lisa_lights.read, "LISA traffic lights: a frameAnnotationsBOX.csv a clip"),
     "mot17det": Format(mot17det.read, "MOT17Det and its kin: sequences with gt/gt.txt and seqinfo.ini"),
-    "mtsd": Format(mtsd.read, "Mapillary Traffic Sign Dataset: a JSON a picture, splits/<split>.txt"),
-    "nightowls": Format(nightowls.read, "NightOwls: nightowls_<split>.json with its pictures in any folder", _BOTH),
-    "openimages": Format(openimages.read, "Open Images: <split>-annotations-bbox.csv, class descriptions and pictures"),
+    "mtsd": Format(mtsd.read, "Mapillary Traffic Sign Dataset: a JSON a image, splits/<split>.txt"),
+    "nightowls": Format(nightowls.read, "NightOwls: nightowls_<split>.json with its images in any folder", _BOTH),
+    "openimages": Format(openimages.read, "Open Images: <split>-annotations-bbox.csv, class descriptions and images"),
     "parquet": Format(parquet.read, "our lossless tables: images, boxes, categories .parquet with schema.json", _BOTH),
     "pascal_v1": Format(pascal_v1.read, "PASCAL Annotation Version 1.00 texts: Penn-Fudan, INRIA Person"),
-    "roboflow_csv": Format(roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the pictures of each split"),
+    "roboflow_csv": Format(roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the images of each split"),
     "rtsd": Format(rtsd.read, "Russian Traffic Sign Dataset: full-gt.csv, or the detection subsets d1 to d3"),
     "sagemaker": Format(sagemaker.read, "SageMaker Ground Truth: augmented manifests of bounding-box jobs"),
     "stsd": Format(stsd.read, "Swedish Traffic Signs: annotations.txt of Set1 and Set2"),
     "supervisely": Format(supervisely.read, "a project of Supervisely: meta.json, ann/ and img/"),
     "tju": Format(
-        tju.read, "TJU-DHD and TJU-Ped: <name>_<split>.json with their pictures in any folder", frozenset({"images"})
+        tju.read, "TJU-DHD and TJU-Ped: <name>_<split>.json with their images in any folder", frozenset({"images"})
     ),
     "tt100k": Format(tt100k.read, "Tsinghua-Tencent 100K: annotations.json (2016) or annotations_all.json (2021)"),
     "via": Format(via.read, "VGG Image Annotator, CSV or JSON, versions 1 and 2"),
     "voc": Format(voc.read, "Pascal VOC XML: Annotations/ with JPEGImages/, or annotations/ with images/"),
-    "widerperson": Format(widerperson.read, "WiderPerson: Annotations/<picture>.txt, listed by train.txt and val.txt"),
+    "widerperson": Format(widerperson.read, "WiderPerson: Annotations/<image>.txt, listed by train.txt and val.txt"),
     "yolo": Format(yolo.read, "YOLO label files listed by a data.yaml", _CLASSES),
 }
 
 
-def reader(name: str) -> Format:
+def get_format(name: str) -> Format:
     """Return the format of that name.
 
     Raises:

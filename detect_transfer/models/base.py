@@ -15,7 +15,7 @@ from detect_transfer.models.source_weights import SourceWeights
 
 
 @dataclass(frozen=True)
-class HeadRow:
+class ClassInit:
     """Where the output row of one target class comes from.
 
     Args:
@@ -30,7 +30,7 @@ class HeadRow:
 
 
 @dataclass(frozen=True)
-class Taken:
+class TransferReport:
     """What a detector took over from its source.
 
     Args:
@@ -41,7 +41,7 @@ class Taken:
         left_out: Names of the source's tensors that were not used.
     """
 
-    rows: tuple[HeadRow, ...]
+    rows: tuple[ClassInit, ...]
     tensors: int
     new_tensors: tuple[str, ...]
     by_rows: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Target:
-    """The training targets of one picture.
+    """The training targets of one image.
 
     Args:
         xyxy: (N, 4) in network pixels.
@@ -64,8 +64,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a detector found in one picture: boxes (N, 4) in network pixels, scores (N,), labels (N,)."""
+class Prediction:
+    """What a detector found in one image: boxes (N, 4) in network pixels, scores (N,), labels (N,)."""
 
     xyxy: FloatArray
     scores: Any
@@ -73,7 +73,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Cut:
+class SplitNetwork:
     """A network in two: the frozen part, whose outputs are computed once, and the rest.
 
     Args:
@@ -121,7 +121,7 @@ class Detector(Protocol):
     def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
         """Return what the network is called with: the inputs, and what it needs of the targets; None to predict."""
 
-    def cut(self, frozen: frozenset[Stage]) -> Cut | None:
+    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its last layer before which all stages are frozen; None if there is no such place."""
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
@@ -133,16 +133,16 @@ class Detector(Protocol):
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Be told that an epoch begins, for losses that follow a schedule."""
 
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Found]:
-        """Turn the outputs of the network in evaluation mode into what was found in each picture."""
+    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
+        """Turn the outputs of the network in evaluation mode into what was found in each image."""
 
     def card(self) -> dict[str, str]:
         """Return what must stand beside the tensors so that the detector can be built again."""
 
 
-def head_rows(
+def class_inits(
     source: SourceWeights, class_names: Sequence[str], class_map: dict[str, list[str]], transfer: Transfer
-) -> tuple[HeadRow, ...]:
+) -> tuple[ClassInit, ...]:
     """Decide from which source classes the head row of each target class starts.
 
     Args:
@@ -156,11 +156,11 @@ def head_rows(
     rows = []
     for name in class_names:
         if name in class_map:
-            rows.append(HeadRow(name, tuple(class_map[name]), "class_map"))
+            rows.append(ClassInit(name, tuple(class_map[name]), "class_map"))
         elif transfer.match_names and _plain(name) in by_plain_name:
-            rows.append(HeadRow(name, (by_plain_name[_plain(name)],), "same name"))
+            rows.append(ClassInit(name, (by_plain_name[_plain(name)],), "same name"))
         else:
-            rows.append(HeadRow(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
+            rows.append(ClassInit(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
     return tuple(rows)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.models.base import Detector, HeadRow, Taken, head_rows
+from detect_transfer.models.base import ClassInit, Detector, TransferReport, class_inits
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.detector import TorchvisionDetector
 from detect_transfer.models.yolo.detector import YoloDetector
@@ -17,7 +17,7 @@ FAMILIES: dict[str, Any] = {"yolo": YoloDetector, "torchvision": TorchvisionDete
 
 def build_detector(
     model: Model, transfer: Transfer, class_names: Sequence[str], source: SourceWeights | None
-) -> tuple[Detector, Taken]:
+) -> tuple[Detector, TransferReport]:
     """Build the detector of a run for `class_names`, from its source or from scratch.
 
     Args:
@@ -34,7 +34,7 @@ def build_detector(
     if source is None:
         detector = family.from_scratch(model, class_names)
         new = tuple(detector.module.state_dict())
-        return detector, Taken(tuple(HeadRow(name, (), "random") for name in class_names), 0, new)
+        return detector, TransferReport(tuple(ClassInit(name, (), "random") for name in class_names), 0, new)
     _check_kind(model, source)
     class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
     kept = transfer.keep_source_classes
@@ -46,8 +46,8 @@ def build_detector(
         ]
     )
     class_map |= {name: [name] for name in kept}
-    rows = head_rows(source, class_names, class_map, transfer)
-    built: tuple[Detector, Taken] = family.from_source(source, class_names, rows, model)
+    rows = class_inits(source, class_names, class_map, transfer)
+    built: tuple[Detector, TransferReport] = family.from_source(source, class_names, rows, model)
     return built
 
 
@@ -57,7 +57,7 @@ def load_detector(source: SourceWeights) -> Detector:
     Raises:
         InputError: They are of no family that is known here, or not whole.
     """
-    rows = tuple(HeadRow(name, (name,), "same name") for name in source.class_names)
+    rows = tuple(ClassInit(name, (name,), "same name") for name in source.class_names)
     detector: Detector = FAMILIES[_family_of(source)].from_source(source, source.class_names, rows, None)[0]
     return detector
 

@@ -1,4 +1,4 @@
-"""Fitting a picture to the network: scale, pad, and the way back for boxes."""
+"""Fitting a image to the network: scale, pad, and the way back for boxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAD_VALUE = 114  # the grey that YOLO models are trained with
 
 @dataclass(frozen=True)
 class Fit:
-    """How a picture was fitted: network pixel = picture pixel * scale + offset."""
+    """How a image was fitted: network pixel = image pixel * scale + offset."""
 
     scale_x: float
     scale_y: float
@@ -23,11 +23,11 @@ class Fit:
     top: int
 
     def to_network(self, xyxy: FloatArray) -> FloatArray:
-        """Turn boxes (N, 4) in picture pixels into network pixels."""
+        """Turn boxes (N, 4) in image pixels into network pixels."""
         return xyxy * self._scale + self._offset
 
-    def to_picture(self, xyxy: FloatArray) -> FloatArray:
-        """Turn boxes (N, 4) in network pixels into picture pixels."""
+    def to_image(self, xyxy: FloatArray) -> FloatArray:
+        """Turn boxes (N, 4) in network pixels into image pixels."""
         return (xyxy - self._offset) / self._scale
 
     @property
@@ -40,7 +40,7 @@ class Fit:
 
 
 def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
-    """Scale a picture so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
+    """Scale a image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
     height, width = image_rgb.shape[:2]
     ratio = imgsz / max(height, width)
     if ratio == 1:
@@ -53,7 +53,7 @@ def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
 
 
 def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -> tuple[RgbArray, Fit]:
-    """Scale a picture to `imgsz` and pad it with grey, evenly on both sides.
+    """Scale a image to `imgsz` and pad it with grey, evenly on both sides.
 
     Args:
         image_rgb: (H, W, 3) uint8.
@@ -61,7 +61,7 @@ def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -
         multiple: None pads to a square; a number pads each side to the next multiple of it.
 
     Returns:
-        The padded picture and the way back.
+        The padded image and the way back.
     """
     height, width = image_rgb.shape[:2]
     small = resize_long_side(image_rgb, imgsz)

@@ -1,4 +1,4 @@
-"""Prediction on pictures: fit, batch by shape, run, and turn the boxes back to picture pixels."""
+"""Prediction on images: fit, batch by shape, run, and turn the boxes back to image pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import RgbArray, read_rgb
-from detect_transfer.models.base import Detector, Found
+from detect_transfer.models.base import Detector, Prediction
 from detect_transfer.models.letterbox import Fit, letterbox
 
 logger = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ _STRIDE = 32
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture ready for the network.
+class ImageRef:
+    """A image ready for the network.
 
     Args:
         image_id: Its id.
         pixels: (H, W, 3) uint8 RGB, scaled and padded.
-        fit: The way back to picture pixels.
-        size_wh: Width and height of the picture itself.
+        fit: The way back to image pixels.
+        size_wh: Width and height of the image itself.
     """
 
     image_id: int
@@ -41,48 +41,48 @@ class Picture:
     size_wh: tuple[int, int]
 
 
-def fit_picture(image_id: int, image_rgb: RgbArray, imgsz: int) -> Picture:
-    """Scale a picture to `imgsz` and pad it no further than the stride of the network asks."""
+def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> ImageRef:
+    """Scale a image to `imgsz` and pad it no further than the stride of the network asks."""
     pixels, fit = letterbox(image_rgb, imgsz, multiple=_STRIDE)
-    return Picture(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
+    return ImageRef(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
 
-def read_pictures(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[Picture]:
-    """Read pictures one after the other and fit them; ids and paths in, pictures out."""
+def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[ImageRef]:
+    """Read images one after the other and fit them; ids and paths in, images out."""
     for image_id, path in images:
-        yield fit_picture(image_id, read_rgb(path), imgsz)
+        yield fit_image(image_id, read_rgb(path), imgsz)
 
 
 def predict(
     detector: Detector,
-    pictures: Iterable[Picture],
+    images: Iterable[ImageRef],
     *,
     settings: Evaluate,
     category_ids: Sequence[int],
     progress: Callable[[int], None] | None = None,
     forward: Callable[[torch.Tensor], Any] | None = None,
 ) -> Detections:
-    """Run a detector over pictures, in single precision so that a score does not depend on how it was trained.
+    """Run a detector over images, in single precision so that a score does not depend on how it was trained.
 
     Args:
         detector: The detector; it is put into evaluation mode and back.
-        pictures: Fitted pictures; those of one shape that follow each other share a batch.
+        images: Fitted images; those of one shape that follow each other share a batch.
         settings: Score floor, suppression and caps.
         category_ids: The category of each class index.
-        progress: Told the number of pictures done after each batch.
+        progress: Told the number of images done after each batch.
         forward: What runs in the place of the network, on its inputs.
 
     Returns:
-        Detections in picture pixels, clipped to the picture.
+        Detections in image pixels, clipped to the image.
     """
     module = detector.module
     was_training = module.training
     module.eval()
     columns: list[dict[str, Any]] = []
     try:
-        for batch in _batches(pictures, settings.batch):
-            for picture, found in zip(batch, _run(detector, batch, settings, forward), strict=True):
-                columns.append(_columns(picture, found, category_ids))
+        for batch in _batches(images, settings.batch):
+            for image, found in zip(batch, _run(detector, batch, settings, forward), strict=True):
+                columns.append(_columns(image, found, category_ids))
             if progress is not None:
                 progress(len(batch))
     finally:
@@ -93,22 +93,22 @@ def predict(
     return Detections.from_columns(pl.DataFrame(joined))
 
 
-def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
-    waiting: dict[tuple[int, ...], list[Picture]] = {}
-    for picture in pictures:
-        batch = waiting.setdefault(picture.pixels.shape, [])
-        batch.append(picture)
+def _batches(images: Iterable[ImageRef], size: int) -> Iterator[list[ImageRef]]:
+    waiting: dict[tuple[int, ...], list[ImageRef]] = {}
+    for image in images:
+        batch = waiting.setdefault(image.pixels.shape, [])
+        batch.append(image)
         if len(batch) == size:
-            yield waiting.pop(picture.pixels.shape)
+            yield waiting.pop(image.pixels.shape)
     yield from waiting.values()
 
 
 @torch.no_grad()
 def _run(
-    detector: Detector, batch: Sequence[Picture], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
-) -> list[Found]:
+    detector: Detector, batch: Sequence[ImageRef], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
+) -> list[Prediction]:
     device = next(detector.module.parameters()).device
-    stacked = torch.from_numpy(np.stack([picture.pixels for picture in batch])).permute(0, 3, 1, 2)
+    stacked = torch.from_numpy(np.stack([image.pixels for image in batch])).permute(0, 3, 1, 2)
     images = detector.to_input(stacked.to(device)).contiguous(memory_format=torch.channels_last)
     outputs = detector.module(*detector.arguments(images, None)) if forward is None else forward(images)
     return detector.find(
@@ -119,16 +119,16 @@ def _run(
     )
 
 
-def _columns(picture: Picture, found: Found, category_ids: Sequence[int]) -> dict[str, Any]:
-    xyxy = clip(picture.fit.to_picture(found.xyxy), picture.size_wh)
+def _columns(image: ImageRef, found: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
+    xyxy = clip(image.fit.to_image(found.xyxy), image.size_wh)
     finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(found.scores)
     if not finite.all():
-        logger.warning("image_id %d: %d boxes that are not finite are left out", picture.image_id, (~finite).sum())
+        logger.warning("image_id %d: %d boxes that are not finite are left out", image.image_id, (~finite).sum())
     xyxy, scores, labels = xyxy[finite], found.scores[finite], found.labels[finite]
     inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
     xyxy, scores, labels = xyxy[inside], scores[inside], labels[inside]
     return {
-        "image_id": np.full(len(xyxy), picture.image_id, dtype=np.int64),
+        "image_id": np.full(len(xyxy), image.image_id, dtype=np.int64),
         "category_id": np.asarray(category_ids, dtype=np.int64)[labels.astype(np.int64)],
         **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
         "score": scores,

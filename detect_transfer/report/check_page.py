@@ -1,4 +1,4 @@
-"""The page of a check: the findings, with pictures of pairs that look alike and of boxes that are odd.
+"""The page of a check: the findings, with images of pairs that look alike and of boxes that are odd.
 
 One HTML file in the look of the report: it opens anywhere, needs no network and runs no script of the data.
 """
@@ -23,7 +23,7 @@ from detect_transfer.core.io import safe_join, write_atomic
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.findings import CheckReport, Finding
 from detect_transfer.report.drawings import Mark, contact_sheet, draw_marks
-from detect_transfer.report.gallery import Picture, crop_window
+from detect_transfer.report.gallery import GalleryImage, crop_window
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.templates import page_templates
 from detect_transfer.report.text import short_name
@@ -34,19 +34,19 @@ _SHOWN = 560
 
 @dataclass(frozen=True)
 class _Gallery:
-    """The pictures of one finding."""
+    """The images of one finding."""
 
     anchor: str
     code: str
     message: str
     count: int
-    pictures: tuple[Picture, ...]
+    images: tuple[GalleryImage, ...]
 
 
 def write_check_page(
     path: Path, report: CheckReport, table: AnnotationTable, *, title: str, trip: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the page as one file with its pictures inside; a picture that cannot be read is left out and named.
+    """Write the page as one file with its images inside; a image that cannot be read is left out and named.
 
     Args:
         path: The HTML file.
@@ -80,7 +80,7 @@ def write_check_page(
 
 
 class _Album:
-    """Draws the pictures of findings, and remembers those that cannot be read."""
+    """Draws the images of findings, and remembers those that cannot be read."""
 
     def __init__(self, table: AnnotationTable) -> None:
         self.table, self.root = table, table.image_root
@@ -89,23 +89,23 @@ class _Album:
         self.unread: dict[int, str] = {}
 
     def galleries(self, report: CheckReport) -> list[_Gallery]:
-        """Return a gallery for each finding that has pictures to show."""
+        """Return a gallery for each finding that has images to show."""
         found = []
         for finding in report.findings if self.root is not None else ():
             anchor = finding.code.lower()
-            pictures = tuple([*self._pairs(finding, anchor), *self._boxes(finding, anchor)])
-            if pictures:
-                found.append(_Gallery(anchor, finding.code, finding.message, finding.count, pictures))
+            images = tuple([*self._pairs(finding, anchor), *self._boxes(finding, anchor)])
+            if images:
+                found.append(_Gallery(anchor, finding.code, finding.message, finding.count, images))
         return found
 
-    def _pairs(self, finding: Finding, anchor: str) -> Iterator[Picture]:
+    def _pairs(self, finding: Finding, anchor: str) -> Iterator[GalleryImage]:
         for number, (ids, told) in enumerate(zip(finding.image_pairs, finding.examples, strict=False), start=1):
             both = [rgb for rgb in map(self._read, ids) if rgb is not None]
             if len(both) == len(ids):
                 sheet = contact_sheet(both, len(both), cell_wh=_CELL_WH)
-                yield _picture(f"{anchor}-{number}", f"pair {number}", short_name(told, longest=160), sheet)
+                yield _image(f"{anchor}-{number}", f"pair {number}", short_name(told, longest=160), sheet)
 
-    def _boxes(self, finding: Finding, anchor: str) -> Iterator[Picture]:
+    def _boxes(self, finding: Finding, anchor: str) -> Iterator[GalleryImage]:
         rows = self.table.boxes.filter(pl.col("annotation_id").is_in(finding.annotation_ids))
         for number, row in enumerate(rows.iter_rows(named=True), start=1):
             rgb = self._read(row["image_id"])
@@ -119,7 +119,7 @@ class _Album:
             part = np.ascontiguousarray(rgb[y1:y2, x1:x2])
             drawn = draw_marks(part, [mark], legend=False, shown_side=_SHOWN)
             told = f"{', '.join(f'{c:g}' for c in corners)} · {short_name(row['source'], longest=80)}"
-            yield _picture(f"{anchor}-{number}", name, told, drawn)
+            yield _image(f"{anchor}-{number}", name, told, drawn)
 
     def _read(self, image_id: int) -> RgbArray | None:
         if image_id in self.unread or self.root is None:
@@ -130,11 +130,11 @@ class _Album:
             if frame is None:
                 return read_rgb(safe_join(self.root, file_name, links=True))
             return next(frames_at(safe_join(self.root, frame[0], links=True), [frame[1]]))[1]
-        except DetectTransferError as error:  # a page without one picture is better than no page
+        except DetectTransferError as error:  # a page without one image is better than no page
             self.unread[image_id] = short_name(error, longest=200)
             return None
 
 
-def _picture(anchor: str, title: str, caption: str, drawn: RgbArray) -> Picture:
+def _image(anchor: str, title: str, caption: str, drawn: RgbArray) -> GalleryImage:
     data = base64.b64encode(encode_jpeg(drawn, quality=80)).decode()
-    return Picture(anchor, title, caption, f"data:image/jpeg;base64,{data}", drawn.shape[1], drawn.shape[0])
+    return GalleryImage(anchor, title, caption, f"data:image/jpeg;base64,{data}", drawn.shape[1], drawn.shape[0])

@@ -1,4 +1,4 @@
-"""Boxes drawn on pictures, told apart by colour, by line and by a letter. Pure functions on arrays.
+"""Boxes drawn on images, told apart by colour, by line and by a letter. Pure functions on arrays.
 
 The colours are those of Okabe and Ito, which readers with any common colour blindness tell apart; every line has a dark
 rim, so that it shows on any ground.
@@ -32,7 +32,7 @@ _RIM: Rgb = (18, 18, 18)  # of lines, and the letters of tags
 _PAPER: Rgb = (250, 250, 250)
 _CLOSE = 12  # a tag that is no further from its box needs no line to it
 _MANY = 40  # from so many boxes on, tags hold no names
-SHOWN_SIDE = 900  # smaller pictures are drawn larger, so that tags can be read
+SHOWN_SIDE = 900  # smaller images are drawn larger, so that tags can be read
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """A box to draw: corners in pixels of the picture, a key of `KINDS`, and the words of its tag ("" for none)."""
+    """A box to draw: corners in pixels of the image, a key of `KINDS`, and the words of its tag ("" for none)."""
 
     xyxy: tuple[float, float, float, float]
     kind: str
@@ -86,10 +86,10 @@ def _corners(row: Mapping[str, Any]) -> tuple[float, float, float, float]:
 def draw_marks(
     image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = True, shown_side: int = SHOWN_SIDE
 ) -> RgbArray:
-    """Draw marks on a copy of a picture, enlarged by a whole factor until its longer side reaches `shown_side`.
+    """Draw marks on a copy of a image, enlarged by a whole factor until its longer side reaches `shown_side`.
 
     Returns:
-        A picture (H', W', 3); with `legend` a strip is added below.
+        A image (H', W', 3); with `legend` a strip is added below.
     """
     unknown = {m.kind for m in marks} - set(KINDS)
     if unknown:
@@ -152,8 +152,8 @@ def _draw_tags(canvas: RgbArray, kinds: Sequence[Kind], xyxy: FloatArray, words:
     font = _font(13)
     sizes = [(math.ceil(font.getlength(w)) + 8, 18) if w else (0, 0) for w in words]
     tags = place_tags(xyxy, sizes, (canvas.shape[1], canvas.shape[0]))
-    picture = Image.fromarray(canvas)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(image)
     shown = [i for i, text in enumerate(words) if text]
     for i, line in zip(shown, leaders(xyxy[shown], tags[shown]).tolist(), strict=True):
         if max(abs(line[0] - line[2]), abs(line[1] - line[3])) > _CLOSE:
@@ -163,7 +163,7 @@ def _draw_tags(canvas: RgbArray, kinds: Sequence[Kind], xyxy: FloatArray, words:
         left, top, right, bottom = tags[i].tolist()
         pen.rectangle([left, top, right - 1, bottom - 1], fill=kinds[i].rgb, outline=_RIM)
         pen.text((left + 4, top + 9), words[i], font=font, fill=_RIM, anchor="lm")
-    return np.asarray(picture).copy()
+    return np.asarray(image).copy()
 
 
 def legend_strip(kinds: Sequence[str], width: int, *, counted: bool = True) -> RgbArray:
@@ -181,18 +181,18 @@ def legend_strip(kinds: Sequence[str], width: int, *, counted: bool = True) -> R
     strip = np.full((y + 26, width, 3), 38, np.uint8)
     for kind, _, left, top in places:
         _line(strip, (left, top + 13), (left + 34, top + 13), kind.rgb, kind.width, kind.dashes)
-    picture = Image.fromarray(strip)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(strip)
+    pen = ImageDraw.Draw(image)
     for _, text, left, top in places:
         pen.text((left + 42, top + 13), text, font=font, fill=_PAPER, anchor="lm")
-    return np.asarray(picture).copy()
+    return np.asarray(image).copy()
 
 
 def contact_sheet(images: Sequence[RgbArray], columns: int, *, cell_wh: tuple[int, int] = (480, 360)) -> RgbArray:
-    """Lay pictures out in rows, each shrunk to fit its cell and never enlarged.
+    """Lay images out in rows, each shrunk to fit its cell and never enlarged.
 
     Args:
-        images: Pictures (H, W, 3) of any sizes; none gives one empty cell.
+        images: Images (H, W, 3) of any sizes; none gives one empty cell.
         columns: How many stand beside each other.
         cell_wh: Width and height of a cell.
     """

@@ -1,4 +1,4 @@
-"""The pictures of the page: the worst misses, false alarms, confusions and poor boxes, and some whole pictures."""
+"""The images of the page: the worst misses, false alarms, confusions and poor boxes, and some whole images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detect_transfer.core.images import RgbArray
 from detect_transfer.evaluation import Matches
 from detect_transfer.report.drawings import Mark, marks_of
 from detect_transfer.report.failures import worst
-from detect_transfer.report.image_reading import read_picture
+from detect_transfer.report.image_reading import read_image
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.report.window import draw_window
@@ -35,14 +35,14 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of the page.
+class GalleryImage:
+    """One image of the page.
 
     Args:
         anchor: Its id in the page.
         title: The heading, such as the name of a class.
         caption: What it shows.
-        uri: The picture as a data URI.
+        uri: The image as a data URI.
         width: Its width in pixels; so is `height`.
         height: Its height.
         kind: A key of `failures.KINDS_OF_FAILURE`, or "".
@@ -61,15 +61,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictures, failures kind by kind; `unread` holds the messages of pictures that could not be read."""
+    """The images, failures kind by kind; `unread` holds the messages of images that could not be read."""
 
-    failures: tuple[Picture, ...] = ()
-    whole: tuple[Picture, ...] = ()
+    failures: tuple[GalleryImage, ...] = ()
+    whole: tuple[GalleryImage, ...] = ()
     unread: tuple[str, ...] = ()
 
 
 class _Album:
-    """Reads pictures one at a time, keeping the last, and remembers those that cannot be read."""
+    """Reads images one at a time, keeping the last, and remembers those that cannot be read."""
 
     def __init__(self, truth: AnnotationTable, matches: Matches, root: Path) -> None:
         self.files = dict(truth.images.select("image_id", "file_name").iter_rows())
@@ -79,18 +79,18 @@ class _Album:
         self._last: tuple[int, RgbArray] | None = None
 
     def read(self, image_id: int) -> RgbArray | None:
-        """Return the picture, or None when it cannot be read."""
+        """Return the image, or None when it cannot be read."""
         if self._last is not None and self._last[0] == image_id:
             return self._last[1]
         if image_id in self.unread:
             return None
         try:
-            picture = read_picture(self.root, self.files[image_id])
-        except DetectTransferError as error:  # a page without one picture is better than no page
+            image = read_image(self.root, self.files[image_id])
+        except DetectTransferError as error:  # a page without one image is better than no page
             self.unread[image_id] = short_name(error, longest=200)
             return None
-        self._last = (image_id, picture)
-        return picture
+        self._last = (image_id, image)
+        return image
 
     def marks(self, image_id: int) -> list[Mark]:
         here = pl.col("image_id") == image_id
@@ -110,12 +110,12 @@ class _Album:
 
 
 def build_gallery(truth: AnnotationTable, matches: Matches, image_root: Path | None) -> Gallery:
-    """Choose and draw the pictures.
+    """Choose and draw the images.
 
     Args:
         truth: The images and classes.
         matches: A matching at the score threshold of interest; detections below it are not shown.
-        image_root: The folder of the pictures; None gives an empty gallery.
+        image_root: The folder of the images; None gives an empty gallery.
     """
     if image_root is None:
         return Gallery()
@@ -127,19 +127,19 @@ def build_gallery(truth: AnnotationTable, matches: Matches, image_root: Path | N
     )
 
 
-def _crops(album: _Album, rows: pl.DataFrame) -> Iterator[Picture]:
+def _crops(album: _Album, rows: pl.DataFrame) -> Iterator[GalleryImage]:
     for number, row in enumerate(rows.iter_rows(named=True), start=1):
-        picture = album.read(row["image_id"])
-        if picture is None:
+        image = album.read(row["image_id"])
+        if image is None:
             continue
         corners = np.array([row[c] for c in XYXY])
-        window = crop_window(corners, picture.shape[1], picture.shape[0])
+        window = crop_window(corners, image.shape[1], image.shape[0])
         marks = _quiet(album.marks(row["image_id"]), corners)
-        drawn = draw_window(picture, marks, window, largest=_LARGEST, shown=_SHOWN)
+        drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
         told, category_ids = _story(album, row)
         size = f"{corners[2] - corners[0]:.0f} × {corners[3] - corners[1]:.0f} px"
         file = short_name(album.files[row["image_id"]], longest=60)
-        made = _picture(f"failure-{number}", album.name(row["category_id"]), f"{told}{size} · {file}", drawn)
+        made = _image(f"failure-{number}", album.name(row["category_id"]), f"{told}{size} · {file}", drawn)
         yield replace(made, kind=row["failure"], category_ids=category_ids)
 
 
@@ -158,18 +158,18 @@ def _story(album: _Album, row: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
     return f"IoU {overlap:.2f} with the object, {score}", (own,)
 
 
-def _whole(album: _Album, truth: AnnotationTable) -> Iterator[Picture]:
-    """Draw whole pictures, evenly spaced through the table."""
+def _whole(album: _Album, truth: AnnotationTable) -> Iterator[GalleryImage]:
+    """Draw whole images, evenly spaced through the table."""
     ids = truth.images["image_id"].to_list()
     for number, place in enumerate(np.unique(np.linspace(0, len(ids) - 1, min(_WHOLE, len(ids))).astype(int))):
-        picture = album.read(ids[place])
-        if picture is not None:
+        image = album.read(ids[place])
+        if image is not None:
             marks = album.marks(ids[place])
-            window = (0, 0, picture.shape[1], picture.shape[0])
-            drawn = draw_window(picture, marks, window, largest=_LARGEST, shown=_SHOWN)
+            window = (0, 0, image.shape[1], image.shape[0])
+            drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
             n = sum(m.kind in ("truth", "miss") for m in marks)
             told = f"{n} object{'' if n == 1 else 's'}"
-            yield _picture(f"whole-{number + 1}", short_name(album.files[ids[place]], longest=60), told, drawn)
+            yield _image(f"whole-{number + 1}", short_name(album.files[ids[place]], longest=60), told, drawn)
 
 
 def _quiet(marks: list[Mark], corners: FloatArray) -> list[Mark]:
@@ -179,7 +179,7 @@ def _quiet(marks: list[Mark], corners: FloatArray) -> list[Mark]:
 
 
 def crop_window(corners: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return a window (x1, y1, x2, y2) of whole pixels around a box, with context, inside the picture."""
+    """Return a window (x1, y1, x2, y2) of whole pixels around a box, with context, inside the image."""
     side = max(_CONTEXT * float(max(corners[2:] - corners[:2])), _LEAST_CROP)
     centre = (corners[:2] + corners[2:]) / 2
     span = np.minimum([side * 4 / 3, side], [width, height])
@@ -188,6 +188,6 @@ def crop_window(corners: FloatArray, width: int, height: int) -> tuple[int, int,
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _picture(anchor: str, title: str, caption: str, drawn: RgbArray) -> Picture:
+def _image(anchor: str, title: str, caption: str, drawn: RgbArray) -> GalleryImage:
     data = base64.b64encode(encode_jpeg(drawn, quality=80)).decode()
-    return Picture(anchor, title, caption, f"data:image/jpeg;base64,{data}", drawn.shape[1], drawn.shape[0])
+    return GalleryImage(anchor, title, caption, f"data:image/jpeg;base64,{data}", drawn.shape[1], drawn.shape[0])

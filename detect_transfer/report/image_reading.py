@@ -1,4 +1,4 @@
-"""Reading the pictures of a table, those that are frames of a video among them."""
+"""Reading the images of a table, those that are frames of a video among them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 
 
-def read_picture(root: Path, file_name: str) -> RgbArray:
-    """Read one picture by its name; a frame of a video is found by decoding up to it.
+def read_image(root: Path, file_name: str) -> RgbArray:
+    """Read one image by its name; a frame of a video is found by decoding up to it.
 
     Raises:
         InputError: It is missing or damaged, or its name leads out of the folder.
@@ -25,25 +25,25 @@ def read_picture(root: Path, file_name: str) -> RgbArray:
 
 
 def read_all(images: pl.DataFrame, root: Path) -> Iterator[tuple[int, RgbArray]]:
-    """Give image_id and picture in order of the rows; frames of a video that follow each other are decoded once.
+    """Give image_id and image in order of the rows; frames of a video that follow each other are decoded once.
 
     Raises:
-        InputError: As for `read_picture`.
+        InputError: As for `read_image`.
     """
     rows = [(i, name, parse_frame_name(name)) for i, name in images.select("image_id", "file_name").iter_rows()]
     start = 0
     while start < len(rows):
         image_id, name, frame = rows[start]
         if frame is None:
-            yield image_id, read_picture(root, name)
+            yield image_id, read_image(root, name)
             start += 1
             continue
         end = start + 1
         while end < len(rows) and _follows(rows[end - 1][2], rows[end][2]):
             end += 1
         ids = {number: i for i, _, (_, number) in _frames(rows[start:end])}
-        for number, picture in frames_at(safe_join(root, frame[0], links=True), ids):
-            yield ids[number], picture
+        for number, image in frames_at(safe_join(root, frame[0], links=True), ids):
+            yield ids[number], image
         start = end
 
 

@@ -59,7 +59,7 @@ class ReportData:
         scores: The numbers of `detections`.
         matches: Which detection found what. Its `score_threshold` decides what is shown as a miss or a false alarm; at
             0 the threshold with the best F1 of all classes is taken.
-        image_root: The folder of the pictures; None leaves them out.
+        image_root: The folder of the images; None leaves them out.
         metrics: Further metrics by name; `slices`, `tide`, `calibration` and `operating_points` have sections of their
             own, any other gets a table.
         history: A row an epoch, from epoch 0 on: `epoch`, `phase`, `AP`, `AP50`, `loss`, `lr`.
@@ -83,9 +83,9 @@ class ReportData:
 
 
 def write_report(path: Path, data: ReportData) -> None:
-    """Write the page as one file with pictures and plots inside.
+    """Write the page as one file with images and plots inside.
 
-    A picture that cannot be read is left out and named on the page.
+    A image that cannot be read is left out and named on the page.
 
     Raises:
         InputError: A detection names an unknown id.
@@ -114,7 +114,7 @@ def _values(data: ReportData) -> dict[str, Any]:
     threshold = data.matches.score_threshold or _best_threshold(whole)
     shown = above(data.matches, threshold)
     status = shown.detections["status"], shown.truth["status"]
-    pictures = gallery.build_gallery(data.truth, shown, data.image_root)
+    images = gallery.build_gallery(data.truth, shown, data.image_root)
     return {
         **_further(data),
         "title": short_name(data.title, longest=120),
@@ -135,9 +135,9 @@ def _values(data: ReportData) -> dict[str, Any]:
         },
         "plots": _plots(data, whole, threshold),
         "hidden_classes": plots.hidden_classes(len(scores.per_class)),
-        "gallery": pictures,
+        "gallery": images,
         "failure_names": KINDS_OF_FAILURE,
-        "shown_classes": _classes_of(pictures, data.truth),
+        "shown_classes": _classes_of(images, data.truth),
         "kinds": [KINDS[k] for k in ("hit", "truth", "miss", "false_alarm", "ignored")],
         "data_blocks": [
             b
@@ -170,9 +170,9 @@ def _further(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _classes_of(pictures: gallery.Gallery, truth: AnnotationTable) -> list[tuple[int, str]]:
+def _classes_of(images: gallery.Gallery, truth: AnnotationTable) -> list[tuple[int, str]]:
     """Return id and name of the classes that failures are about."""
-    there = {i for picture in pictures.failures for i in picture.category_ids}
+    there = {i for image in images.failures for i in image.category_ids}
     classes = truth.categories.sort("category_id").select("category_id", "name").iter_rows()
     return [(i, short_name(name, longest=60)) for i, name in classes if i in there]
 

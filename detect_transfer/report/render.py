@@ -1,4 +1,4 @@
-"""Annotated pictures, contact sheets and videos written to a folder, for `visualize` and `predict`."""
+"""Annotated images, contact sheets and videos written to a folder, for `visualize` and `predict`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class DrawPlan:
     Args:
         score_threshold: Detections below it are left out.
         limit: Draw the first so many images; None draws all.
-        sheet: How many pictures a contact sheet holds; None writes each by itself.
-        fps: Frames a second of a video for each sequence (video, group or folder); None writes pictures.
+        sheet: How many images a contact sheet holds; None writes each by itself.
+        fps: Frames a second of a video for each sequence (video, group or folder); None writes images.
     """
 
     score_threshold: float = 0.25
@@ -44,14 +44,14 @@ class DrawPlan:
 
 
 def render(table: AnnotationTable, detections: Detections | None, out_dir: Path, *, plan: DrawPlan) -> list[Path]:
-    """Draw truth and detections on the pictures of a table, as `plan` says; return the files written.
+    """Draw truth and detections on the images of a table, as `plan` says; return the files written.
 
     Raises:
-        InputError: A picture is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
+        InputError: A image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
     if table.image_root is None:
-        raise InternalError("RENDER_ROOT", "the table has no folder of pictures", remedy="please report this")
+        raise InternalError("RENDER_ROOT", "the table has no folder of images", remedy="please report this")
     if plan.fps is None and plan.sheet is None:
         return render_predictions(
             table, detections, table.image_root, out_dir, score_threshold=plan.score_threshold, limit=plan.limit
@@ -72,14 +72,14 @@ def render_predictions(
     score_threshold: float = 0.25,
     limit: int | None = None,
 ) -> list[Path]:
-    """Draw truth and detections on the pictures of a table and write them as JPEG.
+    """Draw truth and detections on the images of a table and write them as JPEG.
 
     Args:
         table: The images, and the truth where there is one. A table without any box is taken as one without truth, so
             that detections are drawn as such and not as false alarms.
         detections: What was found; None draws the truth alone.
         image_root: The folder that `file_name` is relative to.
-        out_dir: Where the pictures go, under their own relative names with the suffix `.jpg`.
+        out_dir: Where the images go, under their own relative names with the suffix `.jpg`.
         score_threshold: Detections below it are left out.
         limit: Draw the first so many images; None draws all.
 
@@ -87,22 +87,22 @@ def render_predictions(
         The files written, in the order of the table.
 
     Raises:
-        InputError: A picture is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
+        InputError: A image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
     images = table.images if limit is None else table.images.head(limit)
     album = _Album(table, detections, image_root, score_threshold)
     outputs = output_names(images["file_name"].to_list())
     written = []
-    for (picture, marks), output in zip(album.read(images), outputs, strict=True):
+    for (image, marks), output in zip(album.read(images), outputs, strict=True):
         path = safe_join(out_dir, output)
-        write_atomic(path, encode_jpeg(draw_marks(picture, marks)))
+        write_atomic(path, encode_jpeg(draw_marks(image, marks)))
         written.append(path)
     return written
 
 
 class _Album:
-    """The pictures of a table with what is drawn on each."""
+    """The images of a table with what is drawn on each."""
 
     def __init__(
         self, table: AnnotationTable, detections: Detections | None, root: Path, score_threshold: float
@@ -117,11 +117,11 @@ class _Album:
         self.kinds = [kind for kind in KINDS if kind in statuses or kind == "truth"]
 
     def read(self, images: pl.DataFrame) -> Iterator[tuple[RgbArray, list[Mark]]]:
-        """Give each picture of the rows with its marks."""
-        for image_id, picture in read_all(images, self._root):
+        """Give each image of the rows with its marks."""
+        for image_id, image in read_all(images, self._root):
             key = (image_id,)
             here, seen = self._truths.get(key, self._none[0]), self._founds.get(key, self._none[1])
-            yield picture, marks_of(here, seen, self._names)
+            yield image, marks_of(here, seen, self._names)
 
 
 def _rows(
@@ -137,11 +137,11 @@ def _rows(
 
 
 def _sheets(album: _Album, images: pl.DataFrame, out_dir: Path, size: int) -> Iterator[Path]:
-    """Write contact sheets of so many pictures each."""
+    """Write contact sheets of so many images each."""
     shown = max(_CELL_WH)
     drawn = (
-        draw_window(picture, marks, (0, 0, picture.shape[1], picture.shape[0]), largest=shown, shown=shown // 2)
-        for picture, marks in album.read(images)
+        draw_window(image, marks, (0, 0, image.shape[1], image.shape[0]), largest=shown, shown=shown // 2)
+        for image, marks in album.read(images)
     )
     number = 0
     while held := list(islice(drawn, size)):
@@ -153,7 +153,7 @@ def _sheets(album: _Album, images: pl.DataFrame, out_dir: Path, size: int) -> It
 
 
 def _videos(album: _Album, images: pl.DataFrame, out_dir: Path, fps: float) -> Iterator[Path]:
-    """Write a video for each sequence: the source video, else the group, else the folder of the pictures."""
+    """Write a video for each sequence: the source video, else the group, else the folder of the images."""
     rows = sorted(_sequence(row) for row in images.select("group", "file_name", "image_id").iter_rows(named=True))
     parts = [(name, [image_id for *_, image_id in part]) for name, part in groupby(rows, key=lambda row: row[0])]
     for (_, ids), output in zip(parts, output_names([name for name, _ in parts]), strict=True):
@@ -174,19 +174,19 @@ def _sequence(row: dict[str, str]) -> tuple[str, int, str, int]:
     return f"{row['group'] or ('all' if folder == '.' else folder)}.frames", 0, file_name, image_id
 
 
-def _with_legend(picture: RgbArray, kinds: Sequence[str]) -> RgbArray:
-    return np.vstack([picture, legend_strip(kinds, picture.shape[1], counted=False)])
+def _with_legend(image: RgbArray, kinds: Sequence[str]) -> RgbArray:
+    return np.vstack([image, legend_strip(kinds, image.shape[1], counted=False)])
 
 
 def output_names(file_names: list[str]) -> list[str]:
-    """Give each picture a `.jpg` name of its own; two that differ by their suffix alone keep it in the name."""
+    """Give each image a `.jpg` name of its own; two that differ by their suffix alone keep it in the name."""
     plain = [PurePosixPath(name).with_suffix(".jpg").as_posix() for name in file_names]
     often = Counter(name.lower() for name in plain)
     return [p if often[p.lower()] == 1 else f"{name}.jpg" for name, p in zip(file_names, plain, strict=True)]
 
 
 def encode_jpeg(image_rgb: RgbArray, *, quality: int = 88) -> bytes:
-    """Encode a picture (H, W, 3) as JPEG."""
+    """Encode a image (H, W, 3) as JPEG."""
     done, data = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise InternalError("JPEG_ENCODE", "a drawing could not be encoded", remedy="please report this")

@@ -1,4 +1,4 @@
-"""A part of a picture with the marks that reach into it, at a size that can be read."""
+"""A part of a image with the marks that reach into it, at a size that can be read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from detect_transfer.report.drawings import Mark, RgbArray, draw_marks
 
 
 def draw_window(
-    picture: RgbArray, marks: Sequence[Mark], window: tuple[int, int, int, int], *, largest: int, shown: int
+    image: RgbArray, marks: Sequence[Mark], window: tuple[int, int, int, int], *, largest: int, shown: int
 ) -> RgbArray:
     """Cut a window out, shrink it where it is large, and draw the marks that reach into it.
 
-    The picture is shrunk before it is drawn on, so that lines and tags keep their size.
+    The image is shrunk before it is drawn on, so that lines and tags keep their size.
 
     Args:
-        picture: (H, W, 3).
-        marks: Boxes in pixels of the picture.
+        image: (H, W, 3).
+        marks: Boxes in pixels of the image.
         window: Its corners x1, y1, x2, y2 in whole pixels.
         largest: How many pixels of the longer side are kept.
         shown: What a smaller part is enlarged to.
     """
     x1, y1, x2, y2 = window
-    part = np.ascontiguousarray(picture[y1:y2, x1:x2])
+    part = np.ascontiguousarray(image[y1:y2, x1:x2])
     scale = min(1.0, largest / max(part.shape[:2]))
     if scale < 1:
         part = np.asarray(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)

@@ -35,7 +35,7 @@ def _blur(image: Image, rng: np.random.Generator, scale: float) -> Image:
         ends = np.round((np.array((-half, half)) + length) * 16).astype(int)
         first, last = ((int(x), int(y)) for x, y in ends)
         cv2.line(kernel, first, last, 1.0, 1, cv2.LINE_8, 4)
-        kernel += kernel[::-1, ::-1]  # rounding must not push the picture away from its labels
+        kernel += kernel[::-1, ::-1]  # rounding must not push the image away from its labels
         return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.uint8)
     if chance < 0.75:
         sigma = float(rng.uniform(0.3, 1.0)) * scale

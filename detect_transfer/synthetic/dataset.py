@@ -1,4 +1,4 @@
-"""Scenes as a data set: pictures in a folder and the table that belongs to them."""
+"""Scenes as a data set: images in a folder and the table that belongs to them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def write_scenes(
     """Draw scenes of a task into `folder` and return their table.
 
     Args:
-        folder: Gets a sub-folder a split with JPEG pictures.
+        folder: Gets a sub-folder a split with JPEG images.
         task: `source` or `target`.
-        counts: Pictures of each split; every split is a stream of its own.
+        counts: Images of each split; every split is a stream of its own.
         seed: The seed of the streams.
-        size_wh: Width and height of a picture in pixels.
+        size_wh: Width and height of a image in pixels.
     """
     jobs = [
         (split, seed + _VALIDATION_SEED * k, i) for k, (split, count) in enumerate(counts.items()) for i in range(count)
@@ -57,7 +57,7 @@ def write_scenes(
 def _write_one(
     folder: Path, task: str, size_wh: tuple[int, int], job: tuple[str, int, int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Draw one scene, write its picture and return its image row and its box rows."""
+    """Draw one scene, write its image and return its image row and its box rows."""
     split, seed, index = job
     scene = draw_scene(TASKS[task], seed=seed, index=index, size_wh=size_wh)
     name = f"{split}/{index:05d}.jpg"

@@ -23,12 +23,12 @@ from detect_transfer.core.images import RgbArray
 from detect_transfer.models.letterbox import PAD_VALUE
 
 _SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target
-_LEAST_VISIBLE = 0.1  # share of the area that must stay in the picture
+_LEAST_VISIBLE = 0.1  # share of the area that must stay in the image
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A fitted training picture with what is in it.
+class TrainSample:
+    """A fitted training image with what is in it.
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
@@ -43,13 +43,13 @@ class Scene:
     ignored: FloatArray
 
 
-def cut_to(scene: Scene, full_xyxy: FloatArray) -> Scene:
-    """Clip boxes to the picture; a target that is left too small, or of which little is left, becomes ignored.
+def cut_to(scene: TrainSample, full_xyxy: FloatArray) -> TrainSample:
+    """Clip boxes to the image; a target that is left too small, or of which little is left, becomes ignored.
 
     What is left of such a target is no background, and too little to learn from.
 
     Args:
-        scene: The picture; its boxes may reach out of it.
+        scene: The image; its boxes may reach out of it.
         full_xyxy: (N, 4) the boxes of the targets before anything was clipped.
     """
     height, width = scene.pixels.shape[:2]
@@ -63,11 +63,11 @@ def cut_to(scene: Scene, full_xyxy: FloatArray) -> Scene:
 
 
 class Augmenter:
-    """Albumentations on one picture and its boxes, seeded for each picture.
+    """Albumentations on one image and its boxes, seeded for each image.
 
     Args:
         chosen: A named pipeline, or transforms by their names with their options.
-        imgsz: Pixels of the square pictures that it will be given.
+        imgsz: Pixels of the square images that it will be given.
 
     Raises:
         InputError: A transform or an option is not known, or gives what cannot be trained on.
@@ -79,8 +79,8 @@ class Augmenter:
         self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
         self._pipeline = _compose(transforms, corners=self._tells_corners) if transforms else None
 
-    def __call__(self, scene: Scene, *, seed: int) -> Scene:
-        """Return the picture, its boxes and its ignored regions, changed by this seed."""
+    def __call__(self, scene: TrainSample, *, seed: int) -> TrainSample:
+        """Return the image, its boxes and its ignored regions, changed by this seed."""
         if self._pipeline is None:
             return scene
         self._pipeline.set_random_seed(seed)
@@ -94,7 +94,7 @@ class Augmenter:
         boxes = np.asarray(out["bboxes"], dtype=np.float64).reshape(-1, 4)
         is_target = places < n_targets
         kept = places[is_target]
-        changed = Scene(out["image"], boxes[is_target], scene.labels[kept], boxes[~is_target])
+        changed = TrainSample(out["image"], boxes[is_target], scene.labels[kept], boxes[~is_target])
         if not self._tells_corners:
             return cut_to(changed, changed.xyxy)
         corners = np.asarray(out["keypoints"], dtype=np.float64).reshape(-1, 4, 2)[kept]
@@ -119,7 +119,7 @@ def _compose(transforms: Sequence[Any], *, corners: bool) -> Any:
 
 
 def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
-    """Build the transforms of a list by their names, and try each on a blank picture."""
+    """Build the transforms of a list by their names, and try each on a blank image."""
     known = {
         name: kind
         for name, kind in vars(A).items()
@@ -131,7 +131,7 @@ def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
             if name not in known:
                 raise InputError(
                     "AUGMENT_UNKNOWN",
-                    "albumentations has no such transform for pictures with boxes",
+                    "albumentations has no such transform for images with boxes",
                     field=f"augment.{i}",
                     value=name,
                     remedy=did_you_mean(name, sorted(known)),
@@ -165,7 +165,7 @@ def _build(kind: Any, options: dict[str, Any]) -> Any:
 
 
 def _try(transform: Any, imgsz: int) -> None:
-    """Raise unless a transform turns a square picture with a box into another of the same form."""
+    """Raise unless a transform turns a square image with a box into another of the same form."""
     sure = copy.deepcopy(transform)
     sure.p = 1.0
     pixels = np.full((imgsz, imgsz, 3), PAD_VALUE, np.uint8)
@@ -174,4 +174,4 @@ def _try(transform: Any, imgsz: int) -> None:
     pixels_after = _compose([sure], corners=False)(**given)["image"]
     if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:
         form, form_after = (f"{each.dtype} {' x '.join(map(str, each.shape))}" for each in (pixels, pixels_after))
-        raise ValueError(f"it turns a picture of {form} into {form_after}, the same form was expected")
+        raise ValueError(f"it turns a image of {form} into {form_after}, the same form was expected")

@@ -43,14 +43,14 @@ class Interrupted(Exception):
 
 
 @dataclass
-class Job:
+class TrainContext:
     """All that the loop works with.
 
     Args:
         detector: The network, on its device.
         plan: What trains when.
         loader: Gives batches; `batches.epoch` chooses the epoch.
-        plain_loader: Gives other batches of the same pictures.
+        plain_loader: Gives other batches of the same images.
         batches: The sampler of the loader.
         settings: The train part of the config.
         precision: The arithmetic of the network.

@@ -1,6 +1,6 @@
-"""The training pictures: fitted once where there is room, augmented by a seed of their own, put into batches.
+"""The training images: fitted once where there is room, augmented by a seed of their own, put into batches.
 
-What a picture looks like in an epoch depends on the seed, the epoch and its place in the data alone: not on the number
+What a image looks like in an epoch depends on the seed, the epoch and its place in the data alone: not on the number
 of workers, the devices or where a run was resumed.
 """
 
@@ -24,10 +24,10 @@ from detect_transfer.core.errors import DetectTransferError, ResourceError
 from detect_transfer.core.images import RgbArray, read_rgb
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import letterbox
-from detect_transfer.training.augment import Augmenter, Scene
+from detect_transfer.training.augment import Augmenter, TrainSample
 from detect_transfer.training.mosaic import TILES, mosaic
 from detect_transfer.training.sampler import EpochBatches
-from detect_transfer.training.samples import Sample
+from detect_transfer.training.samples import SampleRef
 
 _MOST_AUTO_WORKERS = 8
 _WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No space left on device")  # torch's words
@@ -35,7 +35,7 @@ _WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures (B, 3, H, W) uint8 RGB with their targets, files and places."""
+    """Images (B, 3, H, W) uint8 RGB with their targets, files and places."""
 
     images: torch.Tensor
     targets: list[Target]
@@ -43,7 +43,7 @@ class Batch:
     places: list[int]
 
     def pin_memory(self) -> Batch:
-        """Let the loader pin the pictures for a quicker copy to the device."""
+        """Let the loader pin the images for a quicker copy to the device."""
         return Batch(self.images.pin_memory(), self.targets, self.paths, self.places)
 
     def split(self, parts: int) -> list[Batch]:
@@ -61,14 +61,14 @@ def chunks(count: int, parts: int) -> list[slice]:
 
 
 @dataclass(frozen=True)
-class Look:
-    """How training pictures are to look.
+class ImageOptions:
+    """How training images are to look.
 
     Args:
         imgsz: Pixels of the square that the network sees.
         augmenter: What changes them.
         seed: The seed of the run.
-        mosaic: Share of the pictures in [0, 1] that are laid together with three others.
+        mosaic: Share of the images in [0, 1] that are laid together with three others.
         mosaic_epochs: The last epoch with mosaics.
     """
 
@@ -79,30 +79,32 @@ class Look:
     mosaic_epochs: int = 0
 
 
-class TrainSet(Dataset[tuple[Scene, Path, int]]):
-    """Training pictures by (epoch, place).
+class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
+    """Training images by (epoch, place).
 
     Args:
-        samples: The pictures.
+        samples: The images.
         look: How they are to look.
-        store: (N, imgsz, imgsz, 3) uint8 to keep fitted pictures in; None reads each one every time.
+        store: (N, imgsz, imgsz, 3) uint8 to keep fitted images in; None reads each one every time.
     """
 
-    def __init__(self, samples: Sequence[Sample], look: Look, store: NDArray[np.uint8] | None = None) -> None:
+    def __init__(
+        self, samples: Sequence[SampleRef], look: ImageOptions, store: NDArray[np.uint8] | None = None
+    ) -> None:
         self._samples = samples
         self._look = look
         self._store = store
-        self._kept: list[Scene] = []
+        self._kept: list[TrainSample] = []
         if store is not None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside the interpreter lock
                 self._kept = list(pool.map(self._keep, range(len(samples))))
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self._samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Scene, Path, int]:
-        """Return the picture (imgsz, imgsz, 3) with what is in it, its file and its place, for an (epoch, place)."""
+    def __getitem__(self, key: tuple[int, int]) -> tuple[TrainSample, Path, int]:
+        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its place, for an (epoch, place)."""
         epoch, place = key
         look = self._look
         own = np.random.SeedSequence([look.seed, epoch, place])
@@ -115,40 +117,40 @@ class TrainSet(Dataset[tuple[Scene, Path, int]]):
         scene = look.augmenter(scene, seed=int(own.generate_state(1)[0]))
         return scene, self._samples[place].path, place
 
-    def _keep(self, place: int) -> Scene:
+    def _keep(self, place: int) -> TrainSample:
         assert self._store is not None
         scene = self._read(place)
         self._store[place] = scene.pixels
-        return Scene(self._store[place], scene.xyxy, scene.labels, scene.ignored)
+        return TrainSample(self._store[place], scene.xyxy, scene.labels, scene.ignored)
 
-    def _fitted(self, place: int) -> Scene:
+    def _fitted(self, place: int) -> TrainSample:
         return self._kept[place] if self._kept else self._read(place)
 
-    def _read(self, place: int) -> Scene:
-        """Read a picture and fit it, its boxes and its ignored regions to the square."""
+    def _read(self, place: int) -> TrainSample:
+        """Read a image and fit it, its boxes and its ignored regions to the square."""
         sample = self._samples[place]
         image: RgbArray = read_rgb(sample.path)
         square, fit = letterbox(image, self._look.imgsz)
         size_wh = (image.shape[1], image.shape[0])
         xyxy, ignored = (fit.to_network(clip(boxes, size_wh)) for boxes in (sample.xyxy, sample.ignored))
         big, there = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
-        return Scene(square, xyxy[big], sample.labels[big], ignored[there])
+        return TrainSample(square, xyxy[big], sample.labels[big], ignored[there])
 
 
-def collate(items: list[tuple[Scene, Path, int]]) -> Batch:
-    """Put pictures of one size into a batch."""
+def collate(items: list[tuple[TrainSample, Path, int]]) -> Batch:
+    """Put images of one size into a batch."""
     stacked = torch.from_numpy(np.stack([scene.pixels for scene, _, _ in items])).permute(0, 3, 1, 2)
     targets = [Target(scene.xyxy, scene.labels, scene.ignored) for scene, _, _ in items]
     return Batch(stacked, targets, [path for _, path, _ in items], [place for _, _, place in items])
 
 
 class _Telling(Dataset[Any]):
-    """Gives an error in the place of a picture: of one that is raised in a loading process only the text comes over."""
+    """Gives an error in the place of a image: of one that is raised in a loading process only the text comes over."""
 
     def __init__(self, data: TrainSet) -> None:
         self._data = data
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Scene, Path, int] | DetectTransferError:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[TrainSample, Path, int] | DetectTransferError:
         try:
             return self._data[key]
         except DetectTransferError as error:
@@ -169,7 +171,7 @@ class Loader:
         """Give the batches of an epoch.
 
         Raises:
-            InputError: A picture cannot be read.
+            InputError: A image cannot be read.
             ResourceError: A loading process died.
         """
         try:
@@ -191,7 +193,7 @@ class Loader:
 def make_loader(
     data: TrainSet, batches: EpochBatches | Sequence[list[tuple[int, int]]], *, workers: int, pin: bool
 ) -> Loader:
-    """Return the loader of some batches; with no worker the pictures are made in the training process."""
+    """Return the loader of some batches; with no worker the images are made in the training process."""
     return Loader(
         DataLoader(
             _Telling(data),

@@ -16,10 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.core.io import write_atomic
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
-from detect_transfer.training.context import Interrupted, Job
+from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.epoch import LossNotFinite, Step, run_epoch, set_mode
 from detect_transfer.training.feature_cache import keep_features
-from detect_transfer.training.optim import Pull, build_optimizer
+from detect_transfer.training.optim import L2SP, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _LEAST_RATE_SHARE = 0.125  # three roll-backs
 After = Literal["next", "stop"]
 
 
-def fit(job: Job, resumed: dict[str, Any] | None = None) -> Progress:
+def fit(job: TrainContext, resumed: dict[str, Any] | None = None) -> Progress:
     """Train by the plan and return how it went; weights and state are in the run folder.
 
     Args:
@@ -46,7 +46,7 @@ def fit(job: Job, resumed: dict[str, Any] | None = None) -> Progress:
 class _Fit:
     """The networks of a run: the one that trains, its average, and the source."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: TrainContext) -> None:
         self.job = job
         self.module = job.detector.module
         self.source = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
@@ -140,7 +140,7 @@ class _Fit:
             if kept is not None:
                 trained, loader = cut.suffix, kept
         wrapped = job.accelerator.prepare_model(trained)
-        return Step(wrapped, loader, optimizer, scaler, self.average, Pull(optimizer, taken, phase.pull))
+        return Step(wrapped, loader, optimizer, scaler, self.average, L2SP(optimizer, taken, phase.pull))
 
     def _roll_back(self, step: Step, error: LossNotFinite) -> None:
         """Go back to the end of the last epoch with half the rate, or raise the error."""
@@ -197,7 +197,7 @@ class _Fit:
         write_atomic(job.folder / "metrics.jsonl", rows)
 
 
-def _ended(job: Job, phase: PlannedPhase) -> After | None:
+def _ended(job: TrainContext, phase: PlannedPhase) -> After | None:
     """Tell whether a phase is to end with the epoch that is over, and what comes then."""
     progress, row = job.progress, job.progress.history[-1]
     reached = [row[name] is not None and row[name] >= value for name, value in (phase.until or {}).items()]

@@ -15,10 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models.base import Detector
 from detect_transfer.models.device import autocast
-from detect_transfer.training.context import Interrupted, Job
+from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
-from detect_transfer.training.optim import Pull, rate_factor
+from detect_transfer.training.optim import L2SP, rate_factor
 from detect_transfer.training.plan import PlannedPhase
 
 BATCHNORM_MOMENTUM = 0.1
@@ -37,10 +37,10 @@ class Step:
     optimizer: torch.optim.Optimizer
     scaler: Any
     average: AveragedModel
-    pull: Pull
+    pull: L2SP
 
 
-def run_epoch(job: Job, phase: PlannedPhase, step: Step) -> dict[str, Any]:
+def run_epoch(job: TrainContext, phase: PlannedPhase, step: Step) -> dict[str, Any]:
     """Train the next epoch of a phase; return the mean loss parts, the rates and the times.
 
     Raises:
@@ -52,7 +52,7 @@ def run_epoch(job: Job, phase: PlannedPhase, step: Step) -> dict[str, Any]:
     progress, steps, epoch = job.progress, len(job.batches), job.progress.epoch + 1
     waited, images, began = 0.0, 0, time.monotonic()
     asked, factor = began, 1.0
-    # a new start sees the pictures as a run of its own would
+    # a new start sees the images as a run of its own would
     job.batches.epoch, job.batches.start = epoch - progress.course_start, progress.step
     for i, batch in enumerate(step.loader, start=progress.step):
         waited += time.monotonic() - asked
@@ -80,7 +80,7 @@ def run_epoch(job: Job, phase: PlannedPhase, step: Step) -> dict[str, Any]:
     }
 
 
-def _asked_to_stop(job: Job) -> bool:
+def _asked_to_stop(job: TrainContext) -> bool:
     """Tell whether any of the processes was asked to stop, so that all stop at the same step."""
     if job.accelerator.num_processes == 1:
         return job.stop.signal is not None
@@ -89,7 +89,7 @@ def _asked_to_stop(job: Job) -> bool:
     return job.stop.signal is not None
 
 
-def _one_step(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
+def _one_step(job: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
     """Compute a batch, in parts where it is asked for, and change the network once."""
     sums: dict[str, torch.Tensor] = {}
     parts: Sequence[Batch | FeatureBatch] = batch.split(job.settings.accumulate)
@@ -119,8 +119,8 @@ def _at_once() -> Iterator[None]:
     yield
 
 
-def _losses(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
-    """Return the loss parts of pictures, or of their features."""
+def _losses(job: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
+    """Return the loss parts of images, or of their features."""
     device = job.accelerator.device
     side = job.settings.imgsz
     with autocast(device, job.precision):
@@ -137,7 +137,7 @@ def _losses(job: Job, step: Step, batch: Batch | FeatureBatch) -> dict[str, torc
     return losses
 
 
-def _finite_everywhere(job: Job, losses: dict[str, torch.Tensor]) -> bool:
+def _finite_everywhere(job: TrainContext, losses: dict[str, torch.Tensor]) -> bool:
     """Tell whether the loss is finite in all processes, so that all stop or go back at the same step."""
     finite = all(bool(torch.isfinite(value)) for value in losses.values())
     if job.accelerator.num_processes == 1:
@@ -161,7 +161,7 @@ def set_mode(detector: Detector, phase: PlannedPhase) -> None:
 
 
 @contextmanager
-def _torch_errors(job: Job) -> Iterator[None]:
+def _torch_errors(job: TrainContext) -> Iterator[None]:
     """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
     try:
         yield
@@ -185,27 +185,27 @@ def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> 
         "LOSS_NOT_FINITE",
         f"the loss is not finite ({told}) on {files}" if here else "the loss of another process is not finite",
         field="train.lr",
-        remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these pictures; "
+        remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these images; "
         "the last epoch is kept",
     )
 
 
-def _too_small(job: Job) -> InputError:
+def _too_small(job: TrainContext) -> InputError:
     return InputError(
         "BATCH_TOO_SMALL",
-        f"a picture of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
+        f"a image of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
         field="train.imgsz",
         value=job.settings.imgsz,
-        remedy="give a larger train.imgsz, or a train.batch that leaves no picture alone; the last epoch is kept",
+        remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",
     )
 
 
-def _out_of_memory(job: Job) -> ResourceError:
+def _out_of_memory(job: TrainContext) -> ResourceError:
     settings = job.settings
     smaller = f"train.accumulate={2 * settings.accumulate} or train.batch={max(1, settings.batch // 2)}"
     return ResourceError(
         "OUT_OF_MEMORY",
-        f"a batch of {settings.batch} pictures of {settings.imgsz} px does not fit",
+        f"a batch of {settings.batch} images of {settings.imgsz} px does not fit",
         field="train.batch",
         value=settings.batch,
         remedy=f"try {smaller}, or a smaller train.imgsz; the last epoch is kept",

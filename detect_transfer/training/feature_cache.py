@@ -1,6 +1,6 @@
-"""What frozen layers give, computed once: a phase that trains what is behind them reads it instead of pictures.
+"""What frozen layers give, computed once: a phase that trains what is behind them reads it instead of images.
 
-A picture is looked at in a few augmented views, each computed once; an epoch takes one view of each picture.
+A image is looked at in a few augmented views, each computed once; an epoch takes one view of each image.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from detect_transfer.core.errors import ResourceError
-from detect_transfer.models.base import Cut, Target
+from detect_transfer.models.base import SplitNetwork, Target
 from detect_transfer.models.device import Precision, autocast
 from detect_transfer.training.array_store import open_store
-from detect_transfer.training.context import Interrupted, Job
+from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch, chunks
 from detect_transfer.training.sampler import EpochBatches
 
@@ -30,7 +30,7 @@ _DTYPE: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.fl
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """Features (B, C, H, W) of each level, with the targets and files of their pictures."""
+    """Features (B, C, H, W) of each level, with the targets and files of their images."""
 
     features: list[torch.Tensor]
     targets: list[Target]
@@ -48,10 +48,10 @@ class FeatureLoader:
     """Gives the batches of an epoch as features.
 
     Args:
-        levels: For each level the features (views, N, C, H, W) of all pictures.
-        batches: Which pictures make up the batches.
-        targets: The targets of each view and picture.
-        paths: The file of each picture.
+        levels: For each level the features (views, N, C, H, W) of all images.
+        batches: Which images make up the batches.
+        targets: The targets of each view and image.
+        paths: The file of each image.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class FeatureLoader:
         self._paths = paths
 
     def __iter__(self) -> Iterator[FeatureBatch]:
-        """Give the batches; a picture shows its views in turn, each picture another one."""
+        """Give the batches; a image shows its views in turn, each image another one."""
         views = len(self._targets)
         for batch in self._batches:
             place = torch.tensor([place for _, place in batch])
@@ -79,8 +79,8 @@ class FeatureLoader:
             )
 
 
-def keep_features(job: Job, cut: Cut, views: int) -> FeatureLoader | None:
-    """Compute the features of all training pictures in some views; None where there is no room for them.
+def keep_features(job: TrainContext, cut: SplitNetwork, views: int) -> FeatureLoader | None:
+    """Compute the features of all training images in some views; None where there is no room for them.
 
     The frozen layers are in evaluation mode and compute in the precision of training.
 
@@ -112,14 +112,14 @@ def keep_features(job: Job, cut: Cut, views: int) -> FeatureLoader | None:
 
 
 @torch.no_grad()
-def _features(job: Job, cut: Cut, batch: Batch) -> list[torch.Tensor]:
+def _features(job: TrainContext, cut: SplitNetwork, batch: Batch) -> list[torch.Tensor]:
     device = job.accelerator.device
     with autocast(device, job.precision):
         inputs = job.detector.to_input(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
         return [feature.cpu() for feature in cut.prefix(inputs)]
 
 
-def _open(job: Job, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
+def _open(job: TrainContext, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
     """Return room for the features of all levels, or None."""
     dtype = _DTYPE[job.precision]
     size = sum(int(np.prod(shape)) for shape in shapes) * dtype.itemsize

@@ -1,4 +1,4 @@
-"""Mosaic: four pictures around one point, so that objects are seen small, cut and in other surroundings.
+"""Mosaic: four images around one point, so that objects are seen small, cut and in other surroundings.
 
 Source: Bochkovskiy et al. 2020, "YOLOv4: Optimal Speed and Accuracy of Object Detection", section 3.3.
 """
@@ -11,16 +11,16 @@ import numpy as np
 
 from detect_transfer.core.boxes import FloatArray
 from detect_transfer.models.letterbox import PAD_VALUE
-from detect_transfer.training.augment import Scene, cut_to
+from detect_transfer.training.augment import TrainSample, cut_to
 
 TILES = 4
 
 
-def mosaic(scenes: Sequence[Scene], *, random: np.random.Generator) -> Scene:
-    """Lay four pictures of one size around a random point; each shows the corner that lies at that point.
+def mosaic(scenes: Sequence[TrainSample], *, random: np.random.Generator) -> TrainSample:
+    """Lay four images of one size around a random point; each shows the corner that lies at that point.
 
     Args:
-        scenes: Four fitted pictures (S, S, 3): those at the top left, top right, bottom left and bottom right.
+        scenes: Four fitted images (S, S, 3): those at the top left, top right, bottom left and bottom right.
         random: Chooses the point.
     """
     size = scenes[0].pixels.shape[0]
@@ -40,7 +40,7 @@ def mosaic(scenes: Sequence[Scene], *, random: np.random.Generator) -> Scene:
         ignored.append(_in_tile(scene.ignored + shift, tile))
     labels = np.concatenate([scene.labels for scene in scenes])
     whole = np.concatenate([scene.xyxy for scene in scenes])
-    return cut_to(Scene(canvas, np.concatenate(targets), labels, np.concatenate(ignored)), whole)
+    return cut_to(TrainSample(canvas, np.concatenate(targets), labels, np.concatenate(ignored)), whole)
 
 
 def _in_tile(xyxy: FloatArray, tile: FloatArray) -> FloatArray:

@@ -70,7 +70,7 @@ def _half_cosine(share: float) -> float:
     return (1 - math.cos(math.pi * share)) / 2
 
 
-class Pull:
+class L2SP:
     """L2-SP: after each step, draws what was taken from the source back towards it, by strength times rate.
 
     Source: Li et al. 2018, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks"; decoupled from

@@ -30,7 +30,7 @@ class PlannedPhase:
         warmup: Share of its steps with a rising rate.
         batchnorm: Which running statistics move.
         pull: L2-SP strength.
-        views: Augmented views of each picture whose frozen features are computed once; 0 computes them every time.
+        views: Augmented views of each image whose frozen features are computed once; 0 computes them every time.
         until: Metrics that are good enough, with the value that they must reach.
         on_until: What happens then.
         patience: Epochs without a better AP after which it ends.

@@ -1,4 +1,4 @@
-"""Classes of the source that a detector goes on finding, in pictures whose annotations do not know them.
+"""Classes of the source that a detector goes on finding, in images whose annotations do not know them.
 
 What the source itself finds of them stands in for the annotations: confident findings become targets, doubtful ones
 ignored regions, so that a car beside a new traffic sign is never taught to be background.
@@ -17,8 +17,8 @@ from detect_transfer.config import Evaluate, Transfer
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.boxes import iou
 from detect_transfer.models import Detector
-from detect_transfer.models.predict import predict, read_pictures
-from detect_transfer.training.samples import Sample
+from detect_transfer.models.predict import predict, read_images
+from detect_transfer.training.samples import SampleRef
 
 logger = logging.getLogger(__name__)
 
@@ -27,31 +27,31 @@ _SAME_OBJECT = 0.5  # iou from which on a finding is the annotated object under 
 
 
 def add_kept_classes(
-    samples: Sequence[Sample],
+    samples: Sequence[SampleRef],
     detector: Detector,
     label_of: Mapping[str, int],
     *,
     imgsz: int,
     transfer: Transfer,
     progress: Callable[[int], None] | None = None,
-) -> list[Sample]:
-    """Add what the source finds of the kept classes to the training pictures.
+) -> list[SampleRef]:
+    """Add what the source finds of the kept classes to the training images.
 
     Args:
-        samples: The training pictures.
+        samples: The training images.
         detector: The source, with its own classes.
         label_of: The label of each kept class in the new detector.
         imgsz: Pixels of the long side for the source.
         transfer: From which score on a finding is a target, and whether any may be.
-        progress: Told the number of pictures done.
+        progress: Told the number of images done.
 
     Returns:
-        The pictures with more targets and ignored regions; findings on an annotated object are left out.
+        The images with more targets and ignored regions; findings on an annotated object are left out.
     """
     kept_index = {detector.class_names.index(name): label for name, label in label_of.items()}
     found = predict(
         detector,
-        read_pictures(((i, sample.path) for i, sample in enumerate(samples)), imgsz),
+        read_images(((i, sample.path) for i, sample in enumerate(samples)), imgsz),
         settings=Evaluate(score_floor=_DOUBTFUL),
         category_ids=range(len(detector.class_names)),
         progress=progress,
@@ -66,7 +66,7 @@ def add_kept_classes(
     return added
 
 
-def _add(sample: Sample, found: pl.DataFrame, label_of_index: Mapping[int, int], transfer: Transfer) -> Sample:
+def _add(sample: SampleRef, found: pl.DataFrame, label_of_index: Mapping[int, int], transfer: Transfer) -> SampleRef:
     xyxy = found.select(XYXY).to_numpy()
     labels = np.array([label_of_index[index] for index in found["category_id"]], dtype=np.int64)
     new = (iou(xyxy, sample.xyxy) < _SAME_OBJECT).all(axis=1)

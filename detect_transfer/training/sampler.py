@@ -1,4 +1,4 @@
-"""Which pictures make up the batches of an epoch: by seed and epoch alone."""
+"""Which images make up the batches of an epoch: by seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Share:
 
 
 class EpochBatches(Sampler[list[tuple[int, int]]]):
-    """The batches of one epoch for one device: an order of all pictures by seed and epoch, shared out evenly.
+    """The batches of one epoch for one device: an order of all images by seed and epoch, shared out evenly.
 
     Attributes:
         epoch: Which epoch is meant, from 1.
         start: How many batches of it are left out at its beginning, for a run that goes on inside an epoch.
 
     Args:
-        factors: (N,) how often each picture is shown, 1 or more; a broken part is a chance of once more.
-        batch: Pictures in a batch of one device.
+        factors: (N,) how often each image is shown, 1 or more; a broken part is a chance of once more.
+        batch: Images in a batch of one device.
         seed: The seed of the run.
         share: The part of this device.
     """
@@ -60,11 +60,11 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     @property
     def all_places(self) -> range:
-        """The places of all pictures."""
+        """The places of all images."""
         return range(len(self._factors))
 
     def plain(self, epochs: int) -> list[list[tuple[int, int]]]:
-        """Return batches that hold every picture once an epoch, in order, for the first epochs."""
+        """Return batches that hold every image once an epoch, in order, for the first epochs."""
         step = self._batch
         return [
             [(epoch, place) for place in self.all_places[start : start + step]]
@@ -73,7 +73,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         ]
 
     def _order(self) -> list[int]:
-        """Return the places of all pictures of the epoch in their order."""
+        """Return the places of all images of the epoch in their order."""
         random = np.random.default_rng([self._seed, self.epoch])
         whole = np.floor(self._factors)
         times = whole + (random.random(len(whole)) < self._factors - whole) if (self._factors > whole).any() else whole

@@ -1,4 +1,4 @@
-"""The training pictures as a list: files, targets, ignored regions, and how often each is shown."""
+"""The training images as a list: files, targets, ignored regions, and how often each is shown."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.boxes import FloatArray
 
-_FREQUENT = 0.1  # share of the pictures from which on a class is not repeated
+_FREQUENT = 0.1  # share of the images from which on a class is not repeated
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A training picture: its file, its targets, and the regions that are neither target nor background."""
+class SampleRef:
+    """A training image: its file, its targets, and the regions that are neither target nor background."""
 
     path: Path
-    xyxy: FloatArray  # (N, 4) picture pixels
+    xyxy: FloatArray  # (N, 4) image pixels
     labels: NDArray[np.int64]  # (N,) class indices
-    ignored: FloatArray  # (M, 4) picture pixels
+    ignored: FloatArray  # (M, 4) image pixels
 
 
-def samples_of(table: AnnotationTable, paths: dict[int, Path]) -> list[Sample]:
+def samples_of(table: AnnotationTable, paths: dict[int, Path]) -> list[SampleRef]:
     """Return a sample an image, in the order of the table.
 
     Args:
@@ -38,19 +38,19 @@ def samples_of(table: AnnotationTable, paths: dict[int, Path]) -> list[Sample]:
     for image_id in table.images["image_id"]:
         boxes = by_image.get(image_id)
         if boxes is None:
-            samples.append(Sample(paths[image_id], np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4))))
+            samples.append(SampleRef(paths[image_id], np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4))))
             continue
         out = boxes["ignore"].to_numpy() | boxes["iscrowd"].to_numpy()
         xyxy = boxes.select(XYXY).to_numpy()
         labels = np.array([label_of[c] for c in boxes["category_id"].to_numpy()[~out]], dtype=np.int64)
-        samples.append(Sample(paths[image_id], xyxy[~out], labels, xyxy[out]))
+        samples.append(SampleRef(paths[image_id], xyxy[~out], labels, xyxy[out]))
     return samples
 
 
-def repeat_factors(samples: Sequence[Sample], *, frequent: float = _FREQUENT) -> FloatArray:
-    """Return how often each picture is shown in an epoch, 1 or more: rare classes are repeated.
+def repeat_factors(samples: Sequence[SampleRef], *, frequent: float = _FREQUENT) -> FloatArray:
+    """Return how often each image is shown in an epoch, 1 or more: rare classes are repeated.
 
-    A class in a share f of the pictures has the factor max(1, sqrt(frequent / f)); a picture has the greatest factor of
+    A class in a share f of the images has the factor max(1, sqrt(frequent / f)); a image has the greatest factor of
     its classes.
 
     Source: Gupta et al. 2019, "LVIS", section 4.2 (repeat factor sampling).
@@ -63,7 +63,7 @@ def repeat_factors(samples: Sequence[Sample], *, frequent: float = _FREQUENT) ->
     return np.array([factor[labels].max() if len(labels) else 1.0 for labels in held])
 
 
-def class_weights(samples: Sequence[Sample], n_classes: int) -> FloatArray:
+def class_weights(samples: Sequence[SampleRef], n_classes: int) -> FloatArray:
     """Return the weight (K,) of each class in the loss: the inverse root of its boxes, with a mean of 1.
 
     A class without boxes has the weight of one with a single box.

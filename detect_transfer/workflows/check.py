@@ -1,4 +1,4 @@
-"""A data set checked: its annotations, its pictures, the round trip, and what is written of it.
+"""A data set checked: its annotations, its images, the round trip, and what is written of it.
 
 The data set is only read.
 """
@@ -23,10 +23,10 @@ class CheckOptions:
 
     Args:
         title: The heading of the page.
-        imgsz: The longer side that pictures will have in training, in pixels.
+        imgsz: The longer side that images will have in training, in pixels.
         round_trip: Send the annotations through COCO and YOLO and back.
         out: The folder to make with `check.json` and `check.html`; None writes nothing.
-        follow_links: Let symbolic links lead out of the folder of the pictures, as in a linked data folder.
+        follow_links: Let symbolic links lead out of the folder of the images, as in a linked data folder.
     """
 
     title: str
@@ -39,7 +39,7 @@ class CheckOptions:
 def check_table(
     table: AnnotationTable, *, plan: CheckOptions, progress: Progress | None = None
 ) -> tuple[CheckReport, RoundTrip | None]:
-    """Check a table and its pictures, where it has some, and write down what was found.
+    """Check a table and its images, where it has some, and write down what was found.
 
     Args:
         table: What a reader gave.
@@ -54,13 +54,13 @@ def check_table(
         require_new(plan.out)
     report = check(
         table,
-        read_pictures=table.image_root is not None,
+        read_images=table.image_root is not None,
         imgsz=plan.imgsz,
         follow_links=plan.follow_links,
         progress=progress,
     )
     if table.image_root is None:
-        absent = "images that come without a picture: only the annotations were checked"
+        absent = "images that come without a image: only the annotations were checked"
         told = make_finding("note", "IMAGES_ABSENT", absent, table.images["file_name"])
         report = replace(report, findings=(*report.findings, told))
     trip = round_trip(table) if plan.round_trip else None

@@ -11,10 +11,10 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.evaluation import Case, known_policy
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, SAMPLED, Sampled, draw_weights, sample
-from detect_transfer.evaluation.coco.threshold_matches import mark, units_of
-from detect_transfer.evaluation.comparison import Comparison, Plan, compare_sides
+from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, units_of
+from detect_transfer.evaluation.comparison import Comparison, Plan, compare_groups
 from detect_transfer.report.compare_page import ComparePage, Line, Pair, write_compare_page
-from detect_transfer.workflows.comparison_inputs import Entry, Side
+from detect_transfer.workflows.comparison_inputs import Run, RunGroup
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Compared:
         plan: How it was compared.
     """
 
-    sides: tuple[Side, ...]
+    sides: tuple[RunGroup, ...]
     numbers: tuple[tuple[dict[str, float | None], ...], ...]
     comparisons: tuple[Comparison, ...]
     truth: AnnotationTable
@@ -75,7 +75,7 @@ class Compared:
         }
 
 
-def compare_and_write(sides: Sequence[Side], out: Path, *, plan: Plan, ignore_policy: str = "region") -> Compared:
+def compare_and_write(sides: Sequence[RunGroup], out: Path, *, plan: Plan, ignore_policy: str = "region") -> Compared:
     """Compare and write `compare.json` and `compare.html`.
 
     Raises:
@@ -89,7 +89,7 @@ def compare_and_write(sides: Sequence[Side], out: Path, *, plan: Plan, ignore_po
     return compared
 
 
-def compare(sides: Sequence[Side], *, plan: Plan, ignore_policy: str = "region") -> Compared:
+def compare(sides: Sequence[RunGroup], *, plan: Plan, ignore_policy: str = "region") -> Compared:
     """Score all sides on the same draws, and every further side against the first.
 
     Raises:
@@ -97,20 +97,20 @@ def compare(sides: Sequence[Side], *, plan: Plan, ignore_policy: str = "region")
     """
     policy = known_policy(ignore_policy)
     truth = sides[0].entries[0].truth
-    marked = [[mark(Case(truth, entry.detections, policy)) for entry in side.entries] for side in sides]
+    marked = [[match_at_thresholds(Case(truth, entry.detections, policy)) for entry in side.entries] for side in sides]
     weights = draw_weights(units_of(truth)[1], n_draws=plan.n_draws, seed=plan.seed)
     sampled = [[sample(one, weights) for one in side] for side in marked]
     ids = truth.categories["category_id"].sort().to_list()
     return Compared(
         sides=tuple(sides),
         numbers=tuple(tuple(_numbers(one) for one in side) for side in sampled),
-        comparisons=tuple(compare_sides(sampled[0], other, ids, plan) for other in sampled[1:]),
+        comparisons=tuple(compare_groups(sampled[0], other, ids, plan) for other in sampled[1:]),
         truth=truth,
         plan=plan,
     )
 
 
-def plan_facts(entry: Entry) -> dict[str, Any]:
+def plan_facts(entry: Run) -> dict[str, Any]:
     """Return what tells one run from another; nothing for detections of a file."""
     if entry.config is None:
         return {}

@@ -13,7 +13,7 @@ from detect_transfer.config import RunConfig, load_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, read_text, require_dir, require_file
-from detect_transfer.data.ground_truth import Truth
+from detect_transfer.data.ground_truth import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.formats.detections.reader import read_results
@@ -22,7 +22,7 @@ AGAINST = "vs"  # between the sides on the command line
 
 
 @dataclass(frozen=True)
-class Entry:
+class Run:
     """One set of detections.
 
     Args:
@@ -43,14 +43,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Side:
+class RunGroup:
     """One training, or several of the same plan."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Run, ...]
 
 
-def sides_of_runs(words: Sequence[str]) -> list[Side]:
+def groups_of_runs(words: Sequence[str]) -> list[RunGroup]:
     """Read run folders and make sides of them.
 
     Args:
@@ -81,7 +81,7 @@ def sides_of_runs(words: Sequence[str]) -> list[Side]:
     return _checked([_side(group) for group in entries])
 
 
-def sides_of_files(truth: Truth, detections: Sequence[Path], *, kind: str | None = None) -> list[Side]:
+def groups_of_files(truth: GroundTruth, detections: Sequence[Path], *, kind: str | None = None) -> list[RunGroup]:
     """Read several files of detections of one truth, each a side.
 
     Args:
@@ -96,7 +96,7 @@ def sides_of_files(truth: Truth, detections: Sequence[Path], *, kind: str | None
         raise InputError(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
-    return [_side([Entry(path.name, truth.table, truth.read_detections(path, kind=kind))]) for path in detections]
+    return [_side([Run(path.name, truth.table, truth.read_detections(path, kind=kind))]) for path in detections]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:
@@ -119,7 +119,7 @@ def truth_of_run(run: Path) -> AnnotationTable:
     return with_kept_classes(data, config.transfer.keep_source_classes).val
 
 
-def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Entry:
+def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Run:
     """Read one run folder; data on the disk that several runs share are read once."""
     require_dir(run, what="a run folder")
     config = load_config(require_file(run / "config.yaml", what="the config of a run"))
@@ -127,7 +127,7 @@ def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Entry:
     key = f"{manifest.get('data_sha256') if isinstance(manifest, dict) else run}{config.data}{config.transfer}"
     if key not in read:
         read[key] = truth_of_run(run)
-    return Entry(
+    return Run(
         run.resolve().name,
         read[key],
         read_results(require_file(run / "detections.json", what="the detections of a run")),
@@ -166,9 +166,9 @@ def _transfer(path: Path) -> dict[str, Any]:
     )
 
 
-def _by_plan(entries: Sequence[Entry]) -> list[list[Entry]]:
+def _by_plan(entries: Sequence[Run]) -> list[list[Run]]:
     """Put runs together whose configs differ in nothing but seed and folder."""
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[Run]] = {}
     for entry in entries:
         assert entry.config is not None
         plan = entry.config.model_dump(mode="json")
@@ -178,18 +178,18 @@ def _by_plan(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(groups.values()) if len(groups) > 1 else [[entry] for entry in entries]
 
 
-def _side(entries: Sequence[Entry]) -> Side:
+def _side(entries: Sequence[Run]) -> RunGroup:
     first = entries[0].name
-    return Side(first if len(entries) == 1 else f"{first} and {len(entries) - 1} more", tuple(entries))
+    return RunGroup(first if len(entries) == 1 else f"{first} and {len(entries) - 1} more", tuple(entries))
 
 
-def _checked(sides: list[Side]) -> list[Side]:
+def _checked(sides: list[RunGroup]) -> list[RunGroup]:
     """Put all sides to the truth and the ids of the first; refuse those whose truths differ, and say in what."""
     first = sides[0].entries[0]
     return [replace(side, entries=tuple(_held_to(first, entry) for entry in side.entries)) for side in sides]
 
 
-def _held_to(first: Entry, entry: Entry) -> Entry:
+def _held_to(first: Run, entry: Run) -> Run:
     if entry.truth is first.truth:
         return entry
     told = what_differs(first.truth, entry.truth)

@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, read_json, require_new, write_json
-from detect_transfer.data.ground_truth import Truth
+from detect_transfer.data.ground_truth import GroundTruth
 from detect_transfer.evaluation import (
     METRICS,
     N_DRAWS,
@@ -36,7 +36,7 @@ _CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other fo
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluateOptions:
     """What is to be scored, and of what layout the detections are.
 
     Args:
@@ -65,14 +65,19 @@ class Asked:
 
 
 def evaluate_files(
-    truth: Truth, detections: Path, out: Path, *, ignore_policy: str = "region", asked: Asked | None = None
+    truth: GroundTruth,
+    detections: Path,
+    out: Path,
+    *,
+    ignore_policy: str = "region",
+    asked: EvaluateOptions | None = None,
 ) -> Scores:
     """Score detections of any layout against a truth; write metrics, detections and the report.
 
     Raises:
         InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
     """
-    asked = asked or Asked()
+    asked = asked or EvaluateOptions()
     policy = known_policy(ignore_policy)
     require_new(out)
     table, found = truth.table, truth.read_detections(detections, kind=asked.detections_format)
@@ -87,24 +92,24 @@ def evaluate_files(
 
 
 def visualize_files(
-    truth: Truth,
+    truth: GroundTruth,
     detections: Path | None,
     out: Path,
     *,
     detections_format: str | None = None,
     plan: DrawPlan | None = None,
 ) -> list[Path]:
-    """Draw truth and, where given, detections on the pictures; return the files written.
+    """Draw truth and, where given, detections on the images; return the files written.
 
     Raises:
-        InputError: A file or a picture is missing or wrong, or `out` is not empty.
+        InputError: A file or a image is missing or wrong, or `out` is not empty.
     """
     require_new(out)
     table = truth.table
     if table.image_root is None:
         raise InputError(
             "IMAGES_MISSING",
-            "the folder of the pictures is not known",
+            "the folder of the images is not known",
             where=truth.path,
             field="--images",
             remedy="give the folder that file_name is relative to",
@@ -137,7 +142,7 @@ def data_set_of(path: Path | None, format: str = "auto") -> str:
 def score_all(
     truth: AnnotationTable,
     found: Detections,
-    asked: Asked | None = None,
+    asked: EvaluateOptions | None = None,
     *,
     ignore_policy: IgnorePolicy = "region",
     data_set: str = "",
@@ -159,7 +164,7 @@ def score_all(
     return score_case(own, n_draws=N_DRAWS), score_protocols(case, asked, data_set=data_set)
 
 
-def score_protocols(case: Case, asked: Asked | None = None, *, data_set: str = "") -> dict[str, MetricResult]:
+def score_protocols(case: Case, asked: EvaluateOptions | None = None, *, data_set: str = "") -> dict[str, MetricResult]:
     """Compute the metrics that are asked for, and those that every report shows.
 
     Args:
@@ -170,7 +175,7 @@ def score_protocols(case: Case, asked: Asked | None = None, *, data_set: str = "
     Raises:
         InputError: The truth has nothing to slice by under that name.
     """
-    asked = asked or Asked()
+    asked = asked or EvaluateOptions()
     names = metrics_of_data(data_set) if asked.metrics is None else asked.metrics
     results = evaluate_metrics(case, list(dict.fromkeys((*names, *_ON_EVERY_PAGE))))
     if asked.slices is not None:

@@ -1,4 +1,4 @@
-"""A trained detector at work: pictures of a folder, or the validation split of its run again."""
+"""A trained detector at work: images of a folder, or the validation split of its run again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from detect_transfer.evaluation import Scores, known_policy
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.models import Detector, load_detector, load_weights
 from detect_transfer.models.device import choose_device
-from detect_transfer.models.predict import predict, read_pictures
+from detect_transfer.models.predict import predict, read_images
 from detect_transfer.report.render import render_predictions
-from detect_transfer.workflows.evaluate import SHOWN_SCORE, Asked, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.evaluate import (
+    SHOWN_SCORE,
+    EvaluateOptions,
+    data_set_of,
+    score_all,
+    write_page,
+    write_scored,
+)
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
 Progress = Callable[[str, int, int], None]
@@ -35,11 +42,11 @@ def predict_folder(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> tuple[int, int]:
-    """Run a detector on a folder of pictures, or on one; write `detections.json` and drawn pictures.
+    """Run a detector on a folder of images, or on one; write `detections.json` and drawn images.
 
     Args:
         run: A run folder or a `.safetensors` of ours.
-        images: A folder, searched through, or one picture.
+        images: A folder, searched through, or one image.
         out: The folder to make.
         score_threshold: Detections from this score on are drawn; the file holds all. None takes the threshold of each
             class that the run stored.
@@ -47,15 +54,15 @@ def predict_folder(
         progress: Told how far it is.
 
     Returns:
-        The number of pictures, and of detections drawn.
+        The number of images, and of detections drawn.
 
     Raises:
-        InputError: Weights or pictures are missing or damaged, or `out` is not empty.
+        InputError: Weights or images are missing or damaged, or `out` is not empty.
     """
     require_new(out)
     thresholds = read_thresholds(run) if score_threshold is None else {}
     detector, imgsz, settings = _load(run, device)
-    table = _picture_table(images, detector)
+    table = _image_table(images, detector)
     root = table.image_root or images
     chosen = [(i, root / name) for i, name in table.images.select("image_id", "file_name").iter_rows()]
     done = 0
@@ -68,7 +75,7 @@ def predict_folder(
 
     category_ids = list(range(1, len(detector.class_names) + 1))
     found = predict(
-        detector, read_pictures(chosen, imgsz), settings=settings, category_ids=category_ids, progress=advance
+        detector, read_images(chosen, imgsz), settings=settings, category_ids=category_ids, progress=advance
     )
     if score_threshold is None:
         shown = above_thresholds(found, table.categories, thresholds, otherwise=SHOWN_SCORE)
@@ -77,11 +84,11 @@ def predict_folder(
     with new_folder(out) as building:
         write_results(found, building / "detections.json")
         write_json(building / "images.json", table.images.select("image_id", "file_name", "width", "height").to_dicts())
-        render_predictions(table, shown, root, building / "pictures", score_threshold=0.0)
+        render_predictions(table, shown, root, building / "images", score_threshold=0.0)
     return len(chosen), shown.rows.height
 
 
-def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | None = None) -> Scores:
+def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: EvaluateOptions | None = None) -> Scores:
     """Score the best weights of a run on its validation split again; write metrics, detections and the report.
 
     Raises:
@@ -93,9 +100,9 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: Asked | Non
     detector, imgsz, settings = _load(run, "auto")
     data = load_run_data(config.data, drawn=run / "data")
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    pictures = read_pictures([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
+    images = read_images([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
     category_ids = data.val.categories["category_id"].sort().to_list()
-    found = predict(detector, pictures, settings=settings, category_ids=category_ids)
+    found = predict(detector, images, settings=settings, category_ids=category_ids)
     data_set = data_set_of(config.data.path, config.data.format)
     scores, metrics = score_all(data.val, found, asked, ignore_policy=policy, data_set=data_set)
     with new_folder(out) as building:
@@ -124,16 +131,16 @@ def _load(run: Path, device: str) -> tuple[Detector, int, Evaluate]:
     return detector, int(source.card.get("imgsz", "640")), settings
 
 
-def _picture_table(images: Path, detector: Detector) -> AnnotationTable:
-    """Return a table of pictures without boxes, with the classes of the detector."""
+def _image_table(images: Path, detector: Detector) -> AnnotationTable:
+    """Return a table of images without boxes, with the classes of the detector."""
     root = images if images.is_dir() else images.parent
     names = list_files(images, IMAGE_SUFFIXES, into_written=True) if images.is_dir() else [images.name]
     if not names or not images.exists():
         raise InputError(
             "IMAGES_MISSING",
-            "no picture is there",
+            "no image is there",
             where=images,
-            remedy="give a folder with pictures, or a picture: " + " ".join(IMAGE_SUFFIXES),
+            remedy="give a folder with images, or a image: " + " ".join(IMAGE_SUFFIXES),
         )
     sizes = [read_size_wh(root / name) for name in names]
     classes = list(detector.class_names)

@@ -25,18 +25,18 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file, require_new, write_atomic
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
-from detect_transfer.models.base import Detector, Taken
+from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.checkpoint import Progress, load_state
-from detect_transfer.training.context import Job, Stop
+from detect_transfer.training.context import Stop, TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import hold
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
-from detect_transfer.workflows.train_context import Site, drop_cache, drop_unfinished, make_job
+from detect_transfer.workflows.train_context import RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class RunResult:
         folder: The run folder.
         metrics: The twelve numbers of its best weights.
         progress: How training went.
-        train_images: Pictures of an epoch.
-        loading_seconds: What reading and fitting the pictures took before the first epoch.
+        train_images: Images of an epoch.
+        loading_seconds: What reading and fitting the images took before the first epoch.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         detector, taken, plan = _prepare(config, data, source)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
-        job = make_job(config, detector, plan, data, source=source, site=Site(folder, accelerator, augmenter))
+        job = make_context(config, detector, plan, data, source=source, site=RunContext(folder, accelerator, augmenter))
         job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
         resumed = _resume(job) if resume else None
@@ -137,7 +137,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         held.close()
 
 
-def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], Taken]:
+def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
     """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)
@@ -190,7 +190,7 @@ def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch:
     return with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
 
 
-def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, Taken, Plan]:
+def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, TransferReport, Plan]:
     torch.manual_seed(config.train.seed)
     detector, taken = build_detector(_model(config), config.transfer, data.train.class_names, source)
     known: Classes = "none" if source is None else "all" if all(row.sources for row in taken.rows) else "some"
@@ -198,7 +198,7 @@ def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> 
     return detector, taken, plan
 
 
-def _resume(job: Job) -> dict[str, Any]:
+def _resume(job: TrainContext) -> dict[str, Any]:
     """Put the job where it stopped; return the states that it goes on with."""
     complete = (job.folder / "manifest.json").exists()
     job.progress, states = load_state(job.folder / "weights" / "state.pt", job.fingerprint, complete=complete)

@@ -1,4 +1,4 @@
-"""What a run trains with: the pictures, the loaders, and what scores the network."""
+"""What a run trains with: the images, the loaders, and what scores the network."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector
 from detect_transfer.models.device import choose_precision
-from detect_transfer.models.predict import Picture, predict, read_pictures
+from detect_transfer.models.predict import ImageRef, predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.array_store import memory_for, open_store
 from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.context import Job
-from detect_transfer.training.dataset import Look, TrainSet, choose_workers, make_loader
+from detect_transfer.training.context import TrainContext
+from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_kept_classes
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import Sample, class_weights, repeat_factors, samples_of
+from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 
 
 @dataclass(frozen=True)
-class Site:
+class RunContext:
     """Where a run takes place."""
 
     folder: Path
@@ -44,17 +44,17 @@ class Site:
     augmenter: Augmenter
 
 
-def make_job(
-    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, site: Site
-) -> Job:
+def make_context(
+    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, site: RunContext
+) -> TrainContext:
     """Put together what the training loop works with.
 
     Args:
         config: The config.
         detector: The network before training.
         plan: What trains when.
-        data: Pictures and boxes.
-        source: The pretrained model, which finds the kept classes in the new pictures.
+        data: Images and boxes.
+        source: The pretrained model, which finds the kept classes in the new images.
         site: The run folder, the devices and the augmentation.
     """
     settings, accelerator = config.train, site.accelerator
@@ -67,7 +67,7 @@ def make_job(
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
     memory = memory_for(settings.cache_mb)
-    pictures = _pictures(config, samples, plan, site, memory // 2)
+    images = _images(config, samples, plan, site, memory // 2)
     repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
         repeat_factors(samples) if repeats else np.ones(len(samples)),
@@ -77,11 +77,11 @@ def make_job(
     )
     loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
     best = site.folder / "weights" / "best.safetensors"
-    return Job(
+    return TrainContext(
         detector=detector,
         plan=plan,
-        loader=make_loader(pictures, batches, **loading),
-        plain_loader=lambda chosen: make_loader(pictures, chosen, **loading),
+        loader=make_loader(images, batches, **loading),
+        plain_loader=lambda chosen: make_loader(images, chosen, **loading),
         batches=batches,
         settings=settings,
         precision=choose_precision(settings.precision, device),
@@ -106,8 +106,8 @@ def drop_unfinished(folder: Path) -> None:
         path.unlink()
 
 
-def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device) -> list[Sample]:
-    """Return the training pictures, with what the source finds of the classes that are to be kept."""
+def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device) -> list[SampleRef]:
+    """Return the training images, with what the source finds of the classes that are to be kept."""
     samples = samples_of(data.train, data.paths)
     names = data.train.class_names
     annotated = set(names) - set(data.kept_classes)
@@ -126,16 +126,16 @@ def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
     return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
 
 
-def _pictures(config: RunConfig, samples: list[Sample], plan: Plan, site: Site, memory: int) -> TrainSet:
+def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, site: RunContext, memory: int) -> TrainSet:
     settings = config.train
-    look = Look(
+    look = ImageOptions(
         settings.imgsz,
         site.augmenter,
         settings.seed,
         mosaic=settings.mosaic,
         mosaic_epochs=round(settings.mosaic_until * max(plan.course(phase)[1] for phase in plan.phases)),
     )
-    name = f"pictures_{site.accelerator.process_index}.bin"
+    name = f"images_{site.accelerator.process_index}.bin"
     shape = (len(samples), settings.imgsz, settings.imgsz, 3)
     path = site.folder / "cache" / name
     return TrainSet(samples, look, open_store(shape, np.uint8, keep=settings.cache, memory_bytes=memory, path=path))
@@ -147,9 +147,9 @@ def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> No
 
 
 class _Scorer:
-    """Scores a network on the validation pictures, shared out over the devices.
+    """Scores a network on the validation images, shared out over the devices.
 
-    Pictures stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
+    Images stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
     """
 
     def __init__(self, config: RunConfig, detector: Detector, data: RunData, accelerator: Accelerator) -> None:
@@ -162,18 +162,18 @@ class _Scorer:
         side = config.train.imgsz
         self._memory = memory_for(config.train.cache_mb) // 4
         self._fits = len(ids) * side * side * 3 <= self._memory
-        self._pictures: list[Picture] = []
+        self._images: list[ImageRef] = []
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []
 
     def __call__(self, module: nn.Module, as_source: frozenset[Stage]) -> dict[str, float | None]:
         """Return the twelve numbers of a network of which these stages are those of the source."""
-        if self._fits and not self._pictures:
-            self._pictures = list(read_pictures(self._chosen, self._config.train.imgsz))
+        if self._fits and not self._images:
+            self._images = list(read_images(self._chosen, self._config.train.imgsz))
         detector = self._detector.with_module(module)
         found = predict(
             detector,
-            self._pictures or read_pictures(self._chosen, self._config.train.imgsz),
+            self._images or read_images(self._chosen, self._config.train.imgsz),
             settings=self._config.evaluate,
             category_ids=self._data.val.categories["category_id"].sort().to_list(),
             forward=self._forward(detector, as_source),

@@ -1,4 +1,4 @@
-"""What a run leaves behind: detections, metrics, pictures, the record of the transfer, the report, the manifest."""
+"""What a run leaves behind: detections, metrics, images, the record of the transfer, the report, the manifest."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.run_data import RunData
-from detect_transfer.models.base import Detector, Taken
+from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.checkpoints import load_weights
 from detect_transfer.models.device import Precision, machine_name
-from detect_transfer.models.predict import predict, read_pictures
+from detect_transfer.models.predict import predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.workflows.evaluate import SHOWN_SCORE, data_set_of, score_all, write_page, write_scored
 
-MOST_PICTURES = 16
+MOST_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RunFacts:
     config: RunConfig
     command: str
     plan: Plan
-    taken: Taken
+    taken: TransferReport
     source: SourceWeights | None
     initial: Mapping[str, torch.Tensor]
     progress: Progress
@@ -65,10 +65,10 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
     transfer = transfer_record(detector, facts)
     write_json(folder / "transfer.json", transfer)
 
-    pictures = [(i, data.paths[i]) for i in data.val.images["image_id"]]
+    images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
     found = predict(
         detector,
-        read_pictures(pictures, facts.config.train.imgsz),
+        read_images(images, facts.config.train.imgsz),
         settings=facts.config.evaluate,
         category_ids=data.val.categories["category_id"].sort().to_list(),
     )
@@ -82,9 +82,9 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         "epochs": facts.progress.epoch,
     }
     write_scored(folder, found, scores, metrics=metrics, extra=extra)
-    some = data.val.select_images(data.val.images["image_id"].head(MOST_PICTURES))
+    some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
-    render_predictions(some, shown, data.image_root, folder / "pictures", score_threshold=SHOWN_SCORE)
+    render_predictions(some, shown, data.image_root, folder / "images", score_threshold=SHOWN_SCORE)
     write_page(
         folder / "report.html",
         data.val,

@@ -101,19 +101,19 @@ def test_damaged_weights__exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def damage(data: Path, how: str) -> None:
     """Break a data folder in one way."""
-    picture = sorted((data / "images" / "train").iterdir())[0]
+    image = sorted((data / "images" / "train").iterdir())[0]
     val = data / "annotations" / "instances_val.json"
     content = json.loads(val.read_text())
-    if how == "missing picture":
-        picture.unlink()
-    elif how == "empty picture":
-        picture.write_bytes(b"")
-    elif how == "truncated picture":
-        picture.write_bytes(picture.read_bytes()[:800])
-    elif how == "picture of another size":
+    if how == "missing image":
+        image.unlink()
+    elif how == "empty image":
+        image.write_bytes(b"")
+    elif how == "truncated image":
+        image.write_bytes(image.read_bytes()[:800])
+    elif how == "image of another size":
         from PIL import Image
 
-        Image.new("RGB", (50, 40)).save(picture)
+        Image.new("RGB", (50, 40)).save(image)
     elif how == "validation without positives":
         content["annotations"] = []
     elif how == "dangling image_id":
@@ -131,10 +131,10 @@ def damage(data: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "code"),
     [
-        ("missing picture", "IMAGE_MISSING"),
-        ("empty picture", "IMAGE_EMPTY"),
-        ("truncated picture", "IMAGE_TRUNCATED"),
-        ("picture of another size", "IMAGE_SIZE"),
+        ("missing image", "IMAGE_MISSING"),
+        ("empty image", "IMAGE_EMPTY"),
+        ("truncated image", "IMAGE_TRUNCATED"),
+        ("image of another size", "IMAGE_SIZE"),
         ("validation without positives", "SPLIT_NO_POSITIVES"),
         ("dangling image_id", ""),
         ("duplicate id", ""),
@@ -280,7 +280,7 @@ def test_check__ends_with_code_2_where_something_is_wrong(
     assert run(capsys, "check", data / "annotations" / "instances_train.json", "--format", "coco")[0] == 2
 
 
-def test_a_foreign_picture_that_is_a_link_out__is_refused(tmp_path: Path, tiny_data: Path) -> None:
+def test_a_foreign_image_that_is_a_link_out__is_refused(tmp_path: Path, tiny_data: Path) -> None:
     """A data set of somebody else may not make us open files outside of it."""
     from detect_transfer.config import Data
     from detect_transfer.core.errors import InputError
@@ -290,10 +290,10 @@ def test_a_foreign_picture_that_is_a_link_out__is_refused(tmp_path: Path, tiny_d
     shutil.copytree(tiny_data, data)
     (data / "manifest.json").unlink()
     (data / "data.yaml").unlink()
-    picture = sorted((data / "images" / "train").iterdir())[0]
+    image = sorted((data / "images" / "train").iterdir())[0]
     outside = tmp_path / "outside.jpg"
-    picture.rename(outside)
-    picture.symlink_to(outside)
+    image.rename(outside)
+    image.symlink_to(outside)
     with pytest.raises(InputError, match="PATH_OUTSIDE"):
         load_run_data(Data(path=data), drawn=tmp_path)
 

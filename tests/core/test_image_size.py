@@ -17,7 +17,7 @@ from detect_transfer.core.image_size import plain_size_wh
 from detect_transfer.core.images import read_size_wh
 
 
-def picture(mode: str, size_wh: tuple[int, int] = (37, 23)) -> Image.Image:
+def image(mode: str, size_wh: tuple[int, int] = (37, 23)) -> Image.Image:
     noise = np.random.default_rng(1).integers(0, 255, (size_wh[1], size_wh[0], 3), dtype=np.uint8)
     return Image.fromarray(noise).convert(mode)
 
@@ -38,7 +38,7 @@ def by_pillow(path: Path, monkeypatch: Any) -> tuple[int, int] | str:
 @pytest.mark.parametrize("options", [{}, {"progressive": True, "comment": b"by hand"}, {"dpi": (72, 72)}])
 def test_plain__is_answered(mode: str, suffix: str, options: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
-    picture("L" if mode == "I;16" else mode).convert(mode).save(path, **options)
+    image("L" if mode == "I;16" else mode).convert(mode).save(path, **options)
     assert plain_size_wh(path) == (37, 23)
 
 
@@ -48,14 +48,14 @@ def test_exif__is_left_to_pillow(suffix: str, orientation: int, tmp_path: Path) 
     path = tmp_path / f"a.{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture("RGB").save(path, exif=exif)
+    image("RGB").save(path, exif=exif)
     assert plain_size_wh(path) is None
     assert read_size_wh(path) == ((23, 37) if orientation > 4 else (37, 23))
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "ppm", "tif", "webp"])
 def test_other_formats__are_left_to_pillow(suffix: str, tmp_path: Path) -> None:
-    picture("RGB").save(tmp_path / f"a.{suffix}")
+    image("RGB").save(tmp_path / f"a.{suffix}")
     assert plain_size_wh(tmp_path / f"a.{suffix}") is None
 
 
@@ -69,7 +69,7 @@ def test_missing__is_left_to_pillow(tmp_path: Path) -> None:
 @given(data=st.data())
 def test_damaged__is_never_answered_otherwise(suffix: str, tmp_path: Path, monkeypatch: Any, data: Any) -> None:
     path = tmp_path / f"a.{suffix}"
-    picture("RGB").save(path)
+    image("RGB").save(path)
     content = bytearray(path.read_bytes())
     for at in data.draw(st.lists(st.integers(0, 700), max_size=3)):
         content[at % len(content)] = data.draw(st.integers(0, 255))

@@ -55,7 +55,7 @@ def test_grey_with_alpha__and_palette(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".ppm", ".webp", ".tif"])
 @pytest.mark.parametrize("share", [0.6, 0.95])
-def test_truncated_picture__is_an_error_and_the_file_stays(tmp_path: Path, suffix: str, share: float) -> None:
+def test_truncated_image__is_an_error_and_the_file_stays(tmp_path: Path, suffix: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     path = save(tmp_path / f"a{suffix}", noise)
     data = path.read_bytes()[: int(path.stat().st_size * share)]
@@ -68,7 +68,7 @@ def test_truncated_picture__is_an_error_and_the_file_stays(tmp_path: Path, suffi
 @pytest.mark.parametrize(
     ("data", "code"), [(b"", "IMAGE_EMPTY"), (b"hello, I am text", "IMAGE_TYPE"), (b"\x89PNG\r\n\x1a\n", "IMAGE_")]
 )
-def test_no_picture__is_told(tmp_path: Path, data: bytes, code: str) -> None:
+def test_no_image__is_told(tmp_path: Path, data: bytes, code: str) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     for read in (read_rgb, read_size_wh):
@@ -76,7 +76,7 @@ def test_no_picture__is_told(tmp_path: Path, data: bytes, code: str) -> None:
             read(path)
 
 
-def test_missing_picture__is_told(tmp_path: Path) -> None:
+def test_missing_image__is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="IMAGE_MISSING"):
         read_rgb(tmp_path / "no.png")
 

@@ -1,4 +1,4 @@
-"""Checks: each finding by hand, on pictures and annotations made for it."""
+"""Checks: each finding by hand, on images and annotations made for it."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.data.checks import check
-from detect_transfer.data.image_checks import fill_sizes, inspect_pictures
+from detect_transfer.data.image_checks import fill_sizes, inspect_images
 
 
-def picture(path, value, size_wh=(20, 10)):
+def image(path, value, size_wh=(20, 10)):
     rng = np.random.default_rng(value)
     Image.fromarray(rng.integers(0, 255, (size_wh[1], size_wh[0], 3), dtype=np.uint8)).save(path)
 
@@ -50,14 +50,14 @@ def codes(report):
 
 
 def test_check__nothing_to_say():
-    report = check(make(GOOD), read_pictures=False)
+    report = check(make(GOOD), read_images=False)
     assert (report.ok, report.findings) == (True, ())
     assert report.as_dict() == {
         "ok": True,
         "n_images": 4,
         "n_boxes": 8,
         "n_classes": 2,
-        "pictures_read": False,
+        "images_read": False,
         "findings": (),
     }
 
@@ -99,24 +99,24 @@ def test_check__nothing_to_say():
     ],
 )  # fmt: skip
 def test_check__annotations(boxes, expected):
-    assert codes(check(make(boxes), read_pictures=False)) == expected
+    assert codes(check(make(boxes), read_images=False)) == expected
 
 
 @pytest.mark.parametrize(("imgsz", "count"), [(None, 0), (24, 4), (20, 8), (100, 0)])
-def test_check__what_is_tiny_once_pictures_are_scaled(imgsz, count):
-    report = check(make([*GOOD, (1, 1, 0.0, 0.0, 20.0, 10.0)]), read_pictures=False, imgsz=imgsz)
+def test_check__what_is_tiny_once_images_are_scaled(imgsz, count):
+    report = check(make([*GOOD, (1, 1, 0.0, 0.0, 20.0, 10.0)]), read_images=False, imgsz=imgsz)
     assert codes(report) == ({("note", "BOX_TINY_AT_IMGSZ"): count} if count else {})
 
 
 def test_check__tells_what_the_reader_skipped():
     lines = (LedgerLine("box", "dropped", "skipped: LABEL_NUMBER", 7, ("a.txt:1", "a.txt:2")),)
-    report = check(replace(make(GOOD), reading=lines), read_pictures=False)
+    report = check(replace(make(GOOD), reading=lines), read_images=False)
     assert codes(report) == {("warning", "READ_SKIPPED"): 7}
 
 
 def test_check__groups_and_names():
     table = make(GOOD, group=["g", None, "g", None], file_name=["1.png", "1.png", "3.png", "4.png"])
-    report = check(table, read_pictures=False)
+    report = check(table, read_images=False)
     assert codes(report) == {("error", "SPLIT_CUTS_GROUP"): 1, ("error", "FILE_NAME_DUPLICATE"): 1}
     assert next(f for f in report.findings if f.code == "SPLIT_CUTS_GROUP").examples == ("g: train, val",)
 
@@ -124,12 +124,12 @@ def test_check__groups_and_names():
 @pytest.fixture
 def root(tmp_path):
     for i in (1, 2, 3, 4):
-        picture(tmp_path / f"{i}.png", i)
+        image(tmp_path / f"{i}.png", i)
     return tmp_path
 
 
-def test_check__good_pictures(root):
-    assert check(make(GOOD, root=root), read_pictures=True).findings == ()
+def test_check__good_images(root):
+    assert check(make(GOOD, root=root), read_images=True).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -140,71 +140,71 @@ def test_check__good_pictures(root):
         pytest.param(lambda p: p.write_bytes(p.read_bytes()[:-60]), "IMAGE_TRUNCATED", id="truncated"),
         pytest.param(lambda p: p.write_text("text"), "IMAGE_TYPE", id="text"),
         pytest.param(lambda p: (p.unlink(), p.mkdir()), "IMAGE_TYPE", id="folder"),
-        pytest.param(lambda p: picture(p, 9, (10, 20)), "IMAGE_SIZE", id="turned"),
+        pytest.param(lambda p: image(p, 9, (10, 20)), "IMAGE_SIZE", id="turned"),
     ],
 )
-def test_check__bad_picture(root, spoil, expected):
+def test_check__bad_image(root, spoil, expected):
     spoil(root / "2.png")
-    report = check(make(GOOD, root=root), read_pictures=True)
+    report = check(make(GOOD, root=root), read_images=True)
     assert codes(report) == {("error", expected): 1}
     assert "2.png" in report.findings[0].examples[0]
     assert not report.ok
 
 
 def scene(seed, size_wh=(200, 150)):
-    """A picture of some coloured shapes, which no other seed gives."""
+    """A image of some coloured shapes, which no other seed gives."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size_wh, Image.Resampling.BICUBIC)
 
 
-def test_check__pictures_that_look_alike(tmp_path):
+def test_check__images_that_look_alike(tmp_path):
     for i in (1, 2, 3, 4):
         scene(i).save(tmp_path / f"{i}.png")
     scene(1).resize((100, 75)).save(tmp_path / "4.png")
     scene(3).save(tmp_path / "x.jpg", quality=40)
     sizes = {"width": [200, 200, 200, 100], "height": [150, 150, 150, 75]}
-    report = check(make(GOOD, root=tmp_path, **sizes), read_pictures=True)
+    report = check(make(GOOD, root=tmp_path, **sizes), read_images=True)
     assert codes(report) == {("warning", "NEAR_LEAK"): 1}
     assert report.findings[0].image_pairs == ((1, 4),)
     assert report.findings[0].examples[0].startswith("train/1.png ~ val/4.png (")
     named = {"file_name": ["1.png", "2.png", "3.png", "x.jpg"], "width": [200] * 4, "height": [150] * 4}
-    report = check(make(GOOD, root=tmp_path, **named), read_pictures=True)
+    report = check(make(GOOD, root=tmp_path, **named), read_images=True)
     assert codes(report) == {("note", "NEAR_DUPLICATE"): 1}
     assert report.findings[0].image_pairs == ((3, 4),)
-    report = check(make(GOOD, root=tmp_path, **named, group=[None, None, "g", "g"]), read_pictures=True)
+    report = check(make(GOOD, root=tmp_path, **named, group=[None, None, "g", "g"]), read_images=True)
     assert codes(report) == {}, "frames of one group are known to look alike"
 
 
 def test_check__copies(root):
     (root / "2.png").write_bytes((root / "1.png").read_bytes())
-    assert codes(check(make(GOOD, root=root), read_pictures=True)) == {("warning", "IMAGE_DUPLICATE"): 1}
+    assert codes(check(make(GOOD, root=root), read_images=True)) == {("warning", "IMAGE_DUPLICATE"): 1}
     (root / "4.png").write_bytes((root / "1.png").read_bytes())
-    report = check(make(GOOD, root=root), read_pictures=True)
+    report = check(make(GOOD, root=root), read_images=True)
     assert codes(report) == {("error", "SPLIT_LEAK"): 1, ("warning", "IMAGE_DUPLICATE"): 2}
     assert report.findings[0].examples == ("train/1.png = val/4.png",)
 
 
 def test_check__name_that_leads_out(root):
     table = make(GOOD, root=root, file_name=["1.png", "../2.png", "3.png", "4.png"])
-    assert codes(check(table, read_pictures=True)) == {("error", "PATH_OUTSIDE"): 1}
+    assert codes(check(table, read_images=True)) == {("error", "PATH_OUTSIDE"): 1}
 
 
 def test_inspect__a_bad_video_is_told_once(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     table = make(GOOD, root=tmp_path, file_name=[f"a.mp4#{i:05d}" for i in range(4)])
-    report = check(table, read_pictures=True)
+    report = check(table, read_images=True)
     assert codes(report) == {("error", "VIDEO_TYPE"): 1}
 
 
 def test_inspect__sizes_are_filled_in_and_progress_is_told(root):
     table = make(GOOD, root=root, width=[None] * 4, height=[None] * 4)
     calls = []
-    inspection = inspect_pictures(table, progress=lambda *call: calls.append(call))
+    inspection = inspect_images(table, progress=lambda *call: calls.append(call))
     assert fill_sizes(table, inspection).images.select("width", "height").rows() == [(20, 10)] * 4
-    assert calls == [("pictures", i, 4) for i in (1, 2, 3, 4)]
+    assert calls == [("images", i, 4) for i in (1, 2, 3, 4)]
 
 
 def test_inspect__needs_a_folder():
     with pytest.raises(InputError, match="IMAGE_ROOT_MISSING"):
-        inspect_pictures(make(GOOD))
+        inspect_images(make(GOOD))

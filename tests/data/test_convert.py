@@ -120,7 +120,7 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
             "read",
             "clean",
             "labels, ignored: drop",
-            "pictures",
+            "images",
             "coco instances_train.json",
             "coco instances_val.json",
             "yolo",
@@ -132,14 +132,14 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
             change = sum(moved.get(x["action"], 0) * x["count"] for x in step["lines"] if x["kind"] == kind)
             plural = {"image": "images", "box": "boxes"}[kind]
             assert step[f"{plural}_in"] + change == step[f"{plural}_out"]
-    read, clean, labels, pictures, train, val, yolo = steps
+    read, clean, labels, images, train, val, yolo = steps
     assert (read["images_in"], read["boxes_in"], read["lines"]) == (8, 12, [])
     assert clean["boxes_in"] == 12
     assert clean["boxes_out"] == labels["boxes_in"] == 11
     assert labels["boxes_out"] == yolo["boxes_in"] == yolo["boxes_out"] == 10
     assert train["boxes_in"] + val["boxes_in"] == 11
     assert train["boxes_out"] == train["boxes_in"] + 1, "the region is written once for each of two classes"
-    assert [(x["action"], x["count"]) for x in pictures["lines"]] == [("changed", 1)]
+    assert [(x["action"], x["count"]) for x in images["lines"]] == [("changed", 1)]
 
 
 def test_convert__manifest_vouches_for_every_file_and_tells_no_path(root, tmp_path):
@@ -181,7 +181,7 @@ def test_convert__a_linked_data_folder_converts_again(root, tmp_path):
     assert (tmp_path / "one/images/val/7.png").is_symlink()
     again = replace(OPTIONS, format="data_folder")
     table = data_folder.read(tmp_path / "one")
-    assert check(table, read_pictures=True, follow_links=True).ok
+    assert check(table, read_images=True, follow_links=True).ok
     convert(table, tmp_path / "two", plan=again)
     assert not (tmp_path / "two/images/val/7.png").is_symlink()
     first, second = (tree(tmp_path / name) for name in ("one", "two"))
@@ -276,7 +276,7 @@ def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
     unsized = [pl.lit(None, dtype=pl.Int32).alias(side) for side in ("width", "height")]
     table = replace(table, images=table.images.with_columns(unsized))
     before = tree(root)
-    found = {finding.code for finding in check(table, read_pictures=True).findings}
+    found = {finding.code for finding in check(table, read_images=True).findings}
     assert not found & {"SPLIT_LEAK", "IMAGE_DUPLICATE", "NEAR_DUPLICATE", "IMAGE_SIZE"}
     result = convert(table, tmp_path / "out", plan=ConvertOptions(format="test", split={"train": 0.5, "val": 0.5}))
     assert tree(root) == before
@@ -336,15 +336,15 @@ def test_convert__fills_in_sizes_that_the_source_does_not_state(root, tmp_path):
     assert result.table.images.select("width", "height").unique().rows() == [(30, 20)]
 
 
-def spoil_pictures(root):
+def spoil_images(root):
     (root / "2.png").unlink()
     (root / "3.png").write_bytes(b"")
     (root / "4.png").write_bytes((root / "4.png").read_bytes()[:200])
     Image.new("RGB", (20, 30)).save(root / "5.png")
 
 
-def test_convert__tells_all_bad_pictures_at_once(root, tmp_path):
-    spoil_pictures(root)
+def test_convert__tells_all_bad_images_at_once(root, tmp_path):
+    spoil_images(root)
     before = tree(root)
     with pytest.raises(ProblemsError) as caught:
         convert(make(root), tmp_path / "out", plan=OPTIONS)
@@ -356,7 +356,7 @@ def test_convert__tells_all_bad_pictures_at_once(root, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
 
 
-def test_convert__tells_twenty_bad_pictures_and_the_number_of_the_rest(tmp_path):
+def test_convert__tells_twenty_bad_images_and_the_number_of_the_rest(tmp_path):
     n = 33
     table = AnnotationTable.from_columns(
         images={"image_id": list(range(n)), "file_name": [f"{i}.png" for i in range(n)]},
@@ -367,7 +367,7 @@ def test_convert__tells_twenty_bad_pictures_and_the_number_of_the_rest(tmp_path)
     with pytest.raises(ProblemsError) as caught:
         convert(table, tmp_path / "out", plan=OPTIONS)
     assert len(caught.value.problems) == 21
-    assert "13 more pictures" in str(caught.value.problems[-1])
+    assert "13 more images" in str(caught.value.problems[-1])
 
 
 REFUSED = [
@@ -433,7 +433,7 @@ def test_convert__leaves_a_folder_that_holds_something_alone(root, tmp_path):
     assert tree(tmp_path / "out").keys() == {"mine.txt"}
 
 
-@pytest.mark.parametrize("step", ["write_pictures", "write_targets", "write_json", "write_manifest"])
+@pytest.mark.parametrize("step", ["write_images", "write_targets", "write_json", "write_manifest"])
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -472,7 +472,7 @@ module.convert(t.make(Path(root)), Path(out), plan=t.OPTIONS)
 """
 
 
-@pytest.mark.parametrize("step", ["write_pictures", "write_json"])
+@pytest.mark.parametrize("step", ["write_images", "write_json"])
 def test_convert__killed_leaves_nothing_under_its_name_and_a_rerun_equals_a_clean_run(root, tmp_path, step):
     before = tree(root)
     code = KILLED.format(folders=[str(Path(__file__).parent), str(ROOT / "tests"), str(ROOT)])

@@ -1,4 +1,4 @@
-"""What users do to a conversion: pictures at fault, a target inside the source."""
+"""What users do to a conversion: images at fault, a target inside the source."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ OPTIONS = ConvertOptions(format="test", split={"train": 1.0})
 
 
 def make(root: Path) -> AnnotationTable:
-    """Four pictures, each with a box, and a second box in the first."""
+    """Four images, each with a box, and a second box in the first."""
     for i in range(1, 5):
         Image.new("RGB", (30, 20), (40 * i, 0, 0)).save(root / f"{i}.png")
     ids = [1, 1, 2, 3, 4]
@@ -35,7 +35,7 @@ def make(root: Path) -> AnnotationTable:
     )
 
 
-def test_convert__skips_pictures_at_fault_where_it_is_asked_to(tmp_path: Path) -> None:
+def test_convert__skips_images_at_fault_where_it_is_asked_to(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     table = make(source)
@@ -43,7 +43,7 @@ def test_convert__skips_pictures_at_fault_where_it_is_asked_to(tmp_path: Path) -
     (source / "3.png").unlink()
     with pytest.raises(ProblemsError, match="IMAGE_TRUNCATED"):
         convert(table, tmp_path / "out", plan=OPTIONS)
-    result = convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_pictures=True))
+    result = convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_images=True))
     assert sorted(result.table.images["image_id"]) == [2, 4]
     step = json.loads((tmp_path / "out" / "ledger.json").read_text())["steps"][1]
     assert [(line["kind"], line["action"], line["count"]) for line in step["lines"]] == [
@@ -53,12 +53,12 @@ def test_convert__skips_pictures_at_fault_where_it_is_asked_to(tmp_path: Path) -
     assert [told.split()[0] for told in step["lines"][0]["examples"]] == ["IMAGE_TRUNCATED", "IMAGE_MISSING"]
 
 
-def test_convert__tells_that_every_picture_is_at_fault(tmp_path: Path) -> None:
+def test_convert__tells_that_every_image_is_at_fault(tmp_path: Path) -> None:
     table = make(tmp_path)
-    for picture in tmp_path.glob("*.png"):
-        picture.write_bytes(b"")
+    for image in tmp_path.glob("*.png"):
+        image.write_bytes(b"")
     with pytest.raises(InputError, match=r"IMAGES_NONE .*IMAGE_EMPTY"):
-        convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_pictures=True))
+        convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_images=True))
     assert not (tmp_path / "out").exists()
 
 
@@ -69,7 +69,7 @@ def test_convert__into_its_own_source_leaves_the_next_one_as_it_is(tmp_path: Pat
     assert first.table.images.equals(second.table.images)
 
 
-def test_convert__refuses_a_source_without_pictures(tmp_path: Path) -> None:
+def test_convert__refuses_a_source_without_images(tmp_path: Path) -> None:
     empty = AnnotationTable.from_columns(images={}, boxes={}, categories={}, image_root=tmp_path)
     with pytest.raises(InputError, match="IMAGES_NONE"):
         convert(empty, tmp_path / "out", plan=replace(OPTIONS, images="none"))

@@ -1,4 +1,4 @@
-"""A conversion of annotations alone: no pictures are looked at or written, and what is not known is told."""
+"""A conversion of annotations alone: no images are looked at or written, and what is not known is told."""
 
 import json
 from dataclasses import replace
@@ -60,15 +60,15 @@ def test_sizes_unknown__coco_alone_and_the_ledger_says_why(tmp_path: Path) -> No
     ]
     steps = steps_of(out)
     assert ("image", "size not known: boxes are not clipped", 1) in steps["clean"]
-    assert steps["yolo"] == [("image", "size not known: no labels are written for any picture", 1)]
-    assert steps["pictures"] == [("image", "no picture is written, as asked for", 3)]
+    assert steps["yolo"] == [("image", "size not known: no labels are written for any image", 1)]
+    assert steps["images"] == [("image", "no image is written, as asked for", 3)]
     told = json.loads((out / "manifest.json").read_text())["options"]
     assert (told["images"], told["targets"]) == ("none", ["coco"])
     assert result.table.image_root is None
     assert "width" not in json.loads((out / "annotations/instances_val.json").read_text())["images"][0]
 
 
-def test_data_folder__without_pictures_is_read_checked_and_converted_again(tmp_path: Path) -> None:
+def test_data_folder__without_images_is_read_checked_and_converted_again(tmp_path: Path) -> None:
     convert(make(sized=False), tmp_path / "one", plan=PLAN)
     table = data_folder.read(tmp_path / "one", verify=True)
     assert table.image_root is None
@@ -89,7 +89,7 @@ def test_data_folder__without_pictures_is_read_checked_and_converted_again(tmp_p
         convert(table, tmp_path / "three", plan=replace(PLAN, images="copy"))
 
 
-def test_data_folder__that_lost_its_pictures_is_no_such_folder(tmp_path: Path) -> None:
+def test_data_folder__that_lost_its_images_is_no_such_folder(tmp_path: Path) -> None:
     convert(make(sized=False), tmp_path / "out", plan=PLAN)
     manifest = tmp_path / "out" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"none"', '"copy"'))
@@ -97,7 +97,7 @@ def test_data_folder__that_lost_its_pictures_is_no_such_folder(tmp_path: Path) -
         data_folder.read(tmp_path / "out")
 
 
-def test_sizes_known__every_format_is_written_without_pictures(tmp_path: Path) -> None:
+def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(make(sized=True), out, plan=replace(PLAN, targets=tuple(WRITERS)))
     assert (out / "labels/val/clips/c_00012.txt").read_text() == "0 0.83333333 0.35000000 0.33333334 0.50000000\n"
@@ -120,7 +120,7 @@ def test_sizes_known__every_format_is_written_without_pictures(tmp_path: Path) -
         pytest.param({"ignore_policy": "mask"}, "OPTION ignore_policy=mask", id="mask"),
     ],
 )
-def test_what_needs_pictures__is_one_error_and_nothing_is_written(
+def test_what_needs_images__is_one_error_and_nothing_is_written(
     tmp_path: Path, change: dict[str, object], code: str
 ) -> None:
     with pytest.raises(InputError, match=code) as caught:
@@ -137,14 +137,14 @@ def test_auto__takes_the_one_split_of_the_source(tmp_path: Path) -> None:
     assert convert(unsplit, tmp_path / "by_share", plan=replace(PLAN, split="auto")).table.splits == ["train", "val"]
 
 
-def test_pictures_that_are_not_there__the_remedy_names_the_way_without(tmp_path: Path) -> None:
+def test_images_that_are_not_there__the_remedy_names_the_way_without(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     table = make(sized=True, root=tmp_path / "source").select_images([1, 2])
     with pytest.raises(InputError, match=r"IMAGE_MISSING .*--images none"):
         convert(table, tmp_path / "out", plan=replace(PLAN, images="copy"))
 
 
-def test_command__reads_without_pictures_and_says_what_is_left_out(
+def test_command__reads_without_images_and_says_what_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = "".join(f"v/{i}.png;stop;1;2;9;8;0,0;o{i};{i};v{i};1\n" for i in range(8))
@@ -178,7 +178,7 @@ def test_real_annotations__come_through_with_their_published_counts(
     shared: Path, tmp_path: Path, name: str, counts: tuple[int, ...], in_two: int
 ) -> None:
     root = shared / "data" / "annotations_only" / name
-    table = read_source(name, root, need_pictures=False)
+    table = read_source(name, root, need_images=False)
     assert (len(table.images), len(table.boxes), len(table.categories)) == counts
     plan = ConvertOptions(format=name, images="none", check=True)
     result = convert(table, tmp_path / "out", plan=plan)

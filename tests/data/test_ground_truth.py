@@ -11,8 +11,8 @@ from paths import DATASETS
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import Truth, read_truth
-from detect_transfer.workflows.evaluate import Asked, evaluate_files
+from detect_transfer.data.ground_truth import GroundTruth, read_ground_truth
+from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 from detect_transfer.workflows.explain import explain_files
 
 ROAD_SIGNS = DATASETS / "road_signs" / "sample"
@@ -55,37 +55,37 @@ def coco_file(path: Path, names: list[str], *, split: bool = False) -> Path:
     ],
 )
 def test_format__is_recognised_and_validation_is_taken(place: str, format: str, split: str, n_images: int) -> None:
-    truth = read_truth(DATASETS / place)
+    truth = read_ground_truth(DATASETS / place)
     assert (truth.format, truth.split, truth.table.images.height) == (format, split, n_images)
 
 
 def test_data_folder__gives_its_validation_split_or_the_one_named(tiny_data: Path) -> None:
-    truth = read_truth(tiny_data)
+    truth = read_ground_truth(tiny_data)
     assert truth.facts == "data (data_folder), split val, 18 images"
-    assert read_truth(tiny_data, split="train").table.images.height == 20
-    assert read_truth(tiny_data, split="all").facts == "data (data_folder), 38 images"
+    assert read_ground_truth(tiny_data, split="train").table.images.height == 20
+    assert read_ground_truth(tiny_data, split="all").facts == "data (data_folder), 38 images"
     with pytest.raises(InputError, match=r"SPLIT_MISSING split=vall .*there is: train, val"):
-        read_truth(tiny_data, split="vall")
+        read_ground_truth(tiny_data, split="vall")
 
 
 def test_splits__test_is_taken_without_val_and_others_are_asked_for(tmp_path: Path) -> None:
-    assert read_truth(DATASETS / "gtsdb" / "sample", format="gtsdb").split == "test"
+    assert read_ground_truth(DATASETS / "gtsdb" / "sample", format="gtsdb").split == "test"
     (tmp_path / "whole").mkdir()
     path = coco_file(tmp_path / "whole" / "t.json", ["a.png", "b.png"], split=True)
-    assert read_truth(path).split is None  # a COCO file is the truth that somebody chose
+    assert read_ground_truth(path).split is None  # a COCO file is the truth that somebody chose
     coco_file(tmp_path / "instances_day.json", ["a.png"])
     coco_file(tmp_path / "instances_night.json", ["b.png", "c.png"])
     with pytest.raises(InputError, match=r"SPLIT_UNCLEAR --split .*day \(1 images\), night \(2 images\), or all"):
-        read_truth(tmp_path, format="coco")
+        read_ground_truth(tmp_path, format="coco")
 
 
 def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) -> None:
     """Both files count from 1; read together the second would be numbered anew."""
     for split, names in (("train2017", ["a.png", "b.png"]), ("val2017", ["c.png"])):
         coco_file(tmp_path / "annotations" / f"instances_{split}.json", names)
-    truth = read_truth(tmp_path)
+    truth = read_ground_truth(tmp_path)
     assert (truth.split, truth.table.images["image_id"].to_list()) == ("val", [1])
-    assert read_truth(tmp_path, split="all").table.images["image_id"].to_list() == [1, 2, 3]
+    assert read_ground_truth(tmp_path, split="all").table.images["image_id"].to_list() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -109,44 +109,44 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
 def test_wrong_truth__one_line_that_tells_what_to_give(place: str, options: dict, told: str) -> None:
     path = DATASETS / place / "sample" if place != "nowhere" else DATASETS / place
     with pytest.raises(InputError, match=told) as caught:
-        read_truth(path, **options)
+        read_ground_truth(path, **options)
     assert "\n" not in str(caught.value)
 
 
 def test_empty_folder_and_run_folder__are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"TRUTH_UNKNOWN .*the folder is empty"):
-        read_truth(tmp_path)
+        read_ground_truth(tmp_path)
     (tmp_path / "weights").mkdir()
     for name in ("config.yaml", "manifest.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(InputError, match=r"TRUTH_UNKNOWN .*a run folder; give it without --truth"):
-        read_truth(tmp_path)
+        read_ground_truth(tmp_path)
 
 
-def test_pictures__may_be_absent_where_their_folder_is_not_named(tmp_path: Path) -> None:
+def test_images__may_be_absent_where_their_folder_is_not_named(tmp_path: Path) -> None:
     folder = tmp_path / "signs"
     (folder / "annotations").mkdir(parents=True)
     (folder / "images").mkdir()
     for path in (ROAD_SIGNS / "annotations").glob("*.xml"):
         (folder / "annotations" / path.name).write_bytes(path.read_bytes())
-    truth = read_truth(folder, format="voc")
+    truth = read_ground_truth(folder, format="voc")
     assert truth.table.images.height == 3
     with pytest.raises(InputError, match="IMAGE_MISSING"):
-        read_truth(folder, format="voc", words=["missing_images=error"])
+        read_ground_truth(folder, format="voc", words=["missing_images=error"])
 
 
 @pytest.fixture
-def signs() -> Truth:
-    return read_truth(ROAD_SIGNS, format="voc")
+def signs() -> GroundTruth:
+    return read_ground_truth(ROAD_SIGNS, format="voc")
 
 
-def test_detections__that_name_pictures_and_classes_are_scored(signs: Truth, tmp_path: Path) -> None:
+def test_detections__that_name_images_and_classes_are_scored(signs: GroundTruth, tmp_path: Path) -> None:
     found = results_of(signs.table, tmp_path / "d.json", named=True)
     assert evaluate_files(signs, found, tmp_path / "out").metrics["AP"] == pytest.approx(1.0)
     assert "sample (voc), 3 images" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_ids__that_the_reader_counted_are_refused(signs: Truth, tmp_path: Path) -> None:
+def test_ids__that_the_reader_counted_are_refused(signs: GroundTruth, tmp_path: Path) -> None:
     found = results_of(signs.table, tmp_path / "d.json", named=False)
     with pytest.raises(InputError, match=r"UNKNOWN_ID .*d\.json#/0 image=.*number no image.*one of: file name, "):
         signs.read_detections(found)
@@ -157,12 +157,12 @@ def test_ids__that_the_reader_counted_are_refused(signs: Truth, tmp_path: Path) 
 
 
 def test_ids__that_files_give_are_taken(tiny_data: Path, tmp_path: Path) -> None:
-    truth = read_truth(tiny_data)
+    truth = read_ground_truth(tiny_data)
     found = truth.read_detections(results_of(truth.table, tmp_path / "d.json", named=False))
     assert found.rows.height == truth.table.boxes.filter(~truth.table.boxes["ignore"]).height
 
 
-def test_yolo_texts__need_the_order_of_classes(signs: Truth, tmp_path: Path) -> None:
+def test_yolo_texts__need_the_order_of_classes(signs: GroundTruth, tmp_path: Path) -> None:
     (tmp_path / "road1.txt").write_text("0 .5 .5 .1 .1 .9\n1 .5 .5 .1 .1 .8\n")
     with pytest.raises(InputError, match=r"CLASS_ORDER_UNKNOWN .*classes\.txt .*a line each: "):
         signs.read_detections(tmp_path)
@@ -177,9 +177,9 @@ def test_yolo_texts__need_the_order_of_classes(signs: Truth, tmp_path: Path) -> 
 
 
 def test_metrics__are_those_of_the_format(tmp_path: Path) -> None:
-    truth = read_truth(DATASETS / "kitti" / "sample", format="kitti", split="all")
+    truth = read_ground_truth(DATASETS / "kitti" / "sample", format="kitti", split="all")
     found = results_of(truth.table, tmp_path / "d.json", named=True)
-    evaluate_files(truth, found, tmp_path / "out", asked=Asked(slices=["occlusion_level"]))
+    evaluate_files(truth, found, tmp_path / "out", asked=EvaluateOptions(slices=["occlusion_level"]))
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert next(iter(metrics)) == "kitti"
     names = {key.partition("/")[2] for key in metrics["slices"]["values"]} - {"all"}
@@ -187,8 +187,8 @@ def test_metrics__are_those_of_the_format(tmp_path: Path) -> None:
     assert all(name.startswith("attribute occlusion_level ") for name in names)
 
 
-def test_explain__takes_detections_by_name(tiny_data: Path, signs: Truth, tmp_path: Path) -> None:
-    for truth in (signs, read_truth(tiny_data)):
+def test_explain__takes_detections_by_name(tiny_data: Path, signs: GroundTruth, tmp_path: Path) -> None:
+    for truth in (signs, read_ground_truth(tiny_data)):
         found = results_of(truth.table, tmp_path / "d.json", named=True)
         assert explain_files(truth, found).coco["AP"] == pytest.approx(1.0)
 
@@ -200,7 +200,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
     return int(left.value.code or 0), said.out + said.err
 
 
-def test_commands__take_any_truth(signs: Truth, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands__take_any_truth(signs: GroundTruth, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = results_of(signs.table, tmp_path / "d.json", named=True)
     given = ("--truth", ROAD_SIGNS, "--truth-format", "voc", "--option", "one_based=false", "--detections", found)
     for command, *more in (
@@ -226,17 +226,17 @@ def test_commands__refuse_what_is_told_of_no_truth(tmp_path: Path, capsys: pytes
 def test_converted_truth__scores_as_the_native_one(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Real pictures and boxes: the official validation split, read natively and in all forms of the data folder."""
+    """Real images and boxes: the official validation split, read natively and in all forms of the data folder."""
     source, data = shared / "data" / "voc2007_person", tmp_path / "data"
     words = ("convert", "voc", source, "--out", data, "--split", "source", "--to", "coco,yolo,parquet")
     assert run(capsys, *words)[0] == 0
-    native = read_truth(source, format="voc")
+    native = read_ground_truth(source, format="voc")
     found = results_of(native.table, tmp_path / "d.json", named=True)
     expected = evaluate_files(native, found, tmp_path / "native").metrics
     assert expected["AP"] == pytest.approx(1.0)
     for place in (data, data / "annotations" / "instances_val.json", data / "parquet"):
-        truth = read_truth(place)
+        truth = read_ground_truth(place)
         assert truth.table.images.height == 40
         assert evaluate_files(truth, found, tmp_path / f"scored_{place.stem}").metrics == pytest.approx(expected)
-    labels = read_truth(data / "data.yaml")  # which cannot tell what is ignored
+    labels = read_ground_truth(data / "data.yaml")  # which cannot tell what is ignored
     assert evaluate_files(labels, found, tmp_path / "labels").metrics["AP"] == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Pictures of a data folder: names, copies, links, and what ultralytics cannot read."""
+"""Images of a data folder: names, copies, links, and what ultralytics cannot read."""
 
 import cv2
 import numpy as np
@@ -10,8 +10,8 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data import image_writing
-from detect_transfer.data.image_plan import plan_pictures
-from detect_transfer.data.image_writing import write_pictures
+from detect_transfer.data.image_plan import plan_images
+from detect_transfer.data.image_writing import write_images
 from detect_transfer.formats.writing.ignored_regions import plan_ignored
 
 NOISE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
@@ -40,7 +40,7 @@ def make(root, names, *, splits=None, region=False):
 
 
 def planned(table, *, link=False, policy="drop"):
-    return plan_pictures(plan_ignored(table, policy), link=link, ledger=Ledger())
+    return plan_images(plan_ignored(table, policy), link=link, ledger=Ledger())
 
 
 def save(path, image=None):
@@ -62,7 +62,7 @@ def save(path, image=None):
 def test_names(names, splits, expected, tmp_path):
     for name in names:
         save(tmp_path / name)
-    assert [p.target for p in planned(make(tmp_path, names, splits=splits)).pictures] == expected
+    assert [p.target for p in planned(make(tmp_path, names, splits=splits)).images] == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_names__refused(names, code, tmp_path):
         pytest.param("a.gif", Image.fromarray(NOISE).quantize(16), id="gif"),
         pytest.param("a.jp2", Image.fromarray(NOISE), id="jpeg-2000"),
         pytest.param("a.pbm.png", None, id="ppm-under-another-name"),
-        pytest.param("a.picture", None, id="unknown-suffix"),
+        pytest.param("a.image", None, id="unknown-suffix"),
     ],
 )
 @pytest.mark.parametrize("link", [False, True])
@@ -107,9 +107,9 @@ def test_write__what_ultralytics_refuses_becomes_the_same_png(name, image, link,
     else:
         image.save(source)
     ledger = Ledger()
-    plan = plan_pictures(plan_ignored(make(source.parent, [name]), "drop"), link=link, ledger=ledger)
+    plan = plan_images(plan_ignored(make(source.parent, [name]), "drop"), link=link, ledger=ledger)
     (tmp_path / "out").mkdir()
-    write_pictures(plan, tmp_path / "out")
+    write_images(plan, tmp_path / "out")
     target = tmp_path / "out" / "images" / plan.ignored.table.images["file_name"][0]
     assert target.suffix == ".png"
     assert not target.is_symlink()
@@ -122,7 +122,7 @@ def test_write__sixteen_bits_are_not_lost(tmp_path):
     deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1001
     save(tmp_path / "root" / "a.pgm", Image.fromarray(deep))
     (tmp_path / "out").mkdir()
-    write_pictures(planned(make(tmp_path / "root", ["a.pgm"])), tmp_path / "out")
+    write_images(planned(make(tmp_path / "root", ["a.pgm"])), tmp_path / "out")
     with Image.open(tmp_path / "out" / "images" / "train" / "a.png") as image:
         assert (np.asarray(image) == deep).all()
 
@@ -133,7 +133,7 @@ def test_write__copies_or_links_the_same_bytes(link, tmp_path):
     (tmp_path / "out").mkdir()
     calls = []
     plan = planned(make(tmp_path / "root", ["a.jpg"]), link=link)
-    write_pictures(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
+    write_images(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
     target = tmp_path / "out" / "images" / "train" / "a.jpg"
     assert target.is_symlink() == link
     assert target.read_bytes() == (tmp_path / "root" / "a.jpg").read_bytes()
@@ -147,7 +147,7 @@ def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, tmp_path):
     before = source.read_bytes()
     plan = planned(make(source.parent, ["a.bmp"], splits=[split], region=True), policy="mask", link=True)
     (tmp_path / "out").mkdir()
-    write_pictures(plan, tmp_path / "out")
+    write_images(plan, tmp_path / "out")
     expected = NOISE.copy()
     if is_painted:
         expected[2:6, 2:8] = 114
@@ -163,7 +163,7 @@ def test_write__no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 3})
     monkeypatch.setattr(image_writing.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ResourceError, match="DISK_FULL"):
-        write_pictures(planned(make(tmp_path / "root", ["a.jpg"])), tmp_path / "out")
+        write_images(planned(make(tmp_path / "root", ["a.jpg"])), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -177,19 +177,19 @@ def write_video(path, n):
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_write__frames_of_videos_become_pictures_of_their_own(tmp_path, link):
+def test_write__frames_of_videos_become_images_of_their_own(tmp_path, link):
     names = ["clips/a.avi#00007", "clips/a.avi#00002", "b.png", "clips/b.avi#00000"]
     for name in ("a", "b"):
         write_video(tmp_path / "root" / "clips" / f"{name}.avi", 9)
     save(tmp_path / "root" / "b.png")
     table = make(tmp_path / "root", names)
     calls, ledger = [], Ledger()
-    plan = plan_pictures(plan_ignored(table, "drop"), link=link, ledger=ledger)
+    plan = plan_images(plan_ignored(table, "drop"), link=link, ledger=ledger)
     targets = ["train/clips/a_00007.png", "train/clips/a_00002.png", "train/b.png", "train/clips/b_00000.png"]
     assert plan.ignored.table.images["file_name"].to_list() == targets
     assert [(line.action, line.count) for line in ledger.steps[0].lines] == [("changed", 3)]
     (tmp_path / "out").mkdir()
-    write_pictures(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
+    write_images(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
     for target, bright in zip(targets, (70, 20, None, 0), strict=True):
         rgb = read_rgb(tmp_path / "out" / "images" / target)
         if bright is not None:
@@ -197,11 +197,11 @@ def test_write__frames_of_videos_become_pictures_of_their_own(tmp_path, link):
     assert calls[-1] == ("writing", 4, 4)
 
 
-def test_write__a_frame_is_painted_like_a_picture(tmp_path):
+def test_write__a_frame_is_painted_like_a_image(tmp_path):
     write_video(tmp_path / "root" / "a.avi", 3)
     plan = planned(make(tmp_path / "root", ["a.avi#00001"], region=True), policy="mask")
     (tmp_path / "out").mkdir()
-    write_pictures(plan, tmp_path / "out")
+    write_images(plan, tmp_path / "out")
     rgb = read_rgb(tmp_path / "out" / "images" / "train" / "a_00001.png")
     assert (rgb[2:6, 2:8] == 114).all()
     assert abs(int(rgb[10, 20, 0]) - 10) < 5
@@ -212,4 +212,4 @@ def test_write__a_frame_that_the_video_lacks_is_an_error(tmp_path):
     plan = planned(make(tmp_path / "root", ["a.avi#00001", "a.avi#00009"]))
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="FRAME_MISSING"):
-        write_pictures(plan, tmp_path / "out")
+        write_images(plan, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Pictures that look alike: what their hashes stand, and that the search finds every planted pair and no other."""
+"""Images that look alike: what their hashes stand, and that the search finds every planted pair and no other."""
 
 import io
 
@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from detect_transfer.data.near_duplicates import MOST_BITS, NEAR_BITS, find_lookalikes, near_pairs, picture_hash
+from detect_transfer.data.near_duplicates import MOST_BITS, NEAR_BITS, find_lookalikes, image_hash, near_pairs
 
 
 def scene(seed):
-    """A picture (H, W, 3) of soft colours with a few shapes, which no other seed gives."""
+    """A image (H, W, 3) of soft colours with a few shapes, which no other seed gives."""
     rng = np.random.default_rng(seed)
     rgb = cv2.resize(rng.integers(0, 255, (5, 7, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     for x, y in rng.integers(0, 200, (4, 2)):
@@ -41,12 +41,12 @@ def bits(a, b):
 
 @pytest.mark.parametrize("change", CHANGED)
 def test_hash__stands_small_changes(change):
-    apart = [bits(picture_hash(scene(i)), picture_hash(change(scene(i)))) for i in range(40)]
+    apart = [bits(image_hash(scene(i)), image_hash(change(scene(i)))) for i in range(40)]
     assert np.mean(np.array(apart) <= NEAR_BITS) > 0.9
 
 
-def test_hash__tells_pictures_apart():
-    hashes = [picture_hash(scene(i)) for i in range(60)]
+def test_hash__tells_images_apart():
+    hashes = [image_hash(scene(i)) for i in range(60)]
     apart = [bits(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(apart) > MOST_BITS
     assert 28 < np.mean(apart) < 36
@@ -55,7 +55,7 @@ def test_hash__tells_pictures_apart():
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_hash__there_is_none_of_a_plain_colour(level):
     noise = np.random.default_rng(0).integers(0, 2, (60, 80, 3))
-    assert picture_hash(np.clip(level + noise, 0, 255).astype(np.uint8)) is None
+    assert image_hash(np.clip(level + noise, 0, 255).astype(np.uint8)) is None
 
 
 def random_hashes(rng, n):

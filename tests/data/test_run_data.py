@@ -34,7 +34,7 @@ def test_data_folder_yaml_and_json_pair__give_the_same_data(tiny_data: Path, tmp
     assert counts(pair, tmp_path) == by_folder
 
 
-def test_fingerprint__changes_with_a_box_and_with_a_picture(tiny_data: Path, tmp_path: Path) -> None:
+def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_path: Path) -> None:
     def fingerprint() -> str:
         return load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path).fingerprint
 
@@ -46,8 +46,8 @@ def test_fingerprint__changes_with_a_box_and_with_a_picture(tiny_data: Path, tmp
     content["annotations"][0]["bbox"][2] -= 0.5
     path.write_text(json.dumps(content))
     second = fingerprint()
-    picture = sorted((tmp_path / "data" / "images" / "val").iterdir())[0]
-    picture.write_bytes(picture.read_bytes() + b"\0")
+    image = sorted((tmp_path / "data" / "images" / "val").iterdir())[0]
+    image.write_bytes(image.read_bytes() + b"\0")
     assert len({first, second, fingerprint()}) == 3
 
 
@@ -56,16 +56,16 @@ def test_a_folder_that_is_no_data_set__is_told_with_what_to_do(tmp_path: Path) -
         load_run_data(Data(path=tmp_path), drawn=tmp_path)
 
 
-def test_many_wrong_pictures__are_told_at_once_up_to_twenty(tiny_data: Path, tmp_path: Path) -> None:
+def test_many_wrong_images__are_told_at_once_up_to_twenty(tiny_data: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_data, tmp_path / "data")
-    for picture in (tmp_path / "data" / "images").rglob("*.jpg"):
-        picture.unlink()
+    for image in (tmp_path / "data" / "images").rglob("*.jpg"):
+        image.unlink()
     with pytest.raises(InputError) as caught:
         load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path)
     assert str(caught.value).count("IMAGE_MISSING") == 20
 
 
-def test_annotations_alone__are_told_to_be_converted_with_their_pictures(tiny_data: Path, tmp_path: Path) -> None:
+def test_annotations_alone__are_told_to_be_converted_with_their_images(tiny_data: Path, tmp_path: Path) -> None:
     table = read_source("data_folder", tiny_data)
     plan = ConvertOptions(format="data_folder", split="source", images="none")
     convert(table, tmp_path / "alone", plan=plan)
@@ -86,11 +86,11 @@ def test_frames_of_a_video__are_told_to_be_converted_first(tiny_data: Path, tmp_
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_pictures_of_both_splits__are_refused(tiny_data: Path, tmp_path: Path) -> None:
+def test_images_of_both_splits__are_refused(tiny_data: Path, tmp_path: Path) -> None:
     one = tiny_data / "annotations" / "instances_train.json"
     for data in (
         Data(path=tiny_data, val_split="train"),
         Data(train_json=one, val_json=one, images=tiny_data / "images"),
     ):
-        with pytest.raises(InputError, match=r"SPLIT_SHARED .*\.jpg data\.val_split - 20 pictures .*; a score"):
+        with pytest.raises(InputError, match=r"SPLIT_SHARED .*\.jpg data\.val_split - 20 images .*; a score"):
             load_run_data(data, drawn=tmp_path)

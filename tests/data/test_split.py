@@ -79,7 +79,7 @@ def test_ratio__copies_and_shared_file_names_stay_together_across_groups():
     names = [f"{i}.png" for i in range(40)]
     table = make([[1]] * 40, groups=["x", "x", "y", "y"] + [None] * 36, names=[*names[:39], names[20]])
     for seed in range(8):
-        # 2 and 3 are one picture in two groups: x and y become one; 5 and 6 are copies; 21 and 40 are one file
+        # 2 and 3 are one image in two groups: x and y become one; 5 and 6 are copies; 21 and 40 are one file
         found = assignment(split_by_ratio(table, RATIOS, seed=seed, hashes={2: "h", 3: "h", 5: "k", 6: "k"}))
         assert len({found[i] for i in (1, 2, 3, 4)}) == 1
         assert found[5] == found[6]

@@ -7,7 +7,7 @@ import pytest
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.image_checks import PICTURE_SCHEMA, Inspection
+from detect_transfer.data.image_checks import IMAGE_SCHEMA, Inspection
 from detect_transfer.data.split_choice import (
     SplitFile,
     check_split,
@@ -40,9 +40,9 @@ def make(splits, groups=None):
 
 
 def inspected(hashes):
-    """What the pictures are, by the hash of each."""
+    """What the images are, by the hash of each."""
     rows = [(i, 9, 9, 100, h, None) for i, h in enumerate(hashes, start=1)]
-    return Inspection(pl.DataFrame(rows, schema=PICTURE_SCHEMA, orient="row"), ())
+    return Inspection(pl.DataFrame(rows, schema=IMAGE_SCHEMA, orient="row"), ())
 
 
 def choose(table, split, hashes=None):
@@ -95,15 +95,15 @@ def test_choose__refuses_copies_in_two_given_splits(split):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        pytest.param({"1.png": "train"}, "1 pictures of the source are not in the file", id="too-few"),
+        pytest.param({"1.png": "train"}, "1 images of the source are not in the file", id="too-few"),
         pytest.param(
             {"1.png": "train", "2.png": "val", "3.png": "val"},
-            "1 pictures of the file are not in the source",
+            "1 images of the file are not in the source",
             id="too-many",
         ),
     ],
 )
-def test_choose__a_file_of_other_pictures_is_refused(names, told):
+def test_choose__a_file_of_other_images_is_refused(names, told):
     with pytest.raises(InputError, match=f"SPLIT_FILE .*{told}"):
         choose(make(["train", "val"]), SplitFile("f", names))
 

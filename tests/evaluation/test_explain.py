@@ -11,7 +11,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.explain import explain
-from detect_transfer.evaluation.ultralytics_map import interpolated_ap, mark_as_ultralytics
+from detect_transfer.evaluation.ultralytics_map import interpolated_ap, match_as_ultralytics
 
 
 def sized(table: AnnotationTable, width: int = 400, height: int = 400) -> AnnotationTable:
@@ -172,7 +172,7 @@ def test_matching__of_equal_overlaps_the_first_box(make_table, make_found) -> No
     """
     truth = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 4, 0, 14, 10)])
     found = make_found([(1, 1, 2, 0, 12, 10, 0.9), (1, 1, 4, 0, 14, 10, 0.8)])
-    marked = mark_as_ultralytics(Case(truth, found))
+    marked = match_as_ultralytics(Case(truth, found))
     assert marked.hit[0].tolist() == [True, True]
     assert marked.hit[5].tolist() == [False, True]
     told = explain(sized(truth), found)
@@ -194,7 +194,7 @@ def test_all_images_refused__nothing_is_left(make_table, make_found) -> None:
 
 
 def test_interpolated_ap__class_without_object_is_nan(make_table) -> None:
-    marked = mark_as_ultralytics(Case(make_table([(1, 1, 0, 0, 9, 9)], n_classes=2), Detections.empty()))
+    marked = match_as_ultralytics(Case(make_table([(1, 1, 0, 0, 9, 9)], n_classes=2), Detections.empty()))
     ap = interpolated_ap(marked)
     assert (ap[0] == 0).all()
     assert np.isnan(ap[1]).all()

@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file below the temporary folder: text, bytes, or a picture of the size (w, h)."""
+    """Write a file below the temporary folder: text, bytes, or a image of the size (w, h)."""
 
     def _write(name: str, content: str | bytes | tuple[int, int] = b"") -> Path:
         path = tmp_path / name
@@ -82,7 +82,7 @@ def check_error() -> CheckError:
 
 @pytest.fixture
 def yolo_root(write: Write, tmp_path: Path) -> Path:
-    """A whole YOLO data set: two pictures to train on, one to score on, a box each."""
+    """A whole YOLO data set: two images to train on, one to score on, a box each."""
     for name in ("train/a", "train/b", "val/c"):
         write(f"images/{name}.png", (40, 30))
         write(f"labels/{name}.txt", "0 0.5 0.5 0.25 0.2\n")

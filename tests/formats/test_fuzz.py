@@ -24,7 +24,7 @@ from paths import DATASETS
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
-from detect_transfer.formats import reader
+from detect_transfer.formats import get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
 USUAL = settings(
@@ -85,7 +85,7 @@ def copies() -> Iterator[Path]:
 
 @cache
 def annotations(root: Path) -> dict[Path, bytes]:
-    """Return the files of a sample that are no pictures."""
+    """Return the files of a sample that are no images."""
     files = sorted(p for p in root.rglob("*") if p.is_file() and p.suffix.lower() not in IMAGE_SUFFIXES)
     return {path: path.read_bytes() for path in files}
 
@@ -93,7 +93,7 @@ def annotations(root: Path) -> dict[Path, bytes]:
 def read_with(name: str, root: Path, on_error: str, changed: dict[Path, bytes]) -> AnnotationTable | InputError:
     """Read a sample with some files changed, and put them back."""
     card, originals = card_of(name), annotations(root)
-    form = reader(card["format"])
+    form = get_format(card["format"])
     # our own lossless tables have no rows that could be skipped
     choice = {"on_error": on_error} if "on_error" in form.options else {}
     for path, data in changed.items():
@@ -118,7 +118,7 @@ def count_told(table: AnnotationTable, kind: str) -> int:
     return len(rows) + sum(line.count for line in table.reading if (line.kind, line.action) == (kind, "dropped"))
 
 
-def boxes_by_picture(table: AnnotationTable) -> dict[str, int]:
+def boxes_by_image(table: AnnotationTable) -> dict[str, int]:
     names = table.boxes.join(table.images, on="image_id")["file_name"]
     return {name: names.eq(name).sum() for name in table.images["file_name"]}
 
@@ -150,8 +150,8 @@ def check_no_silent_loss(name: str, root: Path, data: Any) -> None:
     assert count_told(found, "image") == count_told(sample, "image")
     if mode == "skip-row":
         assert count_told(found, "box") == count_told(sample, "box")
-    else:  # the rows of a file that cannot be parsed are not counted, but its picture is told
-        assert boxes_by_picture(found).items() <= boxes_by_picture(sample).items()
+    else:  # the rows of a file that cannot be parsed are not counted, but its image is told
+        assert boxes_by_image(found).items() <= boxes_by_image(sample).items()
 
 
 @pytest.mark.parametrize("name", FOLDERS)

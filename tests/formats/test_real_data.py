@@ -38,7 +38,7 @@ def test_road_signs__every_object(shared: Path) -> None:
     assert table.boxes.select(pl.min("x1")).item() == 0
 
 
-def test_road_signs__no_box_leaves_its_picture(shared: Path) -> None:
+def test_road_signs__no_box_leaves_its_image(shared: Path) -> None:
     table = voc.read(shared / "road_signs")
     joined = table.boxes.join(table.images, on="image_id")
     assert joined.filter((pl.col("x2") > pl.col("width")) | (pl.col("y2") > pl.col("height"))).is_empty()
@@ -99,11 +99,11 @@ def test_coco64__as_pycocotools_reads_it(shared: Path) -> None:
     assert table.splits == ["train"]
 
 
-def test_coco64__sizes_are_those_of_the_pictures(shared: Path) -> None:
+def test_coco64__sizes_are_those_of_the_images(shared: Path) -> None:
     coco.read(shared / "coco64", size_mismatch="error")
 
 
-def test_inria__texts_without_pictures(shared: Path) -> None:
+def test_inria__texts_without_images(shared: Path) -> None:
     table = pascal_v1.read(shared / "annotations_only" / "inria", missing_images="keep")
     assert table.images.select("file_name", "width", "height").rows() == [
         ("Test/pos/crop001501.png", 1060, 605),

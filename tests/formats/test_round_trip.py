@@ -10,15 +10,15 @@ import yaml
 from paths import DATASETS
 from polars.testing import assert_frame_equal
 
-from detect_transfer.formats import reader
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats import get_format
+from detect_transfer.formats.coco import get_format as coco
 from detect_transfer.formats.coco.writer import write_coco
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in DATASETS.iterdir() if p.is_dir()))
 def test_coco__gives_back_what_was_written(name: str, tmp_path: Path) -> None:
     card = yaml.safe_load((DATASETS / name / "dataset.yaml").read_text(encoding="utf-8"))
-    table = reader(card["format"]).read(DATASETS / name / "sample", **card["options"])
+    table = get_format(card["format"]).read(DATASETS / name / "sample", **card["options"])
     region = pl.lit("far away").alias("ignore_reason"), pl.lit(True).alias("ignore")
     all_classes = table.boxes.tail(1).with_columns(
         pl.col("annotation_id") + 1000, pl.lit(None, dtype=pl.Int64).alias("category_id"), *region

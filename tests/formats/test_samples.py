@@ -15,7 +15,7 @@ from paths import DATASETS
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.video import parse_frame_name
-from detect_transfer.formats import READERS, reader
+from detect_transfer.formats import READERS, get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
 WITHOUT_SAMPLE = {"data_folder"}  # written by ourselves: its test makes one
@@ -33,7 +33,7 @@ def card_of(name: str) -> dict[str, Any]:
 
 def read_sample(name: str) -> AnnotationTable:
     card = card_of(name)
-    return reader(card["format"]).read(DATASETS / name / "sample", **card["options"])
+    return get_format(card["format"]).read(DATASETS / name / "sample", **card["options"])
 
 
 def found_rows(table: AnnotationTable) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def test_card__says_what_a_data_set_is(name: str) -> None:
     card = card_of(name)
     assert card.keys() >= CARD_KEYS
     assert card["name"] == name
-    assert set(card["options"]) <= set(reader(card["format"]).options)
+    assert set(card["options"]) <= set(get_format(card["format"]).options)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -1,4 +1,4 @@
-"""Fitting pictures to the network and boxes back."""
+"""Fitting images to the network and boxes back."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_letterbox__boxes_come_back(size_wh: tuple[int, int], multiple: int | No
     assert max(out.shape[:2]) == 320
     assert all(side % 32 == 0 for side in out.shape[:2])
     xyxy = np.array([[0.0, 0.0, width, height], [width / 4, height / 4, width / 2, height / 2]])
-    np.testing.assert_allclose(fit.to_picture(fit.to_network(xyxy)), xyxy, atol=1e-9)
+    np.testing.assert_allclose(fit.to_image(fit.to_network(xyxy)), xyxy, atol=1e-9)
     whole = fit.to_network(xyxy)[0]
     inside = out[int(whole[1]) : int(whole[3]), int(whole[0]) : int(whole[2])]
     assert (inside == 0).all()

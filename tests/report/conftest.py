@@ -1,4 +1,4 @@
-"""A small scored data set with pictures on the disk, and names that try to do harm."""
+"""A small scored data set with images on the disk, and names that try to do harm."""
 
 import numpy as np
 import pytest
@@ -44,23 +44,23 @@ HOSTILE = [
 
 
 def _scene(root, names, *, n_images=6, seed=0):
-    """Write pictures with coloured squares; return the truth and detections that are mostly right."""
+    """Write images with coloured squares; return the truth and detections that are mostly right."""
     rng = np.random.default_rng(seed)
     images, boxes, found = [], [], []
     for image_id in range(1, n_images + 1):
-        picture = rng.integers(60, 120, (120, 160, 3)).astype(np.uint8)
+        image = rng.integers(60, 120, (120, 160, 3)).astype(np.uint8)
         for i in range(len(names) if len(names) > 5 else 5):
             x, y = rng.uniform(0, 130), rng.uniform(0, 90)
             size = rng.uniform(6, 30)
             box = (x, y, min(x + size, 160.0), min(y + size, 120.0))
             category = 1 + i % len(names)
-            picture[int(y) : int(y + size), int(x) : int(x + size)] = rng.integers(0, 255, 3)
+            image[int(y) : int(y + size), int(x) : int(x + size)] = rng.integers(0, 255, 3)
             boxes.append((image_id, category, *box, i == 4))
             if rng.random() < 0.7:
                 moved = [float(v) for v in np.array(box) + rng.normal(0, 0.5, 4)]
                 found.append((image_id, category, *moved, float(rng.uniform(0.3, 1))))
         found.append((image_id, 1, 5.0, 5.0, 25.0, 25.0, float(rng.uniform(0.2, 0.9))))
-        Image.fromarray(picture).save(root / f"{image_id}.png")
+        Image.fromarray(image).save(root / f"{image_id}.png")
         images.append((image_id, f"{image_id}.png"))
     columns = ("image_id", "category_id", "x1", "y1", "x2", "y2")
     truth = AnnotationTable.from_columns(

@@ -20,7 +20,7 @@ from detect_transfer.report.labels import place_tags
 from detect_transfer.report.render import DrawPlan, output_names, render, render_predictions
 
 
-def picture(height=200, width=300):
+def grey_image(height=200, width=300):
     return np.full((height, width, 3), 128, np.uint8)
 
 
@@ -34,7 +34,7 @@ def test_kinds__differ_in_colour_and_letter_and_line():
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_draw_marks__names_have_contrast(kind, monkeypatch):
     monkeypatch.setattr(drawings, "place_tags", lambda *_: np.array([[100.0, 100.0, 220.0, 118.0]]))
-    drawn = draw_marks(picture(400, 900), [Mark((400, 200, 440, 240), kind, "speed limit")], legend=False)
+    drawn = draw_marks(grey_image(400, 900), [Mark((400, 200, 440, 240), kind, "speed limit")], legend=False)
     share = drawn[102:116, 104:216] / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     light = linear @ [0.2126, 0.7152, 0.0722]
@@ -43,7 +43,7 @@ def test_draw_marks__names_have_contrast(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_draw_marks__shows_its_colour_around_the_box_and_leaves_the_inside(kind):
-    image = picture(1000, 1000)
+    image = grey_image(1000, 1000)
     drawn = draw_marks(image, [Mark((400, 400, 440, 440), kind)], legend=False)
     assert drawn.shape == image.shape
     assert (drawn[400:440, 400:440] == 128).all()
@@ -51,29 +51,29 @@ def test_draw_marks__shows_its_colour_around_the_box_and_leaves_the_inside(kind)
     assert (image == 128).all()
 
 
-def test_draw_marks__small_pictures_are_enlarged_and_a_legend_is_added():
-    drawn = draw_marks(picture(50, 100), [Mark((10, 10, 20, 20), "hit", "stop 0.90")])
+def test_draw_marks__small_images_are_enlarged_and_a_legend_is_added():
+    drawn = draw_marks(grey_image(50, 100), [Mark((10, 10, 20, 20), "hit", "stop 0.90")])
     assert drawn.shape[1] == 800
     assert drawn.shape[0] > 400
-    assert draw_marks(picture(50, 100), [], legend=False).shape == (400, 800, 3)
+    assert draw_marks(grey_image(50, 100), [], legend=False).shape == (400, 800, 3)
 
 
 @pytest.mark.parametrize(
     "box",
     [
-        pytest.param((0, 0, 300, 200), id="whole-picture"),
+        pytest.param((0, 0, 300, 200), id="whole-image"),
         pytest.param((-50, -50, 10, 10), id="partly-outside"),
         pytest.param((400, 400, 500, 500), id="outside"),
         pytest.param((10, 10, 10, 10), id="empty"),
     ],
 )
 def test_draw_marks__odd_boxes(box):
-    assert draw_marks(picture(), [Mark(box, "miss", "x" * 50)]).dtype == np.uint8
+    assert draw_marks(grey_image(), [Mark(box, "miss", "x" * 50)]).dtype == np.uint8
 
 
 def test_draw_marks__unknown_kind_is_a_bug_of_ours():
     with pytest.raises(InternalError, match="DRAWING_KIND"):
-        draw_marks(picture(), [Mark((0, 0, 1, 1), "other")])
+        draw_marks(grey_image(), [Mark((0, 0, 1, 1), "other")])
 
 
 def test_draw_marks__hostile_names(hostile):
@@ -81,7 +81,7 @@ def test_draw_marks__hostile_names(hostile):
         rows = pl.DataFrame(
             {"category_id": [1], "x1": [5.0], "y1": [5.0], "x2": [9.0], "y2": [9.0], "status": ["miss"]}
         )
-        draw_marks(picture(60, 60), marks_of(rows, rows.clear().with_columns(score=pl.lit(0.5)), {1: name}))
+        draw_marks(grey_image(60, 60), marks_of(rows, rows.clear().with_columns(score=pl.lit(0.5)), {1: name}))
 
 
 def test_place_tags__keeps_small_boxes_and_other_tags_free():
@@ -118,7 +118,7 @@ def test_draw_marks__no_line_crosses_a_name(monkeypatch):
     kinds = ["miss", "hit", "false_alarm", "truth", "ignored"] * 2
     corner = [(300 + 16 * (i % 5), 220 + 15 * (i // 5)) for i in range(10)]
     marks = [Mark((x, y, x + 9, y + 9), kind, "speed limit") for (x, y), kind in zip(corner, kinds, strict=True)]
-    drawn = draw_marks(picture(480, 960), marks, legend=False)
+    drawn = draw_marks(grey_image(480, 960), marks, legend=False)
     assert len(tags[0]) == 10
     for left, top, right, _ in tags[0].astype(int):
         above_letters = drawn[top + 2, left + 2 : right - 2]
@@ -127,11 +127,11 @@ def test_draw_marks__no_line_crosses_a_name(monkeypatch):
 
 def test_contact_sheet__any_number_and_size():
     assert contact_sheet([], 3, cell_wh=(10, 10)).shape == (22, 22, 3)
-    sheet = contact_sheet([picture(5, 900), picture(900, 5), picture(1, 1)], 2, cell_wh=(60, 40))
+    sheet = contact_sheet([grey_image(5, 900), grey_image(900, 5), grey_image(1, 1)], 2, cell_wh=(60, 40))
     assert sheet.shape == (98, 138, 3)
 
 
-def test_render__writes_each_picture_once(make_scene, tmp_path):
+def test_render__writes_each_image_once(make_scene, tmp_path):
     truth, found = make_scene(["stop", "yield"])
     written = render_predictions(truth, found, truth.image_root, tmp_path / "out", limit=4)
     assert [p.name for p in written] == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
@@ -151,20 +151,20 @@ def test_render__without_truth_detections_are_no_false_alarms(make_scene, tmp_pa
     assert "status" not in kinds[0]
 
 
-def test_render__contact_sheets_hold_so_many_pictures(make_scene, tmp_path):
+def test_render__contact_sheets_hold_so_many_images(make_scene, tmp_path):
     truth, found = make_scene(["stop", "yield"], n_images=5)
     written = render(truth, found, tmp_path / "out", plan=DrawPlan(sheet=2))
     assert [p.name for p in written] == ["sheet_0001.jpg", "sheet_0002.jpg", "sheet_0003.jpg"]
     widths = [read_rgb(path).shape[1] for path in written]
-    assert widths[0] == widths[1] == 2 * widths[2] - 6  # two pictures beside each other, then one; gaps of 6
+    assert widths[0] == widths[1] == 2 * widths[2] - 6  # two images beside each other, then one; gaps of 6
 
 
 def test_render__a_video_for_each_sequence_in_order(make_scene, tmp_path):
     """Frames of a folder become a video; drawn again from it, by the names of its frames, they keep their order."""
     truth, _ = make_scene(["stop"], n_images=6)
     grey = [np.full((120, 160, 3), 40 * i, np.uint8) for i in range(1, 7)]
-    for i, picture in enumerate(grey, start=1):
-        Image.fromarray(picture).save(truth.image_root / f"{i}.png")
+    for i, image in enumerate(grey, start=1):
+        Image.fromarray(image).save(truth.image_root / f"{i}.png")
     nothing = truth.with_boxes(truth.boxes.clear())
     (video,) = render(nothing, None, tmp_path / "out", plan=DrawPlan(fps=5.0))
     assert video.name == "all.mp4"
@@ -187,7 +187,7 @@ def test_render__frames_of_two_videos_keep_their_rows(make_scene, tmp_path, monk
         "detect_transfer.report.image_reading.frames_at",
         lambda path, numbers: ((n, np.full((2, 2, 3), n, np.uint8)) for n in sorted(numbers)),
     )
-    read = [(image_id, int(picture[0, 0, 0])) for image_id, picture in read_all(images, tmp_path)]
+    read = [(image_id, int(image[0, 0, 0])) for image_id, image in read_all(images, tmp_path)]
     assert read == [(1, 3), (2, 5), (3, 0), (4, 1)]
 
 
@@ -199,6 +199,6 @@ def test_marks_of__inputs_are_not_changed(make_scene):
     truth, found = make_scene(["stop"])
     matches = match(truth, found)
     before = matches.truth.clone(), matches.detections.clone()
-    draw_marks(picture(120, 160), marks_of(matches.truth, matches.detections, {1: "stop"}))
+    draw_marks(grey_image(120, 160), marks_of(matches.truth, matches.detections, {1: "stop"}))
     assert matches.truth.equals(before[0], null_equal=True)
     assert matches.detections.equals(before[1], null_equal=True)

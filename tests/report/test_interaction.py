@@ -17,7 +17,7 @@ from webdriver import Browser
 pytestmark = pytest.mark.skipif(
     webdriver.CHROMIUM is None or webdriver.DRIVER is None, reason="no chromium with chromedriver in PATH"
 )
-SHOWN = "return [...document.querySelectorAll('#failures figure.picture:not([hidden])')].map(f => f.dataset.kind)"
+SHOWN = "return [...document.querySelectorAll('#failures figure.image:not([hidden])')].map(f => f.dataset.kind)"
 PLACE = "return document.querySelector('#viewer .place').textContent"
 OPEN = "return document.querySelector('#viewer').open"
 # an element with text of its own, and the colours of that text and of what lies behind it
@@ -66,7 +66,7 @@ def test_filters__by_kind_and_class_with_their_count(page):
         browser.run("const s = document.querySelector('.filters select'); s.selectedIndex = 1; "
                     "s.dispatchEvent(new Event('change'));")  # fmt: skip
         classes = browser.run(
-            "return [...document.querySelectorAll('#failures figure.picture:not([hidden])')]"
+            "return [...document.querySelectorAll('#failures figure.image:not([hidden])')]"
             ".map(f => f.dataset.classes.split(' '))"
         )
         assert classes
@@ -97,7 +97,7 @@ def test_viewer__opens_steps_and_closes(page):
     with Browser() as browser:
         browser.open(page)
         n = len(browser.run(SHOWN))
-        browser.click("#failures figure.picture a.open")
+        browser.click("#failures figure.image a.open")
         browser.wait_for(state, [True, True, f"1 of {n}"])
         title = browser.run("return document.querySelector('#viewer b').textContent")
         assert title == browser.run("return document.querySelector('#failures figcaption b').textContent")
@@ -122,7 +122,7 @@ def test_viewer__stays_within_the_filter(page):
         assert 0 < n < len(every)
         browser.click("button[data-kind=false_alarm]")
         browser.wait_for(SHOWN, ["false_alarm"] * n)
-        browser.click("#failures figure.picture:not([hidden]) a.open")
+        browser.click("#failures figure.image:not([hidden]) a.open")
         browser.wait_for(PLACE, f"1 of {n}")
         browser.press(*["Right"] * (n + 3))
         browser.wait_for(PLACE, f"{n} of {n}")
@@ -173,7 +173,7 @@ def test_page__fits_and_has_contrast(page, width, dark):
 
 
 def test_page__is_told_in_order_to_those_who_do_not_see_it(page):
-    """Headings go down one level at a time, every picture has words, and nothing moves for those who asked for that."""
+    """Headings go down one level at a time, every image has words, and nothing moves for those who asked for that."""
     with Browser() as browser:
         browser.open(page)
         levels = browser.run("return [...document.querySelectorAll('h1, h2, h3, h4')].map(h => Number(h.tagName[1]))")
@@ -192,7 +192,7 @@ def test_page__hostile_names_in_filter_and_viewer(make_data, hostile, tmp_path):
         browser.open(path)
         n = len(browser.run(SHOWN))
         before = browser.run("return document.querySelectorAll('*').length")
-        browser.click("#failures figure.picture a.open")
+        browser.click("#failures figure.image a.open")
         browser.press(*["Right"] * n)
         browser.wait_for(PLACE, f"{n} of {n}")
         browser.press("Escape")
@@ -203,7 +203,7 @@ def test_page__hostile_names_in_filter_and_viewer(make_data, hostile, tmp_path):
         assert browser.requests() == []
 
 
-def test_page__prints_every_section_and_picture(page):
+def test_page__prints_every_section_and_image(page):
     with Browser() as browser:
         browser.open(page)
         browser.devtools("Emulation.setEmulatedMedia", media="print")
@@ -212,6 +212,6 @@ def test_page__prints_every_section_and_picture(page):
             ".every(s => getComputedStyle(document.querySelector(s)).display === 'none')"
         )
         pdf = browser.pdf()
-        n_pictures = browser.run("return document.querySelectorAll('figure.picture').length")
+        n_images = browser.run("return document.querySelectorAll('figure.image').length")
         assert pdf.startswith(b"%PDF")
-        assert pdf.count(b"/Subtype /Image") >= n_pictures > 10
+        assert pdf.count(b"/Subtype /Image") >= n_images > 10

@@ -68,7 +68,7 @@ def test_report__in_a_browser(make_data, tmp_path):
     for words in ("stop", "yield", "a note to read", "+0.400", "no area", "a.xml:3", "copied", "Worst failures"):
         assert words in text
     assert found.tags.count("img") == len(re.findall(r'<img src="data:image/', dom)) + 1  # and the empty large one
-    assert dom.count('class="picture"') >= 6
+    assert dom.count('class="image"') >= 6
     assert dom.count("data:image/svg+xml") == 9
     assert page.stat().st_size < 5_000_000
 
@@ -171,7 +171,7 @@ def test_report__nothing_to_show(make_data, tmp_path):
     assert "Worst failures" not in text
 
 
-def test_report__unreadable_pictures_are_named_and_left_out(make_data, tmp_path):
+def test_report__unreadable_images_are_named_and_left_out(make_data, tmp_path):
     data = make_data(["stop"])
     (data.image_root / "1.png").unlink()
     (data.image_root / "2.png").write_bytes(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Training pictures: the same whatever loads them, every picture once an epoch, ignored regions out of sight."""
+"""Training images: the same whatever loads them, every image once an epoch, ignored regions out of sight."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.formats import READERS
-from detect_transfer.training.augment import Augmenter, Scene, cut_to
-from detect_transfer.training.dataset import Look, TrainSet, make_loader
+from detect_transfer.training.augment import Augmenter, TrainSample, cut_to
+from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import Sample, class_weights, repeat_factors, samples_of
+from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 
 
 def make_set(
@@ -26,12 +26,12 @@ def make_set(
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
     samples = samples_of(table, paths)
-    look = Look(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
+    look = ImageOptions(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
     return TrainSet(samples, look, np.empty((len(samples), 96, 96, 3), np.uint8) if kept else None)
 
 
 @pytest.mark.parametrize("share_of_mosaics", [0.0, 1.0])
-def test_a_picture__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_of_mosaics: float) -> None:
+def test_a_image__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_of_mosaics: float) -> None:
     kept = make_set(tiny_data, kept=True, share_of_mosaics=share_of_mosaics)
     read_again = make_set(tiny_data, kept=False, share_of_mosaics=share_of_mosaics)
     for key in [(1, 3), (2, 3), (1, 0)]:
@@ -50,11 +50,11 @@ def test_mosaics__end_after_their_last_epoch(tiny_data: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_loader__tells_a_broken_picture_as_itself(tmp_path: Path, workers: int) -> None:
+def test_loader__tells_a_broken_image_as_itself(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"")
-    sample = Sample(path, np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4)))
-    data = TrainSet([sample], Look(96, Augmenter("none", imgsz=96), 0))
+    sample = SampleRef(path, np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4)))
+    data = TrainSet([sample], ImageOptions(96, Augmenter("none", imgsz=96), 0))
     with pytest.raises(InputError, match=r"^IMAGE_EMPTY .*broken\.png - the file has no bytes; copy"):
         list(make_loader(data, [[(1, 0)]], workers=workers, pin=False))
 
@@ -64,7 +64,7 @@ def test_loader__tells_that_a_loading_process_died() -> None:
         def __getitem__(self, key: tuple[int, int]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    data = Deadly([], Look(96, Augmenter("none", imgsz=96), 0))
+    data = Deadly([], ImageOptions(96, Augmenter("none", imgsz=96), 0))
     with pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"):
         list(make_loader(data, [[(1, 0)]], workers=1, pin=False))
 
@@ -81,7 +81,7 @@ def test_loader__gives_the_same_batches_with_any_number_of_workers(tiny_data: Pa
         assert torch.equal(batch.images, expected)
 
 
-def test_epoch_batches__hold_every_picture_once_in_a_new_order() -> None:
+def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
     batches = EpochBatches(np.ones(23), batch=4, seed=0)
     first = [place for batch in batches for _, place in batch]
     batches.epoch = 2
@@ -105,7 +105,7 @@ def test_epoch_batches__can_begin_inside_an_epoch() -> None:
     assert list(batches) == whole[2:]
 
 
-def test_epoch_batches__repeat_pictures_by_their_factors_in_epochs_of_one_length() -> None:
+def test_epoch_batches__repeat_images_by_their_factors_in_epochs_of_one_length() -> None:
     factors = np.array([1.0, 1.0, 2.5, 1.0])
     batches = EpochBatches(factors, batch=2, seed=0)
     counts = np.zeros(4)
@@ -118,12 +118,12 @@ def test_epoch_batches__repeat_pictures_by_their_factors_in_epochs_of_one_length
     assert len(batches) == 3
 
 
-def scene(size: int, xyxy: list, ignored: list | None = None) -> Scene:
+def scene(size: int, xyxy: list, ignored: list | None = None) -> TrainSample:
     boxes, regions = (np.array(b, dtype=np.float64).reshape(-1, 4) for b in (xyxy, ignored or []))
-    return Scene(np.zeros((size, size, 3), np.uint8), boxes, np.arange(len(boxes)), regions)
+    return TrainSample(np.zeros((size, size, 3), np.uint8), boxes, np.arange(len(boxes)), regions)
 
 
-def test_augmented_boxes__stay_inside_and_follow_the_picture() -> None:
+def test_augmented_boxes__stay_inside_and_follow_the_image() -> None:
     """A white square on black: after any change the box is where the white is."""
     plain = scene(96, [[20, 30, 70, 60]])
     plain.pixels[30:60, 20:70] = 255
@@ -141,7 +141,7 @@ def test_augmented_boxes__stay_inside_and_follow_the_picture() -> None:
     assert checked > 20
 
 
-def test_ignored_regions__follow_the_picture_as_boxes_do() -> None:
+def test_ignored_regions__follow_the_image_as_boxes_do() -> None:
     box = [20, 30, 70, 60]
     augmenter = Augmenter("default", imgsz=96)
     for seed in range(20):
@@ -158,7 +158,7 @@ def test_a_target_of_which_little_is_left__is_ignored() -> None:
     assert out.ignored.tolist() == [[92, 10, 96, 60]]
 
 
-def test_augmenter__makes_ignored_what_it_pushes_out_of_the_picture() -> None:
+def test_augmenter__makes_ignored_what_it_pushes_out_of_the_image() -> None:
     augmenter = Augmenter(
         [{"Affine": {"translate_px": {"x": [-47, -47], "y": [0, 0]}, "scale": [1, 1], "p": 1.0}}], imgsz=96
     )
@@ -183,23 +183,23 @@ def test_mosaic__lays_targets_and_regions_where_their_pixels_are() -> None:
     assert covered.all()
 
 
-def test_ignored_region__goes_with_the_picture_which_is_left_as_it_is(tmp_path: Path) -> None:
+def test_ignored_region__goes_with_the_image_which_is_left_as_it_is(tmp_path: Path) -> None:
     from PIL import Image
 
     path = tmp_path / "a.png"
     Image.fromarray(np.full((96, 96, 3), 200, np.uint8)).save(path)
-    sample = Sample(path, np.array([[10.0, 10, 40, 40]]), np.array([0]), np.array([[30.0, 30, 80, 80]]))
-    found, _, _ = TrainSet([sample], Look(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
+    sample = SampleRef(path, np.array([[10.0, 10, 40, 40]]), np.array([0]), np.array([[30.0, 30, 80, 80]]))
+    found, _, _ = TrainSet([sample], ImageOptions(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
     assert (found.pixels == 200).all()
     assert found.xyxy.tolist() == [[20, 20, 80, 80]]
     assert found.ignored.tolist() == [[60, 60, 160, 160]]
     assert (read_rgb(path) == 200).all()
 
 
-def test_balance__repeats_rare_pictures_and_weighs_rare_classes() -> None:
-    """Class 1 is in 1 of 40 pictures: its factor is sqrt(0.1 / 0.025) = 2."""
+def test_balance__repeats_rare_images_and_weighs_rare_classes() -> None:
+    """Class 1 is in 1 of 40 images: its factor is sqrt(0.1 / 0.025) = 2."""
     common, rare, empty = (np.array(labels, dtype=np.int64) for labels in ([0], [0, 1], []))
-    samples = [Sample(Path(), np.zeros((len(x), 4)), x, np.zeros((0, 4))) for x in [rare, empty, *[common] * 38]]
+    samples = [SampleRef(Path(), np.zeros((len(x), 4)), x, np.zeros((0, 4))) for x in [rare, empty, *[common] * 38]]
     factors = repeat_factors(samples)
     assert factors[0] == pytest.approx(2.0)
     assert factors[1:].tolist() == [1.0] * 39
@@ -218,7 +218,7 @@ def test_balance__repeats_rare_pictures_and_weighs_rare_classes() -> None:
         ([{"RandomCrop": {"height": 128, "width": 128}}], r"AUGMENT_OPTION .*exceeds"),
         ([{"Normalize": {}}], r"AUGMENT_OPTION .*into float32 64 x 64 x 3"),
         ([{"Mosaic": {}}], r"AUGMENT_OPTION .*mosaic_metadata"),
-        ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for pictures with boxes"),
+        ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for images with boxes"),
     ],
 )
 def test_wrong_augmentation__is_told(augment: list, message: str) -> None:

@@ -166,7 +166,7 @@ def test_patience__ends_training(config, run) -> None:
     assert result.progress.finished
 
 
-def test_loss_that_is_not_finite__names_the_pictures(
+def test_loss_that_is_not_finite__names_the_images(
     config, run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_loss = YoloDetector.loss
@@ -192,7 +192,7 @@ def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: py
         run(config("run"))
 
 
-def test_a_picture_alone_with_one_value_a_channel__is_told(config, run) -> None:
+def test_a_image_alone_with_one_value_a_channel__is_told(config, run) -> None:
     with pytest.raises(InputError, match=r"BATCH_TOO_SMALL train\.imgsz=32 - .*larger train\.imgsz"):
         run(config(train={"imgsz": 32, "batch": 1}))
 

@@ -71,8 +71,8 @@ def test_a_phase_from_the_source__is_the_run_that_has_it_alone(config, run, tmp_
     assert after.progress.best_ap >= alone.progress.best_ap
 
 
-def test_kept_features__train_as_pictures_do(config, run, tmp_path: Path) -> None:
-    """With as many views as epochs every picture is seen in the same views, in another order of epochs."""
+def test_kept_features__train_as_images_do(config, run, tmp_path: Path) -> None:
+    """With as many views as epochs every image is seen in the same views, in another order of epochs."""
     plain = {"epochs": 1, "train": ["head"], "lr": 1e-3}
     run(config("plain", transfer={"phases": [plain]}))
     run(config("kept", transfer={"phases": [{**plain, "cache_features": 1}]}))

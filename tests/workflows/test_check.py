@@ -26,7 +26,7 @@ def scene(seed):
 
 @pytest.fixture
 def table(tmp_path):
-    """Four pictures, the last of them a copy of the first in another compression; one box is a line."""
+    """Four images, the last of them a copy of the first in another compression; one box is a line."""
     root = tmp_path / "images"
     root.mkdir()
     for i in (1, 2, 3):
@@ -63,21 +63,21 @@ def test_check__writes_findings_and_one_offline_page(table, tmp_path):
     page = (tmp_path / "out/check.html").read_text()
     assert "http" not in re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", page).replace("http-equiv", "")
     assert NASTY not in page
-    assert page.count('class="picture"') == 4, "a pair, and the line under three rules"
+    assert page.count('class="image"') == 4, "a pair, and the line under three rules"
     assert page.count('<img src="data:image/jpeg;base64,') == 4
     assert "every field came back" in page
 
 
-def test_check__a_table_without_pictures(table):
+def test_check__a_table_without_images(table):
     from dataclasses import replace
 
     report, trip = check_table(replace(table, image_root=None), plan=CheckOptions("signs"))
-    assert not report.pictures_read
+    assert not report.images_read
     assert trip is None
     assert {f.code for f in report.findings} == {"BOX_ASPECT", "BOX_TINY", "IMAGES_ABSENT"}
 
 
-def test_check__a_picture_that_is_gone_is_named_on_the_page(table, tmp_path):
+def test_check__a_image_that_is_gone_is_named_on_the_page(table, tmp_path):
     (table.image_root / "1.png").unlink()
     report, _ = check_table(table, plan=CheckOptions("signs", out=tmp_path / "out"))
     assert not report.ok

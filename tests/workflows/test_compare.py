@@ -15,14 +15,14 @@ from detect_transfer.cli import main
 from detect_transfer.config import RunConfig, Synthetic, dump_config
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import read_truth
+from detect_transfer.data.ground_truth import read_ground_truth
 from detect_transfer.data.run_data import draw_data, load_run_data
 from detect_transfer.evaluation import score
 from detect_transfer.evaluation.comparison import Plan
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.workflows.compare import compare
-from detect_transfer.workflows.comparison_inputs import Entry, Side, sides_of_files, sides_of_runs, truth_of_run
+from detect_transfer.workflows.comparison_inputs import Run, RunGroup, groups_of_files, groups_of_runs, truth_of_run
 
 HISTORY = [{"epoch": 0, "AP": 0.1, "epoch_seconds": 2.0}, {"epoch": 1, "AP": None, "epoch_seconds": 3.0}]
 PHASE = {"number": 1, "first_epoch": 1, "epochs": 1, "rates": {"head": 1e-3, "neck": 1e-3}, "trained_epochs": [1, 1]}
@@ -80,11 +80,11 @@ def test_compare__two_runs_leave_json_and_page(runs, tmp_path: Path, capsys: pyt
 
 def test_sides__seeds_of_one_plan_go_together(runs) -> None:
     words = [runs("a0", 1.0, seed=0), runs("b0", 2.0, seed=0, lr=1e-4), runs("a1", 1.0, seed=1)]
-    sides = sides_of_runs(words)
+    sides = groups_of_runs(words)
     assert [[e.name for e in side.entries] for side in sides] == [["a0", "a1"], ["b0"]]
     assert sides[0].name == "a0 and 1 more"
-    assert [len(side.entries) for side in sides_of_runs([words[0], words[2]])] == [1, 1]
-    given = sides_of_runs([words[0], "vs", words[1], words[2]])
+    assert [len(side.entries) for side in groups_of_runs([words[0], words[2]])] == [1, 1]
+    given = groups_of_runs([words[0], "vs", words[1], words[2]])
     assert [[e.name for e in side.entries] for side in given] == [["a0"], ["b0", "a1"]]
 
 
@@ -99,7 +99,7 @@ def test_runs_of_other_data__are_refused_with_what_differs(runs, tmp_path: Path)
     draw_data(Synthetic(task="target", train_images=4, val_images=5, size=96), tmp_path / "other", seed=4)
     other = str(make_run(tmp_path / "run", tmp_path / "other", noise=1.0))
     with pytest.raises(InputError, match=r"COMPARE_DATA run .*than a0: 13 images are in the first alone; e\.g\. val/"):
-        sides_of_runs([runs("a0", 1.0), other])
+        groups_of_runs([runs("a0", 1.0), other])
 
 
 def test_data_that_changed_since__are_refused(runs, tmp_path: Path) -> None:
@@ -124,19 +124,19 @@ def test_damaged_run__is_told_in_one_line(runs, name: str, text: str, code: str)
     run = Path(runs("a0", 1.0))
     (run / name).write_text(text)
     with pytest.raises(InputError, match=code):
-        sides_of_runs([str(run), str(run)])
+        groups_of_runs([str(run), str(run)])
 
 
 @pytest.mark.parametrize("words", [[], ["one"], ["a", "vs"], ["vs", "a"]])
 def test_too_few_runs__are_refused(words: list[str]) -> None:
     with pytest.raises(InputError, match="USAGE"):
-        sides_of_runs(words)
+        groups_of_runs(words)
 
 
 def test_no_run_folder__is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"FILE_MISSING .*config\.yaml"):
-        sides_of_runs([str(tmp_path / "empty")] * 2)
+        groups_of_runs([str(tmp_path / "empty")] * 2)
 
 
 def test_what_differs__images_classes_boxes(tiny_data: Path) -> None:
@@ -201,9 +201,9 @@ def test_same_truth__equal_names_in_two_folders_are_told_apart() -> None:
 
 
 def test_sides__one_split_read_through_two_formats(runs, tmp_path: Path, tiny_data: Path) -> None:
-    """The second run reads the same pictures from the data.yaml, which knows them by other names and ids."""
+    """The second run reads the same images from the data.yaml, which knows them by other names and ids."""
     other = make_run(tmp_path / "yolo", tiny_data / "data.yaml", noise=0.0)
-    sides = sides_of_runs([runs("folder", 0.0), str(other)])
+    sides = groups_of_runs([runs("folder", 0.0), str(other)])
     numbers = compare(sides, plan=Plan(n_draws=100)).numbers
     assert [row["AP"] for side in numbers for row in side] == pytest.approx([1.0, 1.0])
 
@@ -223,7 +223,7 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_files__are_compared_without_pictures_and_names_are_harmless(
+def test_files__are_compared_without_images_and_names_are_harmless(
     files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["compare", "--truth", *files[:1], "--detections", files[1], "--detections", files[2]]
@@ -238,24 +238,24 @@ def test_files__are_compared_without_pictures_and_names_are_harmless(
 
 def test_files__one_alone_and_a_wrong_policy_are_refused(files: list[Path]) -> None:
     with pytest.raises(InputError, match="USAGE"):
-        sides_of_files(read_truth(files[0]), files[1:2])
+        groups_of_files(read_ground_truth(files[0]), files[1:2])
     with pytest.raises(InputError, match="IGNORE_POLICY ignore_policy=none"):
-        compare(sides_of_files(read_truth(files[0]), files[1:]), plan=Plan(n_draws=100), ignore_policy="none")
+        compare(groups_of_files(read_ground_truth(files[0]), files[1:]), plan=Plan(n_draws=100), ignore_policy="none")
 
 
 def test_nothing_to_score__is_null_with_a_reason(files: list[Path], tmp_path: Path) -> None:
     told = json.loads(files[0].read_text())
     files[0].write_text(json.dumps({**told, "annotations": []}))
-    compared = compare(sides_of_files(read_truth(files[0]), files[1:]), plan=Plan(n_draws=100)).as_dict()
+    compared = compare(groups_of_files(read_ground_truth(files[0]), files[1:]), plan=Plan(n_draws=100)).as_dict()
     ap = compared["comparisons"][0]["metrics"][0]
     assert (ap["difference"], ap["verdict"], ap["reason"]) == (None, "cannot tell", "no object that must be found")
     assert compared["sides"][0]["runs"][0]["AP"] is None
 
 
 def test_truth_without_images__is_refused(tmp_path: Path) -> None:
-    entry = Entry("a", AnnotationTable.from_columns(images={}, boxes={}, categories={}), Detections.empty())
+    entry = Run("a", AnnotationTable.from_columns(images={}, boxes={}, categories={}), Detections.empty())
     with pytest.raises(InputError, match="TRUTH_EMPTY"):
-        compare([Side("a", (entry,))] * 2, plan=Plan())
+        compare([RunGroup("a", (entry,))] * 2, plan=Plan())
 
 
 def test_explain__is_written_and_told_a_step_a_line(
@@ -302,7 +302,7 @@ def test_explain__labels_of_other_images_are_refused(files: list[Path], tmp_path
 
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="LABELS_MISSING"):
-        explain_files(read_truth(files[0]), files[1], labels=tmp_path / "none")
+        explain_files(read_ground_truth(files[0]), files[1], labels=tmp_path / "none")
 
 
 def test_config_of_the_fabricated_run__is_one_that_a_run_writes(runs) -> None:

@@ -9,10 +9,10 @@ from PIL import Image
 
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import read_truth
+from detect_transfer.data.ground_truth import read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.report.render import DrawPlan
-from detect_transfer.workflows.evaluate import Asked, data_set_of, evaluate_files, visualize_files
+from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files, visualize_files
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
 GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -69,7 +69,7 @@ def test_evaluate_files__ignored_object_is_excused_and_strict_is_told(tmp_path: 
     truth = truth_file(tmp_path, [annotation(1, [0, 0, 10, 10]), annotation(2, [50, 50, 20, 20], ignore=1)])
     found = tmp_path / "d.json"
     found.write_text(json.dumps([{**GOOD, "bbox": [0, 0, 10, 10]}]))
-    scores = evaluate_files(read_truth(truth), found, tmp_path / "out")
+    scores = evaluate_files(read_ground_truth(truth), found, tmp_path / "out")
     assert scores.metrics["AP"] == pytest.approx(1.0)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["strict"]["AP"] == pytest.approx(51 / 101)
@@ -80,7 +80,7 @@ def test_evaluate_files__no_positives_give_null_and_a_reason(tmp_path: Path) -> 
     truth = truth_file(tmp_path, [])
     found = tmp_path / "d.json"
     found.write_text(json.dumps([GOOD]))
-    scores = evaluate_files(read_truth(truth), found, tmp_path / "out")
+    scores = evaluate_files(read_ground_truth(truth), found, tmp_path / "out")
     assert scores.metrics["AP"] is None
     assert scores.reasons["AP"]
 
@@ -90,7 +90,7 @@ def test_evaluate_files__unknown_ids_are_refused_and_nothing_is_written(tmp_path
     found = tmp_path / "d.json"
     found.write_text(json.dumps([{**GOOD, "image_id": 77}]))
     with pytest.raises(InputError, match="77"):
-        evaluate_files(read_truth(truth), found, tmp_path / "out")
+        evaluate_files(read_ground_truth(truth), found, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -99,13 +99,13 @@ def scored(tmp_path: Path, **options) -> dict:
     found = tmp_path / "d.csv"
     rows = ("1.png,sign,0,0,10,10,.8", "1.png,sign,40,40,30,30,.6", "1.png,sign,9,9,1,1,.3")
     found.write_text("\n".join(("image,class,x,y,w,h,score", *rows)))
-    evaluate_files(read_truth(truth), found, tmp_path / "out", **options)
+    evaluate_files(read_ground_truth(truth), found, tmp_path / "out", **options)
     return json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
 def test_evaluate_files__metrics_by_name_with_bounds_and_reasons(tmp_path: Path) -> None:
     """Both objects are found above the one false alarm, so every AP is 1."""
-    metrics = scored(tmp_path, asked=Asked(metrics=["voc", "kitti"]))
+    metrics = scored(tmp_path, asked=EvaluateOptions(metrics=["voc", "kitti"]))
     assert metrics["AP"] == pytest.approx(1.0)
     assert metrics["metrics"].keys() == {"voc", "kitti", "slices", "tide", "calibration", "operating_points"}
     for name, result in metrics["metrics"].items():
@@ -118,7 +118,7 @@ def test_evaluate_files__metrics_by_name_with_bounds_and_reasons(tmp_path: Path)
 
 
 def test_evaluate_files__slices_by_name(tmp_path: Path) -> None:
-    values = scored(tmp_path, asked=Asked(slices=["visibility"]))["metrics"]["slices"]["values"]
+    values = scored(tmp_path, asked=EvaluateOptions(slices=["visibility"]))["metrics"]["slices"]["values"]
     names = {key.partition("/")[2] for key in values}
     assert "all" in names
     assert all(name == "all" or name.startswith("visible [") for name in names)
@@ -135,7 +135,7 @@ def test_evaluate_files__slices_by_name(tmp_path: Path) -> None:
 )
 def test_evaluate_files__unknown_names_leave_nothing(tmp_path: Path, asked: dict, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        scored(tmp_path, asked=Asked(**asked))
+        scored(tmp_path, asked=EvaluateOptions(**asked))
     assert not (tmp_path / "out").exists()
 
 
@@ -175,7 +175,7 @@ def test_thresholds__missing_or_damaged(tmp_path: Path) -> None:
         read_thresholds(tmp_path)
 
 
-def test_visualize_files__pictures_sheets_and_a_video(tmp_path: Path) -> None:
+def test_visualize_files__images_sheets_and_a_video(tmp_path: Path) -> None:
     truth = truth_file(tmp_path, [annotation(1, [0, 0, 10, 10])])
     for i in (1, 2):
         Image.new("RGB", (100, 100)).save(tmp_path / f"{i}.png")
@@ -188,6 +188,6 @@ def test_visualize_files__pictures_sheets_and_a_video(tmp_path: Path) -> None:
         ("c", DrawPlan(fps=2.0), ["all.mp4"]),
         ("d", DrawPlan(limit=1), ["1.jpg"]),
     ):
-        written = visualize_files(read_truth(truth, images=tmp_path), found, tmp_path / name, plan=plan)
+        written = visualize_files(read_ground_truth(truth, images=tmp_path), found, tmp_path / name, plan=plan)
         assert [path.name for path in written] == expected
         assert all(path.stat().st_size for path in written)

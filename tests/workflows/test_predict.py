@@ -32,7 +32,7 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     assert (n, len(found)) == (18, every)
     assert shown == sum(row["category_id"] != 1 for row in found)
     assert 0 < shown < every
-    assert len(list((tmp_path / "auto" / "pictures").glob("*.jpg"))) == n
+    assert len(list((tmp_path / "auto" / "images").glob("*.jpg"))) == n
 
 
 def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
@@ -41,11 +41,11 @@ def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
     weights = tmp_path / "run" / "weights" / "best.safetensors"
     weights.parent.mkdir(parents=True)
     shutil.copyfile(EMBEDDED, weights)
-    picture = sorted((tiny_data / "images" / "val").iterdir())[0]
+    image = sorted((tiny_data / "images" / "val").iterdir())[0]
 
     def told(name: str, *words: str) -> str:
         with pytest.raises(SystemExit) as left:
-            main(["predict", str(weights), str(picture), "--out", str(tmp_path / name), "--device", "cpu", *words])
+            main(["predict", str(weights), str(image), "--out", str(tmp_path / name), "--device", "cpu", *words])
         assert left.value.code == 0
         return capsys.readouterr().out
 

@@ -19,13 +19,13 @@ def run_tool(name: str, *words: object, cwd: Path) -> str:
 
 
 def some_of(source: Path, target: Path, count: int) -> None:
-    """Make a small road_signs folder of links to the first pictures."""
+    """Make a small road_signs folder of links to the first images."""
     for part in ("images", "annotations"):
         (target / part).mkdir(parents=True)
     for xml in sorted((source / "annotations").glob("*.xml"))[:count]:
         (target / "annotations" / xml.name).write_bytes(xml.read_bytes())
-        picture = next((source / "images").glob(f"{xml.stem}.*"))
-        (target / "images" / picture.name).write_bytes(picture.read_bytes())
+        image = next((source / "images").glob(f"{xml.stem}.*"))
+        (target / "images" / image.name).write_bytes(image.read_bytes())
 
 
 def test_road_signs__from_native_files_to_a_report(shared: Path, coco_weights: Path, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_pedestrians__epoch_0_is_the_source_models_own_person(shared: Path, coco
     from detect_transfer.evaluation import score
     from detect_transfer.formats import READERS
     from detect_transfer.models import build_detector, load_detector, load_weights
-    from detect_transfer.models.predict import predict, read_pictures
+    from detect_transfer.models.predict import predict, read_images
 
     native = READERS["voc"].read(shared / "data" / "voc2007_person")
     few = native.select_images(native.images.filter(pl.col("split") == "val")["image_id"].head(20))
@@ -70,16 +70,16 @@ def test_pedestrians__epoch_0_is_the_source_models_own_person(shared: Path, coco
     table = convert(few, tmp_path / "data", plan=plan).table
     assert table.class_names == ["pedestrian"]
     source = load_weights(coco_weights)
-    pictures = [(i, tmp_path / "data" / "images" / n) for i, n in table.images.select("image_id", "file_name").rows()]
+    images = [(i, tmp_path / "data" / "images" / n) for i, n in table.images.select("image_id", "file_name").rows()]
 
     own = predict(
-        load_detector(source), read_pictures(pictures, 320), settings=Evaluate(), category_ids=range(1, 81)
+        load_detector(source), read_images(images, 320), settings=Evaluate(), category_ids=range(1, 81)
     ).rows.filter(pl.col("category_id") == 1)
     config = RunConfig.model_validate(
         {"data": {"path": tmp_path / "data"}, "transfer": {"class_map": {"pedestrian": "person"}}}
     )
     detector, taken = build_detector(config.model, config.transfer, table.class_names, source)
-    ours = predict(detector, read_pictures(pictures, 320), settings=Evaluate(), category_ids=[1])
+    ours = predict(detector, read_images(images, 320), settings=Evaluate(), category_ids=[1])
     assert taken.rows[0].sources == ("person",)
     expected, found = (score(table, d).metrics["AP"] for d in (Detections(own), ours))
     assert found == pytest.approx(expected, abs=0.01)

@@ -81,7 +81,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     run = finished[0]
     expected = {
         "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "weights", "transfer.json", "detections.json",
-        "metrics.json", "operating_points.json", "report.html", "pictures",
+        "metrics.json", "operating_points.json", "report.html", "images",
     }  # fmt: skip
     assert {p.name for p in run.iterdir()} == expected
     assert {p.name for p in (run / "weights").iterdir()} == {"best.safetensors", "last.safetensors", "state.pt"}
@@ -94,7 +94,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     assert {"AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"} <= metrics.keys()
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [0, 1]
-    assert len([p for p in (run / "pictures").rglob("*") if p.is_file()]) == 16
+    assert len([p for p in (run / "images").rglob("*") if p.is_file()]) == 16
 
 
 def test_run__told_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
@@ -124,12 +124,12 @@ def test_evaluate_a_run__gives_its_score_again(finished: tuple[Path, str, str], 
     assert second["AP"] == pytest.approx(first["AP"], abs=1e-9)
 
 
-def test_predict__on_pictures_writes_boxes_and_drawings(
+def test_predict__on_images_writes_boxes_and_drawings(
     finished: tuple[Path, str, str], tiny_data: Path, tmp_path: Path
 ) -> None:
-    pictures = tiny_data / "images" / "val"
+    images = tiny_data / "images" / "val"
     out = tmp_path / "found"
-    command = [sys.executable, str(ROOT / "tools" / "predict.py"), str(finished[0]), str(pictures), "--out", str(out)]
+    command = [sys.executable, str(ROOT / "tools" / "predict.py"), str(finished[0]), str(images), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     listed = json.loads((out / "images.json").read_text())
@@ -137,7 +137,7 @@ def test_predict__on_pictures_writes_boxes_and_drawings(
     assert {row["image_id"] for row in json.loads((out / "detections.json").read_text())} <= {
         row["image_id"] for row in listed
     }
-    assert len([p for p in (out / "pictures").rglob("*") if p.is_file()]) == 18
+    assert len([p for p in (out / "images").rglob("*") if p.is_file()]) == 18
 
 
 FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "model.weights=scratch")
@@ -147,9 +147,9 @@ FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_l
 def test_two_processes__train_one_model_and_score_it_once(
     tiny_data: Path, tmp_path: Path, model: tuple[str, ...]
 ) -> None:
-    """`torchrun` on the CPU: both processes see their half of the pictures, and one run folder is written.
+    """`torchrun` on the CPU: both processes see their half of the images, and one run folder is written.
 
-    Other pictures share a batch than in one process, and each process normalises its own loss: the scores of the same
+    Other images share a batch than in one process, and each process normalises its own loss: the scores of the same
     network are equal, the losses of training near.
     """
     phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"

@@ -1,9 +1,9 @@
-"""Ours against a plain torchvision loop: same pictures, weights, epochs, input size, batch and seeds; AP and images/s.
+"""Ours against a plain torchvision loop: same images, weights, epochs, input size, batch and seeds; AP and images/s.
 
 The loop beside ours is what the references of torchvision do, in single precision on one process: the stock builder,
-pictures read and mirrored anew in each epoch, SGD with a linear rise in the first epoch and two steps down, all layers
+images read and mirrored anew in each epoch, SGD with a linear rise in the first epoch and two steps down, all layers
 trained on frozen batch norm. Both start from one file: ImageNet features of a backbone, or a checkpoint of an
-architecture. Seconds are those of training and, for ours, of the first reading of the pictures; scoring is outside on
+architecture. Seconds are those of training and, for ours, of the first reading of the images; scoring is outside on
 both sides. One evaluator, our COCO AP, scores the last network of the loop and the best of ours.
 
     python tools/benchmarks/against_torchvision.py --data DATA_FOLDER --weights mobilenet_v2_features.safetensors
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _PYRAMID = [1, 2, 3, 5]  # stages of a MobileNet at strides 4, 8, 16 and 32
-_REFERENCE = {"lr": 0.02 / 16, "momentum": 0.9, "weight_decay": 1e-4}  # of a picture of the batch
+_REFERENCE = {"lr": 0.02 / 16, "momentum": 0.9, "weight_decay": 1e-4}  # of a image of the batch
 _STEPS_DOWN = (16 / 26, 22 / 26)  # of the epochs
 
 
@@ -129,18 +129,18 @@ def plain(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         momentum=_REFERENCE["momentum"],
         weight_decay=_REFERENCE["weight_decay"],
     )
-    pictures = targets_of(train, options.data)
+    samples = targets_of(train, options.data)
     rng = np.random.default_rng(seed)
-    steps = -(-len(pictures) // options.batch)
+    steps = -(-len(samples) // options.batch)
     began = time.monotonic()
     for epoch in range(options.epochs):
-        order = rng.permutation(len(pictures))
+        order = rng.permutation(len(samples))
         for step in range(steps):
             factor = 0.1 ** sum(epoch >= share * options.epochs for share in _STEPS_DOWN)
             rise = min(1.0, (step + 1) / steps) if epoch == 0 else 1.0
             for group in optimizer.param_groups:
                 group["lr"] = _REFERENCE["lr"] * options.batch * factor * rise
-            chosen = [pictures[i] for i in order[step * options.batch : (step + 1) * options.batch]]
+            chosen = [samples[i] for i in order[step * options.batch : (step + 1) * options.batch]]
             images, targets = zip(
                 *(read(path, target, mirror=rng.random() < 0.5) for path, target in chosen), strict=True
             )
@@ -154,7 +154,7 @@ def plain(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         "AP": metrics["AP"] or 0.0,
         "AP50": metrics["AP50"] or 0.0,
         "seconds": seconds,
-        "images_per_second": options.epochs * len(pictures) / seconds,
+        "images_per_second": options.epochs * len(samples) / seconds,
     }
 
 
@@ -190,7 +190,7 @@ def stock_model(options: argparse.Namespace, rows: int) -> Any:
 
 
 def targets_of(table: Any, data: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the file and the boxes of each picture; ignored ones are left out, as the loop knows none."""
+    """Return the file and the boxes of each image; ignored ones are left out, as the loop knows none."""
     import polars as pl
     import torch
 
@@ -205,7 +205,7 @@ def targets_of(table: Any, data: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def read(path: Path, target: dict[str, Any], *, mirror: bool) -> tuple[Any, dict[str, Any]]:
-    """Read a picture to [0, 1] and mirror it with its boxes."""
+    """Read a image to [0, 1] and mirror it with its boxes."""
     import PIL.Image
     from torchvision.transforms.functional import hflip, to_tensor
 
@@ -218,7 +218,7 @@ def read(path: Path, target: dict[str, Any], *, mirror: bool) -> tuple[Any, dict
 
 
 def scored(model: Any, val: Any, data: Path) -> dict[str, float | None]:
-    """Predict the validation pictures and score them with our COCO AP."""
+    """Predict the validation images and score them with our COCO AP."""
     import polars as pl
     import torch
 

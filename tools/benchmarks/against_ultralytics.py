@@ -1,9 +1,9 @@
-"""Ours against stock ultralytics: same pictures, weights, epochs, input size, batch and seeds; AP and images/s.
+"""Ours against stock ultralytics: same images, weights, epochs, input size, batch and seeds; AP and images/s.
 
 Both start from one checkpoint and train on one data folder (tools/convert.py). Each run has a process of its own, one
-after the other. Seconds are those of the whole training call: reading pictures, training and scoring every epoch.
-Stock trains with its defaults (optimizer=auto), without plots. Its best weights then predict the validation pictures
-(score floor 0.001, 300 boxes a picture), and one evaluator, our COCO AP, scores both.
+after the other. Seconds are those of the whole training call: reading images, training and scoring every epoch.
+Stock trains with its defaults (optimizer=auto), without plots. Its best weights then predict the validation images
+(score floor 0.001, 300 boxes a image), and one evaluator, our COCO AP, scores both.
 
     python tools/benchmarks/against_ultralytics.py --data DATA_FOLDER --weights yolo11n.pt --seeds 0 1 2
     the head alone: ... --strategy head_only --cache-features 4 --freeze 23 --epochs 20
@@ -114,7 +114,7 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
     )
     result = train(config, name="benchmark", command="benchmark")
     history = result.progress.history
-    # everything from the decoded pictures to the last score, as for stock
+    # everything from the decoded images to the last score, as for stock
     seconds = sum(row["epoch_seconds"] for row in history) + result.loading_seconds
     images = options.epochs * result.train_images
     return {

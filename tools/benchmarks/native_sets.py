@@ -1,6 +1,6 @@
 """Native data sets of random boxes, of any size, for the benchmarks: a writer for each of several formats.
 
-The pictures are headers alone, since readers look at no more than the size; where a reader can do without, there are
+The images are headers alone, since readers look at no more than the size; where a reader can do without, there are
 none. The same number of boxes gives the same bytes.
 """
 
@@ -24,7 +24,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Boxes:
-    """Random boxes: the picture of each (N,), its class (N,), and whole corners (N, 4), sorted by picture."""
+    """Random boxes: the image of each (N,), its class (N,), and whole corners (N, 4), sorted by image."""
 
     image: IntArray
     category: IntArray
@@ -32,7 +32,7 @@ class Boxes:
 
     @property
     def n_images(self) -> int:
-        """How many pictures there are."""
+        """How many images there are."""
         return int(self.image[-1]) + 1
 
     def rows(self) -> list[tuple[int, int, int, int, int, int]]:
@@ -40,7 +40,7 @@ class Boxes:
         return list(zip(self.image.tolist(), self.category.tolist(), *self.xyxy.T.tolist(), strict=True))
 
     def by_image(self) -> list[list[tuple[int, int, int, int, int]]]:
-        """Return (category, x1, y1, x2, y2) of the boxes of each picture."""
+        """Return (category, x1, y1, x2, y2) of the boxes of each image."""
         found: list[list[tuple[int, int, int, int, int]]] = [[] for _ in range(self.n_images)]
         for image, *rest in self.rows():
             found[image].append(tuple(rest))  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class Boxes:
 
 
 def make_boxes(n: int, *, per_image: int = PER_IMAGE, seed: int = 0) -> Boxes:
-    """Make random boxes inside pictures of one size."""
+    """Make random boxes inside images of one size."""
     rng = np.random.default_rng(seed)
     low = rng.integers(1, (WIDTH - 400, HEIGHT - 400), size=(n, 2))
     return Boxes(
@@ -86,7 +86,7 @@ def write_gtsdb(root: Path, n: int) -> None:
     rows = (f"{i:05d}.ppm;{x1};{y1};{x2};{y2};{c}\n" for i, c, x1, y1, x2, y2 in boxes.rows())
     (root / "gt.txt").write_text("".join(rows))
     for i in range(boxes.n_images):
-        write_picture(root / f"{i:05d}.png")
+        write_image(root / f"{i:05d}.png")
 
 
 def write_lisa(root: Path, n: int) -> None:
@@ -127,7 +127,7 @@ def write_rtsd(root: Path, n: int) -> None:
 
 
 def write_voc(root: Path, n: int) -> None:
-    """Write an XML for each picture, and the pictures."""
+    """Write an XML for each image, and the images."""
     for folder in ("Annotations", "JPEGImages"):
         (root / folder).mkdir()
     for i, objects in enumerate(make_boxes(n).by_image()):
@@ -139,7 +139,7 @@ def write_voc(root: Path, n: int) -> None:
         size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>"
         text = f"<annotation><folder>a</folder><path>a</path><filename>{i:06d}.png</filename>{size}{parts}</annotation>"
         (root / "Annotations" / f"{i:06d}.xml").write_text(text)
-        write_picture(root / "JPEGImages" / f"{i:06d}.png")
+        write_image(root / "JPEGImages" / f"{i:06d}.png")
 
 
 def write_bdd(root: Path, n: int) -> None:
@@ -166,7 +166,7 @@ def write_bdd(root: Path, n: int) -> None:
 
 
 def write_mtsd(root: Path, n: int) -> None:
-    """Write a JSON for each picture of Mapillary traffic signs."""
+    """Write a JSON for each image of Mapillary traffic signs."""
     (root / "annotations").mkdir()
     (root / "splits").mkdir()
     per_image = make_boxes(n).by_image()
@@ -197,7 +197,7 @@ def write_mtsd(root: Path, n: int) -> None:
 
 
 def write_labelme(root: Path, n: int) -> None:
-    """Write a JSON beside each picture."""
+    """Write a JSON beside each image."""
     for i, objects in enumerate(make_boxes(n).by_image()):
         shapes = [
             {
@@ -214,11 +214,11 @@ def write_labelme(root: Path, n: int) -> None:
             **{"imageHeight": HEIGHT, "imageWidth": WIDTH},
         }
         (root / f"{i:06d}.json").write_text(json.dumps(content))
-        write_picture(root / f"{i:06d}.png")
+        write_image(root / f"{i:06d}.png")
 
 
 def write_yolo(root: Path, n: int) -> None:
-    """Write a label file for each picture, and the pictures."""
+    """Write a label file for each image, and the images."""
     for folder in ("images/train", "labels/train"):
         (root / folder).mkdir(parents=True)
     for i, objects in enumerate(make_boxes(n).by_image()):
@@ -228,11 +228,11 @@ def write_yolo(root: Path, n: int) -> None:
             for c, x1, y1, x2, y2 in objects
         )
         (root / "labels/train" / f"{i:06d}.txt").write_text("".join(rows))
-        write_picture(root / "images/train" / f"{i:06d}.png")
+        write_image(root / "images/train" / f"{i:06d}.png")
     names = ", ".join(f"class{i:02d}" for i in range(N_CLASSES))
     (root / "data.yaml").write_text(f"train: images/train\nnames: [{names}]\n")
 
 
-def write_picture(path: Path) -> None:
-    """Write a picture that is a header alone: readers look at its size."""
+def write_image(path: Path) -> None:
+    """Write a image that is a header alone: readers look at its size."""
     path.write_bytes(png_header(WIDTH, HEIGHT))

@@ -2,8 +2,8 @@
 
     python tools/benchmarks/readers_speed.py [--formats coco,lisa,...] [--most 1000000] [--repeat 3] [--scratch DIR]
 
-Row formats (one file for many pictures: CSV-like and COCO) are read at 10,000, 100,000 and 1,000,000 boxes, formats
-with a file for each picture at 10,000 and 100,000, ten boxes a picture. Every read runs in a process of its own, timed
+Row formats (one file for many images: CSV-like and COCO) are read at 10,000, 100,000 and 1,000,000 boxes, formats
+with a file for each image at 10,000 and 100,000, ten boxes a image. Every read runs in a process of its own, timed
 from after the imports; of several runs the fastest counts. Printed are boxes a second, the processor time beside the
 time on the wall (on a busy machine they differ), the peak memory of the process, and the slopes of log time and of log
 memory (above that of an empty process) over log boxes: 1 is linear. Where globox reads the format it is timed on the
@@ -77,9 +77,9 @@ def timed(read: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 def run_ours(name: str, root: Path, _: int) -> dict[str, float]:
     """Read with this project; return seconds and boxes."""
-    from detect_transfer.formats import reader
+    from detect_transfer.formats import get_format
 
-    form, path = reader(name), root / "instances.json" if name == "coco" else root
+    form, path = get_format(name), root / "instances.json" if name == "coco" else root
     table, figures = timed(lambda: form.read(path, **CASES[name].options))
     return {**figures, "boxes": len(table.boxes)}
 
@@ -101,9 +101,9 @@ def run_write(name: str, root: Path, boxes: int) -> dict[str, float]:
 
 def run_nothing(name: str, root: Path, _: int) -> dict[str, float]:
     """Import what is needed and read nothing, for the memory of an empty process."""
-    from detect_transfer.formats import reader
+    from detect_transfer.formats import get_format
 
-    reader(name)
+    get_format(name)
     return {}
 
 

@@ -5,10 +5,10 @@
 There are ten detections an image. For each size, each step runs in a process of its own, so that its peak memory is its
 own, the truth and one copy of the detections included: reading detections of each layout, the COCO numbers, the metrics
 that every report shows, and all that `evaluate` does, intervals by 1,000 draws among it, with the report without
-pictures. At last a report of 640 x 480 pictures that lie on the disk, which is then opened in a headless Chromium: the
+images. At last a report of 640 x 480 images that lie on the disk, which is then opened in a headless Chromium: the
 seconds until the first frame after its load event is drawn, and those of the processor in the process that shows it.
-Targets: less than 4 GB for a million detections of 100,000 images; the report with pictures written in 20 s, opened in
-2 s, and less than 5 MB plus its pictures. The fastest of the repeats counts, as others may use the machine.
+Targets: less than 4 GB for a million detections of 100,000 images; the report with images written in 20 s, opened in
+2 s, and less than 5 MB plus its images. The fastest of the repeats counts, as others may use the machine.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from detect_transfer.workflows.evaluate import score_all, score_protocols, write
 MOST_GB, MOST_SECONDS, MOST_SECONDS_TO_OPEN, MOST_MB = 4.0, 20.0, 2.0, 5.0
 CLASSES, PER_IMAGE = 20, 10
 LAYOUTS = {"coco": "d.json", "csv": "d.csv", "parquet": "d.parquet", "text": "text", "yolo": "yolo"}
-NUMBERS, METRICS, PAGE, PICTURES = (
+NUMBERS, METRICS, PAGE, IMAGES = (
     "12 numbers, classes",
     "metrics of the report",
     "all, page bare",
-    "all, with pictures",
+    "all, with images",
 )
 SIZE_WH = (640, 480)
 DRAWN = """const done = arguments[0];  // when the frame after the next one begins, the next one has been drawn
 requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() / 1000)));"""
-PICTURE = re.compile(rb"data:image/jpeg;base64,[^\"]*")
+IMAGE = re.compile(rb"data:image/jpeg;base64,[^\"]*")
 
 
 def make(n_images: int) -> tuple[AnnotationTable, Detections]:
@@ -101,7 +101,7 @@ def measured(step: str, folder: Path, n_images: int) -> tuple[float, float, floa
 def do(step: str, folder: Path, n_images: int, told: Connection) -> None:
     """Do a step on data made anew, and tell how long it took."""
     table, found = make(n_images)
-    if step == PICTURES:
+    if step == IMAGES:
         table = AnnotationTable(table.images, table.boxes, table.categories, image_root=folder)
     start, busy = time.perf_counter(), time.process_time()
     if step.startswith("read "):
@@ -131,8 +131,8 @@ def opened(page: Path) -> tuple[float, float]:
     return seconds, told["ProcessTime"]
 
 
-def write_pictures(folder: Path, table: AnnotationTable) -> None:
-    """Write noise as the pictures."""
+def write_images(folder: Path, table: AnnotationTable) -> None:
+    """Write noise as the images."""
     rng = np.random.default_rng(0)
     for name in table.images["file_name"]:
         noise = rng.integers(0, 255, (SIZE_WH[1] // 8, SIZE_WH[0] // 8, 3), dtype=np.uint8)
@@ -145,7 +145,7 @@ def show(n: int, step: str, *told: float) -> None:
 
 
 def measure_sizes(n_images: int) -> bool:
-    """Print a line for each step without pictures; return whether the target is met."""
+    """Print a line for each step without images; return whether the target is met."""
     met = True
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -158,20 +158,20 @@ def measure_sizes(n_images: int) -> bool:
 
 
 def measure_report(n_images: int, repeat: int) -> bool:
-    """Print the time to write and to open the report with pictures, and its size; return whether targets are met."""
+    """Print the time to write and to open the report with images, and its size; return whether targets are met."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_pictures(folder, make(n_images)[0])
-        written = [measured(PICTURES, folder, n_images) for _ in range(repeat)]
+        write_images(folder, make(n_images)[0])
+        written = [measured(IMAGES, folder, n_images) for _ in range(repeat)]
         text = (folder / "report.html").read_bytes()
         there = webdriver.CHROMIUM is not None and webdriver.DRIVER is not None
         seen = [opened(folder / "report.html") for _ in range(repeat if there else 0)]
     for told in written:
-        show(n_images, PICTURES, *told)
+        show(n_images, IMAGES, *told)
     for told in seen:
         show(n_images, "open it in Chromium", *told)
-    bare = len(PICTURE.sub(b"", text)) / 1e6
-    print(f"the page has {bare:.2f} MB, and {len(text) / 1e6 - bare:.2f} MB of {len(PICTURE.findall(text))} pictures")
+    bare = len(IMAGE.sub(b"", text)) / 1e6
+    print(f"the page has {bare:.2f} MB, and {len(text) / 1e6 - bare:.2f} MB of {len(IMAGE.findall(text))} images")
     if not seen:
         print("not opened, as there is no chromium with chromedriver in PATH")
     met = min(written)[0] <= MOST_SECONDS and max(told[2] for told in written) <= MOST_GB and bare <= MOST_MB
@@ -188,8 +188,8 @@ def main() -> int:
     print(f"{'images':>9} {'detections':>11}  {'step':<24} {'seconds':>8} {'CPU':>8} {'GB':>8}")
     met = [*map(measure_sizes, args.images), measure_report(args.report_images, args.repeat)]
     print(
-        f"targets: {MOST_GB:g} GB; the report with pictures written in {MOST_SECONDS:g} s, opened in "
-        f"{MOST_SECONDS_TO_OPEN:g} s, {MOST_MB:g} MB without its pictures; {machine.processor()}"
+        f"targets: {MOST_GB:g} GB; the report with images written in {MOST_SECONDS:g} s, opened in "
+        f"{MOST_SECONDS_TO_OPEN:g} s, {MOST_MB:g} MB without its images; {machine.processor()}"
     )
     return int(not all(met))
 

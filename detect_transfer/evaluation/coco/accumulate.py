@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.evaluation.arrays import EVERY_CLASS, Found, IntArray, Truth
+from detect_transfer.evaluation.arrays import EVERY_CLASS, DetectionArrays, IntArray, TruthArrays
 
 FloatArray = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Tables:
     cap: int
 
 
-def accumulate(known: Truth, found: Found, max_detections: int) -> Tables:
+def accumulate(known: TruthArrays, found: DetectionArrays, max_detections: int) -> Tables:
     """Match and accumulate as COCO does; ids are positions from 1, as id 0 reads as `unmatched` there.
 
     Source:
@@ -84,7 +84,7 @@ def accumulate(known: Truth, found: Found, max_detections: int) -> Tables:
     return Tables(result["precision"], result["recall"], result["scores"], caps, cap)
 
 
-def _truth_columns(known: Truth, found: Found) -> tuple[IntArray, IntArray, IntArray]:
+def _truth_columns(known: TruthArrays, found: DetectionArrays) -> tuple[IntArray, IntArray, IntArray]:
     """List image, class and row of every truth box, a region of every class once for each class it could excuse."""
     own = np.flatnonzero((known.is_object | known.is_region) & (known.category != EVERY_CLASS))
     every = np.flatnonzero(known.is_region & (known.category == EVERY_CLASS))

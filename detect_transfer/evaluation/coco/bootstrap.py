@@ -13,7 +13,7 @@ import numpy as np
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation.arrays import FloatArray, IntArray
-from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, Marked
+from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches
 from detect_transfer.evaluation.coco.weighted import Weights, weighted_ap
 
 N_DRAWS = 1000
@@ -34,7 +34,7 @@ class Sampled:
         class_ap50: (1 + B, K) the same at IoU .5.
     """
 
-    marked: Marked
+    marked: ThresholdMatches
     metrics: dict[str, FloatArray]
     class_ap: FloatArray
     class_ap50: FloatArray
@@ -55,7 +55,7 @@ def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Weig
     return weights
 
 
-def sample(marked: Marked, weights: Weights) -> Sampled:
+def sample(marked: ThresholdMatches, weights: Weights) -> Sampled:
     """Score the images as they are, and each draw of `weights` (B, U)."""
     weights = np.concatenate([np.ones_like(weights[:1]), weights])
     ap = weighted_ap(marked, weights)
@@ -86,7 +86,7 @@ def ratio(over: FloatArray, under: FloatArray | IntArray) -> FloatArray:
     return np.asarray(np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0))
 
 
-def _recall(marked: Marked, weights: Weights) -> FloatArray:
+def _recall(marked: ThresholdMatches, weights: Weights) -> FloatArray:
     """Return the recall (B, K) of all detections, mean over the IoU thresholds."""
     hits = np.zeros(marked.objects.shape)
     np.add.at(hits, (marked.unit, marked.category), marked.hit.sum(axis=0))

@@ -10,7 +10,7 @@ import numpy as np
 from detect_transfer.evaluation.arrays import FloatArray
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, draw_weights, sample
-from detect_transfer.evaluation.coco.threshold_matches import mark
+from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
 
 Span = tuple[float, float]
 _NAMES = ("AP", "AP50")
@@ -66,7 +66,7 @@ def score_intervals(case: Case, *, max_detections: int = 100, n_draws: int = N_D
     Raises:
         InputError: As for `score`, or there are less than 100 draws.
     """
-    marked = mark(case, max_detections=max_detections)
+    marked = match_at_thresholds(case, max_detections=max_detections)
     n_units = len(marked.objects)
     sampled = sample(marked, draw_weights(n_units, n_draws=n_draws, seed=seed))
     reasons: dict[str, str] = {}

@@ -6,7 +6,7 @@ import numpy as np
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.evaluation.arrays import EVERY_CLASS, Found, IgnorePolicy, Truth, truth_arrays
+from detect_transfer.evaluation.arrays import EVERY_CLASS, DetectionArrays, IgnorePolicy, TruthArrays, truth_arrays
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.accumulate import (
     ALL_AREAS,
@@ -142,7 +142,7 @@ def _differ(a: dict[str, float | None], b: dict[str, float | None]) -> bool:
     return any(apart(a[name], b[name]) for name in a)
 
 
-def _counts(known: Truth, found: Found) -> dict[str, int]:
+def _counts(known: TruthArrays, found: DetectionArrays) -> dict[str, int]:
     n_images, n_classes = len(known.image_ids), len(known.category_ids)
     with_objects = len(np.unique(known.image[known.is_object]))
     present = len(np.unique(known.category[known.is_object]))
@@ -195,7 +195,7 @@ def _per_class(case: Case, tables: Tables) -> tuple[ClassScores, ...]:
     return tuple(rows)
 
 
-def _curves(known: Truth, tables: Tables) -> dict[int, Curve]:
+def _curves(known: TruthArrays, tables: Tables) -> dict[int, Curve]:
     curves = {}
     for k, category_id in enumerate(known.category_ids.tolist()):
         precision = tables.precision[AT_IOU_50, :, k, ALL_AREAS, tables.cap]

@@ -16,7 +16,7 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 @dataclass(frozen=True)
-class Marked:
+class ThresholdMatches:
     """The fate of every detection at every IoU threshold, sorted by class, within it by falling score and image.
 
     Args:
@@ -50,7 +50,7 @@ def units_of(truth: AnnotationTable) -> tuple[IntArray, int]:
     return np.argsort(np.argsort(first))[unit], len(first)  # numbered as they come
 
 
-def mark(case: Case, *, max_detections: int = 100) -> Marked:
+def match_at_thresholds(case: Case, *, max_detections: int = 100) -> ThresholdMatches:
     """Match at all ten IoU thresholds as COCO does for the area range `all`.
 
     Raises:
@@ -71,10 +71,10 @@ def mark(case: Case, *, max_detections: int = 100) -> Marked:
         excused = np.zeros(len(kept), bool)
         excused[pairs.found[enough & regions]] = True
         counted[at] = kept & (hit[at] | ~excused)
-    return marked_of(case, hit, counted)
+    return threshold_matches_of(case, hit, counted)
 
 
-def marked_of(case: Case, hit: BoolArray, counted: BoolArray) -> Marked:
+def threshold_matches_of(case: Case, hit: BoolArray, counted: BoolArray) -> ThresholdMatches:
     """Sort what became of the detections, (T, D) in row order; those that never count are left out."""
     known, found = case.known, case.found
     unit, n_units = units_of(case.truth)
@@ -83,10 +83,12 @@ def marked_of(case: Case, hit: BoolArray, counted: BoolArray) -> Marked:
     ever = np.asarray(counted.any(axis=0))
     rows = case.by_class[ever[case.by_class]]
     image = found.image[rows]
-    return Marked(unit[image], found.category[rows], image, found.score[rows], hit[:, rows], counted[:, rows], objects)
+    return ThresholdMatches(
+        unit[image], found.category[rows], image, found.score[rows], hit[:, rows], counted[:, rows], objects
+    )
 
 
-def side_by_side(a: Marked, b: Marked) -> Marked:
+def side_by_side(a: ThresholdMatches, b: ThresholdMatches) -> ThresholdMatches:
     """Put two sets of detections of the same images into one, the units of `b` after those of `a`.
 
     Weights that give a unit of `a` what they take from the one of `b` choose, image by image, which set is scored.
@@ -98,7 +100,7 @@ def side_by_side(a: Marked, b: Marked) -> Marked:
     )
     order = np.lexsort((image, -score, category))
     hit, counted = (np.concatenate([getattr(a, name), getattr(b, name)], axis=1) for name in ("hit", "counted"))
-    return Marked(
+    return ThresholdMatches(
         unit[order],
         category[order],
         image[order],

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect_transfer.evaluation.arrays import FloatArray, IntArray
-from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, Marked
+from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches
 from detect_transfer.evaluation.outcomes import RECALLS
 
 Weights = NDArray[
@@ -56,7 +56,7 @@ class _OfClass:
     at: tuple[_AtThreshold, ...]
 
 
-def weighted_ap(marked: Marked, weights: Weights) -> FloatArray:
+def weighted_ap(marked: ThresholdMatches, weights: Weights) -> FloatArray:
     """Return AP (B, K, T) of each draw, class and IoU threshold; NaN where a draw has no object of the class.
 
     Equal to scoring a table in which each image stands as often as it weighs; of equal scores, the copies of a
@@ -88,7 +88,7 @@ def weighted_ap(marked: Marked, weights: Weights) -> FloatArray:
         return np.concatenate(list(pool.map(score, chunks)))
 
 
-def _of_class(marked: Marked, rows: slice) -> _OfClass:
+def _of_class(marked: ThresholdMatches, rows: slice) -> _OfClass:
     hit, counted, unit = marked.hit[:, rows], marked.counted[:, rows], marked.unit[rows]
     events = np.flatnonzero(hit.any(axis=0))
     always = counted.all(axis=0)

@@ -14,7 +14,7 @@ from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.metrics.miss_rate import miss_rate
 from detect_transfer.evaluation.metrics.protocol_boxes import prepared
 from detect_transfer.evaluation.metrics.protocols import CROWDHUMAN
-from detect_transfer.evaluation.outcomes import ranked, settle
+from detect_transfer.evaluation.outcomes import match_detections, ranked
 
 _NO_OBJECT = "the truth has no object of it"
 _THRESHOLDS = tuple(i / 10 for i in range(10))
@@ -31,7 +31,7 @@ def crowdhuman(case: Case) -> MetricResult:
     """
     _, overlaps = prepared(case, CROWDHUMAN)
     precision: dict[str, float | None] = dict.fromkeys(case.names)
-    for rows in ranked(case, settle(case, overlaps, case.known.is_object)):
+    for rows in ranked(case, match_detections(case, overlaps, case.known.is_object)):
         precision[case.names[rows.category]] = float(np.trapezoid(rows.precision, rows.recall))
     rates = miss_rate(case, "crowdhuman", CROWDHUMAN)
     jaccard, chosen = _jaccard(case, overlaps)

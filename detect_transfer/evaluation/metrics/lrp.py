@@ -6,7 +6,7 @@ import numpy as np
 
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
-from detect_transfer.evaluation.outcomes import Fates, Ranked, ranked, settle
+from detect_transfer.evaluation.outcomes import MatchOutcomes, Ranked, match_detections, ranked
 
 _TAU = 0.5
 _NO_OBJECT = "the truth has no object of it"
@@ -22,7 +22,7 @@ def lrp(case: Case) -> MetricResult:
     Source:
         Oksuz et al., Localization Recall Precision (LRP), ECCV 2018.
     """
-    fates = settle(case, case.overlaps, case.known.is_object)
+    fates = match_detections(case, case.overlaps, case.known.is_object)
     rows: dict[str, dict[str, float | None]] = {
         part: dict.fromkeys(case.names) for part in ("oLRP", "localisation", "false_alarms", "misses", "threshold")
     }
@@ -38,7 +38,7 @@ def lrp(case: Case) -> MetricResult:
     return sheet.result("lrp", {"overlap": f">= {_TAU:g}"})
 
 
-def _best(case: Case, part: Ranked, fates: Fates) -> dict[str, float | None]:
+def _best(case: Case, part: Ranked, fates: MatchOutcomes) -> dict[str, float | None]:
     if not part.hit.any():
         return {"oLRP": 1.0, "localisation": None, "false_alarms": None, "misses": None, "threshold": None}
     score = case.found.score[part.rows]

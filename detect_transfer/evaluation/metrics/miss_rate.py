@@ -18,7 +18,7 @@ from detect_transfer.evaluation.case import Case, Overlaps
 from detect_transfer.evaluation.metric_result import Curves, MetricResult, Sheet
 from detect_transfer.evaluation.metrics.protocol_boxes import as_taken, image_sizes, prepared, protocol_attributes
 from detect_transfer.evaluation.metrics.protocols import Protocol
-from detect_transfer.evaluation.outcomes import Fates, Ranked, ranked, settle
+from detect_transfer.evaluation.outcomes import MatchOutcomes, Ranked, match_detections, ranked
 
 _FLOOR = 1e-10  # of a miss rate under the logarithm
 _FIRST_PIXEL = 1  # Caltech counts pixels from 1
@@ -85,13 +85,13 @@ def log_average(fppi: FloatArray, recall: FloatArray, references: tuple[float, .
     return float(np.exp(np.log(np.maximum(1 - reached, _FLOOR)).mean()))
 
 
-def _fates(case: Case, protocol: Protocol, objects: BoolArray, overlaps: Overlaps, *, kept: BoolArray) -> Fates:
+def _fates(case: Case, protocol: Protocol, objects: BoolArray, overlaps: Overlaps, *, kept: BoolArray) -> MatchOutcomes:
     if protocol.margin is not None:
         objects = objects & _within_margin(case, protocol.margin)
     by_iou = None
     if protocol.ignored_by_iou:
         by_iou = ~case.truth.boxes["iscrowd"].fill_null(False).to_numpy() & (case.known.category >= 0)
-    return settle(case, overlaps, objects, kept=kept, by_iou=by_iou)
+    return match_detections(case, overlaps, objects, kept=kept, by_iou=by_iou)
 
 
 def _kept(case: Case, protocol: Protocol, bounds: Bounds, heights: FloatArray) -> BoolArray:

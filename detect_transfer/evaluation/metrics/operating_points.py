@@ -56,7 +56,7 @@ def operating_points(
     """Return for each class with objects the point of each goal, the one with the largest recall that meets it.
 
     Args:
-        matches: A matching with `score_threshold=0`; choose on validation pictures, never on the test pictures.
+        matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
         target_precision: The least precision, in [0, 1].
         target_fppi: The most false alarms per image.
     """

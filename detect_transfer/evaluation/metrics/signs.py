@@ -9,7 +9,7 @@ from detect_transfer.evaluation.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.evaluation.assignment import Pairs, joined, overlapping, starts, take_turns
 from detect_transfer.evaluation.case import LEAST_OVERLAP, Case
 from detect_transfer.evaluation.metric_result import Curves, MetricResult, Sheet
-from detect_transfer.evaluation.outcomes import fates_of
+from detect_transfer.evaluation.outcomes import outcomes_of
 
 _SIZES = {"all": (0.0, 400.0), "small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, 400.0)}
 _GTSDB_IOU = 0.6
@@ -125,7 +125,7 @@ def gtsdb(case: Case) -> MetricResult:
     left_out[pairs.found] = True  # unless it hits: a further detection of a sign
     regions = case.overlaps.ioa
     left_out[regions.found[known.is_region[regions.truth] & (regions.overlap >= _GTSDB_IOU)]] = True
-    fates = fates_of(case, hits, known.is_object, left_out=left_out)
+    fates = outcomes_of(case, hits, known.is_object, left_out=left_out)
     areas: dict[str, float | None] = {}
     curves: Curves = {}
     for g, name in enumerate(groups):

@@ -8,7 +8,7 @@ from detect_transfer.evaluation.arrays import BoolArray
 from detect_transfer.evaluation.assignment import Pairs, starts
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
-from detect_transfer.evaluation.outcomes import Fates, Ranked, fates_of, ranked
+from detect_transfer.evaluation.outcomes import MatchOutcomes, Ranked, outcomes_of, ranked
 
 _NO_OBJECT = "the truth has no object of it that is not difficult"
 
@@ -48,7 +48,7 @@ def ap_all(rows: Ranked) -> float:
     return float(precision[rows.hit].sum() / rows.n_objects)
 
 
-def _fates(case: Case) -> Fates:
+def _fates(case: Case) -> MatchOutcomes:
     known = case.known
     difficult = case.truth.boxes["difficult"].fill_null(False).to_numpy() & (known.category >= 0)
     objects = known.is_object & ~difficult
@@ -60,7 +60,7 @@ def _fates(case: Case) -> Fates:
     wanted = pairs.take(objects[pairs.truth])
     order = np.lexsort((case.rank[wanted.found], wanted.truth))
     hits = wanted.take(order[starts(wanted.truth[order])])
-    return fates_of(case, hits, objects, left_out=left_out)
+    return outcomes_of(case, hits, objects, left_out=left_out)
 
 
 def _largest(case: Case, boxes: BoolArray) -> Pairs:

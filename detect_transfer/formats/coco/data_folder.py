@@ -10,16 +10,16 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco import reader as coco
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _MANIFEST = "manifest.json"
 _REMEDY = "convert the data again"
 
 
 def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
-    """Read the data folder `root`: ``annotations/instances_<split>.json`` with the pictures in ``images/``.
+    """Read the data folder `root`: ``annotations/instances_<split>.json`` with the images in ``images/``.
 
-    A folder that was converted without pictures gives a table without an `image_root`.
+    A folder that was converted without images gives a table without an `image_root`.
 
     Args:
         root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
@@ -45,12 +45,12 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
     if verify:
         _verify(root, listed["files"])
     images = root / "images"
-    if not images.is_dir() and _is_without_pictures(listed):
+    if not images.is_dir() and _is_without_images(listed):
         return coco.read(root, missing_images="keep", on_error=on_error)
     return coco.read(root, images=images, missing_images=missing_images, on_error=on_error)
 
 
-def _is_without_pictures(manifest: dict[str, Any]) -> bool:
+def _is_without_images(manifest: dict[str, Any]) -> bool:
     """Tell whether the conversion was asked for annotations alone."""
     options = manifest.get("options")
     return isinstance(options, dict) and options.get("images") == "none"
@@ -58,14 +58,14 @@ def _is_without_pictures(manifest: dict[str, Any]) -> bool:
 
 def _verify(root: Path, listed: dict[str, Any]) -> None:
     """Compare every file with the manifest."""
-    problems = Problems()
+    problems = ErrorCollector()
     for name, facts in listed.items():
         where = f"{root / _MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
         if not isinstance(facts, dict) or "sha256" not in facts or "bytes" not in facts:
             problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
             continue
         try:
-            # a picture may be a link to the source by wish of whoever converted; its folder may not lead out
+            # a image may be a link to the source by wish of whoever converted; its folder may not lead out
             path = io.safe_join(root, PurePosixPath(name).parent.as_posix(), where=where, field="files")
             path /= PurePosixPath(name).name
             if not path.is_symlink():

@@ -20,7 +20,7 @@ from detect_transfer.formats.coco.json import Columns, Of
 from detect_transfer.formats.coco.lenient import loosen
 from detect_transfer.formats.coco.lists import check_unique, read_categories, read_images
 from detect_transfer.formats.coco.load import load
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
 
 _BOX_KEYS = {
@@ -39,7 +39,7 @@ class CocoFile:
     images: pl.DataFrame
     boxes: pl.DataFrame
     categories: pl.DataFrame
-    problems: Problems
+    problems: ErrorCollector
 
 
 def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool = False) -> CocoFile:
@@ -48,13 +48,13 @@ def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool 
     Args:
         path: The JSON file.
         source: Its name in the `source` column.
-        on_error: As for `Problems`; rows at fault are not among the boxes, pictures at fault are among the images.
+        on_error: As for `ErrorCollector`; rows at fault are not among the boxes, images at fault are among the images.
         lenient: As for `coco.read`.
 
     Raises:
         InputError: As `coco.read` tells.
     """
-    problems = Problems(on_error)
+    problems = ErrorCollector(on_error)
     with no_collection():
         document = load(path)
         if lenient:
@@ -87,7 +87,7 @@ def _of_image(item: dict[str, Any]) -> Of:
 
 
 def _blame(images: pl.DataFrame) -> Callable[[dict[str, Any]], Of]:
-    """Return what tells the picture of an annotation."""
+    """Return what tells the image of an annotation."""
     names = dict(images.select("image_id", "file_name").drop_nulls().rows())
 
     def of(item: dict[str, Any]) -> Of:

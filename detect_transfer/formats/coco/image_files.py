@@ -1,4 +1,4 @@
-"""The pictures of COCO files: where they lie, whether they are there, and their sizes."""
+"""The images of COCO files: where they lie, whether they are there, and their sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import MISSING_IMAGES, MISSING_REMEDY
 
 _PROBED = 20
@@ -21,8 +21,8 @@ _SIZES = ("unchecked", "error", "keep")
 
 
 @dataclass(frozen=True)
-class Look:
-    """How pictures are looked at; all as for `coco.read`.
+class ImageOptions:
+    """How images are looked at; all as for `coco.read`.
 
     Raises:
         InputError: There is no such choice.
@@ -39,7 +39,7 @@ class Look:
 
     @property
     def missing(self) -> str:
-        """What becomes of pictures that are not there."""
+        """What becomes of images that are not there."""
         if self.missing_images is not None:
             return self.missing_images
         return "error" if self.images is not None or self.size_mismatch != "unchecked" else "keep"
@@ -55,16 +55,18 @@ def split_name(path: Path) -> str:
     return path.stem.removeprefix("instances_")
 
 
-def find_root(parts: Sequence[CocoFile], look: Look, problems: Problems) -> tuple[Path | None, Sequence[CocoFile]]:
-    """Find the folder of each file's pictures; where they differ, file names become relative to the one above all.
+def find_root(
+    parts: Sequence[CocoFile], look: ImageOptions, problems: ErrorCollector
+) -> tuple[Path | None, Sequence[CocoFile]]:
+    """Find the folder of each file's images; where they differ, file names become relative to the one above all.
 
-    The faults that the files have go to `problems`, by the names that pictures then have.
+    The faults that the files have go to `problems`, by the names that images then have.
 
     Raises:
-        InputError: The folder that is given is not there, or none is found and pictures are needed.
+        InputError: The folder that is given is not there, or none is found and images are needed.
     """
     if look.images is not None:
-        given = io.require_dir(look.images, what="the folder of the pictures")
+        given = io.require_dir(look.images, what="the folder of the images")
         folders: list[Path | None] = [given] * len(parts)
     else:
         folders = [_folder_of(part) for part in parts]
@@ -72,7 +74,7 @@ def find_root(parts: Sequence[CocoFile], look: Look, problems: Problems) -> tupl
     base = Path(os.path.commonpath(found)) if found else None
     if base is None and look.missing != "keep":
         raise InputError(
-            *("IMAGES_NONE", "none of its pictures is in any of the usual places"),
+            *("IMAGES_NONE", "none of its images is in any of the usual places"),
             where=parts[0].path,
             remedy="name their folder with images=, or read with missing_images=keep (convert: --images none)",
         )
@@ -96,8 +98,8 @@ def _is_file(path: Path) -> bool:
     return "\0" not in str(path) and path.is_file()
 
 
-def look_at_pictures(whole: CocoFile, root: Path | None, look: Look) -> CocoFile:
-    """Check the pictures as far as it is asked for, and fill in sizes that the files do not state."""
+def look_at_images(whole: CocoFile, root: Path | None, look: ImageOptions) -> CocoFile:
+    """Check the images as far as it is asked for, and fill in sizes that the files do not state."""
     if root is None:
         return whole
     if look.missing != "keep":
@@ -112,11 +114,11 @@ def look_at_pictures(whole: CocoFile, root: Path | None, look: Look) -> CocoFile
         for (name, width, height), size in zip(rows, sizes, strict=True):
             if size is not None and width is not None:
                 stated, where = (width, height), root / name
-                native.check_size(stated, size, where=where, picture=name, problems=whole.problems)
+                native.check_size(stated, size, where=where, image=name, problems=whole.problems)
     return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
 
 
-def _check_there(whole: CocoFile, root: Path, look: Look) -> CocoFile:
+def _check_there(whole: CocoFile, root: Path, look: ImageOptions) -> CocoFile:
     problems = whole.problems
     skipped = problems.skipped_images
     names = [name for name in whole.images["file_name"] if name not in skipped]
@@ -124,7 +126,7 @@ def _check_there(whole: CocoFile, root: Path, look: Look) -> CocoFile:
     if look.missing == "error":
         for name in absent:
             problems.add(
-                *("IMAGE_MISSING", "there is no such picture"),
+                *("IMAGE_MISSING", "there is no such image"),
                 where=root / name,
                 image=name,
                 remedy=MISSING_REMEDY,
@@ -135,7 +137,7 @@ def _check_there(whole: CocoFile, root: Path, look: Look) -> CocoFile:
 
 
 def _with_sizes(images: pl.DataFrame, names: list[str], sizes: list[native.SizeWh | None]) -> pl.DataFrame:
-    """Take the sizes of these pictures from what was read."""
+    """Take the sizes of these images from what was read."""
     found = pl.DataFrame(
         {"file_name": names, "w": [s and s[0] for s in sizes], "h": [s and s[1] for s in sizes]},
         schema={"file_name": pl.String, "w": pl.Int32, "h": pl.Int32},

@@ -8,10 +8,10 @@ from dataclasses import replace
 import polars as pl
 
 from detect_transfer.formats.coco.file import CocoFile
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 
-def join_files(parts: Sequence[CocoFile], problems: Problems) -> CocoFile:
+def join_files(parts: Sequence[CocoFile], problems: ErrorCollector) -> CocoFile:
     """Join the files of a data set, by one list of classes.
 
     Ids are kept where they are unique across the files. Where they are not (every split of its own counting from 1),
@@ -22,7 +22,7 @@ def join_files(parts: Sequence[CocoFile], problems: Problems) -> CocoFile:
         problems: Where faults go.
     """
     if len(parts) > 1:
-        _check_pictures_once(parts, problems)
+        _check_images_once(parts, problems)
         parts = _one_class_list(parts)
         parts = _unique_ids(parts, "image_id")
         parts = _unique_ids(parts, "annotation_id")
@@ -31,18 +31,18 @@ def join_files(parts: Sequence[CocoFile], problems: Problems) -> CocoFile:
     return CocoFile(parts[0].path, images, boxes, parts[0].categories, problems)
 
 
-def _check_pictures_once(parts: Sequence[CocoFile], problems: Problems) -> None:
+def _check_images_once(parts: Sequence[CocoFile], problems: ErrorCollector) -> None:
     names = pl.concat(
         [p.images.select("file_name", file=pl.lit(str(p.path)), row=pl.int_range(pl.len())) for p in parts]
     ).with_columns(first=pl.col("file").first().over("file_name"))
     for name, file, row, first in names.filter(pl.col("file") != pl.col("first")).rows():
         problems.add(
             "IMAGE_TWICE",
-            f"{first} lists the same picture",
+            f"{first} lists the same image",
             where=f"{file}#/images/{row}/file_name",
             field="file_name",
             value=name,
-            remedy="a picture belongs to one split: remove it from the others",
+            remedy="a image belongs to one split: remove it from the others",
         )
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detect_transfer.core.errors import one_line
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 _REMEDY = "mend or remove this entry"
@@ -48,7 +48,7 @@ class Columns:
     """
 
     def __init__(
-        self, items: Items, where: str, problems: Problems, of: Callable[[dict[str, Any]], Of] = lambda item: {}
+        self, items: Items, where: str, problems: ErrorCollector, of: Callable[[dict[str, Any]], Of] = lambda item: {}
     ) -> None:
         self.items = items
         self.where = where

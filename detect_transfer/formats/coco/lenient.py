@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Literal
 
 from detect_transfer.formats.coco.json import Items
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _Kind = Literal["box", "image"]
@@ -17,7 +17,7 @@ _NAMES_OF_FILE = ("im_name", "filename", "image_name")
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 
 
-def loosen(document: dict[str, Items], problems: Problems) -> None:
+def loosen(document: dict[str, Items], problems: ErrorCollector) -> None:
     """Write the objects anew, in place, as COCO has them, with a remark in `problems` for each kind of change.
 
     Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes

@@ -63,7 +63,7 @@ def _check_name(columns: Columns, row: int, name: str | None) -> None:
         io.safe_join(Path(), name or "", where=where)
         raise InputError(
             *("PATH_OUTSIDE", "it is an address, not a relative path"),
-            remedy="give the path of the picture in the image folder",
+            remedy="give the path of the image in the image folder",
             where=where,
             field="file_name",
             value=name,

@@ -13,7 +13,7 @@ from typing import Any
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import ABSENT, Items, kind_of
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 LISTS = ("images", "annotations", "categories")
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
@@ -30,7 +30,7 @@ def load(path: Path) -> dict[str, Items]:
         raise InputError(
             "COCO_TYPE", f"found {kind_of(document)}, expected an object", where=f"{path}#/", remedy=_REMEDY
         )
-    problems = Problems()
+    problems = ErrorCollector()
     for name in LISTS:
         _check_list(document.get(name, ABSENT), f"{path}#/{name}", problems)
     problems.raise_any()
@@ -38,7 +38,7 @@ def load(path: Path) -> dict[str, Items]:
     return {name: document[name] for name in LISTS}
 
 
-def _check_list(value: Any, where: str, problems: Problems) -> None:
+def _check_list(value: Any, where: str, problems: ErrorCollector) -> None:
     if not isinstance(value, list):
         code = "COCO_KEY" if value is ABSENT else "COCO_TYPE"
         problems.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)

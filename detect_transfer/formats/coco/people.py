@@ -16,8 +16,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_named
 from detect_transfer.formats.parsing.row_table import finish_rows
 
@@ -54,12 +54,12 @@ def read_people(root: Path, names: Mapping[str, str | None], on_error: str) -> C
     Args:
         root: The folder of the data set.
         names: The files, relative to `root`, with the split of each.
-        on_error: As for `Problems`.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: As for `coco.read`.
     """
-    problems = Problems(on_error)
+    problems = ErrorCollector(on_error)
     parts = []
     for name, split in names.items():
         native.require_regular(root, root / name)
@@ -93,21 +93,21 @@ def rename_classes(whole: CocoFile, names: Mapping[str, str], order: Sequence[st
     return replace(whole, categories=pl.DataFrame({"category_id": list(new.values()), "name": list(new)}), boxes=boxes)
 
 
-def finish_people(root: Path, whole: CocoFile, media: Media) -> AnnotationTable:
-    """Find the pictures and make the table; `native_image_id` keeps the ids that submissions need.
+def finish_people(root: Path, whole: CocoFile, media: ImageLookup) -> AnnotationTable:
+    """Find the images and make the table; `native_image_id` keeps the ids that submissions need.
 
     Raises:
-        InputError: There are faults, or no picture is left.
+        InputError: There are faults, or no image is left.
     """
     problems, rows = whole.problems, whole.images.select("file_name", "told_in", "width", "height").rows()
-    named = {name: Named(f"{root}/{place}", (w, h) if w and h else None) for name, place, w, h in rows}
-    pictures = find_pictures(root, named, media, problems)
+    named = {name: ImageRef(f"{root}/{place}", (w, h) if w and h else None) for name, place, w, h in rows}
+    images = find_images(root, named, media, problems)
     image = whole.images.select("image_id", image="file_name")
     facts = whole.images.with_columns(image="file_name", native_image_id="image_id")
     return finish_rows(
         problems,
         rows=whole.boxes.join(image, on="image_id", how="left", maintain_order="left").drop(*_OF_TABLE, strict=False),
-        pictures=pictures,
+        found=images,
         categories=whole.categories,
         image_root=root,
         facts=facts.drop("file_name", "image_id", "width", "height", "told_in"),

@@ -18,10 +18,10 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
-from detect_transfer.formats.coco.image_files import Look, find_root, home_of, look_at_pictures, split_name
+from detect_transfer.formats.coco.image_files import ImageOptions, find_root, home_of, look_at_images, split_name
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _PATTERN = "instances_*.json"
 _SPLIT = re.compile(r"(train|val|test|trainval|minival)([0-9]{4})?")
@@ -47,13 +47,13 @@ def read(
             image without the key `split` gets it from the name of its file, the year of ``train2017`` left out.
         images: The folder that `file_name` is relative to. Without it the usual places are tried (``images/``,
             ``<split>/``, ``images/<split>/``, beside the file).
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out. None means ``error`` where `images` is given or sizes are compared, else ``keep``.
-        size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the pictures;
-            ``keep`` takes those of the pictures.
+        size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the images;
+            ``keep`` takes those of the images.
         lenient: Whether to take what "almost COCO" files write: whole numbers as floats or strings, `im_name`,
             `filename` or `image_name` for `file_name`, annotations without `id`. Each kind is counted in the ledger.
-        on_error: What becomes of an annotation or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of an annotation or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with
@@ -61,7 +61,7 @@ def read(
 
     Source: https://cocodataset.org/#format-data
     """
-    look = Look(images, missing_images, size_mismatch)
+    look = ImageOptions(images, missing_images, size_mismatch)
     paths = _instances(root)
     parts = [read_file(p, source=_source(p), on_error=on_error, lenient=lenient) for p in paths]
     return _table([_with_split(part, alone=len(paths) == 1) for part in parts], look)
@@ -81,13 +81,13 @@ def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> Ann
     for split, path in paths.items():
         part = read_file(path, source=_source(path))
         parts.append(replace(part, images=part.images.with_columns(split=pl.lit(split))))
-    return _table(parts, Look(images))
+    return _table(parts, ImageOptions(images))
 
 
-def _table(parts: Sequence[CocoFile], look: Look) -> AnnotationTable:
-    problems = Problems(parts[0].problems.on_error)
+def _table(parts: Sequence[CocoFile], look: ImageOptions) -> AnnotationTable:
+    problems = ErrorCollector(parts[0].problems.on_error)
     image_root, parts = find_root(parts, look, problems)
-    whole = look_at_pictures(join_files(parts, problems), image_root, look)
+    whole = look_at_images(join_files(parts, problems), image_root, look)
     return native.finish(
         problems, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
     )

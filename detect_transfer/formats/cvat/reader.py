@@ -21,12 +21,12 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
 from detect_transfer.formats.cvat import xml as xml
 from detect_transfer.formats.cvat.columns import take_columns
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
 from detect_transfer.formats.parsing.numbers import parse_integer
-from detect_transfer.formats.parsing.shape_table import Drawing, Shape, dump
+from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder, dump
 from detect_transfer.formats.parsing.xml import read_xml
 
 _KNOWN = frozenset(
@@ -48,22 +48,22 @@ def read(
 ) -> AnnotationTable:
     """Read CVAT for images 1.1 or CVAT for video 1.1.
 
-    Every image and every frame of a video that the task has is a picture, with or without shapes. Where a track is
+    Every image and every frame of a video that the task has is a image, with or without shapes. Where a track is
     `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
     depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
     is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
     subset is the split (``Train`` -> ``train``); a video is a group.
 
-    A frame is the picture ``images/frame_000012`` beside the XML, with whatever suffix; where there are no pictures but
+    A frame is the image ``images/frame_000012`` beside the XML, with whatever suffix; where there are no images but
     the video that the task was made of, it is ``<video>#00012``.
 
     Args:
         root: The folder of one or more exports, or an XML file.
         other_shapes: What becomes of polygons, masks, ellipses, turned boxes and the like: ``extent`` takes the box
             around them, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the picture and
+        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the image and
             its shapes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where the XML states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image where the XML states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -72,10 +72,10 @@ def read(
 
     Source: CVAT documentation, XML annotation format, version 1.1.
     """
-    media = Media(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".xml",), what="annotations.xml of CVAT")
-    drawing = Drawing(folder, media, problems, other_shapes)
+    drawing = TableBuilder(folder, media, problems, other_shapes)
     for name in names:
         try:
             with no_collection():
@@ -87,7 +87,7 @@ def read(
     return drawing.table()
 
 
-def _read_images(tree: Element, name: str, drawing: Drawing) -> None:
+def _read_images(tree: Element, name: str, drawing: TableBuilder) -> None:
     videos = {
         xml.text_of(one, "id"): xml.text_of(one, "name")
         for path in ("meta/task", "meta/job", "meta/project/tasks/task")
@@ -95,25 +95,25 @@ def _read_images(tree: Element, name: str, drawing: Drawing) -> None:
         if xml.text_of(one, "mode") == "interpolation"
     }
     only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
-    for number, image in enumerate(tree.findall("image"), start=1):
+    for number, element in enumerate(tree.findall("image"), start=1):
         source = f"{name}#image[{number}]"
         where = f"{drawing.root}/{source}"
-        picture = image.get("name", "").strip()
-        if not picture:
+        file_name = element.get("name", "").strip()
+        if not file_name:
             drawing.problems.add(
-                "IMAGE_NAME", "the image has no name", where=where, remedy="write the name of its picture", image=source
+                "IMAGE_NAME", "the image has no name", where=where, remedy="write the name of its image", image=source
             )
             continue
-        with drawing.problems.picture(picture):
-            size = _size(image, where)
-            tags = [{"label": xml.label(tag, where), **xml.attributes(tag, _KNOWN)} for tag in image.findall("tag")]
+        with drawing.problems.image(file_name):
+            size = _size(element, where)
+            tags = [{"label": xml.label(tag, where), **xml.attributes(tag, _KNOWN)} for tag in element.findall("tag")]
             facts = {
-                "split": xml.subset_split(image.get("subset", "")) or split_of_path(picture),
-                "group": videos.get(image.get("task_id", ""), only),
+                "split": xml.subset_split(element.get("subset", "")) or split_of_path(file_name),
+                "group": videos.get(element.get("task_id", ""), only),
                 "tags": dump(tags, where) if tags else None,
             }
-            if drawing.add_picture(picture, Named(where, size), facts):
-                _read_shapes(image, picture, source, drawing)
+            if drawing.add_image(file_name, ImageRef(where, size), facts):
+                _read_shapes(element, file_name, source, drawing)
 
 
 def _size(image: Element, where: str) -> tuple[int, int] | None:
@@ -127,14 +127,14 @@ def _size(image: Element, where: str) -> tuple[int, int] | None:
     return width, height
 
 
-def _read_shapes(image: Element, picture: str, source: str, drawing: Drawing) -> None:
+def _read_shapes(parent: Element, file_name: str, source: str, drawing: TableBuilder) -> None:
     counts: dict[str, int] = {}
-    for element in image:
+    for element in parent:
         if element.tag == "tag":
             continue
         counts[element.tag] = counts.get(element.tag, 0) + 1
         place = f"{source}/{element.tag}[{counts[element.tag]}]"
-        drawing.take(picture, _shape, element, place, drawing.root)
+        drawing.take(file_name, _shape, element, place, drawing.root)
 
 
 def _shape(
@@ -166,7 +166,7 @@ class _Video:
     """A video and how its frames are called."""
 
     name: str
-    pattern: str  # of a picture, where there are pictures
+    pattern: str  # of a image, where there are images
     path: str | None  # relative to the root, where there is only the video
     size_wh: tuple[int, int] | None
     facts: Mapping[str, Any]
@@ -175,7 +175,7 @@ class _Video:
         return frame_name(self.path, number) if self.path else f"{self.pattern}{number:06d}.png"
 
 
-def _read_tracks(tree: Element, name: str, drawing: Drawing) -> None:
+def _read_tracks(tree: Element, name: str, drawing: TableBuilder) -> None:
     about = xml.task(tree)
     tracks = tree.findall("track")
     if not tracks and (tree.find("image") is not None or xml.text_of(about, "mode") != "interpolation"):
@@ -187,24 +187,24 @@ def _read_tracks(tree: Element, name: str, drawing: Drawing) -> None:
         track_id = f"{video.name}/{track.get('id', number)}"
         for index, element in enumerate((one for one in track if one.tag != "attribute"), start=1):
             source = f"{name}#track[{number}]/{element.tag}[{index}]"
-            picture = ""
+            image = ""
             try:
                 frame = xml.whole(element, "frame", f"{drawing.root}/{source}")
                 frames.add(frame)
-                picture = video.frame(frame)
+                image = video.frame(frame)
                 label = xml.label(track, f"{drawing.root}/{name}#track[{number}]")
                 if not xml.flag(element, "outside", f"{drawing.root}/{source}"):
                     shape = _shape(element, source, drawing.root, label=label, columns={"track_id": track_id})
-                    drawing.add_shape(picture, shape)
+                    drawing.add_shape(image, shape)
             except InputError as error:
-                drawing.problems.put(error, row_of=picture)
+                drawing.problems.put(error, row_of=image)
     _remark_gaps(tracks, frames, name, drawing.problems)
-    named = Named(where, video.size_wh)
+    named = ImageRef(where, video.size_wh)
     for frame in sorted(frames):
-        drawing.add_picture(video.frame(frame), named, video.facts)
+        drawing.add_image(video.frame(frame), named, video.facts)
 
 
-def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, problems: Problems) -> None:
+def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, problems: ErrorCollector) -> None:
     """Remark on frames without a box between two boxes of a track; nothing is interpolated."""
     known = sorted(frames)
     gaps: dict[str, int] = {}
@@ -222,12 +222,12 @@ def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, 
 
 
 def _video(tree: Element, name: str, root: Path) -> _Video:
-    """Return the video of an XML file: its pictures beside it, or else the video file."""
+    """Return the video of an XML file: its images beside it, or else the video file."""
     about = xml.task(tree)
     title = PurePosixPath(xml.text_of(about, "source").replace("\\", "/")).name or xml.text_of(about, "name") or name
     home = PurePosixPath(name).parent
-    pictures = (home / "images").as_posix()
-    held = [] if (root / pictures).is_dir() else io.list_files(root / home, VIDEO_SUFFIXES)
+    images = (home / "images").as_posix()
+    held = [] if (root / images).is_dir() else io.list_files(root / home, VIDEO_SUFFIXES)
     path = next(((home / one).as_posix() for one in held if PurePosixPath(one).name == title), None)
     facts = {"split": xml.subset_split(xml.text_of(about, "subset")) or split_of_path(name), "group": title}
-    return _Video(title, f"{pictures}/frame_", path, xml.size_wh(tree, f"{root}/{name}#meta"), facts)
+    return _Video(title, f"{images}/frame_", path, xml.size_wh(tree, f"{root}/{name}#meta"), facts)

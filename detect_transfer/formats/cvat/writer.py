@@ -26,7 +26,7 @@ _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
 def write_cvat(table: AnnotationTable, path: Path, *, ledger: Ledger | None = None) -> None:
-    """Write a table as one XML file that CVAT imports with the pictures.
+    """Write a table as one XML file that CVAT imports with the images.
 
     Args:
         table: What to write; rows keep their order.
@@ -68,7 +68,7 @@ def _check_sizes(images: pl.DataFrame) -> None:
             "CVAT needs the size of every image",
             field="file_name",
             value=unsized["file_name"][0],
-            remedy="give the pictures, or width and height in the annotations",
+            remedy="give the images, or width and height in the annotations",
         )
 
 

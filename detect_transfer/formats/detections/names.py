@@ -23,7 +23,7 @@ _MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
-class Named:
+class KnownNames:
     """The truth that detections name, and what its own files number; other ids are counted by its reader.
 
     Args:
@@ -48,7 +48,7 @@ class Manner:
     ids: dict[str, int]
 
 
-def image_manners(named: Named) -> list[Manner]:
+def image_manners(named: KnownNames) -> list[Manner]:
     """Return the ways to name an image, the most exact one first."""
     images = named.truth.images.select("image_id", "file_name").rows()
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
@@ -63,7 +63,7 @@ def image_manners(named: Named) -> list[Manner]:
     ]
 
 
-def class_manners(named: Named, *, ids_first: bool) -> list[Manner]:
+def class_manners(named: KnownNames, *, ids_first: bool) -> list[Manner]:
     """Return the ways to name a class."""
     classes = named.truth.categories.select("category_id", "name").rows()
     by_id = [Manner("id", str, {str(i): i for i, _ in classes})] if named.class_ids else []
@@ -139,7 +139,7 @@ def _once(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without the suffix of a picture."""
+    """Return a name without the suffix of a image."""
     return stem_of(name) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name
 
 

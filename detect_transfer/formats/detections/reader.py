@@ -1,4 +1,4 @@
-"""Detections of anybody: COCO results, YOLO or plain texts a picture, CSV, Parquet.
+"""Detections of anybody: COCO results, YOLO or plain texts a image, CSV, Parquet.
 
 To add a layout: a function from the path and the truth to rows, and a line in `DETECTION_FORMATS`.
 """
@@ -17,7 +17,7 @@ from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, 
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.detections.coco_results import read_entries
-from detect_transfer.formats.detections.names import Named as Named
+from detect_transfer.formats.detections.names import KnownNames as KnownNames
 from detect_transfer.formats.detections.text import read_csv, read_texts, read_yolo, resolved
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
@@ -26,14 +26,14 @@ _LOOKED_AT = 200  # texts of a folder, until one tells its layout
 _HEAD_BYTES = 4096
 
 
-def read_detections(path: Path, truth: AnnotationTable | Named, *, kind: str | None = None) -> Detections:
+def read_detections(path: Path, truth: AnnotationTable | KnownNames, *, kind: str | None = None) -> Detections:
     """Read detections of any layout of `DETECTION_FORMATS`, with the ids of the truth.
 
     Images are known by id, file name, name without suffix or its last part; classes by id or name. Ids that a reader
-    made for a truth without any (see `Named`) are not known to others, so that names alone count there.
+    made for a truth without any (see `KnownNames`) are not known to others, so that names alone count there.
 
     Args:
-        path: A file, or a folder with a text a picture.
+        path: A file, or a folder with a text a image.
         truth: The images and classes that they were made on.
         kind: The layout; None recognises it by what is in it.
 
@@ -54,13 +54,13 @@ def read_detections(path: Path, truth: AnnotationTable | Named, *, kind: str | N
         )
     wants_folder = kind in ("yolo", "text")
     if wants_folder != path.is_dir():
-        expected = "a folder with a text a picture" if wants_folder else "a file"
+        expected = "a folder with a text a image" if wants_folder else "a file"
         raise InputError(
             *("DETECTIONS_FORMAT", f"{expected} was expected for '{kind}'"),
             where=path,
             remedy="check the path, or leave --detections-format out",
         )
-    named = truth if isinstance(truth, Named) else Named(truth)
+    named = truth if isinstance(truth, KnownNames) else KnownNames(truth)
     return Detections.from_columns(DETECTION_FORMATS[kind](path, named))
 
 
@@ -79,11 +79,11 @@ def read_results(path: Path) -> Detections:
     )
 
 
-def _coco(path: Path, named: Named) -> pl.DataFrame:
+def _coco(path: Path, named: KnownNames) -> pl.DataFrame:
     return resolved(read_entries(path, names=True), named, path.parent, ids_first=True)
 
 
-def _parquet(path: Path, named: Named) -> pl.DataFrame:
+def _parquet(path: Path, named: KnownNames) -> pl.DataFrame:
     """Read the columns of `Detections` as they are; values are checked by it."""
     try:
         rows = pl.read_parquet(io.BytesIO(files.read_bytes(path)))
@@ -110,7 +110,7 @@ def _parquet(path: Path, named: Named) -> pl.DataFrame:
     return resolved(told, named, path.parent, ids_first=True)
 
 
-DETECTION_FORMATS: dict[str, Callable[[Path, Named], pl.DataFrame]] = {
+DETECTION_FORMATS: dict[str, Callable[[Path, KnownNames], pl.DataFrame]] = {
     "coco": _coco,
     "csv": read_csv,
     "parquet": _parquet,
@@ -136,7 +136,7 @@ def _recognise(path: Path) -> str:
     raise InputError(
         *("DETECTIONS_FORMAT", "neither COCO results, nor a CSV with a header, nor Parquet"),
         where=path,
-        remedy="give one of these, a folder with a text a picture, or --detections-format",
+        remedy="give one of these, a folder with a text a image, or --detections-format",
     )
 
 

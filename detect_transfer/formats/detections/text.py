@@ -1,4 +1,4 @@
-"""Detections in text: a CSV with a header, or a text a picture."""
+"""Detections in text: a CSV with a header, or a text a image."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.boxes import cxcywh_norm_to_xyxy, xywh_to_xyxy
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.detections.names import Named, class_manners, image_manners, resolve
+from detect_transfer.formats.detections.names import KnownNames, class_manners, image_manners, resolve
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.files import Sample
 from detect_transfer.formats.yolo.rows import FIELDS, read_rows
 
@@ -32,7 +32,7 @@ _CLASS_LIST = "classes.txt"  # written beside the labels by tools of annotation
 _REMEDY = "mend or remove the row"
 
 
-def read_csv(path: Path, named: Named) -> pl.DataFrame:
+def read_csv(path: Path, named: KnownNames) -> pl.DataFrame:
     """Read a CSV whose header names image, class, score, and either two corners or a corner and a size in pixels.
 
     Raises:
@@ -52,7 +52,7 @@ def read_csv(path: Path, named: Named) -> pl.DataFrame:
             remedy="name the columns file_name or image_id, class, x1, y1, x2, y2 (or x, y, w, h) and score",
         )
     fields = {str(column): name for name, column in columns.items()}
-    problems = Problems()
+    problems = ErrorCollector()
     dialect = Dialect(separator, header=True, quoted=True)
     rows = read_delimited(path.parent, {path.name: None}, list(fields), dialect, problems)
     rows = rows.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
@@ -61,15 +61,15 @@ def read_csv(path: Path, named: Named) -> pl.DataFrame:
     return resolved(rows, named, path.parent, ids_first=str(category).endswith("_id"))
 
 
-def read_texts(folder: Path, named: Named) -> pl.DataFrame:
-    """Read ``class score x1 y1 x2 y2`` in pixels, a text a picture, named after it.
+def read_texts(folder: Path, named: KnownNames) -> pl.DataFrame:
+    """Read ``class score x1 y1 x2 y2`` in pixels, a text a image, named after it.
 
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.
     """
     keys = _keys(folder)
     ids = _images_of(keys, named, folder)
-    problems = Problems()
+    problems = ErrorCollector()
     rows = read_delimited(folder, dict(keys), _TEXT_FIELDS, Dialect(" "), problems)
     rows = _checked(rows, folder, problems)
     problems.raise_any()
@@ -77,8 +77,8 @@ def read_texts(folder: Path, named: Named) -> pl.DataFrame:
     return resolved(rows, replace(named, image_ids=True), folder, ids_first=False)
 
 
-def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
-    """Read ``index cx cy width height score`` in shares of the picture, a text a picture, named after it.
+def read_yolo(folder: Path, named: KnownNames) -> pl.DataFrame:
+    """Read ``index cx cy width height score`` in shares of the image, a text a image, named after it.
 
     The index counts from 0 the names in ``classes.txt`` beside the texts, or without it the classes of the truth in
     order of their ids.
@@ -94,14 +94,14 @@ def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
     unknown = sizes.filter(pl.col("width").is_null() | pl.col("height").is_null())
     if not unknown.is_empty():
         raise InputError(
-            *("IMAGE_SIZE_UNKNOWN", "shares of a picture are no boxes without its size, which the truth does not tell"),
+            *("IMAGE_SIZE_UNKNOWN", "shares of a image are no boxes without its size, which the truth does not tell"),
             where=folder,
             field="file_name",
             value=unknown["file_name"][0],
             remedy="give a truth with width and height, or boxes in pixels",
         )
     samples = [Sample(image, name, "") for name, image in keys.items()]
-    problems = Problems()
+    problems = ErrorCollector()
     rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=problems)
     rows = rows.with_columns(image=pl.lit(""), file_index="file", file=pl.Series(list(keys)).gather(rows["file"]))
     told = ("LABEL_COLUMNS", "found no score: class cx cy width height score was expected", "score")
@@ -119,7 +119,7 @@ def read_yolo(folder: Path, named: Named) -> pl.DataFrame:
     )
 
 
-def resolved(rows: pl.DataFrame, named: Named, root: Path, *, ids_first: bool) -> pl.DataFrame:
+def resolved(rows: pl.DataFrame, named: KnownNames, root: Path, *, ids_first: bool) -> pl.DataFrame:
     """Put the ids of the truth to rows that name `image` and `category`; `source` tells where each stands."""
     if "source" not in rows.columns:
         rows = rows.with_columns(source=text_of("{}:{}", "file", "line"))
@@ -129,7 +129,7 @@ def resolved(rows: pl.DataFrame, named: Named, root: Path, *, ids_first: bool) -
     return rows.select(*XYXY, "score", image_id=image, category_id=category)
 
 
-def _checked(rows: pl.DataFrame, root: Path, problems: Problems, *, sized: bool = False) -> pl.DataFrame:
+def _checked(rows: pl.DataFrame, root: Path, problems: ErrorCollector, *, sized: bool = False) -> pl.DataFrame:
     """Turn text into numbers, and corner and size into two corners; rows at fault are reported."""
     rows = to_numbers(rows.with_columns(source=text_of("{}:{}", "file", "line")), (*XYXY, "score"), root, problems)
     if sized:
@@ -146,18 +146,18 @@ def _checked(rows: pl.DataFrame, root: Path, problems: Problems, *, sized: bool 
 
 
 def _keys(folder: Path) -> dict[str, str]:
-    """Map each text to the name of its picture without suffix."""
+    """Map each text to the name of its image without suffix."""
     names = [name for name in io.list_files(folder, (".txt",)) if name != _CLASS_LIST]
     if not names:
         raise InputError(
             *("RESULTS_MISSING", "no .txt file is there"),
             where=folder,
-            remedy="give the folder that holds a text for each picture",
+            remedy="give the folder that holds a text for each image",
         )
     return {name: native.stem_of(name) for name in names}
 
 
-def _classes_in_order(folder: Path, named: Named) -> list[str]:
+def _classes_in_order(folder: Path, named: KnownNames) -> list[str]:
     """Return the names that the indices of YOLO texts count."""
     path, classes = folder / _CLASS_LIST, named.truth.class_names
     if path.is_file():
@@ -172,7 +172,7 @@ def _classes_in_order(folder: Path, named: Named) -> list[str]:
     )
 
 
-def _images_of(keys: Mapping[str, str], named: Named, folder: Path) -> list[int]:
+def _images_of(keys: Mapping[str, str], named: KnownNames, folder: Path) -> list[int]:
     names, stems = (pl.Series(list(part), dtype=pl.String) for part in (keys, keys.values()))
     by_name = [manner for manner in image_manners(named) if manner.by != "id"]
     return resolve(stems, by_name, names, what="image", root=folder).to_list()

@@ -42,7 +42,7 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
     frames = {name: _read_frame(root, f"{name}.parquet", listed, schema) for name, schema in _FRAMES.items()}
     _check_values(root, frames["boxes"])
     if images is not None:
-        image_root: Path | None = files.require_dir(images, what="the folder of the pictures")
+        image_root: Path | None = files.require_dir(images, what="the folder of the images")
     else:
         places = (root / "images", root.parent / "images")
         image_root = next((place for place in places if place.is_dir()), None)

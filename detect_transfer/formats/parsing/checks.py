@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core.columns import text_of
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
 
 _REMEDY = "mend or remove the row"
@@ -16,7 +16,7 @@ _INTEGER_PATTERN = r"[+-]?[0-9]{1,18}"
 
 
 def to_numbers(
-    data: pl.DataFrame, columns: Sequence[str], root: Path, problems: Problems, *, whole: bool = False
+    data: pl.DataFrame, columns: Sequence[str], root: Path, problems: ErrorCollector, *, whole: bool = False
 ) -> pl.DataFrame:
     """Turn columns of strings into Float64, or Int64 where `whole`; a row that holds no such number is reported.
 
@@ -51,7 +51,7 @@ def _all_good(texts: pl.DataFrame, numbers: pl.DataFrame, columns: Sequence[str]
 
 
 def check_rows(
-    data: pl.DataFrame, good: pl.Expr, root: Path, problems: Problems, *, told: tuple[str, str, str],
+    data: pl.DataFrame, good: pl.Expr, root: Path, problems: ErrorCollector, *, told: tuple[str, str, str],
     remedy: str = _REMEDY,
 ) -> pl.DataFrame:  # fmt: skip
     """Report the rows that fail a condition and return the others; null passes.

@@ -17,7 +17,7 @@ import polars as pl
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _REMEDY = "mend or remove the row"
 
@@ -34,7 +34,7 @@ class Dialect:
         trailing: Whether a separator may stand after the last field.
         quoted: Whether fields may be put in double quotes.
         optional: How many of the last fields may be absent.
-        image_field: The field that names the picture, for files that hold the rows of many.
+        image_field: The field that names the image, for files that hold the rows of many.
     """
 
     separator: str
@@ -47,13 +47,13 @@ class Dialect:
 
 
 def read_delimited(
-    root: Path, names: Mapping[str, str | None], fields: Sequence[str], dialect: Dialect, problems: Problems
+    root: Path, names: Mapping[str, str | None], fields: Sequence[str], dialect: Dialect, problems: ErrorCollector
 ) -> pl.DataFrame:
     """Read the rows of text files.
 
     Args:
         root: The folder of the data set.
-        names: The files, relative to `root`, with the picture whose rows each holds. Where rows name it
+        names: The files, relative to `root`, with the image whose rows each holds. Where rows name it
             (`image_field`), the folder that they name it relative to, or None.
         fields: The names of the columns in order.
         dialect: How the files are divided.
@@ -93,7 +93,7 @@ def read_delimited(
 
 @dataclass
 class _Group:
-    """Files whose columns stand in one order: their names, pictures, lines, and the number of their first line."""
+    """Files whose columns stand in one order: their names, images, lines, and the number of their first line."""
 
     order: tuple[int | None, ...]  # where each field stands in a row
     width: int  # how many columns the header names; 0: there is none
@@ -131,7 +131,7 @@ def _heading(lines: Sequence[str], fields: Sequence[str], dialect: Dialect) -> t
 
 
 def _order(
-    path: Path, line: int, named: Sequence[str], wanted: tuple[Sequence[str], Dialect], problems: Problems
+    path: Path, line: int, named: Sequence[str], wanted: tuple[Sequence[str], Dialect], problems: ErrorCollector
 ) -> list[int | None] | None:
     """Return where each field stands in the rows; None after reporting that one is not named."""
     fields, dialect = wanted
@@ -146,7 +146,9 @@ def _order(
     return None
 
 
-def _plain(root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, problems: Problems) -> pl.DataFrame:
+def _plain(
+    root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, problems: ErrorCollector
+) -> pl.DataFrame:
     """Divide files without quotes, all together."""
     mark, text = dialect.separator, pl.col("text")
     counts = [len(block) for block in group.blocks]
@@ -182,7 +184,7 @@ def _plain(root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, p
 
 def _quoted(
     root: Path, file: tuple[str, str | None], text: tuple[int, Sequence[str]],
-    kind: tuple[Sequence[str], Dialect, _Group], problems: Problems,
+    kind: tuple[Sequence[str], Dialect, _Group], problems: ErrorCollector,
 ) -> pl.DataFrame:  # fmt: skip
     """Divide one file that has quotes."""
     (name, image), (start, lines), (fields, dialect, group) = file, text, kind
@@ -227,7 +229,7 @@ def _frame(
 
 def _report_columns(
     at: tuple[Path, int], parts: Sequence[str], kind: tuple[Sequence[str], Dialect, _Group], image: str | None,
-    problems: Problems,
+    problems: ErrorCollector,
 ) -> None:  # fmt: skip
     (path, line), (fields, dialect, group) = at, kind
     least, most = group.fits(dialect)

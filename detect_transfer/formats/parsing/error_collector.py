@@ -1,6 +1,6 @@
 """Collecting the faults of native files, so that one look tells them all.
 
-A fault is of a row (one box), of a picture (its annotation as a whole) or of the data set. What becomes of the first
+A fault is of a row (one box), of a image (its annotation as a whole) or of the data set. What becomes of the first
 two is the user's choice, `on_error`: nothing is left out unless it was asked for, and then it is counted and listed.
 """
 
@@ -21,12 +21,12 @@ OnError = Literal["fail", "skip-row", "skip-image"]
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 
 
-class Problems:
+class ErrorCollector:
     """Input errors found so far: the first `MOST_SHOWN` are kept, the others are counted.
 
     Args:
         on_error: ``fail`` keeps every fault as an error; ``skip-row`` leaves out the box that a fault of a row is of;
-            ``skip-image`` leaves out the picture that a fault of a row or of a picture is of, with all its boxes.
+            ``skip-image`` leaves out the image that a fault of a row or of a image is of, with all its boxes.
             Faults of the data set are always errors.
 
     Raises:
@@ -66,8 +66,8 @@ class Problems:
             what: As for `InputError`.
             where: The file and line, or the file and JSON pointer.
             remedy: What to do.
-            row_of: The `file_name` of the picture whose row is at fault; empty where the row does not tell it.
-            image: The `file_name` of the picture whose annotation is at fault as a whole.
+            row_of: The `file_name` of the image whose row is at fault; empty where the row does not tell it.
+            image: The `file_name` of the image whose annotation is at fault as a whole.
             found: `field` and `value`, as for `InputError`.
         """
         self.put(InputError(code, what, where=where, remedy=remedy, **found), row_of=row_of, image=image)
@@ -75,11 +75,11 @@ class Problems:
     def put(self, error: InputError, *, row_of: str | None = None, image: str | None = None) -> None:
         """Add an error that was made elsewhere; `row_of` and `image` as for `add`."""
         self.total += 1
-        picture = image if image is not None else row_of
+        file_name = image if image is not None else row_of
         if self.on_error == "skip-row" and row_of is not None:
             self.skipped_rows.append(error)
-        elif self.on_error == "skip-image" and picture:
-            self.skipped_images.setdefault(picture, error)
+        elif self.on_error == "skip-image" and file_name:
+            self.skipped_images.setdefault(file_name, error)
             self._rows_of_skipped_images += image is None
         else:
             self.fatal += 1
@@ -88,7 +88,7 @@ class Problems:
 
     @contextmanager
     def row(self, file_name: str) -> Iterator[None]:
-        """Take the input errors of the block as faults of one row of that picture; the block ends at the first."""
+        """Take the input errors of the block as faults of one row of that image; the block ends at the first."""
         try:
             yield
         except InputError as error:
@@ -96,8 +96,8 @@ class Problems:
                 self.put(one, row_of=file_name)
 
     @contextmanager
-    def picture(self, file_name: str) -> Iterator[None]:
-        """Take the input errors of the block as faults of the whole annotation of that picture."""
+    def image(self, file_name: str) -> Iterator[None]:
+        """Take the input errors of the block as faults of the whole annotation of that image."""
         try:
             yield
         except InputError as error:
@@ -105,17 +105,17 @@ class Problems:
                 self.put(one, image=file_name)
 
     def note(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
-        """Note for the ledger that boxes or pictures of the source are left out by an option of the reader."""
+        """Note for the ledger that boxes or images of the source are left out by an option of the reader."""
         if count:
             self._notes.append(LedgerLine(kind, "dropped", reason, count, examples[:_MOST_LISTED]))
 
     def remark(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
-        """Note for the ledger that boxes or pictures are there, but were read otherwise than the format says."""
+        """Note for the ledger that boxes or images are there, but were read otherwise than the format says."""
         if count:
             self._notes.append(LedgerLine(kind, "noted", reason, count, examples[:_MOST_LISTED]))
 
-    def absorb(self, other: Problems, folder: str = "") -> None:
-        """Take over what was collected of a part of the data set, whose names of pictures are relative to `folder`."""
+    def absorb(self, other: ErrorCollector, folder: str = "") -> None:
+        """Take over what was collected of a part of the data set, whose names of images are relative to `folder`."""
         self.total += other.total
         self.fatal += other.fatal
         self.shown += other.shown
@@ -126,7 +126,7 @@ class Problems:
         self._notes += other._notes
 
     def rename_skipped(self, names_of: Callable[[str], Iterable[str]]) -> None:
-        """Let faults be of other pictures than were named: those that stand in the table under these names."""
+        """Let faults be of other images than were named: those that stand in the table under these names."""
         named, self.skipped_images = self.skipped_images, {}
         for name, error in named.items():
             for other in names_of(name):
@@ -160,7 +160,7 @@ class Problems:
         """Return what was left out as lines of a ledger: a line for each code, with up to a thousand places.
 
         Args:
-            boxes_of_skipped: How many whole boxes left with skipped pictures, beside those at fault.
+            boxes_of_skipped: How many whole boxes left with skipped images, beside those at fault.
         """
         lines = [
             *self._notes,
@@ -169,7 +169,7 @@ class Problems:
         ]
         boxes = boxes_of_skipped + self._rows_of_skipped_images
         if boxes:
-            lines.append(LedgerLine("box", "dropped", "skipped with their picture", boxes))
+            lines.append(LedgerLine("box", "dropped", "skipped with their image", boxes))
         return tuple(lines)
 
 

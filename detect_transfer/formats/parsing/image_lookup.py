@@ -1,4 +1,4 @@
-"""The pictures that annotations name: are they there, and how large are they?"""
+"""The images that annotations name: are they there, and how large are they?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Literal
 from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
 SIZE_MISMATCH = ("error", "keep")
 MISSING_REMEDY = (
-    "restore it, or read with missing_images=keep (convert: --images none) to go without pictures, =skip to leave its "
+    "restore it, or read with missing_images=keep (convert: --images none) to go without images, =skip to leave its "
     "rows out"
 )
 _PLAIN = re.compile(r"\w[\w .-]*")
@@ -30,8 +30,8 @@ _KEY_OF: Mapping[By, Callable[[str], str]] = {
 
 
 @dataclass(frozen=True)
-class Named:
-    """What annotations say of a picture.
+class ImageRef:
+    """What annotations say of a image.
 
     Args:
         where: The first place that names it, ``file:line`` or ``file#/pointer``, for messages.
@@ -43,23 +43,23 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it goes into the table: its name relative to the root, and its size where that is known."""
+class FoundImage:
+    """A image as it goes into the table: its name relative to the root, and its size where that is known."""
 
     file_name: str
     size_wh: native.SizeWh | None
 
 
 @dataclass(frozen=True)
-class Media:
-    """How named pictures are found, and what is done where they are not.
+class ImageLookup:
+    """How named images are found, and what is done where they are not.
 
     Args:
-        by: Whether a picture is found by its whole name, by its name without the suffix, by the last part alone, or
+        by: Whether a image is found by its whole name, by its name without the suffix, by the last part alone, or
             (``tail``) without the suffix in whatever folder its path ends as the name does.
         missing_images: ``error``; ``keep`` goes on with what the annotations say of the size; ``skip`` leaves the
-            picture and its rows out, which the ledger counts.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where the annotation states another size.
+            image and its rows out, which the ledger counts.
+        size_mismatch: ``error``, or ``keep`` to trust the image where the annotation states another size.
 
     Raises:
         InputError: There is no such choice.
@@ -75,24 +75,26 @@ class Media:
         native.check_choice("size_mismatch", self.size_mismatch, SIZE_MISMATCH)
 
 
-def find_pictures(root: Path, named: Mapping[str, Named], media: Media, problems: Problems) -> dict[str, Picture]:
-    """Find the pictures that annotations name.
+def find_images(
+    root: Path, named: Mapping[str, ImageRef], media: ImageLookup, problems: ErrorCollector
+) -> dict[str, FoundImage]:
+    """Find the images that annotations name.
 
     Args:
         root: The folder that names are relative to.
         named: What is said of each, by the name that the annotations use.
         media: How.
-        problems: Where faults go, each of its picture.
+        problems: Where faults go, each of its image.
 
     Returns:
-        The picture of each name, in the order of `named`; one that is left out or at fault is not among them. A name
-        that fits several pictures is at fault, unless it is the whole name of one.
+        The image of each name, in the order of `named`; one that is left out or at fault is not among them. A name
+        that fits several images is at fault, unless it is the whole name of one.
     """
     held = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
     fitting = _fitting(held, named, media.by)
     there = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
     sizes = dict(zip(there, native.read_sizes(root, there.values(), problems), strict=True))
-    pictures: dict[str, Picture] = {}
+    images: dict[str, FoundImage] = {}
     absent: list[str] = []
     inside: set[str] = set()
     for name, told in named.items():
@@ -101,20 +103,20 @@ def find_pictures(root: Path, named: Mapping[str, Named], media: Media, problems
             if size is None:
                 continue  # reported
             if told.size_wh is not None and media.size_mismatch == "error":
-                native.check_size(told.size_wh, size, where=told.where, picture=there[name], problems=problems)
-            pictures[name] = Picture(there[name], size)
+                native.check_size(told.size_wh, size, where=told.where, image=there[name], problems=problems)
+            images[name] = FoundImage(there[name], size)
         elif fitting[name]:
             _report_several(told, (name, fitting[name]), problems)
         elif media.missing_images == "keep":
-            with problems.picture(name):
+            with problems.image(name):
                 _check_inside(root, name, told.where, inside)
-                pictures[name] = Picture(name, told.size_wh)
+                images[name] = FoundImage(name, told.size_wh)
         elif media.missing_images == "skip":
             absent.append(name)
         else:
             _report(root, name, told, problems)
-    problems.note("picture is not there", len(absent), tuple(absent), kind="image")
-    return pictures
+    problems.note("image is not there", len(absent), tuple(absent), kind="image")
+    return images
 
 
 def _check_inside(root: Path, name: str, where: str, folders: set[str]) -> None:
@@ -126,7 +128,7 @@ def _check_inside(root: Path, name: str, where: str, folders: set[str]) -> None:
 
 
 def _fitting(held: Iterable[str], named: Iterable[str], by: By) -> dict[str, list[str]]:
-    """Map each name to the pictures that it fits."""
+    """Map each name to the images that it fits."""
     key_of = _KEY_OF[by]
     tidy = {name: PurePosixPath(name).as_posix() for name in named if "//" in name or "./" in name}
     wanted = {name: key_of(tidy.get(name, name)) for name in named}
@@ -142,11 +144,11 @@ def _fitting(held: Iterable[str], named: Iterable[str], by: By) -> dict[str, lis
     return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
 
 
-def _report_several(told: Named, fit: tuple[str, list[str]], problems: Problems) -> None:
+def _report_several(told: ImageRef, fit: tuple[str, list[str]], problems: ErrorCollector) -> None:
     name, paths = fit
     problems.add(
-        "PICTURE_TWICE",
-        f"{len(paths)} pictures fit this name: {', '.join(paths[:3])}",
+        "IMAGE_TWICE",
+        f"{len(paths)} images fit this name: {', '.join(paths[:3])}",
         where=told.where,
         field="image",
         value=name,
@@ -155,15 +157,15 @@ def _report_several(told: Named, fit: tuple[str, list[str]], problems: Problems)
     )
 
 
-def _report(root: Path, name: str, told: Named, problems: Problems) -> None:
+def _report(root: Path, name: str, told: ImageRef, problems: ErrorCollector) -> None:
     if problems.full:
         problems.count(1)
         return
-    with problems.picture(name):
+    with problems.image(name):
         io.safe_join(root, name, where=told.where)
         problems.add(
             "IMAGE_MISSING",
-            f"there is no such picture in {root}",
+            f"there is no such image in {root}",
             where=told.where,
             field="image",
             value=name,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_nodes import Node, parse_json
 
 
-def read_json_lines(root: Path, name: str, problems: Problems) -> Iterator[Node]:
-    """Give the object of each line; a line that is none is a fault of the picture that it would tell of."""
+def read_json_lines(root: Path, name: str, problems: ErrorCollector) -> Iterator[Node]:
+    """Give the object of each line; a line that is none is a fault of the image that it would tell of."""
     try:
         data = native.read_bytes(root, root / name)
     except InputError as error:
@@ -20,5 +20,5 @@ def read_json_lines(root: Path, name: str, problems: Problems) -> Iterator[Node]
         return
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            with problems.picture(f"{name}:{number}"):
+            with problems.image(f"{name}:{number}"):
                 yield parse_json(line, root, f"{name}:{number}").as_object()

@@ -1,7 +1,7 @@
 """Typed access to a JSON document that says where a fault is.
 
 The getters raise an `InputError` with the JSON pointer of what is wrong; a reader catches it by `Problems.row` or
-`Problems.picture`, which decide what becomes of the box or the picture.
+`Problems.image`, which decide what becomes of the box or the image.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Node:
         return value
 
     def size_wh(self, width: str = "width", height: str = "height") -> tuple[int, int]:
-        """Return the width and height of a picture under two keys, integers from 1."""
+        """Return the width and height of a image under two keys, integers from 1."""
         for key in (width, height):
             if not 0 < self.whole(key) < 2**31:
                 raise self.error(key, "IMAGE_SIZE", "width and height must be at least 1")

@@ -1,4 +1,4 @@
-"""Where annotations and pictures lie: files of an export, paths of other machines, splits in names."""
+"""Where annotations and images lie: files of an export, paths of other machines, splits in names."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def path_of_address(address: str) -> str:
     return path.lstrip("/")
 
 
-class NearbyPictures:
-    """The pictures below a folder, to be found by paths of another machine.
+class NearbyImages:
+    """The images below a folder, to be found by paths of another machine.
 
     Args:
         root: The folder.
@@ -77,13 +77,13 @@ class NearbyPictures:
             self._held.setdefault(parts[-1], []).append(parts)
 
     def __contains__(self, base_name: str) -> bool:
-        """Tell whether some folder holds a picture of this name."""
+        """Tell whether some folder holds a image of this name."""
         return base_name in self._held
 
     def nearest(self, path: str) -> str:
-        """Return the picture that shares most of its last parts with a path.
+        """Return the image that shares most of its last parts with a path.
 
-        A path that no picture ends like stays as it is, and so does the shared part where several are equally near.
+        A path that no image ends like stays as it is, and so does the shared part where several are equally near.
         """
         if path in self._all:
             return path

@@ -15,7 +15,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 SizeWh = tuple[int, int]
 
@@ -82,10 +82,10 @@ def stem_of(name: str) -> str:
     return path.with_suffix("").as_posix() if path.name else name
 
 
-def pictures_by_stem(folder: Path, problems: Problems, *, recursive: bool = True) -> dict[str, str]:
-    """Map the stem of every picture in `folder` to its name relative to `folder`, sorted by name.
+def images_by_stem(folder: Path, problems: ErrorCollector, *, recursive: bool = True) -> dict[str, str]:
+    """Map the stem of every image in `folder` to its name relative to `folder`, sorted by name.
 
-    Two pictures of one stem would share one annotation, which is a problem (`STEM_TWICE`).
+    Two images of one stem would share one annotation, which is a problem (`STEM_TWICE`).
     """
     if recursive:
         names = io.list_files(folder, IMAGE_SUFFIXES)
@@ -106,7 +106,7 @@ def pictures_by_stem(folder: Path, problems: Problems, *, recursive: bool = True
     return found
 
 
-def check_text(path: Path, problems: Problems) -> None:
+def check_text(path: Path, problems: ErrorCollector) -> None:
     """Refuse a file name that is not UTF-8: no table, JSON or report could hold it."""
     try:
         str(path).encode("utf-8")
@@ -115,8 +115,8 @@ def check_text(path: Path, problems: Problems) -> None:
         problems.add("NAME_ENCODING", "the file name is not UTF-8", where=shown, remedy="rename the file")
 
 
-def read_sizes(root: Path, names: Iterable[str], problems: Problems) -> list[SizeWh | None]:
-    """Return (width, height) of each picture from its header; None for one that is reported as a problem."""
+def read_sizes(root: Path, names: Iterable[str], problems: ErrorCollector) -> list[SizeWh | None]:
+    """Return (width, height) of each image from its header; None for one that is reported as a problem."""
     found: list[SizeWh | None] = []
     for name in names:
         try:
@@ -129,18 +129,18 @@ def read_sizes(root: Path, names: Iterable[str], problems: Problems) -> list[Siz
     return found
 
 
-def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, picture: str, problems: Problems) -> None:
-    """Report an annotation that states another size than the picture has."""
+def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, image: str, problems: ErrorCollector) -> None:
+    """Report an annotation that states another size than the image has."""
     if stated == real:
         return
-    turned = " (the picture may be turned by its EXIF orientation)" if stated == real[::-1] else ""
+    turned = " (the image may be turned by its EXIF orientation)" if stated == real[::-1] else ""
     problems.add(
         "IMAGE_SIZE",
-        f"the annotation says {stated[0]} x {stated[1]}, '{picture}' has {real[0]} x {real[1]} pixels{turned}",
+        f"the annotation says {stated[0]} x {stated[1]}, '{image}' has {real[0]} x {real[1]} pixels{turned}",
         where=where,
         field="size",
-        image=picture,
-        remedy="put the right picture beside it, or read with size_mismatch=keep to trust the picture",
+        image=image,
+        remedy="put the right image beside it, or read with size_mismatch=keep to trust the image",
     )
 
 
@@ -157,7 +157,7 @@ def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str
 
 
 def finish(
-    problems: Problems,
+    problems: ErrorCollector,
     *,
     images: Columns,
     boxes: Columns,
@@ -172,11 +172,11 @@ def finish(
         images: As for `AnnotationTable.from_columns`.
         boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
         categories: As for `AnnotationTable.from_columns`.
-        image_root: The folder of the pictures.
-        names: The `file_name` of pictures that faults name otherwise.
+        image_root: The folder of the images.
+        names: The `file_name` of images that faults name otherwise.
 
     Raises:
-        InputError: There are faults, or no picture is left.
+        InputError: There are faults, or no image is left.
     """
     problems.raise_any()
     if not problems.skipped_images:
@@ -188,7 +188,7 @@ def finish(
     if kept.is_empty():
         first = next(iter(problems.skipped_images.values()))
         raise InputError(
-            *("IMAGES_NONE", "every picture has a fault, so skip-image leaves none"),
+            *("IMAGES_NONE", "every image has a fault, so skip-image leaves none"),
             where=first.where,
             remedy=f"mend them; the first is: {first}",
         )
@@ -198,26 +198,26 @@ def finish(
 
 
 def leave_out(
-    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], problems: Problems
+    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], problems: ErrorCollector
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Leave out pictures that are not there, with their boxes, and note both.
+    """Leave out images that are not there, with their boxes, and note both.
 
     Raises:
-        InputError: No picture is left.
+        InputError: No image is left.
     """
     if not absent:
         return images, boxes
     kept = images.filter(~pl.col("file_name").is_in(pl.Series(absent).implode()))
     if kept.is_empty():
         raise InputError(
-            *("IMAGES_NONE", f"none of the {len(absent)} pictures is there, so missing_images=skip leaves none"),
+            *("IMAGES_NONE", f"none of the {len(absent)} images is there, so missing_images=skip leaves none"),
             field="file_name",
             value=absent[0],
             remedy="give the folder that holds them",
         )
     whole = boxes.join(kept, on="image_id", how="semi", maintain_order="left")
-    problems.note("picture is not there", len(absent), tuple(absent), kind="image")
-    problems.note("their picture is not there", len(boxes) - len(whole), kind="box")
+    problems.note("image is not there", len(absent), tuple(absent), kind="image")
+    problems.note("their image is not there", len(boxes) - len(whole), kind="box")
     return kept, whole
 
 

@@ -12,14 +12,16 @@ from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Picture
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage
 
 CORNERS = ("left", "top", "right", "bottom")
 _MOST_LISTED = 1000
 
 
-def check_corners(data: pl.DataFrame, root: Path, problems: Problems, corners: Sequence[str] = CORNERS) -> pl.DataFrame:
+def check_corners(
+    data: pl.DataFrame, root: Path, problems: ErrorCollector, corners: Sequence[str] = CORNERS
+) -> pl.DataFrame:
     """Report the rows whose corners, named in the order left, top, right, bottom, are swapped; return the others."""
     for low, high in zip(corners[:2], corners[2:], strict=True):
         told = ("BOX_INVALID", f"{high} must be >= {low}", high)
@@ -28,7 +30,7 @@ def check_corners(data: pl.DataFrame, root: Path, problems: Problems, corners: S
 
 
 def check_classes(
-    data: pl.DataFrame, column: str, ids: Mapping[str, int], root: Path, problems: Problems
+    data: pl.DataFrame, column: str, ids: Mapping[str, int], root: Path, problems: ErrorCollector
 ) -> pl.DataFrame:
     """Add `category_id` by the word in a column; rows with a word that is not among `ids` are reported and leave."""
     known = pl.col(column).is_in(list(ids)).fill_null(False)
@@ -40,32 +42,32 @@ def check_classes(
 
 
 def finish_rows(
-    problems: Problems, *, rows: pl.DataFrame, pictures: Mapping[str, Picture], categories: Columns,
+    problems: ErrorCollector, *, rows: pl.DataFrame, found: Mapping[str, FoundImage], categories: Columns,
     image_root: Path | None, facts: pl.DataFrame | None = None,
 ) -> AnnotationTable:  # fmt: skip
-    """Make the table of a data set whose rows name pictures.
+    """Make the table of a data set whose rows name images.
 
     Args:
         problems: The faults found; those that are errors are raised.
-        rows: A row a box: `image` as in `pictures`, `file` and `line` or else `source`, and columns of the table by
+        rows: A row a box: `image` as in `found`, `file` and `line` or else `source`, and columns of the table by
             their names.
-        pictures: The pictures by the names that rows use; several names may stand for one picture.
+        found: The images by the names that rows use; several names may stand for one image.
         categories: As for `AnnotationTable.from_columns`.
-        image_root: The folder of the pictures.
+        image_root: The folder of the images.
         facts: Further columns of images, by `image`.
 
     Raises:
-        InputError: There are faults, or no picture is left.
+        InputError: There are faults, or no image is left.
     """
     problems.raise_any()
-    if not pictures:
+    if not found:
         raise InputError(
-            *("IMAGES_NONE", "no picture is left"),
+            *("IMAGES_NONE", "no image is left"),
             where=image_root,
-            remedy="give the folder that holds the annotations with their pictures",
+            remedy="give the folder that holds the annotations with their images",
         )
-    names = {image: picture.file_name for image, picture in pictures.items()}
-    sizes = [picture.size_wh or (None, None) for picture in pictures.values()]
+    names = {name: one.file_name for name, one in found.items()}
+    sizes = [one.size_wh or (None, None) for one in found.values()]
     images = pl.DataFrame(
         {
             "image": list(names),
@@ -77,7 +79,7 @@ def finish_rows(
     if "source" not in rows.columns:
         rows = rows.with_columns(source=text_of("{}:{}", "file", "line")).drop("file", "line")
     lost = rows.join(images, on="image", how="anti")["source"]
-    problems.note("its picture is left out", len(lost), tuple(lost.head(_MOST_LISTED)), kind="box")
+    problems.note("its image is left out", len(lost), tuple(lost.head(_MOST_LISTED)), kind="box")
     boxes = rows.join(images.select("image", "image_id"), on="image", how="inner", maintain_order="left")
     if facts is not None:
         images = images.join(facts, on="image", how="left")

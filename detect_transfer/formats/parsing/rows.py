@@ -1,4 +1,4 @@
-"""What rows say of pictures and classes.
+"""What rows say of images and classes.
 
 A row has `file`, `line` and `image`, as of `read_delimited`; `image` is the name that the annotations use.
 """
@@ -12,14 +12,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detect_transfer.core.columns import text_of
-from detect_transfer.formats.parsing.image_lookup import Named
+from detect_transfer.formats.parsing.image_lookup import ImageRef
 
 
-def named_in(rows: pl.DataFrame, root: Path) -> dict[str, Named]:
-    """Return the pictures that rows name, in the order of their first rows."""
+def named_in(rows: pl.DataFrame, root: Path) -> dict[str, ImageRef]:
+    """Return the images that rows name, in the order of their first rows."""
     first = rows.unique("image", keep="first", maintain_order=True)
     places = first.select(text_of("{}/{}:{}", pl.lit(str(root)), "file", "line")).to_series()
-    return dict(zip(first["image"].to_list(), map(Named, places.to_list()), strict=True))
+    return dict(zip(first["image"].to_list(), map(ImageRef, places.to_list()), strict=True))
 
 
 def number_classes(rows: pl.DataFrame, column: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -30,10 +30,10 @@ def number_classes(rows: pl.DataFrame, column: str) -> tuple[pl.DataFrame, pl.Da
 
 
 def linked(rows: pl.DataFrame, column: str) -> dict[str, str]:
-    """Group pictures that share a value of a column (a sign on its track), directly or by way of other pictures.
+    """Group images that share a value of a column (a sign on its track), directly or by way of other images.
 
     Returns:
-        The least value in its group for each picture that has one.
+        The least value in its group for each image that has one.
     """
     pairs = rows.select("image", column).drop_nulls().unique()
     images, values = pairs["image"].unique().sort(), pairs[column].unique().sort()

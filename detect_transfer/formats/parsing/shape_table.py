@@ -1,4 +1,4 @@
-"""The table of what was drawn with a labelling tool: named pictures, shapes and free class names."""
+"""The table of what was drawn with a labelling tool: named images, shapes and free class names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import polars as pl
 from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.shapes import Corners
 
 RECTANGLE = "rectangle"
@@ -26,7 +26,7 @@ OTHER_SHAPES = ("extent", "skip", "error")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something drawn in a picture.
+    """Something drawn in a image.
 
     Args:
         label: The class; None for a region that is ignored for every class.
@@ -47,12 +47,12 @@ class Shape:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Drawing:
-    """Collects pictures and shapes, and makes the table of them.
+class TableBuilder:
+    """Collects images and shapes, and makes the table of them.
 
     Args:
         root: The folder of the data set.
-        media: How pictures are found.
+        media: How images are found.
         problems: Where faults go.
         other_shapes: What becomes of shapes that are no upright rectangle: ``extent`` takes the box around them and
             keeps the shape in `attributes`, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
@@ -61,23 +61,23 @@ class Drawing:
         InputError: There is no such choice.
     """
 
-    def __init__(self, root: Path, media: Media, problems: Problems, other_shapes: str = "extent") -> None:
+    def __init__(self, root: Path, media: ImageLookup, problems: ErrorCollector, other_shapes: str = "extent") -> None:
         native.check_choice("other_shapes", other_shapes, OTHER_SHAPES)
         self.root = root
         self.media = media
         self.problems = problems
         self.other_shapes = other_shapes
-        self._named: dict[str, Named] = {}
+        self._named: dict[str, ImageRef] = {}
         self._facts: dict[str, Mapping[str, Any]] = {}
         self._rows: list[dict[str, Any]] = []
         self._skipped: list[str] = []
 
-    def add_picture(self, name: str, named: Named, facts: Mapping[str, Any] | None = None) -> bool:
-        """Add a picture with further columns of the table of images; False if it was there before, which is a fault."""
+    def add_image(self, name: str, named: ImageRef, facts: Mapping[str, Any] | None = None) -> bool:
+        """Add a image with further columns of the table of images; False if it was there before, which is a fault."""
         if name in self._named:
             self.problems.add(
                 "ID_DUPLICATE",
-                f"the picture is annotated at {self._named[name].where} too",
+                f"the image is annotated at {self._named[name].where} too",
                 where=named.where,
                 field="image",
                 value=name,
@@ -90,14 +90,14 @@ class Drawing:
         return True
 
     def take(self, name: str, make: Callable[..., Shape], *told: Any, **further: Any) -> None:
-        """Add the shape that `make` makes of what was told; an input error is a fault of a row of the picture."""
+        """Add the shape that `make` makes of what was told; an input error is a fault of a row of the image."""
         try:
             self.add_shape(name, make(*told, **further))
         except InputError as error:
             self.problems.put(error, row_of=name)
 
     def add_shape(self, name: str, shape: Shape) -> None:
-        """Add a shape to the picture `name`.
+        """Add a shape to the image `name`.
 
         Raises:
             InputError: It has no class or an inverted box, or it is of a kind that is refused.
@@ -145,63 +145,63 @@ class Drawing:
         """Return the table; its classes are `classes` in this order, or the labels that occur, sorted.
 
         Raises:
-            InputError: There are faults, or no picture is annotated.
+            InputError: There are faults, or no image is annotated.
         """
         if not self._named:
             self.problems.raise_any()
             raise InputError(
-                *("IMAGES_NONE", "no picture is annotated"), where=self.root, remedy="give the folder of an export"
+                *("IMAGES_NONE", "no image is annotated"), where=self.root, remedy="give the folder of an export"
             )
         self.problems.note("not an upright rectangle", len(self._skipped), tuple(self._skipped), kind="box")
-        pictures = find_media(self.root, self._named, self.media, self.problems)
-        self._check_shared({name: picture.file_name for name, picture in pictures.items()})
-        self._count_lost(pictures)
-        image_ids = {name: i for i, name in enumerate(pictures, start=1)}
+        images = find_media(self.root, self._named, self.media, self.problems)
+        self._check_shared({name: image.file_name for name, image in images.items()})
+        self._count_lost(images)
+        image_ids = {name: i for i, name in enumerate(images, start=1)}
         if classes is None:
             classes = sorted({row["label"] for row in self._rows if row["label"] is not None})
-        facts = [self._facts[name] for name in pictures]
+        facts = [self._facts[name] for name in images]
         told = {key for one in facts for key, value in one.items() if value is not None}
         return native.finish(
             self.problems,
             images={
                 "image_id": list(image_ids.values()),
-                "file_name": [picture.file_name for picture in pictures.values()],
-                "width": [picture.size_wh and picture.size_wh[0] for picture in pictures.values()],
-                "height": [picture.size_wh and picture.size_wh[1] for picture in pictures.values()],
+                "file_name": [image.file_name for image in images.values()],
+                "width": [image.size_wh and image.size_wh[0] for image in images.values()],
+                "height": [image.size_wh and image.size_wh[1] for image in images.values()],
                 **{key: [one.get(key) for one in facts] for key in sorted(told)},
             },
             boxes=_boxes(self._rows, image_ids, {name: i for i, name in enumerate(classes, start=1)}),
             categories={"category_id": range(1, len(classes) + 1), "name": list(classes)},
             image_root=self.root,
-            names={name: picture.file_name for name, picture in pictures.items()},
+            names={name: image.file_name for name, image in images.items()},
         )
 
     def _check_shared(self, file_names: Mapping[str, str]) -> None:
-        """Report two annotations whose pictures are one file."""
+        """Report two annotations whose images are one file."""
         first: dict[str, str] = {}
         for name, file_name in file_names.items():
             other = first.setdefault(file_name, name)
             if other != name:
                 self.problems.add(
                     "ID_DUPLICATE",
-                    f"'{file_name}' is the picture of '{other}' too",
+                    f"'{file_name}' is the image of '{other}' too",
                     where=self._named[name].where,
                     field="image",
                     value=name,
                     image=name,
-                    remedy="put the right picture there, or remove one of them",
+                    remedy="put the right image there, or remove one of them",
                 )
 
-    def _count_lost(self, pictures: Iterable[str]) -> None:
-        """Count the boxes whose pictures are left out."""
-        there = set(pictures)
+    def _count_lost(self, images: Iterable[str]) -> None:
+        """Count the boxes whose images are left out."""
+        there = set(images)
         lost = Counter(row["image"] in self.problems.skipped_images for row in self._rows if row["image"] not in there)
-        self.problems.note("skipped with their picture", lost[True], kind="box")
-        self.problems.note("picture is not there", lost[False], kind="box")
+        self.problems.note("skipped with their image", lost[True], kind="box")
+        self.problems.note("image is not there", lost[False], kind="box")
 
 
 def _boxes(rows: Sequence[Mapping[str, Any]], image_ids: Mapping[str, int], ids: Mapping[str, int]) -> pl.DataFrame:
-    """Make the frame of the boxes whose picture has an id."""
+    """Make the frame of the boxes whose image has an id."""
     kept = [row for row in rows if row["image"] in image_ids]
     columns = {key for row in kept for key in row} & set(BOX_SCHEMA)
     flags = {"iscrowd", "ignore", "difficult"}

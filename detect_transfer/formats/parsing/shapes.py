@@ -50,7 +50,7 @@ def mask_extent(data: bytes, origin: Point, where: str) -> Corners:
 
     Args:
         data: A PNG whose pixels are set where they are not black, or not transparent where it has transparency.
-        origin: The corner of the picture, in pixels, where its top-left pixel lies.
+        origin: The corner of the image, in pixels, where its top-left pixel lies.
         where: For messages.
 
     Raises:

@@ -14,9 +14,9 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
-from detect_transfer.formats.parsing.image_lookup import Media
+from detect_transfer.formats.parsing.image_lookup import ImageLookup
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.pedestrians.caltech_frames import Frames, frame_in
 from detect_transfer.formats.pedestrians.caltech_json import read_dump
@@ -47,24 +47,24 @@ def read(
     `test`; a video is a group. Where no visible part is told, the whole box is seen.
 
     Args:
-        root: The folder that holds the annotations and, in any folders, extracted pictures (``set06_V000_I00029.jpg``,
-            ``set06/V000/I00029.png``) or videos (``set06/V000.seq``); frames without a picture are named
+        root: The folder that holds the annotations and, in any folders, extracted images (``set06_V000_I00029.jpg``,
+            ``set06/V000/I00029.png``) or videos (``set06/V000.seq``); frames without a image are named
             ``set06/V000.seq#00029``.
         form: ``vbb``, ``json`` or ``text``; ``auto`` takes the one that is there.
         stride: Every how many frames one is taken, the first being number `stride` - 1 from 0. None means 30 for whole
             videos, which the benchmark uses, and every frame that has a text.
         one_based: Whether pixels count from 1; some dumps have subtracted it.
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its place.
 
     Source: P. Dollar et al., Pedestrian Detection: An Evaluation of the State of the Art, PAMI 2012.
     """
-    media = Media("name", missing_images)
-    problems = Problems(on_error)
+    media = ImageLookup("name", missing_images)
+    problems = ErrorCollector(on_error)
     found, names = _annotations(root, form)
     step = stride if stride is not None else 1 if found == "text" else _STANDARD_STRIDE
     if step < 1:
@@ -82,7 +82,7 @@ def read(
     return finish_rows(
         problems,
         rows=_marked(to_boxes(rows, root, problems, first=int(one_based))),
-        pictures=find_media(root, frames.named, media, problems),
+        found=find_media(root, frames.named, media, problems),
         categories={"category_id": range(1, len(_CLASSES) + 1), "name": _CLASSES},
         image_root=root,
         facts=frames.facts(),

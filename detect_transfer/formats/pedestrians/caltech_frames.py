@@ -1,4 +1,4 @@
-"""The frames of the Caltech videos: their numbers, and the pictures or videos that hold them."""
+"""The frames of the Caltech videos: their numbers, and the images or videos that hold them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Named
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.pedestrians.persons import ROW_SCHEMA
 
 SIZE_WH = (640, 480)
@@ -57,23 +57,23 @@ class Frames:
 
     root: Path
     stride: int
-    problems: Problems
-    named: dict[str, Named] = field(init=False, default_factory=dict)
+    problems: ErrorCollector
+    named: dict[str, ImageRef] = field(init=False, default_factory=dict)
     videos: dict[str, Video] = field(init=False, default_factory=dict)
-    _pictures: dict[tuple[Video, int], str] = field(init=False, default_factory=dict)
+    _images: dict[tuple[Video, int], str] = field(init=False, default_factory=dict)
     _held: dict[Video, str] = field(init=False, default_factory=dict)
     _frames_left: int = field(init=False, default=0)
     _boxes_left: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        """Look for pictures and videos."""
+        """Look for images and videos."""
         for path in io.list_files(self.root, IMAGE_SUFFIXES):
             if (key := frame_in(path)) is None:
                 continue
-            first = self._pictures.setdefault(key, path)
+            first = self._images.setdefault(key, path)
             if first != path:
                 self.problems.add(
-                    *("PICTURE_TWICE", f"'{first}' is the same frame"),
+                    *("IMAGE_TWICE", f"'{first}' is the same frame"),
                     where=self.root / path,
                     image=first,
                     remedy="remove one of them, or give the folder of one of them",
@@ -92,9 +92,9 @@ class Frames:
         self._boxes_left += boxes
 
     def name(self, video: Video, number: int) -> str:
-        """Return the name of a frame: the picture where there is one, else its place in the video."""
-        picture = self._pictures.get((video, number))
-        return picture or f"{self._held.get(video, f'{video.folder}/{video.name}.seq')}#{number:05d}"
+        """Return the name of a frame: the image where there is one, else its place in the video."""
+        image = self._images.get((video, number))
+        return image or f"{self._held.get(video, f'{video.folder}/{video.name}.seq')}#{number:05d}"
 
     def add(self, video: Video, number: int, where: str) -> str | None:
         """Add an annotated frame and return its name; None after reporting that it is annotated twice."""
@@ -103,7 +103,7 @@ class Frames:
             what = f"{self.named[name].where} is of the same frame"
             self.problems.add("ID_DUPLICATE", what, where=where, image=name, remedy="remove one of them")
             return None
-        self.named[name], self.videos[name] = Named(where, SIZE_WH), video
+        self.named[name], self.videos[name] = ImageRef(where, SIZE_WH), video
         return name
 
     def facts(self) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def _read_video(node: Node, video: Video, frames: Frames, rows: list[tuple[objec
         image = frames.add(video, number, f"{frames.root}/{held.source}/{key}")
         if image is None:
             continue
-        with frames.problems.picture(image):
+        with frames.problems.image(image):
             for one in held.items(key, []):
                 with frames.problems.row(image):
                     rows.append(_row(one, image, video))

@@ -47,7 +47,7 @@ def read_texts(names: Iterable[str], frames: Frames) -> pl.DataFrame:
         image = frames.add(video, number, f"{frames.root / name}:1")
         if image is None:
             continue
-        with frames.problems.picture(image):
+        with frames.problems.image(image):
             by_version[_version(name, frames)][name] = image
     parts = [_read(held, version, frames) for version, held in by_version.items() if held]
     return pl.concat(parts) if parts else pl.DataFrame(schema=SCHEMA)

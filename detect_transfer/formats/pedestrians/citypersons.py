@@ -1,7 +1,7 @@
 """CityPersons, the pedestrians of Cityscapes, in the three forms that are published.
 
 Boxes are `x, y, width, height` from the top-left corner of the first pixel, which is our own convention. Those of
-pedestrians and riders are drawn around the whole body and often leave the picture.
+pedestrians and riders are drawn around the whole body and often leave the image.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.people import finish_people, read_people
 from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.pedestrians.citypersons_json import SUFFIX, read_jsons
@@ -28,7 +28,7 @@ from detect_transfer.formats.pedestrians.persons import choose_form, to_boxes
 _CLASSES = ("pedestrian", "rider", "sitting person", "person (other)", "person group")
 _REGION, _GROUP = 0, 5
 _CODES = {"ignore": _REGION, **{name: code for code, name in enumerate(_CLASSES, start=1)}}
-_SIZE_WH = (2048, 1024)  # of every picture of Cityscapes
+_SIZE_WH = (2048, 1024)  # of every image of Cityscapes
 _FORMS: dict[str, Callable[[str], bool]] = {
     "mat": lambda name: name.startswith("anno_") and name.endswith(".mat"),
     "json": lambda name: name.endswith(SUFFIX),
@@ -50,25 +50,25 @@ def read(
     The evaluation files tell no class but `pedestrian`: all others are `ignore` there. A city is never cut by a split.
 
     Args:
-        root: The folder that holds the annotations and, in any folder, the pictures (found by their names).
+        root: The folder that holds the annotations and, in any folder, the images (found by their names).
         form: ``mat`` for `anno_<split>.mat`, ``json`` for `gtBboxCityPersons`, ``gt`` for `<split>_gt.json`, the files
             of the evaluation; ``auto`` takes the one that is there.
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust pictures that are not of 2048 x 1024 pixels.
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        size_mismatch: ``error``, or ``keep`` to trust images that are not of 2048 x 1024 pixels.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its place.
 
     Source: S. Zhang et al., CityPersons, CVPR 2017; readme and evaluation code of the data.
     """
-    media = Media("basename", missing_images, size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup("basename", missing_images, size_mismatch)
+    problems = ErrorCollector(on_error)
     found, names = _annotations(root, form)
     if found == "gt":
         return _read_gt(root, names, media, on_error)
-    named: dict[str, Named] = {}
+    named: dict[str, ImageRef] = {}
     if found == "mat":
         rows = pl.concat([read_mat(root, name, named, _SIZE_WH, problems) for name in names])
     else:
@@ -79,7 +79,7 @@ def read(
     return finish_rows(
         problems,
         rows=_marked(rows),
-        pictures=find_pictures(root, named, media, problems),
+        found=find_images(root, named, media, problems),
         categories={"category_id": range(1, len(_CLASSES) + 1), "name": _CLASSES},
         image_root=root,
         facts=_facts(list(named)),
@@ -114,7 +114,7 @@ def _marked(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _facts(names: list[str]) -> pl.DataFrame:
-    """Return split, group and place in the annotations of each picture."""
+    """Return split, group and place in the annotations of each image."""
     return pl.DataFrame(
         {
             "image": names,
@@ -130,8 +130,8 @@ def _city(name: str) -> str:
     return PurePosixPath(name).name.partition("_")[0]
 
 
-def _read_gt(root: Path, names: list[str], media: Media, on_error: str) -> AnnotationTable:
-    """Read the files of the evaluation, which name pictures without their folders."""
+def _read_gt(root: Path, names: list[str], media: ImageLookup, on_error: str) -> AnnotationTable:
+    """Read the files of the evaluation, which name images without their folders."""
     splits = {name: PurePosixPath(name).name.removesuffix("_gt.json") for name in names}
     whole = read_people(root, splits, on_error)
     cities = pl.col("file_name").map_elements(_city, return_dtype=pl.String)

@@ -1,4 +1,4 @@
-"""CityPersons as one JSON file a picture, `gtBboxCityPersons`."""
+"""CityPersons as one JSON file a image, `gtBboxCityPersons`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Named
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.pedestrians.persons import FULL, ROW_SCHEMA, VISIBLE, stated_size
 
@@ -18,14 +18,14 @@ _SCHEMA: dict[str, type[pl.DataType]] = {**ROW_SCHEMA, "class": pl.Float64, "ins
 
 
 def read_jsons(
-    root: Path, names: Iterable[str], named: dict[str, Named], codes: Mapping[str, int], problems: Problems
+    root: Path, names: Iterable[str], named: dict[str, ImageRef], codes: Mapping[str, int], problems: ErrorCollector
 ) -> pl.DataFrame:
-    """Read the files of all pictures.
+    """Read the files of all images.
 
     Args:
         root: The folder of the data set.
         names: The files, relative to `root`: ``gtBboxCityPersons/<split>/<city>/<stem>_gtBboxCityPersons.json``.
-        named: Where their pictures are added.
+        named: Where their images are added.
         codes: The number of each label, in lower case.
         problems: Where faults go.
 
@@ -36,14 +36,12 @@ def read_jsons(
     for name in names:
         folder = "/".join(PurePosixPath(name).parts[-3:-1])
         image = f"leftImg8bit/{folder}/{PurePosixPath(name).name.removesuffix(SUFFIX)}_leftImg8bit.png"
-        with problems.picture(image):
+        with problems.image(image):
             document = read_json(root, name).as_object()
             size, objects = stated_size(document, "imgWidth", "imgHeight"), document.items("objects")
             if image in named:
-                raise document.error(
-                    None, "ID_DUPLICATE", "an earlier file is of the same picture", "remove one of them"
-                )
-            named[image] = Named(f"{root / name}#/imgWidth", size)
+                raise document.error(None, "ID_DUPLICATE", "an earlier file is of the same image", "remove one of them")
+            named[image] = ImageRef(f"{root / name}#/imgWidth", size)
             for one in objects:
                 with problems.row(image):
                     rows.append(_row(one, image, codes))

@@ -1,6 +1,6 @@
 """CityPersons as MATLAB files, `anno_<split>.mat`.
 
-`anno_<split>_aligned` is a cell of structs, one a picture: `cityname`, `im_name` and `bbs`, whose rows are ``class, x,
+`anno_<split>_aligned` is a cell of structs, one a image: `cityname`, `im_name` and `bbs`, whose rows are ``class, x,
 y, w, h, instance, x, y, w, h`` with the visible part last. The type of the integers changes from cell to cell.
 """
 
@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detect_transfer.core.columns import text_of
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Named
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.parsing.matlab import Array, read_matlab, text
 from detect_transfer.formats.pedestrians.persons import FULL, VISIBLE
 
@@ -25,15 +25,15 @@ _REMEDY = "give the file as it was published"
 
 
 def read_mat(
-    root: Path, name: str, named: dict[str, Named], size_wh: tuple[int, int], problems: Problems
+    root: Path, name: str, named: dict[str, ImageRef], size_wh: tuple[int, int], problems: ErrorCollector
 ) -> pl.DataFrame:
     """Read one file.
 
     Args:
         root: The folder of the data set.
         name: The file, relative to `root`.
-        named: Where its pictures are added, in the order of the file.
-        size_wh: The size of every picture.
+        named: Where its images are added, in the order of the file.
+        size_wh: The size of every image.
         problems: Where faults go.
 
     Returns:
@@ -48,19 +48,19 @@ def read_mat(
     tables: dict[str, NDArray[np.float64]] = {}
     for i, cell in enumerate(_cells(read_matlab(root, name, variable)), start=1):
         where = f"{root / name}#{variable}{{{i}}}"
-        city, picture = (text(cell[field]) for field in _FIELDS[:2]) if cell else (None, None)
-        if not city or not picture:
+        city, file_name = (text(cell[field]) for field in _FIELDS[:2]) if cell else (None, None)
+        if not city or not file_name:
             what = f"expected a struct with the fields {', '.join(_FIELDS)}"
             problems.add("CITYPERSONS_CELL", what, where=where, remedy=_REMEDY)
             continue
-        image = f"leftImg8bit/{split}/{city}/{picture}"
+        image = f"leftImg8bit/{split}/{city}/{file_name}"
         rows = _rows(cell["bbs"])
         if image in named:
             problems.add(
-                *("ID_DUPLICATE", "an earlier cell is of the same picture"),
+                *("ID_DUPLICATE", "an earlier cell is of the same image"),
                 where=where,
                 field="im_name",
-                value=picture,
+                value=file_name,
                 image=image,
                 remedy="remove one of them",
             )
@@ -68,7 +68,7 @@ def read_mat(
             what = f"expected rows of {len(_COLUMNS)} numbers: {', '.join(_COLUMNS)}"
             problems.add("CITYPERSONS_ROWS", what, where=f"{where}.bbs", image=image, remedy=_REMEDY)
         else:
-            named[image], tables[f"{name}#{variable}{{{i}}}"] = Named(where, size_wh), rows
+            named[image], tables[f"{name}#{variable}{{{i}}}"] = ImageRef(where, size_wh), rows
             images.append(image)
     return _frame(images, tables)
 

@@ -1,7 +1,7 @@
-"""CrowdHuman: a JSON object a line in `annotation_<split>.odgt`, pictures named by their ID.
+"""CrowdHuman: a JSON object a line in `annotation_<split>.odgt`, images named by their ID.
 
 Each person has a full box `fbox`, a visible box `vbox` and a head box `hbox`, `[x, y, width, height]` from the top-left
-corner of the first pixel; which of them is the target is a choice. A full box may leave its picture. What has another
+corner of the first pixel; which of them is the target is a choice. A full box may leave its image. What has another
 tag than `person` (crowds, reflections, drawings) is a region to be ignored.
 """
 
@@ -17,9 +17,9 @@ import polars as pl
 from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
 from detect_transfer.formats.parsing.locations import annotation_files
@@ -47,10 +47,10 @@ def read(
     to `attributes`. A person without the box that is the target is left out, which the ledger counts.
 
     Args:
-        root: The folder with ``annotation_train.odgt`` and the like and the pictures ``Images/<ID>.jpg``, or such a
+        root: The folder with ``annotation_train.odgt`` and the like and the images ``Images/<ID>.jpg``, or such a
             file.
         target: ``person`` for the full body, ``visible`` for its visible part, ``head``.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves the picture and its boxes out.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves the image and its boxes out.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -59,10 +59,10 @@ def read(
     Source: Shao et al., CrowdHuman: A Benchmark for Detecting Human in a Crowd, 2018; the page of its download.
     """
     native.check_choice("target", target, tuple(TARGETS))
-    media = Media(by="tail", missing_images=missing_images)
-    problems = Problems(on_error)
+    media = ImageLookup(by="tail", missing_images=missing_images)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".odgt",), what="annotation_train.odgt")
-    named: dict[str, Named] = {}
+    named: dict[str, ImageRef] = {}
     splits: list[str | None] = []
     rows: list[tuple[Any, ...]] = []
     absent: list[str] = []
@@ -71,7 +71,7 @@ def read(
         for record in read_json_lines(folder, name, problems):
             image = _image(record, folder, named, problems)
             if image is not None:
-                named[image] = Named(f"{folder}/{record.source}")
+                named[image] = ImageRef(f"{folder}/{record.source}")
                 splits.append(split[0] if split else None)
                 rows += ((image, *row) for row in _boxes(record, image, target, problems, absent))
     problems.note(f"a person without {TARGETS[target]}", len(absent), tuple(absent), kind="box")
@@ -79,16 +79,16 @@ def read(
     return finish_rows(
         problems,
         rows=pl.DataFrame(rows, schema=schema, orient="row"),
-        pictures=find_pictures(folder, named, media, problems),
+        found=find_images(folder, named, media, problems),
         categories={"category_id": [1], "name": [_CLASSES[target]]},
         image_root=folder,
         facts=pl.DataFrame({"image": list(named), "split": splits}, schema={"image": pl.String, "split": pl.String}),
     )
 
 
-def _image(record: Node, root: Path, named: dict[str, Named], problems: Problems) -> str | None:
-    """Return the name of the picture of a record, or None after reporting that it has none of its own."""
-    with problems.picture(record.source):
+def _image(record: Node, root: Path, named: dict[str, ImageRef], problems: ErrorCollector) -> str | None:
+    """Return the name of the image of a record, or None after reporting that it has none of its own."""
+    with problems.image(record.source):
         image = f"Images/{record.string('ID')}.jpg"
         if image not in named:
             return image
@@ -104,10 +104,12 @@ def _image(record: Node, root: Path, named: dict[str, Named], problems: Problems
     return None
 
 
-def _boxes(record: Node, image: str, target: str, problems: Problems, absent: list[str]) -> Iterator[tuple[Any, ...]]:
+def _boxes(
+    record: Node, image: str, target: str, problems: ErrorCollector, absent: list[str]
+) -> Iterator[tuple[Any, ...]]:
     """Give the boxes of a record as values of `_COLUMNS`; a person without the target is noted in `absent`."""
     boxes: list[Node] = []
-    with problems.picture(image):
+    with problems.image(image):
         boxes = record.items("gtboxes")
     for box in boxes:
         try:

@@ -1,4 +1,4 @@
-"""EuroCity Persons: one JSON file a picture, `day/labels/<split>/<city>/*.json`.
+"""EuroCity Persons: one JSON file a image, `day/labels/<split>/<city>/*.json`.
 
 The corners `x0, y0, x1, y1` are continuous and count from 0, which is our own convention: the kit adds 1 to detections
 of inclusive pixels before it compares them.
@@ -18,8 +18,8 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import finish_rows
@@ -56,18 +56,18 @@ def read(
     """Read EuroCity Persons: pedestrians, riders, and the vehicles of these as boxes of their own.
 
     Groups are crowds. Who sits or lies, is behind glass, or is a depiction is ignored, as the kit does. A level such as
-    ``occluded>40`` is the least hidden share, 0.4; without one it is 0. Of a picture the table has `city`,
+    ``occluded>40`` is the least hidden share, 0.4; without one it is 0. Of a image the table has `city`,
     `time_of_day` and `tags`; of a box the tags, the orientation and the rider whom a vehicle belongs to stand in
-    `attributes`. Pictures without labels are the hidden test set, not negatives.
+    `attributes`. Images without labels are the hidden test set, not negatives.
 
     Args:
-        root: The folder ``ECP``, or ``day`` or ``night`` in it; pictures lie in ``img`` where labels lie in ``labels``.
+        root: The folder ``ECP``, or ``day`` or ``night`` in it; images lie in ``img`` where labels lie in ``labels``.
         unknown: What to do about an identity that is none of the 17 or is null: ``error`` (null never is one), or
             ``ignore`` to make it a region that is ignored for every class.
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where the label states another size.
-        on_error: What becomes of a box or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        size_mismatch: ``error``, or ``keep`` to trust the image where the label states another size.
+        on_error: What becomes of a box or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
@@ -76,8 +76,8 @@ def read(
     Source: M. Braun et al., EuroCity Persons, PAMI 2019; evaluation code of the benchmark.
     """
     native.check_choice("unknown", unknown, _UNKNOWN)
-    media = Media("stem", missing_images, size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup("stem", missing_images, size_mismatch)
+    problems = ErrorCollector(on_error)
     io.require_dir(root, what="the folder of EuroCity Persons")
     names = [n for n in io.list_files(root, (".json",)) if "labels" in PurePosixPath(n).parts]
     if not names:
@@ -92,7 +92,7 @@ def read(
     return finish_rows(
         problems,
         rows=pl.DataFrame(labels.rows, schema=_SCHEMA, orient="row"),
-        pictures=find_pictures(root, labels.named, media, problems),
+        found=find_images(root, labels.named, media, problems),
         categories={"category_id": list(_IDS.values()), "name": list(_IDS)},
         image_root=root,
         facts=pl.DataFrame(labels.facts, schema=dict.fromkeys(_FACTS, pl.String), orient="row"),
@@ -101,24 +101,24 @@ def read(
 
 @dataclass
 class _Labels:
-    """What the label files say: the pictures, a row a box in the order of `_SCHEMA`, and facts of the pictures."""
+    """What the label files say: the images, a row a box in the order of `_SCHEMA`, and facts of the images."""
 
     root: Path
     unknown: str
-    problems: Problems
-    named: dict[str, Named] = field(init=False, default_factory=dict)
+    problems: ErrorCollector
+    named: dict[str, ImageRef] = field(init=False, default_factory=dict)
     rows: list[tuple[object, ...]] = field(init=False, default_factory=list)
     facts: list[tuple[str | None, ...]] = field(init=False, default_factory=list)
 
     def read(self, name: str) -> None:
-        """Read the labels of one picture."""
+        """Read the labels of one image."""
         parts = PurePosixPath(name).parts
         image = PurePosixPath(*("img" if part == "labels" else part for part in parts)).with_suffix(".png").as_posix()
-        with self.problems.picture(image):
+        with self.problems.image(image):
             frame = _frame(read_json(self.root, name).as_object())
             size = stated_size(frame, "imagewidth", "imageheight")
             boxes, tags = list(_boxes(frame, ())), ", ".join(_tags(frame))
-            self.named[image] = Named(f"{self.root}/{frame.source}/imagewidth", size)
+            self.named[image] = ImageRef(f"{self.root}/{frame.source}/imagewidth", size)
             self.facts.append((image, split_of_path(name), parts[-2], _time_of(self.root, name), tags))
             for one, rider in boxes:
                 with self.problems.row(image):

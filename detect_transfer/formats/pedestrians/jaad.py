@@ -17,10 +17,10 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.video import VIDEO_SUFFIXES
 from detect_transfer.formats.cvat import xml as xml
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
-from detect_transfer.formats.parsing.shape_table import Drawing, Shape
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
+from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
 from detect_transfer.formats.parsing.xml import read_xml
 
 CLASSES = ("pedestrian", "ped")
@@ -43,19 +43,19 @@ def read(
 ) -> AnnotationTable:
     """Read JAAD: classes `pedestrian` (with behaviour) and `ped`; `people` are crowds, ignored for both.
 
-    Every frame of a video is a picture and a video is a group. `occluded` is the least share that is hidden: 0, 0.25
+    Every frame of a video is a image and a video is a group. `occluded` is the least share that is hidden: 0, 0.25
     (``part``) or 0.75 (``full``). The behaviour goes to `attributes`; time of day, weather and place are columns of
-    images. Frames are the pictures ``images/video_0001/00000.png``, or ``JAAD_clips/video_0001.mp4#00000`` where there
-    is the video and no picture.
+    images. Frames are the images ``images/video_0001/00000.png``, or ``JAAD_clips/video_0001.mp4#00000`` where there
+    is the video and no image.
 
     Args:
         root: The folder with ``annotations/`` and, for the splits, ``split_ids/``.
         split: The folder of ``split_ids/`` that tells the splits: ``default``, ``all_videos`` or ``high_visibility``;
             without ``split_ids/`` no split is told.
         fully_occluded: ``keep`` boxes that are drawn where somebody is hidden to 75 % and more, or ``ignore`` them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the picture and
+        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the image and
             its boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture or video where the XML states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image or video where the XML states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -65,10 +65,10 @@ def read(
     Source: Rasouli et al., Are They Going to Cross? (JAAD), ICCV Workshops 2017; README of the annotations.
     """
     native.check_choice("fully_occluded", fully_occluded, _FULLY_OCCLUDED)
-    media = Media(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     io.require_dir(root / "annotations", what="the folder of the annotations, video_0001.xml and so on,")
-    drawing = Drawing(root, media, problems)
+    drawing = TableBuilder(root, media, problems)
     splits = _splits(root, split, problems)
     names = [f"annotations/{n}" for n in io.list_files(root / "annotations", (".xml",)) if "/" not in n]
     for name in names:
@@ -80,7 +80,7 @@ def read(
     return drawing.table(CLASSES)
 
 
-def _splits(root: Path, split: str, problems: Problems) -> dict[str, str]:
+def _splits(root: Path, split: str, problems: ErrorCollector) -> dict[str, str]:
     """Return the split of every video that the lists name."""
     if not (root / "split_ids").is_dir():
         return {}
@@ -109,7 +109,9 @@ def _splits(root: Path, split: str, problems: Problems) -> dict[str, str]:
     return found
 
 
-def _read_video(tree: Element, name: str, drawing: Drawing, splits: Mapping[str, str], fully_occluded: str) -> None:
+def _read_video(
+    tree: Element, name: str, drawing: TableBuilder, splits: Mapping[str, str], fully_occluded: str
+) -> None:
     video = PurePosixPath(name).stem
     prefix, suffix = _frame_names(drawing.root, video)
     about = xml.task(tree)
@@ -119,25 +121,25 @@ def _read_video(tree: Element, name: str, drawing: Drawing, splits: Mapping[str,
     for number, track in enumerate(tree.findall("track"), start=1):
         for index, box in enumerate(track.findall("box"), start=1):
             source = f"{name}#track[{number}]/box[{index}]"
-            picture = ""
+            image = ""
             try:
                 frame = xml.whole(box, "frame", f"{drawing.root}/{source}")
                 frames.add(frame)
-                picture = f"{prefix}{frame:05d}{suffix}"
+                image = f"{prefix}{frame:05d}{suffix}"
                 if not xml.flag(box, "outside", f"{drawing.root}/{source}"):
-                    drawing.add_shape(picture, _shape(track, box, (drawing.root, source), fully_occluded))
+                    drawing.add_shape(image, _shape(track, box, (drawing.root, source), fully_occluded))
             except InputError as error:
-                drawing.problems.put(error, row_of=picture)
-    named = Named(f"{drawing.root}/{name}", xml.size_wh(tree, f"{drawing.root}/{name}#meta"))
+                drawing.problems.put(error, row_of=image)
+    named = ImageRef(f"{drawing.root}/{name}", xml.size_wh(tree, f"{drawing.root}/{name}#meta"))
     for frame in sorted(frames):
-        drawing.add_picture(f"{prefix}{frame:05d}{suffix}", named, facts)
+        drawing.add_image(f"{prefix}{frame:05d}{suffix}", named, facts)
 
 
 def _frame_names(root: Path, video: str) -> tuple[str, str]:
     """Return what stands before and after the number of a frame in its name."""
     folder = root / "images" / video
-    has_pictures = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
-    for clip in () if has_pictures else (f"{_CLIPS}/{video}{suffix}" for suffix in VIDEO_SUFFIXES):
+    has_images = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
+    for clip in () if has_images else (f"{_CLIPS}/{video}{suffix}" for suffix in VIDEO_SUFFIXES):
         if (root / clip).is_file():
             return f"{clip}#", ""
     return f"images/{video}/", ".png"

@@ -17,8 +17,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import CORNERS, check_classes, check_corners, finish_rows
 from detect_transfer.formats.pedestrians.kitti_drives import read_drives
 from detect_transfer.formats.voc.sets import read_lists
@@ -37,42 +37,42 @@ def read(
     """Read KITTI labels: the eight classes of the devkit in its order; what is told in 3D goes to `attributes`.
 
     `DontCare` becomes a crowd region without class that is ignored (reason ``DontCare``). `occluded` is 0, .25 or .75
-    for the levels 0, 1 and 2, null for 3 (unknown); the level itself is `occlusion_level` in `attributes`. Pictures of
+    for the levels 0, 1 and 2, null for 3 (unknown); the level itself is `occlusion_level` in `attributes`. Images of
     ``testing/`` are not annotated and are not read. ``ImageSets/train.txt`` and ``val.txt`` name the splits, and
     ``mapping/`` of the devkit the drive, which is the `group`, where they are there.
 
     Args:
         root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
-        missing_images: As for `Media`.
-        allow_missing: Whether a picture without a label file shows no object; otherwise it is an error.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`.
+        allow_missing: Whether a image without a label file shows no object; otherwise it is an error.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Geiger et al., Are we ready for Autonomous Driving?, CVPR 2012; devkit_object/readme.txt.
     """
-    problems, media = Problems(on_error), Media(missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(missing_images=missing_images)
     home, labels = _find_layout(root)
-    pictures_folder = home / "image_2"
-    there = native.pictures_by_stem(pictures_folder, problems, recursive=False) if pictures_folder.is_dir() else {}
+    images_folder = home / "image_2"
+    there = native.images_by_stem(images_folder, problems, recursive=False) if images_folder.is_dir() else {}
     texts = {native.stem_of(n): n for n in io.list_files(labels, (".txt",)) if "/" not in n}
     if not allow_missing:
         _check_labels(labels, {stem: name for stem, name in there.items() if stem not in texts}, problems)
     image_of = {stem: there.get(stem, f"{stem}.png") for stem in sorted({*there, *texts})}
-    named = {name: Named(str(labels / texts.get(stem, ""))) for stem, name in image_of.items()}
+    named = {name: ImageRef(str(labels / texts.get(stem, ""))) for stem, name in image_of.items()}
     folder = labels.relative_to(root).as_posix()
     rows = _rows(root, {f"{folder}/{text}": image_of[stem] for stem, text in texts.items()}, problems)
-    pictures = find_pictures(pictures_folder, named, media, problems)
+    images = find_images(images_folder, named, media, problems)
     lists = [p for p in (root / "ImageSets" / f"{split}.txt" for split in ("train", "val")) if p.is_file()]
     splits = read_lists(root, lists, set(image_of), problems)
     drives = read_drives(root, problems)
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=images,
         categories={"category_id": range(1, len(_NAMES) + 1), "name": _NAMES},
-        image_root=pictures_folder if pictures_folder.is_dir() else None,
+        image_root=images_folder if images_folder.is_dir() else None,
         facts=pl.DataFrame(
             [(image, splits.get(stem), drives.get(stem)) for stem, image in image_of.items()],
             schema={"image": pl.String, "split": pl.String, "group": pl.String},
@@ -81,15 +81,15 @@ def read(
     )
 
 
-def _check_labels(labels: Path, unlabelled: Mapping[str, str], problems: Problems) -> None:
-    """Report the pictures, by their stems, that have no label file."""
+def _check_labels(labels: Path, unlabelled: Mapping[str, str], problems: ErrorCollector) -> None:
+    """Report the images, by their stems, that have no label file."""
     for stem, name in unlabelled.items():
         problems.add(
             "ANNOTATION_MISSING",
             f"there is no '{stem}.txt' in {labels}",
             where=labels.parent / "image_2" / name,
             image=name,
-            remedy="restore the label, or read with allow_missing=true if the picture shows no object",
+            remedy="restore the label, or read with allow_missing=true if the image shows no object",
         )
 
 
@@ -108,8 +108,8 @@ def _find_layout(root: Path) -> tuple[Path, Path]:
     )
 
 
-def _rows(root: Path, texts: Mapping[str, str | None], problems: Problems) -> pl.DataFrame:
-    """Return the rows of all label files with the columns of the table; `image` is the picture."""
+def _rows(root: Path, texts: Mapping[str, str | None], problems: ErrorCollector) -> pl.DataFrame:
+    """Return the rows of all label files with the columns of the table; `image` is the image."""
     data = read_delimited(root, texts, _FIELDS, Dialect(" ", optional=1), problems)
     told = ("KITTI_SCORE", "found 16 fields: these are detections, no labels", "score")
     data = check_rows(data, pl.col("score").is_null(), root, problems, told=told, remedy="give the folder of labels")

@@ -1,6 +1,6 @@
-"""Which drive a picture of KITTI is from, by `mapping/` of the devkit.
+"""Which drive a image of KITTI is from, by `mapping/` of the devkit.
 
-``train_rand.txt`` holds a permutation, divided by commas and counted from 1: picture i is line ``rand[i]`` of
+``train_rand.txt`` holds a permutation, divided by commas and counted from 1: image i is line ``rand[i]`` of
 ``train_mapping.txt``, a row ``date drive frame``.
 """
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _MAPPING, _ORDER = "train_mapping.txt", "train_rand.txt"
 
 
-def read_drives(root: Path, problems: Problems) -> dict[str, str]:
-    """Map the stem of each training picture to its drive; empty where the mapping is not in `root`.
+def read_drives(root: Path, problems: ErrorCollector) -> dict[str, str]:
+    """Map the stem of each training image to its drive; empty where the mapping is not in `root`.
 
     Args:
         root: The folder of the data set; the mapping may lie in it at any depth.

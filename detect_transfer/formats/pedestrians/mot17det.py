@@ -1,7 +1,7 @@
-"""MOT17Det and its kin: sequences of pictures with `gt/gt.txt` and `seqinfo.ini`.
+"""MOT17Det and its kin: sequences of images with `gt/gt.txt` and `seqinfo.ini`.
 
 A row is ``frame,id,left,top,width,height,active,class,visibility``. Frames, ids and pixels count from 1: x1 = left - 1
-and x2 = x1 + width. Boxes are of the whole body and often reach out of the picture.
+and x2 = x1 + width. Boxes are of the whole body and often reach out of the image.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.numbers import parse_integer
 from detect_transfer.formats.parsing.row_table import finish_rows
@@ -40,7 +40,7 @@ _MOST_FRAMES = 100_000
 
 @dataclass(frozen=True)
 class _Sequence:
-    """A sequence: its folder relative to the root, its pictures relative to that, their number, suffix and size."""
+    """A sequence: its folder relative to the root, its images relative to that, their number, suffix and size."""
 
     folder: str
     image_dir: str
@@ -58,30 +58,30 @@ def read(
 ) -> AnnotationTable:
     """Read the annotated sequences of MOT17Det, MOT17 or MOT20: 13 classes with the numbers of the benchmark.
 
-    All frames of a sequence are pictures of the data set. Objects that the benchmark does not consider (``active`` 0)
+    All frames of a sequence are images of the data set. Objects that the benchmark does not consider (``active`` 0)
     are ignored with the reason ``not considered``, the people-like classes 2, 7, 8 and 12 with ``distractor``, crowds
     with ``crowd``. `occluded` is 1 - visibility. The sequence is the `group`; of MOT17's three copies of a sequence
     (DPM, FRCNN, SDP) the first is read. Sequences without ``gt/gt.txt`` are not annotated and are not read.
 
     Args:
         root: The folder that holds the sequences, at any depth.
-        missing_images: As for `Media`; ``keep`` takes sizes from ``seqinfo.ini``.
-        size_mismatch: ``error``, or ``keep`` to trust the pictures where ``seqinfo.ini`` states another size.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`; ``keep`` takes sizes from ``seqinfo.ini``.
+        size_mismatch: ``error``, or ``keep`` to trust the images where ``seqinfo.ini`` states another size.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Milan et al., MOT16: A Benchmark for Multi-Object Tracking, 2016; motchallenge.net.
     """
-    problems = Problems(on_error)
-    media = Media(missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
+    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
     io.require_dir(root, what="a folder of sequences with gt/gt.txt and seqinfo.ini")
     sequences = _one_of_each([_sequence(root, folder) for folder in _folders(root)], problems)
     frames = [(one, number) for one in sequences for number in range(1, one.n_frames + 1)]
-    named = {one.frame(number): Named(str(root / one.folder / _INFO), one.size_wh) for one, number in frames}
+    named = {one.frame(number): ImageRef(str(root / one.folder / _INFO), one.size_wh) for one, number in frames}
     rows = _rows(root, sequences, problems)
-    pictures = find_pictures(root, named, media, problems)
+    images = find_images(root, named, media, problems)
     facts = {
         "image": list(named),
         "split": [split_of_path(name) for name in named],
@@ -91,7 +91,7 @@ def read(
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=images,
         categories={"category_id": range(1, len(_NAMES) + 1), "name": _NAMES},
         image_root=root,
         facts=pl.DataFrame(facts),
@@ -114,7 +114,7 @@ def _folders(root: Path) -> list[str]:
     return found
 
 
-def _one_of_each(sequences: Sequence[_Sequence], problems: Problems) -> list[_Sequence]:
+def _one_of_each(sequences: Sequence[_Sequence], problems: ErrorCollector) -> list[_Sequence]:
     """Return the first of the copies of each sequence."""
     kept: dict[tuple[PurePosixPath, str], _Sequence] = {}
     place = {one.folder: (PurePosixPath(one.folder).parent, _scene(one.folder)) for one in sequences}
@@ -162,7 +162,7 @@ def _count(text: str, path: Path, key: str) -> int:
     return number
 
 
-def _rows(root: Path, sequences: Sequence[_Sequence], problems: Problems) -> pl.DataFrame:
+def _rows(root: Path, sequences: Sequence[_Sequence], problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows of all sequences with the columns of the table."""
     texts: dict[str, str | None] = {f"{one.folder}/{_TRUTH}": None for one in sequences}
     data = read_delimited(root, texts, _FIELDS, Dialect(",", trailing=True), problems)
@@ -201,8 +201,10 @@ def _rows(root: Path, sequences: Sequence[_Sequence], problems: Problems) -> pl.
     )
 
 
-def _with_frames(data: pl.DataFrame, sequences: Sequence[_Sequence], root: Path, problems: Problems) -> pl.DataFrame:
-    """Put the picture of each row into `image`; rows of frames that a sequence does not have are reported."""
+def _with_frames(
+    data: pl.DataFrame, sequences: Sequence[_Sequence], root: Path, problems: ErrorCollector
+) -> pl.DataFrame:
+    """Put the image of each row into `image`; rows of frames that a sequence does not have are reported."""
     data = to_numbers(data, ["frame"], root, problems, whole=True)
     known = pl.DataFrame(
         {

@@ -15,7 +15,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile
 from detect_transfer.formats.coco.people import finish_people, read_people, split_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.image_lookup import Media
+from detect_transfer.formats.parsing.image_lookup import ImageLookup
 
 _REGION = "ignore"  # what the name of the class of regions begins with
 _DIFFICULT = ("keep", "ignore")
@@ -33,16 +33,16 @@ def read(
     """Read NightOwls: the classes of the files, in lower case, without the one of regions to be ignored.
 
     Such regions are crowds without a class. The recording (`recordings_id`) is the group, `tracking_id` the track; what
-    else is told of pictures and boxes stays beside them. Most frames show nobody and are negatives.
+    else is told of images and boxes stays beside them. Most frames show nobody and are negatives.
 
     Args:
-        root: The folder that holds the JSON files and, in any folders, the pictures.
+        root: The folder that holds the JSON files and, in any folders, the images.
         occluded: The hidden share that a box marked as occluded is taken to have; 0.5 is that of the evaluation.
         difficult: Whether boxes marked as difficult are ignored: ``keep`` as in the evaluation, or ``ignore``.
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where the file states another size.
-        on_error: What becomes of a box or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        size_mismatch: ``error``, or ``keep`` to trust the image where the file states another size.
+        on_error: What becomes of a box or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with
@@ -50,7 +50,7 @@ def read(
 
     Source: L. Neumann et al., NightOwls, ACCV 2018; the API and evaluation code of the data.
     """
-    media = Media("tail", missing_images, size_mismatch)
+    media = ImageLookup("tail", missing_images, size_mismatch)
     native.check_choice("difficult", difficult, _DIFFICULT)
     if isinstance(occluded, bool) or not isinstance(occluded, int | float) or not 0 <= occluded <= 1:
         raise InputError(

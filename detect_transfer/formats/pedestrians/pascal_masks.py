@@ -1,4 +1,4 @@
-"""The masks of Penn-Fudan: pictures whose pixels are the numbers of the objects, 0 being background."""
+"""The masks of Penn-Fudan: images whose pixels are the numbers of the objects, 0 being background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_labels
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.pedestrians.pascal_text import PascalFile
 
 Box = tuple[float, float, float, float]
@@ -19,34 +19,34 @@ MASKS = ("check", "boxes", "ignore")
 
 
 def use_masks(
-    root: Path, texts: Mapping[str, PascalFile], masks: Mapping[str, str], choice: str, problems: Problems
+    root: Path, texts: Mapping[str, PascalFile], masks: Mapping[str, str], choice: str, problems: ErrorCollector
 ) -> None:
     """Compare the boxes of texts with those of masks, or replace them.
 
     Args:
         root: The folder of the data set.
-        texts: The texts by the names of their pictures.
-        masks: The mask, relative to `root`, of each picture that has one.
+        texts: The texts by the names of their images.
+        masks: The mask, relative to `root`, of each image that has one.
         choice: ``check`` remarks on how far they differ; ``boxes`` takes those of the masks.
         problems: Where faults and the remark go.
     """
     apart: dict[str, float] = {}
     alone: list[str] = []
-    for picture, text in texts.items():
-        if picture in masks:
-            with problems.picture(picture):
-                boxes = _boxes(root, masks[picture], text)
-                alone += [f"{masks[picture]}#{number}" for number in boxes.keys() ^ text.objects.keys()]
+    for image, text in texts.items():
+        if image in masks:
+            with problems.image(image):
+                boxes = _boxes(root, masks[image], text)
+                alone += [f"{masks[image]}#{number}" for number in boxes.keys() ^ text.objects.keys()]
                 for number, one in text.objects.items():
                     if number in boxes:
-                        apart[f"{masks[picture]}#{number}"] = float(np.abs(np.subtract(boxes[number], one.xyxy)).max())
+                        apart[f"{masks[image]}#{number}"] = float(np.abs(np.subtract(boxes[number], one.xyxy)).max())
                     if choice == "boxes":
-                        one.xyxy = _needed(boxes, number, root / masks[picture])
+                        one.xyxy = _needed(boxes, number, root / masks[image])
         elif choice == "boxes":
             problems.add(
-                *("MASK_MISSING", "the picture has no mask"),
-                where=root / picture,
-                image=picture,
+                *("MASK_MISSING", "the image has no mask"),
+                where=root / image,
+                image=image,
                 remedy="restore it, or read with masks=ignore to take the boxes of the texts",
             )
     far = sorted(((pixels, place) for place, pixels in apart.items() if pixels), reverse=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _VERSION = re.compile(r"#\s*(?:Compatible with )?PASCAL Annotation Version 1\.00\s*")
@@ -23,7 +23,7 @@ _BOX = re.compile(rf"Bounding box for {_OF_OBJECT}\(Xmin, Ymin\) - \(Xmax, Ymax\
 _LABEL = re.compile(rf'Original label for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _MASK = re.compile(rf'Pixel mask for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _CENTRE = re.compile(rf"Center point on {_OF_OBJECT}\(X, Y\)\s*:\s*{_PAIR}\s*")
-_REMEDY = "mend the line, or remove the file with its picture"
+_REMEDY = "mend the line, or remove the file with its image"
 
 
 @dataclass
@@ -37,19 +37,19 @@ class PascalObject:
 
 @dataclass
 class PascalFile:
-    """One text: the picture it names, the size it states, its objects by number, and the mask where it names one."""
+    """One text: the image it names, the size it states, its objects by number, and the mask where it names one."""
 
-    picture: str
+    image: str
     size_wh: tuple[int, int]
-    picture_line: int
+    image_line: int
     objects: dict[int, PascalObject]
     mask: str | None = None
 
 
-def read_file(root: Path, name: str, problems: Problems) -> PascalFile | None:
+def read_file(root: Path, name: str, problems: ErrorCollector) -> PascalFile | None:
     """Read the text `name` below `root`; None where it cannot be read.
 
-    Faults go to `problems` with their lines; they are of a row, or of the picture that `name` stands for.
+    Faults go to `problems` with their lines; they are of a row, or of the image that `name` stands for.
     """
     path = root / name
     try:
@@ -80,7 +80,7 @@ def read_file(root: Path, name: str, problems: Problems) -> PascalFile | None:
 class _Text:
     """The lines of one file; `read` makes them into a `PascalFile`."""
 
-    def __init__(self, path: Path, name: str, lines: list[str], problems: Problems) -> None:
+    def __init__(self, path: Path, name: str, lines: list[str], problems: ErrorCollector) -> None:
         self.path = path
         self.name = name
         self.lines = lines

@@ -10,7 +10,7 @@ import polars as pl
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_nodes import Node
 from detect_transfer.formats.parsing.native import SizeWh
 
@@ -22,7 +22,7 @@ ROW_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def to_boxes(rows: pl.DataFrame, root: Path, problems: Problems, *, first: int = 0) -> pl.DataFrame:
+def to_boxes(rows: pl.DataFrame, root: Path, problems: ErrorCollector, *, first: int = 0) -> pl.DataFrame:
     """Turn x, y, width and height, and those of the visible part, into corners; report rows that are no boxes.
 
     Args:
@@ -84,7 +84,7 @@ def choose_form(root: Path, there: Mapping[str, list[str]], form: str, missing: 
 
 
 def stated_size(document: Node, width: str, height: str) -> SizeWh:
-    """Return the size of a picture that stands under two keys.
+    """Return the size of a image that stands under two keys.
 
     Raises:
         InputError: A key is missing, or is no length of pixels.

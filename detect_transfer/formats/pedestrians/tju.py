@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.coco.people import finish_people, read_people, rename_classes, split_files
-from detect_transfer.formats.parsing.image_lookup import Media
+from detect_transfer.formats.parsing.image_lookup import ImageLookup
 
 _ORDER = ("pedestrian", "cyclist", "rider", "car", "truck", "van")
 _MISSPELT = {"pedstrian": "pedestrian"}  # in the files before version 1.1
@@ -29,12 +29,12 @@ def read(
     `attributes`.
 
     Args:
-        root: The folder that holds the JSON files and, in any folders, the pictures.
-        subset: Only files whose path holds this are read, such as ``ped_campus``: the two data sets share pictures.
-        missing_images: ``error``, ``keep`` to go on without the pictures that are not there, or ``skip`` to leave them
+        root: The folder that holds the JSON files and, in any folders, the images.
+        subset: Only files whose path holds this are read, such as ``ped_campus``: the two data sets share images.
+        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where the file states another size.
-        on_error: What becomes of a box or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        size_mismatch: ``error``, or ``keep`` to trust the image where the file states another size.
+        on_error: What becomes of a box or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with
@@ -42,6 +42,6 @@ def read(
 
     Source: Y. Pang et al., TJU-DHD, TIP 2021; readme and changelog of the data.
     """
-    media = Media("tail", missing_images, size_mismatch)
+    media = ImageLookup("tail", missing_images, size_mismatch)
     whole = read_people(root, split_files(root, "<name>_<split>.json", subset=str(subset)), on_error)
     return finish_people(root, rename_classes(whole, _MISSPELT, _ORDER), media)

@@ -1,7 +1,7 @@
-"""WiderPerson: a text `Annotations/<picture>.txt` a picture, listed by `train.txt` and `val.txt`.
+"""WiderPerson: a text `Annotations/<image>.txt` a image, listed by `train.txt` and `val.txt`.
 
 The first line of a text is the number of rows, each of which is ``class x1 y1 x2 y2``. Of the five classes three are
-people, the fourth marks regions to be ignored and the fifth crowds. The pictures of `test.txt` have no texts.
+people, the fourth marks regions to be ignored and the fifth crowds. The images of `test.txt` have no texts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 
 CLASSES = ("pedestrian", "rider", "partially visible person")
@@ -36,14 +36,14 @@ def read(
     """Read WiderPerson: three classes of people; ignore regions and crowds are ignored for all of them.
 
     A partially visible person is `occluded` (1); of the others it is not told.
-    The split is that of the list that names the picture; without lists every text is read and no split is told. A
-    picture of `test.txt` without a text is not annotated and stays out, which the ledger counts.
+    The split is that of the list that names the image; without lists every text is read and no split is told. A
+    image of `test.txt` without a text is not annotated and stays out, which the ledger counts.
 
     Args:
         root: The folder with ``Annotations/``, ``Images/`` and the lists.
         one_based: Whether pixels are counted from 1; the data set does not say.
         inclusive_max: Whether x2 and y2 are the last pixel that belongs to the box; the data set does not say.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves the picture and its rows out.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves the image and its rows out.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -51,17 +51,17 @@ def read(
 
     Source: Zhang et al., WiderPerson: A Diverse Dataset for Dense Pedestrian Detection in the Wild, 2019.
     """
-    media = Media(by="tail", missing_images=missing_images)
+    media = ImageLookup(by="tail", missing_images=missing_images)
     io.require_dir(root, what=f"a folder with {_FOLDER}/ and Images/")
-    problems = Problems(on_error)
+    problems = ErrorCollector(on_error)
     texts = {f"Images/{PurePosixPath(n).stem}": n for n in _texts(root)}
     splits = _read_lists(root, texts, problems)
     names = {texts[image]: image for image in splits if image in texts} if splits else {n: i for i, n in texts.items()}
     rows = _read_rows(root, names, problems).with_columns(
         pl.col("x1", "y1") - int(one_based), pl.col("x2", "y2") - int(one_based) + int(inclusive_max)
     )
-    named = {image: Named(str(root / name)) for name, image in names.items()}
-    pictures = find_pictures(root, named, media, problems)
+    named = {image: ImageRef(str(root / name)) for name, image in names.items()}
+    images = find_images(root, named, media, problems)
     facts = pl.DataFrame(
         {"image": list(named), "split": [splits.get(image) for image in named]},
         schema={"image": pl.String, "split": pl.String},
@@ -69,7 +69,7 @@ def read(
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=images,
         categories={"category_id": [1, 2, 3], "name": CLASSES},
         image_root=root,
         facts=facts,
@@ -87,8 +87,8 @@ def _texts(root: Path) -> list[str]:
     return [f"{folder.name}/{name}" for name in io.list_files(folder, (".txt",))]
 
 
-def _read_lists(root: Path, texts: Mapping[str, str], problems: Problems) -> dict[str, str]:
-    """Return the split of every annotated picture that a list names; nothing where there are no lists."""
+def _read_lists(root: Path, texts: Mapping[str, str], problems: ErrorCollector) -> dict[str, str]:
+    """Return the split of every annotated image that a list names; nothing where there are no lists."""
     splits: dict[str, str] = {}
     unlabelled: list[str] = []
     for split in _SPLITS:
@@ -106,7 +106,7 @@ def _read_lists(root: Path, texts: Mapping[str, str], problems: Problems) -> dic
                 problems.add(
                     *("SPLIT_TWICE", f"it is listed in {splits[image]}.txt too"),
                     where=f"{path}:{line}",
-                    field="picture",
+                    field="image",
                     value=stem,
                     remedy="keep one of them",
                 )
@@ -118,9 +118,9 @@ def _read_lists(root: Path, texts: Mapping[str, str], problems: Problems) -> dic
                 problems.add(
                     *("ANNOTATION_MISSING", f"there is no {_FOLDER}/{stem}.jpg.txt"),
                     where=f"{path}:{line}",
-                    field="picture",
+                    field="image",
                     value=stem,
-                    remedy="restore the text, or take the picture off the list",
+                    remedy="restore the text, or take the image off the list",
                 )
     problems.note("of the test set, not annotated", len(unlabelled), tuple(unlabelled), kind="image")
     if splits:
@@ -129,7 +129,7 @@ def _read_lists(root: Path, texts: Mapping[str, str], problems: Problems) -> dic
     return splits
 
 
-def _read_rows(root: Path, names: Mapping[str, str], problems: Problems) -> pl.DataFrame:
+def _read_rows(root: Path, names: Mapping[str, str], problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows of the texts, with columns of the table of boxes."""
     data = read_delimited(root, names, _FIELDS, Dialect(" ", optional=4), problems)
     data = _take_counts(data, root, names, problems)
@@ -156,7 +156,7 @@ def _read_rows(root: Path, names: Mapping[str, str], problems: Problems) -> pl.D
     )
 
 
-def _take_counts(data: pl.DataFrame, root: Path, names: Mapping[str, str], problems: Problems) -> pl.DataFrame:
+def _take_counts(data: pl.DataFrame, root: Path, names: Mapping[str, str], problems: ErrorCollector) -> pl.DataFrame:
     """Check the number of rows that the first line of each text states, and return the rows below it."""
     skipped = Counter((error.where or "").rpartition(":")[0] for error in problems.skipped_rows)
     first = pl.int_range(pl.len()).over("file") == 0
@@ -169,7 +169,7 @@ def _take_counts(data: pl.DataFrame, root: Path, names: Mapping[str, str], probl
             *("ROW_COUNT", "the first line must be the number of rows"),
             where=told,
             image=names[name],
-            remedy="write 0 if the picture shows nobody",
+            remedy="write 0 if the image shows nobody",
         )
     stated = heads.with_columns(pl.col("class").str.to_integer(strict=False).alias("stated"))
     wrong = stated.filter(pl.col("x1").is_not_null() | ~(pl.col("stated") == pl.col("rows")).fill_null(False))

@@ -1,4 +1,4 @@
-"""DOTA: oriented boxes of aerial pictures, `labelTxt/<stem>.txt` beside `images/`.
+"""DOTA: oriented boxes of aerial images, `labelTxt/<stem>.txt` beside `images/`.
 
 A row is ``x1 y1 x2 y2 x3 y3 x4 y4 category difficult``, the corners of a quadrangle in pixels counted from 0. The box
 is its extent; the corners and the angle of the first side go to `attributes`.
@@ -18,8 +18,8 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.parsing.rows import number_classes
@@ -35,43 +35,43 @@ _PATCH = re.compile(r"(.+?)__.+")
 def read(
     root: Path, *, missing_images: str = "error", allow_missing: bool = False, on_error: str = "fail"
 ) -> AnnotationTable:
-    """Read DOTA: the extent of each quadrangle as its box, classes sorted by name, the source of pictures as columns.
+    """Read DOTA: the extent of each quadrangle as its box, classes sorted by name, the source of images as columns.
 
-    Objects whose level of difficulty is not 0 are difficult and ignored. Patches of one picture
+    Objects whose level of difficulty is not 0 are difficult and ignored. Patches of one image
     (``P0001__1__0___0.png``) form a group. The head of a text gives the image columns `imagesource` and `gsd`.
 
     Args:
         root: A folder with ``labelTxt/`` and ``images/``, or with folders such as ``train/`` that hold them.
-        missing_images: ``error``; ``keep`` goes on without the size of the picture; ``skip`` leaves its rows out.
-        allow_missing: Whether a picture without text, beside some that have one, shows no object.
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        missing_images: ``error``; ``keep`` goes on without the size of the image; ``skip`` leaves its rows out.
+        allow_missing: Whether a image without text, beside some that have one, shows no object.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: https://captain-whu.github.io/DOTA/dataset.html
     """
-    media, problems = Media("stem", missing_images), Problems(on_error)
+    media, problems = ImageLookup("stem", missing_images), ErrorCollector(on_error)
     texts = _texts(root, problems)
     unlabelled = _unlabelled(root, set(texts.values()))
     for name in unlabelled if not allow_missing else ():
         problems.add(
-            *("ANNOTATION_MISSING", "there is no text for this picture"),
+            *("ANNOTATION_MISSING", "there is no text for this image"),
             where=root / name,
             image=name,
             remedy="annotate or remove it, or read with allow_missing=true if it shows no object",
         )
-    named = {image: Named(str(root / text)) for text, image in texts.items()}
-    pictures = find_pictures(root, named | {name: Named(str(root / name)) for name in unlabelled}, media, problems)
+    named = {image: ImageRef(str(root / text)) for text, image in texts.items()}
+    images = find_images(root, named | {name: ImageRef(str(root / name)) for name in unlabelled}, media, problems)
     rows = _rows(read_delimited(root, texts, _FIELDS, _DIALECT, problems), root, problems)
     rows, classes = number_classes(rows, "category")
     boxes = _boxes(rows)
-    facts = _facts(root, texts, list(pictures))
-    return finish_rows(problems, rows=boxes, pictures=pictures, categories=classes, image_root=root, facts=facts)
+    facts = _facts(root, texts, list(images))
+    return finish_rows(problems, rows=boxes, found=images, categories=classes, image_root=root, facts=facts)
 
 
-def _texts(root: Path, problems: Problems) -> dict[str, str]:
-    """Map each text to the picture that it is of, whose suffix is not known."""
+def _texts(root: Path, problems: ErrorCollector) -> dict[str, str]:
+    """Map each text to the image that it is of, whose suffix is not known."""
     io.require_dir(root, what="a folder with labelTxt/ and images/")
     found: dict[str, str] = {}
     first: dict[str, str] = {}
@@ -82,7 +82,7 @@ def _texts(root: Path, problems: Problems) -> dict[str, str]:
             continue
         image = PurePosixPath(*parts[:at], "images", parts[-1]).with_suffix(".png").as_posix()
         if first.setdefault(image, name) != name:
-            what, remedy = f"'{first[image]}' is a text of the same picture", "keep one of the two"
+            what, remedy = f"'{first[image]}' is a text of the same image", "keep one of the two"
             problems.add("LABEL_TWICE", what, where=root / name, remedy=remedy)
             continue
         found[name] = image
@@ -96,14 +96,14 @@ def _texts(root: Path, problems: Problems) -> dict[str, str]:
 
 
 def _unlabelled(root: Path, known: set[str]) -> list[str]:
-    """Return the pictures without text that lie beside some that have one."""
+    """Return the images without text that lie beside some that have one."""
     stems = {native.stem_of(image) for image in known}
     folders = {PurePosixPath(image).parent.as_posix() for image in known}
     held = io.list_files(root, IMAGE_SUFFIXES)
     return [n for n in held if PurePosixPath(n).parent.as_posix() in folders and native.stem_of(n) not in stems]
 
 
-def _rows(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _rows(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     data = to_numbers(data, _POINTS, root, problems)
     told = ("ROW_FIELD", "expected a level of difficulty: 0, 1 or 2", "difficult")
     return check_rows(data, pl.col("difficult").is_in(["0", "1", "2"]), root, problems, told=told)
@@ -129,10 +129,10 @@ def _boxes(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _facts(root: Path, texts: dict[str, str], pictures: list[str]) -> pl.DataFrame:
-    """Return the split and the group of each picture, and what the head of its text says."""
+def _facts(root: Path, texts: dict[str, str], images: list[str]) -> pl.DataFrame:
+    """Return the split and the group of each image, and what the head of its text says."""
     heads = {image: _head(root, name) for name, image in texts.items()}
-    patches = {image: _PATCH.fullmatch(PurePosixPath(image).stem) for image in pictures}
+    patches = {image: _PATCH.fullmatch(PurePosixPath(image).stem) for image in images}
     rows = [
         (image, split_of_path(image), patch and patch[1], *heads.get(image, (None, None)))
         for image, patch in patches.items()

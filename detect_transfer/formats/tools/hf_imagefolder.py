@@ -1,6 +1,6 @@
-"""Hugging Face's imagefolder: `metadata.jsonl` or `metadata.csv` beside the pictures.
+"""Hugging Face's imagefolder: `metadata.jsonl` or `metadata.csv` beside the images.
 
-A row names a picture and holds its `objects` as lists of one length: ``{"bbox": [[x, y, w, h]], "category": ["a"]}``.
+A row names a image and holds its `objects` as lists of one length: ``{"bbox": [[x, y, w, h]], "category": ["a"]}``.
 The form of the boxes is not told; that of COCO is usual, and others have to be named.
 """
 
@@ -17,8 +17,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_boxes import row_frame
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import finish_rows
@@ -48,11 +48,11 @@ def read(
     Args:
         root: The folder with ``metadata.jsonl`` or ``metadata.csv`` in it or in its sub-folders, or one such file.
         box_format: What the four numbers are: ``xywh`` (from the top-left corner), ``xyxy`` or ``cxcywh`` in pixels
-            from 0, or the same as shares of the picture (``xywh_norm`` ...). Boxes that fit another form are an error.
+            from 0, or the same as shares of the image (``xywh_norm`` ...). Boxes that fit another form are an error.
         names: The class names in the order of their indices.
         missing_images: ``error``; ``keep`` goes on with the sizes that rows state; ``skip`` leaves the rows out.
-        allow_missing: Whether a picture that no row names shows no object; otherwise it is an error.
-        on_error: What becomes of an object or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        allow_missing: Whether a image that no row names shows no object; otherwise it is an error.
+        on_error: What becomes of an object or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its place.
@@ -64,26 +64,26 @@ def read(
         raise InputError(
             "OPTION_VALUE", "expected a list of names", field="names", value=names, remedy="write names=[car, dog]"
         )
-    media, problems = Media(missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
     root, held = _metadata_files(root)
     given = read_metadata(root, held, problems)
-    named = {name: Named(f"{root}/{one.source}", one.size_wh) for name, one in given.items()}
+    named = {name: ImageRef(f"{root}/{one.source}", one.size_wh) for name, one in given.items()}
     unnamed = _unnamed(root, held, named.keys() | problems.skipped_images.keys())
     for name in unnamed if not allow_missing else ():
         problems.add(
-            *("ANNOTATION_MISSING", "no row names this picture"),
+            *("ANNOTATION_MISSING", "no row names this image"),
             where=root / name,
             image=name,
             remedy="add or remove it, or read with allow_missing=true if it shows no object",
         )
-    pictures = find_pictures(root, named | {name: Named(str(root / name)) for name in unnamed}, media, problems)
-    rows = _boxes(root, given, pictures, box_format, problems)
+    images = find_images(root, named | {name: ImageRef(str(root / name)) for name in unnamed}, media, problems)
+    rows = _boxes(root, given, images, box_format, problems)
     rows, classes = _with_classes(root, rows, names, problems)
-    facts = [(name, split_of_path(name), given[name].metadata if name in given else None) for name in pictures]
+    facts = [(name, split_of_path(name), given[name].metadata if name in given else None) for name in images]
     columns = dict.fromkeys(("image", "split", "metadata"), pl.String)
     frame = pl.DataFrame(facts, schema=columns, orient="row")
     frame = frame if frame["metadata"].count() else frame.drop("metadata")
-    return finish_rows(problems, rows=rows, pictures=pictures, categories=classes, image_root=root, facts=frame)
+    return finish_rows(problems, rows=rows, found=images, categories=classes, image_root=root, facts=frame)
 
 
 def _metadata_files(root: Path) -> tuple[Path, list[str]]:
@@ -102,26 +102,26 @@ def _metadata_files(root: Path) -> tuple[Path, list[str]]:
 
 
 def _unnamed(root: Path, held: Sequence[str], known: set[str]) -> list[str]:
-    """Return the pictures below the folders of the files that no row names."""
+    """Return the images below the folders of the files that no row names."""
     folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in held)
     return [n for n in io.list_files(root, IMAGE_SUFFIXES) if n not in known and n.startswith(folders)]
 
 
 def _boxes(
-    root: Path, given: dict[str, Annotated], pictures: dict[str, Picture], box_format: str, problems: Problems
+    root: Path, given: dict[str, Annotated], images: dict[str, FoundImage], box_format: str, problems: ErrorCollector
 ) -> pl.DataFrame:
     """Return the objects as rows with corners in pixels."""
     columns = ("image", "source", "category", *XYXY, "iscrowd", "attributes")
     data = row_frame([(name, *row) for name, one in given.items() for row in one.rows], columns)
     form, _, share = box_format.partition("_")
     if share:
-        _require_sizes(given, pictures, problems, root)
-    sizes = [(name, *(picture.size_wh or (None, None))) for name, picture in pictures.items()]
+        _require_sizes(given, images, problems, root)
+    sizes = [(name, *(image.size_wh or (None, None))) for name, image in images.items()]
     schema = {"image": pl.String, "w": pl.Float64, "h": pl.Float64}
     data = data.join(pl.DataFrame(sizes, schema=schema, orient="row"), on="image", how="left", maintain_order="left")
     if share:
         near = pl.all_horizontal(pl.col(*XYXY).abs() <= 2)
-        told = ("BOX_SHARES", "expected four shares of the picture from 0 to 1", "x1")
+        told = ("BOX_SHARES", "expected four shares of the image from 0 to 1", "x1")
         data = check_rows(data, near, root, problems, told=told)
     elif data.height:
         _check_pixels(root, data, form)
@@ -159,11 +159,11 @@ def _check_pixels(root: Path, data: pl.DataFrame, form: str) -> None:
     ordered = data.select(((pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))).all()).item()
     leaving = _leave(data, "xywh") if form == "xywh" and ordered else 0
     if leaving > data.height / 2 and _leave(data, "xyxy") == 0:
-        _refuse(root, data, "most boxes leave their pictures, and none would as corners; name box_format=xyxy")
+        _refuse(root, data, "most boxes leave their images, and none would as corners; name box_format=xyxy")
 
 
 def _leave(data: pl.DataFrame, form: str) -> int:
-    """Return how many boxes end more than a pixel past their picture."""
+    """Return how many boxes end more than a pixel past their image."""
     _, _, x2, y2 = _corners(form)
     return int(data.select(((x2 > pl.col("w") + 1) | (y2 > pl.col("h") + 1)).sum()).item())
 
@@ -173,13 +173,15 @@ def _refuse(root: Path, data: pl.DataFrame, what: str) -> None:
     raise InputError("BOX_FORMAT", what, where=where, field="bbox", remedy="see box_format; the first box is here")
 
 
-def _require_sizes(given: dict[str, Annotated], pictures: dict[str, Picture], problems: Problems, root: Path) -> None:
-    for name, picture in pictures.items():
-        if picture.size_wh is None:
+def _require_sizes(
+    given: dict[str, Annotated], images: dict[str, FoundImage], problems: ErrorCollector, root: Path
+) -> None:
+    for name, image in images.items():
+        if image.size_wh is None:
             problems.add(
                 *(
                     "IMAGE_MISSING",
-                    "its boxes are shares of the picture, which is not there and whose size is not told",
+                    "its boxes are shares of the image, which is not there and whose size is not told",
                 ),
                 where=f"{root}/{given[name].source}",
                 field="image",
@@ -190,7 +192,7 @@ def _require_sizes(given: dict[str, Annotated], pictures: dict[str, Picture], pr
 
 
 def _with_classes(
-    root: Path, rows: pl.DataFrame, names: Sequence[str] | None, problems: Problems
+    root: Path, rows: pl.DataFrame, names: Sequence[str] | None, problems: ErrorCollector
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Number the classes, which are all words or all indices (words of digits that are marked as such)."""
     index = pl.col("category").str.strip_prefix("#").cast(pl.Int64, strict=False)

@@ -1,4 +1,4 @@
-"""The rows of `metadata.jsonl` and `metadata.csv`, one a picture."""
+"""The rows of `metadata.jsonl` and `metadata.csv`, one a image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_boxes import as_attributes
 from detect_transfer.formats.parsing.json_nodes import Node, parse_json
 from detect_transfer.formats.parsing.yaml_nodes import parse_yaml
@@ -24,7 +24,7 @@ Row = tuple[str, str, float, float, float, float, bool, str | None]
 
 @dataclass
 class Annotated:
-    """What a row says of a picture; each object as source, category, four numbers, crowd and attributes.
+    """What a row says of a image; each object as source, category, four numbers, crowd and attributes.
 
     A category is marked: ``'name`` or ``#index``.
     """
@@ -35,8 +35,8 @@ class Annotated:
     rows: list[Row] = field(default_factory=list)
 
 
-def read_metadata(root: Path, names: Sequence[str], problems: Problems) -> dict[str, Annotated]:
-    """Return what the files say of each picture, by its name relative to `root`; faults go to `problems`."""
+def read_metadata(root: Path, names: Sequence[str], problems: ErrorCollector) -> dict[str, Annotated]:
+    """Return what the files say of each image, by its name relative to `root`; faults go to `problems`."""
     found: dict[str, Annotated] = {}
     for name in names:
         folder = PurePosixPath(name).parent
@@ -44,38 +44,38 @@ def read_metadata(root: Path, names: Sequence[str], problems: Problems) -> dict[
             try:
                 image = (folder / node.string("file_name").replace("\\", "/")).as_posix()
                 if image in found:
-                    raise node.error("file_name", "IMAGE_TWICE", "an earlier row names the same picture")
+                    raise node.error("file_name", "IMAGE_TWICE", "an earlier row names the same image")
             except InputError as error:
                 problems.put(error)
                 continue
             found[image] = Annotated(node.source, None, None)
-            with problems.picture(image):
+            with problems.image(image):
                 found[image] = _annotated(node, image, problems)
     return found
 
 
-def _lines(root: Path, name: str, problems: Problems) -> Iterator[Node]:
+def _lines(root: Path, name: str, problems: ErrorCollector) -> Iterator[Node]:
     data = native.read_bytes(root, root / name).removeprefix(b"\xef\xbb\xbf")
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             try:
                 yield parse_json(line, root, f"{name}:{number}").as_object()
-            except InputError as error:  # whose picture it is nobody knows
+            except InputError as error:  # whose image it is nobody knows
                 problems.put(error)
 
 
-def _csv(root: Path, name: str, problems: Problems) -> Iterator[Node]:
+def _csv(root: Path, name: str, problems: ErrorCollector) -> Iterator[Node]:
     """Give the rows of a CSV file, whose field `objects` holds JSON."""
     dialect = Dialect(",", header=True, quoted=True, image_field="file_name")
     folder = PurePosixPath(name).parent.as_posix()
     rows = read_delimited(root, {name: None if folder == "." else folder}, ("file_name", "objects"), dialect, problems)
     for line, image, file_name, objects in rows.select("line", "image", "file_name", "objects").iter_rows():
-        with problems.picture(image):
+        with problems.image(image):
             value = parse_json(objects.encode(), root, f"{name}:{line}").value if objects else None
             yield Node({"file_name": file_name, "objects": value}, f"{root}/", f"{name}:{line}#")
 
 
-def _annotated(node: Node, image: str, problems: Problems) -> Annotated:
+def _annotated(node: Node, image: str, problems: ErrorCollector) -> Annotated:
     further = {key: value for key, value in node.value.items() if key not in _KNOWN}
     size = (node.whole("width"), node.whole("height")) if "width" in node and "height" in node else None
     if size is not None and not all(0 < side < 2**31 for side in size):

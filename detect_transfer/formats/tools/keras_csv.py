@@ -1,7 +1,7 @@
 """The CSV of keras-retinanet: ``path,x1,y1,x2,y2,class`` without a header, and `classes.csv`.
 
 The corners count from 0 and the right and bottom edges are exclusive. A row with a path alone (``a.jpg,,,,,``) tells of
-a picture without objects.
+a image without objects.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, find_pictures
-from detect_transfer.formats.parsing.locations import NearbyPictures, path_of_address, split_named
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, find_images
+from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_named
 from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in, number_classes
 
@@ -33,23 +33,23 @@ def read(
     """Read the CSV of keras-retinanet: category ids are those of `classes.csv` + 1, or of the sorted names without it.
 
     The split is told by the name of a file (``train_annotations.csv``). Paths of another machine are taken for the
-    picture below `root` that shares most of their last parts.
+    image below `root` that shares most of their last parts.
 
     Args:
         root: A folder with CSV files of rows and of classes, or one file of rows.
         inclusive: Whether x2 and y2 are the last pixel of the box rather than its edge.
-        missing_images: ``error``; ``keep`` goes on without the size of the picture; ``skip`` leaves its rows out.
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        missing_images: ``error``; ``keep`` goes on without the size of the image; ``skip`` leaves its rows out.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: https://github.com/fizyr/keras-retinanet#csv-datasets
     """
-    media, problems = Media(missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
     root, names, lists = _csv_files(root)
     given = _given(root, names, problems)
-    pictures = find_pictures(root, named_in(given, root), media, problems)
+    images = find_images(root, named_in(given, root), media, problems)
     empty = pl.all_horizontal(pl.col(*_FIELDS[1:]).fill_null("") == "")
     rows = to_numbers(given.filter(~empty), _CORNERS, root, problems)
     told = ("ROW_FIELD", "expected the name of a class", "class")
@@ -64,7 +64,7 @@ def read(
     past = 1 if inclusive else 0
     boxes = rows.select(*("image", "file", "line", "category_id", "x1", "y1"), pl.col("x2") + past, pl.col("y2") + past)
     facts = _splits(given, problems)
-    return finish_rows(problems, rows=boxes, pictures=pictures, categories=classes, image_root=root, facts=facts)
+    return finish_rows(problems, rows=boxes, found=images, categories=classes, image_root=root, facts=facts)
 
 
 def _csv_files(root: Path) -> tuple[Path, list[str], list[str]]:
@@ -79,22 +79,22 @@ def _csv_files(root: Path) -> tuple[Path, list[str], list[str]]:
     return folder, names, lists
 
 
-def _given(root: Path, names: list[str], problems: Problems) -> pl.DataFrame:
-    """Return the rows as strings, each with the picture below `root` that it means."""
+def _given(root: Path, names: list[str], problems: ErrorCollector) -> pl.DataFrame:
+    """Return the rows as strings, each with the image below `root` that it means."""
     dialect = Dialect(",", quoted=True, image_field="path")
     given = read_delimited(root, dict.fromkeys(names), _FIELDS, dialect, problems)
-    told = ("ROW_FIELD", "expected the path of a picture", "path")
+    told = ("ROW_FIELD", "expected the path of a image", "path")
     given = check_rows(given, pl.col("path") != "", root, problems, told=told)
-    nearby = NearbyPictures(root)
+    nearby = NearbyImages(root)
     found = {path: nearby.nearest(path_of_address(path)) for path in given["image"].unique()}
     for path in found.keys() & problems.skipped_images.keys():
         problems.skipped_images.setdefault(found[path], problems.skipped_images.pop(path))
     return given.with_columns(pl.col("image").replace_strict(found, return_dtype=pl.String))
 
 
-def _classes(root: Path, lists: list[str], problems: Problems) -> pl.DataFrame:
+def _classes(root: Path, lists: list[str], problems: ErrorCollector) -> pl.DataFrame:
     """Return the categories that the rows ``name,id`` of the lists tell."""
-    faults = Problems()  # a class at fault is no box that could be left out
+    faults = ErrorCollector()  # a class at fault is no box that could be left out
     rows = read_delimited(root, dict.fromkeys(lists), ("name", "id"), Dialect(",", quoted=True), faults)
     rows = to_numbers(rows, ("id",), root, faults, whole=True)
     for field in ("name", "id"):
@@ -106,13 +106,13 @@ def _classes(root: Path, lists: list[str], problems: Problems) -> pl.DataFrame:
     return rows.sort("id").select("name", category_id=pl.col("id") + 1)
 
 
-def _splits(given: pl.DataFrame, problems: Problems) -> pl.DataFrame:
-    """Return the split of each picture by the name of its file, which may name it in one split alone."""
+def _splits(given: pl.DataFrame, problems: ErrorCollector) -> pl.DataFrame:
+    """Return the split of each image by the name of its file, which may name it in one split alone."""
     found: dict[str, str | None] = {}
     for image, file in given.select("image", "file").unique(maintain_order=True).rows():
         split = split_named(*re.split(r"[-_./]", file))
         if found.setdefault(image, split) != split:
-            what = f"the picture is in '{found[image]}' as well"
+            what = f"the image is in '{found[image]}' as well"
             problems.add("SPLIT_TWICE", what, where=file, field="path", value=image, remedy="keep it in one of them")
     return pl.DataFrame(
         {"image": list(found), "split": list(found.values())}, schema={"image": pl.String, "split": pl.String}

@@ -1,6 +1,6 @@
 """Label Studio JSON: a list of tasks with annotations, or its short form JSON-MIN.
 
-Boxes are percent of the picture: x1 = x * original_width / 100. A turned box is turned clockwise about its top-left
+Boxes are percent of the image: x1 = x * original_width / 100. A turned box is turned clockwise about its top-left
 corner; its table row is the upright box around it.
 """
 
@@ -16,24 +16,24 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import NearbyPictures, annotation_files, path_of_address, split_of_path
-from detect_transfer.formats.parsing.shape_table import Drawing, dump
-from detect_transfer.formats.tools.label_studio_items import add_items, said_of_picture
+from detect_transfer.formats.parsing.locations import NearbyImages, annotation_files, path_of_address, split_of_path
+from detect_transfer.formats.parsing.shape_table import TableBuilder, dump
+from detect_transfer.formats.tools.label_studio_items import add_items, said_of_image
 
 _ANNOTATIONS = ("last", "all", "ground-truth")
 _USUAL_KEYS = ("image", "img")
 _UPLOADED = re.compile("[0-9a-f]{8}-(.+)", re.DOTALL)
 
-Item = tuple[Node, Node, str]  # what tells the size of the picture, the value, the id of the region
+Item = tuple[Node, Node, str]  # what tells the size of the image, the value, the id of the region
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A picture with the items of each annotation that people gave it, in the order of the file."""
+    """A image with the items of each annotation that people gave it, in the order of the file."""
 
     node: Node
     address: str
@@ -49,21 +49,21 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read exports of Label Studio, JSON or JSON-MIN, from the folder that holds them.
 
-    A picture is found by the end of its address, with or without the eight hexadecimal digits that an upload puts
+    A image is found by the end of its address, with or without the eight hexadecimal digits that an upload puts
     before its name. A task without an annotation that was not cancelled stays out, which the ledger counts;
     predictions are no annotations. A region of several labels makes a row for each. What else is said of a region goes
-    to `attributes`, of a picture to the images column `tags`; what else a task tells to the images column `data`.
+    to `attributes`, of a image to the images column `tags`; what else a task tells to the images column `data`.
 
     Args:
-        root: The folder of the JSON files and pictures, or one such file.
+        root: The folder of the JSON files and images, or one such file.
         annotations: Which of the annotations of a task are read: the ``last``, ``all``, or the last that is marked as
             ``ground-truth``; the ledger counts the shapes of the others.
         other_shapes: What becomes of polygons, ellipses, turned boxes, keypoints and masks: ``extent`` takes the box
             around them (of all but masks, which are refused), ``skip`` leaves them out, which the ledger counts,
             ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the tasks state; ``skip`` leaves the picture and
+        missing_images: ``error``; ``keep`` goes on with the sizes that the tasks state; ``skip`` leaves the image and
             its regions out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a task states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a task states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -73,11 +73,11 @@ def read(
     Source: Label Studio documentation, export annotations, raw JSON format and units of image annotations.
     """
     native.check_choice("annotations", annotations, _ANNOTATIONS)
-    media = Media(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".json",), what="a JSON export of Label Studio")
-    drawing = Drawing(folder, media, problems, other_shapes)
-    nearby = NearbyPictures(folder)
+    drawing = TableBuilder(folder, media, problems, other_shapes)
+    nearby = NearbyImages(folder)
     tasks: list[_Task] = []
     for name in names:
         try:
@@ -91,11 +91,11 @@ def read(
     problems.note("of another annotation of the task", sum(task.unused for task in unused), places, kind="box")
     for task in tasks:
         if task.annotations:
-            _add_task(task, _picture(task.address, nearby), drawing)
+            _add_task(task, _image(task.address, nearby), drawing)
     return drawing.table()
 
 
-def _read_tasks(document: Node, annotations: str, problems: Problems) -> list[_Task]:
+def _read_tasks(document: Node, annotations: str, problems: ErrorCollector) -> list[_Task]:
     """Return the tasks of a file; those of JSON-MIN that share an id are annotations of one task."""
     tasks: list[_Task] = []
     short: dict[str, list[Node]] = {}
@@ -103,21 +103,21 @@ def _read_tasks(document: Node, annotations: str, problems: Problems) -> list[_T
         if "data" not in node:
             short.setdefault(str(node.value.get("id", node.source)), []).append(node)
             continue
-        with problems.picture(node.source):
+        with problems.image(node.source):
             key = "annotations" if "annotations" in node else "completions"
             given = [one for one in node.items(key, []) if not one.flag("was_cancelled", False)]
             is_truth = [one.flag("ground_truth", False) for one in given]
             items = [_items(one) for one in given]
             tasks.append(_task(node, node.child("data"), items, (annotations, is_truth)))
     for nodes in short.values():
-        with problems.picture(nodes[0].source):
+        with problems.image(nodes[0].source):
             items = [_short_items(node) for node in nodes]
             tasks.append(_task(nodes[-1], nodes[-1], items, (annotations, [False] * len(nodes))))
     return tasks
 
 
 def _task(node: Node, data: Node, items: list[list[Item]], choice: tuple[str, Sequence[bool]]) -> _Task:
-    """Return a task with the annotations that the option chooses; `data` holds the address of the picture."""
+    """Return a task with the annotations that the option chooses; `data` holds the address of the image."""
     address = _address(data)
     further = {key: value for key, value in data.value.items() if value != address and not _is_regions(value)}
     kept = items if choice[0] != "ground-truth" else [one for one, true in zip(items, choice[1], strict=True) if true]
@@ -146,7 +146,7 @@ def _is_regions(value: Any) -> bool:
 
 
 def _address(data: Node) -> str:
-    """Return the address of the picture: the only value that ends like one, or that of the usual key."""
+    """Return the address of the image: the only value that ends like one, or that of the usual key."""
     found = {
         key: value
         for key, value in data.value.items()
@@ -156,12 +156,12 @@ def _address(data: Node) -> str:
     if usual is None and len(found) != 1:
         held = ", ".join(found) or "none"
         raise data.error(
-            None, "IMAGE_NAME", f"one value must be the address of the picture; such are: {held}", "call its key image"
+            None, "IMAGE_NAME", f"one value must be the address of the image; such are: {held}", "call its key image"
         )
     return usual or next(iter(found.values()))
 
 
-def _picture(address: str, nearby: NearbyPictures) -> str:
+def _image(address: str, nearby: NearbyImages) -> str:
     path = PurePosixPath(path_of_address(address))
     uploaded = _UPLOADED.fullmatch(path.name)
     if uploaded and path.name not in nearby and uploaded[1] in nearby:
@@ -169,17 +169,17 @@ def _picture(address: str, nearby: NearbyPictures) -> str:
     return nearby.nearest(path.as_posix())
 
 
-def _add_task(task: _Task, picture: str, drawing: Drawing) -> None:
-    with drawing.problems.picture(picture):
+def _add_task(task: _Task, image: str, drawing: TableBuilder) -> None:
+    with drawing.problems.image(image):
         items = [item for annotation in task.annotations for item in annotation]
         sized = next((about for about, _, _ in items if "original_width" in about), None)
         size = sized.size_wh("original_width", "original_height") if sized else None
-        tags = said_of_picture(items)
+        tags = said_of_image(items)
         facts = {
-            "split": split_of_path(picture),
+            "split": split_of_path(image),
             "data": dump(task.data, task.node.where) if task.data else None,
             "tags": dump(tags, task.node.where) if tags else None,
         }
-        if drawing.add_picture(picture, Named(task.node.where, size), facts):
+        if drawing.add_image(image, ImageRef(task.node.where, size), facts):
             for annotation in task.annotations:
-                add_items(picture, annotation, drawing)
+                add_items(image, annotation, drawing)

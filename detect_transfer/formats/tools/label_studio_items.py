@@ -1,6 +1,6 @@
 """The regions of one annotation of Label Studio.
 
-Values are percent of the picture, which is not turned: `image_rotation` only tells how it was shown.
+Values are percent of the image, which is not turned: `image_rotation` only tells how it was shown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.json_nodes import Node
-from detect_transfer.formats.parsing.shape_table import RECTANGLE, Drawing, Shape
+from detect_transfer.formats.parsing.shape_table import RECTANGLE, Shape, TableBuilder
 from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent, turned_extent
 
 _GEOMETRY = {
@@ -20,12 +20,12 @@ _GEOMETRY = {
 _PLACES = {"x", "points", "rle", "vertices"}
 
 
-def add_items(picture: str, items: Sequence[tuple[Node, Node, str]], drawing: Drawing) -> None:
-    """Add the shapes of an annotation to a picture.
+def add_items(image: str, items: Sequence[tuple[Node, Node, str]], drawing: TableBuilder) -> None:
+    """Add the shapes of an annotation to a image.
 
     Args:
-        picture: The name of the picture.
-        items: An item each: the object that tells the size of the picture, the value, and the id of its region; items
+        image: The name of the image.
+        items: An item each: the object that tells the size of the image, the value, and the id of its region; items
             of one region (its box, its class, what is said of it) share the id.
         drawing: Where they go.
     """
@@ -35,11 +35,11 @@ def add_items(picture: str, items: Sequence[tuple[Node, Node, str]], drawing: Dr
     for parts in regions.values():
         place = next(((about, value) for about, value in parts if _has_place(value)), None)
         if place is not None:
-            _add_region(picture, place, [value for _, value in parts], drawing)
+            _add_region(image, place, [value for _, value in parts], drawing)
 
 
-def said_of_picture(items: Sequence[tuple[Node, Node, str]]) -> list[dict[str, Any]]:
-    """Return what is said of the picture as a whole."""
+def said_of_image(items: Sequence[tuple[Node, Node, str]]) -> list[dict[str, Any]]:
+    """Return what is said of the image as a whole."""
     return [value.value for _, value, _ in items if value.value and not _has_place(value)]
 
 
@@ -47,18 +47,18 @@ def _has_place(value: Node) -> bool:
     return not _PLACES.isdisjoint(value.value)
 
 
-def _add_region(picture: str, place: tuple[Node, Node], values: Sequence[Node], drawing: Drawing) -> None:
+def _add_region(image: str, place: tuple[Node, Node], values: Sequence[Node], drawing: TableBuilder) -> None:
     about, value = place
     try:
         labels = [label for one in values for label in _labels(one)]
         if not labels:
             raise value.error(None, "OBJECT_NAME", "the region has no label", "label or remove it")
     except InputError as error:
-        drawing.problems.put(error, row_of=picture)
+        drawing.problems.put(error, row_of=image)
         return
     for label in labels:
         if "x" in value.value or "points" in value.value or not drawing.leaves_out(value.source, "brush"):
-            drawing.take(picture, _shape, label, about, value, values)
+            drawing.take(image, _shape, label, about, value, values)
 
 
 def _shape(label: str, about: Node, value: Node, values: Sequence[Node]) -> Shape:

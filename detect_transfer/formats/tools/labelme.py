@@ -1,4 +1,4 @@
-"""LabelMe JSON: a file a picture, shapes of points.
+"""LabelMe JSON: a file a image, shapes of points.
 
 Coordinates are continuous pixels counted from 0. Files of the old web tool, which are XML, are another format.
 """
@@ -18,12 +18,12 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
-from detect_transfer.formats.parsing.shape_table import RECTANGLE, Drawing, Shape, dump
+from detect_transfer.formats.parsing.shape_table import RECTANGLE, Shape, TableBuilder, dump
 from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent, mask_extent
 
 _POINTS = ("polygon", "linestrip", "line", "point", "points", "oriented_rectangle", "rotation")
@@ -38,20 +38,20 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read LabelMe JSON files, wherever they lie below the folder.
 
-    The picture of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
-    it is the picture beside the file that has its stem. Shapes of one picture that share a label and a `group_id` are
+    The image of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
+    it is the image beside the file that has its stem. Shapes of one image that share a label and a `group_id` are
     parts of one object: their boxes become one, the parts go to `attributes`. So do flags, descriptions and further
     keys; `difficult` shapes are to be ignored. A folder named ``train``, ``val`` or ``test`` is the split.
 
     Args:
-        root: The folder of the JSON files and pictures, or one such file.
-        unannotated: What a picture without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
+        root: The folder of the JSON files and images, or one such file.
+        unannotated: What a image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
             ``negative``: it shows no object.
         other_shapes: What becomes of polygons, circles, masks and the like: ``extent`` takes the box around them,
             ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the picture and
+        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the image and
             its shapes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a file states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a file states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -61,10 +61,10 @@ def read(
     Source: https://github.com/wkentaro/labelme, the files that it writes.
     """
     native.check_choice("unannotated", unannotated, _UNANNOTATED)
-    media = Media(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".json",), what="JSON of LabelMe")
-    drawing = Drawing(folder, media, problems, other_shapes)
+    drawing = TableBuilder(folder, media, problems, other_shapes)
     held = io.list_files(folder, IMAGE_SUFFIXES)
     by_stem = {native.stem_of(name): name for name in reversed(held)}
     places = set(held), by_stem
@@ -77,49 +77,49 @@ def read(
 
 
 def _read_file(
-    name: str, drawing: Drawing, places: tuple[set[str], Mapping[str, str]], joined: list[str]
+    name: str, drawing: TableBuilder, places: tuple[set[str], Mapping[str, str]], joined: list[str]
 ) -> str | None:
-    """Read one file and return the name of its picture, None where nothing tells it.
+    """Read one file and return the name of its image, None where nothing tells it.
 
     Args:
         name: The file.
         drawing: Where shapes go.
-        places: The pictures that there are: by name, and by stem.
+        places: The images that there are: by name, and by stem.
         joined: Where the sources of shapes go that become part of another one's box.
     """
     try:
         node = read_json(drawing.root, name).as_object()
-        picture = _picture(name, node.string("imagePath"), *places)
+        image = _image(name, node.string("imagePath"), *places)
         shapes = node.items("shapes")
     except InputError as error:
         beside = places[1].get(native.stem_of(name))
         drawing.problems.put(error, image=beside or name)
         return beside
-    with drawing.problems.picture(picture):
+    with drawing.problems.image(image):
         is_sized = "imageWidth" in node or "imageHeight" in node
         size = node.size_wh("imageWidth", "imageHeight") if is_sized else None
         flags = _flags(node)
         facts = {"split": split_of_path(name), "flags": dump(flags, node.where) if flags else None}
-        if not drawing.add_picture(picture, Named(node.where, size), facts):
-            return picture
+        if not drawing.add_image(image, ImageRef(node.where, size), facts):
+            return image
         found: dict[tuple[str, Any], list[Shape]] = {}
         for shape in shapes:
             try:
                 one = _shape(shape)
             except InputError as error:
-                drawing.problems.put(error, row_of=picture)
+                drawing.problems.put(error, row_of=image)
                 continue
             group = shape.value.get("group_id")
             key = (one.label or "", str(group)) if group is not None else ("", shape.source)
             found.setdefault(key, []).append(one)
         for parts in found.values():
             joined += [one.source for one in parts[1:]]
-            drawing.take(picture, _joined, parts)
-    return picture
+            drawing.take(image, _joined, parts)
+    return image
 
 
-def _picture(name: str, path: str, held: set[str], by_stem: Mapping[str, str]) -> str:
-    """Return the name of a picture relative to the root."""
+def _image(name: str, path: str, held: set[str], by_stem: Mapping[str, str]) -> str:
+    """Return the name of a image relative to the root."""
     told = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
     if told in held:
         return told
@@ -192,16 +192,16 @@ def _joined(parts: list[Shape]) -> Shape:
     return Shape(parts[0].label, extent(corners), parts[0].source, kind, {}, {"parts": told}, columns)
 
 
-def _add_unannotated(names: list[str], unannotated: str, drawing: Drawing) -> None:
-    """Do with pictures without a file what the option says."""
+def _add_unannotated(names: list[str], unannotated: str, drawing: TableBuilder) -> None:
+    """Do with images without a file what the option says."""
     if unannotated == "skip":
-        drawing.problems.note("picture without a JSON file", len(names), tuple(names), kind="image")
+        drawing.problems.note("image without a JSON file", len(names), tuple(names), kind="image")
     for name in names if unannotated != "skip" else ():
         if unannotated == "negative":
-            drawing.add_picture(name, Named(f"{drawing.root}/{name}"), {"split": split_of_path(name)})
+            drawing.add_image(name, ImageRef(f"{drawing.root}/{name}"), {"split": split_of_path(name)})
         else:
             drawing.problems.add(
-                *("ANNOTATION_MISSING", "no JSON file is of this picture"),
+                *("ANNOTATION_MISSING", "no JSON file is of this image"),
                 where=drawing.root / name,
                 image=name,
                 remedy="annotate or remove it, or read with unannotated=negative or =skip",

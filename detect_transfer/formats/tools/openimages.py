@@ -1,7 +1,7 @@
-"""Open Images: `<split>-annotations-bbox.csv`, class descriptions and pictures.
+"""Open Images: `<split>-annotations-bbox.csv`, class descriptions and images.
 
 A row has ``ImageID, LabelName, XMin, XMax, YMin, YMax`` (X before Y) and flags. The coordinates are shares of the
-picture, so x1 is XMin times its width, and nothing can be read without the pictures.
+image, so x1 is XMin times its width, and nothing can be read without the images.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_named, split_of_path
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in, number_classes
@@ -50,14 +50,14 @@ def read(
     `truncated` are 1, 0, or null for -1. All flags, the source and the confidence are in `attributes`.
 
     Args:
-        root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the pictures, named by
-            their ``ImageID``; or one CSV file, in the folder of its pictures.
-        missing_images: ``error``, or ``skip`` to leave out rows whose picture is not there. ``keep`` is an error as
-            well: without the picture nobody knows where a share of it lies.
-        allow_missing: Whether pictures without a row show no object. They are an error otherwise, for most pictures of
+        root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the images, named by
+            their ``ImageID``; or one CSV file, in the folder of its images.
+        missing_images: ``error``, or ``skip`` to leave out rows whose image is not there. ``keep`` is an error as
+            well: without the image nobody knows where a share of it lies.
+        allow_missing: Whether images without a row show no object. They are an error otherwise, for most images of
             Open Images were never annotated with boxes.
         depictions: ``keep``, or ``ignore`` to ignore drawings and the like (``IsDepiction``).
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -65,30 +65,30 @@ def read(
     Source: https://storage.googleapis.com/openimages/web/factsfigures_v7.html
     """
     native.check_choice("depictions", depictions, _DEPICTIONS)
-    media, problems = Media("tail", missing_images), Problems(on_error)
+    media, problems = ImageLookup("tail", missing_images), ErrorCollector(on_error)
     root, names = _csv_files(root)
     given = _given(root, names, problems)
     unnamed = _unnamed(root, {*given["image"].unique(), *problems.skipped_images})
     if not allow_missing:
         _report_unnamed(root, unnamed, problems)
-    named = named_in(given, root) | {name: Named(str(root / name)) for name in unnamed}
+    named = named_in(given, root) | {name: ImageRef(str(root / name)) for name in unnamed}
     rows = _rows(given, root, problems)
-    pictures = find_pictures(root, named, media, problems)
-    _require_sizes(pictures, named, problems)
+    images = find_images(root, named, media, problems)
+    _require_sizes(images, named, problems)
     rows, classes = number_classes(_with_names(rows, root, problems), "name")
-    splits = {name: split_of_path(picture.file_name) for name, picture in pictures.items()} | _splits(rows, problems)
+    splits = {name: split_of_path(image.file_name) for name, image in images.items()} | _splits(rows, problems)
     facts = pl.DataFrame(
         {"image": list(splits), "split": list(splits.values())}, schema={"image": pl.String, "split": pl.String}
     )
-    boxes = _boxes(rows, pictures, depictions=depictions)
-    return finish_rows(problems, rows=boxes, pictures=pictures, categories=classes, image_root=root, facts=facts)
+    boxes = _boxes(rows, images, depictions=depictions)
+    return finish_rows(problems, rows=boxes, found=images, categories=classes, image_root=root, facts=facts)
 
 
 def _csv_files(root: Path) -> tuple[Path, list[str]]:
     """Return the folder of the data set and its files of boxes."""
     if root.is_file():
         return root.parent, [root.name]
-    io.require_dir(root, what="a folder with <split>-annotations-bbox.csv and the pictures")
+    io.require_dir(root, what="a folder with <split>-annotations-bbox.csv and the images")
     names = [name for name in io.list_files(root, (".csv",)) if _BOXES.fullmatch(PurePosixPath(name).name)]
     if not names:
         raise InputError(
@@ -108,14 +108,14 @@ def _dialect(root: Path, name: str) -> Dialect:
     return Dialect(mark, header=True, quoted=True, optional=_OPTIONAL, image_field="ImageID")
 
 
-def _given(root: Path, names: list[str], problems: Problems) -> pl.DataFrame:
-    """Return the rows that name a picture, all fields as strings."""
+def _given(root: Path, names: list[str], problems: ErrorCollector) -> pl.DataFrame:
+    """Return the rows that name a image, all fields as strings."""
     parts = [read_delimited(root, {name: None}, _FIELDS, _dialect(root, name), problems) for name in names]
-    told = ("ROW_FIELD", "expected the name of a picture", "ImageID")
+    told = ("ROW_FIELD", "expected the name of a image", "ImageID")
     return check_rows(pl.concat(parts), pl.col("ImageID") != "", root, problems, told=told)
 
 
-def _rows(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _rows(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows with the corners as numbers."""
     comma = pl.col(*_CORNERS, "Confidence").str.contains(r"^[+-]?[0-9]*,[0-9]+$")
     count = data.select(pl.any_horizontal(comma).sum()).item()
@@ -126,7 +126,7 @@ def _rows(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
     data = check_rows(data, pl.col("LabelName") != "", root, problems, told=told)
     data = to_numbers(data, (*_CORNERS, "Confidence"), root, problems)
     for corner in _CORNERS:
-        told = ("ROW_PIXELS", "expected a share of the picture from 0 to 1", corner)
+        told = ("ROW_PIXELS", "expected a share of the image from 0 to 1", corner)
         data = check_rows(data, pl.col(corner).is_between(-1, 2), root, problems, told=told)
     for flag in _FLAGS:
         told = ("ROW_FLAG", "expected 0, 1, or -1 for unknown", flag)
@@ -136,27 +136,27 @@ def _rows(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
 
 
 def _unnamed(root: Path, known: set[str]) -> list[str]:
-    """Return the pictures that no row names."""
+    """Return the images that no row names."""
     return [n for n in io.list_files(root, IMAGE_SUFFIXES) if PurePosixPath(native.stem_of(n)).name not in known]
 
 
-def _report_unnamed(root: Path, names: list[str], problems: Problems) -> None:
+def _report_unnamed(root: Path, names: list[str], problems: ErrorCollector) -> None:
     for name in names:
         problems.add(
-            *("ANNOTATION_MISSING", "no row names this picture"),
+            *("ANNOTATION_MISSING", "no row names this image"),
             where=root / name,
             image=name,
-            remedy="remove it, or read with allow_missing=true if such pictures show no object",
+            remedy="remove it, or read with allow_missing=true if such images show no object",
         )
 
 
-def _require_sizes(pictures: Mapping[str, Picture], named: Mapping[str, Named], problems: Problems) -> None:
-    for name, picture in pictures.items():
-        if picture.size_wh is None:
+def _require_sizes(images: Mapping[str, FoundImage], named: Mapping[str, ImageRef], problems: ErrorCollector) -> None:
+    for name, image in images.items():
+        if image.size_wh is None:
             problems.add(
                 *(
                     "IMAGE_MISSING",
-                    "its boxes are shares of the picture, which is not there and whose size is not told",
+                    "its boxes are shares of the image, which is not there and whose size is not told",
                 ),
                 where=named[name].where,
                 field="image",
@@ -166,10 +166,10 @@ def _require_sizes(pictures: Mapping[str, Picture], named: Mapping[str, Named], 
             )
 
 
-def _with_names(rows: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _with_names(rows: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     """Add `name`: what the description of a class says; two classes of one name keep their codes with it."""
     found = [name for name in io.list_files(root, (".csv",)) if _CLASSES.fullmatch(PurePosixPath(name).name)]
-    fields, faults = ("LabelName", "DisplayName"), Problems()  # a class at fault is no box that could be left out
+    fields, faults = ("LabelName", "DisplayName"), ErrorCollector()  # a class at fault is no box that could be left out
     described = read_delimited(root, dict.fromkeys(found), fields, Dialect(",", header=None, quoted=True), faults)
     problems.absorb(faults)
     described = described.filter(pl.col("DisplayName") != "").unique("LabelName", keep="first", maintain_order=True)
@@ -182,21 +182,21 @@ def _with_names(rows: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFr
     )
 
 
-def _splits(rows: pl.DataFrame, problems: Problems) -> dict[str, str | None]:
-    """Return the split of each picture by the name of its file, which may name it in one split alone."""
+def _splits(rows: pl.DataFrame, problems: ErrorCollector) -> dict[str, str | None]:
+    """Return the split of each image by the name of its file, which may name it in one split alone."""
     found: dict[str, str | None] = {}
     for image, file in rows.select("image", "file").unique(maintain_order=True).rows():
         split = split_named(*re.split(r"[-_./]", file))
         if found.setdefault(image, split) != split:
-            what = f"the picture is in '{found[image]}' as well"
+            what = f"the image is in '{found[image]}' as well"
             problems.add("SPLIT_TWICE", what, where=file, field="ImageID", value=image, remedy="keep it in one of them")
     return found
 
 
-def _boxes(rows: pl.DataFrame, pictures: Mapping[str, Picture], *, depictions: str) -> pl.DataFrame:
-    """Put the rows to pixels, by the size of the picture of each."""
+def _boxes(rows: pl.DataFrame, images: Mapping[str, FoundImage], *, depictions: str) -> pl.DataFrame:
+    """Put the rows to pixels, by the size of the image of each."""
     sizes = pl.DataFrame(
-        [(name, *(picture.size_wh or (None, None))) for name, picture in pictures.items()],
+        [(name, *(image.size_wh or (None, None))) for name, image in images.items()],
         schema={"image": pl.String, "w": pl.Float64, "h": pl.Float64},
         orient="row",
     )

@@ -1,4 +1,4 @@
-"""Roboflow's CSV export (also that of TensorFlow tutorials): `_annotations.csv` beside the pictures of each split.
+"""Roboflow's CSV export (also that of TensorFlow tutorials): `_annotations.csv` beside the images of each split.
 
 A row is ``filename,width,height,class,xmin,ymin,xmax,ymax``; the corners count from 0 and the right and bottom edges
 are exclusive.
@@ -16,8 +16,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in, number_classes
@@ -39,28 +39,28 @@ def read(
 ) -> AnnotationTable:
     """Read `_annotations.csv` files; the split is the name of their folder, classes are sorted by name.
 
-    Pictures beside such a file that it does not name show no object. Copies that were made of one picture
+    Images beside such a file that it does not name show no object. Copies that were made of one image
     (``a_jpg.rf.<hash>.jpg``) form a group.
 
     Args:
         root: A folder with ``_annotations.csv`` in it or in its sub-folders, or a CSV file of that form.
         inclusive: Whether xmax and ymax are the last pixel of the box rather than its edge.
         missing_images: ``error``; ``keep`` goes on with the size that rows state; ``skip`` leaves the rows out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where rows state another size.
-        on_error: What becomes of a row or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        size_mismatch: ``error``, or ``keep`` to trust the image where rows state another size.
+        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: https://roboflow.com/formats/tensorflow-object-detection-csv
     """
-    media, problems = Media(missing_images=missing_images, size_mismatch=size_mismatch), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch), ErrorCollector(on_error)
     root, folders = _csv_files(root)
     given = read_delimited(root, folders, _FIELDS, _DIALECT, problems)
-    told = ("ROW_FIELD", "expected the name of a picture", "filename")
+    told = ("ROW_FIELD", "expected the name of a image", "filename")
     given = check_rows(given, pl.col("filename") != "", root, problems, told=told)
     rows = _rows(given, root, problems)
-    pictures = find_pictures(root, _named(root, folders, given, rows), media, problems)
+    images = find_images(root, _named(root, folders, given, rows), media, problems)
     boxes, classes = number_classes(rows, "class")
     past = 1 if inclusive else 0
     boxes = boxes.select(
@@ -68,12 +68,12 @@ def read(
         *(pl.col(old).alias(new) for old, new in (("xmin", "x1"), ("ymin", "y1"))),
         *((pl.col(old) + past).alias(new) for old, new in (("xmax", "x2"), ("ymax", "y2"))),
     )
-    facts = _facts(pictures)
-    return finish_rows(problems, rows=boxes, pictures=pictures, categories=classes, image_root=root, facts=facts)
+    facts = _facts(images)
+    return finish_rows(problems, rows=boxes, found=images, categories=classes, image_root=root, facts=facts)
 
 
 def _csv_files(root: Path) -> tuple[Path, dict[str, str | None]]:
-    """Return the folder of the data set, and the folder of the pictures of each file (None: the same)."""
+    """Return the folder of the data set, and the folder of the images of each file (None: the same)."""
     if root.is_file():
         return root.parent, {root.name: None}
     io.require_dir(root, what=f"a folder with {_NAME}")
@@ -86,12 +86,12 @@ def _csv_files(root: Path) -> tuple[Path, dict[str, str | None]]:
     return root, {name: None if folder == "." else folder for name, folder in folders.items()}
 
 
-def _rows(given: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _rows(given: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     data = to_numbers(given, ("width", "height"), root, problems, whole=True)
     for side in ("width", "height"):
         told = ("IMAGE_SIZE", "expected a size of at least 1", side)
         data = check_rows(data, pl.col(side).is_between(1, 2**31 - 1), root, problems, told=told)
-        told = ("IMAGE_SIZE", "an earlier row of this picture states another size", side)
+        told = ("IMAGE_SIZE", "an earlier row of this image states another size", side)
         data = check_rows(data, pl.col(side) == pl.col(side).first().over("image"), root, problems, told=told)
     told = ("ROW_FIELD", "expected the name of a class", "class")
     data = check_rows(data, pl.col("class") != "", root, problems, told=told)
@@ -99,25 +99,25 @@ def _rows(given: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
     return check_corners(data, root, problems, _CORNERS)
 
 
-def _named(root: Path, folders: dict[str, str | None], given: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Named]:
-    """Return the pictures that rows name with their sizes, and those beside the files that none names."""
+def _named(root: Path, folders: dict[str, str | None], given: pl.DataFrame, rows: pl.DataFrame) -> dict[str, ImageRef]:
+    """Return the images that rows name with their sizes, and those beside the files that none names."""
     stated = rows.unique("image", keep="first").select("image", "width", "height").rows()
     sizes = {image: (width, height) for image, width, height in stated}
-    named = {image: Named(told.where, sizes.get(image)) for image, told in named_in(given, root).items()}
+    named = {image: ImageRef(told.where, sizes.get(image)) for image, told in named_in(given, root).items()}
     beside = {folder or "." for folder in folders.values()}
     for name in io.list_files(root, IMAGE_SUFFIXES):
         if PurePosixPath(name).parent.as_posix() in beside:
-            named.setdefault(name, Named(str(root / name)))
+            named.setdefault(name, ImageRef(str(root / name)))
     return named
 
 
-def _facts(pictures: dict[str, Picture]) -> pl.DataFrame:
-    """Return the split of each picture, and the picture that it was copied from as its group."""
-    names = {image: PurePosixPath(picture.file_name).name for image, picture in pictures.items()}
+def _facts(images: dict[str, FoundImage]) -> pl.DataFrame:
+    """Return the split of each image, and the image that it was copied from as its group."""
+    names = {name: PurePosixPath(one.file_name).name for name, one in images.items()}
     return pl.DataFrame(
         {
             "image": list(names),
-            "split": [split_of_path(picture.file_name) for picture in pictures.values()],
+            "split": [split_of_path(one.file_name) for one in images.values()],
             "group": [name.partition(_COPY)[0] if _COPY in name else None for name in names.values()],
         },
         schema={"image": pl.String, "split": pl.String, "group": pl.String},

@@ -12,19 +12,19 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
 from detect_transfer.formats.parsing.locations import (
-    NearbyPictures,
+    NearbyImages,
     annotation_files,
     path_of_address,
     split_named,
     split_of_path,
 )
-from detect_transfer.formats.parsing.shape_table import Drawing, Shape
+from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
 
 _KIND = "groundtruth/object-detection"
 _METADATA = "-metadata"
@@ -38,15 +38,15 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read the manifests (``.manifest`` or ``.jsonl``) of labelling jobs for bounding boxes.
 
-    A picture is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
+    A image is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
     is not annotated and stays out, which the ledger counts. A manifest named like ``train.manifest`` tells the split.
 
     Args:
-        root: The folder of the manifests and pictures, or one manifest.
+        root: The folder of the manifests and images, or one manifest.
         label_attribute: The attribute of the job whose boxes are read; None where lines have those of one job.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the manifest states; ``skip`` leaves the picture
+        missing_images: ``error``; ``keep`` goes on with the sizes that the manifest states; ``skip`` leaves the image
             and its boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a line states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a line states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -54,22 +54,22 @@ def read(
 
     Source: Amazon SageMaker developer guide, Ground Truth, output data, bounding box job output.
     """
-    media = Media(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".manifest", ".jsonl"), what="a manifest of Ground Truth")
-    drawing = Drawing(folder, media, problems)
+    drawing = TableBuilder(folder, media, problems)
     lines = [(name, line) for name in names for line in read_json_lines(folder, name, problems)]
     attribute = _attribute([line for _, line in lines], label_attribute, folder)
-    nearby = NearbyPictures(folder)
+    nearby = NearbyImages(folder)
     unlabelled: list[str] = []
     for name, line in lines:
-        with problems.picture(line.source):
-            picture = nearby.nearest(path_of_address(line.string("source-ref")))
+        with problems.image(line.source):
+            image = nearby.nearest(path_of_address(line.string("source-ref")))
             if attribute not in line or "failure-reason" in _metadata(line, attribute):
-                unlabelled.append(picture)
+                unlabelled.append(image)
             else:
                 words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
-                _read_line(line, (picture, attribute), drawing, split_named(*words) or split_of_path(name))
+                _read_line(line, (image, attribute), drawing, split_named(*words) or split_of_path(name))
     problems.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
     return drawing.table()
 
@@ -101,20 +101,20 @@ def _attribute(lines: Sequence[Node], label_attribute: str | None, root: Path) -
     )
 
 
-def _read_line(line: Node, key: tuple[str, str], drawing: Drawing, split: str | None) -> None:
-    """Add the picture and the boxes of a line; `key` is the picture and the attribute."""
-    picture, attribute = key
-    with drawing.problems.picture(picture):
+def _read_line(line: Node, key: tuple[str, str], drawing: TableBuilder, split: str | None) -> None:
+    """Add the image and the boxes of a line; `key` is the image and the attribute."""
+    image, attribute = key
+    with drawing.problems.image(image):
         told, about = line.child(attribute), line.child(f"{attribute}{_METADATA}")
         sizes = told.items("image_size", [])
         size = sizes[0].size_wh() if sizes else None
         classes = about.child("class-map").value if "class-map" in about else {}
         boxes = told.items("annotations")
         scores = about.items("objects", [])
-        if not drawing.add_picture(picture, Named(line.where, size), {"split": split}):
+        if not drawing.add_image(image, ImageRef(line.where, size), {"split": split}):
             return
         for index, box in enumerate(boxes):
-            drawing.take(picture, _shape, box, classes, scores[index] if index < len(scores) else None)
+            drawing.take(image, _shape, box, classes, scores[index] if index < len(scores) else None)
 
 
 def _shape(box: Node, classes: dict[str, Any], score: Node | None) -> Shape:

@@ -1,4 +1,4 @@
-"""Supervisely JSON: `meta.json` and, in each data set, `ann/<picture>.json` beside `img/`.
+"""Supervisely JSON: `meta.json` and, in each data set, `ann/<image>.json` beside `img/`.
 
 Coordinates are whole pixels counted from 0 and, as the tool counts, the last one belongs to the shape.
 """
@@ -17,12 +17,12 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.images import IMAGE_SUFFIXES, MAX_PIXELS
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import split_named
-from detect_transfer.formats.parsing.shape_table import RECTANGLE, Drawing, Shape, dump
+from detect_transfer.formats.parsing.shape_table import RECTANGLE, Shape, TableBuilder, dump
 from detect_transfer.formats.parsing.shapes import Corners, Point, extent, mask_extent
 
 _OUTLINES = ("rectangle", "polygon", "line", "point")
@@ -39,8 +39,8 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read a project of Supervisely; the classes are those of `meta.json` in its order.
 
-    The split of a picture is a tag of it named ``train``, ``val`` or ``test``, or else the name of its data set, if
-    that is such a word. Tags of objects and further keys go to `attributes`, tags of a picture to the images column
+    The split of a image is a tag of it named ``train``, ``val`` or ``test``, or else the name of its data set, if
+    that is such a word. Tags of objects and further keys go to `attributes`, tags of a image to the images column
     `tags`.
 
     Args:
@@ -49,9 +49,9 @@ def read(
             edges.
         other_shapes: What becomes of polygons, bitmaps, lines, points and skeletons: ``extent`` takes the box around
             them, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the picture and
+        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the image and
             its shapes out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a file states another size.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a file states another size.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -60,23 +60,23 @@ def read(
 
     Source: Supervisely documentation, annotation JSON format; its SDK, class Rectangle.
     """
-    media = Media(by="stem", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(by="stem", missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     io.require_dir(root, what="a project with meta.json")
-    drawing = Drawing(root, media, problems, other_shapes)
+    drawing = TableBuilder(root, media, problems, other_shapes)
     classes = _classes(root)
     names = [name for name in io.list_files(root, (".json",)) if PurePosixPath(name).parent.name == "ann"]
     for name in names:
-        with problems.picture(_picture(name)):
+        with problems.image(_image(name)):
             _read_file(name, drawing, classes, added=int(inclusive_max))
-    annotated = {_picture(name) for name in names}
+    annotated = {_image(name) for name in names}
     for held in io.list_files(root, IMAGE_SUFFIXES):
         if PurePosixPath(held).parent.name == "img" and not {held, native.stem_of(held)} & annotated:
             problems.add(
-                *("ANNOTATION_MISSING", "there is no ann/<picture>.json for it"),
+                *("ANNOTATION_MISSING", "there is no ann/<image>.json for it"),
                 where=root / held,
                 image=held,
-                remedy="restore the file, or remove the picture",
+                remedy="restore the file, or remove the image",
             )
     return drawing.table(classes)
 
@@ -96,25 +96,25 @@ def _classes(root: Path) -> list[str]:
     return classes
 
 
-def _picture(name: str) -> str:
-    """Return the picture of an annotation: ``a/ann/b.jpg.json`` -> ``a/img/b.jpg``."""
+def _image(name: str) -> str:
+    """Return the image of an annotation: ``a/ann/b.jpg.json`` -> ``a/img/b.jpg``."""
     path = PurePosixPath(name)
     return (path.parent.parent / "img" / path.name.removesuffix(path.suffix)).as_posix()
 
 
-def _read_file(name: str, drawing: Drawing, classes: Sequence[str], *, added: int) -> None:
+def _read_file(name: str, drawing: TableBuilder, classes: Sequence[str], *, added: int) -> None:
     node = read_json(drawing.root, name).as_object()
-    picture, size = _picture(name), node.child("size").size_wh()
+    image, size = _image(name), node.child("size").size_wh()
     tags = [(tag.string("name"), tag.value.get("value")) for tag in node.items("tags", [])]
     facts = {
         "split": split_named(*(tag for tag, _ in tags), PurePosixPath(name).parent.parent.name),
         "tags": dump(tags, node.where) if tags else None,
     }
     objects = node.items("objects")
-    if not drawing.add_picture(picture, Named(node.where, size), facts):
+    if not drawing.add_image(image, ImageRef(node.where, size), facts):
         return
     for one in objects:
-        drawing.take(picture, _shape, one, classes, added=added)
+        drawing.take(image, _shape, one, classes, added=added)
 
 
 def _shape(node: Node, classes: Sequence[str], *, added: int) -> Shape:
@@ -161,5 +161,5 @@ def _bitmap(node: Node) -> tuple[Corners, dict[str, Any]]:
         packed = base64.b64decode(node.string("data"), validate=True)
         data = zlib.decompressobj().decompress(packed, MAX_PIXELS)
     except (binascii.Error, ValueError, zlib.error) as error:
-        raise node.error("data", "MASK_BROKEN", f"it is no compressed picture ({error})") from error
+        raise node.error("data", "MASK_BROKEN", f"it is no compressed image ({error})") from error
     return mask_extent(data, (x, y), node.where), {}

@@ -17,12 +17,12 @@ import orjson
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import NearbyPictures, annotation_files, path_of_address, split_of_path
-from detect_transfer.formats.parsing.shape_table import Drawing, Shape, dump
+from detect_transfer.formats.parsing.locations import NearbyImages, annotation_files, path_of_address, split_of_path
+from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder, dump
 from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent
 
 _FIELDS = ("filename", "file_attributes", "region_shape_attributes", "region_attributes")
@@ -31,8 +31,8 @@ _KINDS = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A picture as one file tells it; regions are pairs of shape attributes and region attributes, with their place."""
+class _Image:
+    """A image as one file tells it; regions are pairs of shape attributes and region attributes, with their place."""
 
     name: str
     where: str
@@ -47,18 +47,18 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read the CSV or JSON files of the VGG Image Annotator, or its projects, wherever they lie below the folder.
 
-    A picture is found by its `filename`, relative to the file that names it; where it is not there, by the longest end
+    A image is found by its `filename`, relative to the file that names it; where it is not there, by the longest end
     of its path. A value of several ticked boxes makes a row for each. The other attributes of a region go to
-    `attributes`, those of a picture to the images column `file_attributes`. A folder named ``train``, ``val`` or
+    `attributes`, those of a image to the images column `file_attributes`. A folder named ``train``, ``val`` or
     ``test`` is the split.
 
     Args:
-        root: The folder of the files and pictures, or one such file.
+        root: The folder of the files and images, or one such file.
         class_key: The attribute that is the class; None where regions have a single one.
         other_shapes: What becomes of circles, ellipses, polygons, lines and points: ``extent`` takes the box around
             them, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
         missing_images: ``error``; ``keep`` goes on without sizes, which the files do not state; ``skip`` leaves the
-            picture and its regions out.
+            image and its regions out.
         on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
 
     Raises:
@@ -67,20 +67,20 @@ def read(
 
     Source: https://www.robots.ox.ac.uk/~vgg/software/via/, the files that it exports.
     """
-    problems = Problems(on_error)
+    problems = ErrorCollector(on_error)
     folder, names = annotation_files(root, (".csv", ".json"), what="CSV or JSON of the VGG Image Annotator")
-    drawing = Drawing(folder, Media(missing_images=missing_images), problems, other_shapes)
-    nearby = NearbyPictures(folder)
-    found = [picture for name in names for picture in _read_file(name, drawing, nearby)]
+    drawing = TableBuilder(folder, ImageLookup(missing_images=missing_images), problems, other_shapes)
+    nearby = NearbyImages(folder)
+    found = [image for name in names for image in _read_file(name, drawing, nearby)]
     key = _class_key(found, class_key, folder)
-    for picture in found:
-        name = picture.name
-        with problems.picture(name):
-            about = dump(picture.file_attributes, picture.where) if picture.file_attributes else None
+    for image in found:
+        name = image.name
+        with problems.image(name):
+            about = dump(image.file_attributes, image.where) if image.file_attributes else None
             facts = {"split": split_of_path(name), "file_attributes": about}
-            if not drawing.add_picture(name, Named(picture.where), facts):
+            if not drawing.add_image(name, ImageRef(image.where), facts):
                 continue
-        for shape, region, source in picture.regions:
+        for shape, region, source in image.regions:
             try:
                 labels = _labels(region, key)
             except InputError as error:
@@ -91,7 +91,7 @@ def read(
     return drawing.table()
 
 
-def _read_file(name: str, drawing: Drawing, nearby: NearbyPictures) -> list[_Picture]:
+def _read_file(name: str, drawing: TableBuilder, nearby: NearbyImages) -> list[_Image]:
     if name.lower().endswith(".csv"):
         return _read_csv(name, drawing, nearby)
     try:
@@ -101,35 +101,35 @@ def _read_file(name: str, drawing: Drawing, nearby: NearbyPictures) -> list[_Pic
         return []
 
 
-def _read_json(name: str, drawing: Drawing, nearby: NearbyPictures) -> Iterator[_Picture]:
+def _read_json(name: str, drawing: TableBuilder, nearby: NearbyImages) -> Iterator[_Image]:
     problems = drawing.problems
     node = read_json(drawing.root, name).as_object()
-    pictures = node.entries("_via_img_metadata") if "_via_img_metadata" in node else node.members()
-    for one in pictures.values():
+    images = node.entries("_via_img_metadata") if "_via_img_metadata" in node else node.members()
+    for one in images.values():
         told = nearby.nearest(_name(name, one.string("filename")))
-        with problems.picture(told):
+        with problems.image(told):
             about = one.child("file_attributes").value if "file_attributes" in one else {}
-            picture = _Picture(told, one.where, about)
+            image = _Image(told, one.where, about)
             by_index = isinstance(one.value.get("regions"), dict)  # version 1
             nodes = one.entries("regions").values() if by_index else one.items("regions", [])
             for region in nodes:
                 with problems.row(told):
                     shape, further = region.child("shape_attributes"), region.child("region_attributes")
-                    picture.regions.append((shape, further, region.source))
-            yield picture
+                    image.regions.append((shape, further, region.source))
+            yield image
 
 
 def _name(name: str, address: str) -> str:
-    """Return the name of a picture, which a file tells relative to itself, relative to the root."""
+    """Return the name of a image, which a file tells relative to itself, relative to the root."""
     return (PurePosixPath(name).parent / path_of_address(address)).as_posix()
 
 
-def _read_csv(name: str, drawing: Drawing, nearby: NearbyPictures) -> list[_Picture]:
+def _read_csv(name: str, drawing: TableBuilder, nearby: NearbyImages) -> list[_Image]:
     base, home = f"{drawing.root}/", PurePosixPath(name).parent.as_posix()
     files = {name: None if home == "." else home}
     rows = read_delimited(drawing.root, files, _FIELDS, _DIALECT, drawing.problems)
-    pictures: dict[str, _Picture] = {}
-    names: dict[str, str] = {}  # of the pictures, by what the rows call them
+    images: dict[str, _Image] = {}
+    names: dict[str, str] = {}  # of the images, by what the rows call them
     for image, line, address, *cells in rows.select("image", "line", *_FIELDS).iter_rows():
         source = f"{name}:{line}"
         if image not in names:
@@ -141,12 +141,12 @@ def _read_csv(name: str, drawing: Drawing, nearby: NearbyPictures) -> list[_Pict
         except InputError as error:
             drawing.problems.put(error, row_of=image)
             continue
-        if names[image] not in pictures:
-            pictures[names[image]] = _Picture(names[image], base + source, about.value)
+        if names[image] not in images:
+            images[names[image]] = _Image(names[image], base + source, about.value)
         if shape.value:
-            pictures[names[image]].regions.append((shape, region, source))
+            images[names[image]].regions.append((shape, region, source))
     drawing.problems.rename_skipped(lambda image: [names.get(image, image)])
-    return list(pictures.values())
+    return list(images.values())
 
 
 def _object(text: str, column: str, base: str, source: str) -> Node:
@@ -163,12 +163,12 @@ def _object(text: str, column: str, base: str, source: str) -> Node:
     return Node(value, base, source)
 
 
-def _class_key(pictures: Sequence[_Picture], class_key: str | None, root: Path) -> str:
+def _class_key(images: Sequence[_Image], class_key: str | None, root: Path) -> str:
     """Return the attribute that is the class."""
-    keys = sorted({key for picture in pictures for _, region, _ in picture.regions for key in region.value})
+    keys = sorted({key for image in images for _, region, _ in image.regions for key in region.value})
     if class_key is not None or len(keys) == 1:
         return keys[0] if class_key is None else class_key
-    if any(picture.regions for picture in pictures):
+    if any(image.regions for image in images):
         raise InputError(
             *("VIA_CLASS", f"regions have {len(keys)} attributes, and one must be the class"),
             where=root,

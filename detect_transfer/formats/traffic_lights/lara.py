@@ -18,8 +18,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in
 
@@ -37,22 +37,22 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read LaRA: the states ``go``, ``warning``, ``stop`` and ``ambiguous``, the last one ignored.
 
-    All frames of the folder are pictures of the data set; those without a row show no light. The number of the light is
+    All frames of the folder are images of the data set; those without a row show no light. The number of the light is
     the `track_id`. There is one drive alone, so the `group` is a block of frames.
 
     Args:
         root: The folder with ``Lara_UrbanSeq1_GroundTruth_GT.txt`` and the frames ``frame_NNNNNN.jpg``, at any depth.
         inclusive: Whether x2 and y2 are the last pixels.
         block_frames: How many frames a block has; ten seconds are 250.
-        missing_images: As for `Media`.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: de Charette and Nashashibi, Traffic light recognition using image processing, 2009.
     """
-    problems, media = Problems(on_error), Media(missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(missing_images=missing_images)
     if block_frames < 1:
         raise InputError(
             *("OPTION_VALUE", "expected 1 or more"), field="block_frames", value=block_frames, remedy="give a number"
@@ -60,16 +60,16 @@ def read(
     io.require_dir(root, what="a folder with the ground truth and the frames")
     frames = _frames(root, problems)
     rows = _rows(root, _text(root), frames, problems)
-    named = {name: Named(str(root / name)) for name in frames.values()}
-    pictures = find_pictures(root, named | named_in(rows, root), media, problems)
+    named = {name: ImageRef(str(root / name)) for name in frames.values()}
+    images = find_images(root, named | named_in(rows, root), media, problems)
     number = pl.col("image").str.extract(r"frame_([0-9]+)\.").cast(pl.Int64)
     return finish_rows(
         problems,
         rows=_columns(rows, last=int(inclusive)),
-        pictures=pictures,
+        found=images,
         categories={"category_id": range(1, len(_STATES) + 1), "name": _STATES},
         image_root=root,
-        facts=pl.DataFrame({"image": list(pictures)}, schema={"image": pl.String}).with_columns(
+        facts=pl.DataFrame({"image": list(images)}, schema={"image": pl.String}).with_columns(
             frame=number, group=text_of("block {}", number // block_frames)
         ),
     )
@@ -87,14 +87,14 @@ def _text(root: Path) -> str:
     return held[0]
 
 
-def _frames(root: Path, problems: Problems) -> dict[int, str]:
+def _frames(root: Path, problems: ErrorCollector) -> dict[int, str]:
     """Map the number of each frame to its file."""
     found: dict[int, str] = {}
     for name in io.list_files(root, IMAGE_SUFFIXES):
         match = _FRAME.fullmatch(PurePosixPath(name).stem)
         if match and found.setdefault(int(match[1]), name) != name:
             problems.add(
-                "PICTURE_TWICE",
+                "IMAGE_TWICE",
                 f"'{found[int(match[1])]}' is the same frame",
                 where=root / name,
                 image=name,
@@ -103,8 +103,8 @@ def _frames(root: Path, problems: Problems) -> dict[int, str]:
     return found
 
 
-def _rows(root: Path, text: str, frames: dict[int, str], problems: Problems) -> pl.DataFrame:
-    """Return the rows that are not at fault, with their pictures."""
+def _rows(root: Path, text: str, frames: dict[int, str], problems: ErrorCollector) -> pl.DataFrame:
+    """Return the rows that are not at fault, with their images."""
     data = read_delimited(root, {text: None}, _FIELDS, Dialect(" ", comment="#"), problems)
     data = to_numbers(data, ["frame"], root, problems, whole=True)
     told = ("ROW_FRAME", "expected a number from 0 to 999999", "frame")

@@ -16,8 +16,8 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.parsing.rows import named_in, number_classes
 from detect_transfer.formats.traffic_signs.lisa_rows import read_rows
@@ -41,8 +41,8 @@ def read(
         root: The folder that holds the annotation files and the frames, wherever below it.
         target: What the boxes hold: ``box``, the whole light; or ``bulb``, what is lit of it.
         inclusive: Whether the lower right corner is the last pixel that belongs to the light.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent pictures out.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -50,7 +50,7 @@ def read(
     Source: Jensen et al., Vision for Looking at Traffic Lights: Issues, Survey, and Perspectives, IEEE T-ITS 2016.
     """
     native.check_choice("target", target, tuple(_FILES))
-    media, problems = Media(by="tail", missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(by="tail", missing_images=missing_images), ErrorCollector(on_error)
     names = _annotations(root, _FILES[target])
     rows = read_rows(root, names, problems, flags=False, inclusive=inclusive)
     rows = rows.with_columns(image=pl.col("image").str.replace(_FOLDER_OF_NAME, "$1"))
@@ -58,17 +58,17 @@ def read(
         re.sub(_FOLDER_OF_NAME, r"\1", name): error for name, error in problems.skipped_images.items()
     }
     named = {**_frames(root, set(names.values())), **named_in(rows, root)}
-    pictures = find_pictures(root, named, media, problems)
+    images = find_images(root, named, media, problems)
     rows, classes = number_classes(rows, "tag")
-    clips = [name.rpartition(f"{_FRAMES}/")[0].rstrip("/").removeprefix(_SAMPLE) or None for name in pictures]
+    clips = [name.rpartition(f"{_FRAMES}/")[0].rstrip("/").removeprefix(_SAMPLE) or None for name in images]
     return finish_rows(
         problems,
         rows=rows.select("image", "file", "line", "category_id", "x1", "y1", "x2", "y2", "attributes"),
-        pictures=pictures,
+        found=images,
         categories=classes,
         image_root=root,
         facts=pl.DataFrame(
-            {"image": list(pictures), "group": clips, "split": [_split_of(clip) for clip in clips]},
+            {"image": list(images), "group": clips, "split": [_split_of(clip) for clip in clips]},
             schema={"image": pl.String, "group": pl.String, "split": pl.String},
         ),
     )
@@ -87,13 +87,13 @@ def _annotations(root: Path, file: str) -> dict[str, str | None]:
     return dict(found)
 
 
-def _frames(root: Path, folders: set[str | None]) -> dict[str, Named]:
-    """Return the pictures of the annotated clips by `<clip>/frames/<name>`."""
-    found: dict[str, Named] = {}
+def _frames(root: Path, folders: set[str | None]) -> dict[str, ImageRef]:
+    """Return the images of the annotated clips by `<clip>/frames/<name>`."""
+    found: dict[str, ImageRef] = {}
     for name in io.list_files(root, IMAGE_SUFFIXES):
         frame = "/".join(PurePosixPath(name).parts[-3:])
         if frame.rpartition("/")[0] in folders:
-            found[frame] = Named(str(root / name))
+            found[frame] = ImageRef(str(root / name))
     return found
 
 

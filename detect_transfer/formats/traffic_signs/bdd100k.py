@@ -1,7 +1,7 @@
 """BDD100K detection: the Scalabel lists of 2020, the lists of 2018, or a JSON a frame.
 
 The corners count from the first pixel and include the last one, as the official conversion (w = x2 - x1 + 1) has it:
-x2 and y2 grow by 1. Nothing is clipped, so a box may reach past its picture by that pixel.
+x2 and y2 grow by 1. Nothing is clipped, so a box may reach past its image by that pixel.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_boxes import row_frame
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.traffic_signs.bdd100k_frames import CLASSES, COLUMNS, FACTS, Frame, box_row, read_frames
@@ -43,12 +43,12 @@ def read(
     what else is told of a frame is JSON in its column `attributes`.
 
     Args:
-        root: The folder that holds the labels and, in ``images/100k/<split>`` or anywhere else below it, the pictures.
+        root: The folder that holds the labels and, in ``images/100k/<split>`` or anywhere else below it, the images.
         labels: Which labels, where several are there: ``det_20`` (det_<split>.json), ``lists_2018``
             (bdd100k_labels_images_<split>.json) or ``frames`` (100k/<split>/<name>.json).
-        missing_images: ``error``; ``keep`` goes on with the sizes stated, if any; ``skip`` leaves absent pictures out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a frame states another size.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on with the sizes stated, if any; ``skip`` leaves absent images out.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a frame states another size.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once.
@@ -56,17 +56,17 @@ def read(
     Source: Yu et al., BDD100K, CVPR 2020; to_coco.py of its toolkit; the Scalabel format.
     """
     native.check_choice("labels", labels, ("auto", *_FORMS))
-    media = Media(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = Problems(on_error)
+    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
+    problems = ErrorCollector(on_error)
     with no_collection():
         frames = _frames(root, _choose(root, labels), problems)
         rows = _rows(frames.values(), problems)
-    named = {name: Named(f"{root}/{one.source}", one.size_wh) for name, one in frames.items()}
-    pictures = find_pictures(root, named, media, problems)
+    named = {name: ImageRef(f"{root}/{one.source}", one.size_wh) for name, one in frames.items()}
+    images = find_images(root, named, media, problems)
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=images,
         categories={"category_id": range(1, len(CLASSES) + 1), "name": CLASSES},
         image_root=root,
         facts=_facts(frames),
@@ -74,7 +74,7 @@ def read(
 
 
 def _facts(frames: Mapping[str, Frame]) -> pl.DataFrame:
-    """Return the columns of images beside those of the pictures; `attributes` only where a frame has some."""
+    """Return the columns of images beside those of the images; `attributes` only where a frame has some."""
     texts = dict.fromkeys(("image", "split", "group", *FACTS, "attributes"), pl.String)
     rows = [(name, one.split, one.video, *one.facts) for name, one in frames.items()]
     facts = pl.DataFrame(rows, schema={**texts, "timestamp": pl.Float64}, orient="row")
@@ -103,8 +103,8 @@ def _choose(root: Path, labels: str) -> dict[str, str]:
     )
 
 
-def _frames(root: Path, names: Mapping[str, str], problems: Problems) -> dict[str, Frame]:
-    """Return the frames by the names of their pictures."""
+def _frames(root: Path, names: Mapping[str, str], problems: ErrorCollector) -> dict[str, Frame]:
+    """Return the frames by the names of their images."""
     folders = {split: f"images/100k/{split}/" for split in set(names.values())}
     folders = {split: folder if (root / folder).is_dir() else "" for split, folder in folders.items()}
     found: dict[str, Frame] = {}
@@ -116,7 +116,7 @@ def _frames(root: Path, names: Mapping[str, str], problems: Problems) -> dict[st
     return found
 
 
-def _rows(frames: Iterable[Frame], problems: Problems) -> pl.DataFrame:
+def _rows(frames: Iterable[Frame], problems: ErrorCollector) -> pl.DataFrame:
     rows: list[Sequence[Any]] = []
     without: list[str] = []
     for frame in frames:

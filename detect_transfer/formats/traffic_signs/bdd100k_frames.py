@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.errors import did_you_mean
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_boxes import as_attributes, corners, size_wh
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 
@@ -37,7 +37,7 @@ class Frame:
     """A frame.
 
     Args:
-        image: The name of its picture.
+        image: The name of its image.
         split: Its split.
         source: Where it stands, relative to the root.
         labels: Its labels.
@@ -55,13 +55,13 @@ class Frame:
     facts: tuple[Any, ...]
 
 
-def read_frames(root: Path, name: str, place: tuple[str, str], problems: Problems) -> Iterator[Frame]:
+def read_frames(root: Path, name: str, place: tuple[str, str], problems: ErrorCollector) -> Iterator[Frame]:
     """Give the frames of a label file: a list of frames, an object that holds one, or the object of one frame.
 
     Args:
         root: The folder of the data set.
         name: The file, relative to it.
-        place: The split, and the folder of the pictures with a slash or nothing.
+        place: The split, and the folder of the images with a slash or nothing.
         problems: Where faults go.
     """
     document = read_json(root, name)
@@ -75,7 +75,7 @@ def read_frames(root: Path, name: str, place: tuple[str, str], problems: Problem
         name = node.string("name")
         image = place[1] + (name if "." in name else f"{name}.jpg")  # the oldest form names no suffix
         frame = None
-        with problems.picture(image):
+        with problems.image(image):
             frame = _frame(node, image, place[0])
         if frame is not None:
             yield frame

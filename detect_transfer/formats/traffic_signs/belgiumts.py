@@ -1,4 +1,4 @@
-"""BelgiumTS detection: `BTSD_training_GT.txt` and its kin, rows that name pictures.
+"""BelgiumTS detection: `BTSD_training_GT.txt` and its kin, rows that name images.
 
 A row is ``camera/image;x1;y1;x2;y2;class;superclass;`` and, in the files without ``clear``, ``pole;number on
 pole;camera;frame;class label;`` besides. Whether pixels count from 0 or from 1 is not documented: the corners are taken
@@ -20,8 +20,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, find_images
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import linked, named_in
 
@@ -30,7 +30,7 @@ _SPLITS = {"training": "train", "testing": "test"}
 _LABELS = ("full", "clear")
 _CORNERS = ("x1", "y1", "x2", "y2")
 _FURTHER = ("pole", "number_on_pole", "camera", "frame", "class_label")
-_FIELDS = ("picture", *_CORNERS, "class", "superclass", *_FURTHER)
+_FIELDS = ("image", *_CORNERS, "class", "superclass", *_FURTHER)
 _UNDEFINED = -1
 _SUPERCLASSES = {
     **{0: "other", 1: "triangles", 2: "redcircles", 3: "bluecircles", 4: "redbluecircles", 5: "diamonds"},
@@ -44,18 +44,18 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read BelgiumTS: a class ``class <number>`` for each native class that occurs, its superclass beside it.
 
-    Signs without superclass (-1) are ignored (reason ``undefined superclass``). The `group` holds pictures that show
+    Signs without superclass (-1) are ignored (reason ``undefined superclass``). The `group` holds images that show
     the same poles, directly or by way of others, where the rows tell poles; these, the number on the pole, the camera,
     the frame and the label of the class go to `attributes`.
 
     Args:
-        root: The folder that holds the texts and the pictures, at any depth; pictures are found by camera and name,
+        root: The folder that holds the texts and the images, at any depth; images are found by camera and name,
             whatever their suffix.
         labels: ``full`` or ``clear`` to choose between ``_GT.txt`` and ``_GTclear.txt``; None takes the full ones where
             they are there.
         one_based: Whether the first pixel is 1 and the last one is included.
-        missing_images: As for `Media`.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -64,20 +64,20 @@ def read(
     """
     if labels is not None:
         native.check_choice("labels", labels, _LABELS)
-    problems, media = Problems(on_error), Media(by="tail", missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(by="tail", missing_images=missing_images)
     io.require_dir(root, what="a folder with BTSD_training_GT.txt")
     texts = _texts(root, labels)
     data = read_delimited(
-        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, optional=5, image_field="picture"), problems
+        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, optional=5, image_field="image"), problems
     )
-    pictures = find_pictures(root, named_in(data, root), media, problems)
+    images = find_images(root, named_in(data, root), media, problems)
     splits = data.unique("image", keep="first").select("image", split=pl.col("file").replace_strict(texts))
     data = _check(data, root, problems)
     groups = linked(data, "pole")
     return finish_rows(
         problems,
         rows=_columns(data, one_based=one_based),
-        pictures=pictures,
+        found=images,
         categories=_categories(data),
         image_root=root,
         facts=splits.with_columns(group=pl.col("image").replace_strict(groups, default=None, return_dtype=pl.String)),
@@ -99,12 +99,12 @@ def _texts(root: Path, labels: str | None) -> dict[str, str]:
     return found
 
 
-def _check(data: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _check(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows that are not at fault; `pole` is null where there is none."""
     whole = data.select(
         pl.all_horizontal(pl.col(_FURTHER).is_null()) | pl.all_horizontal(pl.col(_FURTHER).is_not_null())
     )
-    told = ("ROW_COLUMNS", f"expected 7 or 12 fields: {';'.join(_FIELDS)}", "picture")
+    told = ("ROW_COLUMNS", f"expected 7 or 12 fields: {';'.join(_FIELDS)}", "image")
     data = check_rows(data, pl.lit(whole.to_series()), root, problems, told=told)
     data = to_numbers(data, _CORNERS, root, problems)
     data = to_numbers(data, ["class", "superclass"], root, problems, whole=True)

@@ -1,7 +1,7 @@
 """CCTSDB, the CSUST Chinese traffic signs: `GroundTruth.txt` of 2017, texts or VOC XML of 2021.
 
 A row is ``file;x1;y1;x2;y2;class``. Whether the last pixel is included is not documented: the corners of rows and of
-XML are taken as edges counted from 0 unless `inclusive` says otherwise. Pictures are found by stem in any folder.
+XML are taken as edges counted from 0 unless `inclusive` says otherwise. Images are found by stem in any folder.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_boxes import as_attributes, row_frame
 from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in
@@ -39,17 +39,17 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read CCTSDB: three classes, ``prohibitory``, ``warning`` and ``mandatory``.
 
-    Texts are those whose first row has four semicolons or more, or whose name says GroundTruth. Pictures in a folder
-    whose name says ``neg`` show no sign. The first folder of a picture whose name says ``train`` or ``test`` tells the
+    Texts are those whose first row has four semicolons or more, or whose name says GroundTruth. Images in a folder
+    whose name says ``neg`` show no sign. The first folder of a image whose name says ``train`` or ``test`` tells the
     split. `difficult` objects of XML are ignored.
 
     Args:
-        root: The folder that holds texts or XML and the pictures, at any depth.
-        annotations: ``txt`` or ``xml`` where a copy holds both of the same pictures.
+        root: The folder that holds texts or XML and the images, at any depth.
+        annotations: ``txt`` or ``xml`` where a copy holds both of the same images.
         inclusive: Whether x2 and y2 are the last pixels.
-        missing_images: As for `Media`.
-        size_mismatch: ``error``, or ``keep`` to trust the pictures where XML states another size.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`.
+        size_mismatch: ``error``, or ``keep`` to trust the images where XML states another size.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its place.
@@ -58,8 +58,8 @@ def read(
     """
     if annotations is not None:
         native.check_choice("annotations", annotations, _KINDS)
-    problems, media = Problems(on_error), Media("tail", missing_images, size_mismatch)
-    io.require_dir(root, what="a folder with GroundTruth.txt or XML files, and the pictures")
+    problems, media = ErrorCollector(on_error), ImageLookup("tail", missing_images, size_mismatch)
+    io.require_dir(root, what="a folder with GroundTruth.txt or XML files, and the images")
     texts, xml = _annotations(root, annotations)
     by_text, named = _text_rows(root, texts, problems)
     _check_once(named, xml, root, problems)
@@ -68,16 +68,16 @@ def read(
     rows = pl.concat([by_text, by_xml], how="diagonal")
     rows = check_classes(rows, "class", _IDS, root, problems)
     rows = check_corners(rows, root, problems, _CORNERS)
-    pictures = find_pictures(root, named, media, problems)
-    pictures |= _unnamed(root, pictures, problems)
+    images = find_images(root, named, media, problems)
+    images |= _unnamed(root, images, problems)
     return finish_rows(
         problems,
         rows=_columns(rows, last=int(inclusive)),
-        pictures=pictures,
+        found=images,
         categories={"category_id": list(_IDS.values()), "name": _NAMES},
         image_root=root,
         facts=pl.DataFrame(
-            [(name, _split(picture.file_name)) for name, picture in pictures.items()],
+            [(name, _split(image.file_name)) for name, image in images.items()],
             schema={"image": pl.String, "split": pl.String},
             orient="row",
         ),
@@ -107,13 +107,13 @@ def _annotations(root: Path, wanted: str | None) -> tuple[list[str], list[str]]:
 
 
 def _split(name: str) -> str | None:
-    """Return the split that the path of a picture tells."""
+    """Return the split that the path of a image tells."""
     parts = [part.casefold() for part in PurePosixPath(name).parts[:-1]]
     return next((split for part in parts for split in ("train", "test") if split in part), None)
 
 
-def _text_rows(root: Path, texts: Iterable[str], problems: Problems) -> tuple[pl.DataFrame, dict[str, Named]]:
-    """Return the rows of texts, and the pictures that they name."""
+def _text_rows(root: Path, texts: Iterable[str], problems: ErrorCollector) -> tuple[pl.DataFrame, dict[str, ImageRef]]:
+    """Return the rows of texts, and the images that they name."""
     data = read_delimited(
         root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, image_field="name"), problems
     )
@@ -122,8 +122,8 @@ def _text_rows(root: Path, texts: Iterable[str], problems: Problems) -> tuple[pl
     return data.select("image", "class", *_CORNERS, source=text_of("{}:{}", "file", "line")), named
 
 
-def _check_once(named: Mapping[str, Named], xml: Iterable[str], root: Path, problems: Problems) -> None:
-    """Report the pictures that a text and an XML annotate: their boxes would be there twice."""
+def _check_once(named: Mapping[str, ImageRef], xml: Iterable[str], root: Path, problems: ErrorCollector) -> None:
+    """Report the images that a text and an XML annotate: their boxes would be there twice."""
     by_stem = {PurePosixPath(name).stem: (name, told) for name, told in named.items()}
     for one in xml:
         name, told = by_stem.get(PurePosixPath(one).stem, ("", None))
@@ -131,27 +131,27 @@ def _check_once(named: Mapping[str, Named], xml: Iterable[str], root: Path, prob
             _report_twice(root / one, name, told, problems)
 
 
-def _report_twice(path: Path, image: str, told: Named, problems: Problems) -> None:
+def _report_twice(path: Path, image: str, told: ImageRef, problems: ErrorCollector) -> None:
     problems.add(
         "ANNOTATION_TWICE",
-        f"{told.where} annotates the same picture",
+        f"{told.where} annotates the same image",
         where=path,
         image=image,
         remedy="remove one of them, or read with annotations=txt or annotations=xml",
     )
 
 
-def _xml_rows(root: Path, xml: Iterable[str], problems: Problems) -> tuple[pl.DataFrame, dict[str, Named]]:
-    """Return the rows of VOC files, and their pictures with the sizes that they state."""
+def _xml_rows(root: Path, xml: Iterable[str], problems: ErrorCollector) -> tuple[pl.DataFrame, dict[str, ImageRef]]:
+    """Return the rows of VOC files, and their images with the sizes that they state."""
     rows: list[tuple[object, ...]] = []
-    named: dict[str, Named] = {}
+    named: dict[str, ImageRef] = {}
     for name in xml:
         image = PurePosixPath(name).with_suffix(".jpg").name
         if image in named:
             _report_twice(root / name, image, named[image], problems)
             continue
         found = read_file(root, name, image, problems)
-        named[image] = Named(str(root / name), found.size_wh)
+        named[image] = ImageRef(str(root / name), found.size_wh)
         rows += [
             (*(image, one.name, *one.corners, one.source), *(one.truncated, one.occluded, one.difficult),
              as_attributes(one.attributes))
@@ -173,20 +173,20 @@ def _columns(rows: pl.DataFrame, *, last: int) -> pl.DataFrame:
     )
 
 
-def _unnamed(root: Path, pictures: Mapping[str, Picture], problems: Problems) -> dict[str, Picture]:
-    """Return the pictures that show no sign; report those that nothing names."""
-    annotated = {picture.file_name for picture in pictures.values()}
-    found: dict[str, Named] = {}
+def _unnamed(root: Path, images: Mapping[str, FoundImage], problems: ErrorCollector) -> dict[str, FoundImage]:
+    """Return the images that show no sign; report those that nothing names."""
+    annotated = {image.file_name for image in images.values()}
+    found: dict[str, ImageRef] = {}
     for name in io.list_files(root, IMAGE_SUFFIXES):
         if name in annotated:
             continue
         if any("neg" in part.casefold() for part in PurePosixPath(name).parts[:-1]):
-            found[name] = Named(str(root / name))
+            found[name] = ImageRef(str(root / name))
         else:
             problems.add(
-                *("ANNOTATION_MISSING", "no row and no XML is of this picture"),
+                *("ANNOTATION_MISSING", "no row and no XML is of this image"),
                 where=root / name,
                 image=name,
                 remedy="annotate or remove it, or put it into a folder named negatives if it shows no sign",
             )
-    return find_pictures(root, found, Media(), problems) if found else {}
+    return find_images(root, found, ImageLookup(), problems) if found else {}

@@ -21,9 +21,9 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.video import VIDEO_SUFFIXES
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
-from detect_transfer.formats.parsing.image_lookup import Media, Named
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.numbers import parse_integer
 from detect_transfer.formats.parsing.row_table import finish_rows
 
@@ -51,31 +51,31 @@ class _Frame:
 
 
 def read(
-    root: Path, *, n_frames: int = 300, stride: int = 1, first_picture: int = 1, missing_images: str = "error",
+    root: Path, *, n_frames: int = 300, stride: int = 1, first_image: int = 1, missing_images: str = "error",
     on_error: str = "fail",
 ) -> AnnotationTable:  # fmt: skip
-    """Read CURE-TSD: 14 signs; a frame is ``<video>.mp4#<number from 0>``, or an extracted picture.
+    """Read CURE-TSD: 14 signs; a frame is ``<video>.mp4#<number from 0>``, or an extracted image.
 
     Every video is annotated by the text of its sequence, so all its variants share the boxes; the sequence is the
-    `group`. All frames are pictures of the data set. Images have the columns `frame` (from 0), `source_type`,
+    `group`. All frames are images of the data set. Images have the columns `frame` (from 0), `source_type`,
     `challenge_type` and `challenge_level`; a folder whose name says ``train`` or ``test`` tells the split.
 
     Args:
         root: The folder with the texts ``RR_SS.txt`` and the videos, at any depth; or, in place of a video, a folder of
-            its name with pictures named by number.
+            its name with images named by number.
         n_frames: How many frames a video has.
         stride: Every how many frames one is read, from the first on; boxes of the others are counted.
-        first_picture: The number in the name of the first extracted picture.
-        missing_images: What to do about a sequence without video and pictures: ``error``; ``keep`` to go on as if there
+        first_image: The number in the name of the first extracted image.
+        missing_images: What to do about a sequence without video and images: ``error``; ``keep`` to go on as if there
             were one video ``RR_SS.mp4``, without size; ``skip`` to leave it out and count it.
-        on_error: What becomes of rows and frames at fault, as for `Problems`.
+        on_error: What becomes of rows and frames at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Temel et al., CURE-TSD: Challenging Unreal and Real Environments for Traffic Sign Detection, 2017.
     """
-    problems, media = Problems(on_error), Media(missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(missing_images=missing_images)
     _check_range("n_frames", n_frames, 1, _MOST_FRAMES)
     _check_range("stride", stride, 1, _MOST_FRAMES)
     io.require_dir(root, what="a folder with label texts and videos")
@@ -83,11 +83,11 @@ def read(
     texts = {stem: name for name, stem in held.items() if _LABELS.fullmatch(stem)}
     if not texts:
         raise InputError("CURE_MISSING", "it holds no text such as 01_01.txt", where=root, remedy="give its folder")
-    frames = _frames(root, texts, n_frames, first_picture, problems)
+    frames = _frames(root, texts, n_frames, first_image, problems)
     kept = {name: frame for name, frame in frames.items() if frame.number % stride == 0}
     problems.note("left out by the stride", len(frames) - len(kept), kind="image")
-    where = {sequence: Named(str(root / text)) for sequence, text in texts.items()}
-    pictures = find_media(root, {name: where[frame.sequence] for name, frame in kept.items()}, media, problems)
+    where = {sequence: ImageRef(str(root / text)) for sequence, text in texts.items()}
+    images = find_media(root, {name: where[frame.sequence] for name, frame in kept.items()}, media, problems)
     rows = _rows(root, texts, max(n_frames, *(frame.number + 1 for frame in frames.values())), problems)
     _spread(problems, frames, root, texts)
     facts = _facts(frames)
@@ -101,7 +101,7 @@ def read(
         rows=rows.join(variants, on=["sequence", "frame"], maintain_order="left_right")
         .with_columns(image="name")
         .drop("name", "sequence", "frame"),
-        pictures=pictures,
+        found=images,
         categories={"category_id": range(1, len(_NAMES) + 1), "name": _NAMES},
         image_root=root,
         facts=facts.rename({"sequence": "group"}),
@@ -129,9 +129,9 @@ def _check_range(option: str, value: int, low: int, high: int) -> None:
 
 
 def _frames(
-    root: Path, texts: Mapping[str, str], n_frames: int, first_picture: int, problems: Problems
+    root: Path, texts: Mapping[str, str], n_frames: int, first_image: int, problems: ErrorCollector
 ) -> dict[str, _Frame]:
-    """Return the frames of all sequences by their names, those without video and pictures as of ``RR_SS.mp4``."""
+    """Return the frames of all sequences by their names, those without video and images as of ``RR_SS.mp4``."""
     found: dict[str, _Frame] = {}
     for name in io.list_files(root, VIDEO_SUFFIXES):
         match = _VIDEO.fullmatch(PurePosixPath(name).stem)
@@ -142,15 +142,15 @@ def _frames(
         match, number = _VIDEO.fullmatch(path.parent.name), parse_integer(path.stem)
         if match is None or match[1] not in texts:
             continue
-        if number is None or number < first_picture:
+        if number is None or number < first_image:
             problems.add(
-                *("FRAME_NUMBER", f"expected a picture that is named by a number from {first_picture} on"),
+                *("FRAME_NUMBER", f"expected a image that is named by a number from {first_image} on"),
                 where=root / name,
                 image=name,
-                remedy="rename it, or read with the right first_picture",
+                remedy="rename it, or read with the right first_image",
             )
         else:
-            found[name] = _frame(match, number - first_picture, path.parent.as_posix())
+            found[name] = _frame(match, number - first_image, path.parent.as_posix())
     for sequence in sorted(texts.keys() - {frame.sequence for frame in found.values()}):
         found |= {f"{sequence}.mp4#{i:05d}": _Frame(sequence, i, "", None, None) for i in range(n_frames)}
     return found
@@ -162,7 +162,7 @@ def _frame(match: re.Match[str], number: int, video: str) -> _Frame:
     return _Frame(match[1], number, video, split, (int(match[2]), int(match[3]), int(match[4])))
 
 
-def _rows(root: Path, texts: Mapping[str, str], n_frames: int, problems: Problems) -> pl.DataFrame:
+def _rows(root: Path, texts: Mapping[str, str], n_frames: int, problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows of all texts with the columns of the table, `sequence` and `frame`."""
     sequence_of: dict[str, str | None] = {text: sequence for sequence, text in texts.items()}
     data = read_delimited(root, sequence_of, _FIELDS, Dialect("_"), problems)
@@ -185,7 +185,7 @@ def _rows(root: Path, texts: Mapping[str, str], n_frames: int, problems: Problem
     )
 
 
-def _spread(problems: Problems, frames: Mapping[str, _Frame], root: Path, texts: Mapping[str, str]) -> None:
+def _spread(problems: ErrorCollector, frames: Mapping[str, _Frame], root: Path, texts: Mapping[str, str]) -> None:
     """Let a row, frame or sequence that a fault leaves out be those of every variant of the video."""
     variants: dict[str, list[str]] = {}
     videos: dict[str, set[str]] = {}

@@ -15,13 +15,13 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
-from detect_transfer.formats.coco.image_files import Look, find_root, look_at_pictures
+from detect_transfer.formats.coco.image_files import ImageOptions, find_root, look_at_images
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _FOLDER = "DFG-tsd-annot-json"
-_PICTURES = "JPEGImages"
+_IMAGES = "JPEGImages"
 _SPLITS = ("train", "test")
 
 
@@ -35,21 +35,21 @@ def read(
 
     Args:
         root: The folder with ``DFG-tsd-annot-json/{train,test}.json`` (or these files themselves) and ``JPEGImages``.
-        missing_images: ``error``; ``keep`` goes on with the sizes stated; ``skip`` leaves absent pictures out.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where a file states another size.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on with the sizes stated; ``skip`` leaves absent images out.
+        size_mismatch: ``error``, or ``keep`` to trust the image where a file states another size.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once.
 
     Source: Tabernik, Skocaj, Deep Learning for Large-Scale Traffic-Sign Detection and Recognition, IEEE T-ITS 2020.
     """
-    io.require_dir(root, what=f"a folder with {_FOLDER} and {_PICTURES}")
+    io.require_dir(root, what=f"a folder with {_FOLDER} and {_IMAGES}")
     native.check_choice("size_mismatch", size_mismatch, ("error", "keep"))
-    look = Look(native.folder_named(root, _PICTURES), missing_images, size_mismatch)
-    problems = Problems(on_error)
+    look = ImageOptions(native.folder_named(root, _IMAGES), missing_images, size_mismatch)
+    problems = ErrorCollector(on_error)
     image_root, parts = find_root([_read_split(root, name, on_error) for name in _names(root)], look, problems)
-    whole = _numbered(look_at_pictures(join_files(parts, problems), image_root, look))
+    whole = _numbered(look_at_images(join_files(parts, problems), image_root, look))
     return native.finish(
         problems, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
     )

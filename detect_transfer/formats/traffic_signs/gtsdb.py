@@ -2,7 +2,7 @@
 
 A row is ``file;left;top;right;bottom;class``. The corners count from 0 and the right and bottom edges are exclusive:
 the published sign sizes of 16 to 128 pixels are `right - left`. Scenes without a row show no sign and are negatives, so
-the pictures are listed from the folder; rows say `.ppm` whatever the copy at hand holds, so files are found by stem.
+the images are listed from the folder; rows say `.ppm` whatever the copy at hand holds, so files are found by stem.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.numbers import parse_integer
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in
@@ -49,28 +49,28 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
     Scenes 00000 to 00599 are `train`, the others `test`. The sub-folders ``00`` to ``42`` hold crops and are not read.
 
     Args:
-        root: The folder with ``gt.txt`` and the pictures (ppm, jpg, png, ...).
-        missing_images: What to do about rows whose picture is not in the folder: ``error``; ``keep`` to go on without
+        root: The folder with ``gt.txt`` and the images (ppm, jpg, png, ...).
+        missing_images: What to do about rows whose image is not in the folder: ``error``; ``keep`` to go on without
             its size; ``skip`` to leave them out and count them.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Houben et al., Detection of Traffic Signs in Real-World Images, IJCNN 2013; ReadMe.txt of the data.
     """
-    problems = Problems(on_error)
-    media = Media(missing_images=missing_images)
+    problems = ErrorCollector(on_error)
+    media = ImageLookup(missing_images=missing_images)
     io.require_dir(root, what=f"a folder with {_ANNOTATIONS} and the scenes")
     scenes = _scenes(root, problems)
     rows, named = _rows(root, scenes, problems)
-    named = {name: Named(str(root / name)) for name in scenes.values()} | named
+    named = {name: ImageRef(str(root / name)) for name in scenes.values()} | named
     problems.rename_skipped(lambda name: [scenes.get(native.stem_of(name), name)])
-    pictures = find_pictures(root, named, media, problems)
+    images = find_images(root, named, media, problems)
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=images,
         categories={
             "category_id": range(1, len(_NAMES) + 1),
             "name": _NAMES,
@@ -78,28 +78,28 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
         },
         image_root=root,
         facts=pl.DataFrame(
-            {"image": list(pictures), "split": [_split(picture) for picture in pictures.values()]},
+            {"image": list(images), "split": [_split(image) for image in images.values()]},
             schema={"image": pl.String, "split": pl.String},
         ),
     )
 
 
-def _scenes(root: Path, problems: Problems) -> dict[str, str]:
+def _scenes(root: Path, problems: ErrorCollector) -> dict[str, str]:
     """Map the stem of every scene in the folder to its file name."""
-    pictures = native.pictures_by_stem(root, problems, recursive=False)
-    for stem, name in pictures.items():
+    images = native.images_by_stem(root, problems, recursive=False)
+    for stem, name in images.items():
         if parse_integer(stem) is None:
             problems.add(
                 *("GTSDB_NAME", "scenes are named by number, 00000 to 00899"),
                 where=root / name,
                 image=name,
-                remedy="rename the picture or move it away",
+                remedy="rename the image or move it away",
             )
-    return pictures
+    return images
 
 
-def _split(picture: Picture) -> str | None:
-    number = parse_integer(native.stem_of(picture.file_name))
+def _split(image: FoundImage) -> str | None:
+    number = parse_integer(native.stem_of(image.file_name))
     return None if number is None else "train" if number < _FIRST_TEST_SCENE else "test"
 
 
@@ -107,13 +107,13 @@ def _supercategory(native_class: int) -> str:
     return next((name for name, members in _GROUPS.items() if native_class in members), "other")
 
 
-def _rows(root: Path, scenes: Mapping[str, str], problems: Problems) -> tuple[pl.DataFrame, dict[str, Named]]:
-    """Return the rows of gt.txt with the columns of the table, and the pictures that rows name.
+def _rows(root: Path, scenes: Mapping[str, str], problems: ErrorCollector) -> tuple[pl.DataFrame, dict[str, ImageRef]]:
+    """Return the rows of gt.txt with the columns of the table, and the images that rows name.
 
     `image` is the file of the folder where there is one.
     """
     data = read_delimited(root, {_ANNOTATIONS: None}, _FIELDS, Dialect(";", image_field="file_name"), problems)
-    told = ("PATH_OUTSIDE", "expected the name of a picture in this folder", "file_name")
+    told = ("PATH_OUTSIDE", "expected the name of a image in this folder", "file_name")
     data = check_rows(data, ~pl.col("file_name").str.contains(r"[/\\]|^$"), root, problems, told=told)
     stem = pl.col("image").str.replace(r"(.)\.[^.]+$", "${1}")
     found = stem.replace_strict(list(scenes), list(scenes.values()), default=pl.col("image"), return_dtype=pl.String)

@@ -1,7 +1,7 @@
 """IceVision: a TSV of signs for each annotated frame of winter drives in Russia.
 
 The header names ``class xtl ytl xbr ybr temporary occluded data``, and in some files ``manual``. Pixels count from 0
-and xbr and ybr are edges: they reach the size of the picture. A file without rows is of a frame without signs.
+and xbr and ybr are edges: they reach the size of the image. A file without rows is of a frame without signs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 
@@ -39,16 +39,16 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
     annotated and are not read. The `group` is the drive, whose left and right camera see the same signs.
 
     Args:
-        root: The folder of the drives (folders of ``NNNNNN.tsv``), or of one; pictures are found by drive and number.
-        missing_images: As for `Media`.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        root: The folder of the drives (folders of ``NNNNNN.tsv``), or of one; images are found by drive and number.
+        missing_images: As for `ImageLookup`.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Pavlov et al., IceVisionSet: Lossless Video Dataset Collected on Russian Winter Roads, ICRA 2019.
     """
-    problems, media = Problems(on_error), Media(by="tail", missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(by="tail", missing_images=missing_images)
     io.require_dir(root, what="a folder of drives, folders of TSV files")
     texts = io.list_files(root, (".tsv",))
     if not texts:
@@ -58,12 +58,12 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
     image_of = {text: PurePosixPath(*PurePosixPath(text).parts[-2:]).with_suffix(".jpg").as_posix() for text in texts}
     named = _named(root, image_of, problems)
     rows = _rows(root, image_of, problems)
-    pictures = find_pictures(root, named, media, problems)
+    images = find_images(root, named, media, problems)
     codes = sorted(rows["class"].unique(), key=_natural)
     return finish_rows(
         problems,
         rows=_columns(rows, {code: i for i, code in enumerate(codes, start=1)}),
-        pictures=pictures,
+        found=images,
         categories={
             "category_id": pl.Series(range(1, len(codes) + 1), dtype=pl.Int64),
             "name": pl.Series(codes, dtype=pl.String),
@@ -78,9 +78,9 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
     )
 
 
-def _named(root: Path, image_of: Mapping[str, str], problems: Problems) -> dict[str, Named]:
+def _named(root: Path, image_of: Mapping[str, str], problems: ErrorCollector) -> dict[str, ImageRef]:
     """Return the frames; report those that several files are of."""
-    named: dict[str, Named] = {}
+    named: dict[str, ImageRef] = {}
     for text, name in image_of.items():
         if name in named:
             problems.add(
@@ -90,7 +90,7 @@ def _named(root: Path, image_of: Mapping[str, str], problems: Problems) -> dict[
                 image=name,
                 remedy="remove one of them",
             )
-        named.setdefault(name, Named(str(root / text)))
+        named.setdefault(name, ImageRef(str(root / text)))
     return named
 
 
@@ -104,7 +104,7 @@ def _drive(root: Path, text: str) -> str:
     return next((name.removesuffix(camera) for camera in _CAMERAS if name.endswith(camera)), name)
 
 
-def _rows(root: Path, image_of: Mapping[str, str], problems: Problems) -> pl.DataFrame:
+def _rows(root: Path, image_of: Mapping[str, str], problems: ErrorCollector) -> pl.DataFrame:
     """Return the rows that are not at fault."""
     # the text of a sign stands last and may be empty: with the blanks at the end of a line its tab goes as well
     data = read_delimited(root, image_of, _FIELDS, Dialect("\t", header=None, optional=2), problems)

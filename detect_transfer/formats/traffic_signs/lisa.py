@@ -15,8 +15,8 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.parsing.rows import linked, named_in, number_classes
 from detect_transfer.formats.traffic_signs.lisa_rows import read_rows
@@ -34,18 +34,18 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read LISA traffic signs: a class a tag, in sorted order.
 
-    The file of the whole set is read where it is there, else those of the folders. Pictures below `negatives` show no
-    sign; other pictures that no row names are left out, which the ledger counts. There is no official split.
+    The file of the whole set is read where it is there, else those of the folders. Images below `negatives` show no
+    sign; other images that no row names are left out, which the ledger counts. There is no official split.
 
     Args:
         root: The folder with ``allAnnotations.csv``, or with folders that hold a ``frameAnnotations.csv`` each.
         ignore: Which signs are neither target nor background: ``none``, ``other-road`` (they stand on another road),
             ``unreadable`` (tags that end in ``Urdbl``), or ``both``.
         group_by: What no split may cut: ``file``, the video; or ``track``, the stretch of it in which one sign
-            comes nearer. Every sign of a picture has the track of its picture, so it is no `track_id`.
+            comes nearer. Every sign of a image has the track of its image, so it is no `track_id`.
         inclusive: Whether the lower right corner is the last pixel that belongs to the sign.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent pictures out.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -55,16 +55,16 @@ def read(
     """
     native.check_choice("ignore", ignore, _IGNORE)
     native.check_choice("group_by", group_by, _GROUPS)
-    media, problems = Media(missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
     rows = read_rows(root, _annotations(root), problems, flags=True, inclusive=inclusive)
     named = named_in(rows, root)
     told = {*named, *problems.skipped_images}
     unnamed = [name for name in io.list_files(root, IMAGE_SUFFIXES) if name not in told]
     negatives = [name for name in unnamed if _NEGATIVES in PurePosixPath(name).parts[:-1]]
-    named |= {name: Named(str(root / name)) for name in negatives}
-    pictures = find_pictures(root, named, media, problems)
+    named |= {name: ImageRef(str(root / name)) for name in negatives}
+    images = find_images(root, named, media, problems)
     others = tuple(sorted(set(unnamed) - set(negatives)))
-    problems.note(f"picture without a row, not in {_NEGATIVES}", len(others), others, kind="image")
+    problems.note(f"image without a row, not in {_NEGATIVES}", len(others), others, kind="image")
     groups = linked(rows, _GROUPS[group_by])
     rows, classes = number_classes(_marked(rows, ignore), "tag")
     return finish_rows(
@@ -73,7 +73,7 @@ def read(
             *("image", "file", "line", "category_id", "x1", "y1", "x2", "y2", "ignore", "ignore_reason"),
             *("occluded", "attributes"),
         ),
-        pictures=pictures,
+        found=images,
         categories=classes,
         image_root=root,
         facts=pl.DataFrame(list(groups.items()), schema={"image": pl.String, "group": pl.String}, orient="row"),
@@ -81,7 +81,7 @@ def read(
 
 
 def _annotations(root: Path) -> dict[str, str | None]:
-    """Return the annotation files with the folder that their pictures are named relative to."""
+    """Return the annotation files with the folder that their images are named relative to."""
     io.require_dir(root, what=f"a folder with {_WHOLE}, or with folders that hold {_PART}")
     if (root / _WHOLE).exists():
         return {_WHOLE: None}

@@ -9,7 +9,7 @@ import polars as pl
 
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.row_table import check_corners
 
 # one column name holds a comma, so the separator is never guessed
@@ -31,13 +31,13 @@ _FRAMES = ("origin_frame_number", "origin_track_frame_number")
 
 
 def read_rows(
-    root: Path, names: Mapping[str, str | None], problems: Problems, *, flags: bool, inclusive: bool
+    root: Path, names: Mapping[str, str | None], problems: ErrorCollector, *, flags: bool, inclusive: bool
 ) -> pl.DataFrame:
     """Read annotation files as checked rows, with `attributes`.
 
     Args:
         root: The folder of the data set.
-        names: The files, with the folder that their pictures are named relative to.
+        names: The files, with the folder that their images are named relative to.
         problems: Where faults go.
         flags: Whether the column of `occluded` (0 or 1) and of `on_another_road` (a boolean) is there.
         inclusive: Whether the lower right corner is the last pixel, not the edge after it.

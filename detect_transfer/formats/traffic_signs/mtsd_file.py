@@ -9,7 +9,7 @@ from typing import Any
 
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_boxes import as_attributes, corners, size_wh
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 
@@ -30,10 +30,10 @@ class SignFile:
     """What one annotation says.
 
     Args:
-        image: The name of the picture, as of `image_of`.
+        image: The name of the image, as of `image_of`.
         source: The file, relative to the root.
         size_wh: The size stated.
-        panorama: Whether the picture shows 360 degrees.
+        panorama: Whether the image shows 360 degrees.
         partial: Whether its objects are those of the partially annotated set.
         rows: The boxes, values in the order of `COLUMNS`.
     """
@@ -47,11 +47,11 @@ class SignFile:
 
 
 def image_of(name: str) -> str:
-    """Return the name of the picture of an annotation file: its key, with a suffix that copies may change."""
+    """Return the name of the image of an annotation file: its key, with a suffix that copies may change."""
     return f"{PurePosixPath(name).stem}.jpg"
 
 
-def read_file(root: Path, name: str, ignored: Collection[str], problems: Problems) -> SignFile | None:
+def read_file(root: Path, name: str, ignored: Collection[str], problems: ErrorCollector) -> SignFile | None:
     """Read an annotation; None after reporting that it is damaged as a whole.
 
     Args:
@@ -63,7 +63,7 @@ def read_file(root: Path, name: str, ignored: Collection[str], problems: Problem
     image = image_of(name)
     rows: list[Sequence[Any]] = []
     found = None
-    with problems.picture(image):
+    with problems.image(image):
         node = read_json(root, name).as_object()
         panorama, objects = node.flag("ispano", False), node.items("objects")
         for one in objects:

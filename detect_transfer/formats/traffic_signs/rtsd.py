@@ -19,8 +19,8 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import finish_rows
 from detect_transfer.formats.parsing.rows import linked, named_in, number_classes
 
@@ -49,8 +49,8 @@ def read(
         layout: ``full`` or ``detection`` where both are there.
         group_by: What no split may cut: ``track``, the frames that show one physical sign, which only the full set
             tells; or ``date``, the day of the recording.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent pictures out.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -59,26 +59,26 @@ def read(
     """
     native.check_choice("layout", layout, _LAYOUTS)
     native.check_choice("group_by", group_by, _GROUPS)
-    media, problems = Media(missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
     lists = _lists(root, layout)
     rows = _rows(root, lists, problems)
     whole = None in lists.values()
     frames = _frames(root, _FRAMES if whole else _SET_FRAMES)
     named = {frames.get(name, name): told for name, told in named_in(rows, root).items()}
-    named |= {path: Named(str(root / path)) for path in frames.values() if path not in named}
-    found = find_pictures(root, named, media, problems)
+    named |= {path: ImageRef(str(root / path)) for path in frames.values() if path not in named}
+    found = find_images(root, named, media, problems)
     name_of = {path: name for name, path in frames.items()}
-    pictures = {name_of.get(path, path): picture for path, picture in found.items()}
+    images = {name_of.get(path, path): image for path, image in found.items()}
     if len(lists) > 1 and len(rows):
         rows = _once(rows, problems)
     rows, classes = number_classes(rows, "sign_class")
     return finish_rows(
         problems,
         rows=rows.select("image", "file", "line", "category_id", "x1", "y1", "x2", "y2", "attributes", "track_id"),
-        pictures=pictures,
+        found=images,
         categories=classes if whole else _with_types(classes, rows),
         image_root=root,
-        facts=_facts(rows, list(pictures), group_by=group_by, whole=whole),
+        facts=_facts(rows, list(images), group_by=group_by, whole=whole),
     )
 
 
@@ -104,7 +104,7 @@ def _lists(root: Path, layout: str) -> dict[str, str | None]:
     return found
 
 
-def _rows(root: Path, lists: dict[str, str | None], problems: Problems) -> pl.DataFrame:
+def _rows(root: Path, lists: dict[str, str | None], problems: ErrorCollector) -> pl.DataFrame:
     without_track = int(None not in lists.values())
     dialect = Dialect(",", header=True, quoted=True, optional=without_track, image_field="filename")
     rows = read_delimited(root, lists, _FIELDS, dialect, problems)
@@ -136,7 +136,7 @@ def _frames(root: Path, place: re.Pattern[str]) -> dict[str, str]:
     return found
 
 
-def _once(rows: pl.DataFrame, problems: Problems) -> pl.DataFrame:
+def _once(rows: pl.DataFrame, problems: ErrorCollector) -> pl.DataFrame:
     """Leave out the signs that an earlier list has already."""
     first = pl.col("file").first().over("image", "x1", "y1", "x2", "y2", "sign_class")
     repeated = rows.filter(pl.col("file") != first)

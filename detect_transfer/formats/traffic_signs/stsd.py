@@ -1,4 +1,4 @@
-"""Swedish Traffic Signs: one `annotations.txt` a set, a line a picture.
+"""Swedish Traffic Signs: one `annotations.txt` a set, a line a image.
 
 A line is ``name.jpg:`` and then signs, each ended by ``;``: ``VISIBILITY, right, bottom, left, top, TYPE, NAME``, the
 lower right corner first, or ``MISC_SIGNS`` for further signs without box. Whether pixels count from 0 or from 1 is not
@@ -18,14 +18,14 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import Media, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, find_images
 from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
 from detect_transfer.formats.parsing.rows import named_in, number_classes
 
 _ANNOTATIONS = "annotations.txt"
 _FIELDS = ("visibility", "right", "bottom", "left", "top", "type", "name")
-_LINE = ("picture", "signs")
+_LINE = ("image", "signs")
 _VISIBILITIES = ("VISIBLE", "BLURRED", "OCCLUDED", "SIDE_ROAD")
 _HIDDEN = {"VISIBLE": 0.0, "OCCLUDED": 1.0}
 _TYPES = ("PROHIBITORY", "MANDATORY", "WARNING", "INFORMATION", "OTHER")
@@ -42,22 +42,22 @@ def read(
 
     Signs named URDBL and OTHER are ignored (reasons ``unreadable`` and ``other sign``). Visibility and type go to
     `attributes`; `occluded` is 1 for OCCLUDED and 0 for VISIBLE signs. The images column `misc_signs` tells that there
-    are further signs without box. Pictures that no line names are not annotated and are not read. The `group` is the
+    are further signs without box. Images that no line names are not annotated and are not read. The `group` is the
     recording, the name up to ``Image``.
 
     Args:
         root: The folder with ``annotations.txt``, or with the folders ``Set1`` (train) and ``Set2`` (test) of such.
         one_based: Whether the first pixel is 1 and the last one is included.
         ignore_visibility: Visibilities to be ignored too, such as ``[BLURRED, SIDE_ROAD]``.
-        missing_images: As for `Media`; pictures are found by name in any folder.
-        on_error: What becomes of rows and pictures at fault, as for `Problems`.
+        missing_images: As for `ImageLookup`; images are found by name in any folder.
+        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Larsson and Felsberg, Using Fourier Descriptors and Spatial Models for Traffic Sign Recognition, SCIA 2011.
     """
-    problems, media = Problems(on_error), Media(by="basename", missing_images=missing_images)
+    problems, media = ErrorCollector(on_error), ImageLookup(by="basename", missing_images=missing_images)
     ignored = {ignore_visibility} if isinstance(ignore_visibility, str) else set(ignore_visibility)
     for one in sorted(ignored):
         native.check_choice("ignore_visibility", one, _VISIBILITIES)
@@ -65,10 +65,10 @@ def read(
     texts = [name for name in io.list_files(root, (".txt",)) if PurePosixPath(name).name == _ANNOTATIONS]
     if not texts:
         raise InputError("STSD_MISSING", f"it holds no {_ANNOTATIONS}", where=root, remedy="give the folder of the set")
-    lines = read_delimited(root, dict.fromkeys(texts), _LINE, Dialect(":", image_field="picture"), problems)
-    told = ("ROW_VALUE", "expected the name of a picture before the colon", "picture")
-    lines = check_rows(lines, pl.col("picture") != "", root, problems, told=told)
-    pictures = find_pictures(root, named_in(lines, root), media, problems)
+    lines = read_delimited(root, dict.fromkeys(texts), _LINE, Dialect(":", image_field="image"), problems)
+    told = ("ROW_VALUE", "expected the name of a image before the colon", "image")
+    lines = check_rows(lines, pl.col("image") != "", root, problems, told=told)
+    images = find_images(root, named_in(lines, root), media, problems)
     signs = lines.with_columns(sign=pl.col("signs").str.split(";")).explode("sign")
     signs = signs.with_columns(pl.col("sign").str.strip_chars()).filter(pl.col("sign") != "")
     misc = signs.filter(pl.col("sign") == _MISC)["image"]
@@ -80,7 +80,7 @@ def read(
     return finish_rows(
         problems,
         rows=_columns(rows, ignored, one_based=one_based),
-        pictures=pictures,
+        found=images,
         categories=categories.join(types, on="name", how="left", maintain_order="left"),
         image_root=root,
         facts=lines.select(
@@ -97,7 +97,7 @@ def _split(text: str) -> str | None:
     return next((_SPLITS[folder] for folder in folders if folder in _SPLITS), None)
 
 
-def _check(signs: pl.DataFrame, root: Path, problems: Problems) -> pl.DataFrame:
+def _check(signs: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
     """Divide the signs and return those that are not at fault."""
     told = ("ROW_COLUMNS", f"expected {len(_FIELDS)} fields: {', '.join(_FIELDS)}", "sign")
     full = pl.col("sign").str.count_matches(",", literal=True) == len(_FIELDS) - 1

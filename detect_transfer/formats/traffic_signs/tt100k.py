@@ -1,7 +1,7 @@
-"""Tsinghua-Tencent 100K: one JSON of all pictures, of 2016 and of 2021.
+"""Tsinghua-Tencent 100K: one JSON of all images, of 2016 and of 2021.
 
 The corners are floats from the top-left corner of the first pixel, and the official score takes plain differences, so
-they are our own convention. Of a picture no size is told.
+they are our own convention. Of a image no size is told.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import Media, Named, find_pictures
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_boxes import as_attributes, corners, row_frame
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.row_table import finish_rows
@@ -40,7 +40,7 @@ PROTOCOL45 = (
 def read(
     root: Path, *, classes: str = "all", rare: str = "drop", missing_images: str = "error", on_error: str = "fail"
 ) -> AnnotationTable:
-    """Read TT100K: splits `train`, `test` and `other` by the folder of the picture.
+    """Read TT100K: splits `train`, `test` and `other` by the folder of the image.
 
     Polygons, ellipses and further keys of a sign go to `attributes`. The super-class is told by the first letter of a
     type: ``i`` indication, ``p`` prohibition, ``w`` warning.
@@ -52,8 +52,8 @@ def read(
             order.
         rare: With ``protocol45``, what becomes of other signs: ``drop`` them, as the protocol does, which the ledger
             counts; or ``ignore`` them, neither target nor background.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves absent pictures out.
-        on_error: As for `Problems`.
+        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves absent images out.
+        on_error: As for `ErrorCollector`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its JSON pointer.
@@ -62,7 +62,7 @@ def read(
     """
     native.check_choice("classes", classes, ("all", "protocol45"))
     native.check_choice("rare", rare, ("drop", "ignore"))
-    media, problems = Media(missing_images=missing_images), Problems(on_error)
+    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
     name = _document(root)
     with no_collection():
         document = read_json(root, name).as_object()
@@ -72,15 +72,15 @@ def read(
         rows = _rows(images, types, kept, problems)
     base = root / PurePosixPath(name).parent
     _check_lists(base, {key: path for path, (key, _) in images.items()}, problems)
-    pictures = find_pictures(
-        base, {path: Named(f"{root}/{node.source}") for path, (_, node) in images.items()}, media, problems
+    found = find_images(
+        base, {path: ImageRef(f"{root}/{node.source}") for path, (_, node) in images.items()}, media, problems
     )
     if rare == "drop":
         rows = _without_rare(rows, problems)
     return finish_rows(
         problems,
         rows=rows,
-        pictures=pictures,
+        found=found,
         categories={
             "category_id": range(1, len(kept) + 1),
             "name": kept,
@@ -88,7 +88,7 @@ def read(
         },
         image_root=base,
         facts=pl.DataFrame(
-            {"image": list(pictures), "split": [_split_of(path) for path in pictures]},
+            {"image": list(found), "split": [_split_of(path) for path in found]},
             schema={"image": pl.String, "split": pl.String},
         ),
     )
@@ -115,21 +115,21 @@ def _types(document: Node) -> list[str]:
     return sorted(types)
 
 
-def _images(document: Node, problems: Problems) -> dict[str, tuple[str, Node]]:
-    """Return the key and the object of each picture by its path."""
+def _images(document: Node, problems: ErrorCollector) -> dict[str, tuple[str, Node]]:
+    """Return the key and the object of each image by its path."""
     found: dict[str, tuple[str, Node]] = {}
     for key, node in document.entries("imgs").items():
         path = node.string("path")
-        with problems.picture(path):
+        with problems.image(path):
             if "id" in node and str(node.value["id"]) != key:
-                raise node.error("id", "TT100K_ID", f"the key of this picture is {key}")
+                raise node.error("id", "TT100K_ID", f"the key of this image is {key}")
             if path in found:
-                raise node.error("path", "ID_DUPLICATE", f"picture {found[path][0]} has the same path")
+                raise node.error("path", "ID_DUPLICATE", f"image {found[path][0]} has the same path")
             found[path] = key, node
     return found
 
 
-def _check_lists(base: Path, path_of: Mapping[str, str], problems: Problems) -> None:
+def _check_lists(base: Path, path_of: Mapping[str, str], problems: ErrorCollector) -> None:
     """Report what `<split>/ids.txt` says otherwise."""
     for split in _SPLITS:
         file = base / split / "ids.txt"
@@ -139,7 +139,7 @@ def _check_lists(base: Path, path_of: Mapping[str, str], problems: Problems) -> 
             key, where = text.strip(), f"{file}:{line}"
             path = path_of.get(key)
             if key and path is None:
-                what, remedy = "no picture of the annotations has this id", "remove the line, or restore the picture"
+                what, remedy = "no image of the annotations has this id", "remove the line, or restore the image"
                 problems.add("ANNOTATION_MISSING", what, where=where, field="id", value=key, remedy=remedy)
             elif path is not None and _split_of(path) != split:
                 what, remedy = f"its path is {path}, of another split", "mend the list or the path"
@@ -152,13 +152,13 @@ def _split_of(path: str) -> str | None:
 
 
 def _rows(
-    images: Mapping[str, tuple[str, Node]], types: Sequence[str], kept: Sequence[str], problems: Problems
+    images: Mapping[str, tuple[str, Node]], types: Sequence[str], kept: Sequence[str], problems: ErrorCollector
 ) -> pl.DataFrame:
     """Return the signs; those whose type is not among `kept` are to be ignored and have no class."""
     known, ids = set(types), {name: i for i, name in enumerate(kept, start=1)}
     rows: list[Sequence[Any]] = []
     for path, (_, image) in images.items():
-        with problems.picture(path):
+        with problems.image(path):
             for node in image.items("objects"):
                 with problems.row(path):
                     rows.append((path, *_row(node, known, ids)))
@@ -176,7 +176,7 @@ def _row(node: Node, known: Collection[str], ids: Mapping[str, int]) -> Sequence
     return ids.get(kind), *corners(node.child("bbox")), reason is not None, reason, as_attributes(facts), node.source
 
 
-def _without_rare(rows: pl.DataFrame, problems: Problems) -> pl.DataFrame:
+def _without_rare(rows: pl.DataFrame, problems: ErrorCollector) -> pl.DataFrame:
     rare = rows.filter("ignore")["source"]
     problems.note("its type is not of the protocol", len(rare), tuple(rare), kind="box")
     return rows.filter(~pl.col("ignore"))

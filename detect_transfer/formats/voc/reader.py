@@ -21,9 +21,9 @@ from detect_transfer.core.annotations import IMAGE_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import MISSING_REMEDY, Media
+from detect_transfer.formats.parsing.image_lookup import MISSING_REMEDY, ImageLookup
 from detect_transfer.formats.voc.sets import read_splits
 from detect_transfer.formats.voc.xml import Corners, VocFile, VocObject, read_file
 
@@ -53,47 +53,47 @@ def read(
 
     `difficult` objects are to be ignored (reason ``difficult``); pose, parts (as `xyxy` in our convention) and the tags
     of other tools go to `attributes`. Classes are numbered from 1 in the order of their names. An annotation belongs to
-    the picture of its own stem, whatever its `filename` says; sizes come from the pictures. The lists of one column in
+    the image of its own stem, whatever its `filename` says; sizes come from the images. The lists of one column in
     `ImageSets/Main` name the splits; where `trainval` repeats `train` and `val`, the narrower one holds.
 
     The convention is found so, over all objects of all files: a corner below 1 means edges from 0. Else, if some xmin
-    or ymin is 1 and some xmax or ymax is the width or height of its picture, pixels are counted from 1. Else the devkit
+    or ymin is 1 and some xmax or ymax is the width or height of its image, pixels are counted from 1. Else the devkit
     layout (`JPEGImages/`) counts from 1 and the flat one (`images/`) from 0.
 
     Args:
         root: The folder with ``Annotations/`` and ``JPEGImages/``, or ``annotations/`` and ``images/``, in any case.
         one_based: True or False to state the convention, None to find it.
-        size_mismatch: ``error``, or ``keep`` to trust the picture where an XML states another size.
-        missing_images: What becomes of an XML without picture: ``error``; ``keep`` goes on with its `filename` and the
+        size_mismatch: ``error``, or ``keep`` to trust the image where an XML states another size.
+        missing_images: What becomes of an XML without image: ``error``; ``keep`` goes on with its `filename` and the
             size that it states; ``skip`` leaves it out with its boxes.
-        allow_missing: Whether a picture without XML is one without objects; otherwise it is an error.
-        on_error: What becomes of an object or a picture at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        allow_missing: Whether a image without XML is one without objects; otherwise it is an error.
+        on_error: What becomes of an object or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once.
 
     Source: The PASCAL Visual Object Classes Challenge 2007 development kit, section 9 (annotation file format).
     """
-    media = Media("stem", missing_images, size_mismatch)
+    media = ImageLookup("stem", missing_images, size_mismatch)
     layout = _find_layout(root, images_needed=missing_images == "error")
-    problems = Problems(on_error)
-    pictures = native.pictures_by_stem(layout.images, problems) if layout.images else {}
+    problems = ErrorCollector(on_error)
+    by_stem = native.images_by_stem(layout.images, problems) if layout.images else {}
     named = {native.stem_of(n): n for n in io.list_files(layout.annotations, (".xml",))}
     folder = layout.annotations.relative_to(root)
     with no_collection():
         parsed = {stem: read_file(root, (folder / name).as_posix(), stem, problems) for stem, name in named.items()}
-    _check_pairs(layout, pictures, named, media=media, allow_missing=allow_missing, problems=problems)
-    splits = read_splits(root, pictures.keys() | named.keys(), problems, skip_missing=missing_images == "skip")
-    sizes = {stem: one.size_wh for stem, one in parsed.items() if stem not in pictures}
-    sizes |= _real_sizes(layout, pictures, named, parsed, media=media, problems=problems)
+    _check_pairs(layout, by_stem, named, media=media, allow_missing=allow_missing, problems=problems)
+    splits = read_splits(root, by_stem.keys() | named.keys(), problems, skip_missing=missing_images == "skip")
+    sizes = {stem: one.size_wh for stem, one in parsed.items() if stem not in by_stem}
+    sizes |= _real_sizes(layout, by_stem, named, parsed, media=media, problems=problems)
     problems.raise_any()
     counted_from_one = _is_one_based(layout, parsed, sizes) if one_based is None else one_based
-    names = {stem: pictures.get(stem) or _name_of(stem, parsed[stem]) for stem in pictures.keys() | named.keys()}
+    names = {stem: by_stem.get(stem) or _name_of(stem, parsed[stem]) for stem in by_stem.keys() | named.keys()}
     names = dict(sorted(names.items(), key=lambda item: item[1]))
     images = {stem: (name, *(sizes[stem] or (None, None)), splits.get(stem)) for stem, name in names.items()}
     image_frame, boxes, categories = _frames(images, parsed, one_based=counted_from_one)
     if missing_images == "skip":
-        absent = [name for stem, name in names.items() if stem not in pictures and stem not in problems.skipped_images]
+        absent = [name for stem, name in names.items() if stem not in by_stem and stem not in problems.skipped_images]
         image_frame, boxes = native.leave_out(image_frame, boxes, absent, problems)
     return native.finish(
         problems, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images, names=names
@@ -101,26 +101,26 @@ def read(
 
 
 def _real_sizes(
-    layout: _Layout, pictures: Mapping[str, str], named: Mapping[str, str], parsed: Mapping[str, VocFile],
-    *, media: Media, problems: Problems,
+    layout: _Layout, images: Mapping[str, str], named: Mapping[str, str], parsed: Mapping[str, VocFile],
+    *, media: ImageLookup, problems: ErrorCollector,
 ) -> dict[str, native.SizeWh | None]:  # fmt: skip
-    """Read the sizes of the pictures by their stems and compare them with what the files state."""
+    """Read the sizes of the images by their stems and compare them with what the files state."""
     if layout.images is None:
         return {}
-    found = Problems(problems.on_error)  # by the names of pictures
-    sizes = dict(zip(pictures, native.read_sizes(layout.images, pictures.values(), found), strict=True))
+    found = ErrorCollector(problems.on_error)  # by the names of images
+    sizes = dict(zip(images, native.read_sizes(layout.images, images.values(), found), strict=True))
     for stem, one in parsed.items():
         real = sizes.get(stem)
         if real is not None and one.size_wh is not None and media.size_mismatch == "error":
             where = layout.annotations / named[stem]
-            native.check_size(one.size_wh, real, where=where, picture=pictures[stem], problems=found)
+            native.check_size(one.size_wh, real, where=where, image=images[stem], problems=found)
     found.skipped_images = {native.stem_of(name): error for name, error in found.skipped_images.items()}
     problems.absorb(found)
     return sizes
 
 
 def _name_of(stem: str, one: VocFile) -> str:
-    """Return the name of a picture that is not there, by the suffix that its annotation tells."""
+    """Return the name of a image that is not there, by the suffix that its annotation tells."""
     suffix = PurePosixPath(one.filename.replace("\\", "/")).suffix
     return stem + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".jpg")
 
@@ -143,33 +143,33 @@ def _find_layout(root: Path, *, images_needed: bool) -> _Layout:
 
 def _check_pairs(
     layout: _Layout,
-    pictures: Mapping[str, str],
+    images: Mapping[str, str],
     named: Mapping[str, str],
     *,
-    media: Media,
+    media: ImageLookup,
     allow_missing: bool,
-    problems: Problems,
+    problems: ErrorCollector,
 ) -> None:
-    """Report every XML without a picture and every picture without an XML."""
-    for stem in sorted(named.keys() - pictures.keys()) if media.missing_images == "error" else ():
+    """Report every XML without a image and every image without an XML."""
+    for stem in sorted(named.keys() - images.keys()) if media.missing_images == "error" else ():
         problems.add(
             "IMAGE_MISSING",
-            f"no picture in {layout.images} has the stem '{stem}'",
+            f"no image in {layout.images} has the stem '{stem}'",
             where=layout.annotations / named[stem],
             image=stem,
             remedy=MISSING_REMEDY,
         )
-    for stem in sorted(pictures.keys() - named.keys()) if not allow_missing else ():
+    for stem in sorted(images.keys() - named.keys()) if not allow_missing else ():
         problems.add(
             "ANNOTATION_MISSING",
             f"there is no '{stem}.xml' in {layout.annotations}",
-            where=f"{layout.images}/{pictures[stem]}",
+            where=f"{layout.images}/{images[stem]}",
             image=stem,
-            remedy="annotate or remove the picture, or read with allow_missing=true if it shows no object",
+            remedy="annotate or remove the image, or read with allow_missing=true if it shows no object",
         )
-    if not pictures and not named:
+    if not images and not named:
         where = layout.images or layout.annotations
-        problems.add("IMAGES_NONE", "there is no picture", where=where, remedy="give the folder of the data")
+        problems.add("IMAGES_NONE", "there is no image", where=where, remedy="give the folder of the data")
 
 
 def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping[str, native.SizeWh | None]) -> bool:
@@ -184,7 +184,7 @@ def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping
     if lows and min(lows) < 1:
         found, why = False, "a corner lies below 1"
     elif lows and min(lows) == 1 and touches:
-        found, why = True, "corners reach from 1 to the size of the picture"
+        found, why = True, "corners reach from 1 to the size of the image"
     else:
         found, why = layout.devkit, "no corner decides, so the layout does"
     _log.info("%s: pixels are counted from %d, for %s", layout.root, int(found), why)

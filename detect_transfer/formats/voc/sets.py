@@ -1,4 +1,4 @@
-"""The lists of `ImageSets/Main` and the like: which picture is in which split."""
+"""The lists of `ImageSets/Main` and the like: which image is in which split."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pathlib import Path
 
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _CLASS_ROW = re.compile(r"\S+\s+-?[01]")
 _UNION = "trainval"
 
 
-def read_splits(root: Path, stems: set[str], problems: Problems, *, skip_missing: bool = False) -> dict[str, str]:
-    """Map the stem of every listed picture to its split; empty where there are no lists.
+def read_splits(root: Path, stems: set[str], problems: ErrorCollector, *, skip_missing: bool = False) -> dict[str, str]:
+    """Map the stem of every listed image to its split; empty where there are no lists.
 
     Lists such as ``person_train.txt``, whose rows end in 1, 0 or -1, tell the presence of a class and are no splits.
 
     Args:
         root: The folder of the data set.
-        stems: The pictures that are known.
+        stems: The images that are known.
         problems: Where faults go.
-        skip_missing: Whether a list may name pictures that are not known, which is noted.
+        skip_missing: Whether a list may name images that are not known, which is noted.
     """
     sets = native.folder_named(root, "ImageSets")
     main = native.folder_named(sets, "Main") if sets is not None else None
-    # the union of train and val goes last, so that a picture keeps the narrower name
+    # the union of train and val goes last, so that a image keeps the narrower name
     paths = sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else []
     return read_lists(root, paths, stems, problems, skip_missing=skip_missing)
 
 
 def read_lists(
-    root: Path, paths: Iterable[Path], stems: set[str], problems: Problems, *, skip_missing: bool = False
+    root: Path, paths: Iterable[Path], stems: set[str], problems: ErrorCollector, *, skip_missing: bool = False
 ) -> dict[str, str]:
-    """Map the stem of every picture that a list names to the stem of the list, a file in `root`."""
+    """Map the stem of every image that a list names to the stem of the list, a file in `root`."""
     found: dict[str, str] = {}
     absent: dict[str, None] = {}
     for path in paths:
@@ -52,16 +52,18 @@ def read_lists(
                 absent[stem] = None
                 continue
             _put(found, stem, path, number, stems=stems, problems=problems)
-    problems.note("picture is listed and is not there", len(absent), tuple(absent), kind="image")
+    problems.note("image is listed and is not there", len(absent), tuple(absent), kind="image")
     return found
 
 
-def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], problems: Problems) -> None:
+def _put(
+    found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], problems: ErrorCollector
+) -> None:
     split, where = path.stem, f"{path}:{number}"
     if stem not in stems:
         problems.add(
             "IMAGE_MISSING",
-            "no picture has this stem",
+            "no image has this stem",
             where=where,
             field="stem",
             value=stem,
@@ -70,7 +72,7 @@ def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: se
     elif found.get(stem, split) != split and split != _UNION:
         problems.add(
             "SPLIT_TWICE",
-            f"the picture is in '{found[stem]}' as well",
+            f"the image is in '{found[stem]}' as well",
             where=where,
             field="stem",
             value=stem,

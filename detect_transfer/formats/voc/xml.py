@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_number
 from detect_transfer.formats.parsing.xml import read_xml
 
@@ -36,24 +36,24 @@ class VocObject:
 
 @dataclass
 class VocFile:
-    """One file: its objects, the picture it names, and the size it states, None where it states none."""
+    """One file: its objects, the image it names, and the size it states, None where it states none."""
 
     size_wh: tuple[int, int] | None = None
     filename: str = ""
     objects: list[VocObject] = field(default_factory=list)
 
 
-def read_file(root: Path, name: str, picture: str, problems: Problems) -> VocFile:
+def read_file(root: Path, name: str, image: str, problems: ErrorCollector) -> VocFile:
     """Read the file `name` below `root`; faults go to `problems`, with the file and the number of the object.
 
     Args:
         root: The folder of the data set.
         name: The file, relative to `root`.
-        picture: What the picture is called in `problems`.
+        image: What the image is called in `problems`.
         problems: Where faults go.
     """
-    path, found, faults = root / name, VocFile(), Problems()
-    with problems.picture(picture):
+    path, found, faults = root / name, VocFile(), ErrorCollector()
+    with problems.image(image):
         tree = read_xml(root, name, "annotation")
         found.filename = _text(tree, "filename")
         for number, element in enumerate(tree.findall("object"), start=1):
@@ -64,8 +64,8 @@ def read_file(root: Path, name: str, picture: str, problems: Problems) -> VocFil
                 continue
             # an object that is left out is counted once, however many faults it has
             for error in faults.shown if problems.on_error == "fail" else faults.shown[:1]:
-                problems.put(error, row_of=picture)
-            faults = Problems()
+                problems.put(error, row_of=image)
+            faults = ErrorCollector()
         found.size_wh = _stated_size(tree, path)
     return found
 
@@ -90,13 +90,13 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
                 where=f"{path}#size",
                 field=tag,
                 value=text,
-                remedy="write the size of the picture",
+                remedy="write the size of the image",
             )
         found.append(int(number))
     return (found[0], found[1]) if any(found) else None
 
 
-def _object(element: Element, where: str, source: str, problems: Problems) -> VocObject | None:
+def _object(element: Element, where: str, source: str, problems: ErrorCollector) -> VocObject | None:
     """Return the object, or None after reporting what is wrong with it."""
     before = problems.total
     name = _text(element, "name")
@@ -120,7 +120,7 @@ def _object(element: Element, where: str, source: str, problems: Problems) -> Vo
     return VocObject(name, corners, truncated, occluded, difficult == 1.0, attributes, source)
 
 
-def _corners(element: Element, where: str, problems: Problems) -> Corners | None:
+def _corners(element: Element, where: str, problems: ErrorCollector) -> Corners | None:
     """Return the corners of the direct child <bndbox>; parts have boxes of their own."""
     boxes = element.findall("bndbox")
     if len(boxes) != 1:
@@ -152,7 +152,7 @@ def _corners(element: Element, where: str, problems: Problems) -> Corners | None
     return x1, y1, x2, y2
 
 
-def _share(element: Element, tag: str, where: str, problems: Problems) -> float | None:
+def _share(element: Element, tag: str, where: str, problems: ErrorCollector) -> float | None:
     """Return a flag or share in [0, 1]; None where the file does not tell."""
     text = _text(element, tag)
     if text in _FLAGS:
@@ -166,7 +166,7 @@ def _share(element: Element, tag: str, where: str, problems: Problems) -> float 
     return number
 
 
-def _attributes(element: Element, where: str, problems: Problems) -> dict[str, Any]:
+def _attributes(element: Element, where: str, problems: ErrorCollector) -> dict[str, Any]:
     """Return what the columns do not hold: the pose, the parts and the tags of other tools."""
     found: dict[str, Any] = {}
     pose = _text(element, "pose")

@@ -19,7 +19,7 @@ from detect_transfer.core.ledger import Ledger, LedgerStep
 
 IgnorePolicy = Literal["drop", "keep", "mask", "drop-image"]
 IGNORE_POLICIES: tuple[str, ...] = get_args(IgnorePolicy)
-TRAIN = "train"  # the split whose pictures may change or leave
+TRAIN = "train"  # the split whose images may change or leave
 
 _IS_REGION = pl.col("ignore") | pl.col("iscrowd")
 
@@ -31,7 +31,7 @@ class IgnorePlan:
     Args:
         table: The images that stay, with all their boxes, regions included.
         rows: The boxes that become label rows; each has a class.
-        painted: The regions to paint over in the pictures of the training split.
+        painted: The regions to paint over in the images of the training split.
     """
 
     table: AnnotationTable
@@ -46,7 +46,7 @@ def plan_ignored(
 
     - `drop`: no label row; the object may be trained as background.
     - `keep`: trained as a positive; a region without a class cannot be and is left out.
-    - `mask`: no label row, and in the training split the region is painted over; other splits keep their pictures.
+    - `mask`: no label row, and in the training split the region is painted over; other splits keep their images.
     - `drop-image`: a training image goes when regions cover more than `max_ignored_share` of it.
 
     Args:
@@ -98,7 +98,7 @@ def _mask(table: AnnotationTable, regions: pl.DataFrame, step: LedgerStep) -> pl
     painted = regions.join(training, on="image_id", how="semi", maintain_order="left")
     others = regions.join(training, on="image_id", how="anti", maintain_order="left")
     step.add("box", "dropped", "ignored or crowd: painted over, no label row", len(painted), painted["source"])
-    reason = f"ignored or crowd: no label row (only {TRAIN} pictures are painted)"
+    reason = f"ignored or crowd: no label row (only {TRAIN} images are painted)"
     step.add("box", "dropped", reason, len(others), others["source"])
     return painted
 
@@ -111,10 +111,10 @@ def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> 
     unsized = unsized.join(regions, on="image_id", how="semi", maintain_order="left")
     if not unsized.is_empty():
         raise InputError(
-            *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} pictures of unknown size"),
+            *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} images of unknown size"),
             field="file_name",
             value=unsized["file_name"][0],
-            remedy="convert with the pictures, or choose the ignore policy drop or keep",
+            remedy="convert with the images, or choose the ignore policy drop or keep",
         )
     going = [
         image_id

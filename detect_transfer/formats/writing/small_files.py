@@ -1,4 +1,4 @@
-"""Many small text files: a label or an XML for each picture."""
+"""Many small text files: a label or an XML for each image."""
 
 from __future__ import annotations
 

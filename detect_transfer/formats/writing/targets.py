@@ -59,7 +59,7 @@ def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Le
         ledger: Gets a step for each format that is left out.
 
     Raises:
-        InputError: A format that is asked for needs the size of every picture, and one is not known.
+        InputError: A format that is asked for needs the size of every image, and one is not known.
     """
     chosen = DEFAULT_TARGETS if asked is None else tuple(asked)
     unsized = images.filter(pl.col("width").is_null() | pl.col("height").is_null())["file_name"]
@@ -68,14 +68,14 @@ def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Le
         return chosen
     if asked is not None:
         raise InputError(
-            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every picture; of {len(unsized)} none is told"),
+            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every image; of {len(unsized)} none is told"),
             field="file_name",
             value=unsized[0],
             remedy="it needs the images: convert with --images copy or link; or leave it out of --to",
         )
     for target in needing:
         step = ledger.open(target, images=len(images), boxes=0)
-        step.add("image", "noted", "size not known: no labels are written for any picture", len(unsized), unsized)
+        step.add("image", "noted", "size not known: no labels are written for any image", len(unsized), unsized)
         step.close(images_out=len(images), boxes_out=0)
     return tuple(target for target in chosen if target not in needing)
 

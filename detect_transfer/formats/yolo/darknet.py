@@ -1,4 +1,4 @@
-"""Darknet: `obj.data` names the classes and the lists of pictures, labels are those of YOLO.
+"""Darknet: `obj.data` names the classes and the lists of images, labels are those of YOLO.
 
 Paths are those of the machine that trained (``data/train.txt`` beside the program), so each is taken for the longest
 tail of it that is there: ``train.txt`` in the folder of `obj.data`.
@@ -12,7 +12,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 from detect_transfer.formats.yolo.data_yaml import DataYaml, check_names
 from detect_transfer.formats.yolo.files import Choices
@@ -32,7 +32,7 @@ def read(
 ) -> AnnotationTable:
     """Read a Darknet data set: category ids are the class indices + 1, the list `valid` is the split `val`.
 
-    A label lies beside its picture, or in ``labels/`` where the picture lies in ``images/``.
+    A label lies beside its image, or in ``labels/`` where the image lies in ``images/``.
 
     Args:
         root: The ``.data`` file, or a folder that holds one.
@@ -47,7 +47,7 @@ def read(
     Source: https://github.com/AlexeyAB/darknet#how-to-train-to-detect-your-custom-objects
     """
     choices = Choices(allow_missing, missing_images, predictions)
-    return read_listed(_load(_data_file(root)), choices, Problems(on_error))
+    return read_listed(_load(_data_file(root)), choices, ErrorCollector(on_error))
 
 
 def _data_file(root: Path) -> Path:
@@ -66,7 +66,7 @@ def _data_file(root: Path) -> Path:
 
 def _load(path: Path) -> DataYaml:
     """Read the `.data` file and the names that it names."""
-    folder, problems = path.parent, Problems()
+    folder, problems = path.parent, ErrorCollector()
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     for number, line in enumerate(native.lines_of(native.read_text(folder, path)), start=1):
@@ -100,7 +100,7 @@ def _tail(folder: Path, name: str) -> str:
     return next((tail for tail in tails if not tail.startswith("/") and (folder / tail).is_file()), name)
 
 
-def _names(folder: Path, name: str, where: str, problems: Problems) -> list[str]:
+def _names(folder: Path, name: str, where: str, problems: ErrorCollector) -> list[str]:
     path = io.safe_join(folder, name, where=where, field="names")
     names = [line.strip() for line in native.lines_of(native.read_text(folder, path).rstrip())]
     check_names(names, str(path), problems)

@@ -13,7 +13,7 @@ import yaml
 
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +30,7 @@ _NOTHING_AT_ALL: list[Plain] = [*_NOTHING, []]
 class DataYaml:
     """What a `data.yaml` says: class names by index, the entries of each split, `path` if given, and lines by key.
 
-    `foreign` is True where lists may name pictures by the folders of another machine.
+    `foreign` is True where lists may name images by the folders of another machine.
     """
 
     file: Path
@@ -52,7 +52,7 @@ def load(path: Path) -> DataYaml:
         InputError: It is missing, is no YAML of plain values, or says something wrong; all problems at once.
     """
     node = _compose(io.read_text(path), path)
-    problems = Problems()
+    problems = ErrorCollector()
     if not isinstance(node, yaml.MappingNode):
         raise InputError("YAML_SYNTAX", "expected keys with values", where=f"{path}:1", remedy=_REMEDY)
     plain = _plain(node, path, problems)
@@ -105,13 +105,13 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         raise InputError("YAML_SYNTAX", str(error), where=path, remedy="save the file as plain text") from error
 
 
-def _plain(node: yaml.Node, path: Path, problems: Problems) -> dict[str, Plain]:
+def _plain(node: yaml.Node, path: Path, problems: ErrorCollector) -> dict[str, Plain]:
     """Return a mapping node as a dict of plain values; the caller made sure that it is one."""
     value = _value(node, path, problems)
     return value if isinstance(value, dict) else {}
 
 
-def _value(node: yaml.Node, path: Path, problems: Problems) -> Plain:
+def _value(node: yaml.Node, path: Path, problems: ErrorCollector) -> Plain:
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
     if isinstance(node, yaml.SequenceNode):
@@ -131,16 +131,16 @@ def _value(node: yaml.Node, path: Path, problems: Problems) -> Plain:
     return found
 
 
-def _entries(value: Plain, where: str, split: str, problems: Problems) -> list[str]:
+def _entries(value: Plain, where: str, split: str, problems: ErrorCollector) -> list[str]:
     entries = value if isinstance(value, list) else [value]
     good = [e for e in entries if isinstance(e, str) and e not in _NOTHING]
     if len(good) < len(entries):
-        what = "expected a folder, a text file that lists pictures, or a list of these"
+        what = "expected a folder, a text file that lists images, or a list of these"
         problems.add("YAML_TYPE", what, where=where, field=split, value=value, remedy=_REMEDY)
     return good
 
 
-def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problems: Problems) -> list[str]:
+def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problems: ErrorCollector) -> list[str]:
     """Return the class names in the order of their index."""
     given, count = content.get("names"), content.get("nc")
     where = f"{path}:{lines.get('names', lines.get('nc', 1))}"
@@ -165,7 +165,7 @@ def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problem
     return found
 
 
-def check_names(names: list[str], where: str, problems: Problems) -> None:
+def check_names(names: list[str], where: str, problems: ErrorCollector) -> None:
     """Report classes without a name, or with that of another."""
     first: dict[str, int] = {}
     for index, name in enumerate(names):
@@ -174,7 +174,7 @@ def check_names(names: list[str], where: str, problems: Problems) -> None:
             problems.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
 
 
-def _by_index(given: dict[str, Plain], where: str, problems: Problems) -> list[Plain]:
+def _by_index(given: dict[str, Plain], where: str, problems: ErrorCollector) -> list[Plain]:
     indices = {parse_integer(key): value for key, value in given.items()}
     if set(indices) != set(range(len(given))):
         what = f"expected every index from 0 to {len(given) - 1} once"

@@ -1,4 +1,4 @@
-"""Which pictures and labels a `data.yaml` names."""
+"""Which images and labels a `data.yaml` names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detect_transfer.core import io
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import MISSING_IMAGES
 from detect_transfer.formats.yolo.data_yaml import DataYaml
 from detect_transfer.formats.yolo.labels import LabelFolder
@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and its label, relative to the root of the data set.
+    """A image and its label, relative to the root of the data set.
 
-    `has_label` is False for a background, `is_there` for a picture that a list names in vain.
+    `has_label` is False for a background, `is_there` for a image that a list names in vain.
     """
 
     image: str
@@ -74,12 +74,12 @@ def find_root(data: DataYaml) -> tuple[Path, Path]:
     return (start.parent if start.name == "images" else start), start
 
 
-def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, problems: Problems) -> list[Sample]:
-    """List the pictures of all splits with their labels; faults go to `problems`."""
+def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, problems: ErrorCollector) -> list[Sample]:
+    """List the images of all splits with their labels; faults go to `problems`."""
     finder = _Finder(data, root, start, choices.missing_images, problems)
     finder.add_all()
-    wanted: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> picture
-    for image in finder.pictures:
+    wanted: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> image
+    for image in finder.images:
         folder, _, name = label_of(image).rpartition("/")
         first = wanted.setdefault(folder, {}).setdefault(name, image)
         if first != image:
@@ -92,53 +92,53 @@ def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, prob
         there |= check.present(allow_missing=choices.allow_missing, skip_orphans=skip_orphans, problems=problems)
     return [
         Sample(image, label_of(image), split, label_of(image) in there, image not in finder.absent)
-        for image, split in finder.pictures.items()
+        for image, split in finder.images.items()
     ]
 
 
 def label_of(image: str) -> str:
-    """Return the label of a picture: the last folder ``images`` becomes ``labels``, else it lies beside the picture."""
+    """Return the label of a image: the last folder ``images`` becomes ``labels``, else it lies beside the image."""
     head, found, tail = f"/{image}".rpartition("/images/")
     label = f"{head}/labels/{tail}" if found else f"/{image}"
     return label[1 : label.rindex(".")] + ".txt"
 
 
 class _Finder:
-    """Collects the pictures of a data set, each in one split, and the lists that name them."""
+    """Collects the images of a data set, each in one split, and the lists that name them."""
 
-    def __init__(self, data: DataYaml, root: Path, start: Path, missing_images: str, problems: Problems) -> None:
+    def __init__(self, data: DataYaml, root: Path, start: Path, missing_images: str, problems: ErrorCollector) -> None:
         self.data = data
         self.missing_images = missing_images
         self.root = root
         self.start = start
         self.base = root.resolve()
         self.problems = problems
-        self.pictures: dict[str, str] = {}
+        self.images: dict[str, str] = {}
         self.absent: set[str] = set()
         self.lists: set[Path] = set()
         self.real: dict[Path, Path] = {}
 
     def add_all(self) -> None:
-        """Add the pictures of all splits."""
+        """Add the images of all splits."""
         for split, entries in self.data.splits.items():
             where, shown = self.data.where(split), ", ".join(entries)
             before = self.problems.total
             same = next((s for s, e in self.data.splits.items() if e == entries), split)
             if same != split:
-                what = f"'{same}' has the same pictures, so it would score what it was trained on"
-                remedy = f"name other pictures, or remove the key '{split}'"
+                what = f"'{same}' has the same images, so it would score what it was trained on"
+                remedy = f"name other images, or remove the key '{split}'"
                 self.problems.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
                 continue
             for entry in entries:
                 self.add(split, entry)
-            if self.problems.total == before and split not in self.pictures.values():
+            if self.problems.total == before and split not in self.images.values():
                 remedy = "name a folder or a list that has some, or remove the key"
                 self.problems.add(
-                    "IMAGES_NONE", "there is no picture", where=where, field=split, value=shown, remedy=remedy
+                    "IMAGES_NONE", "there is no image", where=where, field=split, value=shown, remedy=remedy
                 )
 
     def add(self, split: str, entry: str) -> None:
-        """Add the pictures of one folder or list."""
+        """Add the images of one folder or list."""
         where = self.data.where(split)
         # a leading ../ is often one too many, so the place inside the data set comes first
         places = (self.start / entry.removeprefix("../"), self.start / entry)
@@ -159,7 +159,7 @@ class _Finder:
             self.put(f"{inside}/{name}".removeprefix("./"), split, where)
 
     def add_list(self, path: Path, split: str) -> None:
-        """Add the pictures that a text file lists, one a line."""
+        """Add the images that a text file lists, one a line."""
         self.lists.add(path.resolve())
         try:
             lines = native.lines_of(native.read_text(self.root, path))
@@ -170,20 +170,20 @@ class _Finder:
             name, where = line.strip(), f"{path}:{number}"
             if not name:
                 continue
-            picture = self.place_of(name, path)
-            inside = self.inside(picture, where=where, field="image")
+            image = self.place_of(name, path)
+            inside = self.inside(image, where=where, field="image")
             if inside is None:
                 continue
-            if picture.suffix.lower() not in IMAGE_SUFFIXES:
-                what, remedy = "the name has no suffix of a picture that is read here", "list pictures only"
+            if image.suffix.lower() not in IMAGE_SUFFIXES:
+                what, remedy = "the name has no suffix of a image that is read here", "list images only"
                 self.problems.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
                 continue
-            if not picture.is_file():
+            if not image.is_file():
                 self.report_absent(inside, name, where)
             self.put(inside, split, where)
 
     def place_of(self, name: str, path: Path) -> Path:
-        """Return where a line of the list at `path` means its picture to be."""
+        """Return where a line of the list at `path` means its image to be."""
         # ./ is meant from the list itself; what is not found from the root may be as well
         places = [self.root / name, path.parent / name]
         if name.startswith("./"):
@@ -197,13 +197,13 @@ class _Finder:
         return there or next((p for p in places if p.parent.is_dir()), places[0])
 
     def report_absent(self, image: str, name: str, where: str) -> None:
-        """Take note of a listed picture that is not there, which is a fault unless it is to be skipped."""
+        """Take note of a listed image that is not there, which is a fault unless it is to be skipped."""
         self.absent.add(image)
         if self.missing_images == "skip":
             return
         needed = ", which is needed because coordinates are shares of its size" * (self.missing_images == "keep")
         self.problems.add(
-            *("IMAGE_MISSING", f"there is no such picture{needed}"),
+            *("IMAGE_MISSING", f"there is no such image{needed}"),
             where=where,
             field="image",
             value=name,
@@ -212,12 +212,12 @@ class _Finder:
         )
 
     def put(self, image: str, split: str, where: str) -> None:
-        """Add a picture, unless a split has it already."""
-        first = self.pictures.get(image)
+        """Add a image, unless a split has it already."""
+        first = self.images.get(image)
         if first is None:
-            self.pictures[image] = split
+            self.images[image] = split
             return
-        what, remedy = f"'{first}' has this picture already", "list each picture once, in one split"
+        what, remedy = f"'{first}' has this image already", "list each image once, in one split"
         self.problems.add("IMAGE_TWICE", what, where=where, field=split, value=image, remedy=remedy)
 
     def inside(self, path: Path, *, where: str, field: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Are the label files there that the pictures need?
+"""Are the label files there that the images need?
 
 A missing label, an empty one, one of another spelling and a folder of that name are four different things. Folders are
 listed once, so that a hundred thousand labels cost no look-up each.
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _NOT_LABELS = {"classes.txt"}  # LabelImg writes its list of names beside the labels
 _MOST_COMPARED = 5000
@@ -27,9 +27,9 @@ class LabelFolder:
     Args:
         root: The folder of the data set.
         folder: The folder of labels, relative to `root`.
-        wanted: The picture (relative to `root`) that each label is for, by the name of the label.
-        lists: Text files that list pictures and may lie among the labels.
-        absent: Pictures that are not there, which may lack their label as well.
+        wanted: The image (relative to `root`) that each label is for, by the name of the label.
+        lists: Text files that list images and may lie among the labels.
+        absent: Images that are not there, which may lack their label as well.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LabelFolder:
         self.by_spelling: dict[str, str] = {}
         self.misspelt: set[str] = set()
 
-    def present(self, *, allow_missing: bool, skip_orphans: bool, problems: Problems) -> set[str]:
+    def present(self, *, allow_missing: bool, skip_orphans: bool, problems: ErrorCollector) -> set[str]:
         """Return the labels that are there, relative to the root; faults go to `problems`."""
         if self.path.is_dir():
             with os.scandir(self.path) as entries:
@@ -68,7 +68,7 @@ class LabelFolder:
                 self._report_orphan(name, problems)
         return {f"{self.folder}/{name}".removeprefix("/") for name in found}
 
-    def _is_there(self, name: str, allow_missing: bool, problems: Problems) -> bool:
+    def _is_there(self, name: str, allow_missing: bool, problems: ErrorCollector) -> bool:
         entry = self.held.get(name)
         if entry is None:
             near = self.by_spelling.get(_spelling(name))
@@ -106,32 +106,32 @@ class LabelFolder:
         return False
 
     def _is_orphan(self, name: str) -> bool:
-        """Tell whether the picture of a label is nowhere; one that no split lists is no concern of ours."""
+        """Tell whether the image of a label is nowhere; one that no split lists is no concern of ours."""
         if name.lower() in _NOT_LABELS or (self.path / name).resolve() in self.lists:
             return False
-        return name not in self.misspelt and not self._has_picture(name)
+        return name not in self.misspelt and not self._has_image(name)
 
-    def _note_orphans(self, names: Sequence[str], problems: Problems) -> None:
+    def _note_orphans(self, names: Sequence[str], problems: ErrorCollector) -> None:
         rows = 0
         for name in names:
-            with problems.picture(f"{self.folder}/{name}"):
+            with problems.image(f"{self.folder}/{name}"):
                 lines = native.lines_of(native.read_text(self.root, self.path / name))
                 rows += sum(1 for line in lines if line.strip())
         labels = tuple(f"{self.folder}/{name}" for name in names)
-        problems.note("label without its picture", len(names), labels, kind="image")
-        problems.note("their picture is not there", rows, kind="box")
+        problems.note("label without its image", len(names), labels, kind="image")
+        problems.note("their image is not there", rows, kind="box")
 
-    def _report_orphan(self, name: str, problems: Problems) -> None:
+    def _report_orphan(self, name: str, problems: ErrorCollector) -> None:
         stems = [PurePosixPath(n).stem for n in self.wanted][:_MOST_COMPARED]
         near = get_close_matches(PurePosixPath(name).stem, stems, n=1)
         nearest = f"; the nearest is '{self.wanted[near[0] + '.txt']}'" if near else ""
         problems.add(
-            *("LABEL_ORPHAN", f"there is no picture of this stem{nearest}"),
+            *("LABEL_ORPHAN", f"there is no image of this stem{nearest}"),
             where=self.path / name,
-            remedy="restore the picture or remove the label, or read with missing_images=skip to leave it out",
+            remedy="restore the image or remove the label, or read with missing_images=skip to leave it out",
         )
 
-    def _has_picture(self, name: str) -> bool:
+    def _has_image(self, name: str) -> bool:
         stem = PurePosixPath(name).stem
         folders = {PurePosixPath(image).parent for image in self.wanted.values()}
         return any((self.root / f / f"{stem}{suffix}").is_file() for f in folders for suffix in _SUFFIXES)

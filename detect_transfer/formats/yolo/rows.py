@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN, parse_integer, parse_number
 from detect_transfer.formats.yolo.files import Sample
 
@@ -39,13 +39,13 @@ class _Chunk:
 
 
 def read_rows(
-    root: Path, samples: Sequence[Sample], *, n_classes: int, scores: bool = False, problems: Problems
+    root: Path, samples: Sequence[Sample], *, n_classes: int, scores: bool = False, problems: ErrorCollector
 ) -> pl.DataFrame:
     """Read label files into a row a box.
 
     Args:
         root: The folder that the labels are relative to.
-        samples: The pictures with their labels.
+        samples: The images with their labels.
         n_classes: How many classes there are.
         scores: Whether rows of 6 columns end in the score of a prediction; otherwise they are faults.
         problems: Where faults go; rows that have one are left out.
@@ -81,7 +81,7 @@ def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:
     yield chunk
 
 
-def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: Problems) -> pl.DataFrame:
+def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: ErrorCollector) -> pl.DataFrame:
     """Return the lines that are not blank: `file`, `line` (from 1) and `text`."""
     joined = b"\n".join(chunk.blobs)
     try:
@@ -107,13 +107,13 @@ def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: Probl
     ).filter(pl.col("text") != "")
 
 
-def _only_text(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: Problems) -> _Chunk:
+def _only_text(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: ErrorCollector) -> _Chunk:
     """Report the files that are no UTF-8 text and return the others."""
     good = _Chunk()
     for index, blob in zip(chunk.files, chunk.blobs, strict=True):
         sample = samples[index]
         before = problems.total
-        with problems.picture(sample.image):
+        with problems.image(sample.image):
             io.read_text(root / sample.label)
         if problems.total == before:
             good.files.append(index)
@@ -122,7 +122,7 @@ def _only_text(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: P
 
 
 def _parse(
-    lines: pl.DataFrame, at: tuple[Path, Sequence[Sample]], *, n_classes: int, scores: bool, problems: Problems
+    lines: pl.DataFrame, at: tuple[Path, Sequence[Sample]], *, n_classes: int, scores: bool, problems: ErrorCollector
 ) -> pl.DataFrame:
     """Turn lines into numbers; lines that are no good row are reported."""
     text = pl.col("text")
@@ -205,5 +205,5 @@ def explain(text: str, n_classes: int, *, scores: bool = False) -> tuple[str, st
         if name == "score" and not 0 <= value <= 1:
             return "LABEL_SCORE", "expected a score from 0 to 1", name, part
         if not -1 <= value <= 2:
-            return "LABEL_PIXELS", "expected a share of the picture from 0 to 1; it looks like pixels", name, part
-    return "LABEL_NUMBER", "the extent of these points is more than the picture", "row", text
+            return "LABEL_PIXELS", "expected a share of the image from 0 to 1; it looks like pixels", name, part
+    return "LABEL_NUMBER", "the extent of these points is more than the image", "row", text

@@ -1,4 +1,4 @@
-"""Listed pictures and their label files as a table."""
+"""Listed images and their label files as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.data_yaml import DataYaml
 from detect_transfer.formats.yolo.files import Choices, Sample, find_root, find_samples
 from detect_transfer.formats.yolo.rows import read_rows
@@ -20,8 +20,8 @@ from detect_transfer.formats.yolo.rows import read_rows
 _log = logging.getLogger(__name__)
 
 
-def read_listed(data: DataYaml, choices: Choices, problems: Problems) -> AnnotationTable:
-    """Read the pictures and labels that a `data.yaml`, or a file that says the same, names.
+def read_listed(data: DataYaml, choices: Choices, problems: ErrorCollector) -> AnnotationTable:
+    """Read the images and labels that a `data.yaml`, or a file that says the same, names.
 
     Raises:
         InputError: As `yolo.read` tells.
@@ -40,7 +40,7 @@ def read_listed(data: DataYaml, choices: Choices, problems: Problems) -> Annotat
         problems=problems,
     )
     problems.raise_any()
-    _log.info("%s: %d pictures, %d of them without label file", data.file, len(samples), len(samples) - len(labelled))
+    _log.info("%s: %d images, %d of them without label file", data.file, len(samples), len(samples) - len(labelled))
     if choices.predictions == "drop-score":
         problems.remark("score of a prediction left out", rows["score"].count(), kind="box")
         rows = rows.with_columns(score=pl.lit(None, dtype=pl.Float64))
@@ -62,7 +62,7 @@ def read_listed(data: DataYaml, choices: Choices, problems: Problems) -> Annotat
 def _boxes(
     rows: pl.DataFrame, labelled: Sequence[int], samples: Sequence[Sample], sizes: NDArray[np.float64]
 ) -> pl.DataFrame:
-    """Put rows of shares (N) to pixels, by the size (M, 2) of the picture of each; NaN where that is not known."""
+    """Put rows of shares (N) to pixels, by the size (M, 2) of the image of each; NaN where that is not known."""
     image = np.array(labelled, dtype=np.int64)[rows["file"].to_numpy()]
     size = sizes[image]
     labels = pl.Series("label", [samples[i].label for i in labelled], dtype=pl.String)

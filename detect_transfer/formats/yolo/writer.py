@@ -26,7 +26,7 @@ _EDGES = ("_x1", "_y1", "_x2", "_y2")
 
 
 def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    """Write `labels/` and `data.yaml` for pictures that lie in `out/images/` under their `file_name`.
+    """Write `labels/` and `data.yaml` for images that lie in `out/images/` under their `file_name`.
 
     Every image gets a label file, an empty one where it has no rows. The files are written straight to their place, so
     `out` should be a folder that is published whole (`files.new_folder`).
@@ -53,7 +53,7 @@ def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 
 def label_path(file_name: str) -> str:
-    """Return the path below `labels/` that ultralytics derives from the path of a picture below `images/`."""
+    """Return the path below `labels/` that ultralytics derives from the path of a image below `images/`."""
     return str(PurePosixPath(file_name).with_suffix(".txt"))
 
 
@@ -95,7 +95,7 @@ def rows_on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
             where=unsized["source"][0],
             field="file_name",
             value=unsized["file_name"][0],
-            remedy="give the pictures, or width and height in the annotations",
+            remedy="give the images, or width and height in the annotations",
         )
     limits = {"x": pl.col("width"), "y": pl.col("height")}
     rows = rows.with_columns(
@@ -123,10 +123,10 @@ def _decimal(units: pl.Expr) -> pl.Expr:
 
 
 def check_stems(sources: list[str], targets: list[str]) -> None:
-    """Check that no two pictures would read one label file.
+    """Check that no two images would read one label file.
 
     Args:
-        sources: The names of the pictures as the user knows them.
+        sources: The names of the images as the user knows them.
         targets: Their names below `images/`, in the same order.
 
     Raises:

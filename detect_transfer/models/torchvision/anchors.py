@@ -32,7 +32,7 @@ class AnchorShapes:
 
 
 class Anchors:
-    """Gives the anchors of one picture in single precision, whatever the network computes in.
+    """Gives the anchors of one image in single precision, whatever the network computes in.
 
     Args:
         generator: One of torchvision's.

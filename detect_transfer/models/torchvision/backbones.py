@@ -1,7 +1,7 @@
 """Backbones of the torchvision family: any classification network of torchvision that is a chain of layers.
 
 A network is walked through once without numbers, on torch's meta device, to learn by how much each layer is smaller
-than the picture. That gives the stage of each layer and the places where the feature pyramid takes its maps.
+than the image. That gives the stage of each layer and the places where the feature pyramid takes its maps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from detect_transfer.core.errors import InputError, did_you_mean
 
 PYRAMID_STRIDES = (4, 8, 16, 32)
 PYRAMID_CHANNELS = 256
-_SIDE = 256  # pixels of the blank picture that is sent through
+_SIDE = 256  # pixels of the blank image that is sent through
 _STAGES: dict[int, Stage] = {1: "stem", 2: "stem", 4: "stage1", 8: "stage2", 16: "stage3", 32: "stage4"}
 _TRUNKS = ("features", "layers")  # where a classification network keeps its layers, if not as its own children
 
@@ -35,7 +35,7 @@ class Layer:
 
     Args:
         path: Its name in the chain, with dots.
-        stride: By how much its output is smaller than the picture.
+        stride: By how much its output is smaller than the image.
         channels: Of its output.
     """
 
@@ -90,7 +90,7 @@ def build_pyramid(backbone: str) -> Pyramid:
         backbone: A name such as `resnet18`, `mobilenet_v2` or `convnext_tiny`.
 
     Raises:
-        InputError: There is no such network, or it is no chain of layers that halves the picture five times.
+        InputError: There is no such network, or it is no chain of layers that halves the image five times.
     """
     if backbone not in known_backbones():
         raise InputError(
@@ -126,16 +126,16 @@ def known_backbones() -> tuple[str, ...]:
 
 
 def walk(chain: nn.Module) -> list[Layer]:
-    """Return the layers of a chain in order, as far as they halve the picture up to five times.
+    """Return the layers of a chain in order, as far as they halve the image up to five times.
 
     A plain container that shrinks its input more than once is opened.
     """
     on_meta = copy.deepcopy(chain).to("meta").eval()
     layers: list[Layer] = []
-    picture = torch.empty(1, 3, _SIDE, _SIDE, device="meta")
+    image = torch.empty(1, 3, _SIDE, _SIDE, device="meta")
     try:
         with torch.no_grad():
-            for path, x in _run(on_meta, picture, ""):
+            for path, x in _run(on_meta, image, ""):
                 if not isinstance(x, torch.Tensor) or x.ndim != 4 or x.shape[2] != x.shape[3]:
                     break
                 stride, odd = divmod(_SIDE, x.shape[2])

@@ -25,7 +25,7 @@ from detect_transfer.models.torchvision.one_stage import FcosNetwork, RetinaNetw
 
 CHOSEN_BACKBONE = "fasterrcnn"  # the architecture whose backbone is chosen
 _ANCHOR_IN_STRIDES = 8  # stock: 32 pixels at stride 4
-_SIDE = 512  # pixels of the blank picture that is sent through
+_SIDE = 512  # pixels of the blank image that is sent through
 
 
 ARCHITECTURES: dict[str, type[Network]] = {
@@ -41,7 +41,7 @@ ARCHITECTURES: dict[str, type[Network]] = {
 
 
 class _PatientNorm(nn.BatchNorm2d):
-    """Batch norm of SSDlite, whose last maps have one cell: a batch of one picture is no statistic, and moves none."""
+    """Batch norm of SSDlite, whose last maps have one cell: a batch of one image is no statistic, and moves none."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=0.001, momentum=0.03)  # as torchvision builds it
@@ -59,7 +59,7 @@ class Options:
 
     Args:
         backbone: The classification network of `fasterrcnn`; None for all others.
-        sampled_regions: How many regions of a picture the head of a Faster R-CNN learns from.
+        sampled_regions: How many regions of a image the head of a Faster R-CNN learns from.
         anchors: None keeps those of the architecture.
     """
 
@@ -74,7 +74,7 @@ class Built:
 
     Args:
         network: Untrained.
-        mean: (3,) of the pictures that it takes, in [0, 1].
+        mean: (3,) of the images that it takes, in [0, 1].
         std: (3,) likewise.
         stages: Stage by the beginning of the name of a tensor, longest first.
     """
@@ -142,7 +142,7 @@ def _stock(arch: str, n_classes: int, options: Options) -> Any:
 
 @torch.no_grad()
 def _strides(network: Network) -> tuple[int, tuple[int, ...]]:
-    """Return by how much the first map of the body, and each map of the neck, is smaller than the picture."""
+    """Return by how much the first map of the body, and each map of the neck, is smaller than the image."""
     on_meta = copy.deepcopy(network).to("meta").eval()
     maps = on_meta.body(torch.empty(1, 3, _SIDE, _SIDE, device="meta"))
     return _SIDE // int(maps[0].shape[2]), tuple(_SIDE // int(each.shape[2]) for each in on_meta.neck(maps))

@@ -17,7 +17,7 @@ import torch
 from detect_transfer.config import Model, Stage
 from detect_transfer.core.boxes import FloatArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import Cut, Found, HeadRow, Taken, Target
+from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.anchors import AnchorShapes
 from detect_transfer.models.torchvision.build import ARCHITECTURES, CHOSEN_BACKBONE, Built, Options, build
@@ -57,8 +57,8 @@ class TorchvisionDetector:
 
     @classmethod
     def from_source(
-        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[HeadRow], model: Model | None
-    ) -> tuple[TorchvisionDetector, Taken]:
+        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
+    ) -> tuple[TorchvisionDetector, TransferReport]:
         """Build a detector for new classes from a pretrained one, or on a pretrained backbone.
 
         Args:
@@ -128,15 +128,15 @@ class TorchvisionDetector:
         """Return the inputs and the targets as the network takes them.
 
         Raises:
-            InputError: A picture or a box is not finite, a box has no area or a label is none of the classes: a kernel
+            InputError: A image or a box is not finite, a box has no area or a label is none of the classes: a kernel
                 would crash on it or batch norm keep it for good.
         """
         finite = torch.isfinite(inputs.detach().flatten(1).sum(dim=1))
         if not bool(finite.all()):
             raise InputError(
                 "INPUT_NOT_FINITE",
-                f"picture {int((~finite).nonzero()[0])} of the batch has values that are not finite",
-                remedy="look at this picture and at the augmentations",
+                f"image {int((~finite).nonzero()[0])} of the batch has values that are not finite",
+                remedy="look at this image and at the augmentations",
             )
         return inputs, self._prepare(targets, inputs.device)
 
@@ -155,7 +155,7 @@ class TorchvisionDetector:
             for target in targets
         ]
 
-    def cut(self, frozen: frozenset[Stage]) -> Cut | None:
+    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its backbone, or behind its neck, where all before is frozen."""
         backbone = set(self.stages().values()) - {"neck", "rpn", "head"}
         if not backbone <= frozen:
@@ -166,7 +166,7 @@ class TorchvisionDetector:
             maps = network.body(images)
             return network.neck(maps) if behind_neck else maps
 
-        return Cut(prefix, Rest(network, behind_neck=behind_neck, prepare=self._prepare))
+        return SplitNetwork(prefix, Rest(network, behind_neck=behind_neck, prepare=self._prepare))
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
         """Return the loss parts that the network itself has made."""
@@ -176,7 +176,7 @@ class TorchvisionDetector:
         """Take no notice: no loss of this family follows a schedule."""
 
     @torch.no_grad()
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Found]:
+    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
         """Suppress doubles among the scored boxes; one box may be found as several classes."""
         return [pick(each, score_floor=score_floor, nms_iou=nms_iou, max_detections=max_detections) for each in outputs]
 
@@ -224,5 +224,5 @@ def _check(place: int, target: Target, n_classes: int) -> None:
         what = f"labels that are not one class index in 0..{n_classes - 1} for each box"
     if what:
         raise InputError(
-            "TARGET_WRONG", f"picture {place} of the batch has {what}", remedy="mend the boxes of the data set"
+            "TARGET_WRONG", f"image {place} of the batch has {what}", remedy="mend the boxes of the data set"
         )

@@ -1,6 +1,6 @@
 """Faster R-CNN, composed of torchvision's parts.
 
-What differs from stock: pictures arrive fitted and normalised, so there is no resizing inside; boxes are decoded in
+What differs from stock: images arrive fitted and normalised, so there is no resizing inside; boxes are decoded in
 single precision whatever the network computes in; ignored regions carry no loss; boxes that are not finite never reach
 a kernel; the head learns from fewer regions; and evaluation gives the raw boxes and scores, so that no floor or cap of
 the vendor's stands before ours.
@@ -54,7 +54,7 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
     def forward(
         self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Sequence[TargetDict] | None
     ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-        """Return the proposals (P, 4) of each picture and, where targets are given, the loss parts."""
+        """Return the proposals (P, 4) of each image and, where targets are given, the loss parts."""
         per_level, deltas_per_level = self.head(list(maps))
         counts = [each[0].numel() for each in per_level]
         objectness, deltas = concat_box_prediction_layers(per_level, deltas_per_level)
@@ -91,7 +91,7 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
         image_shapes: list[tuple[int, int]],
         num_anchors_per_level: list[int],
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Leave out what is not finite; a picture with no proposal left gives itself as one."""
+        """Leave out what is not finite; a image with no proposal left gives itself as one."""
         objectness = objectness.detach().reshape(len(proposals), -1)
         finite = torch.isfinite(proposals).all(dim=2) & torch.isfinite(objectness)
         proposals = torch.where(finite[..., None], proposals, 0.0)  # without area: left out with the small ones
@@ -155,7 +155,7 @@ class RegionHead(RoIHeads):  # type: ignore[misc]
     def sample(
         self, proposals: list[torch.Tensor], targets: Sequence[TargetDict]
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Return regions (R_i, 4) of each picture, and the labels (R,) and wanted offsets (R, 4) of all."""
+        """Return regions (R_i, 4) of each image, and the labels (R,) and wanted offsets (R, 4) of all."""
         boxes = [target["boxes"] for target in targets]
         proposals = self.add_gt_proposals(proposals, boxes)
         matched, labels = self.assign_targets_to_proposals(proposals, boxes, [target["labels"] for target in targets])
@@ -188,7 +188,7 @@ class RegionNetwork(Network):
         return self.rpn
 
     def heads(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Any) -> Any:
-        """Return the loss parts, or the scored boxes of each picture."""
+        """Return the loss parts, or the scored boxes of each image."""
         proposals, losses = self.rpn(maps, size_hw, targets)
         pooled_from = OrderedDict((str(i), each) for i, each in enumerate(maps[:-1]))  # the last is for proposals alone
         if targets is not None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import HeadRow, Taken
+from detect_transfer.models.base import ClassInit, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.network import Network
 
@@ -42,7 +42,7 @@ def row_names(source: SourceWeights, *, has_background: bool) -> list[str]:
     return [*([BACKGROUND] if has_background else []), *source.class_names]
 
 
-def take_over(network: Network, source: SourceWeights, rows: Sequence[HeadRow]) -> Taken:
+def take_over(network: Network, source: SourceWeights, rows: Sequence[ClassInit]) -> TransferReport:
     """Load what fits into an untrained network, and tell what that was.
 
     Args:
@@ -75,10 +75,10 @@ def take_over(network: Network, source: SourceWeights, rows: Sequence[HeadRow]) 
         k for k in in_rows if names and k in given and _place(state[k], given[k], len(names), chosen, _numbers(k))
     }
     new = [k for k in state if k not in fits and k not in placed and not k.endswith(_COUNTER)]
-    told = rows if placed else [HeadRow(row.target, (), "random") for row in rows]
+    told = rows if placed else [ClassInit(row.target, (), "random") for row in rows]
     used = {id(tensor) for name, tensor in given.items() if name in fits or name in placed}
     left_out = tuple(sorted(name for name, tensor in source.tensors.items() if id(tensor) not in used))
-    return Taken(tuple(told), len(fits), tuple(new), tuple(sorted(placed)), left_out)
+    return TransferReport(tuple(told), len(fits), tuple(new), tuple(sorted(placed)), left_out)
 
 
 def _numbers(name: str) -> int:
@@ -86,7 +86,7 @@ def _numbers(name: str) -> int:
     return 4 if _BOXES.fullmatch(name) else 1
 
 
-def _chosen_rows(names: Sequence[str], rows: Sequence[HeadRow], *, has_background: bool) -> list[list[int]]:
+def _chosen_rows(names: Sequence[str], rows: Sequence[ClassInit], *, has_background: bool) -> list[list[int]]:
     """Return the source rows that each new row is the mean of; none leaves it random."""
     index = {name: i for i, name in enumerate(names)}
     every = [i for i, name in enumerate(names) if name not in (BACKGROUND, NOT_USED)]

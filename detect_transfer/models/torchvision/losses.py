@@ -17,7 +17,7 @@ TargetDict = dict[str, torch.Tensor]  # boxes (N, 4), labels (N,) as the network
 
 IGNORED_SHARE = 0.5  # of the area of an anchor or proposal that lies in the region
 BACKGROUND, NEITHER = -1, -2  # what torchvision's matchers say of an anchor without a target
-_FEWEST_MINED = 3  # background anchors of a picture without targets
+_FEWEST_MINED = 3  # background anchors of a image without targets
 
 
 def in_ignored(boxes: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
@@ -60,12 +60,12 @@ def labels_of(matched: torch.Tensor, targets: Sequence[TargetDict], *, backgroun
 def focal(
     logits: torch.Tensor, matched: torch.Tensor, targets: Sequence[TargetDict], weights: torch.Tensor | None
 ) -> torch.Tensor:
-    """Return the focal loss of each picture (B,), summed over anchors and classes.
+    """Return the focal loss of each image (B,), summed over anchors and classes.
 
     Args:
         logits: (B, A, K), without a background class.
         matched: (B, A) as of `match_anchors`.
-        targets: Of each picture.
+        targets: Of each image.
         weights: (K,) of each class; None weighs all alike.
     """
     n_classes = logits.shape[-1]
@@ -85,14 +85,14 @@ def mined_cross_entropy(
     weights: torch.Tensor | None,
     negatives: float,
 ) -> torch.Tensor:
-    """Return the cross-entropy of each picture (B,): of its positives and of the hardest background.
+    """Return the cross-entropy of each image (B,): of its positives and of the hardest background.
 
-    A picture without targets gives a few background anchors too; stock SSD learns nothing from it.
+    A image without targets gives a few background anchors too; stock SSD learns nothing from it.
 
     Args:
         logits: (B, A, K + 1), background first.
         matched: (B, A) as of `match_anchors`.
-        targets: Of each picture.
+        targets: Of each image.
         weights: (K,) of each class; None weighs all alike.
         negatives: Background anchors for each positive.
     """

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.ops import batched_nms
 
 from detect_transfer.core.boxes import FloatArray
-from detect_transfer.models.base import Found
+from detect_transfer.models.base import Prediction
 from detect_transfer.models.torchvision.anchors import Anchors, AnchorShapes, fit_anchors, make_generator
 
 _MOST_CANDIDATES = 5000
@@ -19,7 +19,7 @@ _SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
 
 
 class Scored(NamedTuple):
-    """The boxes of one picture, (R, 1, 4) or one a class (R, K, 4), in network pixels, and their scores (R, K)."""
+    """The boxes of one image, (R, 1, 4) or one a class (R, K, 4), in network pixels, and their scores (R, K)."""
 
     boxes: torch.Tensor
     scores: torch.Tensor
@@ -28,7 +28,7 @@ class Scored(NamedTuple):
 class Network(nn.Module):
     """A backbone with a feature pyramid under torchvision's names; the heads are added by each kind.
 
-    In training it is called with targets and gives loss parts; without targets it gives a `Scored` a picture.
+    In training it is called with targets and gives loss parts; without targets it gives a `Scored` a image.
 
     Args:
         backbone: With `body` and `fpn`.
@@ -40,7 +40,7 @@ class Network(nn.Module):
         super().__init__()
         self.backbone: Any = backbone
         self.class_weights: torch.Tensor | None = None
-        self.body_stride = 0  # by how much the first map of the body is smaller than the picture; its builder tells
+        self.body_stride = 0  # by how much the first map of the body is smaller than the image; its builder tells
         self.level_strides: tuple[int, ...] = ()  # likewise of each map of the neck
 
     def forward(self, images: torch.Tensor, targets: Any = None) -> Any:
@@ -56,7 +56,7 @@ class Network(nn.Module):
         return tuple(self.backbone.fpn(OrderedDict((str(i), each) for i, each in enumerate(maps))).values())
 
     def heads(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Any) -> Any:
-        """Return the loss parts, or the scored boxes of each picture."""
+        """Return the loss parts, or the scored boxes of each image."""
         raise NotImplementedError
 
     def fit_anchors(self, sizes_wh: FloatArray) -> AnchorShapes:
@@ -106,8 +106,8 @@ class Rest(nn.Module):
         return self.network.heads(maps, (height, width), self._prepare(targets, features[0].device))
 
 
-def pick(scored: Scored, *, score_floor: float, nms_iou: float, max_detections: int) -> Found:
-    """Choose the detections of one picture; one box may be found as several classes."""
+def pick(scored: Scored, *, score_floor: float, nms_iou: float, max_detections: int) -> Prediction:
+    """Choose the detections of one image; one box may be found as several classes."""
     place, label = torch.nonzero(scored.scores > score_floor, as_tuple=True)
     score = scored.scores[place, label]
     top = score.argsort(descending=True, stable=True)[:_MOST_CANDIDATES]
@@ -118,4 +118,4 @@ def pick(scored: Scored, *, score_floor: float, nms_iou: float, max_detections: 
     xyxy, score, label = xyxy[whole], score[whole], label[whole]
     keep = batched_nms(xyxy, score, label, nms_iou)[:max_detections]
     xyxy, score, label = xyxy[keep], score[keep], label[keep]
-    return Found(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())
+    return Prediction(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())

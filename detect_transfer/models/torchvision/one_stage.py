@@ -41,7 +41,7 @@ class DenseNetwork(Network):
         self.anchors = Anchors(stock.anchor_generator)
 
     def heads(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Any) -> Any:
-        """Return the loss parts, or the scored boxes of each picture."""
+        """Return the loss parts, or the scored boxes of each image."""
         outputs = {name: each.float() for name, each in self.head(list(maps)).items()}
         anchors = self.anchors.of(maps, size_hw)
         if targets is not None:
@@ -64,7 +64,7 @@ class DenseNetwork(Network):
         return outputs["cls_logits"].sigmoid()
 
     def decode(self, offsets: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """Return the boxes (A, 4) of one picture."""
+        """Return the boxes (A, 4) of one image."""
         return torch.as_tensor(self.box_coder.decode_single(offsets, anchors))
 
 
@@ -78,7 +78,7 @@ class RetinaNetwork(DenseNetwork):
     def losses(
         self, outputs: Outputs, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]
     ) -> dict[str, torch.Tensor]:
-        """Return focal and box loss, each by the positives of its picture."""
+        """Return focal and box loss, each by the positives of its image."""
         matched = match_anchors(self.matcher, box_iou, anchors, targets)
         positives = (matched >= 0).sum(dim=1).clamp(min=1)
         named = focal(outputs["cls_logits"], matched, targets, self.class_weights) / positives
@@ -122,7 +122,7 @@ class FcosNetwork(DenseNetwork):
         return (outputs["cls_logits"].sigmoid() * outputs["bbox_ctrness"].sigmoid()).sqrt()
 
     def decode(self, offsets: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """Return the boxes (A, 4) of one picture."""
+        """Return the boxes (A, 4) of one image."""
         return torch.as_tensor(self.box_coder.decode(offsets, anchors))
 
 

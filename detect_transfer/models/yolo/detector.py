@@ -20,7 +20,7 @@ from torchvision.ops import batched_nms
 from detect_transfer.config import Model, Stage
 from detect_transfer.core.boxes import FloatArray, xyxy_to_cxcywh_norm
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import Cut, Found, HeadRow, Taken, Target
+from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.yolo.head_transfer import new_class_branch, row_indices
 from detect_transfer.models.yolo.loss import prepare_criterion, set_ignored
@@ -69,8 +69,8 @@ class YoloDetector:
 
     @classmethod
     def from_source(
-        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[HeadRow], model: Model | None
-    ) -> tuple[YoloDetector, Taken]:
+        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
+    ) -> tuple[YoloDetector, TransferReport]:
         """Build a detector for new classes from a pretrained one.
 
         Args:
@@ -105,7 +105,7 @@ class YoloDetector:
             by_rows = tuple(sorted(replaced))
         detector = cls(module, source.arch, class_names, source.built_classes, fresh)
         left_out = tuple(sorted(source.tensors.keys() - fits.keys()))
-        return detector, Taken(tuple(rows), len(fits) - len(by_rows), missing, by_rows, left_out)
+        return detector, TransferReport(tuple(rows), len(fits) - len(by_rows), missing, by_rows, left_out)
 
     def with_module(self, module: Any) -> YoloDetector:
         """Return a detector of the same kind around another copy of the network."""
@@ -142,7 +142,7 @@ class YoloDetector:
         """Return the inputs alone: the loss is outside the network."""
         return (inputs,)
 
-    def cut(self, frozen: frozenset[Stage]) -> Cut | None:
+    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its last layer before which all stages are frozen, backbone and more."""
         return cut_network(self.module, self._stage_of_layer(), frozen)
 
@@ -176,7 +176,7 @@ class YoloDetector:
             criterion.o2o = max(criterion.total - criterion.o2m, 0)
 
     @torch.no_grad()
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Found]:
+    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
         """Decode in single precision, then suppress doubles; one box may be found as several classes."""
         raw = outputs[1]
         if "one2one" in raw:
@@ -211,7 +211,7 @@ def _build(arch: str, n_classes: int) -> Any:
 
 @torch.no_grad()
 def _layer_strides(module: Any) -> list[int]:
-    """Return by how much each layer's output is smaller than the picture, by looking at one blank picture."""
+    """Return by how much each layer's output is smaller than the image, by looking at one blank image."""
     side = 256
     strides: list[int] = []
     hooks = [
@@ -236,8 +236,8 @@ def _to_float(outputs: Any) -> Any:
 
 def _pick(
     boxes: torch.Tensor, scores: torch.Tensor, *, score_floor: float, nms_iou: float | None, max_detections: int
-) -> Found:
-    """Choose the detections of one picture from boxes (A, 4) and scores (A, K)."""
+) -> Prediction:
+    """Choose the detections of one image from boxes (A, 4) and scores (A, K)."""
     place, label = torch.nonzero(scores > score_floor, as_tuple=True)
     score = scores[place, label]
     top = score.argsort(descending=True, stable=True)[: max_detections if nms_iou is None else _MOST_CANDIDATES]
@@ -245,4 +245,4 @@ def _pick(
     if nms_iou is not None:
         keep = batched_nms(xyxy, score, label, nms_iou)[:max_detections]
         xyxy, score, label = xyxy[keep], score[keep], label[keep]
-    return Found(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())
+    return Prediction(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from detect_transfer.models.base import HeadRow
+from detect_transfer.models.base import ClassInit
 
 _PRIOR = 0.01  # probability of an object, with which a random class row starts
 
 
-def row_indices(row: HeadRow, index: dict[str, int]) -> list[int] | None:
+def row_indices(row: ClassInit, index: dict[str, int]) -> list[int] | None:
     """Return the source rows whose mean a row starts from; None for a random start."""
     if row.how == "random":
         return None

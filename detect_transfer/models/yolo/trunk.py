@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from detect_transfer.config import Stage
-from detect_transfer.models.base import Cut, Target
+from detect_transfer.models.base import SplitNetwork, Target
 
 
 class _Rest(nn.Module):
@@ -25,7 +25,7 @@ class _Rest(nn.Module):
         return _run(self.layers, dict(zip(self._needed, features, strict=True)))
 
 
-def cut_network(module: Any, stage_of_layer: Mapping[int, Stage], frozen: frozenset[Stage]) -> Cut | None:
+def cut_network(module: Any, stage_of_layer: Mapping[int, Stage], frozen: frozenset[Stage]) -> SplitNetwork | None:
     """Cut behind the last layer before which all are frozen; None unless that is behind the backbone."""
     layers = list(module.model)
     first = next((i for i, _ in enumerate(layers) if stage_of_layer[i] not in frozen), len(layers))
@@ -38,7 +38,7 @@ def cut_network(module: Any, stage_of_layer: Mapping[int, Stage], frozen: frozen
         _run(layers[:first], outputs)
         return tuple(outputs[place] for place in needed)
 
-    return Cut(prefix, _Rest(layers[first:], needed))
+    return SplitNetwork(prefix, _Rest(layers[first:], needed))
 
 
 def _inputs(layer: Any) -> list[int]:

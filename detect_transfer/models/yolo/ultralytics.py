@@ -78,7 +78,7 @@ def vendor() -> Vendor:
 def known_architectures() -> tuple[str, ...]:
     """Return the names of the detection architectures, without their size letter where they have one.
 
-    Those with maps at a stride of 64 are left out: pictures are padded to multiples of 32.
+    Those with maps at a stride of 64 are left out: images are padded to multiples of 32.
     """
     other = ("-p6", "-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
     names = (path.stem for path in vendor().arch_folder.glob("*/*.yaml"))

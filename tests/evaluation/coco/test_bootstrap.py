@@ -9,7 +9,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import Case, coco_metrics
 from detect_transfer.evaluation.coco.bootstrap import draw_weights, mean_ap, sample
 from detect_transfer.evaluation.coco.intervals import lean, score_intervals, span_of
-from detect_transfer.evaluation.coco.threshold_matches import mark, side_by_side, units_of
+from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, side_by_side, units_of
 from detect_transfer.evaluation.coco.weighted import weighted_ap
 
 
@@ -43,7 +43,7 @@ def values_of(ap) -> dict[str, float | None]:
 def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: str, cap: int) -> None:
     for seed in range(40):
         truth, found = generated(seed)
-        marked = mark(Case(truth, found, policy), max_detections=cap)
+        marked = match_at_thresholds(Case(truth, found, policy), max_detections=cap)
         got = values_of(weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16)))
         metrics = coco_metrics(truth, found, ignore_policy=policy, max_detections=cap)
         assert {name: metrics[name] for name in got} == got, seed
@@ -60,7 +60,7 @@ def test_draw__equals_a_table_with_repeated_images(generated) -> None:
     for seed in range(40):
         truth, found = generated(seed)
         found = untied(found)
-        marked = mark(Case(truth, found, "region"))
+        marked = match_at_thresholds(Case(truth, found, "region"))
         times = rng.integers(0, 4, len(marked.objects))
         times[0] += 1  # a table without images cannot be scored
         got = values_of(weighted_ap(marked, times[None].astype(np.uint16)))
@@ -70,7 +70,7 @@ def test_draw__equals_a_table_with_repeated_images(generated) -> None:
 
 def test_draws_together__equal_draws_one_by_one(generated) -> None:
     truth, found = generated(3)
-    marked = mark(Case(truth, found, "region"))
+    marked = match_at_thresholds(Case(truth, found, "region"))
     weights = draw_weights(len(marked.objects), n_draws=600)
     alone = np.concatenate([weighted_ap(marked, row[None]) for row in weights])
     np.testing.assert_array_equal(weighted_ap(marked, weights), alone)
@@ -80,7 +80,7 @@ def test_side_by_side__scores_the_set_that_each_image_is_given_to(generated) -> 
     truth, found = generated(4)
     rows = untied(found).rows
     a, b = rows, rows.with_columns(pl.col("score") * 0.7, pl.col("x2") + 3)
-    marked = side_by_side(*(mark(Case(truth, Detections(r), "region")) for r in (a, b)))
+    marked = side_by_side(*(match_at_thresholds(Case(truth, Detections(r), "region")) for r in (a, b)))
     give = np.arange(len(marked.objects) // 2) % 2
     chosen = truth.images.sort("image_id")["image_id"].filter(pl.Series(give == 1)).implode()
     mixed = pl.concat([a.filter(pl.col("image_id").is_in(chosen)), b.filter(~pl.col("image_id").is_in(chosen))])

@@ -41,12 +41,12 @@ def test_manifest__damaged(text: str, folder: Path, error_of: Any) -> None:
     assert "manifest.json" in str(error_of(lambda: data_folder.read(folder)))
 
 
-def test_picture__missing_is_seen_without_asking(folder: Path, check_error: Any) -> None:
+def test_image__missing_is_seen_without_asking(folder: Path, check_error: Any) -> None:
     (folder / "images/train/straße.png").unlink()
     check_error(lambda: data_folder.read(folder), "IMAGE_MISSING", "straße.png")
 
 
-def test_picture__missing_leaves_by_wish(folder: Path) -> None:
+def test_image__missing_leaves_by_wish(folder: Path) -> None:
     (folder / "images/train/straße.png").unlink()
     for choice in ({"missing_images": "skip"}, {"on_error": "skip-image"}):
         table = data_folder.read(folder, **choice)

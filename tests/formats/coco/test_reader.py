@@ -271,7 +271,7 @@ def test_row_at_fault__leaves_by_wish_and_is_counted(changes: dict[str, Any], co
     assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 1)]
 
 
-def test_picture_at_fault__leaves_with_its_boxes(write: Any, error_of: Any) -> None:
+def test_image_at_fault__leaves_with_its_boxes(write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({"images/1/width": 0})))
     table = coco.read(path, on_error="skip-image")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["a.png"], 1)
@@ -280,7 +280,7 @@ def test_picture_at_fault__leaves_with_its_boxes(write: Any, error_of: Any) -> N
 
 
 @pytest.mark.parametrize("pointer", ["images/1/id", "images/1/file_name", "annotations/1/image_id", "categories/1/id"])
-def test_fault_of_the_data_set__is_never_skipped_with_a_picture(pointer: str, write: Any, error_of: Any) -> None:
+def test_fault_of_the_data_set__is_never_skipped_with_a_image(pointer: str, write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({pointer: [1]})))
     error_of(lambda: coco.read(path, on_error="skip-image"))
 

@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 
 
 def with_files(first: str, second: str) -> dict[str, Any]:
-    """Return GOOD for two other pictures."""
+    """Return GOOD for two other images."""
     document = copy.deepcopy(GOOD)
     document["images"][0]["file_name"], document["images"][1]["file_name"] = first, second
     return document
@@ -54,13 +54,13 @@ def test_splits__keep_ids_that_do_not_clash(write: Any) -> None:
     assert table.splits == ["fit", "score"]
 
 
-def test_splits__with_one_picture_in_both_are_refused(write: Any, check_error: Any) -> None:
+def test_splits__with_one_image_in_both_are_refused(write: Any, check_error: Any) -> None:
     write("annotations/instances_train.json", json.dumps(GOOD))
     root = write("annotations/instances_val.json", json.dumps(GOOD)).parent.parent
     check_error(lambda: coco.read(root), "IMAGE_TWICE", "instances_val.json#/images/0/file_name file_name=a.png")
 
 
-def test_pictures__lie_in_folders_of_their_split(write: Any) -> None:
+def test_images__lie_in_folders_of_their_split(write: Any) -> None:
     other = with_files("c.png", "d.png")
     write("annotations/instances_train2017.json", json.dumps(GOOD))
     root = write("annotations/instances_val2017.json", json.dumps(other)).parent.parent
@@ -76,7 +76,7 @@ def test_pictures__lie_in_folders_of_their_split(write: Any) -> None:
     ]
 
 
-def test_pictures__asked_for_must_be_there_with_their_size(write: Any, check_error: Any) -> None:
+def test_images__asked_for_must_be_there_with_their_size(write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     folder = write("pics/a.png", (40, 30)).parent
     assert coco.read(path).image_root is None
@@ -89,7 +89,7 @@ def test_pictures__asked_for_must_be_there_with_their_size(write: Any, check_err
     )
 
 
-def test_size__that_is_not_stated_comes_from_the_picture(write: Any) -> None:
+def test_size__that_is_not_stated_comes_from_the_image(write: Any) -> None:
     document = copy.deepcopy(GOOD)
     document["images"] = [{"id": one["id"], "file_name": one["file_name"]} for one in document["images"]]
     write("images/a.png", (41, 31))
@@ -97,7 +97,7 @@ def test_size__that_is_not_stated_comes_from_the_picture(write: Any) -> None:
     assert table.images.select("width", "height").rows() == [(41, 31), (None, None)]
 
 
-def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(write: Any, check_error: Any) -> None:
+def test_images__that_are_missing_are_kept_or_skipped_by_wish(write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     check_error(lambda: coco.read(path, missing_images="error"), "IMAGES_NONE", "x.json", "images=")
     folder = write("pics/a.png", (40, 30)).parent
@@ -112,7 +112,7 @@ def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(write: Any, chec
     assert left.images["file_name"].to_list() == ["a.png"]
 
 
-def test_size__of_the_picture_is_taken_by_wish(write: Any) -> None:
+def test_size__of_the_image_is_taken_by_wish(write: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     write("images/a.png", (41, 31))
     table = coco.read(path, missing_images="keep", size_mismatch="keep")
@@ -121,7 +121,7 @@ def test_size__of_the_picture_is_taken_by_wish(write: Any) -> None:
     assert left.images["file_name"].to_list() == ["b.png"]
 
 
-def test_picture_at_fault__of_one_split_leaves_that_of_another(write: Any) -> None:
+def test_image_at_fault__of_one_split_leaves_that_of_another(write: Any) -> None:
     bad = copy.deepcopy(GOOD)
     bad["images"][0]["width"] = 0
     write("annotations/instances_train.json", json.dumps(bad))

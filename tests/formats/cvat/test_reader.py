@@ -91,7 +91,7 @@ def test_track__with_gaps_is_remarked_on(sample: Any) -> None:
     assert told == [("image", "noted", 1, ("annotations.xml#track[1]",))]
 
 
-def test_video__is_read_where_there_are_no_pictures(sample: Any, write: Any, check_error: Any) -> None:
+def test_video__is_read_where_there_are_no_images(sample: Any, write: Any, check_error: Any) -> None:
     root = sample("cvat_video")
     for path in (root / "images").iterdir():
         path.unlink()
@@ -131,7 +131,7 @@ IMAGES = [
     pytest.param('name="a.png" width="0" height="30"', "IMAGE_SIZE", id="no-width"),
     pytest.param('name="a.png" width="41" height="30"', "IMAGE_SIZE", id="other-size"),
     pytest.param('name="a.png" width="40"', "XML_NUMBER", id="no-height"),
-    pytest.param('name="b.png" width="40" height="30"', "IMAGE_MISSING", id="no-picture"),
+    pytest.param('name="b.png" width="40" height="30"', "IMAGE_MISSING", id="no-image"),
 ]
 
 
@@ -146,19 +146,19 @@ def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None
         write("annotations.xml", text)
         check_error(lambda: cvat.read(root), code, "annotations.xml")
     write("annotations.xml", "<annotations/>")
-    check_error(lambda: cvat.read(root), "IMAGES_NONE", "no picture is annotated")
+    check_error(lambda: cvat.read(root), "IMAGES_NONE", "no image is annotated")
 
 
 def test_image__twice_in_two_exports(root: Path, write: Any, check_error: Any) -> None:
     path = write("more.xml", xml())
     check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "annotations.xml#image[1]")
     write("more.xml", xml(image='name="images/a.png"'))
-    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "is the picture of 'a.png' too")
+    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "is the image of 'a.png' too")
     table = cvat.read(root / "annotations.xml")
     assert len(table.boxes) == 1
 
 
-def test_on_error__leaves_out_the_row_or_the_picture(root: Path, write: Any) -> None:
+def test_on_error__leaves_out_the_row_or_the_image(root: Path, write: Any) -> None:
     write("images/b.png", (40, 30))
     good = xml(image='name="b.png"')[len("<annotations>") :]
     write("annotations.xml", xml(BOX + BOX.replace('"1"', '"x"'))[: -len("</annotations>")] + good)

@@ -22,7 +22,7 @@ def vouch_for(root: Path, name: str, frame: pl.DataFrame) -> None:
     (root / "schema.json").write_text(json.dumps(schema))
 
 
-def test_read__finds_the_pictures_beside_or_where_it_is_told(sample: Any, tmp_path: Path) -> None:
+def test_read__finds_the_images_beside_or_where_it_is_told(sample: Any, tmp_path: Path) -> None:
     root = sample("parquet")
     assert parquet.read(root).image_root == root / "images"
     (root / "images").rename(tmp_path / "images")

@@ -11,14 +11,14 @@ from polars.testing import assert_frame_equal
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 FIELDS = ("name", "x", "y")
 
 
-def read(root: Path, text: str, dialect: Dialect, problems: Problems | None = None) -> list[tuple[object, ...]]:
+def read(root: Path, text: str, dialect: Dialect, problems: ErrorCollector | None = None) -> list[tuple[object, ...]]:
     (root / "rows.txt").write_text(text, encoding="utf-8")
-    found = read_delimited(root, {"rows.txt": None}, FIELDS, dialect, problems or Problems())
+    found = read_delimited(root, {"rows.txt": None}, FIELDS, dialect, problems or ErrorCollector())
     return found.select("line", *FIELDS).rows()
 
 
@@ -47,7 +47,7 @@ def test_header__may_be_there(tmp_path: Path, text: str, count: int) -> None:
 
 
 def test_header__that_misses_a_column_is_told(tmp_path: Path) -> None:
-    problems = Problems("skip-row")
+    problems = ErrorCollector("skip-row")
     assert read(tmp_path, "name,x,z\na,1,2\n", Dialect(",", header=True), problems) == []
     with pytest.raises(InputError, match=r"CSV_HEADER .*rows.txt:1 - the header does not name y"):
         problems.raise_any()
@@ -60,18 +60,18 @@ def test_quotes__hold_separators_and_the_plain_way_agrees(tmp_path: Path) -> Non
 
 
 def test_quotes__that_never_close_are_told(tmp_path: Path) -> None:
-    problems = Problems()
+    problems = ErrorCollector()
     read(tmp_path, 'name,x,y\n"a,1,2\n', Dialect(",", header=True, quoted=True), problems)
     with pytest.raises(InputError, match="CSV_SYNTAX"):
         problems.raise_any()
 
 
-def test_ragged_row__is_a_fault_of_its_picture(tmp_path: Path) -> None:
+def test_ragged_row__is_a_fault_of_its_image(tmp_path: Path) -> None:
     dialect = Dialect(";", image_field="name")
-    problems = Problems("skip-image")
+    problems = ErrorCollector("skip-image")
     assert read(tmp_path, "a;1;2\nb;1\nc;1;2\n", dialect, problems) == [(1, "a", "1", "2"), (3, "c", "1", "2")]
     assert list(problems.skipped_images) == ["b"]
-    failing = Problems()
+    failing = ErrorCollector()
     read(tmp_path, "a;1;2\nb;1\n", dialect, failing)
     with pytest.raises(InputError, match=r"ROW_COLUMNS .*rows.txt:2 row=b;1 - found 2 fields, expected 3"):
         failing.raise_any()
@@ -85,14 +85,14 @@ def test_files__of_different_headers_are_read_together(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("name,x,y\na,1,2\n")
     (tmp_path / "b.csv").write_text("x,y,name\n3,4,b\n")
     names = {"a.csv": "a.jpg", "b.csv": "b.jpg"}
-    found = read_delimited(tmp_path, names, FIELDS, Dialect(",", header=True), Problems())
+    found = read_delimited(tmp_path, names, FIELDS, Dialect(",", header=True), ErrorCollector())
     assert found.rows() == [("a.csv", 2, "a.jpg", "a", "1", "2"), ("b.csv", 2, "b.jpg", "b", "3", "4")]
 
 
 @pytest.mark.parametrize("word", ["1_0", "nan", "inf", "", "0.", "1e999", "٣", "--1", "0x10"])
 def test_numbers__take_no_liberties(tmp_path: Path, word: str) -> None:
     (tmp_path / "rows.txt").write_text(f"a;1;-2.5\nb;{word};4\n", encoding="utf-8")
-    problems = Problems("skip-row")
+    problems = ErrorCollector("skip-row")
     rows = read_delimited(tmp_path, {"rows.txt": "p.jpg"}, FIELDS, Dialect(";"), problems)
     numbers = to_numbers(rows, ("x", "y"), tmp_path, problems)
     assert numbers.select("line", "x", "y").rows() == [(1, 1.0, -2.5)]
@@ -102,8 +102,8 @@ def test_numbers__take_no_liberties(tmp_path: Path, word: str) -> None:
 
 def test_check__keeps_what_is_good_and_null(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text("a;1;2\nb;3;4\n")
-    rows = read_delimited(tmp_path, {"rows.txt": None}, FIELDS, Dialect(";"), Problems())
-    problems = Problems("skip-row")
+    rows = read_delimited(tmp_path, {"rows.txt": None}, FIELDS, Dialect(";"), ErrorCollector())
+    problems = ErrorCollector("skip-row")
     kept = check_rows(rows, pl.col("name") != "b", tmp_path, problems, told=("NAME", "no b", "name"))
     assert kept["name"].to_list() == ["a"]
     assert len(problems.skipped_rows) == 1
@@ -115,7 +115,7 @@ def test_check__keeps_what_is_good_and_null(tmp_path: Path) -> None:
 
 
 def test_row__longer_than_its_header_is_told(tmp_path: Path) -> None:
-    problems = Problems("skip-row")
+    problems = ErrorCollector("skip-row")
     assert read(tmp_path, "name,x,y,z\na,1,2\nb,1,2,3,4\n", Dialect(",", header=True), problems) == [(2, "a", "1", "2")]
     (error,) = problems.skipped_rows
     assert (error.code, error.what[:34]) == ("ROW_COLUMNS", "found 5 fields, expected 3 to 4: n")
@@ -123,16 +123,16 @@ def test_row__longer_than_its_header_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# only a comment\n"])
 def test_header__that_must_be_there(tmp_path: Path, text: str) -> None:
-    problems = Problems("skip-image")
+    problems = ErrorCollector("skip-image")
     assert read(tmp_path, text, Dialect(",", header=True, comment="#"), problems) == []
     with pytest.raises(InputError, match=r"CSV_HEADER .*rows.txt - the file is empty"):
         problems.raise_any()
 
 
-def test_pictures__are_named_relative_to_a_folder(tmp_path: Path) -> None:
+def test_images__are_named_relative_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("p.jpg;1;2\nq.jpg;1\n")
     (tmp_path / "b.csv").write_text('"p.jpg";3;4\n')
-    problems = Problems("skip-image")
+    problems = ErrorCollector("skip-image")
     dialect = Dialect(";", image_field="name", quoted=True)
     found = read_delimited(tmp_path, {"a.csv": "one", "b.csv": None}, FIELDS, dialect, problems)
     assert sorted(found["image"]) == ["one/p.jpg", "p.jpg"]

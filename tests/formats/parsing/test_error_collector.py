@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.error_collector import Problems
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 
-def fault(problems: Problems, **of: str) -> None:
+def fault(problems: ErrorCollector, **of: str) -> None:
     problems.add("BAD", "it is wrong", where="a.txt:1", remedy="mend it", **of)
 
 
-def told(problems: Problems, boxes: int = 0) -> list[tuple[str, str, str, int]]:
+def told(problems: ErrorCollector, boxes: int = 0) -> list[tuple[str, str, str, int]]:
     return [(ln.kind, ln.action, ln.reason, ln.count) for ln in problems.reading(boxes_of_skipped=boxes)]
 
 
 def test_choice__of_another_word_is_refused() -> None:
     with pytest.raises(InputError, match="OPTION_VALUE on_error=ignore"):
-        Problems("ignore")
+        ErrorCollector("ignore")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_choice__of_another_word_is_refused() -> None:
     ],
 )
 def test_fault__is_an_error_unless_its_kind_may_be_skipped(mode: str, of: dict[str, str], fatal: bool) -> None:
-    problems = Problems(mode)
+    problems = ErrorCollector(mode)
     fault(problems, **of)
     assert problems.total == 1
     assert bool(problems.fatal) == fatal
@@ -47,19 +47,19 @@ def test_fault__is_an_error_unless_its_kind_may_be_skipped(mode: str, of: dict[s
         problems.raise_any()
 
 
-def test_reading__counts_every_row_of_a_skipped_picture() -> None:
-    problems = Problems("skip-image")
+def test_reading__counts_every_row_of_a_skipped_image() -> None:
+    problems = ErrorCollector("skip-image")
     fault(problems, row_of="a.png")
     fault(problems, row_of="a.png")
     fault(problems, image="b.png")
     assert told(problems, boxes=3) == [
         ("image", "dropped", "skipped: BAD", 2),
-        ("box", "dropped", "skipped with their picture", 5),
+        ("box", "dropped", "skipped with their image", 5),
     ]
 
 
 def test_absorb__takes_over_all_of_a_part() -> None:
-    whole, part = Problems("skip-image"), Problems("skip-image")
+    whole, part = ErrorCollector("skip-image"), ErrorCollector("skip-image")
     fault(part, row_of="a.png")
     part.remark("read otherwise", 2, kind="box")
     part.note("left out", 4, ("x",), kind="image")
@@ -71,12 +71,12 @@ def test_absorb__takes_over_all_of_a_part() -> None:
         ("box", "noted", "read otherwise", 2),
         ("image", "dropped", "left out", 4),
         ("image", "dropped", "skipped: BAD", 1),
-        ("box", "dropped", "skipped with their picture", 1),
+        ("box", "dropped", "skipped with their image", 1),
     ]
 
 
 def test_note__of_none_is_no_line() -> None:
-    problems = Problems()
+    problems = ErrorCollector()
     problems.note("left out", 0, kind="box")
     problems.remark("read otherwise", 0, kind="box")
     assert told(problems) == []

@@ -1,4 +1,4 @@
-"""Named pictures and the table of rows: which picture a name means, and what becomes of rows without one."""
+"""Named images and the table of rows: which image a name means, and what becomes of rows without one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.error_collector import Problems
-from detect_transfer.formats.parsing.image_lookup import By, Media, Named, Picture, find_pictures
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
 
 
 def found(root: Path, name: str, by: By, missing_images: str = "error") -> list[str]:
-    problems = Problems()
-    pictures = find_pictures(root, {name: Named("a.txt:1")}, Media(by, missing_images), problems)
+    problems = ErrorCollector()
+    images = find_images(root, {name: ImageRef("a.txt:1")}, ImageLookup(by, missing_images), problems)
     problems.raise_any()
-    return [picture.file_name for picture in pictures.values()]
+    return [image.file_name for image in images.values()]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def found(root: Path, name: str, by: By, missing_images: str = "error") -> list[
         pytest.param("a", "tail", id="end-of-path-alone"),
     ],
 )
-def test_name__means_a_picture(name: str, by: By, tmp_path: Path, write: Any) -> None:
+def test_name__means_a_image(name: str, by: By, tmp_path: Path, write: Any) -> None:
     write("x/01/a.png", (4, 3))
     write("x/02/ba.png", (4, 3))
     assert found(tmp_path, name, by) == ["x/01/a.png"]
@@ -52,21 +52,21 @@ def test_name__that_means_several_is_told_unless_it_is_the_whole_name_of_one(tmp
     write("01/a.jpg", (4, 3))
     write("02/a.png", (4, 3))
     assert found(tmp_path, "01/a.png", "stem") == ["01/a.png"]
-    with pytest.raises(InputError, match=r"PICTURE_TWICE a.txt:1 .* 2 pictures fit this name: 01/a.jpg, 01/a.png"):
+    with pytest.raises(InputError, match=r"IMAGE_TWICE a.txt:1 .* 2 images fit this name: 01/a.jpg, 01/a.png"):
         found(tmp_path, "01/a.ppm", "stem")
-    with pytest.raises(InputError, match="PICTURE_TWICE"):
+    with pytest.raises(InputError, match="IMAGE_TWICE"):
         found(tmp_path, "a.png", "basename", "keep")
 
 
 ROWS = pl.DataFrame({"file": ["t"] * 3, "line": [1, 2, 3], "image": ["b", "a", "c"], "x1": [0.0] * 3, "y1": [0.0] * 3})
 
 
-def test_table__rows_without_picture_are_counted_and_two_names_may_mean_one(tmp_path: Path) -> None:
+def test_table__rows_without_image_are_counted_and_two_names_may_mean_one(tmp_path: Path) -> None:
     rows = ROWS.with_columns(x2=pl.lit(1.0), y2=pl.lit(1.0), category_id=pl.lit(1))
     table = finish_rows(
-        Problems(),
+        ErrorCollector(),
         rows=rows,
-        pictures={"a": Picture("one.png", (4, 3)), "b": Picture("one.png", (4, 3))},
+        images={"a": FoundImage("one.png", (4, 3)), "b": FoundImage("one.png", (4, 3))},
         categories={"category_id": [1], "name": ["sign"]},
         image_root=tmp_path,
         facts=pl.DataFrame({"image": ["a"], "split": ["val"]}),
@@ -77,7 +77,7 @@ def test_table__rows_without_picture_are_counted_and_two_names_may_mean_one(tmp_
 
 
 def test_checks__report_the_row_and_leave_it_out(tmp_path: Path) -> None:
-    problems = Problems("skip-row")
+    problems = ErrorCollector("skip-row")
     data = ROWS.with_columns(x2=pl.Series([1.0, -1.0, 1.0]), y2=pl.lit(1.0), kind=pl.Series(["p", "q", "r"]))
     kept = check_corners(data, tmp_path, problems, ("x1", "y1", "x2", "y2"))
     assert check_classes(kept, "kind", {"p": 7}, tmp_path, problems)["category_id"].to_list() == [7]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.formats.parsing.locations import (
-    NearbyPictures,
+    NearbyImages,
     annotation_files,
     path_of_address,
     split_named,
@@ -23,7 +23,7 @@ from detect_transfer.formats.parsing.locations import (
         pytest.param("/data/local-files/?d=sub/a.jpg", "sub/a.jpg", id="local-files"),
         pytest.param("http://host:8080/data/local-files/?d=sub/a%20b.jpg", "sub/a b.jpg", id="local-files-of-host"),
         pytest.param("/data/upload/1/x.png", "data/upload/1/x.png", id="upload"),
-        pytest.param("C:\\pictures\\a.jpg", "pictures/a.jpg", id="drive"),
+        pytest.param("C:\\images\\a.jpg", "images/a.jpg", id="drive"),
         pytest.param("http://[::1/a.jpg", "http://[::1/a.jpg", id="no-address"),
     ],
 )
@@ -34,7 +34,7 @@ def test_path_of_address__is_relative(address: str, path: str) -> None:
 def test_nearby__takes_the_longest_shared_end(write: Any, tmp_path: Path) -> None:
     for name in ("x/train/a.jpg", "x/val/a.jpg", "b.jpg"):
         write(name, (4, 3))
-    nearby = NearbyPictures(tmp_path)
+    nearby = NearbyImages(tmp_path)
     assert nearby.nearest("home/data/val/a.jpg") == "x/val/a.jpg"
     assert nearby.nearest("x/train/a.jpg") == "x/train/a.jpg"
     assert nearby.nearest("far/away/b.jpg") == "b.jpg"

@@ -1,4 +1,4 @@
-"""What rows say of pictures: groups by a shared track, classes by name."""
+"""What rows say of images: groups by a shared track, classes by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def rows(pairs: list[tuple[str, str | None]]) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema={"image": pl.String, "track": pl.String}, orient="row")
 
 
-def test_linked__joins_pictures_by_way_of_others() -> None:
+def test_linked__joins_images_by_way_of_others() -> None:
     found = linked(rows([("a", "t3"), ("b", "t3"), ("b", "t1"), ("c", "t1"), ("d", "t2"), ("e", None)]), "track")
     assert found == {"a": "t1", "b": "t1", "c": "t1", "d": "t2"}
 

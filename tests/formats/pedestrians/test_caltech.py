@@ -93,12 +93,12 @@ def test_frames__come_from_the_video(tmp_path: Path, check_error: Any) -> None:
     assert [frame[0, 0, 0] for _, frame in frames_at(video, [0, 1])] == [10, 200]
 
 
-def test_picture__of_a_frame_is_there_once_and_has_one_size(tmp_path: Path, write: Any, check_error: Any) -> None:
+def test_image__of_a_frame_is_there_once_and_has_one_size(tmp_path: Path, write: Any, check_error: Any) -> None:
     save_vbb(tmp_path, [[BOX]])
     write("a/set06_V000_I00000.png", (640, 480))
     assert caltech.read(tmp_path, stride=1).images["file_name"].to_list() == ["a/set06_V000_I00000.png"]
     write("a/set06/V000/0.jpg", (640, 480))
-    check_error(lambda: caltech.read(tmp_path, stride=1), "PICTURE_TWICE", "a/set06_V000_I00000.png", "same frame")
+    check_error(lambda: caltech.read(tmp_path, stride=1), "IMAGE_TWICE", "a/set06_V000_I00000.png", "same frame")
     (tmp_path / "a/set06/V000/0.jpg").unlink()
     write("a/set06_V000_I00000.png", (320, 240))
     check_error(lambda: caltech.read(tmp_path, stride=1), "IMAGE_SIZE", "640 x 480")

@@ -88,7 +88,7 @@ def test_fault__names_the_cell_and_row(
     check_error(lambda: citypersons.read(tmp_path, **KEEP), code, where, part)
 
 
-def test_cell__without_a_name_or_of_a_picture_that_is_there_already(tmp_path: Path, check_error: Any) -> None:
+def test_cell__without_a_name_or_of_a_image_that_is_there_already(tmp_path: Path, check_error: Any) -> None:
     good = (CITY, NAME, np.array([ROW]))
     save(tmp_path, good, (CITY, 5.0, np.array([ROW])))
     check_error(lambda: citypersons.read(tmp_path, **KEEP), "CITYPERSONS_CELL", "_aligned{2} ", "im_name")
@@ -98,7 +98,7 @@ def test_cell__without_a_name_or_of_a_picture_that_is_there_already(tmp_path: Pa
     check_error(lambda: citypersons.read(tmp_path, **KEEP), "CITYPERSONS_CELL", "_aligned{1} ")
 
 
-def test_on_error__leaves_out_the_row_or_the_picture(tmp_path: Path) -> None:
+def test_on_error__leaves_out_the_row_or_the_image(tmp_path: Path) -> None:
     other = NAME.replace("19", "20")
     save(tmp_path, (CITY, NAME, changed(3, -1)), (CITY, other, np.array([ROW])))
     rows = citypersons.read(tmp_path, **KEEP, on_error="skip-row")
@@ -107,7 +107,7 @@ def test_on_error__leaves_out_the_row_or_the_picture(tmp_path: Path) -> None:
     assert images.images["file_name"].to_list() == [f"leftImg8bit/val/{CITY}/{other}"]
 
 
-def test_pictures__lie_in_any_folder_and_have_one_size(tmp_path: Path, write: Any, check_error: Any) -> None:
+def test_images__lie_in_any_folder_and_have_one_size(tmp_path: Path, write: Any, check_error: Any) -> None:
     save(tmp_path, (CITY, NAME, np.array([ROW])))
     check_error(lambda: citypersons.read(tmp_path), "IMAGE_MISSING", "_aligned{1} ", "missing_images=keep")
     write(f"any/{NAME}", (40, 30))
@@ -144,12 +144,12 @@ def test_json__fault_has_its_pointer(
     assert [line.count for line in skipped.reading] == [1]
 
 
-def test_json__needs_a_size_and_one_file_a_picture(tmp_path: Path, write: Any, check_error: Any) -> None:
+def test_json__needs_a_size_and_one_file_a_image(tmp_path: Path, write: Any, check_error: Any) -> None:
     write(TWIN, json.dumps({"imgHeight": 0, "imgWidth": 2048, "objects": []}))
     check_error(lambda: citypersons.read(tmp_path, **KEEP), "IMAGE_SIZE", "#/imgHeight", "imgHeight=0")
     write(TWIN, json.dumps({"imgHeight": 1024, "imgWidth": 2048, "objects": [OBJECT]}))
     write(f"copy/{TWIN}", (tmp_path / TWIN).read_bytes())
-    check_error(lambda: citypersons.read(tmp_path, **KEEP), "ID_DUPLICATE", TWIN, "same picture")
+    check_error(lambda: citypersons.read(tmp_path, **KEEP), "ID_DUPLICATE", TWIN, "same image")
 
 
 def test_gt__visible_share_and_ids_of_the_evaluation(sample: Any) -> None:

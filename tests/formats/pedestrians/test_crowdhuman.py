@@ -109,7 +109,7 @@ def test_record__twice(root: Path, write: Any, check_error: Any) -> None:
     check_error(lambda: crowdhuman.read(root), "ID_DUPLICATE", f"{path}:1#/ID", "annotation_train.odgt:1")
 
 
-def test_picture__missing_and_options(root: Path, check_error: Any) -> None:
+def test_image__missing_and_options(root: Path, check_error: Any) -> None:
     (root / "Images/1,ab.jpg").unlink()
     check_error(lambda: crowdhuman.read(root), "IMAGE_MISSING", "annotation_train.odgt:1", "Images/1,ab.jpg")
     check_error(lambda: crowdhuman.read(root, target="face"), "OPTION_VALUE", "person, visible, head")

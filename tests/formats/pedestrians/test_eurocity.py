@@ -102,7 +102,7 @@ def test_nested__boxes_end_somewhere(tmp_path: Path, write: Any, check_error: An
     check_error(lambda: eurocity.read(tmp_path, **KEEP), "JSON_VALUE", "/children ", "nested more than 20 times")
 
 
-def test_on_error__leaves_out_the_box_or_the_picture(tmp_path: Path, write: Any) -> None:
+def test_on_error__leaves_out_the_box_or_the_image(tmp_path: Path, write: Any) -> None:
     write(NAME, frame(box(), box(x1=5)))
     write(NAME.replace("00001", "00002"), frame(box()))
     rows = eurocity.read(tmp_path, on_error="skip-row", **KEEP)

@@ -44,7 +44,7 @@ def test_full_occlusion__is_ignored_when_asked(root: Path) -> None:
     assert boxes["ignore_reason"].to_list() == [None, None, "people", "fully occluded"]
 
 
-def test_frames__are_those_of_videos_where_there_are_no_pictures(root: Path, write: Any, check_error: Any) -> None:
+def test_frames__are_those_of_videos_where_there_are_no_images(root: Path, write: Any, check_error: Any) -> None:
     for path in (root / "images").rglob("*.png"):
         path.unlink()
     names = jaad.read(root, missing_images="keep").images["file_name"].to_list()
@@ -77,7 +77,7 @@ def test_video__with_more_frames_than_a_video_has(root: Path, check_error: Any) 
     check_error(lambda: jaad.read(root), "VIDEO_LENGTH", f"{path}#meta", "99,999,999,999 frames")
 
 
-def test_frame__beyond_the_pictures(root: Path, check_error: Any) -> None:
+def test_frame__beyond_the_images(root: Path, check_error: Any) -> None:
     edit(root, 'frame="2"', 'frame="3"')
     check_error(lambda: jaad.read(root), "IMAGE_MISSING", "00003")
 

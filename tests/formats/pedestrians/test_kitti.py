@@ -1,4 +1,4 @@
-"""KITTI: faults with their lines, levels, splits and drives, and eight real pictures."""
+"""KITTI: faults with their lines, levels, splits and drives, and eight real images."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_mapping__that_is_damaged_is_told(name: str, content: str, part: str, sa
     check_error(lambda: kitti.read(root), "KITTI_MAPPING", name, part)
 
 
-def test_lists__that_name_no_picture_or_one_twice_are_told(sample: Any, check_error: Any) -> None:
+def test_lists__that_name_no_image_or_one_twice_are_told(sample: Any, check_error: Any) -> None:
     root = sample("kitti")
     (root / "ImageSets" / "val.txt").write_text("000001\n000009\n")
     check_error(lambda: kitti.read(root), "SPLIT_TWICE", "val.txt:1")
     check_error(lambda: kitti.read(root), "IMAGE_MISSING", "val.txt:2")
 
 
-def test_real_pictures__every_row(shared: Path) -> None:
+def test_real_images__every_row(shared: Path) -> None:
     root = shared / "kitti"
     table = kitti.read(root)
     rows = [line.split() for path in sorted(root.rglob("*.txt")) for line in path.read_text().splitlines()]

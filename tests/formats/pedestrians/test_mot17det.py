@@ -60,7 +60,7 @@ def test_seqinfo__faults(info: str, code: str, part: str, root: Path, write: Any
     check_error(lambda: mot17det.read(root), code, part)
 
 
-def test_pictures__may_be_absent(root: Path, write: Any) -> None:
+def test_images__may_be_absent(root: Path, write: Any) -> None:
     write("train/MOT17-02/seqinfo.ini", INFO.replace("=2", "=3"))
     images = mot17det.read(root, missing_images="keep").images
     assert images.select("width", "height").unique().rows() == [(40, 30)]

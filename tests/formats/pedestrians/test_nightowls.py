@@ -47,7 +47,7 @@ def test_owls__fault_has_its_pointer_and_may_be_skipped(tmp_path: Path, write: A
     assert (len(table.boxes), [line.count for line in table.reading]) == (1, [1])
 
 
-def test_pictures__are_needed_unless_asked_otherwise(tmp_path: Path, write: Any, check_error: Any) -> None:
+def test_images__are_needed_unless_asked_otherwise(tmp_path: Path, write: Any, check_error: Any) -> None:
     write("nightowls_training.json", coco([BOX]))
     check_error(lambda: nightowls.read(tmp_path), "IMAGE_MISSING", "nightowls_training.json#/images/0", "a.png")
     write("any/a.png", (64, 40))

@@ -57,7 +57,7 @@ def test_text__may_begin_with_a_byte_order_mark(root: Path, write: Any) -> None:
 LAST = "(5, 6) - (14, 25)"
 FAULTS = [
     pytest.param("# PASCAL", "# OTHER", "PASCAL_VERSION", ":1 ", "", id="version"),
-    pytest.param('Image filename : "Train/pos/a.png"', "", "PASCAL_LINE", ":10", "found 0 lines", id="no-picture"),
+    pytest.param('Image filename : "Train/pos/a.png"', "", "PASCAL_LINE", ":10", "found 0 lines", id="no-image"),
     pytest.param("40 x 30 x 3", "40 x tall x 3", "PASCAL_LINE", ":10", "Image size", id="size-text"),
     pytest.param("truth : 1", "truth : 2", "PASCAL_COUNT", ":5 ", "this line states 2", id="count"),
     pytest.param("# Top left", "# Bottom right", "PASCAL_LINE", ":10", "Top left", id="no-origin"),
@@ -107,7 +107,7 @@ def test_text__of_older_encodings_and_line_ends_is_read(root: Path, write: Any, 
     check_error(lambda: pascal_v1.read(root), "TEXT_ENCODING", "a.txt", "NUL")
 
 
-def test_picture__may_be_absent_or_of_another_size_when_asked(root: Path, write: Any) -> None:
+def test_image__may_be_absent_or_of_another_size_when_asked(root: Path, write: Any) -> None:
     write("Train/annotations/a.txt", TEXT.replace("40 x 30", "41 x 30"))
     assert pascal_v1.read(root, size_mismatch="keep").images["width"].to_list() == [40]
     (root / "Train/pos/a.png").unlink()
@@ -115,7 +115,7 @@ def test_picture__may_be_absent_or_of_another_size_when_asked(root: Path, write:
     assert table.images.select("file_name", "width", "split").rows() == [("Train/pos/a.png", 41, "train")]
 
 
-def test_picture__of_two_texts_or_of_none(root: Path, write: Any, check_error: Any) -> None:
+def test_image__of_two_texts_or_of_none(root: Path, write: Any, check_error: Any) -> None:
     write("Train/pos/b.png", (40, 30))
     check_error(lambda: pascal_v1.read(root), "ANNOTATION_MISSING", "Train/pos/b.png", "allow_missing=true")
     assert len(pascal_v1.read(root, allow_missing=True).images) == 2
@@ -186,7 +186,7 @@ def test_masks__that_cannot_be_used(masked: Path, write: Any, check_error: Any) 
     check_error(lambda: pascal_v1.read(masked, masks="polygons"), "OPTION_VALUE", "masks=polygons")
 
 
-def test_on_error__leaves_out_the_object_or_the_picture(root: Path, write: Any, error_of: Any) -> None:
+def test_on_error__leaves_out_the_object_or_the_image(root: Path, write: Any, error_of: Any) -> None:
     write("Train/annotations/a.txt", TEXT.replace(' : 1 { "PASperson" }', " : 2") + SECOND.replace("(39", "(19"))
     write("Train/annotations/b.txt", TEXT.replace("a.png", "b.png"))
     write("Train/pos/b.png", (40, 30))
@@ -201,7 +201,7 @@ def test_on_error__leaves_out_the_object_or_the_picture(root: Path, write: Any, 
     assert (images.images["file_name"].to_list(), [line.count for line in images.reading]) == (["Train/pos/b.png"], [1])
 
 
-def test_picture__that_is_absent_may_be_left_out(root: Path, write: Any) -> None:
+def test_image__that_is_absent_may_be_left_out(root: Path, write: Any) -> None:
     write("Train/annotations/b.txt", TEXT.replace("a.png", "b.png"))
     write("Train/neg.lst", "Train/neg/gone.png\n")
     table = pascal_v1.read(root, missing_images="skip")

@@ -91,7 +91,7 @@ def test_lists__none_means_that_every_text_is_read(root: Path) -> None:
     assert widerperson.read(root).images.select("file_name", "split").rows() == [("Images/000040.jpg", None)]
 
 
-def test_pictures__missing(root: Path, check_error: Any) -> None:
+def test_images__missing(root: Path, check_error: Any) -> None:
     (root / "Images/000040.jpg").unlink()
     check_error(lambda: widerperson.read(root), "IMAGE_MISSING", "Annotations/000040.jpg.txt")
     assert widerperson.read(root, missing_images="keep").images["width"].to_list() == [None]

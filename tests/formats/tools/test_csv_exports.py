@@ -58,7 +58,7 @@ def test_roboflow__sizes(roboflow: Path, write: Any, check_error: Any) -> None:
     check_error(lambda: roboflow_csv.read(roboflow), "IMAGE_SIZE", ":3 width=50 - an earlier row")
 
 
-def test_roboflow__missing_pictures(roboflow: Path, check_error: Any) -> None:
+def test_roboflow__missing_images(roboflow: Path, check_error: Any) -> None:
     (roboflow / "train/a.png").unlink()
     check_error(lambda: roboflow_csv.read(roboflow), "IMAGE_MISSING", "_annotations.csv:2 image=train/a.png")
     kept = roboflow_csv.read(roboflow, missing_images="keep")
@@ -103,7 +103,7 @@ KERAS = [
     pytest.param("train.csv", "pics/a.png,1,2,11,12,cow", "CLASS_UNKNOWN", "class=cow", id="unknown-class"),
     pytest.param("train.csv", "pics/a.png,12,2,11,12,dog", "BOX_INVALID", "x2=11", id="swapped"),
     pytest.param("train.csv", ",1,2,11,12,dog", "ROW_FIELD", "path=", id="no-path"),
-    pytest.param("train.csv", "pics/no.png,1,2,11,12,dog", "IMAGE_MISSING", "image=pics/no.png", id="no-picture"),
+    pytest.param("train.csv", "pics/no.png,1,2,11,12,dog", "IMAGE_MISSING", "image=pics/no.png", id="no-image"),
     pytest.param("classes.csv", "cat,0\ndog,0\n", "CLASS_NAME", "classes.csv:2 id=0", id="index-twice"),
     pytest.param("classes.csv", "dog,0\ndog,1\n", "CLASS_NAME", "classes.csv:2 name=dog", id="name-twice"),
     pytest.param("classes.csv", "dog,-1\n", "CLASS_INDEX", "classes.csv:1 id=-1", id="index-negative"),

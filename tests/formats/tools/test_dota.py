@@ -50,7 +50,7 @@ def test_fault__names_file_line_and_field(
     assert dota.read(root, on_error="skip-image").images["file_name"].to_list() == ["images/b.png"]
 
 
-def test_pictures__missing_and_without_text(root: Path, write: Any, check_error: Any) -> None:
+def test_images__missing_and_without_text(root: Path, write: Any, check_error: Any) -> None:
     (root / "images/a.png").unlink()
     check_error(lambda: dota.read(root), "IMAGE_MISSING", "labelTxt/a.txt")
     kept = dota.read(root, missing_images="keep")
@@ -62,7 +62,7 @@ def test_pictures__missing_and_without_text(root: Path, write: Any, check_error:
     assert len(dota.read(root, missing_images="keep", allow_missing=True).images) == 3
 
 
-def test_texts__two_of_one_picture_or_none(root: Path, write: Any, check_error: Any) -> None:
+def test_texts__two_of_one_image_or_none(root: Path, write: Any, check_error: Any) -> None:
     write("labelTxt-v1.5/a.txt", ROW)
     check_error(lambda: dota.read(root), "LABEL_TWICE", "labelTxt/a.txt", "labelTxt-v1.5/a.txt")
     check_error(lambda: dota.read(root / "images"), "DOTA_MISSING", "images")

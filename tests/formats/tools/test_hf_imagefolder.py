@@ -116,7 +116,7 @@ def test_option__of_another_kind_is_refused(option: dict[str, Any], root: Path, 
     check_error(lambda: hf_imagefolder.read(root, **option), "OPTION_VALUE", next(iter(option)))
 
 
-def test_pictures__missing_by_wish(root: Path, check_error: Any) -> None:
+def test_images__missing_by_wish(root: Path, check_error: Any) -> None:
     (root / "train/a.png").unlink()
     kept = hf_imagefolder.read(root, missing_images="keep")
     assert kept.images.select("file_name", "width").row(0) == ("train/a.png", None)

@@ -105,7 +105,7 @@ def test_other_shapes__are_left_out_when_asked(root: Path, write: Any, check_err
     check_error(lambda: label_studio.read(root, other_shapes="error"), "SHAPE_KIND", "shape=turned rectangle")
 
 
-def test_size__of_the_picture_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
+def test_size__of_the_image_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
     result = [item(VALUE, original_width=41)]
     path = save(write, task({"result": result}))
     check_error(lambda: label_studio.read(root), "IMAGE_SIZE", f"{path}#/0", "41 x 30")
@@ -133,7 +133,7 @@ def test_task__fault_names_the_pointer(
     check_error(lambda: label_studio.read(root), code, str(path), part)
 
 
-def test_picture__of_two_tasks(root: Path, write: Any, check_error: Any) -> None:
+def test_image__of_two_tasks(root: Path, write: Any, check_error: Any) -> None:
     save(write, task(given()), task(given(), image="other/a.png"))
     check_error(lambda: label_studio.read(root), "ID_DUPLICATE", "#/1", "#/0")
 

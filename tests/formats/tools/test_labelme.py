@@ -54,18 +54,18 @@ def test_other_shapes__are_left_out_when_asked(sample: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["C:\\x\\a.jpg", "../other/a.png", "/home/x/a.png", "b.png"])
-def test_picture__beside_the_file_where_its_path_is_of_another_machine(path: str, root: Path, write: Any) -> None:
+def test_image__beside_the_file_where_its_path_is_of_another_machine(path: str, root: Path, write: Any) -> None:
     write("a.json", document(SHAPE, imagePath=path))
     assert labelme.read(root).images["file_name"].to_list() == ["a.png"]
 
 
-def test_picture__in_another_folder(root: Path, write: Any) -> None:
+def test_image__in_another_folder(root: Path, write: Any) -> None:
     write("labels/x.json", document(SHAPE, imagePath="..\\images\\x.png"))
     write("images/x.png", (40, 30))
     assert labelme.read(root).images["file_name"].to_list() == ["a.png", "images/x.png"]
 
 
-def test_unannotated__picture_is_what_the_option_says(root: Path, write: Any, check_error: Any) -> None:
+def test_unannotated__image_is_what_the_option_says(root: Path, write: Any, check_error: Any) -> None:
     path = write("b.png", (40, 30))
     check_error(lambda: labelme.read(root), "ANNOTATION_MISSING", f"{path} ")
     assert labelme.read(root, unannotated="negative").images["file_name"].to_list() == ["a.png", "b.png"]
@@ -130,7 +130,7 @@ def test_file__fault_names_it(text: str, code: str, part: str, root: Path, write
     check_error(lambda: labelme.read(root), code, str(path), part)
 
 
-def test_file__at_fault_leaves_out_its_picture_when_asked(root: Path, write: Any) -> None:
+def test_file__at_fault_leaves_out_its_image_when_asked(root: Path, write: Any) -> None:
     write("b.png", (40, 30))
     write("b.json", "{")
     table = labelme.read(root, on_error="skip-image")
@@ -138,7 +138,7 @@ def test_file__at_fault_leaves_out_its_picture_when_asked(root: Path, write: Any
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1)]
 
 
-def test_file__alone_and_without_its_picture(root: Path, write: Any) -> None:
+def test_file__alone_and_without_its_image(root: Path, write: Any) -> None:
     write("b.png", (40, 30))
     assert len(labelme.read(root / "a.json").images) == 1
     (root / "a.png").unlink()

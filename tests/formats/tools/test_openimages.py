@@ -68,10 +68,10 @@ def test_header__must_name_the_columns(root: Path, write: Any, check_error: Any)
     assert len(openimages.read(root).boxes) == 2
 
 
-def test_pictures__missing_and_unnamed(root: Path, write: Any, check_error: Any) -> None:
+def test_images__missing_and_unnamed(root: Path, write: Any, check_error: Any) -> None:
     (root / "train/a.jpg").unlink()
     check_error(lambda: openimages.read(root), "IMAGE_MISSING", f"{FILE}:2 image=a")
-    check_error(lambda: openimages.read(root, missing_images="keep"), "IMAGE_MISSING", "shares of the picture")
+    check_error(lambda: openimages.read(root, missing_images="keep"), "IMAGE_MISSING", "shares of the image")
     table = openimages.read(root, missing_images="skip")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["train/b.jpg"], 1)
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 1)]
@@ -82,7 +82,7 @@ def test_pictures__missing_and_unnamed(root: Path, write: Any, check_error: Any)
     assert len(openimages.read(root, missing_images="skip", allow_missing=True).images) == 2
 
 
-def test_splits__one_picture_in_two_is_refused(root: Path, write: Any, check_error: Any) -> None:
+def test_splits__one_image_in_two_is_refused(root: Path, write: Any, check_error: Any) -> None:
     write("test-annotations-bbox.csv", f"{HEAD}\n{ROW}\n")
     check_error(lambda: openimages.read(root), "SPLIT_TWICE", "ImageID=a")
 

@@ -46,7 +46,7 @@ def test_label_attribute__is_asked_for_where_there_are_several(root: Path, write
     assert len(sagemaker.read(root, label_attribute="review").boxes) == 2
     save(write, {"source-ref": "s3://bucket/a.png"})
     check_error(lambda: sagemaker.read(root), "SAGEMAKER_LABELS", "no line has an attribute")
-    check_error(lambda: sagemaker.read(root, label_attribute="job"), "IMAGES_NONE", "no picture is annotated")
+    check_error(lambda: sagemaker.read(root, label_attribute="job"), "IMAGES_NONE", "no image is annotated")
 
 
 FAULTS = [
@@ -84,14 +84,14 @@ def test_line__fault_names_it(text: str, code: str, root: Path, write: Any, chec
     check_error(lambda: sagemaker.read(root), code, f"{path}:2")
 
 
-def test_line__at_fault_leaves_out_its_picture_when_asked(root: Path, write: Any) -> None:
+def test_line__at_fault_leaves_out_its_image_when_asked(root: Path, write: Any) -> None:
     write("out.manifest", json.dumps(line(BOX)) + '\n{"source-ref": ')
     table = sagemaker.read(root, on_error="skip-image")
     assert len(table.boxes) == 1
     assert [(one.kind, one.count) for one in table.reading] == [("image", 1)]
 
 
-def test_size__of_the_picture_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
+def test_size__of_the_image_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
     one = line(BOX)
     one["job"]["image_size"] = [{"width": 41, "height": 30}]
     path = save(write, one)

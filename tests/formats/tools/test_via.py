@@ -116,7 +116,7 @@ def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None
     check_error(lambda: via.read(root), "CSV_HEADER", "filename")
 
 
-def test_picture__missing_or_twice(root: Path, write: Any, check_error: Any) -> None:
+def test_image__missing_or_twice(root: Path, write: Any, check_error: Any) -> None:
     write("v.csv", csv_of((RECT, {"kind": "car"})))
     write("w.json", json_of((RECT, {"kind": "car"})))
     check_error(lambda: via.read(root), "ID_DUPLICATE", "w.json#/a.png9", "v.csv:2")

@@ -1,4 +1,4 @@
-"""Bosch lights: faults with their places, older paths, raw pictures, and the real test set."""
+"""Bosch lights: faults with their places, older paths, raw images, and the real test set."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FILES = [
     pytest.param("- path: ./rgb/train/bag/1.png", "JSON_KEY", "train.yaml#/0/boxes", id="no-boxes"),
     pytest.param(record() + record(), "IMAGE_TWICE", "train.yaml#/1/path", id="twice"),
     pytest.param(record(path="."), "YAML_VALUE", "expected the path", id="no-name"),
-    pytest.param(record(path="./rgb/train/bag/2.png"), "IMAGE_MISSING", "rgb/train/bag/2.png", id="no-picture"),
+    pytest.param(record(path="./rgb/train/bag/2.png"), "IMAGE_MISSING", "rgb/train/bag/2.png", id="no-image"),
     pytest.param(record(path="../1.png"), "PATH_OUTSIDE", "train.yaml#/0/path file_name=../1.png", id="path"),
     pytest.param("- &a {boxes: [], path: x.png}\n- *a", "YAML_PLAIN", "train.yaml:1", id="alias"),
     pytest.param("- !!python/object:os.system x", "YAML_PLAIN", "train.yaml:1", id="tag"),
@@ -76,7 +76,7 @@ def test_box__at_fault_leaves_as_asked(on_error: str, n_images: int, n_boxes: in
     assert table.reading[0].reason == "skipped: ROW_NUMBER"
 
 
-def test_record__of_a_picture_that_another_has_is_left_out_whole(root: Path, write: Any) -> None:
+def test_record__of_a_image_that_another_has_is_left_out_whole(root: Path, write: Any) -> None:
     write("train.yaml", record(BOX) + record(BOX, BOX))
     table = bosch_lights.read(root, on_error="skip-image")
     assert table.boxes["source"].to_list() == ["train.yaml#/0/boxes/0"]
@@ -92,10 +92,10 @@ def test_swapped_corners__are_put_right_and_told(root: Path, write: Any) -> None
     ]
 
 
-def test_raw_pictures__have_eight_rows_above(root: Path, write: Any) -> None:
+def test_raw_images__have_eight_rows_above(root: Path, write: Any) -> None:
     write("riib/train/bag/1.pgm", (40, 38))
     write("train.yaml", record(BOX))
-    table = bosch_lights.read(root / "train.yaml", pictures="riib")
+    table = bosch_lights.read(root / "train.yaml", images="riib")
     assert table.images.select("file_name", "height", "group").rows() == [("riib/train/bag/1.pgm", 38, "bag")]
     assert table.boxes.select("y1", "y2").rows() == [(16.75, 30.0)]
 
@@ -103,7 +103,7 @@ def test_raw_pictures__have_eight_rows_above(root: Path, write: Any) -> None:
 def test_files__missing(root: Path, check_error: Any) -> None:
     check_error(lambda: bosch_lights.read(root), "BOSCH_MISSING", "neither train.yaml")
     check_error(lambda: bosch_lights.read(root / "no"), "FOLDER_MISSING", "test.yaml")
-    check_error(lambda: bosch_lights.read(root, pictures="bgr"), "OPTION_VALUE", "pictures=bgr")
+    check_error(lambda: bosch_lights.read(root, images="bgr"), "OPTION_VALUE", "images=bgr")
 
 
 def test_real_test_set__every_box(shared: Path) -> None:

@@ -64,5 +64,5 @@ def test_files__missing_or_twice(root: Path, write: Any, check_error: Any) -> No
     check_error(lambda: lara.read(root), "LARA_MISSING", "0 texts")
     write(TEXT, ROW)
     write("again/frame_000006.png", (64, 48))
-    check_error(lambda: lara.read(root), "PICTURE_TWICE", "again/frame_000006.png", "the same frame")
+    check_error(lambda: lara.read(root), "IMAGE_TWICE", "again/frame_000006.png", "the same frame")
     check_error(lambda: lara.read(root, block_frames=0), "OPTION_VALUE", "block_frames=0")

@@ -35,8 +35,8 @@ def test_fault__names_file_and_line_and_skips_the_frame(sample: Any, check_error
 
 def test_frame__that_is_absent(sample: Any, check_error: Any) -> None:
     root = sample("lisa_lights")
-    for picture in root.rglob("dayClip1--00000.jpg"):
-        picture.unlink()
+    for image in root.rglob("dayClip1--00000.jpg"):
+        image.unlink()
     check_error(lambda: lisa_lights.read(root), "IMAGE_MISSING", f"{root / BOX}:2 ", "dayClip1/frames/dayClip1--00000")
     kept = lisa_lights.read(root, missing_images="keep").images
     assert "dayClip1/frames/dayClip1--00000.jpg" in kept["file_name"].to_list()

@@ -50,7 +50,7 @@ def test_fault__names_file_and_pointer(
     assert bdd100k.read(root, on_error="skip-image").images["file_name"].to_list() == ["images/100k/train/b.jpg"]
 
 
-def test_frame__that_is_there_twice_has_no_name_or_no_picture(root: Path, write: Any, check_error: Any) -> None:
+def test_frame__that_is_there_twice_has_no_name_or_no_image(root: Path, write: Any, check_error: Any) -> None:
     path = write("det_train.json", json.dumps([frame("a.jpg"), frame("a.jpg")]))
     check_error(lambda: bdd100k.read(root), "ID_DUPLICATE", f"{path}#/1 ", "det_train.json#/0")
     write("det_train.json", json.dumps([frame("c.jpg")]))
@@ -128,11 +128,11 @@ def test_labels__of_several_forms_need_a_choice(sample: Any, check_error: Any) -
     check_error(lambda: bdd100k.read(root, labels="frames"), "BDD100K_LABELS", "found none")
 
 
-def test_pictures__are_found_without_the_official_folders(root: Path, write: Any) -> None:
-    (root / "images").rename(root / "pictures")
+def test_images__are_found_without_the_official_folders(root: Path, write: Any) -> None:
+    (root / "images").rename(root / "images")
     assert bdd100k.read(root).images["file_name"].to_list() == [
-        "pictures/100k/train/a.jpg",
-        "pictures/100k/train/b.jpg",
+        "images/100k/train/a.jpg",
+        "images/100k/train/b.jpg",
     ]
 
 

@@ -27,7 +27,7 @@ ROWS = [
     pytest.param(ROW.replace("75", "7.5"), "ROW_NUMBER", "class=7.5 - expected an integer", id="class"),
     pytest.param(ROW[:-2] + "12;", "ROW_NUMBER", "superclass=12 - expected a superclass from -1 to 11", id="super"),
     pytest.param(ROW.replace(";1;2;3", ";4;2;3"), "BOX_INVALID", "x2 must be >= x1", id="swapped"),
-    pytest.param(ROW.replace("01/", "02/"), "IMAGE_MISSING", "image=02/image.000001.jp2", id="no-picture"),
+    pytest.param(ROW.replace("01/", "02/"), "IMAGE_MISSING", "image=02/image.000001.jp2", id="no-image"),
     pytest.param(ROW.replace("01/", "../"), "PATH_OUTSIDE", "", id="path"),
 ]
 
@@ -45,13 +45,13 @@ def test_files__missing(tmp_path: Path, sample: Any, check_error: Any) -> None:
     check_error(lambda: belgiumts.read(root, labels="all"), "OPTION_VALUE", "labels=all")
 
 
-def test_groups__are_pictures_that_share_poles(sample: Any) -> None:
+def test_groups__are_images_that_share_poles(sample: Any) -> None:
     images = belgiumts.read(sample("belgiumts")).images
     assert images["group"].to_list() == ["17", "17", "18", "23"]
     assert belgiumts.read(sample("belgiumts_clear")).images["group"].null_count() == 4
 
 
-def test_groups__reach_over_chains_and_leave_pictures_without_pole_alone(root: Path, write: Any) -> None:
+def test_groups__reach_over_chains_and_leave_images_without_pole_alone(root: Path, write: Any) -> None:
     links = [("a", 1), ("b", 1), ("b", 2), ("c", 2), ("d", -1), ("e", 3)]
     rows = [f"01/{name}.jp2;1;2;3;4;75;3;{pole};1;1;1;D1;\n" for name, pole in links]
     write("BTSD_testing_GT.txt", "".join(rows))

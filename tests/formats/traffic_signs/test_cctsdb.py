@@ -1,4 +1,4 @@
-"""CCTSDB: faults with their places, texts and XML of the same pictures, pictures that nothing names."""
+"""CCTSDB: faults with their places, texts and XML of the same images, images that nothing names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = [
     pytest.param(ROW.replace(";1;", ";1e999;"), "ROW_NUMBER", "x1=1e999", id="number"),
     pytest.param(ROW.replace("warning", "stop"), "CLASS_UNKNOWN", "prohibitory, warning, mandatory", id="class"),
     pytest.param(ROW.replace(";1;", ";4;"), "BOX_INVALID", "x2 must be >= x1", id="swapped"),
-    pytest.param(ROW.replace("00000", "00001"), "IMAGE_MISSING", "image=00001.png", id="no-picture"),
+    pytest.param(ROW.replace("00000", "00001"), "IMAGE_MISSING", "image=00001.png", id="no-image"),
 ]
 
 
@@ -56,7 +56,7 @@ def test_object__at_fault_leaves_as_asked(on_error: str, n_images: int, root: Pa
     assert str(root / "xml/00000.xml#object[1]") in table.reading[0].examples[0]
 
 
-def test_texts_and_xml__of_one_picture_need_a_choice(root: Path, write: Any, check_error: Any) -> None:
+def test_texts_and_xml__of_one_image_need_a_choice(root: Path, write: Any, check_error: Any) -> None:
     write("GroundTruth.txt", ROW)
     write("xml/00000.xml", XML.format("mandatory", 3))
     check_error(lambda: cctsdb.read(root), "ANNOTATION_TWICE", "00000.xml", "annotations=txt")
@@ -65,7 +65,7 @@ def test_texts_and_xml__of_one_picture_need_a_choice(root: Path, write: Any, che
     check_error(lambda: cctsdb.read(root, annotations="json"), "OPTION_VALUE", "annotations=json")
 
 
-def test_picture__that_nothing_names_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_image__that_nothing_names_is_told(root: Path, write: Any, check_error: Any) -> None:
     write("GroundTruth.txt", ROW)
     other = write("images/00009.jpg", (40, 30))
     check_error(lambda: cctsdb.read(root), "ANNOTATION_MISSING", str(other), "a folder named negatives")
@@ -74,7 +74,7 @@ def test_picture__that_nothing_names_is_told(root: Path, write: Any, check_error
     assert cctsdb.read(root).images["file_name"].to_list() == ["images/00000.jpg", "neg/00009.jpg"]
 
 
-def test_xml__of_one_picture_twice_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_xml__of_one_image_twice_is_told(root: Path, write: Any, check_error: Any) -> None:
     write("xml/00000.xml", XML.format("warning", 3))
     path = write("xml_of_night/00000.xml", XML.format("warning", 3))
     check_error(lambda: cctsdb.read(root), "ANNOTATION_TWICE", f"{path} ", "xml/00000.xml annotates")

@@ -68,11 +68,11 @@ def test_rows__of_frames_that_were_not_extracted_are_counted(root: Path, write: 
     ]
 
 
-def test_pictures__are_counted_from_the_first(root: Path, write: Any, check_error: Any) -> None:
+def test_images__are_counted_from_the_first(root: Path, write: Any, check_error: Any) -> None:
     write("01_01.txt", HEAD + ROW)
     write("01_01_00_00_00/0.png", (40, 30))
-    check_error(lambda: cure_tsd.read(root), "FRAME_NUMBER", "0.png", "from 1 on", "first_picture")
-    named = cure_tsd.read(root, first_picture=0)
+    check_error(lambda: cure_tsd.read(root), "FRAME_NUMBER", "0.png", "from 1 on", "first_image")
+    named = cure_tsd.read(root, first_image=0)
     frames = dict(named.images.select("file_name", "frame").rows())
     assert frames["01_01_00_00_00/1.png"] == 1
     assert named.boxes.join(named.images, on="image_id")["file_name"].to_list() == ["01_01_00_00_00/0.png"]
@@ -85,7 +85,7 @@ def test_videos__tell_challenge_and_group(sample: Any) -> None:
         "data/Real_Train/01_01_01_09_05.mp4#00002", 64, "01_01", 2, 1, 9, 5,
     )  # fmt: skip
     told = {(line.kind, line.reason): line.count for line in table.reading}
-    assert told == {("image", "left out by the stride"): 3, ("box", "its picture is left out"): 1}
+    assert told == {("image", "left out by the stride"): 3, ("box", "its image is left out"): 1}
 
 
 def test_sequence__without_video(tmp_path: Path, write: Any, check_error: Any) -> None:

@@ -60,7 +60,7 @@ def test_faults__are_skipped_when_asked(sample: Any) -> None:
     assert names == ["0000002.jpg", "0000003.jpg"]
 
 
-def test_pictures__may_be_absent_or_of_another_size_when_asked(sample: Any, check_error: Any) -> None:
+def test_images__may_be_absent_or_of_another_size_when_asked(sample: Any, check_error: Any) -> None:
     root = sample("dfg")
     change(root, "images", 0, width=1920)
     check_error(lambda: dfg.read(root), "IMAGE_SIZE", "says 1920 x 48")

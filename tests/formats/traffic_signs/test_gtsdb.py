@@ -31,7 +31,7 @@ ROWS = [
     pytest.param("00000.ppm;1;5;3;4;1", "BOX_INVALID", "bottom=4 - bottom must be >= top", id="swapped-y"),
     pytest.param("../00000.ppm;1;2;3;4;1", "PATH_OUTSIDE", "file_name=../00000.ppm", id="path"),
     pytest.param(";1;2;3;4;1", "PATH_OUTSIDE", "file_name=", id="no-file"),
-    pytest.param("00001.ppm;1;2;3;4;1", "IMAGE_MISSING", "image=00001.ppm", id="no-picture"),
+    pytest.param("00001.ppm;1;2;3;4;1", "IMAGE_MISSING", "image=00001.ppm", id="no-image"),
 ]
 
 
@@ -41,14 +41,14 @@ def test_row__fault_names_the_line(row: str, code: str, part: str, root: Path, w
     check_error(lambda: gtsdb.read(root), code, f"{path}:3 ", part)
 
 
-def test_rows__of_absent_pictures_are_skipped_when_asked(root: Path, write: Any) -> None:
+def test_rows__of_absent_images_are_skipped_when_asked(root: Path, write: Any) -> None:
     write("gt.txt", "00001.ppm;1;2;3;4;1\n00000.ppm;10;5;26;21;13\n00001.ppm;1;2;3;4;1\n")
     table = gtsdb.read(root, missing_images="skip")
     assert table.boxes["source"].to_list() == ["gt.txt:2"]
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 2)]
 
 
-def test_rows__of_absent_pictures_are_kept_when_asked(root: Path, write: Any) -> None:
+def test_rows__of_absent_images_are_kept_when_asked(root: Path, write: Any) -> None:
     write("gt.txt", "00601.ppm;1;2;3;4;1\n")
     images = gtsdb.read(root, missing_images="keep").images
     assert images.select("file_name", "width", "split").rows() == [
@@ -67,7 +67,7 @@ def test_row__at_fault_leaves_as_asked(on_error: str, scenes: int, boxes: int, r
     assert f"{root / 'gt.txt'}:2" in table.reading[0].examples[0]
 
 
-def test_rows__out_of_the_picture_and_empty_ones_are_kept(root: Path, write: Any) -> None:
+def test_rows__out_of_the_image_and_empty_ones_are_kept(root: Path, write: Any) -> None:
     write("gt.txt", "00000.ppm;30;20;60;50;1\n00000.ppm;5;5;5;9;1\n")
     assert gtsdb.read(root).boxes.select("x2", "y2").rows() == [(60, 50), (5, 9)]
 
@@ -88,7 +88,7 @@ def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None
     check_error(lambda: gtsdb.read(root), "GTSDB_NAME", "poster.png")
 
 
-def test_pictures__two_of_one_stem(root: Path, write: Any, check_error: Any) -> None:
+def test_images__two_of_one_stem(root: Path, write: Any, check_error: Any) -> None:
     write("00000.jpg", (40, 30))
     check_error(lambda: gtsdb.read(root), "STEM_TWICE", "'00000.jpg'", "'00000.ppm'")
 

@@ -90,4 +90,4 @@ def test_real_drives__every_row(shared: Path) -> None:
     assert found == [(name, row["class"], *(float(row[c]) for c in corners)) for name, row in rows]
     assert table.boxes["ignore"].sum() == sum(row["class"] == "NA" for _, row in rows) > 0
     assert table.boxes["occluded"].sum() == sum(row["occluded"] == "true" for _, row in rows)
-    assert table.boxes["x2"].max() == 2448, "xbr reaches the width of the pictures: it is an edge"
+    assert table.boxes["x2"].max() == 2448, "xbr reaches the width of the images: it is an edge"

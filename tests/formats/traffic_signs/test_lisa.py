@@ -25,7 +25,7 @@ BAD = [
     pytest.param(";26;", ";9;", "BOX_INVALID", "x2 must be >= x1", id="swapped"),
     pytest.param(";stop;", ";;", "ROW_EMPTY", "tag=", id="no-tag"),
     pytest.param("vid0/a.png", "", "ROW_EMPTY", "name=", id="no-name"),
-    pytest.param("vid0/a.png", "vid0/c.png", "IMAGE_MISSING", "missing_images=keep", id="no-picture"),
+    pytest.param("vid0/a.png", "vid0/c.png", "IMAGE_MISSING", "missing_images=keep", id="no-image"),
     pytest.param("vid0/a.png", "../a.png", "PATH_OUTSIDE", "../a.png", id="path-above"),
 ]
 
@@ -62,7 +62,7 @@ def test_faults__are_skipped_when_asked(root: Path, write: Any) -> None:
     assert lisa.read(root, on_error="skip-image").images["file_name"].to_list() == ["vid0/b.png"]
 
 
-def test_row__with_too_few_fields_skips_its_picture_in_parts_too(root: Path, write: Any) -> None:
+def test_row__with_too_few_fields_skips_its_image_in_parts_too(root: Path, write: Any) -> None:
     (root / "allAnnotations.csv").unlink()
     rows = OTHER.replace("vid0/b", "b", 1) + ROW.replace("vid0/a", "a", 1) + "a.png;stop\n"
     write("vid0/frameAnnotations.csv", HEAD + rows)
@@ -110,7 +110,7 @@ def test_inclusive__moves_the_far_edges_by_a_pixel(root: Path) -> None:
     assert further.equals(edges.with_columns(pl.col("x2", "y2") + 1))
 
 
-def test_pictures__may_be_absent_when_asked(root: Path) -> None:
+def test_images__may_be_absent_when_asked(root: Path) -> None:
     (root / "vid0/a.png").unlink()
     kept = lisa.read(root, missing_images="keep").images
     assert kept.select("file_name", "width").rows() == [("vid0/a.png", None), ("vid0/b.png", 64)]

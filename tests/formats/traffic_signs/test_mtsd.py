@@ -98,7 +98,7 @@ def test_seam__makes_two_truncated_boxes(sample: Any) -> None:
     assert left["source"] == right["source"]
 
 
-def test_partial__pictures_are_covered_by_a_region_without_class(sample: Any) -> None:
+def test_partial__images_are_covered_by_a_region_without_class(sample: Any) -> None:
     table = mtsd.read(sample("mtsd_partial"), panoramas="keep")
     images = table.images.select("file_name", "partially_annotated", "panorama").rows()
     assert images == [("images/part.jpg", True, False), ("images/train/pano.jpg", False, True)]
@@ -128,15 +128,15 @@ def test_list__that_cannot_be(
     check_error(lambda: mtsd.read(root), code, place)
 
 
-def test_key__of_two_sets_or_of_two_pictures(root: Path, write: Any, check_error: Any) -> None:
+def test_key__of_two_sets_or_of_two_images(root: Path, write: Any, check_error: Any) -> None:
     write("images/train/a.jpg", (64, 48))
-    check_error(lambda: mtsd.read(root), "PICTURE_TWICE", "annotations/a.json", "images/a.jpg, images/train/a.jpg")
+    check_error(lambda: mtsd.read(root), "IMAGE_TWICE", "annotations/a.json", "images/a.jpg, images/train/a.jpg")
     (root / "images/train/a.jpg").unlink()
     write("mtsd_v2_fully_annotated/annotations/a.json", page())
     check_error(lambda: mtsd.read(root), "ID_DUPLICATE", "mtsd_v2_fully_annotated/annotations/a.json")
 
 
-def test_pictures__may_be_absent_or_of_another_size_when_asked(root: Path, write: Any, check_error: Any) -> None:
+def test_images__may_be_absent_or_of_another_size_when_asked(root: Path, write: Any, check_error: Any) -> None:
     write("annotations/a.json", page(sign(), width=63))
     assert mtsd.read(root, size_mismatch="keep").images["width"].to_list() == [64, 64]
     (root / "images/a.jpg").unlink()

@@ -27,7 +27,7 @@ def root(write: Any, tmp_path: Path) -> Path:
         pytest.param(",22,", ",-22,", "BOX_INVALID", "width=-22", id="negative"),
         pytest.param("3_24_n40", " ", "ROW_EMPTY", "sign_class=", id="no-class"),
         pytest.param("autosave01_02_2012_10_00_00_0.jpg", "", "ROW_EMPTY", "filename=", id="no-name"),
-        pytest.param("_0.jpg", "_9.jpg", "IMAGE_MISSING", "missing_images=keep", id="no-picture"),
+        pytest.param("_0.jpg", "_9.jpg", "IMAGE_MISSING", "missing_images=keep", id="no-image"),
         pytest.param("autosave01", "../autosave01", "PATH_OUTSIDE", "../autosave01", id="path-above"),
     ],
 )
@@ -107,7 +107,7 @@ def test_folder__without_lists(tmp_path: Path, write: Any, check_error: Any) -> 
     check_error(lambda: rtsd.read(tmp_path, layout="detection"), "FILE_MISSING", "rtsd-d*-gt")
 
 
-def test_pictures__may_be_absent_when_asked(root: Path) -> None:
+def test_images__may_be_absent_when_asked(root: Path) -> None:
     (root / "rtsd-frames/autosave01_02_2012_10_00_00_0.jpg").unlink()
     assert rtsd.read(root, missing_images="keep").images["width"].to_list() == [None]
 

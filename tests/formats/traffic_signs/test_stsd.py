@@ -19,8 +19,8 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 SIGN = "VISIBLE, 20.0, 22.0, 10.0, 12.0, WARNING, STOP"
 ROWS = [
-    pytest.param("9_Image1.jpg VISIBLE, 1;", "ROW_COLUMNS", "found 1 fields, expected 2: picture:signs", id="no-colon"),
-    pytest.param(f":{SIGN};", "ROW_VALUE", "the name of a picture", id="no-name"),
+    pytest.param("9_Image1.jpg VISIBLE, 1;", "ROW_COLUMNS", "found 1 fields, expected 2: image:signs", id="no-colon"),
+    pytest.param(f":{SIGN};", "ROW_VALUE", "the name of a image", id="no-name"),
     pytest.param(
         "9_Image1.jpg:VISIBLE, 1, 2, 3;", "ROW_COLUMNS", "sign=VISIBLE, 1, 2, 3 - expected 7 fields", id="4-fields"
     ),
@@ -32,7 +32,7 @@ ROWS = [
     pytest.param(f"9_Image1.jpg:{SIGN.replace('WARNING', 'ROUND')};", "ROW_VALUE", "type=ROUND", id="type"),
     pytest.param(f"9_Image1.jpg:{SIGN.replace('STOP', '')};", "ROW_VALUE", "no name", id="name"),
     pytest.param(f"9_Image1.jpg:{SIGN.replace('20.0', '9.0')};", "BOX_INVALID", "right must be >= left", id="swapped"),
-    pytest.param(f"9_Image2.jpg:{SIGN};", "IMAGE_MISSING", "image=9_Image2.jpg", id="no-picture"),
+    pytest.param(f"9_Image2.jpg:{SIGN};", "IMAGE_MISSING", "image=9_Image2.jpg", id="no-image"),
 ]
 
 
@@ -42,10 +42,10 @@ def test_row__fault_names_the_line(row: str, code: str, part: str, root: Path, w
     check_error(lambda: stsd.read(root), code, f"{path}:3 ", part)
 
 
-def test_picture__that_two_folders_hold_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_image__that_two_folders_hold_is_told(root: Path, write: Any, check_error: Any) -> None:
     write("annotations.txt", f"9_Image1.jpg:{SIGN};")
     write("Set1Part1/9_Image1.jpg", (40, 30))
-    check_error(lambda: stsd.read(root), "PICTURE_TWICE", "2 pictures fit", "Set1Part0/9_Image1.jpg")
+    check_error(lambda: stsd.read(root), "IMAGE_TWICE", "2 images fit", "Set1Part0/9_Image1.jpg")
 
 
 def test_files__missing(tmp_path: Path, check_error: Any) -> None:

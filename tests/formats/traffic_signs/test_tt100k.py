@@ -118,7 +118,7 @@ def test_folder__of_two_releases_or_none(root: Path, write: Any, check_error: An
     check_error(lambda: tt100k.read(root), "FILE_MISSING", "found annotations.json, data/annotations_all.json")
 
 
-def test_pictures__may_be_absent_when_asked(root: Path, write: Any) -> None:
+def test_images__may_be_absent_when_asked(root: Path, write: Any) -> None:
     write("annotations.json", json.dumps(document()))
     (root / "test/2.jpg").unlink()
     images = tt100k.read(root, missing_images="keep").images

@@ -132,7 +132,7 @@ def test_pairs__missing_on_either_side(root: Path, write: Any, check_error: Any)
     assert len(voc.read(root, allow_missing=True).images) == 2
 
 
-def test_pairs__two_pictures_of_one_stem(root: Path, write: Any, check_error: Any) -> None:
+def test_pairs__two_images_of_one_stem(root: Path, write: Any, check_error: Any) -> None:
     write("images/a.jpg", (40, 30))
     check_error(lambda: voc.read(root), "STEM_TWICE", "a.jpg", "a.png")
 
@@ -227,7 +227,7 @@ def test_object__with_two_faults_is_counted_once(root: Path, write: Any) -> None
 
 
 @pytest.mark.parametrize(("content", "code", "part"), FILES)
-def test_file_at_fault__leaves_with_its_picture(
+def test_file_at_fault__leaves_with_its_image(
     content: str | bytes, code: str, part: str, root: Path, write: Any, error_of: Any
 ) -> None:
     write("Annotations/a.xml", content)
@@ -239,7 +239,7 @@ def test_file_at_fault__leaves_with_its_picture(
     error_of(lambda: voc.read(root, on_error="skip-row"))
 
 
-def test_picture__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
+def test_image__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name>{BOX}", size=SIZE.replace("40", "41")))
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
@@ -247,7 +247,7 @@ def test_picture__with_two_faults_is_counted_once(root: Path, write: Any) -> Non
     assert [(line.kind, line.count) for line in told] == [("image", 1), ("box", 1)]
 
 
-def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write: Any) -> None:
+def test_images__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write: Any) -> None:
     gone = xml(f"<name>cat</name>{BOX}", f"<name>cat</name>{BOX}")
     write("Annotations/day/b.xml", gone.replace("a.png", "b.JPEG"))
     write("ImageSets/Main/val.txt", "day/b\n")
@@ -261,7 +261,7 @@ def test_pictures__that_are_missing_are_kept_or_skipped_by_wish(root: Path, writ
     assert (left.images["file_name"].to_list(), len(left.boxes)) == (["a.png"], 1)
 
 
-def test_pictures__none_at_all(write: Any, tmp_path: Path, check_error: Any) -> None:
+def test_images__none_at_all(write: Any, tmp_path: Path, check_error: Any) -> None:
     write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=""))
     check_error(lambda: voc.read(tmp_path), "VOC_LAYOUT", str(tmp_path))
     table = voc.read(tmp_path, missing_images="keep")

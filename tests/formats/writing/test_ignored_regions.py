@@ -60,7 +60,7 @@ CASES = [
         [2, 3],
         {
             ("dropped", "ignored or crowd: painted over, no label row"): 2,
-            ("dropped", "ignored or crowd: no label row (only train pictures are painted)"): 2,
+            ("dropped", "ignored or crowd: no label row (only train images are painted)"): 2,
         },
         id="mask-paints-train-alone",
     ),

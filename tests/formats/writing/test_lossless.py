@@ -57,7 +57,7 @@ def test_coco__gives_back_every_field(table: AnnotationTable) -> None:
 
 
 def by_name(table: AnnotationTable) -> pl.DataFrame:
-    """Return the boxes with the stem of their picture and the name of their class."""
+    """Return the boxes with the stem of their image and the name of their class."""
     stems = pl.Series("stem", [label_path(n).removesuffix(".txt") for n in table.images["file_name"]], dtype=pl.String)
     return table.boxes.join(table.images.with_columns(stems), on="image_id", how="left", maintain_order="left").join(
         table.categories.select("category_id", "name"), on="category_id", how="left", maintain_order="left"

@@ -41,7 +41,7 @@ FAULTS = [
     pytest.param("obj.names", "car\ncar\n", "CLASS_NAME", "obj.names", id="name-twice"),
     pytest.param("obj.names", "car\n\ndog\n", "CLASS_NAME", "class 1 has no name", id="no-name"),
     pytest.param("pics/b.txt", "2 0.5 0.5 0.25 0.2", "LABEL_CLASS", "pics/b.txt:1 class=2", id="class"),
-    pytest.param("train.txt", "data/pics/gone.png\n", "IMAGE_MISSING", "train.txt:1", id="picture"),
+    pytest.param("train.txt", "data/pics/gone.png\n", "IMAGE_MISSING", "train.txt:1", id="image"),
 ]
 
 
@@ -59,7 +59,7 @@ def test_data_file__none_or_several(root: Path, write: Any, check_error: Any) ->
     check_error(lambda: darknet.read(root / "pics"), "DARKNET_DATA", "there are 0 .data files")
 
 
-def test_picture__missing_is_skipped_by_wish(root: Path, write: Any) -> None:
+def test_image__missing_is_skipped_by_wish(root: Path, write: Any) -> None:
     write("train.txt", "data/pics/a.png\ndata/pics/gone.png\n")
     table = darknet.read(root, missing_images="skip")
     assert len(table.images) == 2

@@ -34,7 +34,7 @@ YAMLS = [
     pytest.param("train: {a: b}\nnames: [a, b]\n", "YAML_TYPE", "data.yaml:1 train", id="split-mapping"),
     pytest.param("train: images/tarin\nnames: [a]\n", "FOLDER_MISSING", "train=images/tarin", id="no-folder"),
     pytest.param("path: gone\ntrain: gone\nnames: [a]\n", "FOLDER_MISSING", "data.yaml:1 path=gone", id="no-path"),
-    pytest.param("train: labels/train\nnames: [a]\n", "IMAGES_NONE", "train=labels/train", id="no-pictures"),
+    pytest.param("train: labels/train\nnames: [a]\n", "IMAGES_NONE", "train=labels/train", id="no-images"),
     pytest.param("train: /etc\nnames: [a]\n", "PATH_OUTSIDE", "data.yaml:1 train=/etc", id="absolute"),
     pytest.param("train: ../..\nnames: [a]\n", "PATH_OUTSIDE", "data.yaml:1 train=", id="above"),
     pytest.param(

@@ -126,7 +126,7 @@ def test_label__of_another_unicode_form_is_named(yolo_root: Path, write: Any, ch
     check_error(lambda: yolo.read(yolo_root), "LABEL_NAME", "labels/train")
 
 
-def test_label__without_picture_names_the_nearest(yolo_root: Path, write: Any, check_error: Any) -> None:
+def test_label__without_image_names_the_nearest(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("images/train/road_0001.png", (40, 30))
     write("labels/train/road_0001.txt", ROW)
     write("labels/train/road_001.txt", ROW)
@@ -161,14 +161,14 @@ def test_link__that_loops_ends(yolo_root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [(b"", "IMAGE_EMPTY"), (b"no picture", "IMAGE_TYPE"), (b"\x89PNG\r\n\x1a\n", "IMAGE_TYPE")]
+    ("content", "code"), [(b"", "IMAGE_EMPTY"), (b"no image", "IMAGE_TYPE"), (b"\x89PNG\r\n\x1a\n", "IMAGE_TYPE")]
 )
-def test_picture__damaged_is_an_error(content: bytes, code: str, yolo_root: Path, write: Any, check_error: Any) -> None:
+def test_image__damaged_is_an_error(content: bytes, code: str, yolo_root: Path, write: Any, check_error: Any) -> None:
     path = write("images/train/b.png", content)
     check_error(lambda: yolo.read(yolo_root), code, str(path))
 
 
-def test_picture__two_of_one_stem_are_named(yolo_root: Path, write: Any, check_error: Any) -> None:
+def test_image__two_of_one_stem_are_named(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("images/train/a.jpg", (40, 30))
     check_error(lambda: yolo.read(yolo_root), "STEM_TWICE", "'images/train/a.jpg'", "'images/train/a.png'")
 
@@ -182,7 +182,7 @@ def test_label_of__replaces_the_last_folder() -> None:
     assert label_of("my_images/a.jpg") == "my_images/a.txt"
 
 
-def test_labels__beside_the_pictures(write: Any) -> None:
+def test_labels__beside_the_images(write: Any) -> None:
     write("data/a.png", (40, 30))
     write("data/a.txt", ROW)
     write("data/list.txt", "data/a.png\n")
@@ -197,9 +197,9 @@ def test_rows__are_the_same_in_portions(yolo_root: Path, monkeypatch: Any) -> No
 
 
 def test_rows__none_at_all(tmp_path: Path) -> None:
-    from detect_transfer.formats.parsing.error_collector import Problems
+    from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-    assert read_rows(tmp_path, [], n_classes=1, problems=Problems()).is_empty()
+    assert read_rows(tmp_path, [], n_classes=1, problems=ErrorCollector()).is_empty()
 
 
 @pytest.mark.parametrize(("row", "code", "part"), ROWS)
@@ -216,8 +216,8 @@ def test_row_at_fault__leaves_by_wish_and_is_counted(
     assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 3)]
 
 
-def test_picture_at_fault__leaves_with_its_rows(yolo_root: Path, write: Any) -> None:
-    write("images/train/a.png", b"no picture")
+def test_image_at_fault__leaves_with_its_rows(yolo_root: Path, write: Any) -> None:
+    write("images/train/a.png", b"no image")
     write("labels/train/b.txt", ROW.encode("utf-16"))
     table = yolo.read(yolo_root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["images/val/c.png"]
@@ -225,11 +225,11 @@ def test_picture_at_fault__leaves_with_its_rows(yolo_root: Path, write: Any) -> 
     assert {line.reason: line.count for line in table.reading} == {
         "skipped: IMAGE_TYPE": 1,
         "skipped: TEXT_ENCODING": 1,
-        "skipped with their picture": 1,
+        "skipped with their image": 1,
     }
 
 
-def test_listed_pictures__that_are_missing(yolo_root: Path, write: Any, check_error: Any) -> None:
+def test_listed_images__that_are_missing(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("train.txt", "images/train/a.png\nimages/train/gone.png\n")
     write("labels/train/gone.txt", ROW + ROW)
     write("labels/val/orphan.txt", ROW)
@@ -258,7 +258,7 @@ def test_predictions__are_read_by_wish(yolo_root: Path, write: Any, check_error:
     check_error(lambda: yolo.read(yolo_root, predictions="yes"), "OPTION_VALUE", "predictions=yes")
 
 
-def test_skipping__that_leaves_no_picture_is_an_error(yolo_root: Path, write: Any, check_error: Any) -> None:
+def test_skipping__that_leaves_no_image_is_an_error(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("train.txt", "images/train/gone.png\n")
     write("data.yaml", "train: train.txt\nnames: [car, dog]\n")
     write("labels/train/gone.txt", ROW)

@@ -11,7 +11,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from detect_transfer.config import STAGES, Model
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import Found, Target
+from detect_transfer.models.base import Prediction, Target
 from detect_transfer.models.torchvision.backbones import build_pyramid
 from detect_transfer.models.torchvision.detector import TorchvisionDetector
 from detect_transfer.models.torchvision.losses import in_ignored, match_anchors
@@ -35,7 +35,7 @@ def scratch(arch: str | None = FAST, **options) -> TorchvisionDetector:
     return TorchvisionDetector.from_scratch(Model(family="torchvision", arch=arch, weights="scratch", **options), NAMES)
 
 
-def pictures(count: int = 2, size_hw: tuple[int, int] = (64, 96)) -> torch.Tensor:
+def two_images(count: int = 2, size_hw: tuple[int, int] = (64, 96)) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, *size_hw), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
@@ -52,7 +52,7 @@ def call(detector: TorchvisionDetector, images: torch.Tensor, targets: Sequence[
     return detector.module(*detector.arguments(detector.to_input(images), targets))
 
 
-def found(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Found]:
+def found(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Prediction]:
     with torch.no_grad():
         outputs = call(detector, images, None)
     return detector.find(outputs, **{"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50, **settings})
@@ -71,7 +71,7 @@ def stock_of(detector: TorchvisionDetector, size_hw: tuple[int, int]):
 
 @pytest.mark.parametrize("arch", [FAST, "fasterrcnn_resnet50_fpn_v2", *DENSE])
 def test_detections__are_those_of_stock_with_our_floor_and_cap(arch: str) -> None:
-    detector, images = scratch(arch), pictures()
+    detector, images = scratch(arch), two_images()
     if arch.startswith("ssdlite"):
         for parameter in detector.module.parameters():
             if parameter.ndim == 4:
@@ -98,7 +98,7 @@ def test_detections__are_those_of_stock_with_our_floor_and_cap(arch: str) -> Non
 @pytest.mark.parametrize("arch", [FAST, *DENSE])
 def test_loss__is_that_of_stock_where_nothing_is_ignored(arch: str) -> None:
     """At 64 px there are fewer anchors and proposals than are sampled, so chance has no part in it."""
-    detector, images = scratch(arch, sampled_regions=512), pictures()
+    detector, images = scratch(arch, sampled_regions=512), two_images()
     stock = stock_of(detector, (64, 96))
     if hasattr(stock, "rpn"):
         stock.rpn.score_thresh = 0.0
@@ -196,9 +196,9 @@ def test_ignored_region__gives_the_head_no_background() -> None:
 
 @pytest.mark.parametrize("arch", [FAST, "fasterrcnn_resnet50_fpn_v2", *DENSE])
 @pytest.mark.parametrize("ignored", [(), [[-500.0, -500.0, 600.0, 600.0]]], ids=["background", "all ignored"])
-def test_pictures_without_targets__train(arch: str, ignored) -> None:
+def test_images_without_targets__train(arch: str, ignored) -> None:
     detector = scratch(arch)
-    loss = sum(call(detector, pictures(), [target(ignored=ignored)] * 2).values())
+    loss = sum(call(detector, two_images(), [target(ignored=ignored)] * 2).values())
     loss.backward()
     gradients = [p.grad for p in detector.module.parameters() if p.grad is not None]
     assert all(torch.isfinite(each).all() for each in gradients)
@@ -216,9 +216,9 @@ def test_weights_that_are_not_finite__give_such_a_loss_and_no_crash(arch: str, v
     )
     with torch.no_grad():
         detector.module.get_parameter(offsets).fill_(value)
-    loss = sum(v.detach() for v in call(detector, pictures(), [target()] * 2).values())
+    loss = sum(v.detach() for v in call(detector, two_images(), [target()] * 2).values())
     assert not torch.isfinite(loss)
-    for each in found(detector, pictures()):
+    for each in found(detector, two_images()):
         assert np.isfinite(each.xyxy).all()
 
 
@@ -235,31 +235,31 @@ def test_weights_that_are_not_finite__give_such_a_loss_and_no_crash(arch: str, v
     ],
 )
 def test_targets_that_would_harm_a_kernel__are_refused(wrong: Target, message: str) -> None:
-    with pytest.raises(InputError, match=f"TARGET_WRONG - picture 1 of the batch has .*{message}"):
-        call(scratch(), pictures(), [target(), wrong])
+    with pytest.raises(InputError, match=f"TARGET_WRONG - image 1 of the batch has .*{message}"):
+        call(scratch(), two_images(), [target(), wrong])
 
 
-def test_picture_that_is_not_finite__is_refused_before_batch_norm_sees_it() -> None:
+def test_image_that_is_not_finite__is_refused_before_batch_norm_sees_it() -> None:
     detector = scratch()
-    inputs = detector.to_input(pictures())
+    inputs = detector.to_input(two_images())
     inputs[1, 0, 3, 3] = torch.nan
     before = copy.deepcopy(detector.module.state_dict())
     detector.module.train()
-    with pytest.raises(InputError, match="INPUT_NOT_FINITE - picture 1 of the batch"):
+    with pytest.raises(InputError, match="INPUT_NOT_FINITE - image 1 of the batch"):
         detector.module(*detector.arguments(inputs, [target()] * 2))
     assert all(torch.equal(each, before[name]) for name, each in detector.module.state_dict().items())
 
 
-def test_last_batch_of_one_picture__trains_where_maps_have_one_cell() -> None:
+def test_last_batch_of_one_image__trains_where_maps_have_one_cell() -> None:
     detector = scratch("ssdlite320_mobilenet_v3_large")
-    sum(call(detector, pictures(1), TWO[:1]).values()).backward()
+    sum(call(detector, two_images(1), TWO[:1]).values()).backward()
     name = "backbone.extra.3.2.1.running_var"
     assert torch.equal(detector.module.state_dict()[name], torch.ones(128))
 
 
 @pytest.mark.parametrize("arch", [FAST, "fcos_resnet50_fpn"])
 def test_half_precision__decodes_in_single(arch: str) -> None:
-    detector, images = scratch(arch), pictures()
+    detector, images = scratch(arch), two_images()
     whole = found(detector, images, max_detections=5)
     with torch.autocast("cpu", torch.bfloat16):
         half = found(detector, images, max_detections=5)
@@ -275,7 +275,7 @@ def test_training_step__is_the_same_for_the_same_seed() -> None:
     losses = []
     for _ in range(2):
         detector = scratch(sampled_regions=16)
-        losses.append([float(v.detach()) for v in call(detector, pictures(), TWO).values()])
+        losses.append([float(v.detach()) for v in call(detector, two_images(), TWO).values()])
     assert losses[0] == losses[1]
 
 
@@ -286,7 +286,7 @@ def test_class_weights__weigh_the_classes(arch: str) -> None:
     def class_loss(weights) -> float:
         detector.class_weights = weights
         torch.manual_seed(3)
-        return float(call(detector, pictures(), TWO)["class"].detach())
+        return float(call(detector, two_images(), TWO)["class"].detach())
 
     plain = class_loss(None)
     assert class_loss(torch.ones(3)) == pytest.approx(plain, rel=1e-5)
@@ -380,7 +380,7 @@ def test_fitted_anchors__cover_small_objects_that_stock_ones_miss() -> None:
     levels = detector.options.anchors.sizes
     assert levels == tuple(sorted(levels))
     assert all(1.7 < ratio < 2.3 for ratio in detector.options.anchors.aspect_ratios[0])
-    assert set(call(detector, pictures(), TWO)) == {"objectness", "rpn_box", "class", "box"}
+    assert set(call(detector, two_images(), TWO)) == {"objectness", "rpn_box", "class", "box"}
 
 
 def test_fitted_anchors__keep_octaves_and_shared_levels() -> None:
@@ -419,6 +419,6 @@ def test_cut__needs_the_whole_backbone_frozen() -> None:
     detector = scratch(None, backbone="resnet18")
     backbone = {"stem", "stage1", "stage2", "stage3", "stage4"}
     assert detector.cut(frozenset(backbone - {"stem"})) is None
-    inputs = detector.to_input(pictures())
+    inputs = detector.to_input(two_images())
     assert len(detector.cut(frozenset(backbone)).prefix(inputs)) == 4
     assert len(detector.cut(frozenset({*backbone, "neck"})).prefix(inputs)) == 5
