@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
-DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text a image."
+DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text an image."
 DETECTIONS_FORMAT = "coco, csv, parquet, text or yolo; without it recognised by content."
 
 TRUTH = "COCO instances JSON, a folder that convert wrote, a data.yaml; others with --truth-format."

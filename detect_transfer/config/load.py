@@ -62,10 +62,10 @@ def _parse_yaml(text: str, where: Path | str) -> Any:
             "YAML_SYNTAX",
             str(getattr(error, "problem", None) or error),
             where=f"{where}:{mark.line + 1}" if mark else where,
-            remedy="mend the line",
+            remedy="fix the line",
         ) from error
     except (ValueError, TypeError, RecursionError) as error:  # a date out of range, an unhashable key, deep nesting
-        raise InputError("YAML_SYNTAX", str(error), where=where, remedy="mend the file") from error
+        raise InputError("YAML_SYNTAX", str(error), where=where, remedy="fix the file") from error
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -132,7 +132,7 @@ def _problem(path: Path, words: set[str], detail: Any) -> InputError:
         )
     what = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
-        return InputError("CONFIG_VALUE", what, where=where, field=field, remedy="mend it in the config")
+        return InputError("CONFIG_VALUE", what, where=where, field=field, remedy="fix it in the config")
     value = detail["input"] if detail["type"] != "missing" else "(missing)"
     remedy = "see configs/ for examples"
     if detail["type"] == "literal_error":

@@ -50,7 +50,7 @@ class Model(Strict):
     backbone: str | None = None  # torchvision with arch `fasterrcnn`: any classification network
     weights: str = "yolo11n"  # a known name, a .pt, .pth or .safetensors path, `embedded`, or `scratch`
     anchors: Literal["stock", "fit"] = "stock"  # torchvision: fit them to the box sizes of the training images
-    sampled_regions: Positive = 64  # torchvision Faster R-CNN: regions of a image that the head learns from
+    sampled_regions: Positive = 64  # torchvision Faster R-CNN: regions of an image that the head learns from
 
     @model_validator(mode="after")
     def _of_one_family(self) -> Model:

@@ -22,7 +22,7 @@ XYXY = ("x1", "y1", "x2", "y2")
 IMAGE_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,
     "file_name": pl.String,  # relative to image_root, forward slashes
-    "width": pl.Int32,  # null where neither the annotation nor a image tells it
+    "width": pl.Int32,  # null where neither the annotation nor an image tells it
     "height": pl.Int32,
     "split": pl.String,
     "group": pl.String,  # video, sequence, sign pole: what no split may cut
@@ -265,5 +265,5 @@ def _check_boxes(data: pl.DataFrame) -> None:
             where=row.get("source"),
             field="xyxy",
             value=tuple(row[c] for c in XYXY),
-            remedy="mend the box or remove it",
+            remedy="fix the box or remove it",
         )

@@ -55,7 +55,7 @@ class DetectTransferError(Exception):
         self.value = value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let the error go from a process to another whole: an exception is made anew from its arguments alone."""
+        """Let the error go from a process to another whole: an exception is made again from its arguments alone."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class InputError(DetectTransferError):
 
 
 class ProblemsError(InputError):
-    """Several input errors at once, so that they can be mended in one go."""
+    """Several input errors at once, so that they can be fixed in one go."""
 
     def __init__(self, problems: Sequence[DetectTransferError]) -> None:
         first = problems[0]

@@ -29,10 +29,10 @@ _TURNED = (5, 6, 7, 8)
 
 
 def read_rgb(path: Path) -> RgbArray:
-    """Decode a image to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
+    """Decode an image to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
 
     Raises:
-        InputError: The file is missing, empty, not a image, truncated, or larger than `MAX_PIXELS`.
+        InputError: The file is missing, empty, not an image, truncated, or larger than `MAX_PIXELS`.
         ResourceError: The file cannot be read for a reason of the machine.
     """
     with _open(path) as image:
@@ -60,7 +60,7 @@ def read_size_wh(path: Path) -> tuple[int, int]:
 
 
 def read_labels(path: Path) -> NDArray[np.integer[Any]]:
-    """Decode a image of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
+    """Decode an image of one channel to its bare values (H, W): numbers of instances, or indices of a palette.
 
     Raises:
         InputError: As for `read_rgb`, or it has several channels.

@@ -1,6 +1,6 @@
 """Videos as frames: what OpenCV opens (.mp4, .avi, ...) and the sequences of NorPix (.seq).
 
-A frame is named `<video>#<number>`, counted from 0, wherever a image is named: `clips/video_0001.mp4#00012`. A video
+A frame is named `<video>#<number>`, counted from 0, wherever an image is named: `clips/video_0001.mp4#00012`. A video
 is read from its first frame on, since seeking in compressed streams lands on other frames than counting does.
 
 Source: StreamPix user manual, sequence file format; P. Dollar's toolbox 3.50, which reads it.
@@ -44,7 +44,7 @@ def frame_name(video: str, number: int) -> str:
 
 
 def parse_frame_name(file_name: str) -> tuple[str, int] | None:
-    """Return the relative path of the video and the number of the frame; None for the name of a image."""
+    """Return the relative path of the video and the number of the frame; None for the name of an image."""
     found = _FRAME.fullmatch(file_name)
     return (found[1], int(found[2])) if found else None
 

@@ -39,7 +39,7 @@ def check(
 
     Raises:
         InputError: Images are to be read, but the table has no `image_root`.
-        ResourceError: A image cannot be read for a reason of the machine.
+        ResourceError: An image cannot be read for a reason of the machine.
     """
     findings: list[Finding] = []
     if read_images:

@@ -117,7 +117,7 @@ def convert(
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
-        InputError: A image, a class or a split is wrong, a field did not come back from the round trip, or
+        InputError: An image, a class or a split is wrong, a field did not come back from the round trip, or
             `out` holds something; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
     """
@@ -217,7 +217,7 @@ def _refuse_images(inspection: Inspection) -> None:
 
 
 def _with_way_out(problem: InputError) -> InputError:
-    """Add to the remedy for a image that is not there that one can do without."""
+    """Add to the remedy for an image that is not there that one can do without."""
     if problem.code != "IMAGE_MISSING":
         return problem
     remedy = f"{problem.remedy}, or convert without images: --images none"

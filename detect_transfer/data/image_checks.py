@@ -64,7 +64,7 @@ def inspect_images(
 
     Raises:
         InputError: The table has no `image_root`.
-        ResourceError: A image cannot be read for a reason of the machine.
+        ResourceError: An image cannot be read for a reason of the machine.
     """
     root = table.image_root
     if root is None:
@@ -123,7 +123,7 @@ def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) 
         raise InputError(
             *("IMAGES_NONE", "every image has a fault, so skipping them leaves none"),
             where=first.where,
-            remedy=f"mend them; the first is: {first}",
+            remedy=f"fix them; the first is: {first}",
         )
     told = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
     step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), told))
@@ -152,7 +152,7 @@ def name_in_split() -> pl.Expr:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a image or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
+    """What an image or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
 
     path: Path
     size_wh: tuple[int, int]
@@ -173,7 +173,7 @@ def _look_at_image(root: Path, name: str, look: bool, follow_links: bool) -> _Se
     try:
         path = safe_join(root, name, links=follow_links)
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give a image")
+            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give an image")
         rgb = read_rgb(path)
     except InputError as error:
         return error
@@ -182,7 +182,7 @@ def _look_at_image(root: Path, name: str, look: bool, follow_links: bool) -> _Se
 
 
 def _held_to(row: _Row, seen: _Seen | InputError) -> tuple[object, ...] | InputError:
-    """Return the facts of a image as a row of `IMAGE_SCHEMA`, if its size is the stated one."""
+    """Return the facts of an image as a row of `IMAGE_SCHEMA`, if its size is the stated one."""
     image_id, file_name, width, height = row
     if isinstance(seen, InputError):
         return seen

@@ -37,7 +37,7 @@ class PlannedImage:
         source: The file of the image, or the video that holds it.
         target: Its name below `images/`.
         action: What makes the one from the other.
-        frame: Its number in the video, from 0; None for a image file.
+        frame: Its number in the video, from 0; None for an image file.
     """
 
     image_id: int

@@ -29,7 +29,7 @@ _CHUNK = 2_000_000  # pairs looked at together
 
 
 def image_hash(image_rgb: RgbArray) -> int | None:
-    """Return the hash of a image (H, W, 3); None for one that is as good as of one colour."""
+    """Return the hash of an image (H, W, 3); None for one that is as good as of one colour."""
     grey = cv2.cvtColor(cv2.resize(image_rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
     if float(grey.std()) < _LEAST_SPREAD:
         return None

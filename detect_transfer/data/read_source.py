@@ -43,7 +43,7 @@ def read_source(
             *("OPTION_UNKNOWN", "the reader of this format cannot skip what is at fault"),
             field="--on-error",
             value=on_error,
-            remedy="mend the faults, or leave the option out",
+            remedy="fix the faults, or leave the option out",
         )
     if verify and "verify" in form.options:
         options.setdefault("verify", True)

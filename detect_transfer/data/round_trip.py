@@ -115,7 +115,7 @@ def _through_coco(table: AnnotationTable, scratch: Path) -> Leg:
     not_carried = []
     if len(table.boxes.filter(pl.col("annotation_id") < 1)):
         left_out.append("annotation_id")
-        not_carried.append(NotCarried("annotation_id", len(table.boxes), "an id is below 1: numbered anew"))
+        not_carried.append(NotCarried("annotation_id", len(table.boxes), "an id is below 1: numbered again"))
     if "area" in table.boxes.columns:
         found = found.with_boxes(_area_where_told(found.boxes, table.boxes))
     expected, n_told = _with_reasons(table)

@@ -209,7 +209,7 @@ def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int,
 
 
 def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> str:
-    """Hash tables and images; of a image its size and first bytes, so that large sets start quickly."""
+    """Hash tables and images; of an image its size and first bytes, so that large sets start quickly."""
     digest = hashlib.sha256()
     for table in tables:
         for data in (table.images, table.boxes.drop("source"), table.categories):

@@ -143,7 +143,7 @@ def load_split_file(path: Path) -> SplitFile:
     """Load a `splits.json`.
 
     Raises:
-        InputError: It is missing, damaged, or lists a image twice.
+        InputError: It is missing, damaged, or lists an image twice.
     """
     content = read_json(path)
     version = content.get("splits_version") if isinstance(content, dict) else None

@@ -1,7 +1,7 @@
 """Is one side better than another? Paired differences over images and seeds, with a verdict.
 
 A side is one training, or several of the same plan with other seeds. All are scored on the same draws of the same
-images; where a side has several, its trainings are drawn anew too, so that the interval holds for another one as well.
+images; where a side has several, its trainings are drawn again too, so that the interval holds for another one as well.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def compare_groups(
 def sign_flip(first: Sequence[Sampled], second: Sequence[Sampled], plan: Plan) -> dict[str, float]:
     """Return p for AP and AP50 by exchanging the two sides in random images or groups, to check the bootstrap.
 
-    Were there no difference, it would not matter which side a image was given to. The i-th training of one side is
+    Were there no difference, it would not matter which side an image was given to. The i-th training of one side is
     paired with the i-th of the other; a pair has the same exchanges as every other.
     """
     n_units = len(first[0].marked.objects)
@@ -159,7 +159,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def group_values(runs: Sequence[FloatArray], picks: IntArray) -> FloatArray:
-    """Return one value (1 + B,) a draw for a side: the mean over its trainings, drawn anew as `picks` (B, n) say.
+    """Return one value (1 + B,) a draw for a side: the mean over its trainings, drawn again as `picks` (B, n) say.
 
     The deviations of n trainings from their mean are too small by sqrt((n - 1) / n), which is made good.
     """

@@ -177,9 +177,9 @@ def _class_ids(sides: ScoredPair, given: Detections) -> tuple[ScoredPair, int | 
     if ((found < 0) | (found >= len(ids))).any():
         return sides, 0, f"{n_unknown} detections of classes that the truth does not have count in neither"
     names = pl.Series(ids).gather(given.rows["category_id"])
-    mended = Detections(given.rows.with_columns(names.alias("category_id")))
+    fixed = Detections(given.rows.with_columns(names.alias("category_id")))
     told = "the ids of the detections are class indices from 0, which COCO takes for ids of other classes"
-    return replace(sides, detections=mended), len(given.rows), told
+    return replace(sides, detections=fixed), len(given.rows), told
 
 
 def _ignored_boxes(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:

@@ -15,9 +15,9 @@ from typing import Any
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.coco import data_folder
-from detect_transfer.formats.coco import reader as coco
-from detect_transfer.formats.cvat import reader as cvat
-from detect_transfer.formats.parquet import reader as parquet
+from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.cvat.reader import read as read_cvat
+from detect_transfer.formats.parquet.reader import read as read_parquet
 from detect_transfer.formats.pedestrians import (
     caltech,
     citypersons,
@@ -58,9 +58,9 @@ from detect_transfer.formats.traffic_signs import (
     stsd,
     tt100k,
 )
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.yolo import darknet
-from detect_transfer.formats.yolo import reader as yolo
+from detect_transfer.formats.yolo.reader import read as read_yolo
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ READERS: dict[str, Format] = {
     "citypersons": Format(
         citypersons.read, "CityPersons: anno_<split>.mat, gtBboxCityPersons or <split>_gt.json, with leftImg8bit"
     ),
-    "coco": Format(coco.read, "COCO instances JSON, one file or annotations/instances_<split>.json", _BOTH),
+    "coco": Format(read_coco, "COCO instances JSON, one file or annotations/instances_<split>.json", _BOTH),
     "crowdhuman": Format(crowdhuman.read, "CrowdHuman: annotation_<split>.odgt beside Images/"),
     "cure_tsd": Format(cure_tsd.read, "CURE-TSD: label texts RR_SS.txt with videos or their frames"),
-    "cvat": Format(cvat.read, "CVAT XML 1.1, for images or for video"),
+    "cvat": Format(read_cvat, "CVAT XML 1.1, for images or for video"),
     "darknet": Format(darknet.read, "Darknet: obj.data with lists of images, labels as of YOLO", _CLASSES),
     "data_folder": Format(data_folder.read, "a data folder that convert wrote", _BOTH),
     "dfg": Format(
@@ -121,15 +121,15 @@ READERS: dict[str, Format] = {
     "keras_csv": Format(keras_csv.read, "keras-retinanet CSV: path,x1,y1,x2,y2,class rows and classes.csv", _ORDER),
     "kitti": Format(kitti.read, "KITTI object detection: label_2/ beside image_2/"),
     "label_studio": Format(label_studio.read, "Label Studio, JSON or JSON-MIN"),
-    "labelme": Format(labelme.read, "LabelMe JSON, a file a image"),
+    "labelme": Format(labelme.read, "LabelMe JSON, a file an image"),
     "lara": Format(lara.read, "LaRA traffic lights: one ground truth text with frames"),
     "lisa": Format(lisa.read, "LISA traffic signs: allAnnotations.csv, or a frameAnnotations.csv a folder"),
     "lisa_lights": Format(lisa_lights.read, "LISA traffic lights: a frameAnnotationsBOX.csv a clip"),
     "mot17det": Format(mot17det.read, "MOT17Det and its kin: sequences with gt/gt.txt and seqinfo.ini"),
-    "mtsd": Format(mtsd.read, "Mapillary Traffic Sign Dataset: a JSON a image, splits/<split>.txt"),
+    "mtsd": Format(mtsd.read, "Mapillary Traffic Sign Dataset: a JSON an image, splits/<split>.txt"),
     "nightowls": Format(nightowls.read, "NightOwls: nightowls_<split>.json with its images in any folder", _BOTH),
     "openimages": Format(openimages.read, "Open Images: <split>-annotations-bbox.csv, class descriptions and images"),
-    "parquet": Format(parquet.read, "our lossless tables: images, boxes, categories .parquet with schema.json", _BOTH),
+    "parquet": Format(read_parquet, "our lossless tables: images, boxes, categories .parquet with schema.json", _BOTH),
     "pascal_v1": Format(pascal_v1.read, "PASCAL Annotation Version 1.00 texts: Penn-Fudan, INRIA Person"),
     "roboflow_csv": Format(roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the images of each split"),
     "rtsd": Format(rtsd.read, "Russian Traffic Sign Dataset: full-gt.csv, or the detection subsets d1 to d3"),
@@ -141,9 +141,9 @@ READERS: dict[str, Format] = {
     ),
     "tt100k": Format(tt100k.read, "Tsinghua-Tencent 100K: annotations.json (2016) or annotations_all.json (2021)"),
     "via": Format(via.read, "VGG Image Annotator, CSV or JSON, versions 1 and 2"),
-    "voc": Format(voc.read, "Pascal VOC XML: Annotations/ with JPEGImages/, or annotations/ with images/"),
+    "voc": Format(read_voc, "Pascal VOC XML: Annotations/ with JPEGImages/, or annotations/ with images/"),
     "widerperson": Format(widerperson.read, "WiderPerson: Annotations/<image>.txt, listed by train.txt and val.txt"),
-    "yolo": Format(yolo.read, "YOLO label files listed by a data.yaml", _CLASSES),
+    "yolo": Format(read_yolo, "YOLO label files listed by a data.yaml", _CLASSES),
 }
 
 

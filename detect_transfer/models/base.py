@@ -77,12 +77,12 @@ class SplitNetwork:
     """A network in two: the frozen part, whose outputs are computed once, and the rest.
 
     Args:
-        prefix: Turns inputs (B, 3, H, W), as of `to_input`, into tensors with the batch first.
-        suffix: Called with these tensors and the targets (None to predict); gives what the whole network gives.
+        trunk: Turns inputs (B, 3, H, W), as of `preprocess`, into tensors with the batch first.
+        tail: Called with these tensors and the targets (None to predict); gives what the whole network gives.
     """
 
-    prefix: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
-    suffix: torch.nn.Module
+    trunk: Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+    tail: torch.nn.Module
 
 
 class Detector(Protocol):
@@ -93,7 +93,7 @@ class Detector(Protocol):
         arch: The architecture with its size letter.
         class_names: The classes in order.
         module: The network.
-        fresh: Names of the parameters of the last class layer, where some class has no row in the source.
+        new_class_params: Names of the parameters of the last class layer, where some class has no row in the source.
         trainable: Names of the parameters that may train at all; some families hold constants as parameters.
         class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
     """
@@ -102,7 +102,7 @@ class Detector(Protocol):
     arch: str
     class_names: tuple[str, ...]
     module: torch.nn.Module
-    fresh: frozenset[str]
+    new_class_params: frozenset[str]
     trainable: frozenset[str]
     class_weights: torch.Tensor | None
 
@@ -115,13 +115,13 @@ class Detector(Protocol):
     def fit_anchors(self, sizes_wh: FloatArray) -> None:
         """Choose anchors by the training boxes (N, 2), width and height in network pixels; some families have none."""
 
-    def to_input(self, images: torch.Tensor) -> torch.Tensor:
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into what the network takes."""
 
-    def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
         """Return what the network is called with: the inputs, and what it needs of the targets; None to predict."""
 
-    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
+    def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its last layer before which all stages are frozen; None if there is no such place."""
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
@@ -133,10 +133,10 @@ class Detector(Protocol):
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Be told that an epoch begins, for losses that follow a schedule."""
 
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
+    def postprocess(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
         """Turn the outputs of the network in evaluation mode into what was found in each image."""
 
-    def card(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """Return what must stand beside the tensors so that the detector can be built again."""
 
 

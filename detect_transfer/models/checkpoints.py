@@ -38,20 +38,20 @@ def load_weights(path: Path) -> SourceWeights:
     if path.suffix == ".pth":
         sha256 = sha256_file(path)
         read = checkpoints.read_checkpoint(path, sha256)
-        return SourceWeights(read.tensors, read.arch, read.class_names, read.n_rows, path, sha256, read.card)
+        return SourceWeights(read.tensors, read.arch, read.class_names, read.n_rows, path, sha256, read.metadata)
     return _load_safetensors(path) if path.suffix == ".safetensors" else _load_vendor(path)
 
 
 def _load_safetensors(path: Path) -> SourceWeights:
     try:
         with safe_open(path, framework="pt") as file:
-            card = dict(file.metadata() or {})
+            metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, OSError) as error:
         raise InputError(
             "WEIGHTS_DAMAGED", f"no whole safetensors file: {error}", where=path, remedy="copy or fetch it again"
         ) from error
-    missing = [key for key in ("arch", "names") if key not in card]
+    missing = [key for key in ("arch", "names") if key not in metadata]
     if missing and (features := _features(path, tensors)) is not None:
         return features
     if missing:
@@ -61,25 +61,25 @@ def _load_safetensors(path: Path) -> SourceWeights:
             where=path,
             remedy="give a file that this project or its recipe wrote, with `arch` and `names` in the metadata",
         )
-    listed, built = _classes_of(card, path)
-    arch = card["arch"].removesuffix(".yaml")
+    listed, built = _classes_of(metadata, path)
+    arch = metadata["arch"].removesuffix(".yaml")
     floats = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
-    return SourceWeights(floats, arch, listed, built, path, sha256_file(path), card)
+    return SourceWeights(floats, arch, listed, built, path, sha256_file(path), metadata)
 
 
-def _classes_of(card: dict[str, str], path: Path) -> tuple[tuple[str, ...], int]:
+def _classes_of(metadata: dict[str, str], path: Path) -> tuple[tuple[str, ...], int]:
     """Return the class names that a header tells, and the class count that the network was built with."""
     try:
-        names = json.loads(card["names"])
+        names = json.loads(metadata["names"])
         listed = [names[str(i)] for i in range(len(names))] if isinstance(names, dict) else list(names)
-        built, imgsz = (int(card.get(key, 1)) for key in ("built_classes", "imgsz"))
+        built, imgsz = (int(metadata.get(key, 1)) for key in ("built_classes", "imgsz"))
         if not listed or min(built, imgsz) < 1:
             raise ValueError("names, built_classes and imgsz tell of nothing")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "WEIGHTS_CARD", f"its header cannot be read ({error!r})", where=path, remedy="fetch it again"
         ) from error
-    return tuple(map(str, listed)), built if "built_classes" in card else len(listed)
+    return tuple(map(str, listed)), built if "built_classes" in metadata else len(listed)
 
 
 def _features(path: Path, tensors: dict[str, torch.Tensor]) -> SourceWeights | None:
@@ -87,7 +87,7 @@ def _features(path: Path, tensors: dict[str, torch.Tensor]) -> SourceWeights | N
     if not checkpoints.is_features(tensors):
         return None
     read = checkpoints.features({key: t.float() if t.is_floating_point() else t for key, t in tensors.items()})
-    return SourceWeights(read.tensors, "", (), 0, path, sha256_file(path), read.card)
+    return SourceWeights(read.tensors, "", (), 0, path, sha256_file(path), read.metadata)
 
 
 def _load_vendor(path: Path) -> SourceWeights:
@@ -116,26 +116,26 @@ def _load_vendor(path: Path) -> SourceWeights:
     return SourceWeights(state, arch, listed, built, path, sha256_file(path), {"licence": licence} if licence else {})
 
 
-def save_weights(path: Path, tensors: dict[str, torch.Tensor], card: dict[str, str], *, half: bool = False) -> str:
-    """Save tensors and a card as safetensors, atomically; return the SHA-256.
+def save_weights(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], *, half: bool = False) -> str:
+    """Save tensors and a metadata as safetensors, atomically; return the SHA-256.
 
     Args:
         path: The file.
         tensors: Name to tensor.
-        card: Text facts for the header, `arch` and `names` among them.
+        metadata: Text facts for the header, `arch` and `names` among them.
         half: Store floating-point tensors in half precision.
     """
     kept = {
         key: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for key, t in tensors.items()
     }
-    data = _with_sorted_header(serialise(kept, metadata=card))
+    data = _with_sorted_header(serialise(kept, metadata=metadata))
     write_atomic(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
 def _with_sorted_header(data: bytes) -> bytes:
-    """Return a safetensors file whose header is in order: the library writes the card in another one every time."""
+    """Return a safetensors file whose header is in order: the library writes the metadata in another one every time."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}

@@ -86,7 +86,7 @@ def _check_kind(model: Model, source: SourceWeights) -> None:
 
 def _family_of(source: SourceWeights) -> str:
     """Return the family of weights; those of the vendor of YOLO name none."""
-    family = source.card.get("family", "yolo")
+    family = source.metadata.get("family", "yolo")
     if family not in FAMILIES:
         raise InputError(
             *("WEIGHTS_CARD", "its header names a family that is not known here"),

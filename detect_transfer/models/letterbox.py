@@ -1,4 +1,4 @@
-"""Fitting a image to the network: scale, pad, and the way back for boxes."""
+"""Fitting an image to the network: scale, pad, and the way back for boxes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAD_VALUE = 114  # the grey that YOLO models are trained with
 
 @dataclass(frozen=True)
 class Fit:
-    """How a image was fitted: network pixel = image pixel * scale + offset."""
+    """How an image was fitted: network pixel = image pixel * scale + offset."""
 
     scale_x: float
     scale_y: float
@@ -40,7 +40,7 @@ class Fit:
 
 
 def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
-    """Scale a image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
+    """Scale an image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
     height, width = image_rgb.shape[:2]
     ratio = imgsz / max(height, width)
     if ratio == 1:
@@ -53,7 +53,7 @@ def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
 
 
 def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -> tuple[RgbArray, Fit]:
-    """Scale a image to `imgsz` and pad it with grey, evenly on both sides.
+    """Scale an image to `imgsz` and pad it with grey, evenly on both sides.
 
     Args:
         image_rgb: (H, W, 3) uint8.

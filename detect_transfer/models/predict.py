@@ -26,7 +26,7 @@ _STRIDE = 32
 
 @dataclass(frozen=True)
 class ImageRef:
-    """A image ready for the network.
+    """An image ready for the network.
 
     Args:
         image_id: Its id.
@@ -42,7 +42,7 @@ class ImageRef:
 
 
 def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> ImageRef:
-    """Scale a image to `imgsz` and pad it no further than the stride of the network asks."""
+    """Scale an image to `imgsz` and pad it no further than the stride of the network asks."""
     pixels, fit = letterbox(image_rgb, imgsz, multiple=_STRIDE)
     return ImageRef(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
@@ -109,9 +109,9 @@ def _run(
 ) -> list[Prediction]:
     device = next(detector.module.parameters()).device
     stacked = torch.from_numpy(np.stack([image.pixels for image in batch])).permute(0, 3, 1, 2)
-    images = detector.to_input(stacked.to(device)).contiguous(memory_format=torch.channels_last)
-    outputs = detector.module(*detector.arguments(images, None)) if forward is None else forward(images)
-    return detector.find(
+    images = detector.preprocess(stacked.to(device)).contiguous(memory_format=torch.channels_last)
+    outputs = detector.module(*detector.forward_args(images, None)) if forward is None else forward(images)
+    return detector.postprocess(
         outputs,
         score_floor=settings.score_floor,
         nms_iou=settings.nms_iou,

@@ -19,7 +19,7 @@ class SourceWeights:
         built_classes: The class count the network was built with: the width of the head depends on it.
         path: The file.
         sha256: Its hash.
-        card: Everything else its header says.
+        metadata: Everything else its header says.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -28,4 +28,4 @@ class SourceWeights:
     built_classes: int
     path: Path
     sha256: str
-    card: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)

@@ -46,7 +46,7 @@ class _Gallery:
 def write_check_page(
     path: Path, report: CheckReport, table: AnnotationTable, *, title: str, trip: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the page as one file with its images inside; a image that cannot be read is left out and named.
+    """Write the page as one file with its images inside; an image that cannot be read is left out and named.
 
     Args:
         path: The HTML file.

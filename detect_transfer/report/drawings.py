@@ -86,10 +86,10 @@ def _corners(row: Mapping[str, Any]) -> tuple[float, float, float, float]:
 def draw_marks(
     image_rgb: RgbArray, marks: Sequence[Mark], *, legend: bool = True, shown_side: int = SHOWN_SIDE
 ) -> RgbArray:
-    """Draw marks on a copy of a image, enlarged by a whole factor until its longer side reaches `shown_side`.
+    """Draw marks on a copy of an image, enlarged by a whole factor until its longer side reaches `shown_side`.
 
     Returns:
-        A image (H', W', 3); with `legend` a strip is added below.
+        An image (H', W', 3); with `legend` a strip is added below.
     """
     unknown = {m.kind for m in marks} - set(KINDS)
     if unknown:

@@ -85,7 +85,7 @@ class ReportData:
 def write_report(path: Path, data: ReportData) -> None:
     """Write the page as one file with images and plots inside.
 
-    A image that cannot be read is left out and named on the page.
+    An image that cannot be read is left out and named on the page.
 
     Raises:
         InputError: A detection names an unknown id.

@@ -47,7 +47,7 @@ def render(table: AnnotationTable, detections: Detections | None, out_dir: Path,
     """Draw truth and detections on the images of a table, as `plan` says; return the files written.
 
     Raises:
-        InputError: A image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
+        InputError: An image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
     if table.image_root is None:
@@ -87,7 +87,7 @@ def render_predictions(
         The files written, in the order of the table.
 
     Raises:
-        InputError: A image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
+        InputError: An image is missing or damaged, a name leads out of its folder, or a detection has an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
     images = table.images if limit is None else table.images.head(limit)
@@ -186,7 +186,7 @@ def output_names(file_names: list[str]) -> list[str]:
 
 
 def encode_jpeg(image_rgb: RgbArray, *, quality: int = 88) -> bytes:
-    """Encode a image (H, W, 3) as JPEG."""
+    """Encode an image (H, W, 3) as JPEG."""
     done, data = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise InternalError("JPEG_ENCODE", "a drawing could not be encoded", remedy="please report this")

@@ -33,7 +33,7 @@ _SPAN = re.compile(r"(height|visible|occluded|truncated) ([\[(])([\d.]+), ([\d.]
 _CALIBRATION = {
     "D_ECE": "D-ECE, mean distance of precision and score",
     "D_ECE_by_place": "D-ECE by score, place and size",
-    "temperature": "Temperature that mends it, fitted on every second group",
+    "temperature": "Temperature that fixes it, fitted on every second group",
     "D_ECE_held_out_before": "D-ECE of the other half before",
     "D_ECE_held_out_after": "D-ECE of the other half after",
 }
@@ -41,7 +41,7 @@ _CALIBRATION = {
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """A kind of error: its name, what it means, the AP at IoU .5 that mending it alone would win, and how many."""
+    """A kind of error: its name, what it means, the AP at IoU .5 that fixing it alone would win, and how many."""
 
     name: str
     meaning: str

@@ -1,4 +1,4 @@
-"""A part of a image with the marks that reach into it, at a size that can be read."""
+"""A part of an image with the marks that reach into it, at a size that can be read."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def write_scenes(
         task: `source` or `target`.
         counts: Images of each split; every split is a stream of its own.
         seed: The seed of the streams.
-        size_wh: Width and height of a image in pixels.
+        size_wh: Width and height of an image in pixels.
     """
     jobs = [
         (split, seed + _VALIDATION_SEED * k, i) for k, (split, count) in enumerate(counts.items()) for i in range(count)

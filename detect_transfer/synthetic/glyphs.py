@@ -176,7 +176,7 @@ def _exit() -> list[Mark]:
     ]
 
 
-# Each builds its marks anew; templates are cached, so this runs once a class.
+# Each builds its marks again; templates are cached, so this runs once a class.
 PICTOGRAMS: dict[str, Callable[[], list[Mark]]] = {
     "bar": lambda: [Mark(_line((-0.66, -0.16), (0.66, -0.16), (0.66, 0.16), (-0.66, 0.16)))],
     "slash": lambda: [Mark(_line((-0.62, -0.62), (0.62, 0.62)), 0.18, RED)],

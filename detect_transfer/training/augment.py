@@ -174,4 +174,4 @@ def _try(transform: Any, imgsz: int) -> None:
     pixels_after = _compose([sure], corners=False)(**given)["image"]
     if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:
         form, form_after = (f"{each.dtype} {' x '.join(map(str, each.shape))}" for each in (pixels, pixels_after))
-        raise ValueError(f"it turns a image of {form} into {form_after}, the same form was expected")
+        raise ValueError(f"it turns an image of {form} into {form_after}, the same form was expected")

@@ -26,7 +26,7 @@ class Progress:
         finished: Training ended by itself.
         phase: The phase that runs, from 1.
         phase_epoch: How many whole epochs of it are done.
-        course_start: The epoch after which the network last began anew.
+        course_start: The epoch after which the network last began again.
         step: How many steps of the next epoch are done.
         sums: The sums of the loss parts over these steps.
         rate_share: What is left of the rates after roll-backs.

@@ -1,6 +1,6 @@
 """The training images: fitted once where there is room, augmented by a seed of their own, put into batches.
 
-What a image looks like in an epoch depends on the seed, the epoch and its place in the data alone: not on the number
+What an image looks like in an epoch depends on the seed, the epoch and its place in the data alone: not on the number
 of workers, the devices or where a run was resumed.
 """
 
@@ -127,7 +127,7 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         return self._kept[place] if self._kept else self._read(place)
 
     def _read(self, place: int) -> TrainSample:
-        """Read a image and fit it, its boxes and its ignored regions to the square."""
+        """Read an image and fit it, its boxes and its ignored regions to the square."""
         sample = self._samples[place]
         image: RgbArray = read_rgb(sample.path)
         square, fit = letterbox(image, self._look.imgsz)
@@ -145,7 +145,7 @@ def collate(items: list[tuple[TrainSample, Path, int]]) -> Batch:
 
 
 class _Telling(Dataset[Any]):
-    """Gives an error in the place of a image: of one that is raised in a loading process only the text comes over."""
+    """Gives an error in the place of an image: of one that is raised in a loading process only the text comes over."""
 
     def __init__(self, data: TrainSet) -> None:
         self._data = data
@@ -171,7 +171,7 @@ class Loader:
         """Give the batches of an epoch.
 
         Raises:
-            InputError: A image cannot be read.
+            InputError: An image cannot be read.
             ResourceError: A loading process died.
         """
         try:

@@ -128,17 +128,21 @@ class _Fit:
         optimizer = build_optimizer(job.detector, phase, job.settings, fresh_lr_factor=job.plan.fresh_lr_factor)
         scaler: Any = torch.amp.GradScaler(job.accelerator.device.type, enabled=job.precision == "fp16")
         parameters = dict(self.module.named_parameters())
-        taken = {id(p): self.source[n] for n, p in parameters.items() if phase.pull and n not in job.detector.fresh}
+        taken = {
+            id(p): self.source[n]
+            for n, p in parameters.items()
+            if phase.pull and n not in job.detector.new_class_params
+        }
         trained: Any = self.module
         loader = job.loader
-        cut = job.detector.cut(phase.frozen(self.present)) if phase.views else None
+        cut = job.detector.split(phase.frozen(self.present)) if phase.views else None
         if cut is not None and job.accelerator.num_processes > 1:
             logger.warning("features are kept by one process alone: with several they are computed every time")
         elif cut is not None:
             set_mode(job.detector, phase)
             kept = keep_features(job, cut, phase.views)
             if kept is not None:
-                trained, loader = cut.suffix, kept
+                trained, loader = cut.tail, kept
         wrapped = job.accelerator.prepare_model(trained)
         return Step(wrapped, loader, optimizer, scaler, self.average, L2SP(optimizer, taken, phase.pull))
 

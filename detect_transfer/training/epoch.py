@@ -128,9 +128,9 @@ def _losses(job: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[
             features = [f.to(device).contiguous(memory_format=torch.channels_last) for f in batch.features]
             outputs = step.wrapped(features, batch.targets)
         else:
-            images = job.detector.to_input(batch.images.to(device, non_blocking=True))
+            images = job.detector.preprocess(batch.images.to(device, non_blocking=True))
             images = images.contiguous(memory_format=torch.channels_last)
-            outputs = step.wrapped(*job.detector.arguments(images, batch.targets))
+            outputs = step.wrapped(*job.detector.forward_args(images, batch.targets))
     losses = job.detector.loss(outputs, batch.targets, (side, side))
     if not _finite_everywhere(job, losses):
         raise _not_finite(losses, batch)
@@ -193,7 +193,7 @@ def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> 
 def _too_small(job: TrainContext) -> InputError:
     return InputError(
         "BATCH_TOO_SMALL",
-        f"a image of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
+        f"an image of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
         field="train.imgsz",
         value=job.settings.imgsz,
         remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",

@@ -1,6 +1,6 @@
 """What frozen layers give, computed once: a phase that trains what is behind them reads it instead of images.
 
-A image is looked at in a few augmented views, each computed once; an epoch takes one view of each image.
+An image is looked at in a few augmented views, each computed once; an epoch takes one view of each image.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FeatureLoader:
         self._paths = paths
 
     def __iter__(self) -> Iterator[FeatureBatch]:
-        """Give the batches; a image shows its views in turn, each image another one."""
+        """Give the batches; an image shows its views in turn, each image another one."""
         views = len(self._targets)
         for batch in self._batches:
             place = torch.tensor([place for _, place in batch])
@@ -115,8 +115,8 @@ def keep_features(job: TrainContext, cut: SplitNetwork, views: int) -> FeatureLo
 def _features(job: TrainContext, cut: SplitNetwork, batch: Batch) -> list[torch.Tensor]:
     device = job.accelerator.device
     with autocast(device, job.precision):
-        inputs = job.detector.to_input(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
-        return [feature.cpu() for feature in cut.prefix(inputs)]
+        inputs = job.detector.preprocess(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+        return [feature.cpu() for feature in cut.trunk(inputs)]
 
 
 def _open(job: TrainContext, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:

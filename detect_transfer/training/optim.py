@@ -30,7 +30,7 @@ def build_optimizer(
         stage = stages[name]
         if stage not in phase.rates or name not in detector.trainable:
             continue
-        decays, fresh = parameter.ndim > 1, name in detector.fresh
+        decays, fresh = parameter.ndim > 1, name in detector.new_class_params
         rate = phase.rates[stage] * (fresh_lr_factor if fresh else 1.0)
         group = groups.setdefault(
             (stage, decays, fresh),

@@ -50,7 +50,7 @@ def samples_of(table: AnnotationTable, paths: dict[int, Path]) -> list[SampleRef
 def repeat_factors(samples: Sequence[SampleRef], *, frequent: float = _FREQUENT) -> FloatArray:
     """Return how often each image is shown in an epoch, 1 or more: rare classes are repeated.
 
-    A class in a share f of the images has the factor max(1, sqrt(frequent / f)); a image has the greatest factor of
+    A class in a share f of the images has the factor max(1, sqrt(frequent / f)); an image has the greatest factor of
     its classes.
 
     Source: Gupta et al. 2019, "LVIS", section 4.2 (repeat factor sampling).

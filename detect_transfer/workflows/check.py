@@ -60,7 +60,7 @@ def check_table(
         progress=progress,
     )
     if table.image_root is None:
-        absent = "images that come without a image: only the annotations were checked"
+        absent = "images that come without an image: only the annotations were checked"
         told = make_finding("note", "IMAGES_ABSENT", absent, table.images["file_name"])
         report = replace(report, findings=(*report.findings, told))
     trip = round_trip(table) if plan.round_trip else None

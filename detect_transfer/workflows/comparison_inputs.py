@@ -145,7 +145,7 @@ def _history(path: Path) -> list[dict[str, Any]]:
             rows.append({**row, "epoch": int(row["epoch"])})
         except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
             raise InputError(
-                "HISTORY_ROW", "an object with `epoch` was expected", where=f"{path}:{number}", remedy="mend the line"
+                "HISTORY_ROW", "an object with `epoch` was expected", where=f"{path}:{number}", remedy="fix the line"
             ) from error
     return rows
 

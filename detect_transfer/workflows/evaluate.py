@@ -102,7 +102,7 @@ def visualize_files(
     """Draw truth and, where given, detections on the images; return the files written.
 
     Raises:
-        InputError: A file or a image is missing or wrong, or `out` is not empty.
+        InputError: A file or an image is missing or wrong, or `out` is not empty.
     """
     require_new(out)
     table = truth.table

@@ -128,7 +128,7 @@ def _load(run: Path, device: str) -> tuple[Detector, int, Evaluate]:
     settings = load_config(config).evaluate if run.is_dir() and config.is_file() else Evaluate()
     detector = load_detector(source)
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
-    return detector, int(source.card.get("imgsz", "640")), settings
+    return detector, int(source.metadata.get("imgsz", "640")), settings
 
 
 def _image_table(images: Path, detector: Detector) -> AnnotationTable:
@@ -140,7 +140,7 @@ def _image_table(images: Path, detector: Detector) -> AnnotationTable:
             "IMAGES_MISSING",
             "no image is there",
             where=images,
-            remedy="give a folder with images, or a image: " + " ".join(IMAGE_SUFFIXES),
+            remedy="give a folder with images, or an image: " + " ".join(IMAGE_SUFFIXES),
         )
     sizes = [read_size_wh(root / name) for name in names]
     classes = list(detector.class_names)

@@ -142,7 +142,7 @@ def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, site: RunCo
 
 
 def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> None:
-    card = {**detector.card(), "imgsz": str(config.train.imgsz)}
+    card = {**detector.metadata(), "imgsz": str(config.train.imgsz)}
     save_weights(folder / "weights" / f"{which}.safetensors", detector.module.state_dict(), card)
 
 
@@ -187,7 +187,7 @@ class _Scorer:
         if as_source != self._frozen:
             self._frozen, self._features = as_source, []
         everything = as_source == frozenset(detector.stages().values())
-        cut = None if everything or not self._fits else detector.cut(as_source)
+        cut = None if everything or not self._fits else detector.split(as_source)
         if cut is None:
             return None
         number = 0
@@ -196,12 +196,12 @@ class _Scorer:
             nonlocal number
             number += 1
             if number > len(self._features):
-                features = cut.prefix(images)
+                features = cut.trunk(images)
                 held = sum(tensor.nbytes for kept in self._features for tensor in kept)
                 if number == len(self._features) + 1 and held < self._memory:
                     self._features.append(features)
             else:
                 features = self._features[number - 1]
-            return cut.suffix(features, None)
+            return cut.tail(features, None)
 
         return forward

@@ -208,7 +208,7 @@ def test_a_bug_of_ours__exit_4_without_a_traceback(
     def broken(_: str) -> None:
         raise ZeroDivisionError("by us")
 
-    monkeypatch.setattr(formats, "reader", broken)
+    monkeypatch.setattr(formats, "get_format", broken)
     status, said = run(capsys, "convert", "coco", ".", "--out", "nowhere")
     assert status == 4
     assert said.startswith("BUG - ZeroDivisionError: by us")
@@ -234,7 +234,7 @@ def test_memory_that_is_full_anywhere__exit_3(
     def full(_: str) -> None:
         raise error
 
-    monkeypatch.setattr(formats, "reader", full)
+    monkeypatch.setattr(formats, "get_format", full)
     status, said = run(capsys, "convert", "coco", ".", "--out", "nowhere")
     assert (status, said.split()[0], len(said.splitlines())) == (3, "OUT_OF_MEMORY", 1)
 

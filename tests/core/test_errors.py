@@ -15,8 +15,8 @@ from detect_transfer.core.errors import (
 
 
 def test_line__has_code_place_field_value_what_and_remedy() -> None:
-    error = InputError("LABEL_CLASS", "0..9 was expected", where="a.txt:3", field="class", value=14, remedy="mend it")
-    assert str(error) == "LABEL_CLASS a.txt:3 class=14 - 0..9 was expected; mend it"
+    error = InputError("LABEL_CLASS", "0..9 was expected", where="a.txt:3", field="class", value=14, remedy="fix it")
+    assert str(error) == "LABEL_CLASS a.txt:3 class=14 - 0..9 was expected; fix it"
     assert error.as_dict()["value"] == "14"
     assert error.exit_code == 2
 

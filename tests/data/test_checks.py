@@ -152,7 +152,7 @@ def test_check__bad_image(root, spoil, expected):
 
 
 def scene(seed, size_wh=(200, 150)):
-    """A image of some coloured shapes, which no other seed gives."""
+    """An image of some coloured shapes, which no other seed gives."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size_wh, Image.Resampling.BICUBIC)

@@ -80,7 +80,7 @@ def test_splits__test_is_taken_without_val_and_others_are_asked_for(tmp_path: Pa
 
 
 def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) -> None:
-    """Both files count from 1; read together the second would be numbered anew."""
+    """Both files count from 1; read together the second would be numbered again."""
     for split, names in (("train2017", ["a.png", "b.png"]), ("val2017", ["c.png"])):
         coco_file(tmp_path / "annotations" / f"instances_{split}.json", names)
     truth = read_ground_truth(tmp_path)

@@ -12,7 +12,7 @@ from detect_transfer.data.near_duplicates import MOST_BITS, NEAR_BITS, find_look
 
 
 def scene(seed):
-    """A image (H, W, 3) of soft colours with a few shapes, which no other seed gives."""
+    """An image (H, W, 3) of soft colours with a few shapes, which no other seed gives."""
     rng = np.random.default_rng(seed)
     rgb = cv2.resize(rng.integers(0, 255, (5, 7, 3), dtype=np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
     for x, y in rng.integers(0, 200, (4, 2)):

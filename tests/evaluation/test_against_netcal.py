@@ -55,8 +55,8 @@ def test_fit_temperature__equals_netcal():
 
 
 def log_loss(score, hit, temperature):
-    mended = np.clip(apply_temperature(score, temperature), 1e-300, None)
-    return -np.log(np.where(hit, mended, 1 - mended)).mean()
+    fixed = np.clip(apply_temperature(score, temperature), 1e-300, None)
+    return -np.log(np.where(hit, fixed, 1 - fixed)).mean()
 
 
 def test_calibration__equals_netcal(detailed):

@@ -29,7 +29,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file below the temporary folder: text, bytes, or a image of the size (w, h)."""
+    """Write a file below the temporary folder: text, bytes, or an image of the size (w, h)."""
 
     def _write(name: str, content: str | bytes | tuple[int, int] = b"") -> Path:
         path = tmp_path / name

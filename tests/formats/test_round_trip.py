@@ -11,7 +11,7 @@ from paths import DATASETS
 from polars.testing import assert_frame_equal
 
 from detect_transfer.formats import get_format
-from detect_transfer.formats.coco import get_format as coco
+from detect_transfer.formats.coco import reader as coco
 from detect_transfer.formats.coco.writer import write_coco
 
 
@@ -23,7 +23,7 @@ def test_coco__gives_back_what_was_written(name: str, tmp_path: Path) -> None:
     all_classes = table.boxes.tail(1).with_columns(
         pl.col("annotation_id") + 1000, pl.lit(None, dtype=pl.Int64).alias("category_id"), *region
     )
-    # the writer numbers ids below 1 anew, so they start at 1 here
+    # the writer numbers ids below 1 again, so they start at 1 here
     shifted = pl.concat([table.boxes, all_classes]).with_columns(pl.col("annotation_id") + 1)
     table = table.with_boxes(shifted)
     path = tmp_path / "instances_all.json"

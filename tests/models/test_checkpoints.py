@@ -118,7 +118,7 @@ def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
     }
     assert len(sums) == 1
     loaded = load_weights(tmp_path / "w.safetensors")
-    assert loaded.card == card
+    assert loaded.metadata == card
     assert loaded.tensors.keys() == tensors.keys()
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
 

@@ -73,12 +73,12 @@ SOME = [
 
 def inputs(detector: Detector) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    return detector.to_input(torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8, generator=generator))
+    return detector.preprocess(torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8, generator=generator))
 
 
 def losses(detector: Detector, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
     detector.module.train()
-    outputs = detector.module(*detector.arguments(inputs(detector), targets))
+    outputs = detector.module(*detector.forward_args(inputs(detector), targets))
     return detector.loss(outputs, targets, (64, 96))
 
 
@@ -94,8 +94,8 @@ def test_input__is_single_precision_of_the_same_size(detector: Detector) -> None
     x = inputs(detector)
     assert x.shape == (2, 3, 64, 96)
     assert x.dtype == torch.float32
-    assert len(detector.arguments(x, None)) >= 1
-    assert detector.arguments(x, None)[0] is x
+    assert len(detector.forward_args(x, None)) >= 1
+    assert detector.forward_args(x, None)[0] is x
 
 
 @pytest.mark.parametrize("class_weights", [None, torch.tensor([1.0, 2.0, 0.5])], ids=["alike", "weighted"])
@@ -137,8 +137,8 @@ def test_frozen_stages__get_no_gradient(detector: Detector) -> None:
 def test_found__are_boxes_scores_and_labels_within_the_limits(detector: Detector) -> None:
     detector.module.eval()
     with torch.no_grad():
-        outputs = detector.module(*detector.arguments(inputs(detector), None))
-    everything = detector.find(outputs, score_floor=0.0, nms_iou=0.7, max_detections=300)
+        outputs = detector.module(*detector.forward_args(inputs(detector), None))
+    everything = detector.postprocess(outputs, score_floor=0.0, nms_iou=0.7, max_detections=300)
     assert len(everything) == 2
     for each in everything:
         assert each.xyxy.shape == (len(each.scores), 4)
@@ -146,7 +146,7 @@ def test_found__are_boxes_scores_and_labels_within_the_limits(detector: Detector
         assert (np.diff(each.scores) <= 0).all()
         assert ((each.labels >= 0) & (each.labels < len(NAMES))).all()
     floor = float(np.median(everything[0].scores))
-    few = detector.find(outputs, score_floor=floor, nms_iou=0.7, max_detections=5)
+    few = detector.postprocess(outputs, score_floor=floor, nms_iou=0.7, max_detections=5)
     assert [len(each.scores) <= 5 for each in few] == [True, True]
     np.testing.assert_array_equal(few[0].scores, everything[0].scores[: len(few[0].scores)])
     assert (few[0].scores > floor).all()
@@ -154,30 +154,30 @@ def test_found__are_boxes_scores_and_labels_within_the_limits(detector: Detector
 
 @pytest.mark.parametrize("frozen", [BACKBONE, BACKBONE | {"neck"}], ids=["backbone", "backbone and neck"])
 def test_cut__gives_what_the_whole_network_gives(detector: Detector, frozen: frozenset) -> None:
-    cut = detector.cut(frozen)
+    cut = detector.split(frozen)
     assert cut is not None
     x = inputs(detector)
     detector.module.eval()
     with torch.no_grad():
-        features = cut.prefix(x)
+        features = cut.trunk(x)
         assert all(len(each) == 2 for each in features)
-        wanted = detector.find(detector.module(*detector.arguments(x, None)), **LIMITS)
-        ours = detector.find(cut.suffix(features, None), **LIMITS)
+        wanted = detector.postprocess(detector.module(*detector.forward_args(x, None)), **LIMITS)
+        ours = detector.postprocess(cut.tail(features, None), **LIMITS)
     for one, other in zip(ours, wanted, strict=True):
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
         np.testing.assert_array_equal(one.scores, other.scores)
     detector.module.train()
     with torch.no_grad():
-        features = cut.prefix(x)  # batch norm of the whole network moves alike in both calls
+        features = cut.trunk(x)  # batch norm of the whole network moves alike in both calls
         detector.module.load_state_dict(detector.module.state_dict())
     torch.manual_seed(2)
-    split = detector.loss(cut.suffix(features, SOME), SOME, (64, 96))
+    split = detector.loss(cut.tail(features, SOME), SOME, (64, 96))
     torch.manual_seed(2)
     whole = losses(detector, SOME)
     for name, each in whole.items():
         assert split[name].item() == pytest.approx(each.item(), rel=1e-5), name
     sum(split.values()).backward()
-    assert detector.cut(frozen - {"stem"}) is None
+    assert detector.split(frozen - {"stem"}) is None
 
 
 LIMITS = {"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50}
@@ -185,12 +185,12 @@ LIMITS = {"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50}
 
 def test_card__builds_the_same_detector_again(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     again = load_detector(load_weights(path))
     assert (again.family, again.arch, again.class_names) == (detector.family, detector.arch, detector.class_names)
-    assert again.fresh == frozenset()
+    assert again.new_class_params == frozenset()
     assert again.stages() == detector.stages()
-    assert again.card() == detector.card()
+    assert again.metadata() == detector.metadata()
     state = again.module.state_dict()
     assert all(torch.equal(each, state[name]) for name, each in detector.module.state_dict().items())
     assert load_weights(path).class_names == NAMES
@@ -202,5 +202,5 @@ def test_with_module__is_the_same_kind_around_a_copy(detector: Detector) -> None
     other = detector.with_module(copy.deepcopy(detector.module))
     assert other.module is not detector.module
     assert other.stages() == detector.stages()
-    assert other.card() == detector.card()
-    assert other.fresh == detector.fresh
+    assert other.metadata() == detector.metadata()
+    assert other.new_class_params == detector.new_class_params

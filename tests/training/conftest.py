@@ -30,7 +30,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     detector = YoloDetector.from_scratch(Model(), ["person", "stop"])
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     return path
 
 

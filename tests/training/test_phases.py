@@ -121,7 +121,7 @@ def test_a_strong_pull__holds_the_network_at_its_source(config, run, tmp_path: P
     detector, _ = build_detector(
         near.model, near.transfer, ["a", "b", "c", "d"], load_weights(Path(near.model.weights))
     )
-    assert detector.fresh
+    assert detector.new_class_params
 
 
 def test_accumulation__is_the_same_step(config, run, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_scratch__keeps_the_architecture_of_the_weights_that_it_leaves_out(
 ) -> None:
     detector = YoloDetector.from_scratch(Model(arch="yolov8n"), ["a"])
     path = tmp_path / "w.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     tables = [
         dry_run(config(model=model, transfer={"strategy": "scratch"}), scratch=tmp_path)[1]
         for model in ({"weights": str(path)}, {"weights": "yolov8n"}, {"weights": "scratch", "arch": "yolov8n"}, {})

@@ -23,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     torch.manual_seed(1)
     detector = TorchvisionDetector.from_scratch(Model(family="torchvision", arch=ARCH, weights="scratch"), ["a", "b"])
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     return {"family": "torchvision", "weights": str(path)}
 
 
@@ -58,6 +58,6 @@ def test_head_only__leaves_body_and_neck_to_the_bit(config, run, model, tmp_path
 def test_fitted_anchors__come_back_with_the_weights(config, run, model, tmp_path: Path) -> None:
     run(config(model={**model, "anchors": "fit"}, train={"epochs": 1}))
     best = load_weights(tmp_path / "run" / "weights" / "best.safetensors")
-    assert "anchors" in best.card
+    assert "anchors" in best.metadata
     stock = load_detector(load_weights(Path(model["weights"])))
     assert load_detector(best).module.rpn.anchor_generator.sizes != stock.module.rpn.anchor_generator.sizes

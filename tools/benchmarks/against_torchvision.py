@@ -1,7 +1,7 @@
 """Ours against a plain torchvision loop: same images, weights, epochs, input size, batch and seeds; AP and images/s.
 
 The loop beside ours is what the references of torchvision do, in single precision on one process: the stock builder,
-images read and mirrored anew in each epoch, SGD with a linear rise in the first epoch and two steps down, all layers
+images read and mirrored again in each epoch, SGD with a linear rise in the first epoch and two steps down, all layers
 trained on frozen batch norm. Both start from one file: ImageNet features of a backbone, or a checkpoint of an
 architecture. Seconds are those of training and, for ours, of the first reading of the images; scoring is outside on
 both sides. One evaluator, our COCO AP, scores the last network of the loop and the best of ours.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 _PYRAMID = [1, 2, 3, 5]  # stages of a MobileNet at strides 4, 8, 16 and 32
-_REFERENCE = {"lr": 0.02 / 16, "momentum": 0.9, "weight_decay": 1e-4}  # of a image of the batch
+_REFERENCE = {"lr": 0.02 / 16, "momentum": 0.9, "weight_decay": 1e-4}  # of an image of the batch
 _STEPS_DOWN = (16 / 26, 22 / 26)  # of the epochs
 
 
@@ -205,7 +205,7 @@ def targets_of(table: Any, data: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def read(path: Path, target: dict[str, Any], *, mirror: bool) -> tuple[Any, dict[str, Any]]:
-    """Read a image to [0, 1] and mirror it with its boxes."""
+    """Read an image to [0, 1] and mirror it with its boxes."""
     import PIL.Image
     from torchvision.transforms.functional import hflip, to_tensor
 

@@ -3,7 +3,7 @@
 Both start from one checkpoint and train on one data folder (tools/convert.py). Each run has a process of its own, one
 after the other. Seconds are those of the whole training call: reading images, training and scoring every epoch.
 Stock trains with its defaults (optimizer=auto), without plots. Its best weights then predict the validation images
-(score floor 0.001, 300 boxes a image), and one evaluator, our COCO AP, scores both.
+(score floor 0.001, 300 boxes an image), and one evaluator, our COCO AP, scores both.
 
     python tools/benchmarks/against_ultralytics.py --data DATA_FOLDER --weights yolo11n.pt --seeds 0 1 2
     the head alone: ... --strategy head_only --cache-features 4 --freeze 23 --epochs 20

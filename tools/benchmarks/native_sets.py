@@ -234,5 +234,5 @@ def write_yolo(root: Path, n: int) -> None:
 
 
 def write_image(path: Path) -> None:
-    """Write a image that is a header alone: readers look at its size."""
+    """Write an image that is a header alone: readers look at its size."""
     path.write_bytes(png_header(WIDTH, HEIGHT))

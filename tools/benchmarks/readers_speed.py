@@ -3,7 +3,7 @@
     python tools/benchmarks/readers_speed.py [--formats coco,lisa,...] [--most 1000000] [--repeat 3] [--scratch DIR]
 
 Row formats (one file for many images: CSV-like and COCO) are read at 10,000, 100,000 and 1,000,000 boxes, formats
-with a file for each image at 10,000 and 100,000, ten boxes a image. Every read runs in a process of its own, timed
+with a file for each image at 10,000 and 100,000, ten boxes an image. Every read runs in a process of its own, timed
 from after the imports; of several runs the fastest counts. Printed are boxes a second, the processor time beside the
 time on the wall (on a busy machine they differ), the peak memory of the process, and the slopes of log time and of log
 memory (above that of an empty process) over log boxes: 1 is linear. Where globox reads the format it is timed on the

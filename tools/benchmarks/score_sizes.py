@@ -99,7 +99,7 @@ def measured(step: str, folder: Path, n_images: int) -> tuple[float, float, floa
 
 
 def do(step: str, folder: Path, n_images: int, told: Connection) -> None:
-    """Do a step on data made anew, and tell how long it took."""
+    """Do a step on data made again, and tell how long it took."""
     table, found = make(n_images)
     if step == IMAGES:
         table = AnnotationTable(table.images, table.boxes, table.categories, image_root=folder)

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: calibration error, its reliability curve, and a temperature that mends it."""
+"""Whether scores mean what they say: calibration error, its reliability curve, and a temperature that fixes it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def fit_temperature(score: FloatArray, hit: BoolArray) -> float:
 
 
 def apply_temperature(score: FloatArray, temperature: float) -> FloatArray:
-    """Return the mended scores (D,)."""
+    """Return the fixed scores (D,)."""
     return np.asarray(1 / (1 + np.exp(-_logit(score) / temperature)))
 
 

@@ -26,20 +26,20 @@ class Errors:
 
     Args:
         kind: (D,) one of the constants of this module.
-        mended: (D,) the row of the object that a class or location error would hit if it were mended and is the best to
+        fixed: (D,) the row of the object that a class or location error would hit if it were fixed and is the best to
             do so; else -1.
         used: (N,) objects that were hit.
-        usable: (N,) objects that a mended error could hit.
+        usable: (N,) objects that a fixed error could hit.
     """
 
     kind: IntArray
-    mended: IntArray
+    fixed: IntArray
     used: BoolArray
     usable: BoolArray
 
 
 def tide(case: Case) -> MetricResult:
-    """Count the errors by kind, and the AP at IoU .5 that mending each kind alone would win (dAP, not below 0).
+    """Count the errors by kind, and the AP at IoU .5 that fixing each kind alone would win (dAP, not below 0).
 
     AP is the mean over the classes with objects. dAP do not add up to 1 - AP.
 
@@ -106,8 +106,8 @@ def classify(case: Case) -> Errors:
     target = np.select([kind == LOCATION, kind == CLASS], [own_at, other_at], -1)
     wrong = np.flatnonzero(target >= 0)
     target[wrong[used[target[wrong]]]] = -1  # an object that was hit needs no other
-    mended, usable = _first_to_mend(target, case.rank, len(known.image))
-    return Errors(kind, mended, used, usable)
+    fixed, usable = _first_to_mend(target, case.rank, len(known.image))
+    return Errors(kind, fixed, used, usable)
 
 
 def _best(pairs: Pairs, n_found: int) -> tuple[FloatArray, IntArray]:
@@ -124,9 +124,9 @@ def _first_to_mend(target: IntArray, rank: IntArray, n_truth: int) -> tuple[IntA
     rows = np.flatnonzero(target >= 0)
     rows = rows[np.lexsort((rank[rows], target[rows]))]
     rows = rows[starts(target[rows])]
-    mended, usable = np.full(len(target), -1, np.int64), np.zeros(n_truth, bool)
-    mended[rows], usable[target[rows]] = target[rows], True
-    return mended, usable
+    fixed, usable = np.full(len(target), -1, np.int64), np.zeros(n_truth, bool)
+    fixed[rows], usable[target[rows]] = target[rows], True
+    return fixed, usable
 
 
 @dataclass(frozen=True)
@@ -140,16 +140,16 @@ class _Changed:
 
 
 def _changed(case: Case, errors: Errors, kind: int | None) -> _Changed:
-    """Mend all errors of one kind: make them hits where they can be, else take them away."""
+    """Fix all errors of one kind: make them hits where they can be, else take them away."""
     category, order = case.found.category, case.by_class
     hit, kept = errors.kind == RIGHT, errors.kind != EXCUSED
     if kind is not None:
         of_kind = errors.kind == kind
-        mended = of_kind & (errors.mended >= 0)
-        hit, kept = hit | mended, kept & (~of_kind | mended)
+        fixed = of_kind & (errors.fixed >= 0)
+        hit, kept = hit | fixed, kept & (~of_kind | fixed)
         if kind == CLASS:
             category = category.copy()
-            category[mended] = case.known.category[errors.mended[mended]]
+            category[fixed] = case.known.category[errors.fixed[fixed]]
             order = np.lexsort((case.rank, category))
     return _Changed(category, hit, kept, order)
 

@@ -65,7 +65,7 @@ def _verify(root: Path, listed: dict[str, Any]) -> None:
             problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
             continue
         try:
-            # a image may be a link to the source by wish of whoever converted; its folder may not lead out
+            # an image may be a link to the source by wish of whoever converted; its folder may not lead out
             path = io.safe_join(root, PurePosixPath(name).parent.as_posix(), where=where, field="files")
             path /= PurePosixPath(name).name
             if not path.is_symlink():

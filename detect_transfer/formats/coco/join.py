@@ -15,7 +15,7 @@ def join_files(parts: Sequence[CocoFile], problems: ErrorCollector) -> CocoFile:
     """Join the files of a data set, by one list of classes.
 
     Ids are kept where they are unique across the files. Where they are not (every split of its own counting from 1),
-    all are numbered anew from 1 in the order of the files; classes are the same where their names are.
+    all are numbered again from 1 in the order of the files; classes are the same where their names are.
 
     Args:
         parts: The files, whose own faults `problems` has already.
@@ -42,7 +42,7 @@ def _check_images_once(parts: Sequence[CocoFile], problems: ErrorCollector) -> N
             where=f"{file}#/images/{row}/file_name",
             field="file_name",
             value=name,
-            remedy="a image belongs to one split: remove it from the others",
+            remedy="an image belongs to one split: remove it from the others",
         )
 
 
@@ -62,7 +62,7 @@ def _one_class_list(parts: Sequence[CocoFile]) -> Sequence[CocoFile]:
 
 
 def _unique_ids(parts: Sequence[CocoFile], key: str) -> Sequence[CocoFile]:
-    """Number the images or the annotations of all files anew if an id occurs in two of them."""
+    """Number the images or the annotations of all files again if an id occurs in two of them."""
     of_images = key == "image_id"
     ids = [(p.images if of_images else p.boxes)[key] for p in parts]
     every = pl.concat(ids)

@@ -19,7 +19,7 @@ from detect_transfer.core.errors import one_line
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
-_REMEDY = "mend or remove this entry"
+_REMEDY = "fix or remove this entry"
 _REMEDY_OF_INTEGER = f"{_REMEDY}, or read with lenient=true, which takes whole numbers written as floats or strings"
 _KINDS = {
     dict: "an object",

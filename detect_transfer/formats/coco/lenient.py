@@ -18,7 +18,7 @@ _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id",
 
 
 def loosen(document: dict[str, Items], problems: ErrorCollector) -> None:
-    """Write the objects anew, in place, as COCO has them, with a remark in `problems` for each kind of change.
+    """Write the objects again, in place, as COCO has them, with a remark in `problems` for each kind of change.
 
     Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
     `file_name`, and annotations without `id` are numbered after the highest one.

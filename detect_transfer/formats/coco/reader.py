@@ -53,7 +53,7 @@ def read(
             ``keep`` takes those of the images.
         lenient: Whether to take what "almost COCO" files write: whole numbers as floats or strings, `im_name`,
             `filename` or `image_name` for `file_name`, annotations without `id`. Each kind is counted in the ledger.
-        on_error: What becomes of an annotation or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of an annotation or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with

@@ -27,7 +27,7 @@ def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
 
     A region that is ignored for every class has no counterpart in COCO, where a box belongs to one class: it is written
     once for each class, and every copy names the id of the first in `all_classes`. Annotation ids start at 1: where the
-    table has an id below 1, which pycocotools takes for "unmatched", all are numbered anew in the order of the rows.
+    table has an id below 1, which pycocotools takes for "unmatched", all are numbered again in the order of the rows.
 
     Args:
         table: What to write; rows keep their order.
@@ -57,7 +57,7 @@ def _number_from_one(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     low = boxes.filter(pl.col("annotation_id") < 1)
     if low.is_empty():
         return boxes
-    step.add("box", "noted", "annotation ids below 1: all were numbered anew from 1", len(boxes), low["source"])
+    step.add("box", "noted", "annotation ids below 1: all were numbered again from 1", len(boxes), low["source"])
     return boxes.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("annotation_id"))
 
 

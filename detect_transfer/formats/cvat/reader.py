@@ -48,7 +48,7 @@ def read(
 ) -> AnnotationTable:
     """Read CVAT for images 1.1 or CVAT for video 1.1.
 
-    Every image and every frame of a video that the task has is a image, with or without shapes. Where a track is
+    Every image and every frame of a video that the task has is an image, with or without shapes. Where a track is
     `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
     depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
     is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
@@ -123,7 +123,7 @@ def _size(image: Element, where: str) -> tuple[int, int] | None:
     width, height = xml.whole(image, "width", where), xml.whole(image, "height", where)
     if not (0 < width < 2**31 and 0 < height < 2**31):
         what = "width and height must be at least 1"
-        raise InputError("IMAGE_SIZE", what, where=where, field="size", value=(width, height), remedy="mend the size")
+        raise InputError("IMAGE_SIZE", what, where=where, field="size", value=(width, height), remedy="fix the size")
     return width, height
 
 
@@ -166,7 +166,7 @@ class _Video:
     """A video and how its frames are called."""
 
     name: str
-    pattern: str  # of a image, where there are images
+    pattern: str  # of an image, where there are images
     path: str | None  # relative to the root, where there is only the video
     size_wh: tuple[int, int] | None
     facts: Mapping[str, Any]

@@ -18,7 +18,7 @@ from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, exte
 
 SHAPES = ("box", "polygon", "polyline", "points", "mask", "ellipse", "cuboid", "skeleton")
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
-_REMEDY = "mend the shape or remove it"
+_REMEDY = "fix the shape or remove it"
 _CUBOID = tuple((f"x{corner}{face}", f"y{corner}{face}") for face in "12" for corner in ("tl", "bl", "tr", "br"))
 
 
@@ -157,7 +157,7 @@ def frame_numbers(tree: Element, where: str) -> range:
     found = range(start, stop + 1, step) if start is not None and stop is not None else range(count)
     if len(found) > MOST_FRAMES:
         what = f"{len(found):,} frames, at most {MOST_FRAMES:,} are read"
-        raise InputError("VIDEO_LENGTH", what, where=where, field="size", remedy="mend what <meta> says of the task")
+        raise InputError("VIDEO_LENGTH", what, where=where, field="size", remedy="fix what <meta> says of the task")
     return found
 
 
@@ -167,7 +167,7 @@ def _whole_text(element: Element | None, path: str, where: str, *, prefix: str =
     found = parse_integer(text)
     if text and (found is None or found < 0):
         what = "expected an integer from 0"
-        raise InputError("XML_NUMBER", what, where=where, field=path, value=text, remedy="mend what <meta> says")
+        raise InputError("XML_NUMBER", what, where=where, field=path, value=text, remedy="fix what <meta> says")
     return found
 
 

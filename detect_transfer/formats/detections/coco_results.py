@@ -82,7 +82,7 @@ def _problems(path: Path, entries: list[Any], *, names: bool) -> list[DetectTran
             field, value, what = problem
             problems.append(
                 InputError(
-                    "RESULTS_ENTRY", what, where=f"{path}#/{i}", field=field, value=value, remedy="mend or remove it"
+                    "RESULTS_ENTRY", what, where=f"{path}#/{i}", field=field, value=value, remedy="fix or remove it"
                 )
             )
             if len(problems) == _MOST_PROBLEMS:

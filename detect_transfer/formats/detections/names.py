@@ -139,7 +139,7 @@ def _once(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without the suffix of a image."""
+    """Return a name without the suffix of an image."""
     return stem_of(name) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name
 
 

@@ -1,4 +1,4 @@
-"""Detections of anybody: COCO results, YOLO or plain texts a image, CSV, Parquet.
+"""Detections of anybody: COCO results, YOLO or plain texts an image, CSV, Parquet.
 
 To add a layout: a function from the path and the truth to rows, and a line in `DETECTION_FORMATS`.
 """
@@ -33,7 +33,7 @@ def read_detections(path: Path, truth: AnnotationTable | KnownNames, *, kind: st
     made for a truth without any (see `KnownNames`) are not known to others, so that names alone count there.
 
     Args:
-        path: A file, or a folder with a text a image.
+        path: A file, or a folder with a text an image.
         truth: The images and classes that they were made on.
         kind: The layout; None recognises it by what is in it.
 
@@ -54,7 +54,7 @@ def read_detections(path: Path, truth: AnnotationTable | KnownNames, *, kind: st
         )
     wants_folder = kind in ("yolo", "text")
     if wants_folder != path.is_dir():
-        expected = "a folder with a text a image" if wants_folder else "a file"
+        expected = "a folder with a text an image" if wants_folder else "a file"
         raise InputError(
             *("DETECTIONS_FORMAT", f"{expected} was expected for '{kind}'"),
             where=path,
@@ -136,7 +136,7 @@ def _recognise(path: Path) -> str:
     raise InputError(
         *("DETECTIONS_FORMAT", "neither COCO results, nor a CSV with a header, nor Parquet"),
         where=path,
-        remedy="give one of these, a folder with a text a image, or --detections-format",
+        remedy="give one of these, a folder with a text an image, or --detections-format",
     )
 
 

@@ -1,4 +1,4 @@
-"""Detections in text: a CSV with a header, or a text a image."""
+"""Detections in text: a CSV with a header, or a text an image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CORNERS = (("x1", "xmin", "x_min"), ("y1", "ymin", "y_min"), ("x2", "xmax", "x_
 _SIZED = (("x", "x1", "xmin", "left"), ("y", "y1", "ymin", "top"), ("w", "width"), ("h", "height"))
 _TEXT_FIELDS = ("category", "score", *XYXY)
 _CLASS_LIST = "classes.txt"  # written beside the labels by tools of annotation
-_REMEDY = "mend or remove the row"
+_REMEDY = "fix or remove the row"
 
 
 def read_csv(path: Path, named: KnownNames) -> pl.DataFrame:
@@ -62,7 +62,7 @@ def read_csv(path: Path, named: KnownNames) -> pl.DataFrame:
 
 
 def read_texts(folder: Path, named: KnownNames) -> pl.DataFrame:
-    """Read ``class score x1 y1 x2 y2`` in pixels, a text a image, named after it.
+    """Read ``class score x1 y1 x2 y2`` in pixels, a text an image, named after it.
 
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.
@@ -78,7 +78,7 @@ def read_texts(folder: Path, named: KnownNames) -> pl.DataFrame:
 
 
 def read_yolo(folder: Path, named: KnownNames) -> pl.DataFrame:
-    """Read ``index cx cy width height score`` in shares of the image, a text a image, named after it.
+    """Read ``index cx cy width height score`` in shares of the image, a text an image, named after it.
 
     The index counts from 0 the names in ``classes.txt`` beside the texts, or without it the classes of the truth in
     order of their ids.
@@ -94,7 +94,7 @@ def read_yolo(folder: Path, named: KnownNames) -> pl.DataFrame:
     unknown = sizes.filter(pl.col("width").is_null() | pl.col("height").is_null())
     if not unknown.is_empty():
         raise InputError(
-            *("IMAGE_SIZE_UNKNOWN", "shares of a image are no boxes without its size, which the truth does not tell"),
+            *("IMAGE_SIZE_UNKNOWN", "shares of an image are no boxes without its size, which the truth does not tell"),
             where=folder,
             field="file_name",
             value=unknown["file_name"][0],

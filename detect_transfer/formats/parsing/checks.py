@@ -11,7 +11,7 @@ from detect_transfer.core.columns import text_of
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
 
-_REMEDY = "mend or remove the row"
+_REMEDY = "fix or remove the row"
 _INTEGER_PATTERN = r"[+-]?[0-9]{1,18}"
 
 

@@ -19,7 +19,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-_REMEDY = "mend or remove the row"
+_REMEDY = "fix or remove the row"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Collecting the faults of native files, so that one look tells them all.
 
-A fault is of a row (one box), of a image (its annotation as a whole) or of the data set. What becomes of the first
+A fault is of a row (one box), of an image (its annotation as a whole) or of the data set. What becomes of the first
 two is the user's choice, `on_error`: nothing is left out unless it was asked for, and then it is counted and listed.
 """
 
@@ -26,7 +26,7 @@ class ErrorCollector:
 
     Args:
         on_error: ``fail`` keeps every fault as an error; ``skip-row`` leaves out the box that a fault of a row is of;
-            ``skip-image`` leaves out the image that a fault of a row or of a image is of, with all its boxes.
+            ``skip-image`` leaves out the image that a fault of a row or of an image is of, with all its boxes.
             Faults of the data set are always errors.
 
     Raises:
@@ -151,7 +151,7 @@ class ErrorCollector:
                     "MORE_PROBLEMS",
                     f"{self.fatal - len(shown):,} more problems of these files are not shown",
                     where=shown[-1].where,
-                    remedy="mend these first",
+                    remedy="fix these first",
                 )
             )
         raise_problems(shown)

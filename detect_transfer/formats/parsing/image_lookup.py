@@ -31,7 +31,7 @@ _KEY_OF: Mapping[By, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class ImageRef:
-    """What annotations say of a image.
+    """What annotations say of an image.
 
     Args:
         where: The first place that names it, ``file:line`` or ``file#/pointer``, for messages.
@@ -44,7 +44,7 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class FoundImage:
-    """A image as it goes into the table: its name relative to the root, and its size where that is known."""
+    """An image as it goes into the table: its name relative to the root, and its size where that is known."""
 
     file_name: str
     size_wh: native.SizeWh | None
@@ -55,7 +55,7 @@ class ImageLookup:
     """How named images are found, and what is done where they are not.
 
     Args:
-        by: Whether a image is found by its whole name, by its name without the suffix, by the last part alone, or
+        by: Whether an image is found by its whole name, by its name without the suffix, by the last part alone, or
             (``tail``) without the suffix in whatever folder its path ends as the name does.
         missing_images: ``error``; ``keep`` goes on with what the annotations say of the size; ``skip`` leaves the
             image and its rows out, which the ledger counts.

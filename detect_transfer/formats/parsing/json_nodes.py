@@ -17,7 +17,7 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.numbers import parse_number
 
 _REQUIRED: Any = object()
-_REMEDY = "mend the file"
+_REMEDY = "fix the file"
 _KINDS = {
     dict: "an object",
     list: "a list",
@@ -151,7 +151,7 @@ class Node:
         return value
 
     def size_wh(self, width: str = "width", height: str = "height") -> tuple[int, int]:
-        """Return the width and height of a image under two keys, integers from 1."""
+        """Return the width and height of an image under two keys, integers from 1."""
         for key in (width, height):
             if not 0 < self.whole(key) < 2**31:
                 raise self.error(key, "IMAGE_SIZE", "width and height must be at least 1")

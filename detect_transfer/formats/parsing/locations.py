@@ -77,7 +77,7 @@ class NearbyImages:
             self._held.setdefault(parts[-1], []).append(parts)
 
     def __contains__(self, base_name: str) -> bool:
-        """Tell whether some folder holds a image of this name."""
+        """Tell whether some folder holds an image of this name."""
         return base_name in self._held
 
     def nearest(self, path: str) -> str:

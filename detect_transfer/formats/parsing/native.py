@@ -190,7 +190,7 @@ def finish(
         raise InputError(
             *("IMAGES_NONE", "every image has a fault, so skip-image leaves none"),
             where=first.where,
-            remedy=f"mend them; the first is: {first}",
+            remedy=f"fix them; the first is: {first}",
         )
     whole = box_rows.join(kept, on="image_id", how="semi")
     table = AnnotationTable.from_columns(images=kept, boxes=whole, categories=categories, image_root=image_root)

@@ -26,7 +26,7 @@ OTHER_SHAPES = ("extent", "skip", "error")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Something drawn in a image.
+    """Something drawn in an image.
 
     Args:
         label: The class; None for a region that is ignored for every class.
@@ -73,7 +73,7 @@ class TableBuilder:
         self._skipped: list[str] = []
 
     def add_image(self, name: str, named: ImageRef, facts: Mapping[str, Any] | None = None) -> bool:
-        """Add a image with further columns of the table of images; False if it was there before, which is a fault."""
+        """Add an image with further columns of the table of images; False if it was there before, which is a fault."""
         if name in self._named:
             self.problems.add(
                 "ID_DUPLICATE",
@@ -107,7 +107,7 @@ class TableBuilder:
         if not (x2 >= x1 and y2 >= y1 and math.isfinite(x1 + y1 + x2 + y2)):
             what = "edges must be finite, the right one >= the left one, the lower one >= the upper one"
             raise InputError(
-                "BOX_INVALID", what, where=where, field="box", value=shape.xyxy, remedy="mend the box or remove it"
+                "BOX_INVALID", what, where=where, field="box", value=shape.xyxy, remedy="fix the box or remove it"
             )
         if shape.label is not None and not shape.label.strip():
             raise InputError("OBJECT_NAME", "it has no class", where=where, remedy="give it one or remove it")

@@ -19,7 +19,7 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # without libyaml the s
 _ENDS = {yaml.SequenceEndEvent, yaml.MappingEndEvent}
 _VALUES = {yaml.ScalarEvent, yaml.AliasEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent}
 _DEEPEST = 10
-_REMEDY = "mend the file"
+_REMEDY = "fix the file"
 
 Plain = str | list["Plain"] | dict[str, "Plain"]
 

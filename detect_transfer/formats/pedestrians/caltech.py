@@ -48,7 +48,7 @@ def read(
 
     Args:
         root: The folder that holds the annotations and, in any folders, extracted images (``set06_V000_I00029.jpg``,
-            ``set06/V000/I00029.png``) or videos (``set06/V000.seq``); frames without a image are named
+            ``set06/V000/I00029.png``) or videos (``set06/V000.seq``); frames without an image are named
             ``set06/V000.seq#00029``.
         form: ``vbb``, ``json`` or ``text``; ``auto`` takes the one that is there.
         stride: Every how many frames one is taken, the first being number `stride` - 1 from 0. None means 30 for whole
@@ -56,7 +56,7 @@ def read(
         one_based: Whether pixels count from 1; some dumps have subtracted it.
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its place.

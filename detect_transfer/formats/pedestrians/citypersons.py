@@ -56,7 +56,7 @@ def read(
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
         size_mismatch: ``error``, or ``keep`` to trust images that are not of 2048 x 1024 pixels.
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its place.

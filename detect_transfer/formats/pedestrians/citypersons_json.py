@@ -1,4 +1,4 @@
-"""CityPersons as one JSON file a image, `gtBboxCityPersons`."""
+"""CityPersons as one JSON file an image, `gtBboxCityPersons`."""
 
 from __future__ import annotations
 

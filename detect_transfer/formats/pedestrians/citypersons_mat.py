@@ -1,6 +1,6 @@
 """CityPersons as MATLAB files, `anno_<split>.mat`.
 
-`anno_<split>_aligned` is a cell of structs, one a image: `cityname`, `im_name` and `bbs`, whose rows are ``class, x,
+`anno_<split>_aligned` is a cell of structs, one an image: `cityname`, `im_name` and `bbs`, whose rows are ``class, x,
 y, w, h, instance, x, y, w, h`` with the visible part last. The type of the integers changes from cell to cell.
 """
 

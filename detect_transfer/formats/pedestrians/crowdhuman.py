@@ -146,5 +146,5 @@ def _row(box: Node, target: str, key: str, *, is_person: bool) -> tuple[Any, ...
 def _corners(box: Node, key: str) -> tuple[float, ...]:
     x, y, width, height = box.numbers(key, 4)
     if width < 0 or height < 0:
-        raise box.error(key, "BOX_INVALID", "width and height must not be negative", "mend the box or remove it")
+        raise box.error(key, "BOX_INVALID", "width and height must not be negative", "fix the box or remove it")
     return x, y, x + width, y + height

@@ -1,4 +1,4 @@
-"""EuroCity Persons: one JSON file a image, `day/labels/<split>/<city>/*.json`.
+"""EuroCity Persons: one JSON file an image, `day/labels/<split>/<city>/*.json`.
 
 The corners `x0, y0, x1, y1` are continuous and count from 0, which is our own convention: the kit adds 1 to detections
 of inclusive pixels before it compares them.
@@ -56,7 +56,7 @@ def read(
     """Read EuroCity Persons: pedestrians, riders, and the vehicles of these as boxes of their own.
 
     Groups are crowds. Who sits or lies, is behind glass, or is a depiction is ignored, as the kit does. A level such as
-    ``occluded>40`` is the least hidden share, 0.4; without one it is 0. Of a image the table has `city`,
+    ``occluded>40`` is the least hidden share, 0.4; without one it is 0. Of an image the table has `city`,
     `time_of_day` and `tags`; of a box the tags, the orientation and the rider whom a vehicle belongs to stand in
     `attributes`. Images without labels are the hidden test set, not negatives.
 
@@ -67,7 +67,7 @@ def read(
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
         size_mismatch: ``error``, or ``keep`` to trust the image where the label states another size.
-        on_error: What becomes of a box or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a box or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
@@ -160,7 +160,7 @@ def _boxes(node: Node, above: tuple[str, ...]) -> Iterator[tuple[Node, str | Non
 def _row(one: Node, image: str, rider: str | None, unknown: str) -> tuple[object, ...]:
     x1, y1, x2, y2 = (one.number(key, text=True) for key in ("x0", "y0", "x1", "y1"))
     if x2 < x1 or y2 < y1:
-        raise one.error(None, "BOX_INVALID", "x1 must be >= x0 and y1 >= y0", "mend or remove the box")
+        raise one.error(None, "BOX_INVALID", "x1 must be >= x0 and y1 >= y0", "fix or remove the box")
     identity, tags = one.string_or_none("identity"), _tags(one)
     if identity is not None and identity not in _IDS and unknown == "error":
         raise one.error("identity", "CLASS_UNKNOWN", "there is no such class", did_you_mean(identity, _CLASSES))

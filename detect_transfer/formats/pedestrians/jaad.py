@@ -43,7 +43,7 @@ def read(
 ) -> AnnotationTable:
     """Read JAAD: classes `pedestrian` (with behaviour) and `ped`; `people` are crowds, ignored for both.
 
-    Every frame of a video is a image and a video is a group. `occluded` is the least share that is hidden: 0, 0.25
+    Every frame of a video is an image and a video is a group. `occluded` is the least share that is hidden: 0, 0.25
     (``part``) or 0.75 (``full``). The behaviour goes to `attributes`; time of day, weather and place are columns of
     images. Frames are the images ``images/video_0001/00000.png``, or ``JAAD_clips/video_0001.mp4#00000`` where there
     is the video and no image.
@@ -167,4 +167,4 @@ def _shape(track: Element, box: Element, place: tuple[Path, str], fully_occluded
 
 
 def _error(code: str, where: str, field: str, value: str, what: str) -> InputError:
-    return InputError(code, what, where=where, field=field, value=value, remedy="mend the box or remove it")
+    return InputError(code, what, where=where, field=field, value=value, remedy="fix the box or remove it")

@@ -44,7 +44,7 @@ def read(
     Args:
         root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
         missing_images: As for `ImageLookup`.
-        allow_missing: Whether a image without a label file shows no object; otherwise it is an error.
+        allow_missing: Whether an image without a label file shows no object; otherwise it is an error.
         on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which drive a image of KITTI is from, by `mapping/` of the devkit.
+"""Which drive an image of KITTI is from, by `mapping/` of the devkit.
 
 ``train_rand.txt`` holds a permutation, divided by commas and counted from 1: image i is line ``rand[i]`` of
 ``train_mapping.txt``, a row ``date drive frame``.

@@ -19,7 +19,7 @@ _NEGATIVES = "neg"
 
 @dataclass(frozen=True)
 class PascalImage:
-    """A image of the data set: its size and its text, if it has one."""
+    """An image of the data set: its size and its text, if it has one."""
 
     size_wh: native.SizeWh | None
     text: PascalFile | None = None
@@ -71,7 +71,7 @@ class PascalFiles:
                 self.images[image] = PascalImage(text.size_wh, text, name)
 
     def is_left_out(self, image: str, named: str, where: str, n_boxes: int) -> bool:
-        """Tell whether a image that is not there is left out, after reporting it if that is an error."""
+        """Tell whether an image that is not there is left out, after reporting it if that is an error."""
         if self.media.missing_images == "error":
             self.problems.add(
                 "IMAGE_MISSING",
@@ -102,7 +102,7 @@ class PascalFiles:
                         self.add_negative(path, number, line.strip())
 
     def add_negative(self, listed: PurePosixPath, number: int, name: str) -> None:
-        """Add a image that a line of a list names."""
+        """Add an image that a line of a list names."""
         where = f"{self.root / listed}:{number}"
         found, there = self.look_for(name, where=where)
         if not there:  # some copies write the names relative to the list

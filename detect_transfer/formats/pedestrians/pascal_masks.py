@@ -86,5 +86,5 @@ def _needed(boxes: Mapping[int, Box], number: int, path: Path) -> Box:
         where=path,
         field="object",
         value=number,
-        remedy="mend the mask, or read with masks=ignore to take the boxes of the texts",
+        remedy="fix the mask, or read with masks=ignore to take the boxes of the texts",
     )

@@ -23,7 +23,7 @@ _BOX = re.compile(rf"Bounding box for {_OF_OBJECT}\(Xmin, Ymin\) - \(Xmax, Ymax\
 _LABEL = re.compile(rf'Original label for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _MASK = re.compile(rf'Pixel mask for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _CENTRE = re.compile(rf"Center point on {_OF_OBJECT}\(X, Y\)\s*:\s*{_PAIR}\s*")
-_REMEDY = "mend the line, or remove the file with its image"
+_REMEDY = "fix the line, or remove the file with its image"
 
 
 @dataclass

@@ -43,12 +43,12 @@ def read(
             and without the first folder of their path.
         masks: What masks are for, where there are any: ``check`` puts into the ledger how far they differ from the
             boxes of the texts, ``boxes`` takes the boxes around them, ``ignore`` does not read them.
-        missing_images: What to do where a image that is named is not there: ``error``; ``keep`` to go on with the
+        missing_images: What to do where an image that is named is not there: ``error``; ``keep`` to go on with the
             size that the text states (null for a negative); ``skip`` to leave it and its boxes out.
         size_mismatch: ``error``, or ``keep`` to trust the image where a text states another size.
-        allow_missing: Whether a image without text, beside images that have one, shows no person; otherwise it is
+        allow_missing: Whether an image without text, beside images that have one, shows no person; otherwise it is
             an error.
-        on_error: What becomes of an object or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of an object or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its line.

@@ -84,7 +84,7 @@ def choose_form(root: Path, there: Mapping[str, list[str]], form: str, missing: 
 
 
 def stated_size(document: Node, width: str, height: str) -> SizeWh:
-    """Return the size of a image that stands under two keys.
+    """Return the size of an image that stands under two keys.
 
     Raises:
         InputError: A key is missing, or is no length of pixels.

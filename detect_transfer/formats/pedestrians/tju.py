@@ -34,7 +34,7 @@ def read(
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out.
         size_mismatch: ``error``, or ``keep`` to trust the image where the file states another size.
-        on_error: What becomes of a box or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a box or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with

@@ -1,4 +1,4 @@
-"""WiderPerson: a text `Annotations/<image>.txt` a image, listed by `train.txt` and `val.txt`.
+"""WiderPerson: a text `Annotations/<image>.txt` an image, listed by `train.txt` and `val.txt`.
 
 The first line of a text is the number of rows, each of which is ``class x1 y1 x2 y2``. Of the five classes three are
 people, the fourth marks regions to be ignored and the fifth crowds. The images of `test.txt` have no texts.
@@ -183,6 +183,6 @@ def _take_counts(data: pl.DataFrame, root: Path, names: Mapping[str, str], probl
             field="count",
             value=text,
             image=image,
-            remedy="the file is cut short or damaged: copy it again, or mend the number",
+            remedy="the file is cut short or damaged: copy it again, or fix the number",
         )
     return counted.filter(~pl.col("first")).drop("first", "rows")

@@ -43,8 +43,8 @@ def read(
     Args:
         root: A folder with ``labelTxt/`` and ``images/``, or with folders such as ``train/`` that hold them.
         missing_images: ``error``; ``keep`` goes on without the size of the image; ``skip`` leaves its rows out.
-        allow_missing: Whether a image without text, beside some that have one, shows no object.
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        allow_missing: Whether an image without text, beside some that have one, shows no object.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.

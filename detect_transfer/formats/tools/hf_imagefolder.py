@@ -1,6 +1,6 @@
 """Hugging Face's imagefolder: `metadata.jsonl` or `metadata.csv` beside the images.
 
-A row names a image and holds its `objects` as lists of one length: ``{"bbox": [[x, y, w, h]], "category": ["a"]}``.
+A row names an image and holds its `objects` as lists of one length: ``{"bbox": [[x, y, w, h]], "category": ["a"]}``.
 The form of the boxes is not told; that of COCO is usual, and others have to be named.
 """
 
@@ -27,7 +27,7 @@ from detect_transfer.formats.tools.hf_rows import Annotated, class_names, read_m
 
 _NAMES = ("metadata.jsonl", "metadata.csv")
 _FORMS = ("xywh", "xyxy", "cxcywh", "xywh_norm", "xyxy_norm", "cxcywh_norm")
-_REMEDY = "mend the object or remove it"
+_REMEDY = "fix the object or remove it"
 
 
 def read(
@@ -51,8 +51,8 @@ def read(
             from 0, or the same as shares of the image (``xywh_norm`` ...). Boxes that fit another form are an error.
         names: The class names in the order of their indices.
         missing_images: ``error``; ``keep`` goes on with the sizes that rows state; ``skip`` leaves the rows out.
-        allow_missing: Whether a image that no row names shows no object; otherwise it is an error.
-        on_error: What becomes of an object or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        allow_missing: Whether an image that no row names shows no object; otherwise it is an error.
+        on_error: What becomes of an object or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its place.

@@ -1,4 +1,4 @@
-"""The rows of `metadata.jsonl` and `metadata.csv`, one a image."""
+"""The rows of `metadata.jsonl` and `metadata.csv`, one an image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Row = tuple[str, str, float, float, float, float, bool, str | None]
 
 @dataclass
 class Annotated:
-    """What a row says of a image; each object as source, category, four numbers, crowd and attributes.
+    """What a row says of an image; each object as source, category, four numbers, crowd and attributes.
 
     A category is marked: ``'name`` or ``#index``.
     """

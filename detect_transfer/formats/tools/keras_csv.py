@@ -1,7 +1,7 @@
 """The CSV of keras-retinanet: ``path,x1,y1,x2,y2,class`` without a header, and `classes.csv`.
 
 The corners count from 0 and the right and bottom edges are exclusive. A row with a path alone (``a.jpg,,,,,``) tells of
-a image without objects.
+an image without objects.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read(
         root: A folder with CSV files of rows and of classes, or one file of rows.
         inclusive: Whether x2 and y2 are the last pixel of the box rather than its edge.
         missing_images: ``error``; ``keep`` goes on without the size of the image; ``skip`` leaves its rows out.
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -83,7 +83,7 @@ def _given(root: Path, names: list[str], problems: ErrorCollector) -> pl.DataFra
     """Return the rows as strings, each with the image below `root` that it means."""
     dialect = Dialect(",", quoted=True, image_field="path")
     given = read_delimited(root, dict.fromkeys(names), _FIELDS, dialect, problems)
-    told = ("ROW_FIELD", "expected the path of a image", "path")
+    told = ("ROW_FIELD", "expected the path of an image", "path")
     given = check_rows(given, pl.col("path") != "", root, problems, told=told)
     nearby = NearbyImages(root)
     found = {path: nearby.nearest(path_of_address(path)) for path in given["image"].unique()}

@@ -33,7 +33,7 @@ Item = tuple[Node, Node, str]  # what tells the size of the image, the value, th
 
 @dataclass(frozen=True)
 class _Task:
-    """A image with the items of each annotation that people gave it, in the order of the file."""
+    """An image with the items of each annotation that people gave it, in the order of the file."""
 
     node: Node
     address: str
@@ -49,10 +49,10 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read exports of Label Studio, JSON or JSON-MIN, from the folder that holds them.
 
-    A image is found by the end of its address, with or without the eight hexadecimal digits that an upload puts
+    An image is found by the end of its address, with or without the eight hexadecimal digits that an upload puts
     before its name. A task without an annotation that was not cancelled stays out, which the ledger counts;
     predictions are no annotations. A region of several labels makes a row for each. What else is said of a region goes
-    to `attributes`, of a image to the images column `tags`; what else a task tells to the images column `data`.
+    to `attributes`, of an image to the images column `tags`; what else a task tells to the images column `data`.
 
     Args:
         root: The folder of the JSON files and images, or one such file.

@@ -21,7 +21,7 @@ _PLACES = {"x", "points", "rle", "vertices"}
 
 
 def add_items(image: str, items: Sequence[tuple[Node, Node, str]], drawing: TableBuilder) -> None:
-    """Add the shapes of an annotation to a image.
+    """Add the shapes of an annotation to an image.
 
     Args:
         image: The name of the image.
@@ -101,7 +101,7 @@ def _outline(value: Node, size: tuple[float, float]) -> tuple[str, Corners, dict
     x2 = (value.number("x") + value.number("width")) * width
     y2 = (value.number("y") + value.number("height")) * height
     if x2 < x or y2 < y:
-        raise value.error("width", "BOX_INVALID", "width and height must not be negative", "mend it or remove it")
+        raise value.error("width", "BOX_INVALID", "width and height must not be negative", "fix it or remove it")
     if turned == 0:
         return RECTANGLE, (x, y, x2, y2), {}
     around = turned_extent((x, y, x2, y2), turned, about="corner")

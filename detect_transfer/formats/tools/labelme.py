@@ -1,4 +1,4 @@
-"""LabelMe JSON: a file a image, shapes of points.
+"""LabelMe JSON: a file an image, shapes of points.
 
 Coordinates are continuous pixels counted from 0. Files of the old web tool, which are XML, are another format.
 """
@@ -45,7 +45,7 @@ def read(
 
     Args:
         root: The folder of the JSON files and images, or one such file.
-        unannotated: What a image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
+        unannotated: What an image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
             ``negative``: it shows no object.
         other_shapes: What becomes of polygons, circles, masks and the like: ``extent`` takes the box around them,
             ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
@@ -119,7 +119,7 @@ def _read_file(
 
 
 def _image(name: str, path: str, held: set[str], by_stem: Mapping[str, str]) -> str:
-    """Return the name of a image relative to the root."""
+    """Return the name of an image relative to the root."""
     told = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
     if told in held:
         return told

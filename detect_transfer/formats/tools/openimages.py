@@ -57,7 +57,7 @@ def read(
         allow_missing: Whether images without a row show no object. They are an error otherwise, for most images of
             Open Images were never annotated with boxes.
         depictions: ``keep``, or ``ignore`` to ignore drawings and the like (``IsDepiction``).
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -109,9 +109,9 @@ def _dialect(root: Path, name: str) -> Dialect:
 
 
 def _given(root: Path, names: list[str], problems: ErrorCollector) -> pl.DataFrame:
-    """Return the rows that name a image, all fields as strings."""
+    """Return the rows that name an image, all fields as strings."""
     parts = [read_delimited(root, {name: None}, _FIELDS, _dialect(root, name), problems) for name in names]
-    told = ("ROW_FIELD", "expected the name of a image", "ImageID")
+    told = ("ROW_FIELD", "expected the name of an image", "ImageID")
     return check_rows(pl.concat(parts), pl.col("ImageID") != "", root, problems, told=told)
 
 

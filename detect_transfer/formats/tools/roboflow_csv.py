@@ -47,7 +47,7 @@ def read(
         inclusive: Whether xmax and ymax are the last pixel of the box rather than its edge.
         missing_images: ``error``; ``keep`` goes on with the size that rows state; ``skip`` leaves the rows out.
         size_mismatch: ``error``, or ``keep`` to trust the image where rows state another size.
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -57,7 +57,7 @@ def read(
     media, problems = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch), ErrorCollector(on_error)
     root, folders = _csv_files(root)
     given = read_delimited(root, folders, _FIELDS, _DIALECT, problems)
-    told = ("ROW_FIELD", "expected the name of a image", "filename")
+    told = ("ROW_FIELD", "expected the name of an image", "filename")
     given = check_rows(given, pl.col("filename") != "", root, problems, told=told)
     rows = _rows(given, root, problems)
     images = find_images(root, _named(root, folders, given, rows), media, problems)

@@ -38,7 +38,7 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read the manifests (``.manifest`` or ``.jsonl``) of labelling jobs for bounding boxes.
 
-    A image is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
+    An image is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
     is not annotated and stays out, which the ledger counts. A manifest named like ``train.manifest`` tells the split.
 
     Args:

@@ -39,8 +39,8 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read a project of Supervisely; the classes are those of `meta.json` in its order.
 
-    The split of a image is a tag of it named ``train``, ``val`` or ``test``, or else the name of its data set, if
-    that is such a word. Tags of objects and further keys go to `attributes`, tags of a image to the images column
+    The split of an image is a tag of it named ``train``, ``val`` or ``test``, or else the name of its data set, if
+    that is such a word. Tags of objects and further keys go to `attributes`, tags of an image to the images column
     `tags`.
 
     Args:

@@ -32,7 +32,7 @@ _KINDS = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
 
 @dataclass(frozen=True)
 class _Image:
-    """A image as one file tells it; regions are pairs of shape attributes and region attributes, with their place."""
+    """An image as one file tells it; regions are pairs of shape attributes and region attributes, with their place."""
 
     name: str
     where: str
@@ -47,9 +47,9 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read the CSV or JSON files of the VGG Image Annotator, or its projects, wherever they lie below the folder.
 
-    A image is found by its `filename`, relative to the file that names it; where it is not there, by the longest end
+    An image is found by its `filename`, relative to the file that names it; where it is not there, by the longest end
     of its path. A value of several ticked boxes makes a row for each. The other attributes of a region go to
-    `attributes`, those of a image to the images column `file_attributes`. A folder named ``train``, ``val`` or
+    `attributes`, those of an image to the images column `file_attributes`. A folder named ``train``, ``val`` or
     ``test`` is the split.
 
     Args:
@@ -120,7 +120,7 @@ def _read_json(name: str, drawing: TableBuilder, nearby: NearbyImages) -> Iterat
 
 
 def _name(name: str, address: str) -> str:
-    """Return the name of a image, which a file tells relative to itself, relative to the root."""
+    """Return the name of an image, which a file tells relative to itself, relative to the root."""
     return (PurePosixPath(name).parent / path_of_address(address)).as_posix()
 
 
@@ -158,7 +158,7 @@ def _object(text: str, column: str, base: str, source: str) -> Node:
     if not isinstance(value, dict):
         what = "expected a JSON object"
         raise InputError(
-            "JSON_SYNTAX", what, where=base + source, field=column, value=text, remedy="mend or remove the row"
+            "JSON_SYNTAX", what, where=base + source, field=column, value=text, remedy="fix or remove the row"
         )
     return Node(value, base, source)
 

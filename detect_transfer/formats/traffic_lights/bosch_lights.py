@@ -52,7 +52,7 @@ def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_e
     Args:
         root: The folder with the YAML files, or one of them.
         images: ``rgb``, or ``riib`` for the raw ones, in ``riib/`` for ``rgb/``, whose boxes lie eight pixels lower.
-        missing_images: As for `ImageLookup`. Where a path is absolute, as in older copies, the image is found by its name.
+        missing_images: As for `ImageLookup`. Where a path is absolute, as in older copies, it is found by name.
         on_error: What becomes of boxes and images at fault, as for `ErrorCollector`.
 
     Raises:
@@ -132,7 +132,7 @@ def _name_of(record: Node, found: _Found, *, riib: bool) -> tuple[str, str | Non
     if riib:
         name = name.replace("rgb/", "riib/", 1)
     if not name:
-        raise record.error("path", "YAML_VALUE", "expected the path of a image")
+        raise record.error("path", "YAML_VALUE", "expected the path of an image")
     if name in found.named:
         raise record.error("path", "IMAGE_TWICE", "another record names this image")
     return name, parts[-2] if len(parts) > 1 else None

@@ -30,7 +30,7 @@ _SPLITS = {"training": "train", "testing": "test"}
 _LABELS = ("full", "clear")
 _CORNERS = ("x1", "y1", "x2", "y2")
 _FURTHER = ("pole", "number_on_pole", "camera", "frame", "class_label")
-_FIELDS = ("image", *_CORNERS, "class", "superclass", *_FURTHER)
+_FIELDS = ("file_name", *_CORNERS, "class", "superclass", *_FURTHER)
 _UNDEFINED = -1
 _SUPERCLASSES = {
     **{0: "other", 1: "triangles", 2: "redcircles", 3: "bluecircles", 4: "redbluecircles", 5: "diamonds"},
@@ -68,7 +68,7 @@ def read(
     io.require_dir(root, what="a folder with BTSD_training_GT.txt")
     texts = _texts(root, labels)
     data = read_delimited(
-        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, optional=5, image_field="image"), problems
+        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, optional=5, image_field="file_name"), problems
     )
     images = find_images(root, named_in(data, root), media, problems)
     splits = data.unique("image", keep="first").select("image", split=pl.col("file").replace_strict(texts))
@@ -104,7 +104,7 @@ def _check(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataF
     whole = data.select(
         pl.all_horizontal(pl.col(_FURTHER).is_null()) | pl.all_horizontal(pl.col(_FURTHER).is_not_null())
     )
-    told = ("ROW_COLUMNS", f"expected 7 or 12 fields: {';'.join(_FIELDS)}", "image")
+    told = ("ROW_COLUMNS", f"expected 7 or 12 fields: {';'.join(_FIELDS)}", "file_name")
     data = check_rows(data, pl.lit(whole.to_series()), root, problems, told=told)
     data = to_numbers(data, _CORNERS, root, problems)
     data = to_numbers(data, ["class", "superclass"], root, problems, whole=True)

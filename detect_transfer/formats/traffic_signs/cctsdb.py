@@ -40,7 +40,7 @@ def read(
     """Read CCTSDB: three classes, ``prohibitory``, ``warning`` and ``mandatory``.
 
     Texts are those whose first row has four semicolons or more, or whose name says GroundTruth. Images in a folder
-    whose name says ``neg`` show no sign. The first folder of a image whose name says ``train`` or ``test`` tells the
+    whose name says ``neg`` show no sign. The first folder of an image whose name says ``train`` or ``test`` tells the
     split. `difficult` objects of XML are ignored.
 
     Args:
@@ -107,7 +107,7 @@ def _annotations(root: Path, wanted: str | None) -> tuple[list[str], list[str]]:
 
 
 def _split(name: str) -> str | None:
-    """Return the split that the path of a image tells."""
+    """Return the split that the path of an image tells."""
     parts = [part.casefold() for part in PurePosixPath(name).parts[:-1]]
     return next((split for part in parts for split in ("train", "test") if split in part), None)
 

@@ -144,7 +144,7 @@ def _frames(
             continue
         if number is None or number < first_image:
             problems.add(
-                *("FRAME_NUMBER", f"expected a image that is named by a number from {first_image} on"),
+                *("FRAME_NUMBER", f"expected an image that is named by a number from {first_image} on"),
                 where=root / name,
                 image=name,
                 remedy="rename it, or read with the right first_image",

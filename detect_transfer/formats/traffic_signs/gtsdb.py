@@ -113,7 +113,7 @@ def _rows(root: Path, scenes: Mapping[str, str], problems: ErrorCollector) -> tu
     `image` is the file of the folder where there is one.
     """
     data = read_delimited(root, {_ANNOTATIONS: None}, _FIELDS, Dialect(";", image_field="file_name"), problems)
-    told = ("PATH_OUTSIDE", "expected the name of a image in this folder", "file_name")
+    told = ("PATH_OUTSIDE", "expected the name of an image in this folder", "file_name")
     data = check_rows(data, ~pl.col("file_name").str.contains(r"[/\\]|^$"), root, problems, told=told)
     stem = pl.col("image").str.replace(r"(.)\.[^.]+$", "${1}")
     found = stem.replace_strict(list(scenes), list(scenes.values()), default=pl.col("image"), return_dtype=pl.String)

@@ -42,7 +42,7 @@ def read(
         ignore: Which signs are neither target nor background: ``none``, ``other-road`` (they stand on another road),
             ``unreadable`` (tags that end in ``Urdbl``), or ``both``.
         group_by: What no split may cut: ``file``, the video; or ``track``, the stretch of it in which one sign
-            comes nearer. Every sign of a image has the track of its image, so it is no `track_id`.
+            comes nearer. Every sign of an image has the track of its image, so it is no `track_id`.
         inclusive: Whether the lower right corner is the last pixel that belongs to the sign.
         missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
         on_error: As for `ErrorCollector`.

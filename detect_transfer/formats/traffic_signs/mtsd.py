@@ -1,4 +1,4 @@
-"""Mapillary Traffic Sign Dataset: a JSON a image, annotated fully or in part.
+"""Mapillary Traffic Sign Dataset: a JSON an image, annotated fully or in part.
 
 The corners are floats from the top-left corner of the first pixel: our own convention. On a panorama a sign that
 crosses the seam has xmin > xmax on purpose; it becomes two boxes, one at each edge.
@@ -122,7 +122,7 @@ def _read_set(
 
 
 def _rest(one: SignFile) -> Sequence[Any]:
-    """Return the region that stands for the signs of a image that nobody boxed."""
+    """Return the region that stands for the signs of an image that nobody boxed."""
     width, height = map(float, one.size_wh)
     known = (None, 0.0, 0.0, width, height, True, True, _PARTIAL)
     return (one.image, *known, None, None, None, f"{one.source}#")

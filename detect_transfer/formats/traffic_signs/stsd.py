@@ -1,4 +1,4 @@
-"""Swedish Traffic Signs: one `annotations.txt` a set, a line a image.
+"""Swedish Traffic Signs: one `annotations.txt` a set, a line an image.
 
 A line is ``name.jpg:`` and then signs, each ended by ``;``: ``VISIBILITY, right, bottom, left, top, TYPE, NAME``, the
 lower right corner first, or ``MISC_SIGNS`` for further signs without box. Whether pixels count from 0 or from 1 is not
@@ -25,7 +25,7 @@ from detect_transfer.formats.parsing.rows import named_in, number_classes
 
 _ANNOTATIONS = "annotations.txt"
 _FIELDS = ("visibility", "right", "bottom", "left", "top", "type", "name")
-_LINE = ("image", "signs")
+_LINE = ("file_name", "signs")
 _VISIBILITIES = ("VISIBLE", "BLURRED", "OCCLUDED", "SIDE_ROAD")
 _HIDDEN = {"VISIBLE": 0.0, "OCCLUDED": 1.0}
 _TYPES = ("PROHIBITORY", "MANDATORY", "WARNING", "INFORMATION", "OTHER")
@@ -65,9 +65,9 @@ def read(
     texts = [name for name in io.list_files(root, (".txt",)) if PurePosixPath(name).name == _ANNOTATIONS]
     if not texts:
         raise InputError("STSD_MISSING", f"it holds no {_ANNOTATIONS}", where=root, remedy="give the folder of the set")
-    lines = read_delimited(root, dict.fromkeys(texts), _LINE, Dialect(":", image_field="image"), problems)
-    told = ("ROW_VALUE", "expected the name of a image before the colon", "image")
-    lines = check_rows(lines, pl.col("image") != "", root, problems, told=told)
+    lines = read_delimited(root, dict.fromkeys(texts), _LINE, Dialect(":", image_field="file_name"), problems)
+    told = ("ROW_VALUE", "expected the name of an image before the colon", "file_name")
+    lines = check_rows(lines, pl.col("file_name") != "", root, problems, told=told)
     images = find_images(root, named_in(lines, root), media, problems)
     signs = lines.with_columns(sign=pl.col("signs").str.split(";")).explode("sign")
     signs = signs.with_columns(pl.col("sign").str.strip_chars()).filter(pl.col("sign") != "")

@@ -1,7 +1,7 @@
 """Tsinghua-Tencent 100K: one JSON of all images, of 2016 and of 2021.
 
 The corners are floats from the top-left corner of the first pixel, and the official score takes plain differences, so
-they are our own convention. Of a image no size is told.
+they are our own convention. Of an image no size is told.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _check_lists(base: Path, path_of: Mapping[str, str], problems: ErrorCollecto
                 what, remedy = "no image of the annotations has this id", "remove the line, or restore the image"
                 problems.add("ANNOTATION_MISSING", what, where=where, field="id", value=key, remedy=remedy)
             elif path is not None and _split_of(path) != split:
-                what, remedy = f"its path is {path}, of another split", "mend the list or the path"
+                what, remedy = f"its path is {path}, of another split", "fix the list or the path"
                 problems.add("SPLIT_TWICE", what, where=where, field="id", value=key, remedy=remedy, image=path)
 
 

@@ -66,8 +66,8 @@ def read(
         size_mismatch: ``error``, or ``keep`` to trust the image where an XML states another size.
         missing_images: What becomes of an XML without image: ``error``; ``keep`` goes on with its `filename` and the
             size that it states; ``skip`` leaves it out with its boxes.
-        allow_missing: Whether a image without XML is one without objects; otherwise it is an error.
-        on_error: What becomes of an object or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        allow_missing: Whether an image without XML is one without objects; otherwise it is an error.
+        on_error: What becomes of an object or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once.
@@ -120,7 +120,7 @@ def _real_sizes(
 
 
 def _name_of(stem: str, one: VocFile) -> str:
-    """Return the name of a image that is not there, by the suffix that its annotation tells."""
+    """Return the name of an image that is not there, by the suffix that its annotation tells."""
     suffix = PurePosixPath(one.filename.replace("\\", "/")).suffix
     return stem + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".jpg")
 
@@ -150,7 +150,7 @@ def _check_pairs(
     allow_missing: bool,
     problems: ErrorCollector,
 ) -> None:
-    """Report every XML without a image and every image without an XML."""
+    """Report every XML without an image and every image without an XML."""
     for stem in sorted(named.keys() - images.keys()) if media.missing_images == "error" else ():
         problems.add(
             "IMAGE_MISSING",

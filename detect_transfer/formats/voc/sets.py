@@ -27,7 +27,7 @@ def read_splits(root: Path, stems: set[str], problems: ErrorCollector, *, skip_m
     """
     sets = native.folder_named(root, "ImageSets")
     main = native.folder_named(sets, "Main") if sets is not None else None
-    # the union of train and val goes last, so that a image keeps the narrower name
+    # the union of train and val goes last, so that an image keeps the narrower name
     paths = sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else []
     return read_lists(root, paths, stems, problems, skip_missing=skip_missing)
 

@@ -18,7 +18,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part"}
 _UNTOLD = {"", "unspecified"}
 _FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
-_REMEDY = "mend the object or remove it"
+_REMEDY = "fix the object or remove it"
 
 
 @dataclass(frozen=True)

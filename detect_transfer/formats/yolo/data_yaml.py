@@ -179,6 +179,6 @@ def _by_index(given: dict[str, Plain], where: str, problems: ErrorCollector) -> 
     if set(indices) != set(range(len(given))):
         what = f"expected every index from 0 to {len(given) - 1} once"
         keys = ", ".join(given)
-        problems.add("CLASS_INDEX", what, where=where, field="names", value=keys, remedy="number the classes anew")
+        problems.add("CLASS_INDEX", what, where=where, field="names", value=keys, remedy="number the classes again")
         return []
     return [indices[i] for i in range(len(given))]

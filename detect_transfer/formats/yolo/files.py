@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sample:
-    """A image and its label, relative to the root of the data set.
+    """An image and its label, relative to the root of the data set.
 
-    `has_label` is False for a background, `is_there` for a image that a list names in vain.
+    `has_label` is False for a background, `is_there` for an image that a list names in vain.
     """
 
     image: str
@@ -97,7 +97,7 @@ def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, prob
 
 
 def label_of(image: str) -> str:
-    """Return the label of a image: the last folder ``images`` becomes ``labels``, else it lies beside the image."""
+    """Return the label of an image: the last folder ``images`` becomes ``labels``, else it lies beside the image."""
     head, found, tail = f"/{image}".rpartition("/images/")
     label = f"{head}/labels/{tail}" if found else f"/{image}"
     return label[1 : label.rindex(".")] + ".txt"
@@ -175,7 +175,7 @@ class _Finder:
             if inside is None:
                 continue
             if image.suffix.lower() not in IMAGE_SUFFIXES:
-                what, remedy = "the name has no suffix of a image that is read here", "list images only"
+                what, remedy = "the name has no suffix of an image that is read here", "list images only"
                 self.problems.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
                 continue
             if not image.is_file():
@@ -212,7 +212,7 @@ class _Finder:
         )
 
     def put(self, image: str, split: str, where: str) -> None:
-        """Add a image, unless a split has it already."""
+        """Add an image, unless a split has it already."""
         first = self.images.get(image)
         if first is None:
             self.images[image] = split

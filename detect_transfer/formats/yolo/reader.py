@@ -1,4 +1,4 @@
-"""YOLO label files: one `.txt` a image, listed by a `data.yaml`.
+"""YOLO label files: one `.txt` an image, listed by a `data.yaml`.
 
 A row is ``class cx cy width height``, centre and size as shares of the image as it is displayed; so x1 is
 (cx - width / 2) times the width of the image. Longer rows are polygons, whose extent is the box.
@@ -29,19 +29,19 @@ def read(
 ) -> AnnotationTable:
     """Read a YOLO data set: category ids are the class indices + 1, splits are the keys train, val and test.
 
-    An empty label file means a image without objects; a missing one is an error. Rows of an odd number of columns
+    An empty label file means an image without objects; a missing one is an error. Rows of an odd number of columns
     from 7 on are polygons (so are the 9 columns of oriented boxes) and get ``{"polygon": true}`` as `attributes`.
     Values a little outside [0, 1] are kept as they are. Folders are searched through, lists are read line by line.
 
     Args:
         root: The ``data.yaml``, or the folder that holds it. Its images and labels must lie in the folder that its
             key `path` names, or in its own folder if that is absent or gone.
-        allow_missing: Whether a image without label file is one without objects.
+        allow_missing: Whether an image without label file is one without objects.
         missing_images: ``error``, or ``skip`` to leave out listed images that are not there and labels without a
             image. ``keep`` is an error as well: without the image nobody knows where a share of it lies.
         predictions: What 6 columns are: an ``error``; a prediction whose score goes to `attributes` (``keep-score``) or
             is left out (``drop-score``).
-        on_error: What becomes of a row or a image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its line.

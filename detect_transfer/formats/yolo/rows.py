@@ -25,7 +25,7 @@ _BOX_ROW = _START + "{4}$"
 _POLYGON_ROW = _START + "{6,}$"
 _SCORED_ROW = _START + "{5}$"
 _BOM = b"\xef\xbb\xbf"
-_REMEDY = "mend or remove the row"
+_REMEDY = "fix or remove the row"
 _NO_LINES = pl.DataFrame(schema={"file": pl.Int64, "line": pl.Int64, "text": pl.String})
 
 

@@ -53,7 +53,7 @@ def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 
 def label_path(file_name: str) -> str:
-    """Return the path below `labels/` that ultralytics derives from the path of a image below `images/`."""
+    """Return the path below `labels/` that ultralytics derives from the path of an image below `images/`."""
     return str(PurePosixPath(file_name).with_suffix(".txt"))
 
 

@@ -59,7 +59,7 @@ class Options:
 
     Args:
         backbone: The classification network of `fasterrcnn`; None for all others.
-        sampled_regions: How many regions of a image the head of a Faster R-CNN learns from.
+        sampled_regions: How many regions of an image the head of a Faster R-CNN learns from.
         anchors: None keeps those of the architecture.
     """
 

@@ -45,14 +45,14 @@ class Checkpoint:
         arch: Empty for the features of a classification network.
         class_names: The classes that have a row.
         n_rows: Rows of the class layers.
-        card: `family`, and `head_rows`: what each row stands for.
+        metadata: `family`, and `head_rows`: what each row stands for.
     """
 
     tensors: dict[str, torch.Tensor]
     arch: str
     class_names: tuple[str, ...]
     n_rows: int
-    card: dict[str, str]
+    metadata: dict[str, str]
 
 
 @functools.cache

@@ -34,13 +34,18 @@ class TorchvisionDetector:
     family = "torchvision"
 
     def __init__(
-        self, built: Built, arch: str, class_names: Sequence[str], options: Options, fresh: frozenset[str] = frozenset()
+        self,
+        built: Built,
+        arch: str,
+        class_names: Sequence[str],
+        options: Options,
+        new_class_params: frozenset[str] = frozenset(),
     ) -> None:
         self.module: Network = built.network
         self.arch = arch
         self.class_names = tuple(class_names)
         self.options = options
-        self.fresh = fresh
+        self.new_class_params = new_class_params
         self.trainable = frozenset(name for name, _ in built.network.named_parameters())
         self._built = built
 
@@ -79,13 +84,13 @@ class TorchvisionDetector:
                 field="model.arch",
                 remedy="give model.arch=fasterrcnn with model.backbone, or one of " + ", ".join(ARCHITECTURES),
             )
-        options = _options(model, source.card)
+        options = _options(model, source.metadata)
         built = build(arch, len(class_names), options)
         taken = take_over(built.network, source, rows)
         layers = class_layers(built.network)
         slower_rest = not layers & set(taken.new_tensors)  # else the whole head is new, and learns alike
-        fresh = layers if slower_rest and any(not row.sources for row in taken.rows) else frozenset()
-        return cls(built, arch, class_names, options, fresh), taken
+        new_class_params = layers if slower_rest and any(not row.sources for row in taken.rows) else frozenset()
+        return cls(built, arch, class_names, options, new_class_params), taken
 
     def fit_anchors(self, sizes_wh: FloatArray) -> None:
         """Choose anchors by the training boxes (N, 2), width and height in network pixels.
@@ -107,7 +112,7 @@ class TorchvisionDetector:
     def with_module(self, module: Any) -> TorchvisionDetector:
         """Return a detector of the same kind around another copy of the network."""
         return TorchvisionDetector(
-            replace(self._built, network=module), self.arch, self.class_names, self.options, self.fresh
+            replace(self._built, network=module), self.arch, self.class_names, self.options, self.new_class_params
         )
 
     def stages(self) -> dict[str, Stage]:
@@ -117,18 +122,18 @@ class TorchvisionDetector:
     def _stage(self, name: str) -> Stage:
         return next((stage for start, stage in self._built.stages.items() if name.startswith(start)), "head")
 
-    def to_input(self, images: torch.Tensor) -> torch.Tensor:
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into single precision with the mean and spread that the weights know."""
         mean, std = (
             images.new_tensor(each, dtype=torch.float32).view(3, 1, 1) for each in (self._built.mean, self._built.std)
         )
         return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))
 
-    def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
         """Return the inputs and the targets as the network takes them.
 
         Raises:
-            InputError: A image or a box is not finite, a box has no area or a label is none of the classes: a kernel
+            InputError: An image or a box is not finite, a box has no area or a label is none of the classes: a kernel
                 would crash on it or batch norm keep it for good.
         """
         finite = torch.isfinite(inputs.detach().flatten(1).sum(dim=1))
@@ -155,18 +160,18 @@ class TorchvisionDetector:
             for target in targets
         ]
 
-    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
+    def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its backbone, or behind its neck, where all before is frozen."""
         backbone = set(self.stages().values()) - {"neck", "rpn", "head"}
         if not backbone <= frozen:
             return None
         network, behind_neck = self.module, "neck" in frozen
 
-        def prefix(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        def trunk(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
             maps = network.body(images)
             return network.neck(maps) if behind_neck else maps
 
-        return SplitNetwork(prefix, Rest(network, behind_neck=behind_neck, prepare=self._prepare))
+        return SplitNetwork(trunk, Rest(network, behind_neck=behind_neck, prepare=self._prepare))
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
         """Return the loss parts that the network itself has made."""
@@ -176,14 +181,14 @@ class TorchvisionDetector:
         """Take no notice: no loss of this family follows a schedule."""
 
     @torch.no_grad()
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
+    def postprocess(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
         """Suppress doubles among the scored boxes; one box may be found as several classes."""
         return [pick(each, score_floor=score_floor, nms_iou=nms_iou, max_detections=max_detections) for each in outputs]
 
-    def card(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """Return the architecture, what was chosen about it, and the class names."""
         rows = len(self.class_names) + self.module.has_background
-        card = {
+        metadata = {
             "family": self.family,
             "arch": self.arch,
             "names": json.dumps(list(self.class_names), ensure_ascii=False),
@@ -191,25 +196,25 @@ class TorchvisionDetector:
             "sampled_regions": str(self.options.sampled_regions),
         }
         if self.options.backbone is not None:
-            card["backbone"] = self.options.backbone
+            metadata["backbone"] = self.options.backbone
         if self.options.anchors is not None:
-            card["anchors"] = json.dumps(asdict(self.options.anchors))
-        return card
+            metadata["anchors"] = json.dumps(asdict(self.options.anchors))
+        return metadata
 
 
-def _options(model: Model | None, card: dict[str, str]) -> Options:
+def _options(model: Model | None, metadata: dict[str, str]) -> Options:
     """Return what is chosen about an architecture: by the config, else as the source was built."""
     anchors = None
     try:
-        if "anchors" in card:
-            told = json.loads(card["anchors"])
+        if "anchors" in metadata:
+            told = json.loads(metadata["anchors"])
             anchors = AnchorShapes(*(tuple(map(tuple, told[key])) for key in ("sizes", "aspect_ratios")))
-        regions = model.sampled_regions if model else int(card.get("sampled_regions", Options.sampled_regions))
+        regions = model.sampled_regions if model else int(metadata.get("sampled_regions", Options.sampled_regions))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "WEIGHTS_CARD", f"the header of the weights cannot be read ({error!r})", remedy="fetch them again"
         ) from error
-    return Options((model.backbone if model else None) or card.get("backbone"), regions, anchors)
+    return Options((model.backbone if model else None) or metadata.get("backbone"), regions, anchors)
 
 
 def _check(place: int, target: Target, n_classes: int) -> None:
@@ -224,5 +229,5 @@ def _check(place: int, target: Target, n_classes: int) -> None:
         what = f"labels that are not one class index in 0..{n_classes - 1} for each box"
     if what:
         raise InputError(
-            "TARGET_WRONG", f"image {place} of the batch has {what}", remedy="mend the boxes of the data set"
+            "TARGET_WRONG", f"image {place} of the batch has {what}", remedy="fix the boxes of the data set"
         )

@@ -91,7 +91,7 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
         image_shapes: list[tuple[int, int]],
         num_anchors_per_level: list[int],
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Leave out what is not finite; a image with no proposal left gives itself as one."""
+        """Leave out what is not finite; an image with no proposal left gives itself as one."""
         objectness = objectness.detach().reshape(len(proposals), -1)
         finite = torch.isfinite(proposals).all(dim=2) & torch.isfinite(objectness)
         proposals = torch.where(finite[..., None], proposals, 0.0)  # without area: left out with the small ones

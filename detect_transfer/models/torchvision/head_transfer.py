@@ -37,8 +37,8 @@ def is_class_layer(name: str) -> bool:
 
 def row_names(source: SourceWeights, *, has_background: bool) -> list[str]:
     """Return what each row of the class layers of a source stands for."""
-    if "head_rows" in source.card:
-        return [str(name) for name in json.loads(source.card["head_rows"])]
+    if "head_rows" in source.metadata:
+        return [str(name) for name in json.loads(source.metadata["head_rows"])]
     return [*([BACKGROUND] if has_background else []), *source.class_names]
 
 

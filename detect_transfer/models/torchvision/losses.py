@@ -17,7 +17,7 @@ TargetDict = dict[str, torch.Tensor]  # boxes (N, 4), labels (N,) as the network
 
 IGNORED_SHARE = 0.5  # of the area of an anchor or proposal that lies in the region
 BACKGROUND, NEITHER = -1, -2  # what torchvision's matchers say of an anchor without a target
-_FEWEST_MINED = 3  # background anchors of a image without targets
+_FEWEST_MINED = 3  # background anchors of an image without targets
 
 
 def in_ignored(boxes: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
@@ -87,7 +87,7 @@ def mined_cross_entropy(
 ) -> torch.Tensor:
     """Return the cross-entropy of each image (B,): of its positives and of the hardest background.
 
-    A image without targets gives a few background anchors too; stock SSD learns nothing from it.
+    An image without targets gives a few background anchors too; stock SSD learns nothing from it.
 
     Args:
         logits: (B, A, K + 1), background first.

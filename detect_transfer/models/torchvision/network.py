@@ -28,7 +28,7 @@ class Scored(NamedTuple):
 class Network(nn.Module):
     """A backbone with a feature pyramid under torchvision's names; the heads are added by each kind.
 
-    In training it is called with targets and gives loss parts; without targets it gives a `Scored` a image.
+    In training it is called with targets and gives loss parts; without targets it gives a `Scored` an image.
 
     Args:
         backbone: With `body` and `fpn`.

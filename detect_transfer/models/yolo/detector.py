@@ -44,13 +44,13 @@ class YoloDetector:
         arch: str,
         class_names: Sequence[str],
         built_classes: int,
-        fresh: frozenset[str] = frozenset(),
+        new_class_params: frozenset[str] = frozenset(),
     ) -> None:
         self.module = module
         self.arch = arch
         self.class_names = tuple(class_names)
         self.built_classes = built_classes
-        self.fresh = fresh
+        self.new_class_params = new_class_params
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         self.class_weights: torch.Tensor | None = None
         self._head = module.model[-1]
@@ -97,19 +97,19 @@ class YoloDetector:
             )
         module.load_state_dict(fits, strict=False)
         index = {name: i for i, name in enumerate(source.class_names)}
-        fresh: frozenset[str] = frozenset()
+        new_class_params: frozenset[str] = frozenset()
         by_rows: tuple[str, ...] = ()
         if tuple(class_names) != source.class_names or any(row.sources != (row.target,) for row in rows):
             replaced = new_class_branch(module, len(class_names), [row_indices(row, index) for row in rows])
-            fresh = frozenset() if all(row.sources for row in rows) else replaced
+            new_class_params = frozenset() if all(row.sources for row in rows) else replaced
             by_rows = tuple(sorted(replaced))
-        detector = cls(module, source.arch, class_names, source.built_classes, fresh)
+        detector = cls(module, source.arch, class_names, source.built_classes, new_class_params)
         left_out = tuple(sorted(source.tensors.keys() - fits.keys()))
         return detector, TransferReport(tuple(rows), len(fits) - len(by_rows), missing, by_rows, left_out)
 
     def with_module(self, module: Any) -> YoloDetector:
         """Return a detector of the same kind around another copy of the network."""
-        return YoloDetector(module, self.arch, self.class_names, self.built_classes, self.fresh)
+        return YoloDetector(module, self.arch, self.class_names, self.built_classes, self.new_class_params)
 
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer: by its stride in the backbone, then neck and head."""
@@ -134,15 +134,15 @@ class YoloDetector:
     def fit_anchors(self, sizes_wh: FloatArray) -> None:
         """Do nothing: the family has no anchors, and the config refuses to ask for them."""
 
-    def to_input(self, images: torch.Tensor) -> torch.Tensor:
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into single precision in [0, 1]."""
         return images.float().div_(255)
 
-    def arguments(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
         """Return the inputs alone: the loss is outside the network."""
         return (inputs,)
 
-    def cut(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
+    def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its last layer before which all stages are frozen, backbone and more."""
         return cut_network(self.module, self._stage_of_layer(), frozen)
 
@@ -176,7 +176,7 @@ class YoloDetector:
             criterion.o2o = max(criterion.total - criterion.o2m, 0)
 
     @torch.no_grad()
-    def find(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
+    def postprocess(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
         """Decode in single precision, then suppress doubles; one box may be found as several classes."""
         raw = outputs[1]
         if "one2one" in raw:
@@ -189,7 +189,7 @@ class YoloDetector:
             for b, s in zip(boxes, scores, strict=True)
         ]
 
-    def card(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """Return the architecture, the class names and the class count that the head was built with."""
         names = json.dumps(list(self.class_names), ensure_ascii=False)
         return {"family": self.family, "arch": self.arch, "names": names, "built_classes": str(self.built_classes)}

@@ -1,4 +1,4 @@
-"""The class rows of a YOLO head: the last convolution of each class branch, made anew for other classes."""
+"""The class rows of a YOLO head: the last convolution of each class branch, made again for other classes."""
 
 from __future__ import annotations
 

@@ -33,12 +33,12 @@ def cut_network(module: Any, stage_of_layer: Mapping[int, Stage], frozen: frozen
         return None
     needed = sorted({place for layer in layers[first:] for place in _inputs(layer) if place < first})
 
-    def prefix(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def trunk(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs: dict[int, torch.Tensor] = {-1: images}
         _run(layers[:first], outputs)
         return tuple(outputs[place] for place in needed)
 
-    return SplitNetwork(prefix, _Rest(layers[first:], needed))
+    return SplitNetwork(trunk, _Rest(layers[first:], needed))
 
 
 def _inputs(layer: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""`tide` on scenes worked out by hand: one of each error, what mending wins, and what holds of every case."""
+"""`tide` on scenes worked out by hand: one of each error, what fixing wins, and what holds of every case."""
 
 import numpy as np
 import pytest
@@ -40,17 +40,17 @@ def test_tide__mending_each_kind_by_hand(make_table, make_found):
     # class 1 has 2 objects and one hit before 5 alarms; class 2 has 1 object and nothing
     base = ap([1, 0, 0, 0, 0, 0], 2) / 2
     assert got["AP50"] == pytest.approx(base)
-    mended = {
+    fixed = {
         "Cls": (ap([1, 0, 0, 0, 0], 2) + 1.0) / 2,  # becomes the hit of class 2
         "Loc": ap([1, 0, 1, 0, 0, 0], 2) / 2,
         "Both": ap([1, 0, 0, 0, 0], 2) / 2,
         "Dupe": ap([1, 0, 0, 0, 0], 2) / 2,
         "Bkg": ap([1, 0, 0, 0, 0], 2) / 2,
-        "Miss": base,  # both missed objects could be had by mending
+        "Miss": base,  # both missed objects could be had by fixing
         "FalseNeg": ap([1, 0, 0, 0, 0, 0], 1),  # class 2 has neither object nor detection left
         "FalsePos": ap([1, 0, 0, 0, 0, 0], 2) / 2,
     }
-    for name, value in mended.items():
+    for name, value in fixed.items():
         assert got[f"dAP_{name}"] == pytest.approx(value - base, abs=1e-12), name
     assert [got[f"count_{n}"] for n in ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")] == [1, 1, 1, 1, 1, 0]
     assert (got["count_FalseNeg"], got["count_FalsePos"]) == (2, 5)
@@ -92,7 +92,7 @@ def test_classify__more_than_100_of_an_image_do_not_count(make_table, make_found
 
 
 def test_tide__hits_and_ap_agree_with_coco(generated, pycocotools):
-    """With few detections in an image TIDE's AP is COCO's AP50; and mending never counts below 0."""
+    """With few detections in an image TIDE's AP is COCO's AP50; and fixing never counts below 0."""
     compared = 0
     for seed in range(80):
         table, found = generated(seed)

@@ -177,7 +177,7 @@ def test_layout__that_is_unknown_or_not_there(tmp_path: Path) -> None:
     path = write(tmp_path, {"d.csv": CSV})
     with pytest.raises(InputError, match="did you mean 'coco'"):
         read_detections(path, TRUTH, kind="cocos")
-    with pytest.raises(InputError, match="a folder with a text a image was expected"):
+    with pytest.raises(InputError, match="a folder with a text an image was expected"):
         read_detections(path, TRUTH, kind="yolo")
     with pytest.raises(InputError, match="FILE_MISSING"):
         read_detections(tmp_path / "none", TRUTH)

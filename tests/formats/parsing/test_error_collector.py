@@ -9,7 +9,7 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 
 def fault(problems: ErrorCollector, **of: str) -> None:
-    problems.add("BAD", "it is wrong", where="a.txt:1", remedy="mend it", **of)
+    problems.add("BAD", "it is wrong", where="a.txt:1", remedy="fix it", **of)
 
 
 def told(problems: ErrorCollector, boxes: int = 0) -> list[tuple[str, str, str, int]]:

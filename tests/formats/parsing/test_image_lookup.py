@@ -66,7 +66,7 @@ def test_table__rows_without_image_are_counted_and_two_names_may_mean_one(tmp_pa
     table = finish_rows(
         ErrorCollector(),
         rows=rows,
-        images={"a": FoundImage("one.png", (4, 3)), "b": FoundImage("one.png", (4, 3))},
+        found={"a": FoundImage("one.png", (4, 3)), "b": FoundImage("one.png", (4, 3))},
         categories={"category_id": [1], "name": ["sign"]},
         image_root=tmp_path,
         facts=pl.DataFrame({"image": ["a"], "split": ["val"]}),

@@ -63,7 +63,7 @@ def test_class_map__copies_and_averages_the_rows_of_classes_and_boxes(fast: Path
             for row, chosen in zip(new, places, strict=True):
                 torch.testing.assert_close(row, old[chosen].mean(dim=0))
     assert taken.new_tensors == ()
-    assert detector.fresh == {f"roi_heads.box_predictor.cls_score.{part}" for part in ("weight", "bias")}
+    assert detector.new_class_params == {f"roi_heads.box_predictor.cls_score.{part}" for part in ("weight", "bias")}
     same = sum(torch.equal(state[name], t) for name, t in source.tensors.items() if state[name].shape == t.shape)
     assert same == taken.tensors == len(source.tensors) - 4
 
@@ -203,7 +203,7 @@ def test_classification_weights__go_into_the_body_alone(tmp_path: Path, backbone
     assert taken.tensors == len(body)
     assert set(taken.new_tensors) == set(detector.module.state_dict()) - set(body)
     assert [row.how for row in taken.rows] == ["random", "random"]
-    assert detector.fresh == frozenset()  # the whole head is new
+    assert detector.new_class_params == frozenset()  # the whole head is new
 
 
 def test_classification_weights__go_into_ssdlite_as_far_as_its_tail_is_not_reduced(tmp_path: Path) -> None:
@@ -247,11 +247,11 @@ def test_fitted_anchors_and_backbone__stand_in_the_card(tmp_path: Path) -> None:
     detector, _ = build_detector(model(backbone="resnet18", sampled_regions=16), Transfer(), ["a", "b"], None)
     detector.fit_anchors(np.random.default_rng(0).uniform(5, 60, (50, 2)))
     path = tmp_path / "mine.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     again = load_detector(load_weights(path))
     assert again.options == detector.options
     assert again.module.rpn.anchor_generator.sizes == detector.options.anchors.sizes
-    assert again.card() == detector.card()
+    assert again.metadata() == detector.metadata()
 
 
 def test_known_name__is_fetched_and_its_hash_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,13 +49,13 @@ TWO = [target([[8, 8, 40, 48], [50, 10, 90, 60]], [1, 2]), target([[4, 20, 60, 6
 
 def call(detector: TorchvisionDetector, images: torch.Tensor, targets: Sequence[Target] | None):
     detector.module.train(targets is not None)
-    return detector.module(*detector.arguments(detector.to_input(images), targets))
+    return detector.module(*detector.forward_args(detector.preprocess(images), targets))
 
 
 def found(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Prediction]:
     with torch.no_grad():
         outputs = call(detector, images, None)
-    return detector.find(outputs, **{"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50, **settings})
+    return detector.postprocess(outputs, **{"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50, **settings})
 
 
 def stock_of(detector: TorchvisionDetector, size_hw: tuple[int, int]):
@@ -241,12 +241,12 @@ def test_targets_that_would_harm_a_kernel__are_refused(wrong: Target, message: s
 
 def test_image_that_is_not_finite__is_refused_before_batch_norm_sees_it() -> None:
     detector = scratch()
-    inputs = detector.to_input(two_images())
+    inputs = detector.preprocess(two_images())
     inputs[1, 0, 3, 3] = torch.nan
     before = copy.deepcopy(detector.module.state_dict())
     detector.module.train()
     with pytest.raises(InputError, match="INPUT_NOT_FINITE - image 1 of the batch"):
-        detector.module(*detector.arguments(inputs, [target()] * 2))
+        detector.module(*detector.forward_args(inputs, [target()] * 2))
     assert all(torch.equal(each, before[name]) for name, each in detector.module.state_dict().items())
 
 
@@ -295,9 +295,9 @@ def test_class_weights__weigh_the_classes(arch: str) -> None:
 
 def test_input__has_the_mean_and_spread_of_the_builder() -> None:
     white = torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)
-    imagenet = scratch().to_input(white)[0, :, 0, 0]
+    imagenet = scratch().preprocess(white)[0, :, 0, 0]
     torch.testing.assert_close(imagenet, torch.tensor([2.2489, 2.4286, 2.64]), rtol=1e-4, atol=1e-4)
-    assert scratch("ssdlite320_mobilenet_v3_large").to_input(white)[0, 0, 0, 0] == pytest.approx(1.0)
+    assert scratch("ssdlite320_mobilenet_v3_large").preprocess(white)[0, 0, 0, 0] == pytest.approx(1.0)
 
 
 BACKBONES = {
@@ -418,7 +418,7 @@ def test_matching__leaves_out_background_in_ignored_regions_alone() -> None:
 def test_cut__needs_the_whole_backbone_frozen() -> None:
     detector = scratch(None, backbone="resnet18")
     backbone = {"stem", "stage1", "stage2", "stage3", "stage4"}
-    assert detector.cut(frozenset(backbone - {"stem"})) is None
-    inputs = detector.to_input(two_images())
-    assert len(detector.cut(frozenset(backbone)).prefix(inputs)) == 4
-    assert len(detector.cut(frozenset({*backbone, "neck"})).prefix(inputs)) == 5
+    assert detector.split(frozenset(backbone - {"stem"})) is None
+    inputs = detector.preprocess(two_images())
+    assert len(detector.split(frozenset(backbone)).trunk(inputs)) == 4
+    assert len(detector.split(frozenset({*backbone, "neck"})).trunk(inputs)) == 5

@@ -17,7 +17,7 @@ def source(tmp_path_factory) -> SourceWeights:
     torch.manual_seed(0)
     detector, _ = build_detector(Model(arch="yolo11n"), Transfer(), ["person", "car", "bus", "stop sign"], None)
     path = tmp_path_factory.mktemp("source") / "source.safetensors"
-    save_weights(path, detector.module.state_dict(), detector.card())
+    save_weights(path, detector.module.state_dict(), detector.metadata())
     return load_weights(path)
 
 
@@ -59,7 +59,7 @@ def test_class_map__copies_and_averages_head_rows(source: SourceWeights) -> None
         torch.testing.assert_close(after[3], before.mean(dim=0))
     assert [row.how for row in taken.rows] == ["class_map", "class_map", "same name", "mean of all rows"]
     assert taken.new_tensors == ()
-    assert len(detector.fresh) == 6  # weight and bias of three levels: some class is new
+    assert len(detector.new_class_params) == 6  # weight and bias of three levels: some class is new
 
 
 def test_class_map__keeps_every_hidden_tensor_of_the_head(source: SourceWeights) -> None:
@@ -72,7 +72,7 @@ def test_class_map__keeps_every_hidden_tensor_of_the_head(source: SourceWeights)
 def test_same_classes__change_nothing(source: SourceWeights) -> None:
     detector, _ = build_detector(Model(), Transfer(), list(source.class_names), source)
     assert all(torch.equal(t, source.tensors[n]) for n, t in detector.module.state_dict().items())
-    assert detector.fresh == frozenset()
+    assert detector.new_class_params == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -174,10 +174,10 @@ def test_cut__and_whole_give_the_same(arch: str) -> None:
     with torch.no_grad():
         expected = detector.module(images)[0]
         for frozen in (everything - {"head"}, everything - {"head", "neck"}):
-            cut = detector.cut(frozen)
-            assert torch.equal(cut.suffix(cut.prefix(images), None)[0], expected)
-    assert detector.cut(everything - {"head", "stage4"}) is None
-    assert detector.cut(frozenset()) is None
+            cut = detector.split(frozen)
+            assert torch.equal(cut.tail(cut.trunk(images), None)[0], expected)
+    assert detector.split(everything - {"head", "stage4"}) is None
+    assert detector.split(frozenset()) is None
 
 
 def test_new_classes__start_at_random_where_asked(source: SourceWeights) -> None:
