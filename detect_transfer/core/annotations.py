@@ -17,7 +17,8 @@ import polars as pl
 from detect_transfer.core.errors import InputError, InternalError
 from detect_transfer.core.ledger import LedgerLine
 
-XYXY = ("x1", "y1", "x2", "y2")
+XYXY = ("x1", "y1", "x2", "y2")  # the corners of a box, in every table of ours
+VISIBLE_XYXY = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")  # those of its visible part
 
 IMAGE_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,

@@ -7,9 +7,9 @@ top-left corner and the size; `cxcywh_norm` is the centre and the size divided b
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from detect_transfer.core.arrays import FloatArray
 
 
 def xywh_to_xyxy(xywh: ArrayLike) -> FloatArray:

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.image_size import plain_size_wh
-
-RgbArray = NDArray[np.uint8]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000

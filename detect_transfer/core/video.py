@@ -19,16 +19,14 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError, ResourceError
-
-RgbArray = NDArray[np.uint8]
+from detect_transfer.core.images import MAX_PIXELS
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first opens a video; our errors tell instead
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".seq", ".webm")
-MAX_PIXELS = 150_000_000
 _FRAME = re.compile(rf"(.+(?:{'|'.join(re.escape(s) for s in VIDEO_SUFFIXES)}))#([0-9]{{1,9}})", re.IGNORECASE)
 _SLACK = 0.02  # containers round the number of their frames; a stream that ends earlier than this is cut short
 

@@ -16,9 +16,9 @@ import polars as pl
 from PIL import Image
 
 from detect_transfer.core.annotations import XYXY
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import ResourceError
-from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import resource_errors, safe_join
 from detect_transfer.core.video import frames_at
 from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage

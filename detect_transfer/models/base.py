@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from detect_transfer.config import Stage, Transfer
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.source_weights import SourceWeights
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detect_transfer.core.boxes import FloatArray
-from detect_transfer.core.images import RgbArray
+from detect_transfer.core.arrays import FloatArray, RgbArray
 
 PAD_VALUE = 114  # the grey that YOLO models are trained with
 

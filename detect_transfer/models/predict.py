@@ -14,8 +14,9 @@ import torch
 
 from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import Detections
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
-from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Detector, Prediction
 from detect_transfer.models.letterbox import Fit, letterbox
 

@@ -17,8 +17,9 @@ import polars as pl
 
 from detect_transfer import __version__
 from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import safe_join, write_atomic
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.findings import CheckReport, Finding

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from detect_transfer.core import boxes
 from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.core.images import RgbArray
 from detect_transfer.evaluation import Matches
 from detect_transfer.report.drawings import Mark, marks_of
 from detect_transfer.report.failures import worst

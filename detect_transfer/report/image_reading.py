@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.arrays import RgbArray
+from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import ResourceError
-from detect_transfer.core.images import RgbArray
 
 _CODEC = "vp09"  # of those that OpenCV's wheels can write, the one that browsers play
 

@@ -17,9 +17,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the netwo
 import albumentations as A
 from albumentations.core.type_definitions import Targets
 
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.core.images import RgbArray
 from detect_transfer.models.letterbox import PAD_VALUE
 
 _SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target

@@ -19,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.errors import DetectTransferError, ResourceError
-from detect_transfer.core.images import RgbArray, read_rgb
+from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import letterbox
 from detect_transfer.training.augment import Augmenter, TrainSample

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.training.augment import TrainSample, cut_to
 

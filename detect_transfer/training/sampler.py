@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import Sampler
 
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 
 _FREQUENT = 0.1  # share of the images from which on a class is not repeated
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from detect_transfer.config import RunConfig, Stage
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights

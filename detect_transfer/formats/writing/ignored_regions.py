@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.boxes import FloatArray, area
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.boxes import area
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.ledger import Ledger, LedgerStep
 

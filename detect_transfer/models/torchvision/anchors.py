@@ -11,7 +11,7 @@ import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
 
 _MOST_KEPT = 16  # input sizes

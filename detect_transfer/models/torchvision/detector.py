@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from detect_transfer.config import Model, Stage
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.ops import batched_nms
 
-from detect_transfer.core.boxes import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.base import Prediction
 from detect_transfer.models.torchvision.anchors import Anchors, AnchorShapes, fit_anchors, make_generator
 

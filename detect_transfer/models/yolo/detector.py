@@ -18,7 +18,8 @@ from torch.utils._pytree import tree_map
 from torchvision.ops import batched_nms
 
 from detect_transfer.config import Model, Stage
-from detect_transfer.core.boxes import FloatArray, xyxy_to_cxcywh_norm
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.core.errors import InputError
 from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights

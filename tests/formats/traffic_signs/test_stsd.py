@@ -19,7 +19,9 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 SIGN = "VISIBLE, 20.0, 22.0, 10.0, 12.0, WARNING, STOP"
 ROWS = [
-    pytest.param("9_Image1.jpg VISIBLE, 1;", "ROW_COLUMNS", "found 1 fields, expected 2: file_name:signs", id="no-colon"),
+    pytest.param(
+        "9_Image1.jpg VISIBLE, 1;", "ROW_COLUMNS", "found 1 fields, expected 2: file_name:signs", id="no-colon"
+    ),
     pytest.param(f":{SIGN};", "ROW_VALUE", "the name of an image", id="no-name"),
     pytest.param(
         "9_Image1.jpg:VISIBLE, 1, 2, 3;", "ROW_COLUMNS", "sign=VISIBLE, 1, 2, 3 - expected 7 fields", id="4-fields"
