@@ -3,7 +3,7 @@
 Two tasks that share no class: `source` (country, by day) and `target` (city, at dusk).
 """
 
-from detect_transfer.synthetic.scene import Scene, draw_scene, draw_scenes
+from detect_transfer.synthetic.scene import Scene, draw_scene
 from detect_transfer.synthetic.tasks import TASKS, SignClass, SignTask
 
-__all__ = ["TASKS", "Scene", "SignClass", "SignTask", "draw_scene", "draw_scenes"]
+__all__ = ["TASKS", "Scene", "SignClass", "SignTask", "draw_scene"]

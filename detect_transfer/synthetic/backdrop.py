@@ -3,7 +3,17 @@
 import cv2
 import numpy as np
 
-from detect_transfer.synthetic.canvas import Image, Stage, cloud_noise, fill, foliage, jitter, overlap, stroke
+from detect_transfer.synthetic.canvas import (
+    Image,
+    Stage,
+    cloud_noise,
+    fill,
+    foliage,
+    jitter,
+    overlap,
+    pick_colour,
+    stroke,
+)
 from detect_transfer.synthetic.houses import draw_farm, draw_street
 from detect_transfer.synthetic.tasks import Rgb, Setting
 
@@ -36,25 +46,14 @@ def _sky(image: Image, rng: np.random.Generator, horizon: float, skies: tuple[tu
     image[:rows] = cv2.add(image[:rows], cv2.merge([veil, veil, veil]))
 
 
-def tree(stage: Stage, x: float, ground: float, height: float) -> None:
-    """Draw a tree.
-
-    Args:
-        stage: The scene, drawn upon.
-        x: Column of the trunk in pixels.
-        ground: Row of its foot.
-        height: Height in pixels.
-    """
+def _tree(stage: Stage, x: float, ground: float, height: float) -> None:
+    """Draw a tree that stands at column `x` and row `ground`; all numbers are pixels."""
     rng, image = stage.rng, stage.image_rgb
     trunk = jitter(rng, (84, 66, 52), 16)
-    stroke(
-        image,
-        np.array(((x, ground), (x + rng.uniform(-0.05, 0.05) * height, ground - 0.6 * height))),
-        trunk,
-        0.06 * height,
-    )
+    top = (x + rng.uniform(-0.05, 0.05) * height, ground - 0.6 * height)
+    stroke(image, np.array(((x, ground), top)), trunk, 0.06 * height)
     width, crown = max(6, int(height * rng.uniform(0.6, 0.95))), max(6, int(height * rng.uniform(0.7, 0.85)))
-    patch, mask = foliage(rng, (width, crown), jitter(rng, _LEAVES[int(rng.integers(len(_LEAVES)))], 18))
+    patch, mask = foliage(rng, (width, crown), pick_colour(rng, _LEAVES, 18))
     corner = (int(x - width / 2), int(ground - height))
     there, here = overlap(stage.size_wh, (crown, width), corner)
     if there[0].start < there[0].stop and there[1].start < there[1].stop:
@@ -72,17 +71,8 @@ def _road(stage: Stage, ground: Rgb, verge: Rgb, spread: float) -> None:
 
     def strip(near: tuple[float, float], far: tuple[float, float], t1: float = 0.0, t2: float = 1.0) -> np.ndarray:
         # Both bounds run from the vanishing point (t = 0) to the lower edge (t = 1).
-        return np.array(
-            [
-                (f + (n - f) * t, top + (height - top) * t)
-                for n, f, t in (
-                    (near[0], far[0], t1),
-                    (near[1], far[1], t1),
-                    (near[1], far[1], t2),
-                    (near[0], far[0], t2),
-                )
-            ]
-        )
+        corners = ((near[0], far[0], t1), (near[1], far[1], t1), (near[1], far[1], t2), (near[0], far[0], t2))
+        return np.array([(f + (n - f) * t, top + (height - top) * t) for n, f, t in corners])
 
     half, thin = width * spread, 0.014 * width
     far = (vanish - 0.012 * width, vanish + 0.012 * width)
@@ -90,11 +80,8 @@ def _road(stage: Stage, ground: Rgb, verge: Rgb, spread: float) -> None:
     fill(image, strip((middle - half, middle + half), far), ground)
     paint = jitter(rng, (220, 218, 206), 16)
     for side in (-0.92, 0.92):
-        fill(
-            image,
-            strip((middle + side * half - thin / 2, middle + side * half + thin / 2), (vanish, vanish)),
-            paint,
-        )
+        edge = middle + side * half
+        fill(image, strip((edge - thin / 2, edge + thin / 2), (vanish, vanish)), paint)
     for near in 0.95 * 0.62 ** np.arange(5) if rng.uniform() < 0.75 else ():
         fill(image, strip((middle - thin, middle + thin), (vanish, vanish), near * 0.78, near), paint)
     if rng.uniform() < 0.25:
@@ -116,17 +103,12 @@ def _hills(stage: Stage) -> None:
 
 
 def draw_backdrop(stage: Stage, setting: Setting) -> None:
-    """Paint the whole image with a place without signs.
-
-    Args:
-        stage: The scene, drawn upon.
-        setting: `country` by day or `city` at dusk.
-    """
+    """Paint the whole image with a place without signs: the country by day or the city at dusk."""
     rng, (width, height) = stage.rng, stage.size_wh
     if setting == "country":
         _sky(stage.image_rgb, rng, stage.horizon, _DAY_SKIES)
         _hills(stage)
-        field = jitter(rng, _FIELDS[int(rng.integers(len(_FIELDS)))], 14)
+        field = pick_colour(rng, _FIELDS, 14)
         _road(stage, jitter(rng, (120, 118, 116), 20), field, rng.uniform(0.15, 0.4))
         for _ in range(int(rng.integers(0, 3))):
             draw_farm(stage)
@@ -139,4 +121,4 @@ def draw_backdrop(stage: Stage, setting: Setting) -> None:
     # Small trees stand far away, so they are drawn first.
     for size in np.sort(np.exp(rng.uniform(np.log(18), np.log(tallest), n_trees))):
         foot = stage.horizon + 0.02 * height + 0.14 * size * stage.scale
-        tree(stage, float(rng.uniform(0, width)), float(foot), float(size) * stage.scale)
+        _tree(stage, float(rng.uniform(0, width)), float(foot), float(size) * stage.scale)

@@ -8,11 +8,7 @@ from detect_transfer.synthetic.tasks import Setting
 
 
 def add_texture(stage: Stage) -> None:
-    """Break up flat colours with smooth noise, before the signs are drawn.
-
-    Args:
-        stage: The scene, drawn upon.
-    """
+    """Break up flat colours with smooth noise, before the signs are drawn."""
     noise = cloud_noise(stage.rng, stage.size_wh)
     strength = float(stage.rng.uniform(0.08, 0.3))
     colour = cv2.merge([noise, noise, noise])

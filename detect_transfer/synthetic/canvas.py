@@ -4,6 +4,7 @@ Everywhere the origin is the top-left *corner* of the first pixel; OpenCV counts
 the halves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from detect_transfer.synthetic.tasks import Rgb
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
-_SHIFT = 4  # fractional bits of cv2 coordinates: 1/16 pixel
+SHIFT = 4  # fractional bits of cv2 coordinates: 1/16 pixel
 N_FOLIAGE = 8
 
 
@@ -43,47 +44,31 @@ class Stage:
 
 
 def jitter(rng: np.random.Generator, rgb: Rgb, amount: int) -> Rgb:
-    """Vary a colour: all channels together, and each a little on its own.
-
-    Args:
-        rng: Source of chance.
-        rgb: Colour, 0..255.
-        amount: Largest common change, in grey levels.
-
-    Returns:
-        The new colour, 0..255.
-    """
+    """Vary a colour by up to `amount` grey levels: all channels together, and each a little on its own."""
     common = rng.integers(-amount, amount + 1)
     own = rng.integers(-amount // 4, amount // 4 + 1, 3)
     red, green, blue = (int(v) for v in np.clip(np.array(rgb) + common + own, 0, 255))
     return red, green, blue
 
 
-def _fixed_point(xy: Points) -> NDArray[np.int32]:
-    return np.round((xy - 0.5) * (1 << _SHIFT)).astype(np.int32)
+def pick_colour(rng: np.random.Generator, palette: Sequence[Rgb], amount: int) -> Rgb:
+    """Draw a colour of a palette and vary it as `jitter` does."""
+    return jitter(rng, palette[int(rng.integers(len(palette)))], amount)
+
+
+def fixed_point(xy: Points) -> NDArray[np.int32]:
+    """Return points in pixels as OpenCV takes them, in `SHIFT` fractional bits."""
+    return np.round((xy - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
 def fill(image: Image, xy: Points, rgb: Rgb) -> None:
-    """Fill a polygon.
-
-    Args:
-        image: (H, W, 3) uint8, changed in place.
-        xy: (M, 2) corners in pixels; may lie outside.
-        rgb: Colour, 0..255.
-    """
-    cv2.fillPoly(image, [_fixed_point(xy)], rgb, cv2.LINE_AA, _SHIFT)
+    """Fill a polygon of (M, 2) corners in pixels, which may lie outside; the image is changed in place."""
+    cv2.fillPoly(image, [fixed_point(xy)], rgb, cv2.LINE_AA, SHIFT)
 
 
 def stroke(image: Image, xy: Points, rgb: Rgb, width: float) -> None:
-    """Draw an open polyline with round joints.
-
-    Args:
-        image: (H, W, 3) uint8, changed in place.
-        xy: (M, 2) points in pixels.
-        rgb: Colour, 0..255.
-        width: Line width in pixels, rounded, at least 1.
-    """
-    cv2.polylines(image, [_fixed_point(xy)], False, rgb, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+    """Draw an open line through (M, 2) points in pixels, of a width rounded to whole pixels and at least 1."""
+    cv2.polylines(image, [fixed_point(xy)], False, rgb, max(1, round(width)), cv2.LINE_AA, SHIFT)
 
 
 def box_points(x1: float, y1: float, x2: float, y2: float) -> Points:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detect_transfer.synthetic.canvas import Points, Stage, box_points, fill, jitter, stroke, warp_points
+from detect_transfer.synthetic.canvas import Points, Stage, box_points, fill, jitter, pick_colour, stroke, warp_points
 from detect_transfer.synthetic.glyphs import LETTERS, arc, text_marks
 from detect_transfer.synthetic.placing import Placed, Pose, pose_homography
 from detect_transfer.synthetic.tasks import Rgb, Setting
@@ -27,17 +27,13 @@ _BOARDS: tuple[Rgb, ...] = (
 )
 
 
-def _pick(rng: np.random.Generator, palette: tuple[Rgb, ...], amount: int) -> Rgb:
-    return jitter(rng, palette[int(rng.integers(len(palette)))], amount)
-
-
 def _car(stage: Stage) -> None:
     rng, image = stage.rng, stage.image_rgb
     near = rng.uniform() ** 2  # most cars are far away
     width = (18 + 80 * near) * stage.scale
     left = rng.uniform(0, stage.size_wh[0]) - width / 2
     ground = stage.horizon + (10 + 70 * near) * stage.scale
-    body, glass, tyre = _pick(rng, _PAINTS, 20), jitter(rng, (66, 78, 92), 16), (24, 24, 26)
+    body, glass, tyre = pick_colour(rng, _PAINTS, 20), jitter(rng, (66, 78, 92), 16), (24, 24, 26)
     from_behind = rng.uniform() < 0.6
     tall, half_roof = (0.72, 0.36) if from_behind else (0.36, 0.28)
     lamp = (226, 40, 36) if rng.uniform() < 0.7 else (250, 236, 196)
@@ -78,7 +74,7 @@ def _board(stage: Stage) -> None:
     size = float(np.exp(rng.uniform(np.log(14), np.log(80)))) * stage.scale
     centre = (float(rng.uniform(0, width)), float(rng.uniform(0.25 * height, stage.horizon + 0.05 * height)))
     plane = pose_homography(Pose(centre, size, float(rng.normal(0, 0.04)), float(rng.uniform(-0.8, 0.8)), 0.0, 8.0))
-    outline, ground, ink = _board_outline(rng), _pick(rng, _BOARDS, 16), _pick(rng, _BOARDS, 16)
+    outline, ground, ink = _board_outline(rng), pick_colour(rng, _BOARDS, 16), pick_colour(rng, _BOARDS, 16)
     if rng.uniform() < 0.5:
         foot = stage.horizon + (0.1 * size + 6 * stage.scale)
         stroke(image, np.array((centre, (centre[0], max(foot, centre[1] + size)))), (96, 98, 102), 0.07 * size)
@@ -93,7 +89,7 @@ def _board(stage: Stage) -> None:
     elif content < 0.8:
         shift = (float(rng.uniform(-0.4, 0.4)), float(rng.uniform(-0.3, 0.3)) * reach)
         # No white: a white patch on red or blue comes too near to real signs.
-        fill(image, warp_points(plane, outline * rng.uniform(0.25, 0.5) + shift), _pick(rng, _BOARDS[3:], 16))
+        fill(image, warp_points(plane, outline * rng.uniform(0.25, 0.5) + shift), pick_colour(rng, _BOARDS[3:], 16))
 
 
 def _lamp(stage: Stage, setting: Setting) -> None:
@@ -124,12 +120,8 @@ def _fence(stage: Stage) -> None:
         y = y1 + (y2 - y1) * share
         stroke(image, np.array(((share * width, y), (share * width, y - 14 * stage.scale))), rgb, 2 * stage.scale)
     for lift in (5, 11):
-        stroke(
-            image,
-            np.array(((0, y1 - lift * stage.scale), (width, y2 - lift * stage.scale))),
-            rgb,
-            stage.scale,
-        )
+        rail = np.array(((0, y1 - lift * stage.scale), (width, y2 - lift * stage.scale)))
+        stroke(image, rail, rgb, stage.scale)
 
 
 def _wires(stage: Stage) -> None:
@@ -143,12 +135,7 @@ def _wires(stage: Stage) -> None:
 
 
 def draw_clutter(stage: Stage, setting: Setting) -> None:
-    """Add distractors; all of them lie behind the signs.
-
-    Args:
-        stage: The scene, drawn upon.
-        setting: What kind of place it is.
-    """
+    """Add distractors; all of them lie behind the signs."""
     rng, in_city = stage.rng, setting == "city"
     if rng.uniform() < 0.3:
         _wires(stage)
@@ -174,12 +161,7 @@ def _mast_arm(stage: Stage, sign: Placed) -> None:
 
 
 def draw_poles(stage: Stage, signs: list[Placed]) -> None:
-    """Stand the signs on poles; called before the faces are drawn, so that no pole hides a face.
-
-    Args:
-        stage: The scene, drawn upon.
-        signs: The placed signs.
-    """
+    """Stand the signs on poles; called before the faces are drawn, so that no pole hides a face."""
     rng, height = stage.rng, stage.size_wh[1]
     for sign in signs:
         if rng.uniform() < 0.12:

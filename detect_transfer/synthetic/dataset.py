@@ -33,15 +33,15 @@ def write_scenes(
         seed: The seed of the streams.
         size_wh: Width and height of an image in pixels.
     """
-    jobs = [
+    scenes = [
         (split, seed + _VALIDATION_SEED * k, i) for k, (split, count) in enumerate(counts.items()) for i in range(count)
     ]
     draw = partial(_write_one, folder, task, size_wh)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        rows = list(pool.map(draw, jobs, chunksize=16))
+        rows = list(pool.map(draw, scenes, chunksize=16))
     names = [sign.name for sign in TASKS[task].classes]
     images = [{"image_id": i, **image} for i, (image, _) in enumerate(rows, 1)]
-    boxes = [{"image_id": i, **box} for i, (_, found) in enumerate(rows, 1) for box in found]
+    boxes = [{"image_id": i, **box} for i, (_, drawn) in enumerate(rows, 1) for box in drawn]
     return AnnotationTable.from_columns(
         images=pl.DataFrame(images),
         boxes=pl.DataFrame(boxes).with_row_index("annotation_id", offset=1) if boxes else {},
@@ -55,10 +55,10 @@ def write_scenes(
 
 
 def _write_one(
-    folder: Path, task: str, size_wh: tuple[int, int], job: tuple[str, int, int]
+    folder: Path, task: str, size_wh: tuple[int, int], scene_id: tuple[str, int, int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Draw one scene, write its image and return its image row and its box rows."""
-    split, seed, index = job
+    split, seed, index = scene_id
     scene = draw_scene(TASKS[task], seed=seed, index=index, size_wh=size_wh)
     name = f"{split}/{index:05d}.jpg"
     _, encoded = cv2.imencode(".jpg", scene.image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detect_transfer.synthetic.canvas import Points
 from detect_transfer.synthetic.tasks import BLACK, RED, Rgb
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +95,6 @@ def text_marks(text: str, width: float, height: float, pen: float) -> list[Mark]
         width: Width of the whole text in sign units, pen included.
         height: Height of the text in sign units, pen included.
         pen: Stroke width in sign units.
-
-    Returns:
-        Strokes in the ink of the sign.
-
-    Raises:
-        KeyError: If a character is not in the font.
     """
     gap = pen * 0.6  # clear space between two characters
     box = (width - gap * (len(text) - 1)) / len(text)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detect_transfer.synthetic.canvas import Image, Stage, box_points, fill, jitter
+from detect_transfer.synthetic.canvas import Image, Stage, box_points, fill, jitter, pick_colour
 from detect_transfer.synthetic.tasks import Rgb
 
 _WALLS: tuple[Rgb, ...] = (
@@ -20,7 +20,7 @@ def _facade(rng: np.random.Generator, size_wh: tuple[int, int], scale: float) ->
     width, height = size_wh
     cell_w, cell_h = (max(4, int(rng.uniform(9, 22) * scale)) for _ in range(2))
     columns, rows = -(-width // cell_w), -(-height // cell_h)
-    wall = np.array(jitter(rng, _WALLS[int(rng.integers(len(_WALLS)))], 24), dtype=np.uint8)
+    wall = np.array(pick_colour(rng, _WALLS, 24), dtype=np.uint8)
     glass = np.array(jitter(rng, (62, 70, 84), 22), dtype=np.float64) * rng.uniform(0.75, 1.25, (rows, columns, 1))
     lit = rng.uniform(size=(rows, columns)) < rng.uniform(0, 0.45)
     glass[lit] = np.array((250, 214, 138)) * rng.uniform(0.6, 1.0, (int(lit.sum()), 1))
@@ -50,16 +50,12 @@ def _shop(stage: Stage, x1: int, x2: int, base: int) -> None:
             (206, 160, 48),
             (60, 66, 70),
         )
-        rgb = jitter(rng, awnings[int(rng.integers(len(awnings)))], 20)
+        rgb = pick_colour(rng, awnings, 20)
         image[base - floor - gap : base - floor + gap, x1:x2] = rgb
 
 
 def draw_street(stage: Stage) -> None:
-    """Line the horizon with city blocks, pale far ones behind the houses of the street.
-
-    Args:
-        stage: The scene, drawn upon.
-    """
+    """Line the horizon with city blocks, pale far ones behind the houses of the street."""
     rng, image, (width, height) = stage.rng, stage.image_rgb, stage.size_wh
     base = int(stage.horizon + 0.04 * height)
     # Pale blocks far away, then the houses of the street.
@@ -82,16 +78,12 @@ def draw_street(stage: Stage) -> None:
 
 
 def draw_farm(stage: Stage) -> None:
-    """Draw one farm house somewhere near the horizon.
-
-    Args:
-        stage: The scene, drawn upon.
-    """
+    """Draw one farm house somewhere near the horizon."""
     rng, image, scale = stage.rng, stage.image_rgb, stage.scale
     x, y = rng.uniform(0, stage.size_wh[0]), stage.horizon + rng.uniform(2, 14) * scale
     width, height = rng.uniform(24, 64) * scale, rng.uniform(12, 30) * scale
     walls: tuple[Rgb, ...] = ((226, 218, 200), (172, 70, 58), (188, 164, 130))
-    fill(image, box_points(x, y - height, x + width, y), jitter(rng, walls[int(rng.integers(len(walls)))], 16))
+    fill(image, box_points(x, y - height, x + width, y), pick_colour(rng, walls, 16))
     lip = 0.08 * width
     ridge = np.array(
         (

@@ -4,7 +4,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.synthetic.canvas import Image, Points, Stage, foliage, jitter, overlap, paste, warp_points
+from detect_transfer.synthetic.canvas import (
+    SHIFT,
+    Image,
+    Points,
+    Stage,
+    fixed_point,
+    foliage,
+    jitter,
+    overlap,
+    paste,
+    pick_colour,
+    warp_points,
+)
 from detect_transfer.synthetic.glyphs import arc
 from detect_transfer.synthetic.placing import Placed
 from detect_transfer.synthetic.tasks import Rgb
@@ -18,7 +30,7 @@ def _leaves(stage: Stage, sign: Placed) -> tuple[Image, Image, tuple[int, int]]:
     rng = stage.rng
     side = max(4, int(sign.size * rng.uniform(0.6, 1.3)))
     greens: tuple[Rgb, ...] = ((98, 138, 56), (74, 112, 46), (150, 118, 52))
-    patch, alpha = foliage(rng, (side, side), jitter(rng, greens[int(rng.integers(len(greens)))], 16))
+    patch, alpha = foliage(rng, (side, side), pick_colour(rng, greens, 16))
     # Hangs in from a random side, the centre near the edge of the sign.
     angle, reach = rng.uniform(0, 2 * np.pi), 0.5 * sign.size * rng.uniform(0.75, 1.25)
     x1, y1, x2, y2 = sign.full_xyxy
@@ -33,8 +45,7 @@ def _flat(stage: Stage, xy: Points, rgb: Rgb) -> tuple[Image, Image, tuple[int, 
     patch_w = max(1, min(width, int(xy[:, 0].max()) + 2) - corner[0])
     patch_h = max(1, min(height, int(xy[:, 1].max()) + 2) - corner[1])
     alpha = np.zeros((patch_h, patch_w), dtype=np.uint8)
-    points = np.round((xy - corner - 0.5) * 16).astype(np.int32)
-    cv2.fillPoly(alpha, [points], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(alpha, [fixed_point(xy - corner)], 255, cv2.LINE_AA, SHIFT)
     patch = np.empty((patch_h, patch_w, 3), dtype=np.uint8)
     patch[:] = rgb
     return patch, alpha, corner
@@ -58,7 +69,7 @@ def _sticker(stage: Stage, sign: Placed) -> tuple[Image, Image, tuple[int, int]]
     else:
         turn = rng.uniform(0, 360)
         xy = arc((centre[0], centre[1]), (radius, radius * rng.uniform(0.6, 1.0)), turn, turn + 270)[::9]
-    rgb = jitter(rng, _STICKERS[int(rng.integers(len(_STICKERS)))], 14)
+    rgb = pick_colour(rng, _STICKERS, 14)
     return _flat(stage, warp_points(sign.homography, xy), rgb)
 
 

@@ -64,18 +64,9 @@ class Pose:
 
 
 def pose_homography(pose: Pose) -> NDArray[np.float64]:
-    """Project the plane of a sign.
-
-    Args:
-        pose: Its pose; turns of less than a quarter.
-
-    Returns:
-        (3, 3) homography from sign units (-1..1, y down) to pixels.
-    """
-    (cz, cy, cx), (sz, sy, sx) = (
-        np.cos((pose.roll, pose.yaw, pose.pitch)),
-        np.sin((pose.roll, pose.yaw, pose.pitch)),
-    )
+    """Return the homography (3, 3) from sign units (-1..1, y down) to pixels; no turn reaches a quarter."""
+    turns = (pose.roll, pose.yaw, pose.pitch)
+    (cz, cy, cx), (sz, sy, sx) = np.cos(turns), np.sin(turns)
     # The first two columns of Rz(roll) Ry(yaw) Rx(pitch): where the sign's own axes point.
     axes = np.array(((cz * cy, cz * sy * sx - sz * cx), (sz * cy, sz * sy * sx + cz * cx), (-sy, cy * sx)))
     depth = np.array((axes[2, 0], axes[2, 1], 0.0)) / pose.distance + (0.0, 0.0, 1.0)
@@ -93,7 +84,7 @@ def _place(task: SignTask, class_index: int, pose: Pose) -> Placed:
     return Placed(sign_class, class_index, homography, pose.size, warp_points(homography, outline_points(sign_class)))
 
 
-def sample_pose(stage: Stage) -> Pose:
+def _sample_pose(stage: Stage) -> Pose:
     """Draw a random pose: width log-uniform, mostly facing the viewer, centre nearly anywhere."""
     rng, (width, height) = stage.rng, stage.size_wh
     size = float(np.exp(rng.uniform(*np.log(_SIZE_RANGE)))) * stage.scale
@@ -129,21 +120,13 @@ def _below(pose: Pose, upper: Placed, rng: np.random.Generator) -> Pose:
 
 
 def place_signs(stage: Stage, task: SignTask) -> list[Placed]:
-    """Choose signs that do not overlap, each mostly in the image.
-
-    Args:
-        stage: The scene; only its size, horizon and chance are used.
-        task: Where the classes come from, all equally likely.
-
-    Returns:
-        0 to 6 signs.
-    """
+    """Choose 0 to 6 signs that do not overlap, each mostly in the image; all classes are equally likely."""
     rng, placed = stage.rng, list[Placed]()
     count = int(rng.choice(len(_COUNT_WEIGHTS), p=_COUNT_WEIGHTS))
     for _ in range(12 * count):
         if len(placed) >= count:
             break
-        pose = sample_pose(stage)
+        pose = _sample_pose(stage)
         candidate = _place(task, int(rng.integers(len(task.classes))), pose)
         if not _fits(candidate, placed, stage.size_wh):
             continue
@@ -158,12 +141,8 @@ def place_signs(stage: Stage, task: SignTask) -> list[Placed]:
 def render_sign(sign: Placed) -> tuple[Image, tuple[int, int]]:
     """Render a sign without its surroundings.
 
-    Args:
-        sign: The placed sign.
-
     Returns:
-        (h, w, 4) uint8 RGBA with at least a pixel of margin, and the column and row
-        of its first pixel in the image.
+        (h, w, 4) uint8 RGBA with at least a pixel of margin, and the column and row of its first pixel in the image.
     """
     x1, y1, x2, y2 = sign.full_xyxy
     left, top = int(np.floor(x1)) - 1, int(np.floor(y1)) - 1
@@ -176,10 +155,8 @@ def render_sign(sign: Placed) -> tuple[Image, tuple[int, int]]:
     to_patch = np.array(((k, 0, -k * left - 0.5), (0, k, -k * top - 0.5), (0, 0, 1)))
     matrix = to_patch @ sign.homography @ to_units
     large = cv2.warpPerspective(template, matrix, (width * k, height * k), flags=cv2.INTER_LINEAR)
-    return np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8), (
-        left,
-        top,
-    )
+    rgba = np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return rgba, (left, top)
 
 
 def _weather(stage: Stage, rgb: Image) -> Image:
@@ -196,15 +173,7 @@ def _weather(stage: Stage, rgb: Image) -> Image:
 
 
 def draw_signs(stage: Stage, signs: list[Placed]) -> list[Image]:
-    """Paint the faces of all signs.
-
-    Args:
-        stage: The scene, drawn upon.
-        signs: Signs that do not overlap.
-
-    Returns:
-        For each sign its (H, W) uint8 coverage, 255 where it is all sign.
-    """
+    """Paint the faces of all signs and return the (H, W) uint8 coverage of each, 255 where it is all sign."""
     coverages = []
     for sign in signs:
         rgba, corner_xy = render_sign(sign)

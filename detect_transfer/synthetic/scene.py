@@ -1,7 +1,6 @@
 """A whole street scene with its labels."""
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,22 +73,3 @@ def draw_scene(task: SignTask, *, seed: int, index: int, size_wh: tuple[int, int
         class_index=np.array([sign.class_index for sign in signs], dtype=np.int64),
         visible=visible,
     )
-
-
-def draw_scenes(task: SignTask, *, seed: int, count: int, size_wh: tuple[int, int] = (320, 320)) -> Iterator[Scene]:
-    """Draw the scenes 0..count-1 of a data set, one at a time.
-
-    Args:
-        task: Which signs, and in which surroundings.
-        seed: Seed of the data set, at least 0.
-        count: Number of scenes.
-        size_wh: Image width and height in pixels, each at least 64.
-
-    Yields:
-        Scenes in index order.
-
-    Raises:
-        ValueError: As `draw_scene`, when the first scene is asked for.
-    """
-    for index in range(count):
-        yield draw_scene(task, seed=seed, index=index, size_wh=size_wh)

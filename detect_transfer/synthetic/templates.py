@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.synthetic.canvas import Image
-from detect_transfer.synthetic.glyphs import PICTOGRAMS, Mark, Points, text_marks
+from detect_transfer.synthetic.canvas import Image, Points
+from detect_transfer.synthetic.glyphs import PICTOGRAMS, Mark, text_marks
 from detect_transfer.synthetic.tasks import Outline, Rgb, SignClass
 
 EXTENT = 1.25  # a template covers -EXTENT..EXTENT sign units along both axes
@@ -60,14 +60,7 @@ _OUTLINES: dict[Outline, tuple[Points, tuple[float, float]]] = {
 
 
 def outline_points(sign_class: SignClass) -> Points:
-    """Return the edge of a sign as a convex polygon.
-
-    Args:
-        sign_class: The class.
-
-    Returns:
-        (M, 2) float64 vertices in sign units (half widths, y down), centred on the face.
-    """
+    """Return the edge of a sign, a convex polygon (M, 2) in sign units (half widths, y down) about its centre."""
     return _OUTLINES[sign_class.outline][0]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from paths import ROOT
 
-from detect_transfer.synthetic import TASKS, Scene, draw_scene, draw_scenes
+from detect_transfer.synthetic import TASKS, Scene, draw_scene
 from detect_transfer.synthetic.camera import photograph
 from detect_transfer.synthetic.canvas import Stage, warp_points
 from detect_transfer.synthetic.glyphs import text_marks
@@ -38,7 +38,7 @@ def _signs(name: str, n_scenes: int) -> list[Placed]:
 @pytest.fixture(scope="module")
 def many() -> dict[str, list[Scene]]:
     """The first 200 scenes of each task."""
-    return {name: list(draw_scenes(task, seed=3, count=200)) for name, task in TASKS.items()}
+    return {name: [draw_scene(task, seed=3, index=i) for i in range(200)] for name, task in TASKS.items()}
 
 
 @BOTH
@@ -74,7 +74,8 @@ def test_draw_scene__is_equal_in_another_process(name: str) -> None:
 @BOTH
 @pytest.mark.parametrize("size_wh", [(320, 320), (200, 120), (480, 640)], ids=["square", "wide", "tall-large"])
 def test_draw_scene__obeys_size_and_dtypes(name: str, size_wh: tuple[int, int]) -> None:
-    for scene in draw_scenes(TASKS[name], seed=0, count=12, size_wh=size_wh):
+    for index in range(12):
+        scene = draw_scene(TASKS[name], seed=0, index=index, size_wh=size_wh)
         n_signs = len(scene.xyxy)
         assert scene.image_rgb.shape == (size_wh[1], size_wh[0], 3)
         assert scene.image_rgb.dtype == np.uint8
