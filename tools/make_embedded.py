@@ -9,12 +9,12 @@ writes detect_transfer/assets/quickstart.safetensors in half precision and quick
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from detect_transfer.config import load_config
 from detect_transfer.models import load_weights, save_weights
 from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train import train
 
 CONFIG = Path(__file__).parents[1] / "configs" / "embedded_source.yaml"
@@ -45,13 +45,14 @@ def main() -> None:
     run = parser.parse_args().run
     if run is None:
         run = train(load_config(CONFIG), name="embedded_source", command="tools/make_embedded.py").folder
-    config = load_config(run / "config.yaml")
-    source = load_weights(run / "weights" / "best.safetensors")
-    card = {key: source.card[key] for key in ("family", "arch", "names", "built_classes", "imgsz")}
+    folder = RunFolder(run)
+    config = folder.read_config()
+    source = load_weights(folder.best)
+    card = {key: source.metadata[key] for key in ("family", "arch", "names", "built_classes", "imgsz")}
     sha256 = save_weights(EMBEDDED, source.tensors, {**card, "licence": "AGPL-3.0-or-later"}, half=True)
-    metrics = json.loads((run / "metrics.json").read_text())
-    manifest = json.loads((run / "manifest.json").read_text())
-    history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    metrics = folder.read_metrics()
+    manifest = folder.read_manifest()
+    history = folder.read_history()
     drawn = config.data.synthetic
     assert drawn is not None
     text = CARD.format(

@@ -180,6 +180,8 @@ def print_round_trip(trip: Any) -> None:
 
 def print_result(result: Any) -> None:
     """Show what a run came to and where it lies."""
+    from detect_transfer.workflows.run_folder import RunFolder
+
     console = make_console()
     first, best = result.progress.history[0], result.progress.best_epoch
     ap = result.metrics.get("AP")
@@ -188,9 +190,9 @@ def print_result(result: Any) -> None:
         f"AP {'null' if ap is None else f'{ap:.3f}'} (epoch {best}; untrained {before}), "
         f"AP50 {result.metrics.get('AP50') or 0:.3f}"
     )
-    console.print(f"weights:  {result.folder / 'weights' / 'best.safetensors'}", markup=False)
-    console.print(f"images: {result.folder / 'images'}", markup=False)
-    console.print(f"report:   {result.folder / 'report.html'}", markup=False)
+    folder = RunFolder(result.folder)
+    for name, path in (("weights", folder.best), ("images", folder.images), ("report", folder.report)):
+        console.print(f"{name + ':':9s} {path}", markup=False)
 
 
 def print_scores(scores: Any) -> None:

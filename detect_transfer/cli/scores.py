@@ -54,6 +54,7 @@ def evaluate(
     from detect_transfer.core.io import write_json
     from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
     from detect_transfer.workflows.explain import explain_files, explain_run
+    from detect_transfer.workflows.run_folder import RunFolder
 
     if (run is None) == (truth is None) or (truth is None) != (detections is None):
         raise InputError(
@@ -70,7 +71,7 @@ def evaluate(
         from detect_transfer.workflows.predict import evaluate_run
 
         scores = evaluate_run(run, out, ignore_policy=ignore_policy, asked=asked)
-        told = explain_run(run, out / "detections.json", labels=labels) if explain else None
+        told = explain_run(run, RunFolder(out).detections, labels=labels) if explain else None
     else:
         assert detections is not None
         # first, as it also tells of class ids that an evaluation refuses
@@ -81,10 +82,10 @@ def evaluate(
     if told is not None:
         write_json(out / "explain.json", told.as_dict())
     print_scores(scores)
-    print_metrics(out / "metrics.json")
+    print_metrics(RunFolder(out).metrics)
     if told is not None and run is not None:
         print_explanation(told)
-    make_console().print(f"report: {out / 'report.html'}", markup=False)
+    make_console().print(f"report: {RunFolder(out).report}", markup=False)
 
 
 def compare(

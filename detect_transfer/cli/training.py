@@ -24,6 +24,7 @@ def train(
 ) -> None:
     """Fine-tune a detector; without a config, the embedded quick start."""
     from detect_transfer.config import load_config
+    from detect_transfer.workflows.run_folder import RunFolder
 
     overrides = [word for word in words or [] if "=" in word]
     files = [word for word in words or [] if "=" not in word]
@@ -35,7 +36,7 @@ def train(
             value=" ".join(words or []),
             remedy="python tools/train.py [CONFIG] [key=value ...]",
         )
-    path = resume / "config.yaml" if resume else Path(files[0]) if files else QUICK_START
+    path = RunFolder(resume).config if resume else Path(files[0]) if files else QUICK_START
     config = load_config(path, overrides)
     if resume:
         config = config.model_copy(update={"out": resume})  # the folder may have been moved

@@ -58,13 +58,17 @@ class TrainContext:
         best_weights: Reads the tensors of the best epoch so far.
         memory_bytes: How much memory kept features may take.
         folder: The run folder.
+        state_path: The file of what a run needs to go on.
+        history_path: The file of the rows of the epochs.
+        cache_folder: Where arrays are kept that do not fit into memory; it goes when the run ends.
         fingerprint: Of data and config, kept with the state.
         progress: How far it is.
         stop: Asks it to end.
         accelerator: Devices and processes.
         on_step: Told epoch, step, steps and loss after each step.
         on_epoch: Told the row of each epoch.
-        save_weights: Keeps a network under a name, `best` or `last`.
+        save_best: Writes the weights of the best epoch so far.
+        save_last: Writes the weights of the last epoch.
     """
 
     detector: Detector
@@ -78,15 +82,14 @@ class TrainContext:
     best_weights: Callable[[], dict[str, torch.Tensor]]
     memory_bytes: int
     folder: Path
+    state_path: Path
+    history_path: Path
+    cache_folder: Path
     fingerprint: str
     accelerator: Accelerator
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
     on_step: Callable[[int, int, int, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
-    save_weights: Callable[[str, nn.Module], None] = lambda *_: None
-
-    @property
-    def cache_folder(self) -> Path:
-        """Where arrays are kept that do not fit into memory; it goes when the run ends."""
-        return self.folder / "cache"
+    save_best: Callable[[nn.Module], None] = lambda _: None
+    save_last: Callable[[nn.Module], None] = lambda _: None

@@ -152,7 +152,7 @@ class _Fit:
         share = progress.rate_share / 2
         if job.settings.on_not_finite != "roll_back" or share < _LEAST_RATE_SHARE:
             raise error
-        states = read_states(job.folder / "weights" / "state.pt")
+        states = read_states(job.state_path)
         self._load(states)
         step.optimizer.load_state_dict(states["optimizer"])
         step.optimizer.zero_grad(set_to_none=True)
@@ -179,8 +179,8 @@ class _Fit:
         best = progress.note(row)
         if job.accelerator.is_main_process:
             if best:
-                job.save_weights("best", self.average.module)
-            job.save_weights("last", self.average.module)
+                job.save_best(self.average.module)
+            job.save_last(self.average.module)
         self._save(step)
         job.on_epoch({**row, "best": best})
 
@@ -196,9 +196,9 @@ class _Fit:
             "scaler": None if step is None else step.scaler.state_dict(),
             "rng": torch.get_rng_state(),
         }
-        save_state(job.folder / "weights" / "state.pt", job.progress, job.fingerprint, states)
+        save_state(job.state_path, job.progress, job.fingerprint, states)
         rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in job.progress.history)
-        write_atomic(job.folder / "metrics.jsonl", rows)
+        write_atomic(job.history_path, rows)
 
 
 def _ended(job: TrainContext, phase: PlannedPhase) -> After | None:

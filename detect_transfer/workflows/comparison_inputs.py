@@ -9,14 +9,14 @@ from typing import Any
 
 import orjson
 
-from detect_transfer.config import RunConfig, load_config
+from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import read_json, read_text, require_dir, require_file
+from detect_transfer.core.io import require_dir
 from detect_transfer.data.ground_truth import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
-from detect_transfer.formats.detections.reader import read_results
+from detect_transfer.workflows.run_folder import RunFolder
 
 AGAINST = "vs"  # between the sides on the command line
 
@@ -105,10 +105,11 @@ def truth_of_run(run: Path) -> AnnotationTable:
     Raises:
         InputError: The run has no config, or its data are gone or changed.
     """
-    config = load_config(require_file(run / "config.yaml", what="the config of a run"))
-    data = load_run_data(config.data, drawn=run / "data")
-    manifest = read_json(require_file(run / "manifest.json", what="the manifest of a finished run"))
-    if not isinstance(manifest, dict) or manifest.get("data_sha256") != data.fingerprint:
+    folder = RunFolder(run)
+    config = folder.read_config()
+    data = load_run_data(config.data, drawn=folder.drawn_data)
+    manifest = folder.read_manifest()
+    if manifest.get("data_sha256") != data.fingerprint:
         raise InputError(
             "RUN_DATA_CHANGED",
             "the data are not those that the run was trained and scored on",
@@ -122,47 +123,18 @@ def truth_of_run(run: Path) -> AnnotationTable:
 def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Run:
     """Read one run folder; data on the disk that several runs share are read once."""
     require_dir(run, what="a run folder")
-    config = load_config(require_file(run / "config.yaml", what="the config of a run"))
-    manifest = read_json(require_file(run / "manifest.json", what="the manifest of a finished run"))
-    key = f"{manifest.get('data_sha256') if isinstance(manifest, dict) else run}{config.data}{config.transfer}"
+    folder = RunFolder(run)
+    config = folder.read_config()
+    key = f"{folder.read_manifest().get('data_sha256', run)}{config.data}{config.transfer}"
     if key not in read:
         read[key] = truth_of_run(run)
     return Run(
         run.resolve().name,
         read[key],
-        read_results(require_file(run / "detections.json", what="the detections of a run")),
+        folder.read_detections(),
         config,
-        _history(run / "metrics.jsonl"),
-        _transfer(run / "transfer.json"),
-    )
-
-
-def _history(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(read_text(path).splitlines() if path.is_file() else [], start=1):
-        try:
-            row = orjson.loads(line)
-            rows.append({**row, "epoch": int(row["epoch"])})
-        except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
-            raise InputError(
-                "HISTORY_ROW", "an object with `epoch` was expected", where=f"{path}:{number}", remedy="fix the line"
-            ) from error
-    return rows
-
-
-def _transfer(path: Path) -> dict[str, Any]:
-    record = read_json(require_file(path, what="what a run tells of its transfer"))
-    try:
-        if all({"first_epoch", "epochs", "rates"} <= set(phase) for phase in record["phases"]):
-            return dict(record)
-    except (TypeError, KeyError):
-        pass
-    raise InputError(
-        "TRANSFER_RECORD",
-        "it is not of the form that this version writes",
-        where=path,
-        field="phases",
-        remedy="compare the detections of the runs with --truth and --detections instead",
+        folder.read_history(),
+        folder.read_transfer(),
     )
 
 

@@ -28,6 +28,7 @@ from detect_transfer.evaluation.metrics.slices import choose_slices
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.page import ReportData, write_report
 from detect_transfer.report.render import DrawPlan, render
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import write_thresholds
 
 SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false alarms
@@ -87,7 +88,7 @@ def evaluate_files(
     with new_folder(out) as building:
         write_scored(building, found, scores, metrics=metrics)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": ignore_policy}
-        write_page(building / "report.html", table, found, scores, facts=facts, metrics=metrics)
+        write_page(RunFolder(building).report, table, found, scores, facts=facts, metrics=metrics)
     return scores
 
 
@@ -192,10 +193,11 @@ def write_scored(
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `detections.json` (COCO results), `metrics.json`, and `operating_points.json` where they are known."""
-    write_results(found, folder / "detections.json")
+    files = RunFolder(folder)
+    write_results(found, files.detections)
     results = metrics or {}
     told = {name: result.as_dict() for name, result in results.items()}
-    write_json(folder / "metrics.json", {**scores.as_dict(), **(extra or {}), "metrics": told})
+    write_json(files.metrics, {**scores.as_dict(), **(extra or {}), "metrics": told})
     if "operating_points" in results:
         write_thresholds(folder, results["operating_points"], [row.name for row in scores.per_class])
 

@@ -28,6 +28,7 @@ from detect_transfer.workflows.evaluate import (
     write_page,
     write_scored,
 )
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
 Progress = Callable[[str, int, int], None]
@@ -82,9 +83,10 @@ def predict_folder(
     else:
         shown = Detections(found.rows.filter(pl.col("score") >= score_threshold))
     with new_folder(out) as building:
-        write_results(found, building / "detections.json")
+        files = RunFolder(building)
+        write_results(found, files.detections)
         write_json(building / "images.json", table.images.select("image_id", "file_name", "width", "height").to_dicts())
-        render_predictions(table, shown, root, building / "images", score_threshold=0.0)
+        render_predictions(table, shown, root, files.images, score_threshold=0.0)
     return len(chosen), shown.rows.height
 
 
@@ -96,9 +98,9 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: EvaluateOpt
     """
     require_new(out)
     policy = known_policy(ignore_policy)
-    config = load_config(run / "config.yaml")
+    config = RunFolder(run).read_config()
     detector, imgsz, settings = _load(run, "auto")
-    data = load_run_data(config.data, drawn=run / "data")
+    data = load_run_data(config.data, drawn=RunFolder(run).drawn_data)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     images = read_images([(i, data.paths[i]) for i in data.val.images["image_id"]], imgsz)
     category_ids = data.val.categories["category_id"].sort().to_list()
@@ -109,13 +111,13 @@ def evaluate_run(run: Path, out: Path, *, ignore_policy: str, asked: EvaluateOpt
         write_scored(building, found, scores, metrics=metrics)
         facts = {"Run": run.name, "Weights": "best", "Input": f"{imgsz} px", "Ignore policy": ignore_policy}
         page = {"title": run.name, "ledger": data.ledger, "metrics": metrics}
-        write_page(building / "report.html", data.val, found, scores, facts=facts, **page)
+        write_page(RunFolder(building).report, data.val, found, scores, facts=facts, **page)
     return scores
 
 
 def _load(run: Path, device: str) -> tuple[Detector, int, Evaluate]:
     """Load detector, input size and scoring settings of a run folder or a weights file."""
-    weights = run / "weights" / "best.safetensors" if run.is_dir() else run
+    weights = RunFolder(run).best if run.is_dir() else run
     if not weights.is_file() or weights.suffix != ".safetensors":
         raise InputError(
             "RUN_MISSING",
@@ -124,7 +126,7 @@ def _load(run: Path, device: str) -> tuple[Detector, int, Evaluate]:
             remedy="give the folder that training printed",
         )
     source = load_weights(weights)
-    config = run / "config.yaml"
+    config = RunFolder(run).config
     settings = load_config(config).evaluate if run.is_dir() and config.is_file() else Evaluate()
     detector = load_detector(source)
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)

@@ -11,8 +11,7 @@ from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, require_file, write_json
 from detect_transfer.evaluation import MetricResult
-
-OPERATING_POINTS = "operating_points.json"
+from detect_transfer.workflows.run_folder import RunFolder
 
 
 def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[str]) -> None:
@@ -24,12 +23,14 @@ def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[s
         class_names: The classes in order.
     """
     per_class = {name: _points_of(name, points) for name in class_names}
-    write_json(folder / OPERATING_POINTS, {"default": "best_f1", "bounds": dict(points.bounds), "per_class": per_class})
+    write_json(
+        RunFolder(folder).thresholds, {"default": "best_f1", "bounds": dict(points.bounds), "per_class": per_class}
+    )
 
 
 def has_thresholds(run: Path) -> bool:
     """Tell whether a run folder, or the run folder of a weights file, stored score thresholds."""
-    return _file_of(run).is_file()
+    return RunFolder.of(run).thresholds.is_file()
 
 
 def read_thresholds(run: Path) -> dict[str, float]:
@@ -41,7 +42,7 @@ def read_thresholds(run: Path) -> dict[str, float]:
     Raises:
         InputError: The run stored none.
     """
-    path = require_file(_file_of(run), what="the operating points that training or evaluate writes")
+    path = require_file(RunFolder.of(run).thresholds, what="the operating points that training or evaluate writes")
     stored = read_json(path)
     try:
         points = {name: goals[stored["default"]] for name, goals in stored["per_class"].items()}
@@ -52,10 +53,6 @@ def read_thresholds(run: Path) -> dict[str, float]:
             where=path,
             remedy="evaluate the run again, or give --score a number",
         ) from error
-
-
-def _file_of(run: Path) -> Path:
-    return (run if run.is_dir() else run.parent.parent) / OPERATING_POINTS
 
 
 def above_thresholds(

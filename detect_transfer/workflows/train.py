@@ -36,6 +36,7 @@ from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import hold
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train_context import RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
 
@@ -100,12 +101,12 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     accelerator = Accelerator(cpu=device.type == "cpu")
     source = _load_source(config)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
-    folder = _make_folder(config, name, accelerator, resume=resume)
+    folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     held = ExitStack()
     if accelerator.is_main_process:
-        held.enter_context(hold(folder))
+        held.enter_context(hold(folder.path))
         drop_unfinished(folder)
-    log = _log_to(folder / "log.txt") if accelerator.is_main_process else None
+    log = _log_to(folder.log) if accelerator.is_main_process else None
     try:
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
@@ -115,19 +116,19 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         job = make_context(config, detector, plan, data, source=source, site=RunContext(folder, accelerator, augmenter))
         job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
-        resumed = _resume(job) if resume else None
-        write_atomic(folder / "config.yaml", dump_config(config.model_copy(update={"out": folder})))
+        resumed = _resume(job, folder) if resume else None
+        write_atomic(folder.config, dump_config(config.model_copy(update={"out": folder.path})))
         watch.on_stage("training")
         progress = fit(job, resumed)
         watch.on_stage("scoring the best weights and writing the report")
         facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
         metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
         accelerator.wait_for_everyone()
-        return RunResult(folder, metrics, progress, data.train.images.height, loading)
+        return RunResult(folder.path, metrics, progress, data.train.images.height, loading)
     except BaseException as error:
         logger.error("ended by %s: %s", type(error).__name__, error)
-        if not (folder / "weights" / "state.pt").exists() and accelerator.is_main_process and not resume:
-            shutil.rmtree(folder, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
+        if not folder.state.exists() and accelerator.is_main_process and not resume:
+            shutil.rmtree(folder.path, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
         raise
     finally:
         drop_cache(folder)
@@ -180,8 +181,8 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
     return Path(chosen[0])
 
 
-def _load_data(config: RunConfig, folder: Path, accelerator: Accelerator, watch: Watch) -> RunData:
-    drawn = folder / "data"
+def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, watch: Watch) -> RunData:
+    drawn = folder.drawn_data
     if config.data.synthetic is not None and accelerator.is_main_process and not drawn.exists():
         watch.on_stage("drawing street scenes")
         draw_data(config.data.synthetic, drawn, seed=config.train.seed)
@@ -198,11 +199,10 @@ def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> 
     return detector, taken, plan
 
 
-def _resume(job: TrainContext) -> dict[str, Any]:
+def _resume(job: TrainContext, folder: RunFolder) -> dict[str, Any]:
     """Put the job where it stopped; return the states that it goes on with."""
-    complete = (job.folder / "manifest.json").exists()
-    job.progress, states = load_state(job.folder / "weights" / "state.pt", job.fingerprint, complete=complete)
-    require_file(job.folder / "weights" / "best.safetensors", what="the best epoch so far, which the run may hand back")
+    job.progress, states = load_state(folder.state, job.fingerprint, complete=folder.manifest.exists())
+    require_file(folder.best, what="the best epoch so far, which the run may hand back")
     return states
 
 

@@ -33,13 +33,14 @@ from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_kept_classes
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
+from detect_transfer.workflows.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class RunContext:
     """Where a run takes place."""
 
-    folder: Path
+    folder: RunFolder
     accelerator: Accelerator
     augmenter: Augmenter
 
@@ -76,7 +77,6 @@ def make_context(
         share=Share(accelerator.process_index, accelerator.num_processes),
     )
     loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
-    best = site.folder / "weights" / "best.safetensors"
     return TrainContext(
         detector=detector,
         plan=plan,
@@ -86,23 +86,27 @@ def make_context(
         settings=settings,
         precision=choose_precision(settings.precision, device),
         score=_Scorer(config, detector, data, accelerator),
-        best_weights=lambda: load_weights(best).tensors,
+        best_weights=lambda: load_weights(site.folder.best).tensors,
         memory_bytes=memory // 2,
-        folder=site.folder,
+        folder=site.folder.path,
+        state_path=site.folder.state,
+        history_path=site.folder.history,
+        cache_folder=site.folder.cache,
         fingerprint=f"{data.fingerprint} {config.model_copy(update={'out': None}).model_dump_json()}",
         accelerator=accelerator,
-        save_weights=lambda which, module: _save(site.folder, which, detector.with_module(module), config),
+        save_best=lambda module: _save(site.folder.best, detector.with_module(module), config),
+        save_last=lambda module: _save(site.folder.last, detector.with_module(module), config),
     )
 
 
-def drop_cache(folder: Path) -> None:
+def drop_cache(folder: RunFolder) -> None:
     """Remove what a run kept on the disk while it trained."""
-    shutil.rmtree(folder / "cache", ignore_errors=True)
+    shutil.rmtree(folder.cache, ignore_errors=True)
 
 
-def drop_unfinished(folder: Path) -> None:
+def drop_unfinished(folder: RunFolder) -> None:
     """Remove the half-written files that a process left which was killed."""
-    for path in (*folder.glob(".*.tmp"), *folder.glob("weights/.*.tmp")):
+    for path in (*folder.path.glob(".*.tmp"), *folder.best.parent.glob(".*.tmp")):
         path.unlink()
 
 
@@ -137,13 +141,13 @@ def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, site: RunCo
     )
     name = f"images_{site.accelerator.process_index}.bin"
     shape = (len(samples), settings.imgsz, settings.imgsz, 3)
-    path = site.folder / "cache" / name
+    path = site.folder.cache / name
     return TrainSet(samples, look, open_store(shape, np.uint8, keep=settings.cache, memory_bytes=memory, path=path))
 
 
-def _save(folder: Path, which: str, detector: Detector, config: RunConfig) -> None:
+def _save(path: Path, detector: Detector, config: RunConfig) -> None:
     card = {**detector.metadata(), "imgsz": str(config.train.imgsz)}
-    save_weights(folder / "weights" / f"{which}.safetensors", detector.module.state_dict(), card)
+    save_weights(path, detector.module.state_dict(), card)
 
 
 class _Scorer:

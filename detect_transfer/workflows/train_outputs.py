@@ -7,7 +7,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,6 +26,7 @@ from detect_transfer.report.render import render_predictions
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.workflows.evaluate import SHOWN_SCORE, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.run_folder import RunFolder
 
 MOST_IMAGES = 16
 
@@ -58,12 +58,12 @@ class RunFacts:
     precision: Precision
 
 
-def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFacts) -> dict[str, float | None]:
+def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts) -> dict[str, float | None]:
     """Score the best weights as they lie on the disk, and write everything that tells of the run."""
-    best = load_weights(folder / "weights" / "best.safetensors")
+    best = load_weights(folder.best)
     detector.module.load_state_dict(best.tensors)
     transfer = transfer_record(detector, facts)
-    write_json(folder / "transfer.json", transfer)
+    write_json(folder.transfer, transfer)
 
     images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
     found = predict(
@@ -81,23 +81,23 @@ def write_outputs(folder: Path, detector: Detector, data: RunData, facts: RunFac
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
-    write_scored(folder, found, scores, metrics=metrics, extra=extra)
+    write_scored(folder.path, found, scores, metrics=metrics, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
-    render_predictions(some, shown, data.image_root, folder / "images", score_threshold=SHOWN_SCORE)
+    render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
     write_page(
-        folder / "report.html",
+        folder.report,
         data.val,
         found,
         scores,
         facts=_shown_facts(facts, data, detector.arch),
-        title=folder.name,
+        title=folder.path.name,
         metrics=metrics,
         history=history,
         ledger=data.ledger,
         transfer=transfer,
     )
-    write_json(folder / "manifest.json", _manifest(folder, facts, data))
+    write_json(folder.manifest, _manifest(folder, facts, data))
     return scores.metrics
 
 
@@ -163,9 +163,9 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
     }
 
 
-def _manifest(folder: Path, facts: RunFacts, data: RunData) -> dict[str, Any]:
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.relative_to(folder).parts[0] != "data"]
-    named = {p.relative_to(folder).as_posix(): p for p in files if p.name != "log.txt"}
+def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, Any]:
+    files = [p for p in sorted(folder.path.rglob("*")) if p.is_file() and folder.drawn_data not in p.parents]
+    named = {p.relative_to(folder.path).as_posix(): p for p in files if p != folder.log}
     return {
         "command": facts.command,
         "seed": facts.config.train.seed,

@@ -1,0 +1,178 @@
+"""The run folder: where each file of a run lies, and how the ones that are read again are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detect_transfer.config import RunConfig, load_config
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_json, read_text, require_file
+from detect_transfer.formats.detections.reader import read_results
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder; what scoring and prediction write has the same names.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, run_or_weights: Path) -> RunFolder:
+        """Return the run folder at a path, or the one that a weights file lies in."""
+        return cls(run_or_weights if run_or_weights.is_dir() else run_or_weights.parent.parent)
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """Sizes and hashes of the files, the machine and the versions; written last, so that it marks a whole run."""
+        return self.path / "manifest.json"
+
+    @property
+    def log(self) -> Path:
+        """What happened when."""
+        return self.path / "log.txt"
+
+    @property
+    def history(self) -> Path:
+        """A row an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch."""
+        return self.path / "weights" / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The weights of the last epoch."""
+        return self.path / "weights" / "last.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """What training needs to go on."""
+        return self.path / "weights" / "state.pt"
+
+    @property
+    def transfer(self) -> Path:
+        """What was taken over from the source, and what trained when."""
+        return self.path / "transfer.json"
+
+    @property
+    def detections(self) -> Path:
+        """What the best weights found, as COCO results."""
+        return self.path / "detections.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The scores."""
+        return self.path / "metrics.json"
+
+    @property
+    def thresholds(self) -> Path:
+        """The score threshold of each class."""
+        return self.path / "operating_points.json"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def images(self) -> Path:
+        """Drawn images."""
+        return self.path / "images"
+
+    @property
+    def drawn_data(self) -> Path:
+        """The data folder of the street scenes that a run drew itself."""
+        return self.path / "data"
+
+    @property
+    def cache(self) -> Path:
+        """Arrays that training keeps on the disk; it goes when the run ends."""
+        return self.path / "cache"
+
+    def read_config(self) -> RunConfig:
+        """Read the config.
+
+        Raises:
+            InputError: It is missing or wrong.
+        """
+        return load_config(require_file(self.config, what="the config of a run"))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read the manifest of a finished run; what is no object says nothing.
+
+        Raises:
+            InputError: It is missing or no JSON.
+        """
+        manifest = read_json(require_file(self.manifest, what="the manifest of a finished run"))
+        return manifest if isinstance(manifest, dict) else {}
+
+    def read_detections(self) -> Detections:
+        """Read the detections.
+
+        Raises:
+            InputError: They are missing or wrong.
+        """
+        return read_results(require_file(self.detections, what="the detections of a run"))
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read the scores.
+
+        Raises:
+            InputError: They are missing or wrong.
+        """
+        return dict(read_json(require_file(self.metrics, what="the scores of a run")))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """Read the rows of the epochs; none where there is no such file.
+
+        Raises:
+            InputError: A line is no row.
+        """
+        rows: list[dict[str, Any]] = []
+        lines = read_text(self.history).splitlines() if self.history.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = orjson.loads(line)
+                rows.append({**row, "epoch": int(row["epoch"])})
+            except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
+                where = f"{self.history}:{number}"
+                raise InputError(
+                    "HISTORY_ROW", "an object with `epoch` was expected", where=where, remedy="fix the line"
+                ) from error
+        return rows
+
+    def read_transfer(self) -> dict[str, Any]:
+        """Read what a run tells of its transfer.
+
+        Raises:
+            InputError: It is missing, or of another version.
+        """
+        record = read_json(require_file(self.transfer, what="what a run tells of its transfer"))
+        try:
+            if all({"first_epoch", "epochs", "rates"} <= set(phase) for phase in record["phases"]):
+                return dict(record)
+        except (TypeError, KeyError):
+            pass
+        raise InputError(
+            "TRANSFER_RECORD",
+            "it is not of the form that this version writes",
+            where=self.transfer,
+            field="phases",
+            remedy="compare the detections of the runs with --truth and --detections instead",
+        )
