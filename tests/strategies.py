@@ -81,6 +81,7 @@ def tables(draw: Any, *, splits: tuple[str | None, ...] = ("train", "val", "test
                 **draw(boxes_in(image["width"], image["height"])),
                 "occluded": draw(_SHARE),
                 "truncated": draw(_SHARE),
+                "vis_ratio": draw(_SHARE),
                 **{f"vis_{k}": v for k, v in (visible or {}).items()},
                 "track_id": draw(st.one_of(st.none(), _WORD)),
                 "attributes": orjson.dumps(attributes).decode() if attributes else None,

@@ -47,6 +47,7 @@ BOX_SCHEMA: dict[str, Any] = {
     "vis_y1": pl.Float64,
     "vis_x2": pl.Float64,
     "vis_y2": pl.Float64,
+    "vis_ratio": pl.Float64,  # visible share in [0, 1], for sources that publish it without a visible box
     "track_id": pl.String,
     "attributes": pl.String,  # a JSON object; null: none
     "source": pl.String,  # file:line or file#key

@@ -63,9 +63,9 @@ def truth_attributes(truth: AnnotationTable) -> dict[str, FloatArray]:
 
     Returns:
         `height` in pixels; `off_aspect`, how far width / height is from .41, that of a walking person; `visible`, the
-        share of the box that can be seen: by the visible box, else by `occluded`, else 1; `occluded` and `truncated`,
-        shares, 0 where they are not told; `told_visible`, `told_occluded` and `told_truncated`, the same with NaN where
-        nothing is told.
+        share of the box that can be seen: by the visible box, else `vis_ratio`, else 1 - `occluded`, else 1; `occluded`
+        and `truncated`, shares, 0 where they are not stated; `stated_visible`, `stated_occluded` and
+        `stated_truncated`, the same with NaN where nothing is stated.
     """
     rows = truth.boxes
     full = rows.select(XYXY).to_numpy()
@@ -74,17 +74,18 @@ def truth_attributes(truth: AnnotationTable) -> dict[str, FloatArray]:
     area = boxes.area(full)
     by_box = np.divide(boxes.area(seen), area, out=np.zeros_like(area), where=area > 0)
     by_box[np.isnan(seen).any(axis=1)] = np.nan
-    occluded, truncated = (rows[c].fill_null(float("nan")).to_numpy() for c in ("occluded", "truncated"))
-    visible = np.where(np.isnan(by_box), 1 - occluded, by_box)
+    columns = ("occluded", "truncated", "vis_ratio")
+    occluded, truncated, ratio = (rows[c].fill_null(float("nan")).to_numpy() for c in columns)
+    visible = np.where(np.isnan(by_box), np.where(np.isnan(ratio), 1 - occluded, ratio), by_box)
     return {
         "height": height,
         "off_aspect": np.abs(np.divide(width, height, out=np.full(len(full), np.inf), where=height > 0) - WALKING),
         "visible": np.nan_to_num(visible, nan=1.0),
         "occluded": np.nan_to_num(occluded),
         "truncated": np.nan_to_num(truncated),
-        "told_visible": visible,
-        "told_occluded": occluded,
-        "told_truncated": truncated,
+        "stated_visible": visible,
+        "stated_occluded": occluded,
+        "stated_truncated": truncated,
     }
 
 

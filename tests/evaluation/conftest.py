@@ -165,6 +165,7 @@ def _detailed(seed, names=()):
 
     boxes = table.boxes.with_columns(
         pl.Series("occluded", some(rng.choice([0, 0, 0.1, 0.4, 0.5, 0.8], n), 0.8), dtype=pl.Float64),
+        pl.Series("vis_ratio", some(rng.choice([0.1, 0.3, 0.65, 0.9, 1.0], n), 0.3), dtype=pl.Float64),
         pl.Series("truncated", some(rng.choice([0, 0, 0.1, 0.4], n), 0.8), dtype=pl.Float64),
         pl.Series("difficult", rng.random(n) < 0.2) & pl.col("category_id").is_not_null(),
         pl.Series("occlusion_level", rng.integers(0, 4, n)),

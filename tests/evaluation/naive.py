@@ -36,6 +36,7 @@ def visible(row, kind):
     if kind == "flag":
         return 0.5 if (occluded or 0) > 0 else 1.0
     share = 1.0 if occluded is None else 1 - occluded
+    share = share if row["vis_ratio"] is None else row["vis_ratio"]
     if row["vis_x1"] is not None:
         seen = tuple(row[c] for c in ("vis_x1", "vis_y1", "vis_x2", "vis_y2"))
         share = area(seen) / area(full) if area(full) > 0 else 0.0

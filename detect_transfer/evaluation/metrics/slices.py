@@ -147,10 +147,10 @@ def all_slices(case: Case) -> Iterator[Slice]:
     for span in _HEIGHTS:
         yield by_height(case, span)
     for column, spans in _SHARES.items():
-        told = attributes[f"told_{column}"]
-        if np.isfinite(told[case.known.is_object]).any():
+        stated = attributes[f"stated_{column}"]
+        if np.isfinite(stated[case.known.is_object]).any():
             for span in spans:
-                yield _whole(case, f"{column} {span}", objects=span.holds(told))
+                yield _whole(case, f"{column} {span}", objects=span.holds(stated))
     yield from _class_groups(case)
     yield from _image_values(case)
     for key, value, which in attribute_values(case.truth, case.known.is_object, most=_MOST_VALUES):

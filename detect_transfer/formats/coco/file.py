@@ -25,7 +25,7 @@ from detect_transfer.formats.parsing.garbage import no_collection
 
 _BOX_KEYS = {
     *("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "ignore_reason", "occluded", "truncated"),
-    *("difficult", "vis_bbox", "track_id", "attributes", "source", "all_classes", "segmentation"),
+    *("difficult", "vis_bbox", "vis_ratio", "track_id", "attributes", "source", "all_classes", "segmentation"),
 }
 _FIRST_SHOWN = 10
 _log = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
             "truncated": columns.numbers("truncated", high=1.0),
             "difficult": columns.flags("difficult"),
             **{name: visible[:, i] for i, name in enumerate(("vis_x1", "vis_y1", "vis_x2", "vis_y2"))},
+            "vis_ratio": columns.numbers("vis_ratio", high=1.0),
             "track_id": columns.strings("track_id"),
             "attributes": _attributes(columns),
             "source": columns.strings("source"),

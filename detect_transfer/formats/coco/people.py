@@ -71,7 +71,9 @@ def read_people(root: Path, names: Mapping[str, str | None], on_error: str) -> C
     seen = (pl.col("vis_x2") - pl.col("vis_x1")) * (pl.col("vis_y2") - pl.col("vis_y1"))
     area = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
     hidden = pl.when(area > 0).then((1 - seen / area).clip(0, 1))
-    return replace(whole, boxes=whole.boxes.with_columns(occluded=hidden.fill_null(pl.col("occluded"))))
+    return replace(
+        whole, boxes=whole.boxes.with_columns(occluded=pl.coalesce(hidden, 1 - pl.col("vis_ratio"), "occluded"))
+    )
 
 
 def _lower_classes(part: CocoFile) -> CocoFile:

@@ -1,8 +1,9 @@
 """COCO instances JSON: one file, or a folder with `annotations/instances_<split>.json`.
 
 The boxes are `x, y, width, height` from the top-left corner of the first pixel, which is our own convention. Beside
-COCO's keys those of our writer are read (`ignore_reason`, `occluded`, `truncated`, `difficult`, `vis_bbox`, `track_id`,
-`attributes`, `source`, `all_classes`; of images `split`, `group` and any other), so a table survives the round trip.
+COCO's keys those of our writer are read (`ignore_reason`, `occluded`, `truncated`, `difficult`, `vis_bbox`,
+`vis_ratio`, `track_id`, `attributes`, `source`, `all_classes`; of images `split`, `group` and any other), so a table
+survives the round trip.
 """
 
 from __future__ import annotations

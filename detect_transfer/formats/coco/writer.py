@@ -19,7 +19,7 @@ from detect_transfer.core.ledger import Ledger, LedgerStep
 
 ALL_CLASSES = "all_classes"  # the key that holds the id of the first copy of a region without a class
 _ROWS_AT_ONCE = 250_000
-_EXTRA_IF_NOT_NULL = ("ignore_reason", "occluded", "truncated", "track_id", "source")
+_EXTRA_IF_NOT_NULL = ("ignore_reason", "occluded", "truncated", "vis_ratio", "track_id", "source")
 
 
 def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = None) -> None:

@@ -12,7 +12,8 @@ from detect_transfer.formats.parsing.numbers import parse_number
 
 _FLAGS = ("iscrowd", "ignore", "difficult")
 _VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
-_COLUMNS = frozenset((*_FLAGS, "truncated", "track_id", *_VISIBLE))
+_SHARES = ("truncated", "vis_ratio")
+_COLUMNS = frozenset((*_FLAGS, *_SHARES, "track_id", *_VISIBLE))
 _YES_NO = {"true": 1.0, "false": 0.0}
 
 
@@ -23,10 +24,12 @@ def take_columns(attributes: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: attributes.pop(name) == "true" for name in _FLAGS if attributes.get(name) in ("true", "false")
     }
-    truncated = _YES_NO.get(attributes.get("truncated", ""), parse_number(attributes.get("truncated", "")))
-    if truncated is not None and 0 <= truncated <= 1:
-        found["truncated"] = truncated
-        del attributes["truncated"]
+    for name in _SHARES:
+        text = attributes.get(name, "")
+        share = _YES_NO.get(text, parse_number(text))
+        if share is not None and 0 <= share <= 1:
+            found[name] = share
+            del attributes[name]
     corners = [parse_number(attributes.get(name, "")) for name in _VISIBLE]
     if None not in corners:
         found |= dict(zip(_VISIBLE, corners, strict=True))

@@ -20,7 +20,8 @@ from detect_transfer.formats.writing.losses import note_losses
 from detect_transfer.formats.writing.xml import check_text, escape, escaped
 
 FLAGS = ("iscrowd", "ignore", "difficult")  # written where they are true
-VALUES = ("ignore_reason", "truncated", "track_id", "vis_x1", "vis_y1", "vis_x2", "vis_y2")  # written where not null
+# written where not null
+VALUES = ("ignore_reason", "truncated", "track_id", "vis_ratio", "vis_x1", "vis_y1", "vis_x2", "vis_y2")
 CARRIED = ("split", "attributes", "occluded", *FLAGS, *VALUES)
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 

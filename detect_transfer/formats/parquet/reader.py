@@ -21,6 +21,7 @@ from detect_transfer.formats.parsing import native
 SCHEMA_VERSION = 1
 _SCHEMA = "schema.json"
 _FRAMES: dict[str, dict[str, Any]] = {"images": IMAGE_SCHEMA, "boxes": BOX_SCHEMA, "categories": CATEGORY_SCHEMA}
+_ADDED = ("vis_ratio",)  # columns that older files do not have
 _FLAGS = ("iscrowd", "ignore", "difficult")
 _SUSPECT = r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)"  # what `safe_join` refuses
 _REMEDY = "write the tables again"
@@ -83,6 +84,8 @@ def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"it cannot be parsed ({str(error).splitlines()[0]})"
         raise InputError("PARQUET_DAMAGED", what, where=path, remedy=_REMEDY) from error
+    added = [c for c in _ADDED if c in schema and c not in frame.columns]
+    frame = frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
     wrong = [c for c, dtype in schema.items() if frame.schema.get(c) != dtype]
     if wrong:
         what = f"{frame.schema.get(wrong[0], 'nothing')} was found, {schema[wrong[0]]} was expected"

@@ -25,7 +25,7 @@ def read(
 ) -> AnnotationTable:
     """Read TJU-DHD or TJU-Ped: the classes of the files in lower case, `pedstrian` being `pedestrian`.
 
-    The files of TJU-Ped tell visible boxes and whom the evaluation ignores; `vis_ratio` and `height` stand in
+    The files of TJU-Ped hold visible boxes, visible shares and whom the evaluation ignores; `height` is in
     `attributes`.
 
     Args:

@@ -111,3 +111,18 @@ def test_inria__an_object_at_the_border_is_scored(make_table):
     for subset in ("reasonable", "overlap_25", "expand_100"):
         assert (inria.values[subset], caltech.values[subset]) == (1.0, None)
     assert (inria.bounds["margin"], caltech.bounds["margin"]) == (None, 5)
+
+
+def test_caltech__a_published_visible_share_counts_where_there_is_no_visible_box(make_table, make_found):
+    """Reasonable: the whole person and the one of .8, of whom one is found. Heavy: three persons, two found."""
+    persons = [person(100 + 80 * i, 100, 100) for i in range(5)]
+    ratios = [1.0, 0.8, 0.5, 0.3, 0.25]
+    found = make_found([hit(persons[i], score) for i, score in ((0, 0.9), (2, 0.8), (4, 0.7))])
+    table = sized(make_table(persons, n_images=100, extra={"vis_ratio": ratios}))
+    values = METRICS["miss_rate_caltech"](Case(table, found)).values
+    assert values["reasonable"] == pytest.approx(1 / 2)
+    assert values["occlusion_heavy"] == pytest.approx(1 / 3)
+    assert values["occlusion_partial"] == pytest.approx(1.0)
+    seen = {c: [box[i] for box in persons] for i, c in ((2, "vis_x1"), (3, "vis_y1"), (4, "vis_x2"), (5, "vis_y2"))}
+    by_box = sized(make_table(persons, n_images=100, extra={"vis_ratio": ratios, **seen}))
+    assert METRICS["miss_rate_caltech"](Case(by_box, found)).values["occlusion_heavy"] is None

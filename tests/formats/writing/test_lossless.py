@@ -116,7 +116,7 @@ def test_cvat__gives_back_what_it_carries(table: AnnotationTable) -> None:
         assert other["ignore"] == (one["ignore"] or one["iscrowd"])
         usual = ("crowd" if one["iscrowd"] else "ignore flag") if other["ignore"] else None
         assert other["ignore_reason"] == (one["ignore_reason"] or usual if other["ignore"] else None)
-        same = ("iscrowd", "difficult", "truncated", "track_id", "vis_x1", "vis_y1", "vis_x2", "vis_y2")
+        same = ("iscrowd", "difficult", "truncated", "track_id", "vis_ratio", "vis_x1", "vis_y1", "vis_x2", "vis_y2")
         assert {k: other[k] for k in same} == {k: one[k] for k in same}
         own = {key: as_text(value) for key, value in json.loads(one["attributes"] or "{}").items()}
         assert {key: kept.get(key) for key in own} == own
