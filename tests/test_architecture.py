@@ -139,15 +139,6 @@ def test_scoring_needs_no_torch() -> None:
     assert loaded_after("import detect_transfer.workflows.evaluate, detect_transfer.data.convert") == set()
 
 
-def test_every_reader_has_a_data_set_card() -> None:
-    import yaml
-
-    from detect_transfer.formats import READERS
-
-    cards = [yaml.safe_load(p.read_text()) for p in (ROOT / "datasets").glob("*/dataset.yaml")]
-    assert set(READERS) - {"data_folder"} <= {card["format"] for card in cards}
-
-
 def test_every_config_loads() -> None:
     from detect_transfer.config import load_config
 

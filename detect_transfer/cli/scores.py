@@ -145,7 +145,7 @@ def visualize(
 ) -> None:
     """Draw truth and detections on images: hits, misses, false alarms and ignored regions told apart."""
     from detect_transfer.report.render import DrawPlan
-    from detect_transfer.workflows.evaluate import visualize_files
+    from detect_transfer.workflows.visualize import visualize_files
 
     if video and sheet is not None:
         raise InputError(

@@ -132,7 +132,7 @@ def _recognise(path: Path) -> str:
         what, remedy = "the folder is empty", "check the path"
     else:
         maybe = likely(path)
-        names = f"it may be {', '.join(maybe)}" if maybe else f"there is: {', '.join(formats.READERS)}"
+        names = f"it may be {', '.join(maybe)}" if maybe else f"there is: {', '.join(sorted(formats.READERS))}"
         what = "its format cannot be told by what is there"
         remedy = f"name the format with --truth-format; {names}"
     raise InputError("TRUTH_UNKNOWN", what, where=path, field="--truth", remedy=remedy)

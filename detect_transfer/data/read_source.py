@@ -52,11 +52,11 @@ def read_source(
     return form.read(source, **options)
 
 
-def reader_options(known: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+def reader_options(known: dict[str, formats.Option], words: Sequence[str]) -> dict[str, Any]:
     """Return the options of a reader that words such as `key=value` give.
 
     Args:
-        known: The options that it has, with their defaults.
+        known: The options that it has.
         words: What is given.
 
     Raises:
@@ -74,7 +74,7 @@ def reader_options(known: dict[str, Any], words: Sequence[str]) -> dict[str, Any
                 remedy=did_you_mean(key, list(known)),
             )
         # a word stays one, even if it looks like a number
-        options[key] = value if isinstance(known[key], str) else parse_value(value, key)
+        options[key] = value if isinstance(known[key].default, str) else parse_value(value, key)
         if key == "images" and options[key] is not None:
             options[key] = Path(value)
     return options

@@ -22,11 +22,11 @@ from detect_transfer.core.io import resource_errors
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.clean import clean
 from detect_transfer.data.table_differences import FieldComparison, compare_tables
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
 from detect_transfer.formats.writing.losses import lost_fields
-from detect_transfer.formats.yolo import reader as yolo
+from detect_transfer.formats.yolo.reader import read as read_yolo
 from detect_transfer.formats.yolo.writer import CARRIED, rows_on_grid, write_labels
 
 COCO_TOLERANCE_PX = 1e-6
@@ -110,7 +110,7 @@ def round_trip(table: AnnotationTable) -> RoundTrip:
 def _through_coco(table: AnnotationTable, scratch: Path) -> Leg:
     path = scratch / "instances_all.json"  # no name of a split, so that an image without one keeps none
     write_coco(table, path)
-    found = coco.read(path)
+    found = read_coco(path)
     left_out: list[str] = []
     not_carried = []
     if len(table.boxes.filter(pl.col("annotation_id") < 1)):
@@ -158,7 +158,7 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
             path = scratch / "images" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png_header(width, height))
-    found = _renamed(yolo.read(scratch))
+    found = _renamed(read_yolo(scratch))
     in_label = rows_on_grid(plan, Ledger().open("yolo", images=0, boxes=0))
     expected = plan.table.with_boxes(plan.rows.join(in_label, on="annotation_id", how="semi", maintain_order="left"))
     kept = (*XYXY, "file_name", "width", "height", "split", "name")

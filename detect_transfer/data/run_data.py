@@ -21,7 +21,7 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import ConvertOptions, convert
 from detect_transfer.formats import READERS, get_format
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.formats.recognition import recognised
 from detect_transfer.synthetic.dataset import write_scenes
 
@@ -107,7 +107,7 @@ def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | No
         return READERS["data_folder"].read(drawn), read_json(drawn / "ledger.json")
     if data.train_json is not None and data.val_json is not None:
         pair = {data.train_split: data.train_json, data.val_split: data.val_json}
-        return coco.read_splits(pair, images=data.images), None
+        return read_splits(pair, images=data.images), None
     path = data.path or Path()
     kind = _recognise(path) if data.format == "auto" else data.format
     if kind == "data_folder":

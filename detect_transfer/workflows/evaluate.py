@@ -1,4 +1,4 @@
-"""Scoring and drawing files: any detections against any truth, without a model and without torch."""
+"""Scoring files: any detections against any truth, without a model and without torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from detect_transfer.evaluation import (
 from detect_transfer.evaluation.metrics.slices import choose_slices
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.page import ReportData, write_report
-from detect_transfer.report.render import DrawPlan, render
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import write_thresholds
 
@@ -90,36 +89,6 @@ def evaluate_files(
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": ignore_policy}
         write_page(RunFolder(building).report, table, found, scores, facts=facts, metrics=metrics)
     return scores
-
-
-def visualize_files(
-    truth: GroundTruth,
-    detections: Path | None,
-    out: Path,
-    *,
-    detections_format: str | None = None,
-    plan: DrawPlan | None = None,
-) -> list[Path]:
-    """Draw truth and, where given, detections on the images; return the files written.
-
-    Raises:
-        InputError: A file or an image is missing or wrong, or `out` is not empty.
-    """
-    require_new(out)
-    table = truth.table
-    if table.image_root is None:
-        raise InputError(
-            "IMAGES_MISSING",
-            "the folder of the images is not known",
-            where=truth.path,
-            field="--images",
-            remedy="give the folder that file_name is relative to",
-        )
-    found = None if detections is None else truth.read_detections(detections, kind=detections_format)
-    with new_folder(out) as building:
-        drawn = render(table, found, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
-        names = [path.relative_to(building) for path in drawn]
-    return [out / name for name in names]
 
 
 def data_set_of(path: Path | None, format: str = "auto") -> str:

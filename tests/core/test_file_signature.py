@@ -9,7 +9,7 @@ import pytest
 
 from detect_transfer.core import io as files
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.cvat import reader as cvat
+from detect_transfer.formats.cvat.reader import read as read_cvat
 
 
 def zipped() -> bytes:
@@ -41,7 +41,7 @@ def test_xml__that_is_something_else_is_told_as_such(tmp_path: Path, data: bytes
     path = tmp_path / "annotations.xml"
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"XML_\w+ .*annotations\.xml.* - the file is {kind}.*{remedy}"):
-        cvat.read(path)
+        read_cvat(path)
 
 
 def test_text__that_is_an_archive_is_told_as_such(tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ from detect_transfer.data.class_map import ClassMap
 from detect_transfer.data.convert import ConvertOptions, convert
 from detect_transfer.data.split_choice import load_split_file
 from detect_transfer.formats.coco import data_folder
-from detect_transfer.formats.coco import reader as coco
-from detect_transfer.formats.cvat import reader as cvat
-from detect_transfer.formats.parquet import reader as parquet
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.cvat.reader import read as read_cvat
+from detect_transfer.formats.parquet.reader import read as read_parquet
+from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing.targets import WRITERS
 
 SPLITS = ["train"] * 6 + ["val"] * 2
@@ -200,13 +200,13 @@ def test_convert__writes_every_target_format(root, tmp_path):
     with_class = result.table.boxes.filter(result.table.boxes["category_id"].is_not_null())
     folder = data_folder.read(out, verify=True)
     assert len(folder.boxes) == 11
-    devkit = voc.read(out / "voc")
+    devkit = read_voc(out / "voc")
     assert devkit.images["pixel_convention"][0] == "one_based_inclusive"
     assert len(devkit.boxes) == len(with_class) == 10
     assert devkit.splits == ["train", "val"]
-    drawn = cvat.read(out / "cvat" / "annotations.xml", missing_images="keep")
+    drawn = read_cvat(out / "cvat" / "annotations.xml", missing_images="keep")
     assert (len(drawn.images), len(drawn.boxes)) == (8, 10)
-    tables = parquet.read(out / "parquet")
+    tables = read_parquet(out / "parquet")
     assert tables.boxes.equals(result.table.boxes)
     assert tables.image_root == out / "images"
     steps = {step.step: step for step in result.ledger.steps}
@@ -217,7 +217,7 @@ def test_convert__writes_every_target_format(root, tmp_path):
 def test_convert__one_target_alone(root, tmp_path):
     convert(make(root), tmp_path / "out", plan=replace(OPTIONS, targets=("coco",)))
     assert not (tmp_path / "out" / "labels").exists()
-    assert len(coco.read(tmp_path / "out").boxes) == 11
+    assert len(read_coco(tmp_path / "out").boxes) == 11
 
 
 def test_convert__check_proves_the_way_back(root, tmp_path):
@@ -232,8 +232,8 @@ def test_convert__check_proves_the_way_back(root, tmp_path):
 def test_convert__check_writes_nothing_when_a_field_is_lost(root, tmp_path, monkeypatch):
     from detect_transfer.data import round_trip
 
-    read = round_trip.coco.read
-    monkeypatch.setattr(round_trip.coco, "read", lambda path: read(path).with_boxes(read(path).boxes.head(3)))
+    read = read_coco
+    monkeypatch.setattr(round_trip, "read_coco", lambda path: read(path).with_boxes(read(path).boxes.head(3)))
     with pytest.raises(InputError, match="ROUND_TRIP box rows") as caught:
         convert(make(root), tmp_path / "out", plan=replace(OPTIONS, check=True))
     assert caught.value.exit_code == 2

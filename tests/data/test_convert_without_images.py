@@ -13,8 +13,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import ConvertOptions, convert
 from detect_transfer.data.read_source import read_source
 from detect_transfer.formats.coco import data_folder
-from detect_transfer.formats.parquet import reader as parquet
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.parquet.reader import read as read_parquet
+from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing.targets import WRITERS
 from detect_transfer.workflows.check import CheckOptions, check_table
 
@@ -102,10 +102,10 @@ def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> 
     convert(make(sized=True), out, plan=replace(PLAN, targets=tuple(WRITERS)))
     assert (out / "labels/val/clips/c_00012.txt").read_text() == "0 0.83333333 0.35000000 0.33333334 0.50000000\n"
     assert sorted(path.name for path in (out / "voc").iterdir()) == ["Annotations", "ImageSets"]
-    devkit = voc.read(out / "voc", missing_images="keep")
+    devkit = read_voc(out / "voc", missing_images="keep")
     assert devkit.images["file_name"].to_list() == WRITTEN
     assert devkit.boxes["x2"].to_list() == [30, 30, 30]
-    assert parquet.read(out / "parquet").image_root is None
+    assert read_parquet(out / "parquet").image_root is None
     assert (out / "cvat/annotations.xml").is_file()
     convert(make(sized=True), tmp_path / "usual", plan=PLAN)
     assert (tmp_path / "usual/labels").is_dir()

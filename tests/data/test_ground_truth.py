@@ -94,7 +94,7 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
         pytest.param("road_signs", {}, "TRUTH_UNKNOWN .*--truth-format; it may be voc$", id="voc"),
         pytest.param("kitti", {}, "TRUTH_UNKNOWN .*it may be kitti$", id="kitti"),
         pytest.param("citypersons", {}, "TRUTH_UNKNOWN .*it may be citypersons$", id="citypersons"),
-        pytest.param("labelme", {}, "TRUTH_UNKNOWN .*there is: bdd100k, .*, yolo$", id="nothing-known"),
+        pytest.param("label_studio/images", {}, "TRUTH_UNKNOWN .*there is: bdd100k, .*, yolo$", id="nothing-known"),
         pytest.param("nowhere", {}, "FILE_MISSING", id="missing"),
         pytest.param("kitti", {"format": "kity"}, "FORMAT_UNKNOWN --truth-format=kity .*'kitti'", id="format"),
         pytest.param(
@@ -107,7 +107,8 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
     ],
 )
 def test_wrong_truth__one_line_that_tells_what_to_give(place: str, options: dict, told: str) -> None:
-    path = DATASETS / place / "sample" if place != "nowhere" else DATASETS / place
+    name, _, below = place.partition("/")
+    path = DATASETS / name / "sample" / below if name != "nowhere" else DATASETS / name
     with pytest.raises(InputError, match=told) as caught:
         read_ground_truth(path, **options)
     assert "\n" not in str(caught.value)

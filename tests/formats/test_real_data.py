@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.pedestrians import pascal_v1
 from detect_transfer.formats.traffic_signs import gtsdb
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.voc.reader import read as read_voc
 
 
 def by_class(table: AnnotationTable) -> dict[str, int]:
@@ -31,7 +31,7 @@ def names_in(folder: Path) -> Counter[str]:
 
 def test_road_signs__every_object(shared: Path) -> None:
     root = shared / "road_signs"
-    table = voc.read(root)
+    table = read_voc(root)
     assert len(table.images) == len(list((root / "images").glob("*.png"))) == 160
     assert by_class(table) == names_in(root / "annotations")
     assert table.images["pixel_convention"].unique().to_list() == ["zero_based_exclusive"]
@@ -39,14 +39,14 @@ def test_road_signs__every_object(shared: Path) -> None:
 
 
 def test_road_signs__no_box_leaves_its_image(shared: Path) -> None:
-    table = voc.read(shared / "road_signs")
+    table = read_voc(shared / "road_signs")
     joined = table.boxes.join(table.images, on="image_id")
     assert joined.filter((pl.col("x2") > pl.col("width")) | (pl.col("y2") > pl.col("height"))).is_empty()
 
 
 def test_voc2007__every_object(shared: Path) -> None:
     root = shared / "voc2007_person"
-    table = voc.read(root)
+    table = read_voc(root)
     assert by_class(table) == names_in(root / "Annotations")
     assert dict(table.images["split"].value_counts().rows()) == {"train": 120, "val": 40}
     assert table.images["pixel_convention"].unique().to_list() == ["one_based_inclusive"]
@@ -58,7 +58,7 @@ def test_voc2007__every_object(shared: Path) -> None:
 
 
 def test_voc2007__one_box_by_hand(shared: Path) -> None:
-    boxes = voc.read(shared / "voc2007_person").boxes.filter(pl.col("source") == "Annotations/000058.xml#object[1]")
+    boxes = read_voc(shared / "voc2007_person").boxes.filter(pl.col("source") == "Annotations/000058.xml#object[1]")
     assert boxes.select("x1", "y1", "x2", "y2").rows() == [(333.0, 0.0, 436.0, 373.0)]
 
 
@@ -83,7 +83,7 @@ def test_coco64__as_pycocotools_reads_it(shared: Path) -> None:
     from pycocotools.coco import COCO
 
     root = shared / "coco64"
-    table = coco.read(root)
+    table = read_coco(root)
     theirs = COCO(str(root / "annotations" / "instances_train2017.json"))
     assert set(table.images["image_id"]) == set(theirs.imgs)
     assert set(table.categories["category_id"]) == set(theirs.cats)
@@ -100,7 +100,7 @@ def test_coco64__as_pycocotools_reads_it(shared: Path) -> None:
 
 
 def test_coco64__sizes_are_those_of_the_images(shared: Path) -> None:
-    coco.read(shared / "coco64", size_mismatch="error")
+    read_coco(shared / "coco64", size_mismatch="error")
 
 
 def test_inria__texts_without_images(shared: Path) -> None:
@@ -128,8 +128,8 @@ def test_reading__leaves_the_source_as_it_was(shared: Path) -> None:
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     before = digest(shared)
-    voc.read(shared / "road_signs")
-    voc.read(shared / "voc2007_person")
+    read_voc(shared / "road_signs")
+    read_voc(shared / "voc2007_person")
     gtsdb.read(shared / "gtsdb")
-    coco.read(shared / "coco64")
+    read_coco(shared / "coco64")
     assert digest(shared) == before

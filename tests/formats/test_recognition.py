@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from detect_transfer.formats import READERS, recognition
 from detect_transfer.formats.recognition import likely, recognised
 
 
@@ -35,8 +34,3 @@ def test_likely__lists_all_that_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "annotations" / "video_0001.xml").touch()
     assert likely(tmp_path) == ["jaad", "voc"]
     assert likely(tmp_path / "a file that is not there") == ["jaad", "voc"]
-
-
-def test_marks__are_of_formats_that_there_are() -> None:
-    assert {*recognition._PROVE, *recognition._SUGGEST} <= set(READERS)
-    assert {word for form in READERS.values() for word in form.numbers} <= {"images", "classes", "order of classes"}

@@ -11,7 +11,7 @@ from paths import DATASETS
 from polars.testing import assert_frame_equal
 
 from detect_transfer.formats import get_format
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
 
 
@@ -28,7 +28,7 @@ def test_coco__gives_back_what_was_written(name: str, tmp_path: Path) -> None:
     table = table.with_boxes(shifted)
     path = tmp_path / "instances_all.json"
     write_coco(table, path)
-    back = coco.read(path)
+    back = read_coco(path)
     columns = [c for c in table.boxes.columns if c != "area"]
     assert_frame_equal(back.boxes.select(columns), table.boxes.select(columns), abs_tol=1e-6, rel_tol=0)
     assert_frame_equal(back.images.select(table.images.columns), table.images)

@@ -18,7 +18,6 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.formats import READERS, get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
-WITHOUT_SAMPLE = {"data_folder"}  # written by ourselves: its test makes one
 CARD_KEYS = {"name", "title", "format", "options", "source", "licence", "citation", "classes", "split", "group"}
 SPECIAL = {"__ignore__", "__drop__", "__rest__"}
 NUMBERS = ("x1", "y1", "x2", "y2")
@@ -118,16 +117,6 @@ def test_card__class_maps_name_its_classes_once(name: str) -> None:
             known = set(card["classes"])
             assert set(sources) <= known, map_name
             assert set(sources) == known or "__rest__" in class_map, map_name
-
-
-def test_readers__each_has_a_data_set_folder() -> None:
-    covered = {card_of(name)["format"] for name in FOLDERS}
-    assert set(READERS) - WITHOUT_SAMPLE == covered
-
-
-def test_readers__know_their_options() -> None:
-    assert READERS["gtsdb"].options == {"missing_images": "error", "on_error": "fail"}
-    assert all(form.summary for form in READERS.values())
 
 
 def test_readme__names_every_format() -> None:

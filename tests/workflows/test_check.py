@@ -12,7 +12,7 @@ from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats import READERS
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.workflows.check import CheckOptions, check_table
 
@@ -103,7 +103,7 @@ def test_command__check_of_a_native_format(table, tmp_path, capsys):
     assert "warning NEAR_LEAK (1)" in said
     assert "through COCO and back" in said
     assert (tmp_path / "out/check.html").is_file()
-    assert coco.read(tmp_path).splits == ["train", "val"]
+    assert read_coco(tmp_path).splits == ["train", "val"]
 
 
 @pytest.mark.parametrize("name", sorted(READERS))

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from PIL import Image
 
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.ground_truth import read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
-from detect_transfer.report.render import DrawPlan
-from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files, visualize_files
+from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
 GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -173,21 +171,3 @@ def test_thresholds__missing_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "operating_points.json").write_text('{"default": "best_f1", "per_class": {"a": {}}}')
     with pytest.raises(InputError, match="OPERATING_POINTS"):
         read_thresholds(tmp_path)
-
-
-def test_visualize_files__images_sheets_and_a_video(tmp_path: Path) -> None:
-    truth = truth_file(tmp_path, [annotation(1, [0, 0, 10, 10])])
-    for i in (1, 2):
-        Image.new("RGB", (100, 100)).save(tmp_path / f"{i}.png")
-    found = tmp_path / "found"
-    found.mkdir()
-    (found / "1.txt").write_text("sign 0.9 0 0 10 10\n")
-    for name, plan, expected in (
-        ("a", None, ["1.jpg", "2.jpg"]),
-        ("b", DrawPlan(sheet=4), ["sheet_0001.jpg"]),
-        ("c", DrawPlan(fps=2.0), ["all.mp4"]),
-        ("d", DrawPlan(limit=1), ["1.jpg"]),
-    ):
-        written = visualize_files(read_ground_truth(truth, images=tmp_path), found, tmp_path / name, plan=plan)
-        assert [path.name for path in written] == expected
-        assert all(path.stat().st_size for path in written)

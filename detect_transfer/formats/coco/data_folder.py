@@ -8,7 +8,7 @@ from typing import Any
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -46,8 +46,8 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
         _verify(root, listed["files"])
     images = root / "images"
     if not images.is_dir() and _is_without_images(listed):
-        return coco.read(root, missing_images="keep", on_error=on_error)
-    return coco.read(root, images=images, missing_images=missing_images, on_error=on_error)
+        return read_coco(root, missing_images="keep", on_error=on_error)
+    return read_coco(root, images=images, missing_images=missing_images, on_error=on_error)
 
 
 def _is_without_images(manifest: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
-from detect_transfer.formats.cvat import xml as xml
+from detect_transfer.formats.cvat import xml
 from detect_transfer.formats.cvat.columns import take_columns
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection

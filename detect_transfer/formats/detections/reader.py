@@ -5,14 +5,14 @@ To add a layout: a function from the path and the truth to rows, and a line in `
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core import io as files
+from detect_transfer.core import io
 from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, Detections
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, did_you_mean
@@ -86,7 +86,7 @@ def _coco(path: Path, named: KnownNames) -> pl.DataFrame:
 def _parquet(path: Path, named: KnownNames) -> pl.DataFrame:
     """Read the columns of `Detections` as they are; values are checked by it."""
     try:
-        rows = pl.read_parquet(io.BytesIO(files.read_bytes(path)))
+        rows = pl.read_parquet(BytesIO(io.read_bytes(path)))
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"it cannot be parsed ({str(error).splitlines()[0]})"
         raise InputError("PARQUET_DAMAGED", what, where=path, remedy="write the table again") from error
@@ -141,7 +141,7 @@ def _recognise(path: Path) -> str:
 
 
 def _recognise_texts(folder: Path) -> str:
-    for name in islice(files.list_files(folder, (".txt",)), _LOOKED_AT):
+    for name in islice(io.list_files(folder, (".txt",)), _LOOKED_AT):
         for line in native.lines_of(native.read_text(folder, folder / name)):
             parts = line.split()
             numbers = [parse_number(part) for part in parts[1:]]

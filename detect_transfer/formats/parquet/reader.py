@@ -6,14 +6,14 @@ The files are held to `schema.json` before they are parsed, so that a damaged on
 from __future__ import annotations
 
 import hashlib
-import io
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 
-from detect_transfer.core import io as files
+from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
@@ -38,18 +38,18 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
     Raises:
         InputError: A file is missing, is not what ``schema.json`` says, lacks a column, or what it holds is no table.
     """
-    files.require_dir(root, what="a folder with images.parquet, boxes.parquet, categories.parquet and schema.json")
+    io.require_dir(root, what="a folder with images.parquet, boxes.parquet, categories.parquet and schema.json")
     listed = _listed(root)
     frames = {name: _read_frame(root, f"{name}.parquet", listed, schema) for name, schema in _FRAMES.items()}
     _check_values(root, frames["boxes"])
     if images is not None:
-        image_root: Path | None = files.require_dir(images, what="the folder of the images")
+        image_root: Path | None = io.require_dir(images, what="the folder of the images")
     else:
         places = (root / "images", root.parent / "images")
         image_root = next((place for place in places if place.is_dir()), None)
     names = frames["images"]["file_name"]
     for name in names.filter(names.is_null() | names.str.contains(_SUSPECT)):  # looking at every name takes a while
-        files.safe_join(Path(), name or "", where=root / "images.parquet")
+        io.safe_join(Path(), name or "", where=root / "images.parquet")
     return AnnotationTable(frames["images"], frames["boxes"], frames["categories"], image_root)
 
 
@@ -57,7 +57,7 @@ def _listed(root: Path) -> dict[str, Any]:
     """Return what `schema.json` says of each file."""
     path = root / _SCHEMA
     native.require_regular(root, path)
-    content = files.read_json(path)
+    content = io.read_json(path)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise InputError(
@@ -80,7 +80,7 @@ def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
     if listed.get(name, {}).get("sha256") != hashlib.sha256(data).hexdigest():
         raise InputError("DATA_CHANGED", f"its bytes are not those that {_SCHEMA} names", where=path, remedy=_REMEDY)
     try:
-        frame = pl.read_parquet(io.BytesIO(data))
+        frame = pl.read_parquet(BytesIO(data))
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"it cannot be parsed ({str(error).splitlines()[0]})"
         raise InputError("PARQUET_DAMAGED", what, where=path, remedy=_REMEDY) from error

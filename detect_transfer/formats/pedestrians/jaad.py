@@ -15,7 +15,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.video import VIDEO_SUFFIXES
-from detect_transfer.formats.cvat import xml as xml
+from detect_transfer.formats.cvat import xml
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection

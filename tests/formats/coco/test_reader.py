@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.coco.reader import read_splits
 
 GOOD: dict[str, Any] = {
     "images": [
@@ -96,12 +97,12 @@ def test_fault__is_one_line_with_a_pointer(
     changes: dict[str, Any], code: str, place: str, write: Any, check_error: Any
 ) -> None:
     path = write("x.json", json.dumps(changed(changes)))
-    check_error(lambda: coco.read(path), code, place)
+    check_error(lambda: read_coco(path), code, place)
 
 
 def test_fault__every_one_is_told_at_once(write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({BOX: None, "annotations/0/id": "1", "images/0/width": 0})))
-    text = str(error_of(lambda: coco.read(path)))
+    text = str(error_of(lambda: read_coco(path)))
     assert text.count("\n") == 2
 
 
@@ -109,7 +110,7 @@ def test_fault__no_more_than_twenty_are_shown(write: Any, error_of: Any) -> None
     document = copy.deepcopy(GOOD)
     document["annotations"] = [{"id": i, "image_id": 1, "category_id": 1, "bbox": None} for i in range(100)]
     path = write("x.json", json.dumps(document))
-    lines = str(error_of(lambda: coco.read(path))).splitlines()
+    lines = str(error_of(lambda: read_coco(path))).splitlines()
     assert len(lines) == 21
     assert lines[-1].startswith("MORE_PROBLEMS ")
     assert "80 more" in lines[-1]
@@ -119,7 +120,7 @@ def test_truncated__at_every_point_is_an_error(write: Any, check_error: Any) -> 
     text = json.dumps(GOOD, indent=1)
     for cut in range(0, len(text), 11):
         path = write("x.json", text[:cut])
-        check_error(lambda path=path: coco.read(path), "JSON_SYNTAX", f"{path}:")
+        check_error(lambda path=path: read_coco(path), "JSON_SYNTAX", f"{path}:")
 
 
 @pytest.mark.parametrize(
@@ -141,29 +142,29 @@ def test_truncated__at_every_point_is_an_error(write: Any, check_error: Any) -> 
     ],
 )
 def test_json__that_misleads_is_refused(text: str, code: str, write: Any, check_error: Any) -> None:
-    check_error(lambda: coco.read(write("x.json", text)), code, "x.json")
+    check_error(lambda: read_coco(write("x.json", text)), code, "x.json")
 
 
 def test_values__that_only_look_like_keys_are_read(write: Any) -> None:
     document = changed({"annotations/0/attributes": {"kind": "bbox", "also": "bbox"}, "annotations/0/note": "bbox"})
-    table = coco.read(write("x.json", json.dumps(document)))
+    table = read_coco(write("x.json", json.dumps(document)))
     assert json.loads(table.boxes["attributes"][0]) == {"kind": "bbox", "also": "bbox", "note": "bbox"}
 
 
 def test_folder__missing_or_without_files(tmp_path: Path, check_error: Any) -> None:
-    check_error(lambda: coco.read(tmp_path / "no"), "FOLDER_MISSING", "no")
-    check_error(lambda: coco.read(tmp_path), "COCO_MISSING", str(tmp_path))
-    check_error(lambda: coco.read_splits({"train": tmp_path / "no.json"}), "FILE_MISSING", "no.json")
+    check_error(lambda: read_coco(tmp_path / "no"), "FOLDER_MISSING", "no")
+    check_error(lambda: read_coco(tmp_path), "COCO_MISSING", str(tmp_path))
+    check_error(lambda: read_splits({"train": tmp_path / "no.json"}), "FILE_MISSING", "no.json")
 
 
 def test_ids__zero_and_negative_are_fine(write: Any) -> None:
     changes = {"annotations/0/id": 0, "images/0/id": -5, "annotations/0/image_id": -5, "categories/0/id": 0}
-    table = coco.read(write("x.json", json.dumps(changed(changes | {"annotations/0/category_id": 0}))))
+    table = read_coco(write("x.json", json.dumps(changed(changes | {"annotations/0/category_id": 0}))))
     assert table.boxes.select("annotation_id", "image_id", "category_id").row(0) == (0, -5, 0)
 
 
 def test_empty__lists_make_an_empty_table(write: Any) -> None:
-    table = coco.read(write("x.json", '{"images": [], "annotations": [], "categories": []}'))
+    table = read_coco(write("x.json", '{"images": [], "annotations": [], "categories": []}'))
     assert (len(table.images), len(table.boxes), len(table.categories)) == (0, 0, 0)
 
 
@@ -182,7 +183,7 @@ def test_own_keys__come_back(write: Any) -> None:
     document = copy.deepcopy(GOOD)
     document["annotations"][0] |= extra
     document["images"][0] |= {"split": "val", "group": "pole 3", "weather": "rain", "hour": 7, "tags": ["x"]}
-    table = coco.read(write("x.json", json.dumps(document)))
+    table = read_coco(write("x.json", json.dumps(document)))
     row = table.boxes.row(0, named=True)
     assert row["ignore_reason"] == "far away"
     assert (row["occluded"], row["truncated"], row["difficult"], row["track_id"]) == (0.25, 1.0, True, "t7")
@@ -197,7 +198,7 @@ def test_own_keys__come_back(write: Any) -> None:
 
 
 def test_crowd__is_ignored(write: Any) -> None:
-    table = coco.read(write("x.json", json.dumps(changed({"annotations/0/iscrowd": 1, "annotations/1/ignore": True}))))
+    table = read_coco(write("x.json", json.dumps(changed({"annotations/0/iscrowd": 1, "annotations/1/ignore": True}))))
     assert table.boxes.select("iscrowd", "ignore", "ignore_reason").rows() == [
         (True, True, "crowd"),
         (False, True, "ignore flag"),
@@ -212,7 +213,7 @@ def region(annotation_id: int, category_id: int, **further: Any) -> dict[str, An
 def test_all_classes__copies_become_one_row(write: Any) -> None:
     document = copy.deepcopy(GOOD)
     document["annotations"] += [region(5, 1), region(6, 2)]
-    table = coco.read(write("x.json", json.dumps(document)))
+    table = read_coco(write("x.json", json.dumps(document)))
     assert table.boxes.select("annotation_id", "category_id").rows() == [(1, 1), (2, 2), (5, None)]
 
 
@@ -220,14 +221,14 @@ def test_all_classes__copies_become_one_row(write: Any) -> None:
 def test_all_classes__odd_copies_are_refused(wrong: dict[str, Any], write: Any, check_error: Any) -> None:
     document = copy.deepcopy(GOOD)
     document["annotations"] += [region(5, 1), region(6, 2, **wrong)]
-    check_error(lambda: coco.read(write("x.json", json.dumps(document))), "COCO_COPIES", "x.json#/annotations")
+    check_error(lambda: read_coco(write("x.json", json.dumps(document))), "COCO_COPIES", "x.json#/annotations")
 
 
 def test_foreign_keys__are_kept(write: Any) -> None:
     document = changed({"annotations/0/keypoints": [1, 2, 2], "annotations/0/track_id": 12, "images/0/image_id": "x"})
     document["images"][0] |= {"row": 5, "w": 6}
     document["annotations"][1]["segmentation"] = [[0, 0, 1, 1, 2, 2]]
-    table = coco.read(write("x.json", json.dumps(document)))
+    table = read_coco(write("x.json", json.dumps(document)))
     assert table.boxes["attributes"].to_list() == ['{"keypoints":[1,2,2]}', None]
     assert table.boxes["track_id"].to_list() == ["12", None]
     assert table.images["native_image_id"].to_list() == ["x", None]
@@ -235,7 +236,7 @@ def test_foreign_keys__are_kept(write: Any) -> None:
 
 def test_order_and_types__of_the_columns_do_not_depend_on_the_keys(write: Any) -> None:
     def schema(document: dict[str, Any]) -> Any:
-        return coco.read(write("x.json", json.dumps(document))).boxes.schema
+        return read_coco(write("x.json", json.dumps(document))).boxes.schema
 
     bare = copy.deepcopy(GOOD)
     bare["annotations"] = [
@@ -262,32 +263,32 @@ SKIPPED = [
 @pytest.mark.parametrize(("changes", "code"), SKIPPED)
 def test_row_at_fault__leaves_by_wish_and_is_counted(changes: dict[str, Any], code: str, write: Any) -> None:
     path = write("x.json", json.dumps(changed(changes)))
-    table = coco.read(path, on_error="skip-row")
+    table = read_coco(path, on_error="skip-row")
     assert (len(table.images), table.boxes["annotation_id"].to_list()) == (2, [1])
     assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
     assert "#/annotations/1/" in table.reading[0].examples[0]
-    whole = coco.read(path, on_error="skip-image")
+    whole = read_coco(path, on_error="skip-image")
     assert whole.images["file_name"].to_list() == ["a.png"]
     assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 1)]
 
 
 def test_image_at_fault__leaves_with_its_boxes(write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({"images/1/width": 0})))
-    table = coco.read(path, on_error="skip-image")
+    table = read_coco(path, on_error="skip-image")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["a.png"], 1)
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 1)]
-    error_of(lambda: coco.read(path, on_error="skip-row"))
+    error_of(lambda: read_coco(path, on_error="skip-row"))
 
 
 @pytest.mark.parametrize("pointer", ["images/1/id", "images/1/file_name", "annotations/1/image_id", "categories/1/id"])
 def test_fault_of_the_data_set__is_never_skipped_with_a_image(pointer: str, write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({pointer: [1]})))
-    error_of(lambda: coco.read(path, on_error="skip-image"))
+    error_of(lambda: read_coco(path, on_error="skip-image"))
 
 
 def test_ids_as_text__are_refused_with_the_option_that_takes_them(write: Any, check_error: Any) -> None:
     path = write("a.json", json.dumps({"images": [{"id": "1"}], "annotations": [], "categories": []}))
-    check_error(lambda: coco.read(path), "COCO_TYPE", "#/images/0/id", "read with lenient=true")
+    check_error(lambda: read_coco(path), "COCO_TYPE", "#/images/0/id", "read with lenient=true")
 
 
 def test_lenient__takes_what_is_beyond_doubt(write: Any, error_of: Any) -> None:
@@ -295,8 +296,8 @@ def test_lenient__takes_what_is_beyond_doubt(write: Any, error_of: Any) -> None:
     document["images"][0] |= {"im_name": "a.png", "id": "01", "width": "40"}
     document["annotations"][0] |= {"image_id": 1.0, "iscrowd": True}
     path = write("x.json", json.dumps(document))
-    error_of(lambda: coco.read(path))
-    table = coco.read(path, lenient=True)
+    error_of(lambda: read_coco(path))
+    table = read_coco(path, lenient=True)
     assert table.images.select("image_id", "file_name", "width").row(0) == (1, "a.png", 40)
     assert table.boxes.select("annotation_id", "image_id").rows() == [(1, 1), (2, 2)]
     assert {line.reason: line.count for line in table.reading} == {
@@ -312,4 +313,4 @@ def test_lenient__takes_what_is_beyond_doubt(write: Any, error_of: Any) -> None:
 @pytest.mark.parametrize("value", ["a", 1.5, "1.0", "", True, None, [1]])
 def test_lenient__leaves_what_is_not_clear_an_error(value: Any, write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(changed({"images/1/id": value})))
-    check_error(lambda: coco.read(path, lenient=True), "COCO_TYPE", "#/images/1/id ")
+    check_error(lambda: read_coco(path, lenient=True), "COCO_TYPE", "#/images/1/id ")

@@ -4,7 +4,8 @@ import copy
 import json
 from typing import Any
 
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.coco.reader import read_splits
 
 GOOD: dict[str, Any] = {
     "images": [
@@ -31,7 +32,7 @@ def test_splits__with_ids_of_their_own_are_numbered_anew(write: Any) -> None:
     other["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     write("annotations/instances_train2017.json", json.dumps(GOOD))
     root = write("annotations/instances_val2017.json", json.dumps(other)).parent.parent
-    table = coco.read(root)
+    table = read_coco(root)
     assert table.images.select("image_id", "file_name", "split").rows() == [
         (1, "a.png", "train"),
         (2, "b.png", "train"),
@@ -48,7 +49,7 @@ def test_splits__keep_ids_that_do_not_clash(write: Any) -> None:
     other["images"][0]["id"], other["images"][1]["id"] = 7, 8
     other["annotations"] = [{"id": 70, "image_id": 7, "category_id": 2, "bbox": [0, 0, 1, 1]}]
     train, val = write("t.json", json.dumps(GOOD)), write("v.json", json.dumps(other))
-    table = coco.read_splits({"fit": train, "score": val})
+    table = read_splits({"fit": train, "score": val})
     assert table.images["image_id"].to_list() == [1, 2, 7, 8]
     assert table.boxes["annotation_id"].to_list() == [1, 2, 70]
     assert table.splits == ["fit", "score"]
@@ -57,7 +58,7 @@ def test_splits__keep_ids_that_do_not_clash(write: Any) -> None:
 def test_splits__with_one_image_in_both_are_refused(write: Any, check_error: Any) -> None:
     write("annotations/instances_train.json", json.dumps(GOOD))
     root = write("annotations/instances_val.json", json.dumps(GOOD)).parent.parent
-    check_error(lambda: coco.read(root), "IMAGE_TWICE", "instances_val.json#/images/0/file_name file_name=a.png")
+    check_error(lambda: read_coco(root), "IMAGE_TWICE", "instances_val.json#/images/0/file_name file_name=a.png")
 
 
 def test_images__lie_in_folders_of_their_split(write: Any) -> None:
@@ -66,7 +67,7 @@ def test_images__lie_in_folders_of_their_split(write: Any) -> None:
     root = write("annotations/instances_val2017.json", json.dumps(other)).parent.parent
     write("train2017/a.png", (40, 30))
     write("val2017/d.png", (40, 30))
-    table = coco.read(root)
+    table = read_coco(root)
     assert table.image_root == root
     assert table.images["file_name"].to_list() == [
         "train2017/a.png",
@@ -79,13 +80,13 @@ def test_images__lie_in_folders_of_their_split(write: Any) -> None:
 def test_images__asked_for_must_be_there_with_their_size(write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     folder = write("pics/a.png", (40, 30)).parent
-    assert coco.read(path).image_root is None
-    check_error(lambda: coco.read(path, images=folder), "IMAGE_MISSING", "pics/b.png")
-    check_error(lambda: coco.read(path, images=folder / "no"), "FOLDER_MISSING", "no")
+    assert read_coco(path).image_root is None
+    check_error(lambda: read_coco(path, images=folder), "IMAGE_MISSING", "pics/b.png")
+    check_error(lambda: read_coco(path, images=folder / "no"), "FOLDER_MISSING", "no")
     write("pics/b.png", (30, 40))
-    assert coco.read(path, images=folder).image_root == folder
+    assert read_coco(path, images=folder).image_root == folder
     check_error(
-        lambda: coco.read(path, images=folder, size_mismatch="error"), "IMAGE_SIZE", "pics/b.png", "30 x 40", "EXIF"
+        lambda: read_coco(path, images=folder, size_mismatch="error"), "IMAGE_SIZE", "pics/b.png", "30 x 40", "EXIF"
     )
 
 
@@ -93,31 +94,31 @@ def test_size__that_is_not_stated_comes_from_the_image(write: Any) -> None:
     document = copy.deepcopy(GOOD)
     document["images"] = [{"id": one["id"], "file_name": one["file_name"]} for one in document["images"]]
     write("images/a.png", (41, 31))
-    table = coco.read(write("x.json", json.dumps(document)))
+    table = read_coco(write("x.json", json.dumps(document)))
     assert table.images.select("width", "height").rows() == [(41, 31), (None, None)]
 
 
 def test_images__that_are_missing_are_kept_or_skipped_by_wish(write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
-    check_error(lambda: coco.read(path, missing_images="error"), "IMAGES_NONE", "x.json", "images=")
+    check_error(lambda: read_coco(path, missing_images="error"), "IMAGES_NONE", "x.json", "images=")
     folder = write("pics/a.png", (40, 30)).parent
-    assert len(coco.read(path, images=folder, missing_images="keep").images) == 2
-    table = coco.read(path, images=folder, missing_images="skip")
+    assert len(read_coco(path, images=folder, missing_images="keep").images) == 2
+    table = read_coco(path, images=folder, missing_images="skip")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["a.png"], 1)
     assert [(line.kind, line.count, line.examples) for line in table.reading] == [
         ("image", 1, ("b.png",)),
         ("box", 1, ()),
     ]
-    left = coco.read(path, images=folder, on_error="skip-image")
+    left = read_coco(path, images=folder, on_error="skip-image")
     assert left.images["file_name"].to_list() == ["a.png"]
 
 
 def test_size__of_the_image_is_taken_by_wish(write: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     write("images/a.png", (41, 31))
-    table = coco.read(path, missing_images="keep", size_mismatch="keep")
+    table = read_coco(path, missing_images="keep", size_mismatch="keep")
     assert table.images.select("width", "height").rows() == [(41, 31), (40, 30)]
-    left = coco.read(path, missing_images="keep", size_mismatch="error", on_error="skip-image")
+    left = read_coco(path, missing_images="keep", size_mismatch="error", on_error="skip-image")
     assert left.images["file_name"].to_list() == ["b.png"]
 
 
@@ -128,6 +129,6 @@ def test_image_at_fault__of_one_split_leaves_that_of_another(write: Any) -> None
     root = write("annotations/instances_val.json", json.dumps(GOOD)).parent.parent
     for name in ("train/a.png", "train/b.png", "val/a.png", "val/b.png"):
         write(name, (40, 30))
-    table = coco.read(root, on_error="skip-image")
+    table = read_coco(root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["train/b.png", "val/a.png", "val/b.png"]
     assert len(table.boxes) == 3

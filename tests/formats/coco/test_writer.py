@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InternalError
 from detect_transfer.core.ledger import Ledger
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
 
 
@@ -172,7 +172,7 @@ def test_round_trip__every_field(boxes):
     table = make(boxes, split=["train", "val"], group=["g", None])
     with tempfile.TemporaryDirectory() as folder:
         write_coco(table, Path(folder) / "some.json")
-        back = coco.read(Path(folder) / "some.json")
+        back = read_coco(Path(folder) / "some.json")
     assert back.images.select(table.images.columns).equals(table.images)
     assert sorted(back.categories.select("category_id", "name").rows()) == [(1, "a"), (3, "b")]
     found = {row["annotation_id"]: row for row in back.boxes.rows(named=True)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detect_transfer.formats.cvat import reader as cvat
+from detect_transfer.formats.cvat.reader import read as read_cvat
 
 BOX = '<box label="car" occluded="0" xtl="1" ytl="2" xbr="9" ybr="8"/>'
 
@@ -23,7 +23,7 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 
 def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
-    table = cvat.read(sample("cvat_images"))
+    table = read_cvat(sample("cvat_images"))
     attributes = [json.loads(text) for text in table.boxes["attributes"].drop_nulls()]
     assert attributes[0] == {"source": "manual", "z_order": "0", "pose": "walking", "old": "<1>"}
     assert attributes[2]["drawn"] == {"shape": "turned rectangle", "box": [10, 10, 20, 14], "rotation": 90}
@@ -37,7 +37,7 @@ def test_attribute__that_is_a_column_becomes_it(root: Path, write: Any) -> None:
     told = {"iscrowd": "true", "difficult": "false", "truncated": "0.25", "track_id": "t1", "ignore": "maybe"}
     texts = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in told.items())
     write("annotations.xml", xml(f"{BOX[:-2]}>{texts}</box>{BOX[:-2]}><attribute name='truncated'>2</attribute></box>"))
-    first, second = cvat.read(root).boxes.rows(named=True)
+    first, second = read_cvat(root).boxes.rows(named=True)
     columns = ("iscrowd", "ignore", "ignore_reason", "difficult", "truncated", "track_id")
     assert [first[c] for c in columns] == [True, True, "crowd", False, 0.25, "t1"]
     assert json.loads(first["attributes"]) == {"ignore": "maybe"}
@@ -47,11 +47,11 @@ def test_attribute__that_is_a_column_becomes_it(root: Path, write: Any) -> None:
 
 def test_other_shapes__are_left_out_or_refused_when_asked(sample: Any, check_error: Any) -> None:
     root = sample("cvat_images")
-    table = cvat.read(root, other_shapes="skip")
+    table = read_cvat(root, other_shapes="skip")
     assert len(table.boxes) == 3
     assert [(line.kind, line.count) for line in table.reading] == [("box", 6)]
-    check_error(lambda: cvat.read(root, other_shapes="error"), "SHAPE_KIND", "/mask[1]", "shape=mask")
-    check_error(lambda: cvat.read(root, other_shapes="no"), "OPTION_VALUE", "extent, skip, error")
+    check_error(lambda: read_cvat(root, other_shapes="error"), "SHAPE_KIND", "/mask[1]", "shape=mask")
+    check_error(lambda: read_cvat(root, other_shapes="no"), "OPTION_VALUE", "extent, skip, error")
 
 
 def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
@@ -59,7 +59,7 @@ def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
     corners |= {"xtl2": 5, "ytl2": 2, "xbl2": 5, "ybl2": 7, "xtr2": 11, "ytr2": 2, "xbr2": 11, "ybr2": 7}
     told = " ".join(f'{key}="{value}"' for key, value in corners.items())
     write("annotations.xml", xml(f'<cuboid label="car" {told}/>'))
-    box = cvat.read(root).boxes.row(0, named=True)
+    box = read_cvat(root).boxes.row(0, named=True)
     assert [box[c] for c in ("x1", "y1", "x2", "y2")] == [3, 2, 11, 9]
     assert json.loads(box["attributes"]).keys() == {"drawn"}
     assert box["occluded"] is None, "the element does not tell"
@@ -68,25 +68,25 @@ def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
 def test_group__is_the_task_that_was_made_of_a_video(root: Path, write: Any) -> None:
     task = "<id>3</id><name>drive</name><mode>interpolation</mode>"
     write("annotations.xml", xml(meta=f"<meta><task>{task}</task></meta>"))
-    assert cvat.read(root).images["group"].to_list() == ["drive"]
+    assert read_cvat(root).images["group"].to_list() == ["drive"]
     project = f"<meta><project><tasks><task>{task}</task></tasks></project></meta>"
     for task_id, group in (("3", "drive"), ("4", None)):
         write("annotations.xml", xml(meta=project, image=f'name="a.png" task_id="{task_id}"'))
-        assert cvat.read(root).images["group"].to_list() == [group]
+        assert read_cvat(root).images["group"].to_list() == [group]
 
 
 def test_track__has_an_id_and_its_places(sample: Any) -> None:
-    boxes = cvat.read(sample("cvat_video")).boxes
+    boxes = read_cvat(sample("cvat_video")).boxes
     assert boxes["track_id"].to_list() == ["crossing 1.mp4/0", "crossing 1.mp4/0", "crossing 1.mp4/1"]
     assert boxes["source"].to_list()[1] == "annotations.xml#track[1]/box[2]"
 
 
 def test_track__with_gaps_is_remarked_on(sample: Any) -> None:
     root = sample("cvat_video")
-    assert cvat.read(root).reading == ()
+    assert read_cvat(root).reading == ()
     path = root / "annotations.xml"
     path.write_text(path.read_text().replace('frame="12"', 'frame="10"').replace('outside="1"', 'outside="0"'))
-    reading = cvat.read(root).reading
+    reading = read_cvat(root).reading
     told = [(line.kind, line.action, line.count, line.examples) for line in reading]
     assert told == [("image", "noted", 1, ("annotations.xml#track[1]",))]
 
@@ -96,10 +96,10 @@ def test_video__is_read_where_there_are_no_images(sample: Any, write: Any, check
     for path in (root / "images").iterdir():
         path.unlink()
     (root / "images").rmdir()
-    table = cvat.read(root, missing_images="keep")
+    table = read_cvat(root, missing_images="keep")
     assert table.images["file_name"][0] == "images/frame_000010.png"
     write("cvat_video/crossing 1.mp4", b"no video")
-    check_error(lambda: cvat.read(root), "VIDEO_TYPE", "crossing 1.mp4")
+    check_error(lambda: read_cvat(root), "VIDEO_TYPE", "crossing 1.mp4")
 
 
 FAULTS = [
@@ -123,7 +123,7 @@ def test_shape__fault_names_the_element(
     shape: str, code: str, part: str, root: Path, write: Any, check_error: Any
 ) -> None:
     path = write("annotations.xml", xml(shape))
-    check_error(lambda: cvat.read(root), code, f"{path}#image[1]", part)
+    check_error(lambda: read_cvat(root), code, f"{path}#image[1]", part)
 
 
 IMAGES = [
@@ -138,23 +138,23 @@ IMAGES = [
 @pytest.mark.parametrize(("image", "code"), IMAGES)
 def test_image__fault_names_the_element(image: str, code: str, root: Path, write: Any, check_error: Any) -> None:
     path = write("annotations.xml", xml(image=image))
-    check_error(lambda: cvat.read(root), code, f"{path}#image[1]")
+    check_error(lambda: read_cvat(root), code, f"{path}#image[1]")
 
 
 def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None:
     for text, code in (("<annotation/>", "XML_ROOT"), ("<a", "XML_SYNTAX"), ("<!DOCTYPE a><a/>", "XML_DTD")):
         write("annotations.xml", text)
-        check_error(lambda: cvat.read(root), code, "annotations.xml")
+        check_error(lambda: read_cvat(root), code, "annotations.xml")
     write("annotations.xml", "<annotations/>")
-    check_error(lambda: cvat.read(root), "IMAGES_NONE", "no image is annotated")
+    check_error(lambda: read_cvat(root), "IMAGES_NONE", "no image is annotated")
 
 
 def test_image__twice_in_two_exports(root: Path, write: Any, check_error: Any) -> None:
     path = write("more.xml", xml())
-    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "annotations.xml#image[1]")
+    check_error(lambda: read_cvat(root), "ID_DUPLICATE", f"{path}#image[1]", "annotations.xml#image[1]")
     write("more.xml", xml(image='name="images/a.png"'))
-    check_error(lambda: cvat.read(root), "ID_DUPLICATE", f"{path}#image[1]", "is the image of 'a.png' too")
-    table = cvat.read(root / "annotations.xml")
+    check_error(lambda: read_cvat(root), "ID_DUPLICATE", f"{path}#image[1]", "is the image of 'a.png' too")
+    table = read_cvat(root / "annotations.xml")
     assert len(table.boxes) == 1
 
 
@@ -162,9 +162,9 @@ def test_on_error__leaves_out_the_row_or_the_image(root: Path, write: Any) -> No
     write("images/b.png", (40, 30))
     good = xml(image='name="b.png"')[len("<annotations>") :]
     write("annotations.xml", xml(BOX + BOX.replace('"1"', '"x"'))[: -len("</annotations>")] + good)
-    table = cvat.read(root, on_error="skip-row")
+    table = read_cvat(root, on_error="skip-row")
     assert [len(table.images), len(table.boxes)] == [2, 2]
     assert [(line.kind, line.count) for line in table.reading] == [("box", 1)]
-    table = cvat.read(root, on_error="skip-image")
+    table = read_cvat(root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["images/b.png"]
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 2)]

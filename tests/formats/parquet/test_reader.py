@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from detect_transfer.core.io import sha256_file
-from detect_transfer.formats.parquet import reader as parquet
+from detect_transfer.formats.parquet.reader import read as read_parquet
 from detect_transfer.formats.parquet.writer import write_parquet
 
 
@@ -24,12 +24,12 @@ def vouch_for(root: Path, name: str, frame: pl.DataFrame) -> None:
 
 def test_read__finds_the_images_beside_or_where_it_is_told(sample: Any, tmp_path: Path) -> None:
     root = sample("parquet")
-    assert parquet.read(root).image_root == root / "images"
+    assert read_parquet(root).image_root == root / "images"
     (root / "images").rename(tmp_path / "images")
-    assert parquet.read(root).image_root == tmp_path / "images"
+    assert read_parquet(root).image_root == tmp_path / "images"
     (tmp_path / "images").rename(tmp_path / "elsewhere")
-    assert parquet.read(root).image_root is None
-    assert parquet.read(root, images=tmp_path / "elsewhere").image_root == tmp_path / "elsewhere"
+    assert read_parquet(root).image_root is None
+    assert read_parquet(root, images=tmp_path / "elsewhere").image_root == tmp_path / "elsewhere"
 
 
 def test_read__files_from_before_a_column_was_added(sample: Any) -> None:
@@ -39,9 +39,9 @@ def test_read__files_from_before_a_column_was_added(sample: Any) -> None:
 
 
 def test_read__what_was_written_again_is_the_same(sample: Any, tmp_path: Path) -> None:
-    table = parquet.read(sample("parquet"))
+    table = read_parquet(sample("parquet"))
     write_parquet(table, tmp_path / "again")
-    again = parquet.read(tmp_path / "again", images=table.image_root)
+    again = read_parquet(tmp_path / "again", images=table.image_root)
     assert again.boxes.equals(table.boxes)
     assert again.images["weather"].to_list() == ["rain", None]
 
@@ -64,7 +64,7 @@ def test_read__refuses_other_files(sample: Any, check_error: Any, name: str, con
     (root / name).unlink()
     if content is not None:
         (root / name).write_bytes(content)
-    check_error(lambda: parquet.read(root), code, name)
+    check_error(lambda: read_parquet(root), code, name)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_read__checks_what_the_tables_hold(
 ) -> None:
     root = sample("parquet")
     vouch_for(root, name, pl.read_parquet(root / name).with_columns(change))
-    check_error(lambda: parquet.read(root), code)
+    check_error(lambda: read_parquet(root), code)
 
 
 def test_read__a_file_that_is_no_parquet_but_vouched_for(sample: Any, check_error: Any) -> None:
     root = sample("parquet")
     vouch_for(root, "boxes.parquet", pl.DataFrame({"a": [1]}))
-    check_error(lambda: parquet.read(root), "PARQUET_SCHEMA", "annotation_id")
+    check_error(lambda: read_parquet(root), "PARQUET_SCHEMA", "annotation_id")
     (root / "boxes.parquet").write_bytes(b"no parquet")
     schema = json.loads((root / "schema.json").read_text())
     schema["files"]["boxes.parquet"]["sha256"] = sha256_file(root / "boxes.parquet")
     (root / "schema.json").write_text(json.dumps(schema))
-    check_error(lambda: parquet.read(root), "PARQUET_DAMAGED", "boxes.parquet")
+    check_error(lambda: read_parquet(root), "PARQUET_DAMAGED", "boxes.parquet")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.voc.reader import read as read_voc
 
 BOX = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>15</xmax><ymax>16</ymax></bndbox>"
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
@@ -53,7 +53,7 @@ def test_object__fault_names_file_and_number(
     broken: str, code: str, part: str, root: Path, write: Any, check_error: Any
 ) -> None:
     path = write("Annotations/a.xml", xml(f"<name>cat</name>{BOX}", broken))
-    check_error(lambda: voc.read(root), code, f"{path}#object[2]", part)
+    check_error(lambda: read_voc(root), code, f"{path}#object[2]", part)
 
 
 FILES = [
@@ -96,51 +96,51 @@ FILES = [
 @pytest.mark.parametrize(("content", "code", "part"), FILES)
 def test_file__faults(content: str | bytes, code: str, part: str, root: Path, write: Any, check_error: Any) -> None:
     write("Annotations/a.xml", content)
-    check_error(lambda: voc.read(root), code, part)
+    check_error(lambda: read_voc(root), code, part)
 
 
 def test_file__a_hundred_thousand_deep_ends_well(root: Path, write: Any, error_of: Any) -> None:
     write("Annotations/a.xml", "<annotation>" + "<a>" * 100_000 + "</a>" * 100_000 + "</annotation>")
-    assert voc.read(root).boxes.is_empty()
+    assert read_voc(root).boxes.is_empty()
 
 
 def test_size__may_be_kept_or_not_told(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=SIZE.replace("40", "41")))
-    table = voc.read(root, size_mismatch="keep")
+    table = read_voc(root, size_mismatch="keep")
     assert table.images.select("width", "height").row(0) == (40, 30)
     for untold in ("", "<size><width>0</width><height>0</height></size>"):
         write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=untold))
-        assert len(voc.read(root).boxes) == 1
+        assert len(read_voc(root).boxes) == 1
 
 
 def test_option__of_another_value_is_refused(root: Path, check_error: Any) -> None:
-    check_error(lambda: voc.read(root, size_mismatch="ignore"), "OPTION_VALUE", "size_mismatch=ignore", "error, keep")
+    check_error(lambda: read_voc(root, size_mismatch="ignore"), "OPTION_VALUE", "size_mismatch=ignore", "error, keep")
 
 
 def test_layout__missing_parts(tmp_path: Path, root: Path, write: Any, check_error: Any) -> None:
-    check_error(lambda: voc.read(tmp_path / "no"), "FOLDER_MISSING", "no")
+    check_error(lambda: read_voc(tmp_path / "no"), "FOLDER_MISSING", "no")
     write("VOCdevkit/VOC2007/Annotations/a.xml", xml())
-    check_error(lambda: voc.read(tmp_path / "VOCdevkit"), "VOC_LAYOUT", "this one holds: VOC2007")
+    check_error(lambda: read_voc(tmp_path / "VOCdevkit"), "VOC_LAYOUT", "this one holds: VOC2007")
 
 
 def test_pairs__missing_on_either_side(root: Path, write: Any, check_error: Any) -> None:
     write("Annotations/b.xml", xml())
-    check_error(lambda: voc.read(root), "IMAGE_MISSING", "Annotations/b.xml", "'b'")
+    check_error(lambda: read_voc(root), "IMAGE_MISSING", "Annotations/b.xml", "'b'")
     (root / "Annotations/b.xml").unlink()
     write("images/c.png", (40, 30))
-    check_error(lambda: voc.read(root), "ANNOTATION_MISSING", "images/c.png", "allow_missing=true")
-    assert len(voc.read(root, allow_missing=True).images) == 2
+    check_error(lambda: read_voc(root), "ANNOTATION_MISSING", "images/c.png", "allow_missing=true")
+    assert len(read_voc(root, allow_missing=True).images) == 2
 
 
 def test_pairs__two_images_of_one_stem(root: Path, write: Any, check_error: Any) -> None:
     write("images/a.jpg", (40, 30))
-    check_error(lambda: voc.read(root), "STEM_TWICE", "a.jpg", "a.png")
+    check_error(lambda: read_voc(root), "STEM_TWICE", "a.jpg", "a.png")
 
 
 def test_folders__are_found_in_any_case_and_depth(write: Any, tmp_path: Path) -> None:
     write("ANNOTATIONS/day/a.XML", xml(f"<name>dog</name>{BOX}"))
     write("Images/day/a.PNG", (40, 30))
-    table = voc.read(tmp_path)
+    table = read_voc(tmp_path)
     assert table.images["file_name"].to_list() == ["day/a.PNG"]
     assert table.boxes["source"].to_list() == ["ANNOTATIONS/day/a.XML#object[1]"]
 
@@ -163,10 +163,10 @@ CONVENTIONS = [
 def test_convention__is_found(folder: str, objects: list[str], one_based: bool, write: Any, tmp_path: Path) -> None:
     write("Annotations/a.xml", xml(*objects))
     write(f"{folder}/a.png", (40, 30))
-    table = voc.read(tmp_path)
+    table = read_voc(tmp_path)
     name = "one_based_inclusive" if one_based else "zero_based_exclusive"
     assert table.images["pixel_convention"].to_list() == [name]
-    forced = voc.read(tmp_path, one_based=not one_based)
+    forced = read_voc(tmp_path, one_based=not one_based)
     assert forced.images["pixel_convention"][0] != name
     if objects:
         shift = 1 if one_based else -1
@@ -178,7 +178,7 @@ def test_object__what_no_column_holds_is_in_attributes(root: Path, write: Any) -
     one = f"<name>man</name><pose>Left</pose><truncated>Unspecified</truncated><id>7</id>{BOX}"
     one += f"<part><name>head</name>{BOX}</part><point><x>3</x><y>4</y></point>"
     write("Annotations/a.xml", xml(one))
-    row = voc.read(root, one_based=True).boxes.row(0, named=True)
+    row = read_voc(root, one_based=True).boxes.row(0, named=True)
     assert row["truncated"] is None
     assert json.loads(row["attributes"]) == {
         "pose": "Left",
@@ -190,7 +190,7 @@ def test_object__what_no_column_holds_is_in_attributes(root: Path, write: Any) -
 
 def test_difficult__is_ignored_with_a_reason(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name>man</name><difficult>1</difficult><occluded>1</occluded>{BOX}"))
-    row = voc.read(root).boxes.row(0, named=True)
+    row = read_voc(root).boxes.row(0, named=True)
     assert (row["difficult"], row["ignore"], row["ignore_reason"], row["occluded"]) == (True, True, "difficult", 1.0)
 
 
@@ -198,11 +198,11 @@ def test_sets__name_the_splits(root: Path, write: Any, check_error: Any) -> None
     write("ImageSets/Main/train.txt", "a\n\n")
     write("ImageSets/Main/trainval.txt", "a\n")
     write("ImageSets/Main/dog_train.txt", "a  1\n")
-    assert voc.read(root).images["split"].to_list() == ["train"]
+    assert read_voc(root).images["split"].to_list() == ["train"]
     write("ImageSets/Main/val.txt", "\na\n")
-    check_error(lambda: voc.read(root), "SPLIT_TWICE", "ImageSets/Main/val.txt:2 stem=a", "'train'")
+    check_error(lambda: read_voc(root), "SPLIT_TWICE", "ImageSets/Main/val.txt:2 stem=a", "'train'")
     write("ImageSets/Main/val.txt", "b\n")
-    check_error(lambda: voc.read(root), "IMAGE_MISSING", "ImageSets/Main/val.txt:1 stem=b")
+    check_error(lambda: read_voc(root), "IMAGE_MISSING", "ImageSets/Main/val.txt:1 stem=b")
 
 
 @pytest.mark.parametrize(("broken", "code", "part"), OBJECTS)
@@ -212,18 +212,18 @@ def test_object_at_fault__leaves_by_wish_and_is_counted(
     write("Annotations/a.xml", xml(f"<name>cat</name>{BOX}", broken))
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
-    table = voc.read(root, on_error="skip-row")
+    table = read_voc(root, on_error="skip-row")
     assert (len(table.images), len(table.boxes)) == (2, 2)
     assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
     assert part in table.reading[0].examples[0]
-    whole = voc.read(root, on_error="skip-image")
+    whole = read_voc(root, on_error="skip-image")
     assert (whole.images["file_name"].to_list(), len(whole.boxes)) == (["b.png"], 1)
     assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 2)]
 
 
 def test_object__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name><difficult>2</difficult>{BOX}"))
-    assert sum(line.count for line in voc.read(root, on_error="skip-row").reading) == 1
+    assert sum(line.count for line in read_voc(root, on_error="skip-row").reading) == 1
 
 
 @pytest.mark.parametrize(("content", "code", "part"), FILES)
@@ -233,17 +233,17 @@ def test_file_at_fault__leaves_with_its_image(
     write("Annotations/a.xml", content)
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
-    table = voc.read(root, on_error="skip-image")
+    table = read_voc(root, on_error="skip-image")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["b.png"], 1)
     assert table.reading[0].reason == f"skipped: {code}"
-    error_of(lambda: voc.read(root, on_error="skip-row"))
+    error_of(lambda: read_voc(root, on_error="skip-row"))
 
 
 def test_image__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name>{BOX}", size=SIZE.replace("40", "41")))
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
-    told = voc.read(root, on_error="skip-image").reading
+    told = read_voc(root, on_error="skip-image").reading
     assert [(line.kind, line.count) for line in told] == [("image", 1), ("box", 1)]
 
 
@@ -251,25 +251,25 @@ def test_images__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write:
     gone = xml(f"<name>cat</name>{BOX}", f"<name>cat</name>{BOX}")
     write("Annotations/day/b.xml", gone.replace("a.png", "b.JPEG"))
     write("ImageSets/Main/val.txt", "day/b\n")
-    kept = voc.read(root, missing_images="keep")
+    kept = read_voc(root, missing_images="keep")
     columns = ("file_name", "width", "height", "split")
     assert kept.images.select(columns).rows() == [("a.png", 40, 30, None), ("day/b.JPEG", 40, 30, "val")]
-    skipped = voc.read(root, missing_images="skip")
+    skipped = read_voc(root, missing_images="skip")
     assert (skipped.images["file_name"].to_list(), len(skipped.boxes)) == (["a.png"], 1)
     assert [(line.kind, line.count) for line in skipped.reading] == [("image", 1), ("box", 2)]
-    left = voc.read(root, on_error="skip-image")
+    left = read_voc(root, on_error="skip-image")
     assert (left.images["file_name"].to_list(), len(left.boxes)) == (["a.png"], 1)
 
 
 def test_images__none_at_all(write: Any, tmp_path: Path, check_error: Any) -> None:
     write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=""))
-    check_error(lambda: voc.read(tmp_path), "VOC_LAYOUT", str(tmp_path))
-    table = voc.read(tmp_path, missing_images="keep")
+    check_error(lambda: read_voc(tmp_path), "VOC_LAYOUT", str(tmp_path))
+    table = read_voc(tmp_path, missing_images="keep")
     assert table.images.select("file_name", "width").rows() == [("a.png", None)]
     assert table.image_root is None
 
 
 def test_lists__may_name_what_is_skipped(root: Path, write: Any, check_error: Any) -> None:
     write("ImageSets/Main/train.txt", "a\nb\n")
-    check_error(lambda: voc.read(root, missing_images="keep"), "IMAGE_MISSING", "train.txt:2 stem=b")
-    assert [line.examples for line in voc.read(root, missing_images="skip").reading] == [("b",)]
+    check_error(lambda: read_voc(root, missing_images="keep"), "IMAGE_MISSING", "train.txt:2 stem=b")
+    assert [line.examples for line in read_voc(root, missing_images="skip").reading] == [("b",)]

@@ -15,13 +15,13 @@ from strategies import tables
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.ledger import Ledger
-from detect_transfer.formats.coco import reader as coco
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
-from detect_transfer.formats.cvat import reader as cvat
+from detect_transfer.formats.cvat.reader import read as read_cvat
 from detect_transfer.formats.cvat.writer import write_cvat
-from detect_transfer.formats.parquet import reader as parquet
+from detect_transfer.formats.parquet.reader import read as read_parquet
 from detect_transfer.formats.parquet.writer import write_parquet
-from detect_transfer.formats.voc import reader as voc
+from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.voc.writer import write_voc
 from detect_transfer.formats.yolo.writer import label_path
 
@@ -34,7 +34,7 @@ XYXY = ["x1", "y1", "x2", "y2"]
 def test_parquet__gives_back_every_cell(table: AnnotationTable) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_parquet(table, Path(folder))
-        back = parquet.read(Path(folder))
+        back = read_parquet(Path(folder))
     for name in ("images", "boxes", "categories"):
         assert_frame_equal(getattr(back, name), getattr(table, name), check_exact=True)
 
@@ -50,7 +50,7 @@ def test_coco__gives_back_every_field(table: AnnotationTable) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "instances_all.json"
         write_coco(table, path)
-        back = coco.read(path)
+        back = read_coco(path)
     assert_frame_equal(without_empty(back.boxes.drop("area")), without_empty(table.boxes), abs_tol=1e-6, rel_tol=0)
     assert_frame_equal(without_empty(back.images), without_empty(table.images), check_column_order=False)
     assert_frame_equal(back.categories.sort("category_id"), table.categories.sort("category_id"), check_exact=True)
@@ -75,7 +75,7 @@ def test_voc__gives_back_what_it_carries(table: AnnotationTable) -> None:
             path = root / "JPEGImages" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("1", (width, height)).save(path, "PNG")
-        back = voc.read(root, one_based=True)
+        back = read_voc(root, one_based=True)
     expected = by_name(table).filter(pl.col("category_id").is_not_null()).sort("stem", "annotation_id")
     found = by_name(back).sort("stem", "annotation_id")
     columns = ["stem", "name", *XYXY, "split"]
@@ -101,7 +101,7 @@ def test_cvat__gives_back_what_it_carries(table: AnnotationTable) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "annotations.xml"
         write_cvat(table, path, ledger=ledger)
-        back = cvat.read(path, missing_images="keep")
+        back = read_cvat(path, missing_images="keep")
     assert back.images.select("file_name", "width", "height", "split").sort("file_name").rows() == (
         table.images.select("file_name", "width", "height", "split").sort("file_name").rows()
     )

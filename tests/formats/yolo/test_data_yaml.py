@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from detect_transfer.formats.yolo import reader as yolo
+from detect_transfer.formats.yolo.reader import read as read_yolo
 
 YAML = "train: images/train\nval: images/val\nnames: [car, dog]\n"
 
@@ -53,12 +53,12 @@ def test_data_yaml__faults(
     text: str | bytes, code: str, part: str, yolo_root: Path, write: Any, check_error: Any
 ) -> None:
     write("data.yaml", text)
-    check_error(lambda: yolo.read(yolo_root), code, part)
+    check_error(lambda: read_yolo(yolo_root), code, part)
 
 
 def test_data_yaml__missing(tmp_path: Path, check_error: Any) -> None:
-    check_error(lambda: yolo.read(tmp_path), "DATA_YAML_MISSING", str(tmp_path))
-    check_error(lambda: yolo.read(tmp_path / "no.yaml"), "FILE_MISSING", "no.yaml")
+    check_error(lambda: read_yolo(tmp_path), "DATA_YAML_MISSING", str(tmp_path))
+    check_error(lambda: read_yolo(tmp_path / "no.yaml"), "FILE_MISSING", "no.yaml")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_data_yaml__missing(tmp_path: Path, check_error: Any) -> None:
 )
 def test_data_yaml__dialects_are_read(text: str, yolo_root: Path, write: Any) -> None:
     write("data.yaml", text)
-    table = yolo.read(yolo_root)
+    table = read_yolo(yolo_root)
     assert table.images["file_name"].to_list() == ["images/train/a.png", "images/train/b.png", "images/val/c.png"]
     assert table.splits == ["train", "val"]
     assert table.class_names in (["car", "dog"], ["class_0", "class_1"])
@@ -84,12 +84,12 @@ def test_data_yaml__dialects_are_read(text: str, yolo_root: Path, write: Any) ->
 def test_data_yaml__absolute_path_is_taken(yolo_root: Path, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.mktemp("elsewhere") / "my.yaml"
     path.write_text(f"path: {yolo_root}\n{YAML}")
-    assert yolo.read(path).image_root == yolo_root
+    assert read_yolo(path).image_root == yolo_root
 
 
 def test_names__are_what_is_written(yolo_root: Path, write: Any) -> None:
     write("data.yaml", "train: images/train\nnames: [no, 010]\n")
-    assert yolo.read(yolo_root).class_names == ["no", "010"]
+    assert read_yolo(yolo_root).class_names == ["no", "010"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_names__are_what_is_written(yolo_root: Path, write: Any) -> None:
 def test_list__names_are_resolved(line: str, yolo_root: Path, write: Any) -> None:
     write("val.txt", "\ufeff\r\n" + line.format(root=yolo_root) + "\r\n")
     write("data.yaml", "train: images/train\nval: val.txt\nnames: [car, dog]\n")
-    assert yolo.read(yolo_root).split_of("val").images["file_name"].to_list() == ["images/val/c.png"]
+    assert read_yolo(yolo_root).split_of("val").images["file_name"].to_list() == ["images/val/c.png"]
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_list__names_are_resolved(line: str, yolo_root: Path, write: Any) -> Non
 def test_list__faults_name_the_line(line: str, code: str, yolo_root: Path, write: Any, check_error: Any) -> None:
     path = write("val.txt", f"images/val/c.png\n{line}\n")
     write("data.yaml", "train: images/train\nval: val.txt\nnames: [car, dog]\n")
-    check_error(lambda: yolo.read(yolo_root), code, f"{path}:2 ")
+    check_error(lambda: read_yolo(yolo_root), code, f"{path}:2 ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.formats.yolo import reader as yolo
+from detect_transfer.formats.yolo.reader import read as read_yolo
 from detect_transfer.formats.yolo.rows import read_rows
 
 YAML = "train: images/train\nval: images/val\nnames: [car, dog]\n"
@@ -44,18 +44,18 @@ def test_row__fault_names_file_line_and_field(
     row: str, code: str, part: str, yolo_root: Path, write: Any, check_error: Any
 ) -> None:
     path = write("labels/train/b.txt", f"{ROW}\n{row}\n{ROW}")
-    check_error(lambda: yolo.read(yolo_root), code, f"{path}:3 ", part)
+    check_error(lambda: read_yolo(yolo_root), code, f"{path}:3 ", part)
 
 
 def test_rows__all_faults_of_all_files_are_told_at_once(yolo_root: Path, write: Any, error_of: Any) -> None:
     for name in ("train/a", "train/b", "val/c"):
         write(f"labels/{name}.txt", "7 0.5 0.5 0.1 0.1\n0 nan 0.5 0.1 0.1\n")
-    assert str(error_of(lambda: yolo.read(yolo_root))).count("\n") == 5
+    assert str(error_of(lambda: read_yolo(yolo_root))).count("\n") == 5
 
 
 def test_rows__a_little_outside_are_kept_as_they_are(yolo_root: Path, write: Any) -> None:
     write("labels/train/a.txt", "0 0.95 0.5 0.3 0.2\n0 -0.01 0.5 0.1 0.1\n1 0.5 0.5 0 0.1\n")
-    boxes = yolo.read(yolo_root).boxes
+    boxes = read_yolo(yolo_root).boxes
     assert boxes["x2"][0] == pytest.approx(44.0)
     assert boxes["x1"][1] == pytest.approx(-2.4)
     assert boxes["x1"][2] == boxes["x2"][2] == 20.0
@@ -63,7 +63,7 @@ def test_rows__a_little_outside_are_kept_as_they_are(yolo_root: Path, write: Any
 
 def test_rows__of_polygons_become_their_extent(yolo_root: Path, write: Any) -> None:
     write("labels/train/a.txt", f"{ROW}1 0.1 0.2 0.4 0.2 0.4 0.6\n{ROW}")
-    boxes = yolo.read(yolo_root).boxes.head(3)
+    boxes = read_yolo(yolo_root).boxes.head(3)
     assert boxes["attributes"].to_list() == [None, '{"polygon":true}', None]
     assert boxes["source"].to_list() == [f"labels/train/a.txt:{line}" for line in (1, 2, 3)]
     assert boxes.select("x1", "y1", "x2", "y2").row(1) == pytest.approx((4, 6, 16, 18))
@@ -81,7 +81,7 @@ def test_rows__of_polygons_become_their_extent(yolo_root: Path, write: Any) -> N
 )
 def test_text__dialects_are_read(data: bytes, yolo_root: Path, write: Any) -> None:
     write("labels/train/a.txt", data)
-    boxes = yolo.read(yolo_root).boxes
+    boxes = read_yolo(yolo_root).boxes
     assert len(boxes) == 3
     assert boxes.select("x1", "y1", "x2", "y2").row(0) == pytest.approx((15, 12, 25, 18))
 
@@ -89,7 +89,7 @@ def test_text__dialects_are_read(data: bytes, yolo_root: Path, write: Any) -> No
 @pytest.mark.parametrize("data", [ROW.encode("utf-16"), b"0 0.5 0.5 0.25 0.2\0", b"0 0.5 0.5 0.25 0.2 \xff"])
 def test_text__of_another_encoding_is_refused(data: bytes, yolo_root: Path, write: Any, check_error: Any) -> None:
     path = write("labels/train/b.txt", data)
-    check_error(lambda: yolo.read(yolo_root), "TEXT_ENCODING", str(path))
+    check_error(lambda: read_yolo(yolo_root), "TEXT_ENCODING", str(path))
 
 
 def test_truncated__label_never_loses_a_box(yolo_root: Path, write: Any, error_of: Any) -> None:
@@ -98,9 +98,9 @@ def test_truncated__label_never_loses_a_box(yolo_root: Path, write: Any, error_o
     for cut in range(len(text) + 1):
         write("labels/train/b.txt", text[:cut])
         try:
-            table = yolo.read(yolo_root)
+            table = read_yolo(yolo_root)
         except DetectTransferError:
-            error_of(lambda: yolo.read(yolo_root))
+            error_of(lambda: read_yolo(yolo_root))
             continue
         read += 1
         assert len(table.boxes) == 2 + len(text[:cut].split()) // 5
@@ -110,20 +110,20 @@ def test_truncated__label_never_loses_a_box(yolo_root: Path, write: Any, error_o
 def test_label__empty_missing_misspelt_or_folder_are_four_things(yolo_root: Path, write: Any, check_error: Any) -> None:
     label = yolo_root / "labels/train/b.txt"
     write("labels/train/b.txt", "")
-    assert len(yolo.read(yolo_root).boxes) == 2
+    assert len(read_yolo(yolo_root).boxes) == 2
     label.rename(yolo_root / "labels/train/b.TXT")
-    check_error(lambda: yolo.read(yolo_root, allow_missing=True), "LABEL_NAME", "labels/train/b.TXT", "'b.txt'")
+    check_error(lambda: read_yolo(yolo_root, allow_missing=True), "LABEL_NAME", "labels/train/b.TXT", "'b.txt'")
     (yolo_root / "labels/train/b.TXT").unlink()
-    check_error(lambda: yolo.read(yolo_root), "LABEL_MISSING", "labels/train/b.txt", "allow_missing=true")
-    assert len(yolo.read(yolo_root, allow_missing=True).images) == 3
+    check_error(lambda: read_yolo(yolo_root), "LABEL_MISSING", "labels/train/b.txt", "allow_missing=true")
+    assert len(read_yolo(yolo_root, allow_missing=True).images) == 3
     label.mkdir()
-    check_error(lambda: yolo.read(yolo_root, allow_missing=True), "LABEL_KIND", "labels/train/b.txt")
+    check_error(lambda: read_yolo(yolo_root, allow_missing=True), "LABEL_KIND", "labels/train/b.txt")
 
 
 def test_label__of_another_unicode_form_is_named(yolo_root: Path, write: Any, check_error: Any) -> None:
     write(f"images/train/{unicodedata.normalize('NFC', 'é')}.png", (40, 30))
     write(f"labels/train/{unicodedata.normalize('NFD', 'é')}.txt", ROW)
-    check_error(lambda: yolo.read(yolo_root), "LABEL_NAME", "labels/train")
+    check_error(lambda: read_yolo(yolo_root), "LABEL_NAME", "labels/train")
 
 
 def test_label__without_image_names_the_nearest(yolo_root: Path, write: Any, check_error: Any) -> None:
@@ -131,20 +131,20 @@ def test_label__without_image_names_the_nearest(yolo_root: Path, write: Any, che
     write("labels/train/road_0001.txt", ROW)
     write("labels/train/road_001.txt", ROW)
     check_error(
-        lambda: yolo.read(yolo_root), "LABEL_ORPHAN", "labels/train/road_001.txt", "'images/train/road_0001.png'"
+        lambda: read_yolo(yolo_root), "LABEL_ORPHAN", "labels/train/road_001.txt", "'images/train/road_0001.png'"
     )
 
 
 def test_label__that_no_list_needs_is_no_orphan(yolo_root: Path, write: Any) -> None:
     write("train.txt", "images/train/a.png\n")
     write("data.yaml", "train: train.txt\nnames: [car, dog]\n")
-    assert yolo.read(yolo_root).images["file_name"].to_list() == ["images/train/a.png"]
+    assert read_yolo(yolo_root).images["file_name"].to_list() == ["images/train/a.png"]
 
 
 def test_label__pipe_does_not_block(yolo_root: Path, check_error: Any) -> None:
     (yolo_root / "labels/train/b.txt").unlink()
     os.mkfifo(yolo_root / "labels/train/b.txt")
-    check_error(lambda: yolo.read(yolo_root), "LABEL_KIND", "labels/train/b.txt")
+    check_error(lambda: read_yolo(yolo_root), "LABEL_KIND", "labels/train/b.txt")
 
 
 def test_link__out_of_the_data_set_is_refused(yolo_root: Path, check_error: Any, tmp_path_factory: Any) -> None:
@@ -152,12 +152,12 @@ def test_link__out_of_the_data_set_is_refused(yolo_root: Path, check_error: Any,
     outside.write_text(ROW)
     (yolo_root / "labels/train/b.txt").unlink()
     (yolo_root / "labels/train/b.txt").symlink_to(outside)
-    check_error(lambda: yolo.read(yolo_root), "PATH_OUTSIDE", "labels/train/b.txt")
+    check_error(lambda: read_yolo(yolo_root), "PATH_OUTSIDE", "labels/train/b.txt")
 
 
 def test_link__that_loops_ends(yolo_root: Path) -> None:
     (yolo_root / "images/train/loop").symlink_to(yolo_root / "images", target_is_directory=True)
-    assert len(yolo.read(yolo_root).images) == 3
+    assert len(read_yolo(yolo_root).images) == 3
 
 
 @pytest.mark.parametrize(
@@ -165,12 +165,12 @@ def test_link__that_loops_ends(yolo_root: Path) -> None:
 )
 def test_image__damaged_is_an_error(content: bytes, code: str, yolo_root: Path, write: Any, check_error: Any) -> None:
     path = write("images/train/b.png", content)
-    check_error(lambda: yolo.read(yolo_root), code, str(path))
+    check_error(lambda: read_yolo(yolo_root), code, str(path))
 
 
 def test_image__two_of_one_stem_are_named(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("images/train/a.jpg", (40, 30))
-    check_error(lambda: yolo.read(yolo_root), "STEM_TWICE", "'images/train/a.jpg'", "'images/train/a.png'")
+    check_error(lambda: read_yolo(yolo_root), "STEM_TWICE", "'images/train/a.jpg'", "'images/train/a.png'")
 
 
 def test_label_of__replaces_the_last_folder() -> None:
@@ -187,13 +187,13 @@ def test_labels__beside_the_images(write: Any) -> None:
     write("data/a.txt", ROW)
     write("data/list.txt", "data/a.png\n")
     root = write("data.yaml", "train: data/list.txt\nnames: [car]\n").parent
-    assert len(yolo.read(root).boxes) == 1
+    assert len(read_yolo(root).boxes) == 1
 
 
 def test_rows__are_the_same_in_portions(yolo_root: Path, monkeypatch: Any) -> None:
-    whole = yolo.read(yolo_root).boxes
+    whole = read_yolo(yolo_root).boxes
     monkeypatch.setattr("detect_transfer.formats.yolo.rows._CHUNK_BYTES", 1)
-    assert yolo.read(yolo_root).boxes.equals(whole)
+    assert read_yolo(yolo_root).boxes.equals(whole)
 
 
 def test_rows__none_at_all(tmp_path: Path) -> None:
@@ -207,11 +207,11 @@ def test_row_at_fault__leaves_by_wish_and_is_counted(
     row: str, code: str, part: str, yolo_root: Path, write: Any
 ) -> None:
     write("labels/train/b.txt", f"{ROW}\n{row}\n{ROW}")
-    table = yolo.read(yolo_root, on_error="skip-row")
+    table = read_yolo(yolo_root, on_error="skip-row")
     assert (len(table.images), len(table.boxes)) == (3, 4)
     assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
     assert part in table.reading[0].examples[0]
-    whole = yolo.read(yolo_root, on_error="skip-image")
+    whole = read_yolo(yolo_root, on_error="skip-image")
     assert whole.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
     assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 3)]
 
@@ -219,7 +219,7 @@ def test_row_at_fault__leaves_by_wish_and_is_counted(
 def test_image_at_fault__leaves_with_its_rows(yolo_root: Path, write: Any) -> None:
     write("images/train/a.png", b"no image")
     write("labels/train/b.txt", ROW.encode("utf-16"))
-    table = yolo.read(yolo_root, on_error="skip-image")
+    table = read_yolo(yolo_root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["images/val/c.png"]
     assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [pytest.approx((15, 12, 25, 18))]
     assert {line.reason: line.count for line in table.reading} == {
@@ -234,33 +234,33 @@ def test_listed_images__that_are_missing(yolo_root: Path, write: Any, check_erro
     write("labels/train/gone.txt", ROW + ROW)
     write("labels/val/orphan.txt", ROW)
     write("data.yaml", "train: train.txt\nval: images/val\nnames: [car, dog]\n")
-    check_error(lambda: yolo.read(yolo_root), "IMAGE_MISSING", "train.txt:2 image=images/train/gone.png")
-    check_error(lambda: yolo.read(yolo_root, missing_images="keep"), "IMAGE_MISSING", "shares of its size")
-    check_error(lambda: yolo.read(yolo_root), "LABEL_ORPHAN", "labels/val/orphan.txt")
-    table = yolo.read(yolo_root, missing_images="skip")
+    check_error(lambda: read_yolo(yolo_root), "IMAGE_MISSING", "train.txt:2 image=images/train/gone.png")
+    check_error(lambda: read_yolo(yolo_root, missing_images="keep"), "IMAGE_MISSING", "shares of its size")
+    check_error(lambda: read_yolo(yolo_root), "LABEL_ORPHAN", "labels/val/orphan.txt")
+    table = read_yolo(yolo_root, missing_images="skip")
     assert table.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
     assert sum(line.count for line in table.reading if line.kind == "image") == 2
     assert sum(line.count for line in table.reading if line.kind == "box") == 3
-    table = yolo.read(yolo_root, on_error="skip-image")
+    table = read_yolo(yolo_root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["images/train/a.png", "images/val/c.png"]
     assert sum(line.count for line in table.reading if line.kind == "image") == 2
 
 
 def test_predictions__are_read_by_wish(yolo_root: Path, write: Any, check_error: Any) -> None:
     path = write("labels/train/a.txt", "0 0.5 0.5 0.25 0.2 0.75\n" + ROW)
-    kept = yolo.read(yolo_root, predictions="keep-score")
+    kept = read_yolo(yolo_root, predictions="keep-score")
     assert kept.boxes["attributes"].to_list() == ['{"score":0.75}', None, None, None]
-    dropped = yolo.read(yolo_root, predictions="drop-score")
+    dropped = read_yolo(yolo_root, predictions="drop-score")
     assert dropped.boxes["attributes"].null_count() == 4
     assert [(line.action, line.count) for line in dropped.reading] == [("noted", 1)]
     write("labels/train/a.txt", "0 0.5 0.5 0.25 0.2 1.5\n")
-    check_error(lambda: yolo.read(yolo_root, predictions="keep-score"), "LABEL_SCORE", f"{path}:1 score=1.5")
-    check_error(lambda: yolo.read(yolo_root, predictions="yes"), "OPTION_VALUE", "predictions=yes")
+    check_error(lambda: read_yolo(yolo_root, predictions="keep-score"), "LABEL_SCORE", f"{path}:1 score=1.5")
+    check_error(lambda: read_yolo(yolo_root, predictions="yes"), "OPTION_VALUE", "predictions=yes")
 
 
 def test_skipping__that_leaves_no_image_is_an_error(yolo_root: Path, write: Any, check_error: Any) -> None:
     write("train.txt", "images/train/gone.png\n")
     write("data.yaml", "train: train.txt\nnames: [car, dog]\n")
     write("labels/train/gone.txt", ROW)
-    check_error(lambda: yolo.read(yolo_root, missing_images="skip"), "IMAGES_NONE", "gone.png")
-    check_error(lambda: yolo.read(yolo_root, on_error="skip-image"), "IMAGES_NONE", "gone.png")
+    check_error(lambda: read_yolo(yolo_root, missing_images="skip"), "IMAGES_NONE", "gone.png")
+    check_error(lambda: read_yolo(yolo_root, on_error="skip-image"), "IMAGES_NONE", "gone.png")
