@@ -35,7 +35,7 @@ def test_read__finds_the_images_beside_or_where_it_is_told(sample: Any, tmp_path
 def test_read__files_from_before_a_column_was_added(sample: Any) -> None:
     root = sample("parquet")
     vouch_for(root, "boxes.parquet", pl.read_parquet(root / "boxes.parquet").drop("vis_ratio", strict=False))
-    assert parquet.read(root).boxes["vis_ratio"].null_count() == parquet.read(root).boxes.height
+    assert read_parquet(root).boxes["vis_ratio"].null_count() == read_parquet(root).boxes.height
 
 
 def test_read__what_was_written_again_is_the_same(sample: Any, tmp_path: Path) -> None:
