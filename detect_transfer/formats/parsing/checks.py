@@ -11,7 +11,7 @@ from detect_transfer.core.columns import text_of
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
 
-_REMEDY = "fix or remove the row"
+FIX_ROW = "fix or remove the row"
 _INTEGER_PATTERN = r"[+-]?[0-9]{1,18}"
 
 
@@ -52,7 +52,7 @@ def _all_good(texts: pl.DataFrame, numbers: pl.DataFrame, columns: Sequence[str]
 
 def check_rows(
     data: pl.DataFrame, good: pl.Expr, root: Path, problems: ErrorCollector, *, told: tuple[str, str, str],
-    remedy: str = _REMEDY,
+    remedy: str = FIX_ROW,
 ) -> pl.DataFrame:  # fmt: skip
     """Report the rows that fail a condition and return the others; null passes.
 
@@ -72,7 +72,7 @@ def check_rows(
     source = pl.col("source") if "source" in data.columns else text_of("{}:{}", "file", "line")
     for place, image, found in data.filter(~keep).select(source.alias("source"), "image", value).iter_rows():
         if problems.full:
-            problems.count(1)
+            problems.count(1, code)
         else:
             problems.add(
                 code, what, where=f"{root}/{place}", field=field, value=found, remedy=remedy, row_of=image or ""

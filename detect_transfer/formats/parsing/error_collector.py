@@ -6,8 +6,8 @@ two is the user's choice, `on_error`: nothing is left out unless it was asked fo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -44,6 +44,7 @@ class ErrorCollector:
         self.on_error = on_error
         self.shown: list[InputError] = []
         self.total = 0  # all faults, whatever becomes of them
+        self.codes: Counter[str] = Counter()
         self.fatal = 0
         self.skipped_rows: list[InputError] = []
         self.skipped_images: dict[str, InputError] = {}
@@ -75,6 +76,7 @@ class ErrorCollector:
     def put(self, error: InputError, *, row_of: str | None = None, image: str | None = None) -> None:
         """Add an error that was made elsewhere; `row_of` and `image` as for `add`."""
         self.total += 1
+        self.codes[error.code] += 1
         file_name = image if image is not None else row_of
         if self.on_error == "skip-row" and row_of is not None:
             self.skipped_rows.append(error)
@@ -86,23 +88,17 @@ class ErrorCollector:
             if not self.full:
                 self.shown.append(error)
 
-    @contextmanager
-    def row(self, file_name: str) -> Iterator[None]:
+    def row(self, file_name: str) -> _Block:
         """Take the input errors of the block as faults of one row of that image; the block ends at the first."""
-        try:
-            yield
-        except InputError as error:
-            for one in _each(error):
-                self.put(one, row_of=file_name)
+        return _Block(self, {"row_of": file_name})
 
-    @contextmanager
-    def image(self, file_name: str) -> Iterator[None]:
+    def image(self, file_name: str) -> _Block:
         """Take the input errors of the block as faults of the whole annotation of that image."""
-        try:
-            yield
-        except InputError as error:
-            for one in _each(error):
-                self.put(one, image=file_name)
+        return _Block(self, {"image": file_name})
+
+    def file(self) -> _Block:
+        """Take the input errors of the block as faults of the data set."""
+        return _Block(self, {})
 
     def note(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
         """Note for the ledger that boxes or images of the source are left out by an option of the reader."""
@@ -117,6 +113,7 @@ class ErrorCollector:
     def absorb(self, other: ErrorCollector, folder: str = "") -> None:
         """Take over what was collected of a part of the data set, whose names of images are relative to `folder`."""
         self.total += other.total
+        self.codes += other.codes
         self.fatal += other.fatal
         self.shown += other.shown
         self.skipped_rows += other.skipped_rows
@@ -132,8 +129,9 @@ class ErrorCollector:
             for other in names_of(name):
                 self.skipped_images.setdefault(other, error)
 
-    def count(self, more: int) -> None:
+    def count(self, more: int, code: str = "") -> None:
         """Count problems whose details nobody will see."""
+        self.codes[code] += more
         self.total += more
         self.fatal += more
 
@@ -173,10 +171,27 @@ class ErrorCollector:
         return tuple(lines)
 
 
-def _each(error: InputError) -> list[InputError]:
-    if isinstance(error, ProblemsError):
-        return [one for one in error.problems if isinstance(one, InputError)]
-    return [error]
+class _Block:
+    """A block whose input errors are collected; a generator would take three times as long, once for each box."""
+
+    __slots__ = ("errors", "of")
+
+    def __init__(self, errors: ErrorCollector, of: dict[str, str]) -> None:
+        self.errors = errors
+        self.of = of
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
+        """Collect an input error, and go on behind the block."""
+        if not isinstance(error, InputError):
+            return False
+        several = error.problems if isinstance(error, ProblemsError) else [error]
+        for each in several:
+            if isinstance(each, InputError):
+                self.errors.put(each, **self.of)
+        return True
 
 
 def _lines(kind: Literal["box", "image"], errors: list[InputError]) -> Iterator[LedgerLine]:

@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import BOX_SCHEMA
+from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.json_nodes import Node
 
 Xyxy = tuple[float, float, float, float]
@@ -50,3 +51,15 @@ def row_frame(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pl.DataF
     """Make the frame of rows of values; `image` and further columns that the table does not have are strings."""
     schema = {name: BOX_SCHEMA.get(name, pl.String) for name in columns}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def dump(value: Mapping[str, Any] | Sequence[Any], where: str) -> str:
+    """Return a value as JSON.
+
+    Raises:
+        InputError: It is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise InputError("JSON_DEPTH", str(error), where=where, remedy="remove what is nested so deeply") from error

@@ -15,6 +15,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
+from detect_transfer.formats.parsing.box_format import check_corner_order, check_shares
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 SizeWh = tuple[int, int]
@@ -176,13 +177,17 @@ def finish(
         names: The `file_name` of images that faults name otherwise.
 
     Raises:
-        InputError: There are faults, or no image is left.
+        InputError: There are faults, no image is left, or the boxes are not what the format says.
     """
-    problems.raise_any()
-    if not problems.skipped_images:
-        table = AnnotationTable.from_columns(images=images, boxes=boxes, categories=categories, image_root=image_root)
-        return replace(table, reading=problems.reading())
     image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
+    check_corner_order(problems, box_rows.height)
+    problems.raise_any()
+    check_shares(image_rows, box_rows)
+    if not problems.skipped_images:
+        table = AnnotationTable.from_columns(
+            images=image_rows, boxes=box_rows, categories=categories, image_root=image_root
+        )
+        return replace(table, reading=problems.reading())
     skipped = pl.Series([(names or {}).get(name, name) for name in problems.skipped_images], dtype=pl.String)
     kept = image_rows.filter(~pl.col("file_name").is_in(skipped.implode()))
     if kept.is_empty():

@@ -11,6 +11,7 @@ from detect_transfer.core.annotations import AnnotationTable, Columns
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import check_corner_order
 from detect_transfer.formats.parsing.checks import check_rows
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import FoundImage
@@ -59,6 +60,7 @@ def finish_rows(
     Raises:
         InputError: There are faults, or no image is left.
     """
+    check_corner_order(problems, rows.height)
     problems.raise_any()
     if not found:
         raise InputError(

@@ -1,24 +1,124 @@
-"""What rows say of images and classes.
+"""Rows under checks, and what they say of images and classes.
 
-A row has `file`, `line` and `image`, as of `read_delimited`; `image` is the name that the annotations use.
+A row has `image`, the name that the annotations use, and its place: `file` and `line`, or `source`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.columns import text_of
+from detect_transfer.formats.parsing.checks import FIX_ROW, check_rows, to_numbers
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import ImageRef
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows under checks: each check reports the rows that fail it with their places, and returns the others.
+
+    Args:
+        data: The rows.
+        root: The folder that `file` and `source` are relative to.
+        errors: Where faults go.
+        sized: Whether the boxes were stated as x, y, width, height.
+    """
+
+    data: pl.DataFrame
+    root: Path
+    errors: ErrorCollector
+    sized: bool = False
+
+    def _with(self, data: pl.DataFrame) -> Rows:
+        return Rows(data, self.root, self.errors, self.sized)
+
+    def check(self, good: pl.Expr, code: str, what: str, field: str, remedy: str = FIX_ROW) -> Rows:
+        """Keep the rows that meet a condition; null passes. `field` is the column at fault."""
+        return self._with(check_rows(self.data, good, self.root, self.errors, told=(code, what, field), remedy=remedy))
+
+    def one_of(self, field: str, words: Sequence[str], code: str = "ROW_VALUE") -> Rows:
+        """Keep the rows whose field is one of some words, or null."""
+        return self.check(pl.col(field).is_in(list(words)), code, "expected one of " + ", ".join(words), field)
+
+    def between(self, field: str, low: float, high: float, what: str, code: str = "ROW_NUMBER") -> Rows:
+        """Keep the rows whose number lies between two, both included."""
+        return self.check(pl.col(field).is_between(low, high), code, what, field)
+
+    def filled(self, *fields: str, what: str = "this field is needed", code: str = "ROW_EMPTY") -> Rows:
+        """Keep the rows whose fields are not empty."""
+        rows = self
+        for field in fields:
+            rows = rows.check(pl.col(field) != "", code, what, field)
+        return rows
+
+    def numbers(self, *fields: str, whole: bool = False) -> Rows:
+        """Turn fields into finite floats, or integers where `whole`; an absent field stays null."""
+        return self._with(to_numbers(self.data, fields, self.root, self.errors, whole=whole))
+
+    def box(self, *edges: str, one_based: bool = False, inclusive: bool = False) -> Rows:
+        """Check four edges in pixels, and make `x1, y1, x2, y2` of them.
+
+        Args:
+            edges: The columns of the left, top, right and bottom edge.
+            one_based: Whether the first pixel is number 1.
+            inclusive: Whether the right and the bottom edge are the last pixel of the box.
+        """
+        left, top, right, bottom = edges
+        rows = self
+        for low, high in ((left, right), (top, bottom)):
+            rows = rows.check(pl.col(high) >= pl.col(low), "BOX_INVALID", f"{high} must be >= {low}", high)
+        first, last = -int(one_based), int(inclusive) - int(one_based)
+        shifts = zip(XYXY, edges, (first, first, last, last), strict=True)
+        return rows.with_columns(**{new: pl.col(old).cast(pl.Float64) + shift for new, old, shift in shifts})
+
+    def sized_box(self, *fields: str, one_based: bool = False) -> Rows:
+        """Check the columns of left, top, width and height in pixels, and make `x1, y1, x2, y2` of them."""
+        left, top, width, height = fields
+        rows = self
+        for size in (width, height):
+            rows = rows.check(pl.col(size) >= 0, "BOX_INVALID", "it must not be negative", size)
+        x1, y1 = pl.col(left) - int(one_based), pl.col(top) - int(one_based)
+        data = rows.data.with_columns(x1=x1, y1=y1, x2=x1 + pl.col(width), y2=y1 + pl.col(height))
+        return Rows(data, self.root, self.errors, sized=True)
+
+    def category(self, field: str, names: Sequence[str] | Mapping[str, int]) -> Rows:
+        """Add `category_id` by the word in a field: its place among `names` from 1, or what these map it to."""
+        ids = names if isinstance(names, Mapping) else {name: i for i, name in enumerate(names, start=1)}
+        known = pl.col(field).is_in(list(ids)).fill_null(False)
+        rows = self.check(known, "CLASS_UNKNOWN", "there is no such class", field, "give one of: " + ", ".join(ids))
+        number = pl.col(field).replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
+        return rows.with_columns(category_id=number)
+
+    def filter(self, condition: pl.Expr) -> Rows:
+        """Keep rows without a word about the others, as polars does."""
+        return self._with(self.data.filter(condition))
+
+    def with_columns(self, *expressions: Any, **named: Any) -> Rows:
+        """Return the rows with further columns, as polars does."""
+        return self._with(self.data.with_columns(*expressions, **named))
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the place of each row."""
+        return tuple(self.data.select(source_of(self.data)).to_series())
+
+
+def source_of(rows: pl.DataFrame) -> pl.Expr:
+    """Return the place of each row: its `source`, or ``file:line``."""
+    return pl.col("source") if "source" in rows.columns else text_of("{}:{}", "file", "line").alias("source")
 
 
 def named_in(rows: pl.DataFrame, root: Path) -> dict[str, ImageRef]:
     """Return the images that rows name, in the order of their first rows."""
     first = rows.unique("image", keep="first", maintain_order=True)
-    places = first.select(text_of("{}/{}:{}", pl.lit(str(root)), "file", "line")).to_series()
+    places = first.select(text_of("{}/{}", pl.lit(str(root)), source_of(rows))).to_series()
     return dict(zip(first["image"].to_list(), map(ImageRef, places.to_list()), strict=True))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable
@@ -18,33 +16,12 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
 from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
-from detect_transfer.formats.parsing.shapes import Corners
+from detect_transfer.formats.parsing.json_boxes import dump
+from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape
 
-RECTANGLE = "rectangle"
+__all__ = ["RECTANGLE", "Corners", "Shape", "TableBuilder", "dump"]  # until all readers stand on `Source`
+
 OTHER_SHAPES = ("extent", "skip", "error")
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Something drawn in an image.
-
-    Args:
-        label: The class; None for a region that is ignored for every class.
-        xyxy: The box around it, in our convention.
-        source: Where it stands.
-        kind: What it is, ``rectangle`` for a plain upright one.
-        drawn: What a box alone does not tell of another kind: points, angle.
-        attributes: What no column holds.
-        columns: Further columns of the table of boxes.
-    """
-
-    label: str | None
-    xyxy: Corners
-    source: str
-    kind: str = RECTANGLE
-    drawn: Mapping[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TableBuilder:
@@ -214,15 +191,3 @@ def _boxes(rows: Sequence[Mapping[str, Any]], image_ids: Mapping[str, int], ids:
         },
         schema_overrides={name: dtype for name, dtype in BOX_SCHEMA.items() if name in columns | {"category_id"}},
     )
-
-
-def dump(value: Mapping[str, Any] | Sequence[Any], where: str) -> str:
-    """Return a value as JSON.
-
-    Raises:
-        InputError: It is nested too deeply.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError as error:
-        raise InputError("JSON_DEPTH", str(error), where=where, remedy="remove what is nested so deeply") from error

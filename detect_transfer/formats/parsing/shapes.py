@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -18,6 +19,30 @@ from detect_transfer.core.images import MAX_PIXELS
 
 Corners = tuple[float, float, float, float]
 Point = tuple[float, float]
+RECTANGLE = "rectangle"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Something drawn in an image.
+
+    Args:
+        label: The class; None for a region that is ignored for every class.
+        xyxy: The box around it, in our convention.
+        source: Where it stands.
+        kind: What it is, ``rectangle`` for a plain upright one.
+        drawn: What a box alone does not tell of another kind: points, angle.
+        attributes: What no column holds.
+        columns: Further columns of the table of boxes.
+    """
+
+    label: str | None
+    xyxy: Corners
+    source: str
+    kind: str = RECTANGLE
+    drawn: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def extent(points: Sequence[Point]) -> Corners:

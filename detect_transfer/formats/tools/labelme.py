@@ -13,18 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
+from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
-from detect_transfer.formats.parsing.shape_table import RECTANGLE, Shape, TableBuilder, dump
-from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent, mask_extent
+from detect_transfer.formats.parsing.locations import split_of_path
+from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, mask_extent
+from detect_transfer.formats.parsing.source import Source
 
 _POINTS = ("polygon", "linestrip", "line", "point", "points", "oriented_rectangle", "rotation")
 _KNOWN = {"label", "points", "shape_type", "mask", "flags", "group_id", "description", "difficult"}
@@ -47,12 +44,10 @@ def read(
         root: The folder of the JSON files and images, or one such file.
         unannotated: What an image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
             ``negative``: it shows no object.
-        other_shapes: What becomes of polygons, circles, masks and the like: ``extent`` takes the box around them,
-            ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the files state; ``skip`` leaves the image and
-            its shapes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a file states another size.
-        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+        other_shapes: See `Source`.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
@@ -61,60 +56,63 @@ def read(
     Source: https://github.com/wkentaro/labelme, the files that it writes.
     """
     native.check_choice("unannotated", unannotated, _UNANNOTATED)
-    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
-    folder, names = annotation_files(root, (".json",), what="JSON of LabelMe")
-    drawing = TableBuilder(folder, media, problems, other_shapes)
-    held = io.list_files(folder, IMAGE_SUFFIXES)
-    by_stem = {native.stem_of(name): name for name in reversed(held)}
-    places = set(held), by_stem
+    source = Source(
+        root,
+        "a folder with JSON of LabelMe",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        other_shapes=other_shapes,
+        or_file=True,
+    )
+    names = source.files("*.json", missing="it holds no .json file; JSON of LabelMe was expected")
+    image_files = source.image_files()
+    by_stem = {native.stem_of(name): name for name in reversed(image_files)}
     joined: list[str] = []
-    done = {_read_file(name, drawing, places, joined) for name in names}
-    problems.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
-    if folder == root:
-        _add_unannotated([name for name in held if name not in done], unannotated, drawing)
-    return drawing.table()
+    annotated = {_read_file(name, source, (set(image_files), by_stem), joined) for name in names}
+    source.errors.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
+    if source.file is None:
+        _add_unannotated([name for name in image_files if name not in annotated], unannotated, source)
+    return source.table()
 
 
 def _read_file(
-    name: str, drawing: TableBuilder, places: tuple[set[str], Mapping[str, str]], joined: list[str]
+    name: str, source: Source, image_files: tuple[set[str], Mapping[str, str]], joined: list[str]
 ) -> str | None:
     """Read one file and return the name of its image, None where nothing tells it.
 
     Args:
         name: The file.
-        drawing: Where shapes go.
-        places: The images that there are: by name, and by stem.
+        source: Where shapes go.
+        image_files: The images that there are: by name, and by stem.
         joined: Where the sources of shapes go that become part of another one's box.
     """
     try:
-        node = read_json(drawing.root, name).as_object()
-        image = _image(name, node.string("imagePath"), *places)
+        node = read_json(source.root, name).as_object()
+        image = _image(name, node.string("imagePath"), *image_files)
         shapes = node.items("shapes")
     except InputError as error:
-        beside = places[1].get(native.stem_of(name))
-        drawing.problems.put(error, image=beside or name)
+        beside = image_files[1].get(native.stem_of(name))
+        source.errors.put(error, image=beside or name)
         return beside
-    with drawing.problems.image(image):
+    with source.errors.image(image):
         is_sized = "imageWidth" in node or "imageHeight" in node
-        size = node.size_wh("imageWidth", "imageHeight") if is_sized else None
+        size_wh = node.size_wh("imageWidth", "imageHeight") if is_sized else None
         flags = _flags(node)
-        facts = {"split": split_of_path(name), "flags": dump(flags, node.where) if flags else None}
-        if not drawing.add_image(image, ImageRef(node.where, size), facts):
+        text = dump(flags, node.where) if flags else None
+        if not source.add_image(image, node.where, size_wh, split=split_of_path(name), flags=text):
             return image
-        found: dict[tuple[str, Any], list[Shape]] = {}
-        for shape in shapes:
-            try:
-                one = _shape(shape)
-            except InputError as error:
-                drawing.problems.put(error, row_of=image)
-                continue
-            group = shape.value.get("group_id")
-            key = (one.label or "", str(group)) if group is not None else ("", shape.source)
-            found.setdefault(key, []).append(one)
-        for parts in found.values():
-            joined += [one.source for one in parts[1:]]
-            drawing.take(image, _joined, parts)
+        objects: dict[tuple[str, Any], list[Shape]] = {}
+        for each in shapes:
+            with source.errors.row(image):
+                shape = _shape(each)
+                group = each.value.get("group_id")
+                key = (shape.label or "", str(group)) if group is not None else ("", each.source)
+                objects.setdefault(key, []).append(shape)
+        for parts in objects.values():
+            joined += [part.source for part in parts[1:]]
+            with source.errors.row(image):
+                source.add_shape(image, _joined(parts))
     return image
 
 
@@ -192,17 +190,14 @@ def _joined(parts: list[Shape]) -> Shape:
     return Shape(parts[0].label, extent(corners), parts[0].source, kind, {}, {"parts": told}, columns)
 
 
-def _add_unannotated(names: list[str], unannotated: str, drawing: TableBuilder) -> None:
+def _add_unannotated(names: list[str], unannotated: str, source: Source) -> None:
     """Do with images without a file what the option says."""
     if unannotated == "skip":
-        drawing.problems.note("image without a JSON file", len(names), tuple(names), kind="image")
+        source.errors.note("image without a JSON file", len(names), tuple(names), kind="image")
     for name in names if unannotated != "skip" else ():
         if unannotated == "negative":
-            drawing.add_image(name, ImageRef(f"{drawing.root}/{name}"), {"split": split_of_path(name)})
+            source.add_image(name, f"{source.root}/{name}", split=split_of_path(name))
         else:
-            drawing.problems.add(
-                *("ANNOTATION_MISSING", "no JSON file is of this image"),
-                where=drawing.root / name,
-                image=name,
-                remedy="annotate or remove it, or read with unannotated=negative or =skip",
-            )
+            what = "no JSON file is of this image"
+            remedy = "annotate or remove it, or read with unannotated=negative or =skip"
+            source.errors.add("ANNOTATION_MISSING", what, where=source.root / name, image=name, remedy=remedy)

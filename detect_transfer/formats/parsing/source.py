@@ -1,0 +1,357 @@
+"""The builder that readers stand on: `Source` is a data set that is being read, `Rows` are its rows under checks.
+
+A reader says what is true of its format; finding files and images, collecting faults, checking, numbering and counting
+what is left out are done here. Rows of text::
+
+    source = Source(root, "a folder with gt.txt", missing_images=missing_images, on_error=on_error)
+    rows = source.rows(source.files("gt.txt"), FIELDS, Dialect(";", image_field="file"))
+    rows = rows.numbers("left", "top", "right", "bottom", whole=True).box("left", "top", "right", "bottom")
+    source.add_images(source.image_files())  # those that no row names show no object
+    return source.table(rows.category("class", NAMES), NAMES, split=split_of_path)
+
+JSON, XML and YAML, an image and a box at a time::
+
+    for name in source.files("*.json"):
+        with source.errors.image(name):
+            node = read_json(source.root, name).as_object()
+            if source.add_image(image, node.where, node.size_wh(), split=split_of_path(name)):
+                for each in node.items("objects"):
+                    with source.errors.row(image):
+                        source.add_box(image, each.string("label"), corners(each), each.source)
+    return source.table()
+
+Columns of a table of boxes that rows carry go into it; their other columns do not. Of a name such as
+``clips/a.mp4#00012`` the frame of the video is taken.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from detect_transfer.core import io
+from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable, Columns
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import check_corner_order, check_sizes
+from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.frames import find_media
+from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef
+from detect_transfer.formats.parsing.json_boxes import dump, row_frame
+from detect_transfer.formats.parsing.rows import Rows, named_in, source_of
+from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape
+
+OTHER_SHAPES = ("extent", "skip", "error")
+_FLAGS = ("iscrowd", "ignore", "difficult")
+_MOST_LISTED = 1000
+
+ImageColumn = Callable[[str], Any] | Mapping[str, Any]
+
+
+@dataclass(eq=False)
+class Source:
+    """A data set that is being read.
+
+    Args:
+        root: Its folder; or one of its annotation files, where that may be given (`or_file`).
+        what: What is expected there, for the message.
+        by: How the names of images that annotations use are matched with files: by the whole name, without the suffix
+            (``stem``), by the last part alone (``basename``), or without the suffix in whatever folder its path ends
+            as the name does (``tail``).
+        missing_images: What to do about an image that is not there: ``error``; ``keep`` goes on with what the
+            annotations say of its size; ``skip`` leaves it out with its boxes, which the ledger counts.
+        size_mismatch: ``error``; or ``keep`` to trust the image where the annotations state another size.
+        on_error: What becomes of faults: ``fail``; ``skip-row`` leaves out the box that one is of; ``skip-image``
+            leaves out the image with all its boxes. What is left out is counted and listed. Faults of the data set
+            are always errors.
+        other_shapes: What becomes of shapes that are no upright rectangle: ``extent`` takes the box around them and
+            keeps the shape in `attributes`; ``skip`` leaves them out, which the ledger counts; ``error`` refuses them.
+        or_file: Whether `root` may be a file.
+
+    Raises:
+        InputError: There is no such folder, or an option has no such choice.
+    """
+
+    root: Path
+    what: str
+    by: By = "name"
+    missing_images: str = "error"
+    size_mismatch: str = "error"
+    on_error: str = "fail"
+    other_shapes: str = "extent"
+    or_file: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the options and the folder."""
+        native.check_choice("other_shapes", self.other_shapes, OTHER_SHAPES)
+        self.lookup = ImageLookup(self.by, self.missing_images, self.size_mismatch)
+        self.errors = ErrorCollector(self.on_error)
+        self.file = self.root.name if self.or_file and self.root.is_file() else None
+        self.root = io.require_dir(self.root, what=self.what) if self.file is None else self.root.parent
+        self.image_root: Path = self.root
+        self.images: dict[str, ImageRef] = {}  # by the names that annotations use
+        self._found: dict[str, FoundImage] = {}
+        self._n_looked_for = 0
+        self._columns: dict[str, Mapping[str, Any]] = {}  # of images that have an annotation of their own
+        self._boxes: list[dict[str, Any]] = []
+        self._other_shapes: list[str] = []
+
+    def files(
+        self, pattern: str, *, code: str = "FILE_MISSING", missing: str | None = None, remedy: str | None = None
+    ) -> list[str]:
+        """Return the files whose path ends as a pattern says (``*.json``, ``gt/gt.txt``), or the one that was given.
+
+        Raises:
+            InputError: There is none; of `code`, with what is missing and what to do.
+        """
+        if self.file is not None:
+            return [self.file]
+        suffix = PurePosixPath(pattern).suffix
+        names = io.list_files(self.root, (suffix,))
+        if pattern != f"*{suffix}":
+            fits = re.compile(f"(?:.*/)?{fnmatch.translate(pattern)}").match
+            names = [name for name in names if fits(name)]
+        if not names:
+            what = missing or f"it holds no {pattern}"
+            raise InputError(code, what, where=self.root, remedy=remedy or "give the folder that holds it")
+        return names
+
+    def image_files(self) -> list[str]:
+        """Return the image files below the folder of the images."""
+        return io.list_files(self.image_root, IMAGE_SUFFIXES)
+
+    def rows(self, names: Iterable[str] | Mapping[str, str | None], fields: Sequence[str], dialect: Dialect) -> Rows:
+        """Read the rows of text files; see `read_delimited`."""
+        files = names if isinstance(names, Mapping) else dict.fromkeys(names)
+        return Rows(read_delimited(self.root, files, fields, dialect, self.errors), self.root, self.errors)
+
+    def rows_of(self, values: Sequence[Sequence[Any]], columns: Sequence[str]) -> Rows:
+        """Make rows of values; `image` and columns that the table of boxes does not have are strings."""
+        return Rows(row_frame(values, columns), self.root, self.errors)
+
+    def add_image(self, name: str, where: str, size_wh: native.SizeWh | None = None, **columns: Any) -> bool:
+        """Add an image that has an annotation of its own, with further columns of the table of images.
+
+        Returns:
+            False if another annotation is of the same image, which is reported.
+        """
+        if name in self._columns:
+            self._report_shared(name, where, f"the image is annotated at {self.images[name].where} too")
+            return False
+        self.images[name] = ImageRef(where, size_wh)
+        self._columns[name] = columns
+        return True
+
+    def add_images(self, names: Iterable[str]) -> None:
+        """Add images that are there, whether or not they show an object."""
+        for name in names:
+            self.images.setdefault(name, ImageRef(f"{self.image_root}/{name}"))
+
+    def name_images(self, rows: Rows, size: tuple[str, str] | None = None) -> None:
+        """Add the images that rows name, with their sizes where two columns of the rows state them."""
+        for name, ref in named_in(rows.data, self.root).items():
+            self.images.setdefault(name, ref)
+        if size is not None:
+            for name, *size_wh in rows.data.unique("image", keep="first").select("image", *size).rows():
+                self.images[name] = replace(self.images[name], size_wh=tuple(size_wh))
+
+    def add_box(
+        self, image: str, label: str | None, xyxy: Corners, source: str, attributes: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:  # fmt: skip
+        """Add a box; without a label it is a region that is ignored for every class.
+
+        Raises:
+            InputError: Its class is empty, or the box is inverted or not finite.
+        """
+        where = f"{self.root}/{source}"
+        x1, y1, x2, y2 = xyxy
+        if not (x2 >= x1 and y2 >= y1 and math.isfinite(x1 + y1 + x2 + y2)):
+            what = "edges must be finite, the right one >= the left one, the lower one >= the upper one"
+            raise InputError(
+                "BOX_INVALID", what, where=where, field="box", value=xyxy, remedy="fix the box or remove it"
+            )
+        if label is not None and not (label := label.strip()):
+            raise InputError("OBJECT_NAME", "it has no class", where=where, remedy="give it one or remove it")
+        row = {"image": image, "label": label, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "source": source, **columns}
+        if attributes:
+            row["attributes"] = dump(attributes, where)
+        self._boxes.append(row)
+
+    def add_shape(self, image: str, shape: Shape) -> None:
+        """Add the box of something drawn, as `other_shapes` says.
+
+        Raises:
+            InputError: As for `add_box`, or it is of a kind that is refused.
+        """
+        attributes = shape.attributes
+        if shape.kind != RECTANGLE:
+            if self.leaves_out(shape.source, shape.kind):
+                return
+            attributes = {**attributes, "drawn": {"shape": shape.kind, **shape.drawn}}
+        self.add_box(image, shape.label, shape.xyxy, shape.source, attributes, **shape.columns)
+
+    def leaves_out(self, source: str, kind: str) -> bool:
+        """Tell whether a shape that is no upright rectangle is to be left out, and count it then.
+
+        Raises:
+            InputError: Such shapes are refused.
+        """
+        if self.other_shapes == "error":
+            remedy = "draw a rectangle, or read with other_shapes=extent for the box around it, =skip without it"
+            raise InputError(
+                "SHAPE_KIND", "it is no upright rectangle", where=f"{self.root}/{source}", field="shape", value=kind,
+                remedy=remedy,
+            )  # fmt: skip
+        if self.other_shapes == "skip":
+            self._other_shapes.append(f"{source} {kind}")
+        return self.other_shapes == "skip"
+
+    def box_rows(self) -> Rows:
+        """Return the boxes that were added as rows; their class is the column `label`."""
+        columns = {key for row in self._boxes for key in row} - {"image", "source", "label"}
+        data = {key: [row.get(key, False if key in _FLAGS else None) for row in self._boxes] for key in sorted(columns)}
+        named = {key: [row[key] for row in self._boxes] for key in ("image", "source", "label")}
+        schema = {key: BOX_SCHEMA.get(key, pl.String) for key in (*named, *data)}
+        return Rows(pl.DataFrame({**named, **data}, schema_overrides=schema), self.root, self.errors)
+
+    def find_images(self) -> dict[str, FoundImage]:
+        """Find the images that were added so far, by the names that annotations use; each is looked for once."""
+        new = dict(list(self.images.items())[self._n_looked_for :])
+        self._n_looked_for = len(self.images)
+        if new:
+            self._found |= find_media(self.image_root, new, self.lookup, self.errors)
+        return self._found
+
+    def table(
+        self, rows: Rows | None = None, categories: Columns | Sequence[str] | None = None, *,
+        facts: pl.DataFrame | None = None, **columns: ImageColumn,
+    ) -> AnnotationTable:  # fmt: skip
+        """Find the images and make the table.
+
+        Args:
+            rows: The boxes, whose images are added too; those of `add_box` where it is not given.
+            categories: The classes as columns, or their names in order. Where they are not given, the labels that
+                occur, sorted.
+            facts: Further columns of images, by `image`.
+            columns: Further columns of images: a function of the file name, or values by the names of annotations.
+
+        Raises:
+            InputError: There are faults, no image is left, or the boxes are not what the format says.
+        """
+        is_listed = rows is not None
+        rows = rows if rows is not None else self.box_rows()
+        self.name_images(rows)
+        self.errors.note("not an upright rectangle", len(self._other_shapes), tuple(self._other_shapes), kind="box")
+        found = self.find_images()
+        self._check_shared(found)
+        images = self._image_frame(found, facts, columns, by_name=is_listed)
+        data, classes = _numbered(rows.data, categories)
+        check_corner_order(self.errors, len(data))
+        self.errors.raise_any()
+        if not found:
+            remedy = "give the folder that holds the annotations with their images"
+            raise InputError("IMAGES_NONE", "no image is left", where=self.image_root, remedy=remedy)
+        boxes = self._box_frame(data, images)
+        if rows.sized:
+            check_sizes(images, boxes)
+        return native.finish(
+            self.errors,
+            images=images.sort("image_id").unique("image_id", keep="first", maintain_order=True).drop("image"),
+            boxes=boxes,
+            categories=classes,
+            image_root=self.image_root,
+            names={name: image.file_name for name, image in found.items()},
+        )
+
+    def _image_frame(
+        self, found: Mapping[str, FoundImage], facts: pl.DataFrame | None, columns: Mapping[str, ImageColumn], *,
+        by_name: bool,
+    ) -> pl.DataFrame:  # fmt: skip
+        """Return a row a name, with the number of the image: in order of file names, or as images were added."""
+        own = [self._columns.get(name, {}) for name in found]
+        told = {key for row in own for key, value in row.items() if value is not None}
+        values = {key: [row.get(key) for row in own] for key in sorted(told)}
+        for key, column in columns.items():
+            if isinstance(column, Mapping):
+                values[key] = [column.get(name) for name in found]
+            else:
+                values[key] = [column(image.file_name) for image in found.values()]
+        sizes = [image.size_wh or (None, None) for image in found.values()]
+        names = [image.file_name for image in found.values()]
+        images = pl.DataFrame(
+            {
+                "image": list(found),
+                "file_name": names,
+                "width": [w for w, _ in sizes],
+                "height": [h for _, h in sizes],
+                **values,
+            },
+            schema_overrides={"image": pl.String, "file_name": pl.String, "width": pl.Int32, "height": pl.Int32},
+        ).with_columns(pl.col(pl.Null).cast(pl.String))
+        number = pl.col("file_name").rank("dense") if by_name else pl.int_range(1, pl.len() + 1)
+        images = images.with_columns(image_id=number.cast(pl.Int64))
+        return images if facts is None else images.join(facts, on="image", how="left", maintain_order="left")
+
+    def _box_frame(self, data: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
+        """Return the boxes of the images that there are; count the others."""
+        data = data.with_columns(source_of(data))
+        lost = data.join(images, on="image", how="anti")
+        skipped = lost["image"].is_in(list(self.errors.skipped_images))
+        self.errors.note("skipped with their image", int(skipped.sum()), kind="box")
+        absent = lost.filter(~skipped)["source"]
+        self.errors.note("its image is left out", len(absent), tuple(absent.head(_MOST_LISTED)), kind="box")
+        boxes = data.join(images.select("image", "image_id"), on="image", how="inner", maintain_order="left")
+        columns = [name for name in BOX_SCHEMA if name in boxes.columns and name != "annotation_id"]
+        return boxes.select(columns).with_row_index("annotation_id", offset=1)
+
+    def _check_shared(self, found: Mapping[str, FoundImage]) -> None:
+        """Report two annotations whose images are one file."""
+        first: dict[str, str] = {}
+        for name in self._columns:
+            if name in found:
+                other = first.setdefault(found[name].file_name, name)
+                if other != name:
+                    what = f"'{found[name].file_name}' is the image of '{other}' too"
+                    self._report_shared(name, self.images[name].where, what)
+
+    def _report_shared(self, name: str, where: str, what: str) -> None:
+        remedy = "remove one of them, or name the right image there"
+        self.errors.add("ID_DUPLICATE", what, where=where, field="image", value=name, image=name, remedy=remedy)
+
+
+def _numbered(data: pl.DataFrame, categories: Columns | Sequence[str] | None) -> tuple[pl.DataFrame, Columns]:
+    """Return the rows with `category_id`, and the classes as columns."""
+    if categories is None:
+        categories = data["label"].drop_nulls().unique().sort().to_list()
+    classes = categories if isinstance(categories, Mapping | pl.DataFrame) else numbered(categories)
+    if "category_id" not in data.columns:
+        ids = dict(zip(classes["name"], classes["category_id"], strict=True))
+        number = pl.col("label").replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
+        data = data.with_columns(category_id=number if ids else pl.lit(None, dtype=pl.Int64))
+    return data, classes
+
+
+def numbered(names: Sequence[str], supercategories: Sequence[str | None] | None = None) -> dict[str, pl.Series]:
+    """Number classes from 1 in the order given."""
+    classes = {
+        "category_id": pl.Series(range(1, len(names) + 1), dtype=pl.Int64),
+        "name": pl.Series(list(names), dtype=pl.String),
+    }
+    if supercategories is not None:
+        classes["supercategory"] = pl.Series(list(supercategories), dtype=pl.String)
+    return classes
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the names in a text that commas divide."""
+    return tuple(name.strip() for name in text.split(","))
