@@ -1,0 +1,36 @@
+# What developers run. The environment is made by the second command of README.md; PYTHON=... takes another.
+PYTHON ?= .venv/bin/python
+BIN = $(dir $(PYTHON))
+
+.PHONY: check lint types docstrings docs test test-fast test-real newest lock
+
+check: lint types docstrings docs test-fast  ## everything that must hold before a commit, in a few minutes
+
+lint:  ## format and rules
+	$(BIN)ruff format --check .
+	$(BIN)ruff check .
+
+types:  ## types of the package
+	$(BIN)mypy
+
+docstrings:  ## arguments, returns and errors in docstrings are those of the code
+	$(BIN)pydoclint --quiet detect_transfer
+
+docs:  ## build docs/ into build/docs; a warning is an error
+	$(PYTHON) docs/generate.py
+	$(BIN)mkdocs build --quiet --strict
+
+test:  ## all tests that need no real data
+	$(PYTHON) -m pytest
+
+test-fast:  ## without the tests that train in several processes or stop and resume
+	$(PYTHON) -m pytest -m 'not slow and not real and not fuzz_long'
+
+test-real:  ## trainings on real data beside the checkout
+	$(PYTHON) -m pytest -m real -n 0
+
+newest:  ## the newest release of everything, in an environment of its own
+	tools/ci/newest.sh
+
+lock:  ## write requirements/lock.txt again; UPGRADE=1 takes the newest of everything
+	tools/ci/lock.sh $(if $(UPGRADE),--upgrade)
