@@ -4,6 +4,5 @@ Every command imports what it needs when it runs, so that help is quick and load
 """
 
 from detect_transfer.cli.main import main
-from detect_transfer.cli.training import QUICK_START
 
-__all__ = ["QUICK_START", "main"]
+__all__ = ["main"]

@@ -11,22 +11,38 @@ from typing import Annotated
 
 import typer
 
+from detect_transfer import __version__
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.temporary import private_folder
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 _BUG, _BY_KEYBOARD, _TERMINATED = 4, 130, 143
 _LOAD_TORCH = ("train", "predict", "evaluate")
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"detect-transfer {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _everything(
+def _options_of_all(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
@@ -42,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     if words[:1] == ["compare"]:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
-    if words[:1] and words[0] in _LOAD_TORCH and "--help" not in words:
+    if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
     sys.exit(_run(words, debug=debug))
 

@@ -14,8 +14,6 @@ from detect_transfer.cli.console import make_console, print_plan, print_result, 
 from detect_transfer.cli.options import Out
 from detect_transfer.core.errors import InputError
 
-QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
-
 
 def train(
     words: Annotated[list[str] | None, typer.Argument(help="[CONFIG.yaml] [key.subkey=value ...]")] = None,
@@ -24,6 +22,7 @@ def train(
 ) -> None:
     """Fine-tune a detector; without a config, the embedded quick start."""
     from detect_transfer.config import load_config
+    from detect_transfer.workflows.api import QUICK_START
     from detect_transfer.workflows.run_folder import RunFolder
 
     overrides = [word for word in words or [] if "=" in word]

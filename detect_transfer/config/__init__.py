@@ -1,6 +1,6 @@
 """The run config: pydantic models of every key, and one loader."""
 
-from detect_transfer.config.load import dump_config, load_config, parse_value, read_yaml
+from detect_transfer.config.load import dump_config, load_config, make_config, parse_value, read_yaml
 from detect_transfer.config.parts import Data, Evaluate, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
@@ -21,6 +21,7 @@ __all__ = [
     "Transfer",
     "dump_config",
     "load_config",
+    "make_config",
     "parse_value",
     "read_yaml",
 ]

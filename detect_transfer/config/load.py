@@ -5,8 +5,9 @@ A config is one flat YAML file; `key.subkey=value` overrides come after it.
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,34 +77,48 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         overrides: Words such as `train.epochs=5`; the value is read as YAML.
 
     Raises:
-        InputError: The file cannot be read, or keys or values are wrong; all problems are told at once.
+        InputError: The file cannot be read, or keys or values are wrong; one error holds all problems.
     """
-    raw = read_yaml(path)
-    if not isinstance(raw, dict):
-        raise InputError("CONFIG_KIND", "a mapping of keys was expected", where=path, remedy="see configs/")
+    return make_config(read_yaml(path), overrides, where=path)
+
+
+def make_config(content: object, overrides: Sequence[str] = (), *, where: Path | str = "config") -> RunConfig:
+    """Make a run config from the content of a YAML file, as `load_config` does.
+
+    Args:
+        content: A mapping of keys.
+        overrides: Words such as `train.epochs=5`; the value is read as YAML.
+        where: What errors name as their place.
+
+    Raises:
+        InputError: Keys or values are wrong; one error holds all problems.
+    """
+    if not isinstance(content, Mapping):
+        raise InputError("CONFIG_KIND", "a mapping of keys was expected", where=where, remedy="see configs/")
+    keys = copy.deepcopy(dict(content))
     problems: list[DetectTransferError] = []
     for word in overrides:
         try:
-            _override(raw, word)
+            _override(keys, word)
         except InputError as error:
             problems.append(error)
     try:
-        config = RunConfig.model_validate(raw)
+        config = RunConfig.model_validate(keys)
     except ValidationError as error:
-        words = {word.partition("=")[0] for word in overrides}
-        problems += [_problem(path, words, detail) for detail in error.errors() if not _is_other_branch(detail)]
+        overridden = {word.partition("=")[0] for word in overrides}
+        problems += [_problem(where, overridden, detail) for detail in error.errors() if not _is_other_branch(detail)]
     raise_problems(problems)
     return config
 
 
-def _override(raw: dict[str, Any], word: str) -> None:
+def _override(keys: dict[str, Any], word: str) -> None:
     key, equals, value = word.partition("=")
     parts = key.split(".")
     if not equals or not all(parts):
         raise InputError(
             "CONFIG_OVERRIDE", "key=value was expected", where="command line", field=word, remedy="e.g. train.epochs=5"
         )
-    node = raw
+    node = keys
     for part in parts[:-1]:
         child = node.get(part)
         if not isinstance(child, dict):
@@ -117,11 +132,11 @@ def _is_other_branch(detail: Any) -> bool:
     return detail["type"] == "literal_error" and isinstance(detail["input"], list)
 
 
-def _problem(path: Path, words: set[str], detail: Any) -> InputError:
+def _problem(path: Path | str, overridden: set[str], detail: Any) -> InputError:
     """Put one pydantic finding into our words; the place is the file, or the command line for its own keys."""
     location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
     field = ".".join(location) or "config"
-    where = "command line" if any(f"{field}.".startswith(f"{word}.") for word in words) else path
+    where = "command line" if any(f"{field}.".startswith(f"{key}.") for key in overridden) else path
     if detail["type"] == "extra_forbidden":
         return InputError(
             "CONFIG_KEY",
@@ -145,9 +160,9 @@ def _keys_at(location: Sequence[str]) -> list[str]:
     for part in location:
         if part.isdigit() or part not in model.model_fields:
             continue
-        named = [t for t in _models_in(model.model_fields[part].annotation)]
-        if named:
-            model = named[0]
+        models = _models_in(model.model_fields[part].annotation)
+        if models:
+            model = models[0]
     return list(model.model_fields)
 
 

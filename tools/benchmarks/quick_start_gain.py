@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from detect_transfer.cli import QUICK_START
 from detect_transfer.config import load_config
 from detect_transfer.models.device import machine_name
+from detect_transfer.workflows.api import QUICK_START
 from detect_transfer.workflows.train import train
 
 

@@ -1,0 +1,285 @@
+"""The commands as functions that take paths: what `import detect_transfer` offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detect_transfer.config import load_config, make_config
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.formats import READERS, get_format
+from detect_transfer.formats.recognition import likely, recognised
+
+if TYPE_CHECKING:
+    from detect_transfer.data.convert import ConvertResult
+    from detect_transfer.evaluation import Scores
+    from detect_transfer.models import Detector
+    from detect_transfer.workflows.compare import Compared
+    from detect_transfer.workflows.train import RunResult
+
+QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
+
+
+def read_dataset(
+    path: str | Path, *, format: str | None = None, split: str | None = None, **options: Any
+) -> AnnotationTable:
+    """Read the native annotations of a data set.
+
+    Args:
+        path: The folder or file that holds them.
+        format: A name that `detect-transfer convert` knows; None recognises what shows its format.
+        split: The split to take; None takes all images.
+        options: Options of the reader.
+
+    Returns:
+        Images, boxes and classes. Boxes are pixels from the top-left corner of the image, x2 and y2 exclusive.
+
+    Raises:
+        InputError: The format is not known, or the files are wrong; all faults that were found, with their places.
+
+    Examples:
+        >>> from detect_transfer import read_dataset
+        >>> table = read_dataset("datasets/roboflow_csv/sample", format="roboflow_csv")
+        >>> table.images.height, table.boxes.height
+        (4, 4)
+        >>> table.boxes.select("image_id", "x1", "y1", "x2", "y2").row(0)
+        (4, 30.0, 5.0, 40.0, 10.5)
+    """
+    path = Path(path)
+    form = get_format(_format_of(path) if format is None else format)
+    for name in options:
+        if name not in form.options:
+            raise InputError(
+                "OPTION_UNKNOWN",
+                "the reader has no such option",
+                field=name,
+                value=options[name],
+                remedy=did_you_mean(name, list(form.options)),
+            )
+    table = form.read(path, **options)
+    return table if split is None else table.split_of(split)
+
+
+def _format_of(path: Path) -> str:
+    if not path.exists():
+        raise InputError("FILE_MISSING", "a data set was expected here", where=path, remedy="check the path")
+    kind = recognised(path)
+    if kind is None:
+        names = ", ".join(likely(path) or READERS)
+        raise InputError(
+            "FORMAT_UNKNOWN",
+            "its format cannot be told by what is there",
+            where=path,
+            remedy=f"give format, of {names}",
+        )
+    return kind
+
+
+def convert(
+    source: str | Path | AnnotationTable, out: str | Path, *, format: str | None = None, **choices: Any
+) -> ConvertResult:
+    """Turn a data set into a data folder: images, COCO and YOLO annotations, ledger and manifest.
+
+    Args:
+        source: The folder or file that holds it, or what `read_dataset` gave.
+        out: The folder to make; it must be absent or empty.
+        format: As for `read_dataset`.
+        choices: Further fields of `ConvertOptions`, such as `targets` and `seed`.
+
+    Returns:
+        The table of the data folder, the counts of each split, and the ledger.
+
+    Raises:
+        InputError: The source or a choice is wrong, or `out` holds something.
+
+    Examples:
+        >>> from detect_transfer import convert
+        >>> made = convert("datasets/roboflow_csv/sample", "mine", format="roboflow_csv", targets=("coco",))
+        >>> {name: counts["images"] for name, counts in made.counts.items()}
+        {'train': 3, 'val': 1}
+    """
+    from detect_transfer.data.convert import ConvertOptions
+    from detect_transfer.data.convert import convert as write_data_folder
+
+    name = ""
+    if not isinstance(source, AnnotationTable):
+        name = Path(source).resolve().name
+        format = _format_of(Path(source)) if format is None else format
+        source = read_dataset(source, format=format)
+    plan = ConvertOptions(format=format or "table", source=name, **choices)
+    return write_data_folder(source, Path(out), plan=plan)
+
+
+def train(
+    config: str | Path | Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+) -> RunResult:
+    """Fine-tune a detector by a config, score it and write a run folder.
+
+    Args:
+        config: A YAML file, or its content as a mapping; None runs the quick start.
+        overrides: Words such as `train.epochs=5`, as on the command line.
+        out: The run folder to make; None takes `runs/` and the name of the config, numbered.
+
+    Returns:
+        The run folder, its metrics and its history.
+
+    Raises:
+        InputError: Config, data or weights are wrong.
+        ResourceError: Weights, memory or disk are missing.
+
+    Examples:
+        >>> from detect_transfer import train
+        >>> small = ["data.synthetic={train_images: 8, val_images: 8, size: 96}", "train.imgsz=96", "train.epochs=1"]
+        >>> run = train(overrides=small, out="run")
+        >>> sorted(path.name for path in run.folder.glob("*.json"))
+        ['detections.json', 'manifest.json', 'metrics.json', 'operating_points.json', 'transfer.json']
+    """
+    from detect_transfer.workflows.train import train as run_training
+
+    if isinstance(config, Mapping):
+        name, loaded = "run", make_config(config, overrides)
+    else:
+        path = QUICK_START if config is None else Path(config)
+        name, loaded = path.stem, load_config(path, overrides)
+    if out is not None:
+        loaded = loaded.model_copy(update={"out": Path(out)})
+    return run_training(loaded, name=name, command=f"detect_transfer.train({name})")
+
+
+def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
+    """Load a detector with the classes of its weights.
+
+    Args:
+        weights: A run folder, a `.safetensors`, `.pt` or `.pth` file, or a known name such as `yolo11n`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Returns:
+        The detector on that device.
+
+    Raises:
+        InputError: The weights are missing, damaged or of a family that is not known.
+
+    Examples:
+        >>> from detect_transfer import load_detector
+        >>> load_detector("embedded", device="cpu").class_names[:2]
+        ('no_entry', 'no_parking')
+    """
+    from detect_transfer.models import find_weights, load_weights
+    from detect_transfer.models import load_detector as build
+    from detect_transfer.models.device import choose_device
+    from detect_transfer.workflows.run_folder import RunFolder
+
+    path = Path(weights)
+    source = load_weights(RunFolder(path).best if path.is_dir() else find_weights(str(weights)))
+    detector = build(source)
+    detector.module.to(choose_device(device, field="device"))
+    return detector
+
+
+def predict(
+    weights: str | Path,
+    images: str | Path,
+    out: str | Path,
+    *,
+    score: float | None = None,
+    device: str = "auto",
+) -> Detections:
+    """Run a detector on images; write `detections.json` and drawn images.
+
+    Args:
+        weights: A run folder, or weights that a run wrote.
+        images: A folder of images, or one image.
+        out: The folder to make; it must be absent or empty.
+        score: Detections from this score in [0, 1] on are drawn; None takes the threshold of each class.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Returns:
+        All detections, whatever their score.
+
+    Raises:
+        InputError: Weights or images are missing or damaged, or `out` holds something.
+
+    Examples:
+        >>> from detect_transfer import predict
+        >>> detections = predict("run", "run/data/images/val", "predicted", device="cpu")
+        >>> detections.rows.columns
+        ['image_id', 'category_id', 'x1', 'y1', 'x2', 'y2', 'score']
+    """
+    from detect_transfer.workflows.predict import predict_folder
+    from detect_transfer.workflows.run_folder import RunFolder
+
+    predict_folder(Path(weights), Path(images), Path(out), score_threshold=score, device=device)
+    return RunFolder(Path(out)).read_detections()
+
+
+def evaluate(
+    truth: str | Path,
+    detections: str | Path,
+    out: str | Path,
+    *,
+    format: str | None = None,
+    split: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Scores:
+    """Score detections against the truth; write `metrics.json` and `report.html`.
+
+    Args:
+        truth: A data set in any format.
+        detections: COCO results, CSV, Parquet or a folder of texts.
+        out: The folder to make; it must be absent or empty.
+        format: The format of the truth; None recognises what shows its format.
+        split: The split of the truth, or `all`; None takes the only one, else `val`, else `test`.
+        metrics: Names such as `coco` and `kitti`; None takes those of the data set.
+
+    Returns:
+        COCO's twelve numbers, with intervals, and the scores of each class.
+
+    Raises:
+        InputError: A file is missing or wrong, or `out` holds something.
+
+    Examples:
+        >>> from detect_transfer import evaluate
+        >>> scores = evaluate("run/data", "run/detections.json", "scored")
+        >>> 0 <= scores.metrics["AP"] <= 1
+        True
+    """
+    from detect_transfer.data.ground_truth import read_ground_truth
+    from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
+
+    ground_truth = read_ground_truth(Path(truth), format=format, split=split)
+    return evaluate_files(ground_truth, Path(detections), Path(out), asked=EvaluateOptions(metrics))
+
+
+def compare(runs: Sequence[str | Path], out: str | Path, *, margin: float = 0.01, seed: int = 0) -> Compared:
+    """Compare trainings that were scored on the same images; write `compare.json` and `compare.html`.
+
+    Args:
+        runs: Run folders, with the word `vs` between the groups; without it runs that differ in their seed alone are
+            a group.
+        out: The folder to make; it must be absent or empty.
+        margin: Differences of AP up to this are the same.
+        seed: Of the bootstrap.
+
+    Returns:
+        Every further group against the first: differences with intervals, and a verdict.
+
+    Raises:
+        InputError: A folder is no finished run, the runs were scored on other images, or `out` holds something.
+
+    Examples:
+        >>> from detect_transfer import compare
+        >>> compared = compare(["run", "run"], "compared")
+        >>> compared.comparisons[0].metrics[0].difference
+        0.0
+    """
+    from detect_transfer.evaluation.comparison import Plan
+    from detect_transfer.workflows.compare import compare_and_write
+    from detect_transfer.workflows.comparison_inputs import groups_of_runs
+
+    groups = groups_of_runs([str(run) for run in runs])
+    return compare_and_write(groups, Path(out), plan=Plan(margin=margin, seed=seed))

@@ -1,0 +1,102 @@
+"""What `import detect_transfer` offers: the names that it says, loaded when they are used, with examples that run."""
+
+import doctest
+import importlib
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from paths import DATASETS, ROOT
+
+import detect_transfer
+
+FUNCTIONS = ["read_dataset", "convert", "train", "load_detector", "predict", "evaluate", "compare"]  # in this order
+
+
+def loaded_after(code: str) -> set[str]:
+    code += "\nimport sys, json; print(json.dumps([m for m in ('torch', 'ultralytics') if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_all__is_sorted_and_is_what_can_be_imported() -> None:
+    assert detect_transfer.__all__ == sorted(detect_transfer.__all__)
+    assert {"__version__", *detect_transfer._MODULE_OF} == set(detect_transfer.__all__)
+    for name in detect_transfer.__all__:
+        value = getattr(detect_transfer, name)
+        assert name == "__version__" or value.__doc__
+        assert name in dir(detect_transfer)
+    assert set(FUNCTIONS) == {n for n in detect_transfer.__all__ if inspect.isfunction(getattr(detect_transfer, n))}
+
+
+def test_a_name_that_is_not_there__is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'convret'"):
+        detect_transfer.convret  # noqa: B018
+    with pytest.raises(ImportError):
+        importlib.import_module("detect_transfer.convret")
+
+
+def test_names_that_need_no_torch__load_none() -> None:
+    words = ", ".join(name for name in detect_transfer.__all__)
+    assert loaded_after(f"from detect_transfer import {words}") == set()
+    code = "from detect_transfer import read_dataset\nread_dataset('datasets/gtsdb/sample', format='gtsdb')"
+    assert loaded_after(code) == set()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the sample data sets, in which the examples run one after another."""
+    folder = tmp_path_factory.mktemp("face")
+    shutil.copytree(DATASETS / "roboflow_csv", folder / "datasets" / "roboflow_csv")
+    return folder
+
+
+def test_examples__print_what_they_say(folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    for name in FUNCTIONS:
+        function = getattr(detect_transfer, name)
+        tests = doctest.DocTestFinder().find(function, name, globs={})
+        assert sum(len(test.examples) for test in tests) >= 2, f"{name} has no example"
+        for test in tests:
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+            said: list[str] = []
+            runner.run(test, out=said.append)
+            assert runner.failures == 0, "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--version"], detect_transfer.__version__),
+        (["-h"], "Usage"),
+        (["--help"], "Usage"),
+        (["train", "-h"], "Usage"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_python_m__shows_version_and_help(words, said) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "detect_transfer", *words], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda: detect_transfer.read_dataset("no/such/folder"), "FILE_MISSING"),
+        (lambda: detect_transfer.read_dataset(DATASETS / "gtsdb" / "sample"), "FORMAT_UNKNOWN"),
+        (lambda: detect_transfer.read_dataset(DATASETS, format="gtsbd"), "FORMAT_UNKNOWN"),
+        (lambda: detect_transfer.read_dataset(DATASETS / "coco" / "sample", oneBased=True), "OPTION_UNKNOWN"),
+        (lambda: detect_transfer.train({"data": {}}), "CONFIG_VALUE"),
+        (lambda: detect_transfer.load_detector("no/such/weights.pt"), "WEIGHTS_MISSING"),
+    ],
+)
+def test_wrong_arguments__are_input_errors(call, code) -> None:
+    with pytest.raises(detect_transfer.InputError) as error:
+        call()
+    assert error.value.code == code
