@@ -80,7 +80,7 @@ _MUCH_WAITING = 0.02  # share of the time of an epoch
 def epoch_line(row: dict[str, Any]) -> str:
     """Return the line of an epoch."""
 
-    def told(value: float | None) -> str:
+    def shown(value: float | None) -> str:
         return "  -  " if value is None else f"{value:.3f}"
 
     trained = "  (untrained)"
@@ -88,7 +88,7 @@ def epoch_line(row: dict[str, Any]) -> str:
         waited = f" ({row['waiting_share']:.0%} waiting for data)" if row["waiting_share"] >= _MUCH_WAITING else ""
         trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s{waited}"
     best = "  best" if row["best"] else ""
-    return f"epoch {row['epoch']:3d}  AP {told(row['AP'])}  AP50 {told(row['AP50'])}{trained}{best}"
+    return f"epoch {row['epoch']:3d}  AP {shown(row['AP'])}  AP50 {shown(row['AP50'])}{trained}{best}"
 
 
 def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
@@ -112,14 +112,14 @@ def _phase_facts(phase: Any) -> list[str]:
     """Return what the table of stages does not tell of a phase."""
     until = " and ".join(f"{name} {value:g}" for name, value in (phase.until or {}).items())
     then = "training ends" if phase.on_until == "stop" else "the next phase begins"
-    told = {
+    facts = {
         f"starts from the {'source' if phase.start == 'source' else 'best epoch'} again": phase.start != "previous",
         f"frozen features computed once in {phase.views} views": phase.views,
-        f"pull to the source {phase.pull:g}": phase.pull,
+        f"pull to the source {phase.l2sp:g}": phase.l2sp,
         f"at {until} {then}": until,
         f"ends after {phase.patience} epochs without a better AP": phase.patience,
     }
-    return [text for text, holds in told.items() if holds]
+    return [text for text, holds in facts.items() if holds]
 
 
 def print_reading(lines: Sequence[LedgerLine]) -> None:
@@ -127,8 +127,8 @@ def print_reading(lines: Sequence[LedgerLine]) -> None:
     console = make_console()
     for line in lines:
         example = f"  e.g. {line.examples[0]}" if line.examples else ""
-        fate = "left out" if line.action == "dropped" else line.action
-        console.print(f"{fate}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
+        what = "left out" if line.action == "dropped" else line.action
+        console.print(f"{what}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
 
 
 def print_conversion(result: Any) -> None:
@@ -172,8 +172,8 @@ def print_round_trip(trip: Any) -> None:
             console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
         for field in leg.fields:
             if field.differing:
-                told = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
-                console.print(f"  {field.field}: {told}", markup=False)
+                text = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
+                console.print(f"  {field.field}: {text}", markup=False)
         for lost in leg.not_carried:
             console.print(f"  {lost.field}: {lost.rows} rows not carried, {lost.where}", markup=False)
 
@@ -199,14 +199,14 @@ def print_scores(scores: Any) -> None:
     """Show the twelve numbers with the intervals of some, and the strict ones where they differ."""
     console = make_console()
     for name, value in scores.metrics.items():
-        told = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
+        text = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
         span = scores.interval.get(name) if scores.interval is not None else None
-        told += "" if span is None else f" [{span[0]:.4f}, {span[1]:.4f}]"
+        text += "" if span is None else f" [{span[0]:.4f}, {span[1]:.4f}]"
         other = f"   strict {scores.strict[name]:.4f}" if scores.strict and scores.strict.get(name) is not None else ""
-        console.print(f"{name:10s} {told}{other}", markup=False)
+        console.print(f"{name:10s} {text}{other}", markup=False)
 
 
-def print_explanation(told: Any) -> None:
+def print_explanation(explanation: Any) -> None:
     """Show the way from COCO's AP to that of ultralytics, a step a line."""
     console = make_console()
 
@@ -215,10 +215,15 @@ def print_explanation(told: Any) -> None:
         console.print(f"{name:16s} {numbers}   {text}", markup=False)
 
     console.print(f"{'':16s} {'AP':>8s} {'AP50':>8s}", markup=False)
-    row("COCO", (told.coco["AP"], told.coco["AP50"]), "", "ignored regions excused, 100 detections a class and image")
-    for step in told.steps:
+    row(
+        "COCO",
+        (explanation.coco["AP"], explanation.coco["AP50"]),
+        "",
+        "ignored regions excused, 100 detections a class and image",
+    )
+    for step in explanation.steps:
         row(step.name, (step.part, step.part50), "+", step.told)
-    row("ultralytics", (told.ultralytics["AP"], told.ultralytics["AP50"]), "", "what its validator gives")
+    row("ultralytics", (explanation.ultralytics["AP"], explanation.ultralytics["AP50"]), "", "what its validator gives")
 
 
 def print_comparison(compared: Any) -> None:
@@ -244,8 +249,8 @@ def print_comparison(compared: Any) -> None:
             counts[d.verdict] = counts.get(d.verdict, 0) + 1
             if d.verdict in ("better", "worse"):
                 console.print(f"    class {shown(name, d)}", markup=False)
-        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        console.print(f"  classes: {told or 'none'}", markup=False)
+        text = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        console.print(f"  classes: {text or 'none'}", markup=False)
 
 
 def print_metrics(path: Path) -> None:
@@ -257,5 +262,5 @@ def print_metrics(path: Path) -> None:
         values = {key: value for key, value in result["values"].items() if "/" not in key}
         if name == "coco" or not values:  # shown before, or of classes and slices alone
             continue
-        told = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
-        console.print(f"{name}: {told}", markup=False)
+        text = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
+        console.print(f"{name}: {text}", markup=False)

@@ -71,9 +71,11 @@ def predict(
         score = "auto" if has_thresholds(run) else str(SHOWN_SCORE)
     threshold = None if score == "auto" else _share(score, "--score")
     with progress_bar("images") as advance:
-        count, found = predict_folder(run, images, out, score_threshold=threshold, device=device, progress=advance)
-    told = "the threshold of its class" if threshold is None else f"score {score}"
-    make_console().print(f"{found} detections from {told} on, in {count} images: {out}", markup=False)
+        n_images, n_detections = predict_folder(
+            run, images, out, score_threshold=threshold, device=device, progress=advance
+        )
+    bound = "the threshold of its class" if threshold is None else f"score {score}"
+    make_console().print(f"{n_detections} detections from {bound} on, in {n_images} images: {out}", markup=False)
 
 
 def _share(text: str, flag: str) -> float:
@@ -96,9 +98,9 @@ def _dry_run(config: Any) -> None:
     from detect_transfer.workflows.train import dry_run
 
     with tempfile.TemporaryDirectory() as scratch:
-        plan, rows, taken = dry_run(config, scratch=Path(scratch))
+        plan, rows, report = dry_run(config, scratch=Path(scratch))
     console = make_console()
     print_plan(console, plan, rows)
-    for row in taken.rows:
+    for row in report.rows:
         console.print(f"  class {row.target}: {row.how} {', '.join(row.sources)}", markup=False)
-    console.print(f"{taken.tensors} tensors taken over, {len(taken.new_tensors)} new")
+    console.print(f"{report.tensors} tensors taken over, {len(report.new_tensors)} new")

@@ -52,7 +52,7 @@ class Transfer(Strict):
     batchnorm: BatchNorm = "with_stage"  # whether running statistics move with their stage, never, or always
     pull_to_source: Annotated[float, Field(ge=0)] = 0.0  # L2-SP strength
     cache_features: bool | Positive = False  # of a named strategy; phases say their own
-    fresh_lr_factor: Annotated[float, Field(ge=1, le=100)] = (
+    new_class_lr_factor: Annotated[float, Field(ge=1, le=100)] = (
         10.0  # rate of a class layer with new classes, in stage rates
     )
 

@@ -1,4 +1,4 @@
-"""Keeping arrays of one shape that are costly to make: in memory, or in a file that goes when the run ends."""
+"""Arrays of one shape that are costly to make: cached in memory, or in a file that goes when the run ends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.errors import ResourceError
 
-Keep = Literal["auto", "memory", "disk", "none"]
+CacheMode = Literal["auto", "memory", "disk", "none"]
 _SHARE_OF_FREE_MEMORY = 0.3
 _SPARE_DISK = 1 << 30
 
 
 def open_store(
-    shape: tuple[int, ...], dtype: np.dtype[Any] | type, *, keep: Keep, memory_bytes: int, path: Path
+    shape: tuple[int, ...], dtype: np.dtype[Any] | type, *, cache: CacheMode, memory_bytes: int, path: Path
 ) -> NDArray[Any] | None:
-    """Return an array to be filled, in memory or in a file; None where nothing is to be kept.
+    """Return an array to be filled, in memory or in a file; None where nothing is to be cached.
 
     Args:
         shape: Of the whole array.
         dtype: Of its numbers.
-        keep: Where; `auto` takes the memory if it fits, else nothing.
+        cache: Where; `auto` takes the memory if it fits, else nothing.
         memory_bytes: How much memory may be used.
         path: The file for `disk`; it is made, and belongs to whoever calls.
 
@@ -33,9 +33,9 @@ def open_store(
         ResourceError: The disk has not enough room.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if keep == "none" or size == 0 or (keep == "auto" and size > memory_bytes):
+    if cache == "none" or size == 0 or (cache == "auto" and size > memory_bytes):
         return None
-    if keep != "disk":
+    if cache != "disk":
         return np.empty(shape, dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(path.parent).free
@@ -50,9 +50,9 @@ def open_store(
     return np.memmap(path, dtype=dtype, mode="w+", shape=shape)
 
 
-def memory_for(wanted_mb: int | Literal["auto"]) -> int:
-    """Return the bytes that may be used to keep arrays; `auto` takes a share of what is free."""
-    if wanted_mb != "auto":
-        return wanted_mb << 20
+def memory_bytes_of(cache_mb: int | Literal["auto"]) -> int:
+    """Return the bytes that may be used to cache arrays; `auto` takes a share of what is free."""
+    if cache_mb != "auto":
+        return cache_mb << 20
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**30
     return int(free * _SHARE_OF_FREE_MEMORY)

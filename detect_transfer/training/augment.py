@@ -42,23 +42,23 @@ class TrainSample:
     ignored: FloatArray
 
 
-def cut_to(scene: TrainSample, full_xyxy: FloatArray) -> TrainSample:
+def clip_sample(sample: TrainSample, full_xyxy: FloatArray) -> TrainSample:
     """Clip boxes to the image; a target that is left too small, or of which little is left, becomes ignored.
 
     What is left of such a target is no background, and too little to learn from.
 
     Args:
-        scene: The image; its boxes may reach out of it.
+        sample: The image; its boxes may reach out of it.
         full_xyxy: (N, 4) the boxes of the targets before anything was clipped.
     """
-    height, width = scene.pixels.shape[:2]
-    xyxy, ignored = (np.clip(boxes, 0, [width, height] * 2) for boxes in (scene.xyxy, scene.ignored))
+    height, width = sample.pixels.shape[:2]
+    xyxy, ignored = (np.clip(boxes, 0, [width, height] * 2) for boxes in (sample.xyxy, sample.ignored))
     sides = xyxy[:, 2:] - xyxy[:, :2]
     whole = np.prod(full_xyxy[:, 2:] - full_xyxy[:, :2], axis=1)
-    good = (sides >= _SMALLEST_SIDE).all(axis=1) & (np.prod(sides, axis=1) >= _LEAST_VISIBLE * whole)
-    ignored = np.concatenate([ignored, xyxy[~good]])
-    there = (ignored[:, 2:] > ignored[:, :2]).all(axis=1)
-    return replace(scene, xyxy=xyxy[good], labels=scene.labels[good], ignored=ignored[there])
+    trainable = (sides >= _SMALLEST_SIDE).all(axis=1) & (np.prod(sides, axis=1) >= _LEAST_VISIBLE * whole)
+    ignored = np.concatenate([ignored, xyxy[~trainable]])
+    not_empty = (ignored[:, 2:] > ignored[:, :2]).all(axis=1)
+    return replace(sample, xyxy=xyxy[trainable], labels=sample.labels[trainable], ignored=ignored[not_empty])
 
 
 class Augmenter:
@@ -78,26 +78,26 @@ class Augmenter:
         self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
         self._pipeline = _compose(transforms, corners=self._tells_corners) if transforms else None
 
-    def __call__(self, scene: TrainSample, *, seed: int) -> TrainSample:
+    def __call__(self, sample: TrainSample, *, seed: int) -> TrainSample:
         """Return the image, its boxes and its ignored regions, changed by this seed."""
         if self._pipeline is None:
-            return scene
+            return sample
         self._pipeline.set_random_seed(seed)
-        every = np.concatenate([scene.xyxy, scene.ignored])
-        given: dict[str, Any] = {"image": scene.pixels, "bboxes": every, "places": np.arange(len(every))}
-        n_targets = len(scene.labels)
+        every = np.concatenate([sample.xyxy, sample.ignored])
+        given: dict[str, Any] = {"image": sample.pixels, "bboxes": every, "indices": np.arange(len(every))}
+        n_targets = len(sample.labels)
         if self._tells_corners:
-            given["keypoints"] = scene.xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+            given["keypoints"] = sample.xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
         out = self._pipeline(**given)
-        places = np.asarray(out["places"], dtype=np.int64)
+        indices = np.asarray(out["indices"], dtype=np.int64)
         boxes = np.asarray(out["bboxes"], dtype=np.float64).reshape(-1, 4)
-        is_target = places < n_targets
-        kept = places[is_target]
-        changed = TrainSample(out["image"], boxes[is_target], scene.labels[kept], boxes[~is_target])
+        is_target = indices < n_targets
+        target_indices = indices[is_target]
+        changed = TrainSample(out["image"], boxes[is_target], sample.labels[target_indices], boxes[~is_target])
         if not self._tells_corners:
-            return cut_to(changed, changed.xyxy)
-        corners = np.asarray(out["keypoints"], dtype=np.float64).reshape(-1, 4, 2)[kept]
-        return cut_to(changed, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))
+            return clip_sample(changed, changed.xyxy)
+        corners = np.asarray(out["keypoints"], dtype=np.float64).reshape(-1, 4, 2)[target_indices]
+        return clip_sample(changed, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))
 
 
 def _default() -> list[Any]:
@@ -110,7 +110,7 @@ def _default() -> list[Any]:
 
 
 def _compose(transforms: Sequence[Any], *, corners: bool) -> Any:
-    boxes = A.BboxParams(format="pascal_voc", label_fields=["places"], clip=True, filter_invalid_bboxes=True)
+    boxes = A.BboxParams(format="pascal_voc", label_fields=["indices"], clip=True, filter_invalid_bboxes=True)
     points = A.KeypointParams(format="xy", remove_invisible=False) if corners else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where no transform moves a box
@@ -119,24 +119,24 @@ def _compose(transforms: Sequence[Any], *, corners: bool) -> Any:
 
 def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
     """Build the transforms of a list by their names, and try each on a blank image."""
-    known = {
+    usable = {
         name: kind
         for name, kind in vars(A).items()
-        if isinstance(kind, type) and not name.startswith("_") and _keeps_boxes_right(kind)
+        if isinstance(kind, type) and not name.startswith("_") and _moves_boxes_along(kind)
     }
     transforms = []
     for i, entry in enumerate(chosen):
         for name, options in entry.items():
-            if name not in known:
+            if name not in usable:
                 raise InputError(
                     "AUGMENT_UNKNOWN",
                     "albumentations has no such transform for images with boxes",
                     field=f"augment.{i}",
                     value=name,
-                    remedy=did_you_mean(name, sorted(known)),
+                    remedy=did_you_mean(name, sorted(usable)),
                 )
             try:
-                transform = _build(known[name], options)
+                transform = _build(usable[name], options)
                 _try(transform, imgsz)
             except Exception as error:  # a transform may raise anything
                 raise InputError(
@@ -150,7 +150,7 @@ def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
     return transforms
 
 
-def _keeps_boxes_right(kind: type) -> bool:
+def _moves_boxes_along(kind: type) -> bool:
     """Tell whether a transform moves no pixel, or the boxes with them."""
     moves = issubclass(kind, A.DualTransform) and Targets.BBOXES in (getattr(kind, "_targets", None) or ())
     return moves or issubclass(kind, A.ImageOnlyTransform)
@@ -169,7 +169,7 @@ def _try(transform: Any, imgsz: int) -> None:
     sure.p = 1.0
     pixels = np.full((imgsz, imgsz, 3), PAD_VALUE, np.uint8)
     box = np.array([[0.0, 0.0, imgsz / 2, imgsz / 2]])
-    given = {"image": pixels, "bboxes": box, "places": np.zeros(1)}
+    given = {"image": pixels, "bboxes": box, "indices": np.zeros(1)}
     pixels_after = _compose([sure], corners=False)(**given)["image"]
     if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:
         form, form_after = (f"{each.dtype} {' x '.join(map(str, each.shape))}" for each in (pixels, pixels_after))

@@ -1,6 +1,6 @@
 """The training images: fitted once where there is room, augmented by a seed of their own, put into batches.
 
-What an image looks like in an epoch depends on the seed, the epoch and its place in the data alone: not on the number
+What an image looks like in an epoch depends on the seed, the epoch and its index alone: not on the number
 of workers, the devices or where a run was resumed.
 """
 
@@ -36,21 +36,21 @@ _WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (B, 3, H, W) uint8 RGB with their targets, files and places."""
+    """Images (B, 3, H, W) uint8 RGB with their targets, files and indices."""
 
     images: torch.Tensor
     targets: list[Target]
     paths: list[Path]
-    places: list[int]
+    indices: list[int]
 
     def pin_memory(self) -> Batch:
         """Let the loader pin the images for a quicker copy to the device."""
-        return Batch(self.images.pin_memory(), self.targets, self.paths, self.places)
+        return Batch(self.images.pin_memory(), self.targets, self.paths, self.indices)
 
     def split(self, parts: int) -> list[Batch]:
         """Return the batch in at most so many parts."""
         return [
-            Batch(self.images[part], self.targets[part], self.paths[part], self.places[part])
+            Batch(self.images[part], self.targets[part], self.paths[part], self.indices[part])
             for part in chunks(len(self.targets), parts)
         ]
 
@@ -63,7 +63,7 @@ def chunks(count: int, parts: int) -> list[slice]:
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """How training images are to look.
+    """How training images are made.
 
     Args:
         imgsz: Pixels of the square that the network sees.
@@ -81,71 +81,71 @@ class ImageOptions:
 
 
 class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
-    """Training images by (epoch, place).
+    """Training images by (epoch, index).
 
     Args:
-        samples: The images.
-        look: How they are to look.
-        store: (N, imgsz, imgsz, 3) uint8 to keep fitted images in; None reads each one every time.
+        refs: The images.
+        options: How they are made.
+        store: (N, imgsz, imgsz, 3) uint8 to cache fitted images in; None reads each one every time.
     """
 
     def __init__(
-        self, samples: Sequence[SampleRef], look: ImageOptions, store: NDArray[np.uint8] | None = None
+        self, refs: Sequence[SampleRef], options: ImageOptions, store: NDArray[np.uint8] | None = None
     ) -> None:
-        self._samples = samples
-        self._look = look
+        self._refs = refs
+        self._options = options
         self._store = store
-        self._kept: list[TrainSample] = []
+        self._fitted_samples: list[TrainSample] = []
         if store is not None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside the interpreter lock
-                self._kept = list(pool.map(self._keep, range(len(samples))))
+                self._fitted_samples = list(pool.map(self._store_sample, range(len(refs))))
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self._samples)
+        return len(self._refs)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[TrainSample, Path, int]:
-        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its place, for an (epoch, place)."""
-        epoch, place = key
-        look = self._look
-        own = np.random.SeedSequence([look.seed, epoch, place])
-        scene = self._fitted(place)
-        if look.mosaic and epoch <= look.mosaic_epochs:
+        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its index, for an (epoch, index)."""
+        epoch, index = key
+        options = self._options
+        own = np.random.SeedSequence([options.seed, epoch, index])
+        sample = self._fitted(index)
+        if options.mosaic and epoch <= options.mosaic_epochs:
             random = np.random.default_rng(own.spawn(1)[0])
-            if random.random() < look.mosaic:
+            if random.random() < options.mosaic:
                 others = random.integers(0, len(self), TILES - 1).tolist()
-                scene = mosaic([scene, *map(self._fitted, others)], random=random)
-        scene = look.augmenter(scene, seed=int(own.generate_state(1)[0]))
-        return scene, self._samples[place].path, place
+                sample = mosaic([sample, *map(self._fitted, others)], random=random)
+        sample = options.augmenter(sample, seed=int(own.generate_state(1)[0]))
+        return sample, self._refs[index].path, index
 
-    def _keep(self, place: int) -> TrainSample:
+    def _store_sample(self, index: int) -> TrainSample:
         assert self._store is not None
-        scene = self._read(place)
-        self._store[place] = scene.pixels
-        return TrainSample(self._store[place], scene.xyxy, scene.labels, scene.ignored)
+        sample = self._read(index)
+        self._store[index] = sample.pixels
+        return TrainSample(self._store[index], sample.xyxy, sample.labels, sample.ignored)
 
-    def _fitted(self, place: int) -> TrainSample:
-        return self._kept[place] if self._kept else self._read(place)
+    def _fitted(self, index: int) -> TrainSample:
+        return self._fitted_samples[index] if self._fitted_samples else self._read(index)
 
-    def _read(self, place: int) -> TrainSample:
+    def _read(self, index: int) -> TrainSample:
         """Read an image and fit it, its boxes and its ignored regions to the square."""
-        sample = self._samples[place]
-        image: RgbArray = read_rgb(sample.path)
-        square, fit = letterbox(image, self._look.imgsz)
+        ref = self._refs[index]
+        image: RgbArray = read_rgb(ref.path)
+        square, fit = letterbox(image, self._options.imgsz)
         size_wh = (image.shape[1], image.shape[0])
-        xyxy, ignored = (fit.to_network(clip(boxes, size_wh)) for boxes in (sample.xyxy, sample.ignored))
-        big, there = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
-        return TrainSample(square, xyxy[big], sample.labels[big], ignored[there])
+        xyxy, ignored = (fit.to_network(clip(boxes, size_wh)) for boxes in (ref.xyxy, ref.ignored))
+        targets, regions = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
+        return TrainSample(square, xyxy[targets], ref.labels[targets], ignored[regions])
 
 
 def collate(items: list[tuple[TrainSample, Path, int]]) -> Batch:
     """Put images of one size into a batch."""
-    stacked = torch.from_numpy(np.stack([scene.pixels for scene, _, _ in items])).permute(0, 3, 1, 2)
-    targets = [Target(scene.xyxy, scene.labels, scene.ignored) for scene, _, _ in items]
-    return Batch(stacked, targets, [path for _, path, _ in items], [place for _, _, place in items])
+    stacked = torch.from_numpy(np.stack([sample.pixels for sample, _, _ in items])).permute(0, 3, 1, 2)
+    targets = [Target(sample.xyxy, sample.labels, sample.ignored) for sample, _, _ in items]
+    return Batch(stacked, targets, [path for _, path, _ in items], [index for _, _, index in items])
 
 
-class _Telling(Dataset[Any]):
+class _ErrorsAsItems(Dataset[Any]):
     """Gives an error in the place of an image: of one that is raised in a loading process only the text comes over."""
 
     def __init__(self, data: TrainSet) -> None:
@@ -158,7 +158,7 @@ class _Telling(Dataset[Any]):
             return error
 
 
-def _collate_or_tell(items: list[Any]) -> Batch | DetectTransferError:
+def _collate_or_error(items: list[Any]) -> Batch | DetectTransferError:
     return next((item for item in items if isinstance(item, DetectTransferError)), None) or collate(items)
 
 
@@ -197,9 +197,9 @@ def make_loader(
     """Return the loader of some batches; with no worker the images are made in the training process."""
     return Loader(
         DataLoader(
-            _Telling(data),
+            _ErrorsAsItems(data),
             batch_sampler=batches,
-            collate_fn=_collate_or_tell,
+            collate_fn=_collate_or_error,
             num_workers=workers,
             pin_memory=pin,
             persistent_workers=workers > 0,

@@ -37,38 +37,38 @@ class Step:
     optimizer: torch.optim.Optimizer
     scaler: Any
     average: AveragedModel
-    pull: L2SP
+    l2sp: L2SP
 
 
-def run_epoch(job: TrainContext, phase: PlannedPhase, step: Step) -> dict[str, Any]:
+def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[str, Any]:
     """Train the next epoch of a phase; return the mean loss parts, the rates and the times.
 
     Raises:
-        Interrupted: It was asked to stop; `job.progress` says after which step.
+        Interrupted: It was asked to stop; `context.progress` says after which step.
         LossNotFinite: As it says.
         ResourceError: The memory does not hold a batch.
     """
-    set_mode(job.detector, phase)
-    progress, steps, epoch = job.progress, len(job.batches), job.progress.epoch + 1
+    set_mode(context.detector, phase)
+    progress, steps, epoch = context.progress, len(context.batches), context.progress.epoch + 1
     waited, images, began = 0.0, 0, time.monotonic()
-    asked, factor = began, 1.0
+    requested, factor = began, 1.0
     # a new start sees the images as a run of its own would
-    job.batches.epoch, job.batches.start = epoch - progress.course_start, progress.step
+    context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
     for i, batch in enumerate(step.loader, start=progress.step):
-        waited += time.monotonic() - asked
+        waited += time.monotonic() - requested
         done = progress.phase_epoch * steps + i
-        factor = progress.rate_share * rate_factor(done, phase.epochs * steps, phase, job.settings.lr_end)
+        factor = progress.rate_share * rate_factor(done, phase.epochs * steps, phase, context.settings.lr_end)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        parts = _one_step(job, step, batch)
+        parts = _one_step(context, step, batch)
         for name, value in parts.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.step = i + 1
-        images += len(batch.targets) * job.accelerator.num_processes
-        job.on_step(epoch, i + 1, steps, sum(parts.values()))
-        if _asked_to_stop(job):
-            raise Interrupted(job.stop.signal or 0, job.folder)
-        asked = time.monotonic()
+        images += len(batch.targets) * context.accelerator.num_processes
+        context.on_step(epoch, i + 1, steps, sum(parts.values()))
+        if _asked_to_stop(context):
+            raise Interrupted(context.stop.signal or 0, context.folder)
+        requested = time.monotonic()
     seconds = time.monotonic() - began
     return {
         "loss": sum(progress.sums.values()) / steps,
@@ -80,37 +80,38 @@ def run_epoch(job: TrainContext, phase: PlannedPhase, step: Step) -> dict[str, A
     }
 
 
-def _asked_to_stop(job: TrainContext) -> bool:
+def _asked_to_stop(context: TrainContext) -> bool:
     """Tell whether any of the processes was asked to stop, so that all stop at the same step."""
-    if job.accelerator.num_processes == 1:
-        return job.stop.signal is not None
-    number = torch.tensor(job.stop.signal or 0, device=job.accelerator.device)
-    job.stop.signal = int(job.accelerator.gather(number).max()) or None
-    return job.stop.signal is not None
+    if context.accelerator.num_processes == 1:
+        return context.stop.signal is not None
+    number = torch.tensor(context.stop.signal or 0, device=context.accelerator.device)
+    context.stop.signal = int(context.accelerator.gather(number).max()) or None
+    return context.stop.signal is not None
 
 
-def _one_step(job: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
+def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
     """Compute a batch, in parts where it is asked for, and change the network once."""
     sums: dict[str, torch.Tensor] = {}
-    parts: Sequence[Batch | FeatureBatch] = batch.split(job.settings.accumulate)
-    with _torch_errors(job):
+    parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
+    with _torch_errors(context):
         for i, part in enumerate(parts, start=1):
             share = len(part.targets) / len(batch.targets)
-            with job.accelerator.no_sync(step.wrapped) if i < len(parts) else _at_once():
-                losses = _losses(job, step, part)
+            with context.accelerator.no_sync(step.wrapped) if i < len(parts) else _at_once():
+                losses = _losses(context, step, part)
                 step.scaler.scale(torch.stack(list(losses.values())).sum() * share).backward()
             for name, value in losses.items():
                 sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu() * share
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(trained, job.settings.clip_norm)
-        if not torch.isfinite(norm) and job.precision != "fp16":  # in half precision the scaler leaves such a step out
+        norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
+        # in half precision the scaler leaves such a step out
+        if not torch.isfinite(norm) and context.precision != "fp16":
             raise _not_finite({"gradient": norm}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
-    step.pull.step()
-    step.average.update_parameters(job.detector.module)
+    step.l2sp.step()
+    step.average.update_parameters(context.detector.module)
     return {name: float(value) for name, value in sums.items()}
 
 
@@ -119,30 +120,30 @@ def _at_once() -> Iterator[None]:
     yield
 
 
-def _losses(job: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
+def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
     """Return the loss parts of images, or of their features."""
-    device = job.accelerator.device
-    side = job.settings.imgsz
-    with autocast(device, job.precision):
+    device = context.accelerator.device
+    side = context.settings.imgsz
+    with autocast(device, context.precision):
         if isinstance(batch, FeatureBatch):
             features = [f.to(device).contiguous(memory_format=torch.channels_last) for f in batch.features]
             outputs = step.wrapped(features, batch.targets)
         else:
-            images = job.detector.preprocess(batch.images.to(device, non_blocking=True))
+            images = context.detector.preprocess(batch.images.to(device, non_blocking=True))
             images = images.contiguous(memory_format=torch.channels_last)
-            outputs = step.wrapped(*job.detector.forward_args(images, batch.targets))
-    losses = job.detector.loss(outputs, batch.targets, (side, side))
-    if not _finite_everywhere(job, losses):
+            outputs = step.wrapped(*context.detector.forward_args(images, batch.targets))
+    losses = context.detector.loss(outputs, batch.targets, (side, side))
+    if not _finite_everywhere(context, losses):
         raise _not_finite(losses, batch)
     return losses
 
 
-def _finite_everywhere(job: TrainContext, losses: dict[str, torch.Tensor]) -> bool:
+def _finite_everywhere(context: TrainContext, losses: dict[str, torch.Tensor]) -> bool:
     """Tell whether the loss is finite in all processes, so that all stop or go back at the same step."""
     finite = all(bool(torch.isfinite(value)) for value in losses.values())
-    if job.accelerator.num_processes == 1:
+    if context.accelerator.num_processes == 1:
         return finite
-    return bool(job.accelerator.gather(torch.tensor(int(finite), device=job.accelerator.device)).min())
+    return bool(context.accelerator.gather(torch.tensor(int(finite), device=context.accelerator.device)).min())
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:
@@ -161,47 +162,47 @@ def set_mode(detector: Detector, phase: PlannedPhase) -> None:
 
 
 @contextmanager
-def _torch_errors(job: TrainContext) -> Iterator[None]:
+def _torch_errors(context: TrainContext) -> Iterator[None]:
     """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(job) from error
+        raise _out_of_memory(context) from error
     except RuntimeError as error:
         if "allocate memory" in str(error):
-            raise _out_of_memory(job) from error
+            raise _out_of_memory(context) from error
         raise
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
-            raise _too_small(job) from error
+            raise _too_small(context) from error
         raise
 
 
 def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> LossNotFinite:
-    told = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
+    values = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
     files = ", ".join(path.name for path in batch.paths[:8])
     here = not all(bool(torch.isfinite(value)) for value in parts.values())
     return LossNotFinite(
         "LOSS_NOT_FINITE",
-        f"the loss is not finite ({told}) on {files}" if here else "the loss of another process is not finite",
+        f"the loss is not finite ({values}) on {files}" if here else "the loss of another process is not finite",
         field="train.lr",
         remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these images; "
         "the last epoch is kept",
     )
 
 
-def _too_small(job: TrainContext) -> InputError:
+def _too_small(context: TrainContext) -> InputError:
     return InputError(
         "BATCH_TOO_SMALL",
-        f"an image of {job.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
+        f"an image of {context.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
         field="train.imgsz",
-        value=job.settings.imgsz,
+        value=context.settings.imgsz,
         remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",
     )
 
 
-def _out_of_memory(job: TrainContext) -> ResourceError:
-    settings = job.settings
+def _out_of_memory(context: TrainContext) -> ResourceError:
+    settings = context.settings
     smaller = f"train.accumulate={2 * settings.accumulate} or train.batch={max(1, settings.batch // 2)}"
     return ResourceError(
         "OUT_OF_MEMORY",

@@ -70,16 +70,16 @@ class FeatureLoader:
         """Give the batches; an image shows its views in turn, each image another one."""
         views = len(self._targets)
         for batch in self._batches:
-            place = torch.tensor([place for _, place in batch])
-            view = torch.tensor([(epoch + place) % views for epoch, place in batch])
+            index = torch.tensor([index for _, index in batch])
+            view = torch.tensor([(epoch + index) % views for epoch, index in batch])
             yield FeatureBatch(
-                [level[view, place] for level in self._levels],
-                [self._targets[v][p] for v, p in zip(view.tolist(), place.tolist(), strict=True)],
-                [self._paths[p] for p in place.tolist()],
+                [level[view, index] for level in self._levels],
+                [self._targets[v][p] for v, p in zip(view.tolist(), index.tolist(), strict=True)],
+                [self._paths[p] for p in index.tolist()],
             )
 
 
-def keep_features(job: TrainContext, cut: SplitNetwork, views: int) -> FeatureLoader | None:
+def cache_features(context: TrainContext, network: SplitNetwork, views: int) -> FeatureLoader | None:
     """Compute the features of all training images in some views; None where there is no room for them.
 
     The frozen layers are in evaluation mode and compute in the precision of training.
@@ -88,53 +88,55 @@ def keep_features(job: TrainContext, cut: SplitNetwork, views: int) -> FeatureLo
         Interrupted: It was asked to stop.
         ResourceError: The disk that they were to be kept on is full.
     """
-    count = len(job.batches.all_places)
+    count = len(context.batches.all_indices)
     targets: list[list[Target]] = [[Target(np.empty((0, 4)), np.empty(0, np.int64))] * count for _ in range(views)]
     paths = [Path()] * count
     levels: list[torch.Tensor] = []
-    order = job.batches.plain(views)
-    for place, batch in enumerate(job.plain_loader(order)):
-        view = order[place][0][0] - 1
-        features = _features(job, cut, batch)
+    order = context.batches.plain(views)
+    for number, batch in enumerate(context.plain_loader(order)):
+        view = order[number][0][0] - 1
+        features = _features(context, network, batch)
         if not levels:
-            opened = _open(job, [(views, count, *f.shape[1:]) for f in features])
+            opened = _open(context, [(views, count, *f.shape[1:]) for f in features])
             if opened is None:
                 logger.info("the features do not fit into the memory for the cache: they are computed every time")
                 return None
             levels = opened
         for level, feature in zip(levels, features, strict=True):
-            level[view, torch.tensor(batch.places)] = feature.to(level.dtype)
-        for one, target, path in zip(batch.places, batch.targets, batch.paths, strict=True):
-            targets[view][one], paths[one] = target, path
-        if job.stop.signal is not None:
-            raise Interrupted(job.stop.signal, job.folder)
-    return FeatureLoader(levels, job.batches, targets, paths)
+            level[view, torch.tensor(batch.indices)] = feature.to(level.dtype)
+        for index, target, path in zip(batch.indices, batch.targets, batch.paths, strict=True):
+            targets[view][index], paths[index] = target, path
+        if context.stop.signal is not None:
+            raise Interrupted(context.stop.signal, context.folder)
+    return FeatureLoader(levels, context.batches, targets, paths)
 
 
 @torch.no_grad()
-def _features(job: TrainContext, cut: SplitNetwork, batch: Batch) -> list[torch.Tensor]:
-    device = job.accelerator.device
-    with autocast(device, job.precision):
-        inputs = job.detector.preprocess(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
-        return [feature.cpu() for feature in cut.trunk(inputs)]
+def _features(context: TrainContext, network: SplitNetwork, batch: Batch) -> list[torch.Tensor]:
+    device = context.accelerator.device
+    with autocast(device, context.precision):
+        inputs = context.detector.preprocess(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+        return [feature.cpu() for feature in network.trunk(inputs)]
 
 
-def _open(job: TrainContext, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
+def _open(context: TrainContext, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
     """Return room for the features of all levels, or None."""
-    dtype = _DTYPE[job.precision]
+    dtype = _DTYPE[context.precision]
     size = sum(int(np.prod(shape)) for shape in shapes) * dtype.itemsize
-    keep = job.settings.cache
-    if keep in ("auto", "memory") and size > job.memory_bytes:
-        if keep == "memory":
+    cache = context.settings.cache
+    if cache in ("auto", "memory") and size > context.memory_bytes:
+        if cache == "memory":
             raise ResourceError(
                 "MEMORY_CACHE",
-                f"the features need {size >> 20} MiB, {job.memory_bytes >> 20} MiB may be used",
+                f"the features need {size >> 20} MiB, {context.memory_bytes >> 20} MiB may be used",
                 field="train.cache_mb",
                 remedy="set train.cache=disk, a larger train.cache_mb, or fewer views in cache_features",
             )
         return None
     levels: list[Any] = [
-        open_store(shape, _NUMPY[dtype], keep=keep, memory_bytes=size, path=job.cache_folder / f"features_{i}.bin")
+        open_store(
+            shape, _NUMPY[dtype], cache=cache, memory_bytes=size, path=context.cache_folder / f"features_{i}.bin"
+        )
         for i, shape in enumerate(shapes)
     ]
     if any(level is None for level in levels):

@@ -11,11 +11,11 @@ from detect_transfer.core.errors import InputError
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Hold a folder while the block runs; the system lets go of it when the process ends, however it ends.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder while the block runs; the system lets go of it when the process ends, however it ends.
 
     Raises:
-        InputError: Another process holds it.
+        InputError: Another process has locked it.
     """
     try:
         import fcntl

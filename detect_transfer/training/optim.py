@@ -17,12 +17,12 @@ _ONE_CYCLE_START = 0.04  # share of the peak rate
 
 
 def build_optimizer(
-    detector: Detector, phase: PlannedPhase, settings: Train, *, fresh_lr_factor: float
+    detector: Detector, phase: PlannedPhase, settings: Train, *, new_class_lr_factor: float
 ) -> torch.optim.Optimizer:
     """Return AdamW over the stages that train, a group for each stage with and without weight decay.
 
     Biases and normalisation weights are not decayed. `peak_lr` of a group is its rate before warm-up and schedule; that
-    of a class layer with new classes is `fresh_lr_factor` times the rate of its stage.
+    of a class layer with new classes is `new_class_lr_factor` times the rate of its stage.
     """
     stages = detector.stages()
     groups: dict[tuple[str, bool, bool], dict[str, Any]] = {}
@@ -30,10 +30,10 @@ def build_optimizer(
         stage = stages[name]
         if stage not in phase.rates or name not in detector.trainable:
             continue
-        decays, fresh = parameter.ndim > 1, name in detector.new_class_params
-        rate = phase.rates[stage] * (fresh_lr_factor if fresh else 1.0)
+        decays, new_class = parameter.ndim > 1, name in detector.new_class_params
+        rate = phase.rates[stage] * (new_class_lr_factor if new_class else 1.0)
         group = groups.setdefault(
-            (stage, decays, fresh),
+            (stage, decays, new_class),
             {
                 "params": [],
                 "lr": rate,
@@ -79,7 +79,7 @@ class L2SP:
     Args:
         optimizer: Its groups say which parameters train, and at which rate.
         source: The tensor of each parameter by its identity; new layers are not among them.
-        strength: Of the pull.
+        strength: How far: the share of the way is this times the rate.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, source: Mapping[int, torch.Tensor], strength: float) -> None:

@@ -12,7 +12,7 @@ from detect_transfer.config import STAGES, BatchNorm, Phase, Schedule, Stage, St
 from detect_transfer.core.errors import InputError
 from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
 
-_AUTO_VIEWS = 4
+_DEFAULT_VIEWS = 4
 _BACKBONE: frozenset[Stage] = frozenset({"stem", "stage1", "stage2", "stage3", "stage4"})
 
 
@@ -29,7 +29,7 @@ class PlannedPhase:
         schedule: The course of its rate.
         warmup: Share of its steps with a rising rate.
         batchnorm: Which running statistics move.
-        pull: L2-SP strength.
+        l2sp: L2-SP strength.
         views: Augmented views of each image whose frozen features are computed once; 0 computes them every time.
         until: Metrics that are good enough, with the value that they must reach.
         on_until: What happens then.
@@ -44,7 +44,7 @@ class PlannedPhase:
     schedule: Schedule = "cosine"
     warmup: float = 0.1
     batchnorm: BatchNorm = "with_stage"
-    pull: float = 0.0
+    l2sp: float = 0.0
     views: int = 0
     until: Mapping[str, float] | None = None
     on_until: Literal["stop", "next"] = "stop"
@@ -67,12 +67,12 @@ class Plan:
     Args:
         strategy: The name of the strategy; `phases` for a list of phases from the config.
         phases: The phases in order.
-        fresh_lr_factor: How many times faster the last class layer learns where it has new classes.
+        new_class_lr_factor: How many times faster the last class layer learns where it has new classes.
     """
 
     strategy: str
     phases: tuple[PlannedPhase, ...]
-    fresh_lr_factor: float
+    new_class_lr_factor: float
 
     @property
     def epochs(self) -> int:
@@ -93,25 +93,25 @@ class Plan:
         return frozenset(stage for phase in self.phases for stage in phase.rates)
 
 
-def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage], known: Classes) -> Plan:
+def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage], source_classes: Classes) -> Plan:
     """Resolve the transfer part of a config for a network with these stages.
 
     Args:
         transfer: The transfer part.
         train: The train part.
         present: The stages of the network.
-        known: Which classes the source knows, which the automatic strategy goes by.
+        source_classes: Which classes the source knows, which the automatic strategy goes by.
 
     Raises:
         InputError: A phase trains no stage that the network has, or keeps features that would change.
     """
-    name = choose_strategy(transfer, known)
-    phases = transfer.phases or phases_of(name, transfer, train, known)
+    name = choose_strategy(transfer, source_classes)
+    phases = transfer.phases or phases_of(name, transfer, train, source_classes)
     planned: list[PlannedPhase] = []
     for number, phase in enumerate(phases, 1):
         first = planned[-1].last_epoch + 1 if planned else 1
         planned.append(_plan(phase, number, first, (transfer, train), present))
-    return Plan("phases" if transfer.phases else name, tuple(planned), transfer.fresh_lr_factor)
+    return Plan("phases" if transfer.phases else name, tuple(planned), transfer.new_class_lr_factor)
 
 
 def _plan(
@@ -129,7 +129,7 @@ def _plan(
             remedy="it has: " + ", ".join(stage for stage in STAGES if stage in present),
         )
     batchnorm = phase.batchnorm or transfer.batchnorm
-    views = _AUTO_VIEWS if phase.cache_features is True else int(phase.cache_features)
+    views = _DEFAULT_VIEWS if phase.cache_features is True else int(phase.cache_features)
     if views and not _BACKBONE.isdisjoint(rates):
         raise InputError(
             "PLAN_FEATURES",
@@ -155,7 +155,7 @@ def _plan(
         schedule=phase.schedule or train.schedule,
         warmup=train.warmup if phase.warmup is None else phase.warmup,
         batchnorm=batchnorm,
-        pull=transfer.pull_to_source if phase.pull_to_source is None else phase.pull_to_source,
+        l2sp=transfer.pull_to_source if phase.pull_to_source is None else phase.pull_to_source,
         views=views,
         until={str(name): value for name, value in phase.until.items()},
         on_until=phase.on_until,
@@ -174,7 +174,7 @@ def plan_table(plan: Plan, stages: Mapping[str, Stage], state: Mapping[str, torc
     """Return a row a stage: its tensors, its numbers, and its rate in each phase (None: frozen)."""
     rows = []
     for stage in STAGES:
-        names = [name for name, of in stages.items() if of == stage]
+        names = [name for name, its_stage in stages.items() if its_stage == stage]
         if names:
             rows.append(
                 {

@@ -1,6 +1,6 @@
 """Classes of the source that a detector goes on finding, in images whose annotations do not know them.
 
-What the source itself finds of them stands in for the annotations: confident findings become targets, doubtful ones
+What the source itself finds of them stands in for the annotations: confident detections become targets, doubtful ones
 ignored regions, so that a car beside a new traffic sign is never taught to be background.
 """
 
@@ -22,11 +22,11 @@ from detect_transfer.training.samples import SampleRef
 
 logger = logging.getLogger(__name__)
 
-_DOUBTFUL = 0.1  # findings below this score are no hint of an object
-_SAME_OBJECT = 0.5  # iou from which on a finding is the annotated object under its old name
+_DOUBTFUL = 0.1  # detections below this score are no hint of an object
+_SAME_OBJECT = 0.5  # iou from which on a detection is the annotated object under its old name
 
 
-def add_kept_classes(
+def add_pseudo_labels(
     samples: Sequence[SampleRef],
     detector: Detector,
     label_of: Mapping[str, int],
@@ -35,42 +35,43 @@ def add_kept_classes(
     transfer: Transfer,
     progress: Callable[[int], None] | None = None,
 ) -> list[SampleRef]:
-    """Add what the source finds of the kept classes to the training images.
+    """Add what the source detects of its kept classes to the training images.
 
     Args:
         samples: The training images.
         detector: The source, with its own classes.
         label_of: The label of each kept class in the new detector.
         imgsz: Pixels of the long side for the source.
-        transfer: From which score on a finding is a target, and whether any may be.
+        transfer: From which score on a detection is a target, and whether any may be.
         progress: Told the number of images done.
 
     Returns:
-        The images with more targets and ignored regions; findings on an annotated object are left out.
+        The images with more targets and ignored regions; detections on an annotated object are left out.
     """
-    kept_index = {detector.class_names.index(name): label for name, label in label_of.items()}
-    found = predict(
+    label_of_index = {detector.class_names.index(name): label for name, label in label_of.items()}
+    detections = predict(
         detector,
         read_images(((i, sample.path) for i, sample in enumerate(samples)), imgsz),
         settings=Evaluate(score_floor=_DOUBTFUL),
         category_ids=range(len(detector.class_names)),
         progress=progress,
-    ).rows.filter(pl.col("category_id").is_in(list(kept_index)))
-    by_image = {key[0]: rows for key, rows in found.group_by("image_id")}
+    ).rows.filter(pl.col("category_id").is_in(list(label_of_index)))
+    by_image = {key[0]: rows for key, rows in detections.group_by("image_id")}
     added = [
-        _add(sample, by_image[i], kept_index, transfer) if i in by_image else sample for i, sample in enumerate(samples)
+        _add(sample, by_image[i], label_of_index, transfer) if i in by_image else sample
+        for i, sample in enumerate(samples)
     ]
     targets = sum(len(sample.labels) for sample in added) - sum(len(sample.labels) for sample in samples)
     regions = sum(len(sample.ignored) for sample in added) - sum(len(sample.ignored) for sample in samples)
-    logger.info("kept classes: %d findings of the source are targets, %d are ignored", targets, regions)
+    logger.info("pseudo labels: %d detections of the source are targets, %d are ignored", targets, regions)
     return added
 
 
-def _add(sample: SampleRef, found: pl.DataFrame, label_of_index: Mapping[int, int], transfer: Transfer) -> SampleRef:
-    xyxy = found.select(XYXY).to_numpy()
-    labels = np.array([label_of_index[index] for index in found["category_id"]], dtype=np.int64)
+def _add(sample: SampleRef, rows: pl.DataFrame, label_of_index: Mapping[int, int], transfer: Transfer) -> SampleRef:
+    xyxy = rows.select(XYXY).to_numpy()
+    labels = np.array([label_of_index[index] for index in rows["category_id"]], dtype=np.int64)
     new = (iou(xyxy, sample.xyxy) < _SAME_OBJECT).all(axis=1)
-    sure = found["score"].to_numpy() >= transfer.keep_score
+    sure = rows["score"].to_numpy() >= transfer.keep_score
     if transfer.keep_from == "ignore":
         sure = np.zeros_like(sure)
     return replace(

@@ -48,36 +48,36 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         return -(-self._count // (self._batch * self._share.devices))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Give lists of (epoch, place); the last batch is filled from the start where devices share it."""
+        """Give lists of (epoch, index); the last batch is filled from the start where devices share it."""
         order = self._order()
         devices = self._share.devices
         whole = self._batch * devices
         for start in range(self.start * whole, self._count, whole):
-            places = order[start : start + whole]
-            short = -len(places) % devices
-            places += order[:short] if short <= len(order) else (order * short)[:short]
-            yield [(self.epoch, place) for place in places[self._share.rank :: devices]]
+            indices = order[start : start + whole]
+            short = -len(indices) % devices
+            indices += order[:short] if short <= len(order) else (order * short)[:short]
+            yield [(self.epoch, index) for index in indices[self._share.rank :: devices]]
 
     @property
-    def all_places(self) -> range:
-        """The places of all images."""
+    def all_indices(self) -> range:
+        """The indices of all images."""
         return range(len(self._factors))
 
     def plain(self, epochs: int) -> list[list[tuple[int, int]]]:
         """Return batches that hold every image once an epoch, in order, for the first epochs."""
         step = self._batch
         return [
-            [(epoch, place) for place in self.all_places[start : start + step]]
+            [(epoch, index) for index in self.all_indices[start : start + step]]
             for epoch in range(1, epochs + 1)
-            for start in range(0, len(self.all_places), step)
+            for start in range(0, len(self.all_indices), step)
         ]
 
     def _order(self) -> list[int]:
-        """Return the places of all images of the epoch in their order."""
+        """Return the indices of all images of the epoch in their order."""
         random = np.random.default_rng([self._seed, self.epoch])
         whole = np.floor(self._factors)
         times = whole + (random.random(len(whole)) < self._factors - whole) if (self._factors > whole).any() else whole
-        places = random.permutation(np.repeat(np.arange(len(times)), times.astype(np.int64)))
-        if len(places) < self._count:
-            places = np.concatenate([places, random.choice(len(times), self._count - len(places))])
-        return [int(place) for place in places[: self._count]]
+        indices = random.permutation(np.repeat(np.arange(len(times)), times.astype(np.int64)))
+        if len(indices) < self._count:
+            indices = np.concatenate([indices, random.choice(len(times), self._count - len(indices))])
+        return [int(index) for index in indices[: self._count]]

@@ -55,12 +55,12 @@ def repeat_factors(samples: Sequence[SampleRef], *, frequent: float = _FREQUENT)
 
     Source: Gupta et al. 2019, "LVIS", section 4.2 (repeat factor sampling).
     """
-    held = [np.unique(sample.labels) for sample in samples]
-    count = np.bincount(np.concatenate([*held, np.empty(0, np.int64)])) if held else np.zeros(0)
+    labels_of = [np.unique(sample.labels) for sample in samples]
+    count = np.bincount(np.concatenate([*labels_of, np.empty(0, np.int64)])) if labels_of else np.zeros(0)
     share = count / max(1, len(samples))
     with np.errstate(divide="ignore"):
         factor = np.maximum(1.0, np.sqrt(frequent / share))
-    return np.array([factor[labels].max() if len(labels) else 1.0 for labels in held])
+    return np.array([factor[labels].max() if len(labels) else 1.0 for labels in labels_of])
 
 
 def class_weights(samples: Sequence[SampleRef], n_classes: int) -> FloatArray:

@@ -2,70 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from detect_transfer.config import Phase, Stage, StrategyName, Train, Transfer
+from detect_transfer.core.errors import InputError, did_you_mean
 
 Classes = Literal["none", "some", "all"]  # which target classes have a row in the source; none: there is no source
 
 _AFTER_BACKBONE: list[Stage] = ["neck", "rpn", "head"]
 _HEAD: list[Stage] = ["rpn", "head"]
-_DEFAULT_LR: dict[StrategyName, float] = {
-    "auto": 5e-4,
-    "scratch": 2e-3,
-    "head_only": 1e-3,
-    "frozen_backbone": 5e-4,
-    "full": 5e-4,
-    "gradual": 5e-4,
-    "discriminative": 5e-4,
-}
+_HEAD_LR = 1e-3
 _GENTLE = 0.2  # of the rate, where every class is taken from the source and there is more to lose than to learn
-_SCOUT_VIEWS = 2
+_HEAD_VIEWS = 2
 
 
-def choose_strategy(transfer: Transfer, known: Classes) -> StrategyName:
+@dataclass(frozen=True)
+class StrategyOptions:
+    """What a strategy makes its phases of.
+
+    Args:
+        epochs: The epochs of the config.
+        lr: The rate.
+        cache_features: Whether frozen features are computed once, or in how many views.
+        source_classes: Which target classes the source knows.
+    """
+
+    epochs: int
+    lr: float
+    cache_features: bool | int
+    source_classes: Classes
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A named plan: the rate that it has by default, and its phases."""
+
+    lr: float
+    phases: Callable[[StrategyOptions], list[Phase]]
+
+
+def choose_strategy(transfer: Transfer, source_classes: Classes) -> StrategyName:
     """Return the strategy that a config asks for; where it asks for none, `auto`, or `scratch` without a source."""
-    return transfer.strategy or ("scratch" if known == "none" else "auto")
+    return transfer.strategy or ("scratch" if source_classes == "none" else "auto")
 
 
-def phases_of(strategy: StrategyName, transfer: Transfer, train: Train, known: Classes) -> list[Phase]:
+def phases_of(name: str, transfer: Transfer, train: Train, source_classes: Classes) -> list[Phase]:
     """Return the phases of a named strategy.
 
     Args:
-        strategy: Its name.
-        transfer: Whether frozen features are kept.
+        name: A key of `STRATEGIES`.
+        transfer: Whether frozen features are cached.
         train: Epochs and rate.
-        known: Which classes the source knows.
+        source_classes: Which target classes the source knows.
+
+    Raises:
+        InputError: There is no such strategy.
     """
-    lr, epochs = train.lr or _DEFAULT_LR[strategy], train.epochs
-    keep = transfer.cache_features
-    if strategy == "auto":
-        return _auto(epochs, lr, known)
-    if strategy == "head_only":
-        return [Phase(epochs=epochs, train=_HEAD, lr=lr, cache_features=keep)]
-    if strategy == "frozen_backbone":
-        return [Phase(epochs=epochs, train=_AFTER_BACKBONE, lr=lr, cache_features=keep)]
-    if strategy == "discriminative":
-        return [Phase(epochs=epochs, train="all", lr=lr, lr_decay_per_stage=0.7)]
-    if strategy == "gradual":
-        return _gradual(epochs, lr)
-    return [Phase(epochs=epochs, train="all", lr=lr)]
+    if name not in STRATEGIES:
+        remedy = did_you_mean(name, list(STRATEGIES))
+        raise InputError(
+            "STRATEGY_UNKNOWN", "there is no such strategy", field="transfer.strategy", value=name, remedy=remedy
+        )
+    strategy = STRATEGIES[name]
+    options = StrategyOptions(train.epochs, train.lr or strategy.lr, transfer.cache_features, source_classes)
+    return strategy.phases(options)
 
 
-def _auto(epochs: int, lr: float, known: Classes) -> list[Phase]:
-    """Try the cheap road, then the long one, both from the source; the best epoch of either is kept, epoch 0 too.
+def _auto(options: StrategyOptions) -> list[Phase]:
+    """Try the cheap plan, then the long one, both from the source; the best epoch of either is kept, epoch 0 too.
 
-    The head alone learns on features that are computed once, so that its road costs little. All stages together learn
+    The head alone learns on features that are computed once, so that its plan costs little. All stages together learn
     gently where the source knows every class already: there a full rate forgets more than a small set teaches.
     """
-    head_lr = _DEFAULT_LR["head_only"]
-    scout = Phase(epochs=epochs, train=_HEAD, lr=head_lr, cache_features=_SCOUT_VIEWS, patience=max(3, epochs // 3))
-    return [scout, Phase(epochs=epochs, train="all", lr=lr * _GENTLE if known == "all" else lr, start="source")]
+    epochs, patience = options.epochs, max(3, options.epochs // 3)
+    lr = options.lr * _GENTLE if options.source_classes == "all" else options.lr
+    return [
+        Phase(epochs=epochs, train=_HEAD, lr=_HEAD_LR, cache_features=_HEAD_VIEWS, patience=patience),
+        Phase(epochs=epochs, train="all", lr=lr, start="source"),
+    ]
 
 
-def _gradual(epochs: int, lr: float) -> list[Phase]:
+def _all_stages(options: StrategyOptions) -> list[Phase]:
+    return [Phase(epochs=options.epochs, train="all", lr=options.lr)]
+
+
+def _head_only(options: StrategyOptions) -> list[Phase]:
+    return [Phase(epochs=options.epochs, train=_HEAD, lr=options.lr, cache_features=options.cache_features)]
+
+
+def _frozen_backbone(options: StrategyOptions) -> list[Phase]:
+    return [Phase(epochs=options.epochs, train=_AFTER_BACKBONE, lr=options.lr, cache_features=options.cache_features)]
+
+
+def _discriminative(options: StrategyOptions) -> list[Phase]:
+    return [Phase(epochs=options.epochs, train="all", lr=options.lr, lr_decay_per_stage=0.7)]
+
+
+def _gradual(options: StrategyOptions) -> list[Phase]:
     """Train the head first, then what lies behind the backbone, then all; a fifth of the epochs each at first."""
     opening: list[list[Stage]] = [_HEAD, _AFTER_BACKBONE]
-    each = epochs // 5
-    phases = [Phase(epochs=each, train=stages, lr=lr) for stages in opening] if each else []
-    return [*phases, Phase(epochs=epochs - each * len(phases), train="all", lr=lr, lr_decay_per_stage=0.8)]
+    each = options.epochs // 5
+    phases = [Phase(epochs=each, train=stages, lr=options.lr) for stages in opening] if each else []
+    rest = options.epochs - each * len(phases)
+    return [*phases, Phase(epochs=rest, train="all", lr=options.lr, lr_decay_per_stage=0.8)]
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "auto": Strategy(5e-4, _auto),
+    "scratch": Strategy(2e-3, _all_stages),
+    "head_only": Strategy(_HEAD_LR, _head_only),
+    "frozen_backbone": Strategy(5e-4, _frozen_backbone),
+    "full": Strategy(5e-4, _all_stages),
+    "gradual": Strategy(5e-4, _gradual),
+    "discriminative": Strategy(5e-4, _discriminative),
+}

@@ -33,7 +33,7 @@ from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.checkpoint import Progress, load_state
 from detect_transfer.training.context import Stop, TrainContext
 from detect_transfer.training.engine import fit
-from detect_transfer.training.lock import hold
+from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.run_folder import RunFolder
@@ -102,26 +102,30 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     source = _load_source(config)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
-    held = ExitStack()
+    stack = ExitStack()
     if accelerator.is_main_process:
-        held.enter_context(hold(folder.path))
+        stack.enter_context(lock_folder(folder.path))
         drop_unfinished(folder)
     log = _log_to(folder.log) if accelerator.is_main_process else None
     try:
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
-        detector, taken, plan = _prepare(config, data, source)
+        detector, report, plan = _prepare(config, data, source)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
-        job = make_context(config, detector, plan, data, source=source, site=RunContext(folder, accelerator, augmenter))
-        job.stop, job.on_step, job.on_epoch = watch.stop, watch.on_step, watch.on_epoch
+        context = make_context(
+            config, detector, plan, data, source=source, run=RunContext(folder, accelerator, augmenter)
+        )
+        context.stop, context.on_step, context.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
-        resumed = _resume(job, folder) if resume else None
+        resumed = _resume(context, folder) if resume else None
         write_atomic(folder.config, dump_config(config.model_copy(update={"out": folder.path})))
         watch.on_stage("training")
-        progress = fit(job, resumed)
+        progress = fit(context, resumed)
         watch.on_stage("scoring the best weights and writing the report")
-        facts = RunFacts(config, command, plan, taken, source, initial, progress, accelerator.device, job.precision)
+        facts = RunFacts(
+            config, command, plan, report, source, initial, progress, accelerator.device, context.precision
+        )
         metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
         accelerator.wait_for_everyone()
         return RunResult(folder.path, metrics, progress, data.train.images.height, loading)
@@ -135,7 +139,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         if log is not None:
             logging.getLogger("detect_transfer").removeHandler(log)
             log.close()
-        held.close()
+        stack.close()
 
 
 def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
@@ -147,8 +151,8 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
         draw_data(few, scratch / "data", seed=config.train.seed)
     data = load_run_data(config.data, drawn=scratch / "data")
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    detector, taken, plan = _prepare(config, data, source)
-    return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), taken
+    detector, report, plan = _prepare(config, data, source)
+    return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
 
 def _load_source(config: RunConfig) -> SourceWeights | None:
@@ -193,15 +197,15 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
 
 def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, TransferReport, Plan]:
     torch.manual_seed(config.train.seed)
-    detector, taken = build_detector(_model(config), config.transfer, data.train.class_names, source)
-    known: Classes = "none" if source is None else "all" if all(row.sources for row in taken.rows) else "some"
-    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), known)
-    return detector, taken, plan
+    detector, report = build_detector(_model(config), config.transfer, data.train.class_names, source)
+    source_classes: Classes = "none" if source is None else "all" if all(row.sources for row in report.rows) else "some"
+    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), source_classes)
+    return detector, report, plan
 
 
-def _resume(job: TrainContext, folder: RunFolder) -> dict[str, Any]:
-    """Put the job where it stopped; return the states that it goes on with."""
-    job.progress, states = load_state(folder.state, job.fingerprint, complete=folder.manifest.exists())
+def _resume(context: TrainContext, folder: RunFolder) -> dict[str, Any]:
+    """Put the context where it stopped; return the states that it goes on with."""
+    context.progress, states = load_state(folder.state, context.fingerprint, complete=folder.manifest.exists())
     require_file(folder.best, what="the best epoch so far, which the run may hand back")
     return states
 

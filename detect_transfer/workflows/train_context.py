@@ -25,12 +25,12 @@ from detect_transfer.models.base import Detector
 from detect_transfer.models.device import choose_precision
 from detect_transfer.models.predict import ImageRef, predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.array_store import memory_for, open_store
+from detect_transfer.training.array_store import memory_bytes_of, open_store
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.plan import Plan
-from detect_transfer.training.pseudo_labels import add_kept_classes
+from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 from detect_transfer.workflows.run_folder import RunFolder
@@ -46,7 +46,7 @@ class RunContext:
 
 
 def make_context(
-    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, site: RunContext
+    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, run: RunContext
 ) -> TrainContext:
     """Put together what the training loop works with.
 
@@ -56,9 +56,9 @@ def make_context(
         plan: What trains when.
         data: Images and boxes.
         source: The pretrained model, which finds the kept classes in the new images.
-        site: The run folder, the devices and the augmentation.
+        run: The run folder, the devices and the augmentation.
     """
-    settings, accelerator = config.train, site.accelerator
+    settings, accelerator = config.train, run.accelerator
     device = accelerator.device
     if config.model.anchors == "fit":
         detector.fit_anchors(_box_sizes(data.train, settings.imgsz))
@@ -67,8 +67,8 @@ def make_context(
     if settings.class_balance in ("weights", "both"):
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
-    memory = memory_for(settings.cache_mb)
-    images = _images(config, samples, plan, site, memory // 2)
+    memory = memory_bytes_of(settings.cache_mb)
+    images = _images(config, samples, plan, run, memory // 2)
     repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
         repeat_factors(samples) if repeats else np.ones(len(samples)),
@@ -86,16 +86,16 @@ def make_context(
         settings=settings,
         precision=choose_precision(settings.precision, device),
         score=_Scorer(config, detector, data, accelerator),
-        best_weights=lambda: load_weights(site.folder.best).tensors,
+        best_weights=lambda: load_weights(run.folder.best).tensors,
         memory_bytes=memory // 2,
-        folder=site.folder.path,
-        state_path=site.folder.state,
-        history_path=site.folder.history,
-        cache_folder=site.folder.cache,
+        folder=run.folder.path,
+        state_path=run.folder.state,
+        history_path=run.folder.history,
+        cache_folder=run.folder.cache,
         fingerprint=f"{data.fingerprint} {config.model_copy(update={'out': None}).model_dump_json()}",
         accelerator=accelerator,
-        save_best=lambda module: _save(site.folder.best, detector.with_module(module), config),
-        save_last=lambda module: _save(site.folder.last, detector.with_module(module), config),
+        save_best=lambda module: _save(run.folder.best, detector.with_module(module), config),
+        save_last=lambda module: _save(run.folder.last, detector.with_module(module), config),
     )
 
 
@@ -115,12 +115,12 @@ def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, dev
     samples = samples_of(data.train, data.paths)
     names = data.train.class_names
     annotated = set(names) - set(data.kept_classes)
-    kept = {name: names.index(name) for name in config.transfer.keep_source_classes if name not in annotated}
-    if not kept or source is None:
+    source_labels = {name: names.index(name) for name in config.transfer.keep_source_classes if name not in annotated}
+    if not source_labels or source is None:
         return samples
     finder = load_detector(source)
     finder.module.to(device).to(memory_format=torch.channels_last)
-    return add_kept_classes(samples, finder, kept, imgsz=config.train.imgsz, transfer=config.transfer)
+    return add_pseudo_labels(samples, finder, source_labels, imgsz=config.train.imgsz, transfer=config.transfer)
 
 
 def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
@@ -130,19 +130,19 @@ def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
     return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
 
 
-def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, site: RunContext, memory: int) -> TrainSet:
+def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, run: RunContext, memory: int) -> TrainSet:
     settings = config.train
-    look = ImageOptions(
+    options = ImageOptions(
         settings.imgsz,
-        site.augmenter,
+        run.augmenter,
         settings.seed,
         mosaic=settings.mosaic,
         mosaic_epochs=round(settings.mosaic_until * max(plan.course(phase)[1] for phase in plan.phases)),
     )
-    name = f"images_{site.accelerator.process_index}.bin"
+    name = f"images_{run.accelerator.process_index}.bin"
     shape = (len(samples), settings.imgsz, settings.imgsz, 3)
-    path = site.folder.cache / name
-    return TrainSet(samples, look, open_store(shape, np.uint8, keep=settings.cache, memory_bytes=memory, path=path))
+    path = run.folder.cache / name
+    return TrainSet(samples, options, open_store(shape, np.uint8, cache=settings.cache, memory_bytes=memory, path=path))
 
 
 def _save(path: Path, detector: Detector, config: RunConfig) -> None:
@@ -164,7 +164,7 @@ class _Scorer:
         ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
         self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
         side = config.train.imgsz
-        self._memory = memory_for(config.train.cache_mb) // 4
+        self._memory = memory_bytes_of(config.train.cache_mb) // 4
         self._fits = len(ids) * side * side * 3 <= self._memory
         self._images: list[ImageRef] = []
         self._frozen: frozenset[Stage] = frozenset()
@@ -175,7 +175,7 @@ class _Scorer:
         if self._fits and not self._images:
             self._images = list(read_images(self._chosen, self._config.train.imgsz))
         detector = self._detector.with_module(module)
-        found = predict(
+        detections = predict(
             detector,
             self._images or read_images(self._chosen, self._config.train.imgsz),
             settings=self._config.evaluate,
@@ -183,7 +183,7 @@ class _Scorer:
             forward=self._forward(detector, as_source),
         )
         many = self._accelerator.num_processes > 1
-        rows = pl.concat(gather_object([found.rows])) if many else found.rows
+        rows = pl.concat(gather_object([detections.rows])) if many else detections.rows
         return coco_metrics(self._data.val, Detections(rows), ignore_policy=self._config.evaluate.ignore_policy)
 
     def _forward(self, detector: Detector, as_source: frozenset[Stage]) -> Callable[[torch.Tensor], Any] | None:
@@ -201,8 +201,8 @@ class _Scorer:
             number += 1
             if number > len(self._features):
                 features = cut.trunk(images)
-                held = sum(tensor.nbytes for kept in self._features for tensor in kept)
-                if number == len(self._features) + 1 and held < self._memory:
+                cached_bytes = sum(tensor.nbytes for tensors in self._features for tensor in tensors)
+                if number == len(self._features) + 1 and cached_bytes < self._memory:
                     self._features.append(features)
             else:
                 features = self._features[number - 1]

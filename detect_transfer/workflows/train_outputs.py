@@ -39,7 +39,7 @@ class RunFacts:
         config: The config.
         command: The command line.
         plan: What trained when.
-        taken: What was taken over from the source.
+        report: What was report over from the source.
         source: The pretrained model; None for training from scratch.
         initial: Every tensor of the network before training.
         progress: How training went.
@@ -50,7 +50,7 @@ class RunFacts:
     config: RunConfig
     command: str
     plan: Plan
-    taken: TransferReport
+    report: TransferReport
     source: SourceWeights | None
     initial: Mapping[str, torch.Tensor]
     progress: Progress
@@ -66,7 +66,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     write_json(folder.transfer, transfer)
 
     images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
-    found = predict(
+    detections = predict(
         detector,
         read_images(images, facts.config.train.imgsz),
         settings=facts.config.evaluate,
@@ -74,21 +74,21 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     )
     policy = facts.config.evaluate.ignore_policy
     data_set = data_set_of(facts.config.data.path, facts.config.data.format)
-    scores, metrics = score_all(data.val, found, ignore_policy=policy, data_set=data_set)
+    scores, metrics = score_all(data.val, detections, ignore_policy=policy, data_set=data_set)
     history = facts.progress.history
     extra = {
         "best_epoch": facts.progress.best_epoch,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
-    write_scored(folder.path, found, scores, metrics=metrics, extra=extra)
+    write_scored(folder.path, detections, scores, metrics=metrics, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
-    shown = Detections(found.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
+    shown = Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
     write_page(
         folder.report,
         data.val,
-        found,
+        detections,
         scores,
         facts=_shown_facts(facts, data, detector.arch),
         title=folder.path.name,
@@ -102,7 +102,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
 
 
 def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
-    """Say what was taken over, what trained when, and show that what was frozen throughout did not change by a bit."""
+    """Say what was report over, what trained when, and show that what was frozen throughout did not change by a bit."""
     state, stages = detector.module.state_dict(), detector.stages()
     frozen = sorted(name for name, stage in stages.items() if stage not in facts.plan.trained)
     before, after = (_digest(tensors, frozen) for tensors in (facts.initial, state))
@@ -115,11 +115,11 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         "strategy": facts.plan.strategy,
         "phases": [_phase_record(phase, facts.progress) for phase in facts.plan.phases],
         "stages": plan_table(facts.plan, stages, state),
-        "head_rows": [asdict(row) for row in facts.taken.rows],
-        "tensors_taken": facts.taken.tensors,
-        "tensors_new": facts.taken.new_tensors,
-        "tensors_by_rows": facts.taken.by_rows,
-        "tensors_left_out": facts.taken.left_out,
+        "head_rows": [asdict(row) for row in facts.report.rows],
+        "tensors_taken": facts.report.tensors,
+        "tensors_new": facts.report.new_tensors,
+        "tensors_by_rows": facts.report.by_rows,
+        "tensors_left_out": facts.report.left_out,
         "frozen": {
             "tensors": len(frozen),
             "sha256_before": before,

@@ -12,7 +12,7 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.formats import READERS
-from detect_transfer.training.augment import Augmenter, TrainSample, cut_to
+from detect_transfer.training.augment import Augmenter, TrainSample, clip_sample
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
@@ -20,31 +20,31 @@ from detect_transfer.training.samples import SampleRef, class_weights, repeat_fa
 
 
 def make_set(
-    tiny_data: Path, *, kept: bool, augment="default", seed: int = 0, share_of_mosaics: float = 0.0
+    tiny_data: Path, *, cached: bool, augment="default", seed: int = 0, share_of_mosaics: float = 0.0
 ) -> TrainSet:
     table = READERS["data_folder"].read(tiny_data).split_of("train")
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
     samples = samples_of(table, paths)
-    look = ImageOptions(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
-    return TrainSet(samples, look, np.empty((len(samples), 96, 96, 3), np.uint8) if kept else None)
+    options = ImageOptions(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
+    return TrainSet(samples, options, np.empty((len(samples), 96, 96, 3), np.uint8) if cached else None)
 
 
 @pytest.mark.parametrize("share_of_mosaics", [0.0, 1.0])
 def test_a_image__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_of_mosaics: float) -> None:
-    kept = make_set(tiny_data, kept=True, share_of_mosaics=share_of_mosaics)
-    read_again = make_set(tiny_data, kept=False, share_of_mosaics=share_of_mosaics)
+    cached = make_set(tiny_data, cached=True, share_of_mosaics=share_of_mosaics)
+    read_again = make_set(tiny_data, cached=False, share_of_mosaics=share_of_mosaics)
     for key in [(1, 3), (2, 3), (1, 0)]:
-        first, second = kept[key][0], read_again[key][0]
+        first, second = cached[key][0], read_again[key][0]
         assert np.array_equal(first.pixels, second.pixels)
         assert np.array_equal(first.xyxy, second.xyxy)
-    assert not np.array_equal(kept[(1, 3)][0].pixels, kept[(2, 3)][0].pixels)
-    other_seed = make_set(tiny_data, kept=False, seed=1, share_of_mosaics=share_of_mosaics)
-    assert not np.array_equal(kept[(1, 3)][0].pixels, other_seed[(1, 3)][0].pixels)
+    assert not np.array_equal(cached[(1, 3)][0].pixels, cached[(2, 3)][0].pixels)
+    other_seed = make_set(tiny_data, cached=False, seed=1, share_of_mosaics=share_of_mosaics)
+    assert not np.array_equal(cached[(1, 3)][0].pixels, other_seed[(1, 3)][0].pixels)
 
 
 def test_mosaics__end_after_their_last_epoch(tiny_data: Path) -> None:
-    with_them, without = (make_set(tiny_data, kept=True, augment="none", share_of_mosaics=s) for s in (1.0, 0.0))
+    with_them, without = (make_set(tiny_data, cached=True, augment="none", share_of_mosaics=s) for s in (1.0, 0.0))
     assert not np.array_equal(with_them[(1, 3)][0].pixels, without[(1, 3)][0].pixels)
     assert np.array_equal(with_them[(2, 3)][0].pixels, without[(2, 3)][0].pixels)
 
@@ -71,21 +71,21 @@ def test_loader__tells_that_a_loading_process_died() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader__gives_the_same_batches_with_any_number_of_workers(tiny_data: Path, workers: int) -> None:
-    data = make_set(tiny_data, kept=True)
+    data = make_set(tiny_data, cached=True)
     batches = EpochBatches(np.ones(len(data)), batch=6, seed=0)
     loaded = list(make_loader(data, batches, workers=workers, pin=False))
-    places = list(batches)
+    indices = list(batches)
     assert [len(b.targets) for b in loaded] == [6, 6, 6, 2]
-    for batch, keys in zip(loaded, places, strict=True):
+    for batch, keys in zip(loaded, indices, strict=True):
         expected = torch.from_numpy(np.stack([data[key][0].pixels for key in keys])).permute(0, 3, 1, 2)
         assert torch.equal(batch.images, expected)
 
 
 def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
     batches = EpochBatches(np.ones(23), batch=4, seed=0)
-    first = [place for batch in batches for _, place in batch]
+    first = [index for batch in batches for _, index in batch]
     batches.epoch = 2
-    second = [place for batch in batches for _, place in batch]
+    second = [index for batch in batches for _, index in batch]
     assert sorted(first) == sorted(second) == list(range(23))
     assert first != second
     assert len(batches) == 6
@@ -94,7 +94,7 @@ def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
 def test_epoch_batches__are_shared_out_evenly_over_devices() -> None:
     ranks = [list(EpochBatches(np.ones(23), batch=4, seed=0, share=Share(r, 2))) for r in range(2)]
     assert [len(b) for b in ranks[0]] == [len(b) for b in ranks[1]]
-    seen = {place for rank in ranks for batch in rank for _, place in batch}
+    seen = {index for rank in ranks for batch in rank for _, index in batch}
     assert seen == set(range(23))
 
 
@@ -111,21 +111,21 @@ def test_epoch_batches__repeat_images_by_their_factors_in_epochs_of_one_length()
     counts = np.zeros(4)
     for epoch in range(1, 201):
         batches.epoch = epoch
-        places = [place for batch in batches for _, place in batch]
-        assert len(places) == 6
-        counts += np.bincount(places, minlength=4)
+        indices = [index for batch in batches for _, index in batch]
+        assert len(indices) == 6
+        counts += np.bincount(indices, minlength=4)
     assert counts[2] / 200 == pytest.approx(2.5, abs=0.2)
     assert len(batches) == 3
 
 
-def scene(size: int, xyxy: list, ignored: list | None = None) -> TrainSample:
+def make_sample(size: int, xyxy: list, ignored: list | None = None) -> TrainSample:
     boxes, regions = (np.array(b, dtype=np.float64).reshape(-1, 4) for b in (xyxy, ignored or []))
     return TrainSample(np.zeros((size, size, 3), np.uint8), boxes, np.arange(len(boxes)), regions)
 
 
 def test_augmented_boxes__stay_inside_and_follow_the_image() -> None:
     """A white square on black: after any change the box is where the white is."""
-    plain = scene(96, [[20, 30, 70, 60]])
+    plain = make_sample(96, [[20, 30, 70, 60]])
     plain.pixels[30:60, 20:70] = 255
     augmenter = Augmenter([{"Affine": {"scale": [0.6, 1.4], "translate_percent": [-0.2, 0.2], "p": 1.0}}], imgsz=96)
     checked = 0
@@ -145,14 +145,14 @@ def test_ignored_regions__follow_the_image_as_boxes_do() -> None:
     box = [20, 30, 70, 60]
     augmenter = Augmenter("default", imgsz=96)
     for seed in range(20):
-        as_target, as_region = (augmenter(scene(96, *given), seed=seed) for given in ([[box]], [[], [box]]))
+        as_target, as_region = (augmenter(make_sample(96, *given), seed=seed) for given in ([[box]], [[], [box]]))
         assert np.allclose(np.concatenate([as_target.xyxy, as_target.ignored]), as_region.ignored)
 
 
 def test_a_target_of_which_little_is_left__is_ignored() -> None:
     """A shift by 45 of the box's 50 pixels leaves a tenth of it; one more, and it is too little to learn from."""
-    shifted = scene(96, [[91, 10, 141, 60], [92, 10, 142, 60]], [[200, 200, 220, 220]])
-    out = cut_to(shifted, shifted.xyxy)
+    shifted = make_sample(96, [[91, 10, 141, 60], [92, 10, 142, 60]], [[200, 200, 220, 220]])
+    out = clip_sample(shifted, shifted.xyxy)
     assert out.xyxy.tolist() == [[91, 10, 96, 60]]
     assert out.labels.tolist() == [0]
     assert out.ignored.tolist() == [[92, 10, 96, 60]]
@@ -162,16 +162,16 @@ def test_augmenter__makes_ignored_what_it_pushes_out_of_the_image() -> None:
     augmenter = Augmenter(
         [{"Affine": {"translate_px": {"x": [-47, -47], "y": [0, 0]}, "scale": [1, 1], "p": 1.0}}], imgsz=96
     )
-    out = augmenter(scene(96, [[0, 0, 50, 50]]), seed=0)
+    out = augmenter(make_sample(96, [[0, 0, 50, 50]]), seed=0)
     assert len(out.xyxy) == 0
     assert np.abs(out.ignored - [[0, 0, 3, 50]]).max() < 0.1
 
 
 def test_mosaic__lays_targets_and_regions_where_their_pixels_are() -> None:
-    scenes = [scene(96, [[10, 10, 90, 90]], [[0, 0, 96, 96]]) for _ in range(4)]
-    for i, one in enumerate(scenes):
-        one.pixels[10:90, 10:90] = 50 * (i + 1)
-    out = mosaic(scenes, random=np.random.default_rng(0))
+    samples = [make_sample(96, [[10, 10, 90, 90]], [[0, 0, 96, 96]]) for _ in range(4)]
+    for i, sample in enumerate(samples):
+        sample.pixels[10:90, 10:90] = 50 * (i + 1)
+    out = mosaic(samples, random=np.random.default_rng(0))
     assert len(out.xyxy) == 4
     for box, value in zip(out.xyxy.astype(int), (50, 100, 150, 200), strict=True):
         x1, y1, x2, y2 = box
@@ -189,10 +189,10 @@ def test_ignored_region__goes_with_the_image_which_is_left_as_it_is(tmp_path: Pa
     path = tmp_path / "a.png"
     Image.fromarray(np.full((96, 96, 3), 200, np.uint8)).save(path)
     sample = SampleRef(path, np.array([[10.0, 10, 40, 40]]), np.array([0]), np.array([[30.0, 30, 80, 80]]))
-    found, _, _ = TrainSet([sample], ImageOptions(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
-    assert (found.pixels == 200).all()
-    assert found.xyxy.tolist() == [[20, 20, 80, 80]]
-    assert found.ignored.tolist() == [[60, 60, 160, 160]]
+    sample, _, _ = TrainSet([sample], ImageOptions(192, Augmenter("none", imgsz=192), 0))[(1, 0)]
+    assert (sample.pixels == 200).all()
+    assert sample.xyxy.tolist() == [[20, 20, 80, 80]]
+    assert sample.ignored.tolist() == [[60, 60, 160, 160]]
     assert (read_rgb(path) == 200).all()
 
 
@@ -228,7 +228,7 @@ def test_wrong_augmentation__is_told(augment: list, message: str) -> None:
 
 
 def test_augmentation_that_moves_no_pixel__leaves_the_boxes() -> None:
-    plain = scene(64, [[8, 8, 24, 24]])
-    found = Augmenter([{"InvertImg": {"p": 1.0}}], imgsz=64)(plain, seed=0)
-    assert np.array_equal(found.pixels, 255 - plain.pixels)
-    assert np.array_equal(found.xyxy, plain.xyxy)
+    plain = make_sample(64, [[8, 8, 24, 24]])
+    sample = Augmenter([{"InvertImg": {"p": 1.0}}], imgsz=64)(plain, seed=0)
+    assert np.array_equal(sample.pixels, 255 - plain.pixels)
+    assert np.array_equal(sample.xyxy, plain.xyxy)

@@ -12,7 +12,7 @@ from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.checkpoint import Progress, save_state
 from detect_transfer.training.context import Interrupted
-from detect_transfer.training.lock import hold
+from detect_transfer.training.lock import lock_folder
 from detect_transfer.workflows.train import Watch, _log_to
 
 
@@ -55,9 +55,9 @@ def test_frozen_stages__do_not_change_by_a_bit(
         if not torch.equal(tensor, last.tensors[name])
     }
     assert changed == moved
-    told = json.loads((tmp_path / "run" / "transfer.json").read_text())["frozen"]
-    assert told["identical"] is True
-    assert told["tensors"] == sum(stage not in moved for stage in detector.stages().values())
+    record = json.loads((tmp_path / "run" / "transfer.json").read_text())["frozen"]
+    assert record["identical"] is True
+    assert record["tensors"] == sum(stage not in moved for stage in detector.stages().values())
 
 
 def test_batchnorm_all__moves_statistics_of_frozen_stages(config, run, weights: Path, tmp_path: Path) -> None:
@@ -197,11 +197,11 @@ def test_a_image_alone_with_one_value_a_channel__is_told(config, run) -> None:
         run(config(train={"imgsz": 32, "batch": 1}))
 
 
-def test_a_folder_that_another_run_holds__is_refused(config, run, tmp_path: Path) -> None:
+def test_a_folder_that_another_run_locks__is_refused(config, run, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run(config(), watch=stop_after(1))
     before = (tmp_path / "run" / "weights" / "state.pt").read_bytes()
-    with hold(tmp_path / "run"), pytest.raises(InputError, match=r"RUN_IN_USE .*run - another process"):
+    with lock_folder(tmp_path / "run"), pytest.raises(InputError, match=r"RUN_IN_USE .*run - another process"):
         run(config(), resume=True)
     assert (tmp_path / "run" / "weights" / "state.pt").read_bytes() == before
     run(config(), resume=True)

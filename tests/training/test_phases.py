@@ -42,7 +42,7 @@ def test_patience_of_a_phase__goes_on_with_the_next(config, run) -> None:
     assert len(phases_of(result)) < 7
 
 
-def test_patience_of_training__still_tries_the_other_road(config, run) -> None:
+def test_patience_of_training__still_tries_the_other_plan(config, run) -> None:
     result = run(config(transfer={}, train={"epochs": 3, "patience": 1, "lr": 1e-9, "imgsz": 64}))
     phases = phases_of(result)
     assert 2 in phases
@@ -53,7 +53,7 @@ def test_patience_of_training__still_tries_the_other_road(config, run) -> None:
 def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, tmp_path: Path) -> None:
     """After a phase that changes much, a new start with a rate of nearly nothing is the source again."""
     phases = [{"epochs": 1, "lr": 1e-2}, {"epochs": 1, "lr": 1e-12, "start": "source", "batchnorm": "frozen"}]
-    settings = config(transfer={"phases": phases, "fresh_lr_factor": 1.0}, train={"weight_decay": 0.0})
+    settings = config(transfer={"phases": phases, "new_class_lr_factor": 1.0}, train={"weight_decay": 0.0})
     run(settings)
     source = load_weights(Path(settings.model.weights))
     last = tensors(tmp_path, "run")
@@ -62,7 +62,7 @@ def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, t
 
 
 def test_a_phase_from_the_source__is_the_run_that_has_it_alone(config, run, tmp_path: Path) -> None:
-    """So the default strategy is never below one of its roads by chance."""
+    """So the default strategy is never below one of its plans by chance."""
     full = {"epochs": 2, "lr": 1e-3, "start": "source"}
     alone = run(config("alone", transfer={"phases": [full]}))
     after = run(config("after", transfer={"phases": [HEAD, full]}))

@@ -2,35 +2,49 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torchvision
 
-from detect_transfer.config import Model, Phase, RunConfig, Train, Transfer
+from detect_transfer.config import Model, Phase, RunConfig, StrategyName, Train, Transfer
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import save_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import PlannedPhase, make_plan
+from detect_transfer.training.strategies import STRATEGIES, phases_of
 from detect_transfer.workflows.train import dry_run
 
 YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"})
 
 
-@pytest.mark.parametrize(
-    ("strategy", "trained"),
-    [
-        ("full", YOLO),
-        ("scratch", YOLO),
-        ("discriminative", YOLO),
-        ("head_only", {"head"}),
-        ("frozen_backbone", {"neck", "head"}),
-    ],
-)
-def test_named_strategy__trains_its_stages(strategy: str, trained: set[str]) -> None:
-    plan = make_plan(Transfer(strategy=strategy), Train(epochs=7), YOLO, "some")
-    assert plan.trained == trained
-    assert (plan.epochs, len(plan.phases)) == (7, 1)
+TRAINED = {
+    "auto": YOLO,
+    "full": YOLO,
+    "scratch": YOLO,
+    "discriminative": YOLO,
+    "gradual": YOLO,
+    "head_only": {"head"},
+    "frozen_backbone": {"neck", "head"},
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_named_strategy__trains_its_stages(name: str) -> None:
+    plan = make_plan(Transfer(strategy=name), Train(epochs=10), YOLO, "some")
+    assert plan.strategy == name
+    assert plan.trained == TRAINED[name]
+    assert plan.epochs == (20 if name == "auto" else 10)
+
+
+def test_strategies__are_those_of_the_config() -> None:
+    assert set(STRATEGIES) == set(get_args(StrategyName))
+
+
+def test_unknown_strategy__is_refused_and_trains_nothing() -> None:
+    with pytest.raises(InputError, match=r"STRATEGY_UNKNOWN transfer\.strategy=ful .*did you mean 'full'"):
+        phases_of("ful", Transfer(), Train(), "some")
 
 
 def test_gradual__unfreezes_step_by_step_within_the_epochs() -> None:
@@ -93,8 +107,8 @@ def test_rate_factor__one_cycle_peaks_at_three_tenths() -> None:
     assert factors[-1] == pytest.approx(0.01, abs=2e-3)
 
 
-def test_without_a_strategy__both_roads_are_tried_from_the_source() -> None:
-    """Gently where the source knows every class; from scratch there is one road."""
+def test_without_a_strategy__both_plans_are_tried_from_the_source() -> None:
+    """Gently where the source knows every class; from scratch there is one plan."""
     some, known = (make_plan(Transfer(), Train(epochs=12), YOLO, known) for known in ("some", "all"))
     assert [(set(p.rates), p.start) for p in some.phases] == [({"head"}, "previous"), (set(YOLO), "source")]
     assert known.phases[1].rates["head"] == pytest.approx(some.phases[1].rates["head"] / 5)
@@ -122,8 +136,8 @@ def test_default_strategy__learns_at_a_full_rate_from_a_backbone_alone(
     path = tmp_path / "mobilenet_v2.safetensors"
     save_weights(path, backbone.state_dict(), {})
     model = {"family": "torchvision", "arch": "fasterrcnn", "backbone": "mobilenet_v2", "weights": str(path)}
-    plan, _, taken = dry_run(config(model=model, transfer={}), scratch=tmp_path)
-    assert {row.how for row in taken.rows} == {"random"}
+    plan, _, report = dry_run(config(model=model, transfer={}), scratch=tmp_path)
+    assert {row.how for row in report.rows} == {"random"}
     assert plan.strategy == "auto"
     assert plan.phases[1].rates["head"] == pytest.approx(5e-4)
 

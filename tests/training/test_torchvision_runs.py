@@ -47,9 +47,9 @@ def test_resumed_inside_an_epoch__equals_the_uninterrupted_run(config, run, mode
 def test_head_only__leaves_body_and_neck_to_the_bit(config, run, model, tmp_path: Path) -> None:
     transfer = {"strategy": "head_only", "cache_features": 1}
     run(config(model=model, transfer=transfer, train={"epochs": 1}))
-    told = json.loads((tmp_path / "run" / "transfer.json").read_text())
-    assert told["frozen"]["identical"] is True
-    assert told["frozen"]["tensors"] > 200
+    record = json.loads((tmp_path / "run" / "transfer.json").read_text())
+    assert record["frozen"]["identical"] is True
+    assert record["frozen"]["tensors"] > 200
     source, last = load_weights(Path(model["weights"])).tensors, tensors(tmp_path / "run")
     changed = {name.split(".")[0] for name, tensor in last.items() if not torch.equal(tensor, source.get(name, tensor))}
     assert changed == {"rpn", "roi_heads"}
