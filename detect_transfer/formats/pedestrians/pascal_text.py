@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,153 +12,145 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
+from detect_transfer.formats.parsing.shapes import Corners
 
 _VERSION = re.compile(r"#\s*(?:Compatible with )?PASCAL Annotation Version 1\.00\s*")
-_IMAGE = re.compile(r'Image filename\s*:\s*"([^"]*)"\s*')
-_SIZE = re.compile(r"Image size \(X x Y x C\)\s*:\s*([0-9]{1,7}) x ([0-9]{1,7}) x [0-9]{1,3}\s*")
-_COUNT = re.compile(r"Objects with ground truth\s*:\s*([0-9]{1,7})\b.*")
-_ORIGIN = re.compile(r"#\s*Top left pixel co-ordinates\s*:\s*\((\S+?),\s*(\S+?)\)\s*")
+_HEADERS = {
+    'Image filename : "..."': re.compile(r'Image filename\s*:\s*"([^"]*)"\s*'),
+    "Image size (X x Y x C) : W x H x C": re.compile(
+        r"Image size \(X x Y x C\)\s*:\s*([0-9]{1,7}) x ([0-9]{1,7}) x [0-9]{1,3}\s*"
+    ),
+    "Objects with ground truth : N": re.compile(r"Objects with ground truth\s*:\s*([0-9]{1,7})\b.*"),
+    "# Top left pixel co-ordinates : (x, y)": re.compile(
+        r"#\s*Top left pixel co-ordinates\s*:\s*\((\S+?),\s*(\S+?)\)\s*"
+    ),
+}
 _OF_OBJECT = r'object ([0-9]{1,7}) "([^"]*)" '
 _PAIR = r"\(([^,()]*),\s*([^,()]*)\)"
 _BOX = re.compile(rf"Bounding box for {_OF_OBJECT}\(Xmin, Ymin\) - \(Xmax, Ymax\)\s*:\s*{_PAIR}\s*-\s*{_PAIR}\s*")
 _LABEL = re.compile(rf'Original label for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _MASK = re.compile(rf'Pixel mask for {_OF_OBJECT}\s*:\s*"([^"]*)"\s*')
 _CENTRE = re.compile(rf"Center point on {_OF_OBJECT}\(X, Y\)\s*:\s*{_PAIR}\s*")
-_REMEDY = "fix the line, or remove the file with its image"
+_STRICT = ("Bounding box", "Original label", "Center point")  # lines that begin so must be whole
 
 
 @dataclass
 class PascalObject:
-    """One object: its corners in our convention, what else is told, and the line of its box."""
+    """One object: its corners in our convention, the line of its box and what else is stated."""
 
-    xyxy: tuple[float, float, float, float]
+    xyxy: Corners
     line: int
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any]
 
 
 @dataclass
-class PascalFile:
-    """One text: the image it names, the size it states, its objects by number, and the mask where it names one."""
+class PascalText:
+    """One text: its name, the image it names and on which line, the size it states, its objects and its mask."""
 
+    name: str
     image: str
-    size_wh: tuple[int, int]
     image_line: int
-    objects: dict[int, PascalObject]
+    size_wh: tuple[int, int]
+    objects: dict[int, PascalObject] = field(default_factory=dict)
     mask: str | None = None
 
 
-def read_file(root: Path, name: str, problems: ErrorCollector) -> PascalFile | None:
+def read_pascal_text(root: Path, name: str, errors: ErrorCollector) -> PascalText | None:
     """Read the text `name` below `root`; None where it cannot be read.
 
-    Faults go to `problems` with their lines; they are of a row, or of the image that `name` stands for.
+    Faults go to `errors` with their lines: of a row, or of the image that stands under the name of the text.
     """
-    path = root / name
     try:
-        data = native.read_bytes(root, path)
+        return _read(root / name, name, native.read_bytes(root, root / name), errors)
     except InputError as error:
-        problems.put(error, image=name)
+        errors.put(error, image=name)
         return None
+
+
+def _read(path: Path, name: str, data: bytes, errors: ErrorCollector) -> PascalText | None:
+    lines = _lines(data, path)
+    headers: list[tuple[int, re.Match[str]]] = []
+    for expected, pattern in _HEADERS.items():
+        with errors.image(name):
+            headers.append(_header(lines, pattern, expected, path))
+    if len(headers) < len(_HEADERS):
+        return None
+    (image_line, image), (_, size), (count_line, count), (origin_line, origin) = headers
+    if origin.groups() not in (("0", "0"), ("1", "1")):
+        raise _error(path, origin_line, "the top left pixel must be (0, 0) or (1, 1)", value=origin.group(0))
+    text = PascalText(name, image[1], image_line, (int(size[1]), int(size[2])))
+    _read_objects(lines, text, int(origin[1]), path, errors)
+    boxes = sum(line.strip().startswith("Bounding box") for line in lines)
+    if int(count[1]) != boxes:
+        what = f"found {boxes} bounding boxes, this line states {int(count[1])}"
+        errors.put(_error(path, count_line, what, code="PASCAL_COUNT"), image=name)
+    return text
+
+
+def _lines(data: bytes, path: Path) -> list[str]:
+    """Return the lines of a text of this version."""
     if b"\0" in data:
-        problems.add("TEXT_ENCODING", "it holds NUL bytes", where=path, remedy="save the file as text", image=name)
-        return None
+        raise InputError("TEXT_ENCODING", "it holds NUL bytes", where=path, remedy="save the file as text")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        text = data.decode()
+        lines = native.lines_of(data.decode())
     except UnicodeDecodeError:
-        text = data.decode("latin-1")  # INRIA's texts are older than UTF-8
-    lines = native.lines_of(text)
+        lines = native.lines_of(data.decode("latin-1"))  # INRIA's texts are older than UTF-8
     if not lines or not _VERSION.fullmatch(lines[0]):
-        problems.add(
-            *("PASCAL_VERSION", "the first line must be '# PASCAL Annotation Version 1.00'"),
-            where=f"{path}:1",
-            remedy="this is another format: move it away",
-            image=name,
-        )
-        return None
-    return _Text(path, name, lines, problems).read()
+        what = "the first line must be '# PASCAL Annotation Version 1.00'"
+        raise InputError("PASCAL_VERSION", what, where=f"{path}:1", remedy="this is another format: move it away")
+    return lines
 
 
-class _Text:
-    """The lines of one file; `read` makes them into a `PascalFile`."""
+def _header(lines: Sequence[str], pattern: re.Pattern[str], expected: str, path: Path) -> tuple[int, re.Match[str]]:
+    """Return the one line that is of this pattern, with its number."""
+    matches = [(n, m) for n, line in enumerate(lines, start=1) if (m := pattern.fullmatch(line.strip()))]
+    if len(matches) != 1:
+        line = matches[1][0] if matches else len(lines)
+        raise _error(path, line, f"found {len(matches)} lines '{expected}', expected one")
+    return matches[0]
 
-    def __init__(self, path: Path, name: str, lines: list[str], problems: ErrorCollector) -> None:
-        self.path = path
-        self.name = name
-        self.lines = lines
-        self.problems = problems
-        self.objects: dict[int, PascalObject] = {}
-        self.further: dict[int, dict[str, Any]] = {}
-        self.n_boxes = 0  # with those at fault
-        self.mask: str | None = None
 
-    def read(self) -> PascalFile | None:
-        image = self.header(_IMAGE, 'Image filename : "..."')
-        size = self.header(_SIZE, "Image size (X x Y x C) : W x H x C")
-        count = self.header(_COUNT, "Objects with ground truth : N")
-        origin = self.header(_ORIGIN, "# Top left pixel co-ordinates : (x, y)")
-        if image is None or size is None or count is None or origin is None:
-            return None
-        if origin[1].groups() not in (("0", "0"), ("1", "1")):
-            self.report(origin[0], "the top left pixel must be (0, 0) or (1, 1)", value=origin[1].group(0))
-            return None
-        for number, line in enumerate(self.lines, start=1):
-            self.line(number, line, first=int(origin[1][1]))
-        stated = int(count[1][1])
-        if stated != self.n_boxes:
-            what = f"found {self.n_boxes} bounding boxes, this line states {stated}"
-            self.report(count[0], what, code="PASCAL_COUNT")
-        for number, attributes in self.further.items():
-            if number in self.objects:
-                self.objects[number].attributes.update(attributes)
-        return PascalFile(image[1][1], (int(size[1][1]), int(size[1][2])), image[0], self.objects, self.mask)
+def _read_objects(lines: Sequence[str], text: PascalText, first: int, path: Path, errors: ErrorCollector) -> None:
+    """Put the objects and the mask into the text; pixels count from `first`. Lines of other things are left alone."""
+    stated: dict[int, dict[str, Any]] = {}  # of objects, whose boxes may come later
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        with errors.row(text.name) if line.startswith("Bounding box") else errors.image(text.name):
+            if match := _BOX.fullmatch(line):
+                if int(match[1]) in text.objects:
+                    raise _error(path, number, f"object {match[1]} has a second box", code="ID_DUPLICATE")
+                xyxy = _corners(match, first, path, number)
+                text.objects[int(match[1])] = PascalObject(xyxy, number, {"label": match[2]})
+            elif match := _LABEL.fullmatch(line):
+                stated.setdefault(int(match[1]), {})["original_label"] = match[3]
+            elif match := _MASK.fullmatch(line):
+                text.mask = match[3]
+            elif match := _CENTRE.fullmatch(line):
+                point = _integers(match, path, number, "expected a point of two integers")
+                stated.setdefault(int(match[1]), {})["centre"] = [value - first for value in point]
+            elif line.startswith(_STRICT):
+                raise _error(path, number, "the line is not as the format has it", value=line)
+    for number, one in text.objects.items():
+        one.attributes.update(stated.get(number, {}))
 
-    def header(self, pattern: re.Pattern[str], expected: str) -> tuple[int, re.Match[str]] | None:
-        """Return the one line that says this, with its number."""
-        found = [(n, m) for n, line in enumerate(self.lines, start=1) if (m := pattern.fullmatch(line.strip()))]
-        if len(found) == 1:
-            return found[0]
-        self.report(found[1][0] if found else len(self.lines), f"found {len(found)} lines '{expected}', expected one")
-        return None
 
-    def line(self, number: int, line: str, *, first: int) -> None:
-        """Take in one line; those that tell nothing of an object are left alone."""
-        text = line.strip()
-        self.n_boxes += text.startswith("Bounding box")
-        if match := _BOX.fullmatch(text):
-            self.box(number, match, first=first)
-        elif match := _LABEL.fullmatch(text):
-            self.further.setdefault(int(match[1]), {})["original_label"] = match[3]
-        elif match := _MASK.fullmatch(text):
-            self.mask = match[3]
-        elif match := _CENTRE.fullmatch(text):
-            point = [parse_integer(match[3].strip()), parse_integer(match[4].strip())]
-            if None in point:
-                self.report(number, "expected a point of two integers", value=text)
-                return
-            self.further.setdefault(int(match[1]), {})["centre"] = [(v or 0) - first for v in point]
-        elif text.startswith(("Bounding box", "Original label", "Center point")):
-            row = text.startswith("Bounding box")
-            self.report(number, "the line is not as the format has it", value=text, row=row)
+def _corners(match: re.Match[str], first: int, path: Path, line: int) -> Corners:
+    """Return the box of a line; its last pixel is included, and the first pixel is number `first`."""
+    x1, y1, x2, y2 = _integers(match, path, line, "expected four integers")
+    if x2 < x1 or y2 < y1:
+        what = "Xmax must be >= Xmin and Ymax >= Ymin"
+        raise _error(path, line, what, code="BOX_INVALID", value=match.group(0))
+    return x1 - first, y1 - first, x2 - first + 1, y2 - first + 1
 
-    def box(self, number: int, match: re.Match[str], *, first: int) -> None:
-        """Take in a box; the last pixel is included, and the first is 0 or 1 as the header says."""
-        corners = [parse_integer(text.strip()) for text in match.groups()[2:]]
-        x1, y1, x2, y2 = (0 if v is None else v for v in corners)
-        if None in corners:
-            self.report(number, "expected four integers", value=match.group(0), row=True)
-        elif x2 < x1 or y2 < y1:
-            what = "Xmax must be >= Xmin and Ymax >= Ymin"
-            self.report(number, what, code="BOX_INVALID", value=match.group(0), row=True)
-        elif int(match[1]) in self.objects:
-            self.report(number, f"object {match[1]} has a second box", code="ID_DUPLICATE", row=True)
-        else:
-            xyxy = (x1 - first, y1 - first, x2 - first + 1, y2 - first + 1)
-            self.objects[int(match[1])] = PascalObject(xyxy, number, {"label": match[2]})
 
-    def report(
-        self, line: int, what: str, *, code: str = "PASCAL_LINE", value: str | None = None, row: bool = False
-    ) -> None:
-        """Report a fault of a row, or else of the whole text."""
-        found = {} if value is None else {"field": "line", "value": value}
-        of = {"row_of" if row else "image": self.name}
-        self.problems.add(code, what, where=f"{self.path}:{line}", remedy=_REMEDY, **of, **found)
+def _integers(match: re.Match[str], path: Path, line: int, what: str) -> list[int]:
+    numbers = [parse_integer(text.strip()) for text in match.groups()[2:]]
+    if None in numbers:
+        raise _error(path, line, what, value=match.group(0))
+    return [number for number in numbers if number is not None]
+
+
+def _error(path: Path, line: int, what: str, *, code: str = "PASCAL_LINE", value: str | None = None) -> InputError:
+    remedy = "fix the line, or remove the file with its image"
+    shown: dict[str, Any] = {} if value is None else {"field": "line", "value": value}
+    return InputError(code, what, where=f"{path}:{line}", remedy=remedy, **shown)

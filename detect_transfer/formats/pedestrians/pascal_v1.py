@@ -6,9 +6,8 @@ or from 1 (Penn-Fudan). The last pixel is included: x1 = Xmin - first, x2 = Xmax
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-
-import orjson
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
@@ -16,12 +15,14 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup
+from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.locations import split_of_path
-from detect_transfer.formats.pedestrians.pascal_images import PascalFiles
-from detect_transfer.formats.pedestrians.pascal_masks import MASKS
+from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
+from detect_transfer.formats.pedestrians.pascal_masks import MASKS, use_masks
+from detect_transfer.formats.pedestrians.pascal_text import PascalText, read_pascal_text
 
 _FOLDERS = {"annotation", "annotations"}
+_NEGATIVES = "neg"
 
 
 def read(
@@ -55,56 +56,112 @@ def read(
 
     Source: N. Dalal and B. Triggs, INRIA Person Dataset, 2005; L. Wang et al., Penn-Fudan Database, 2007.
     """
-    media = ImageLookup("name", missing_images, size_mismatch)
     native.check_choice("masks", masks, MASKS)
     io.require_dir(root, what="a folder of PASCAL v1.00 texts and their images")
-    found = PascalFiles(root, media, ErrorCollector(on_error))
-    held = io.list_files(root, IMAGE_SUFFIXES)
-    texts = [n for n in io.list_files(root, (".txt",)) if PurePosixPath(n).parent.name.casefold() in _FOLDERS]
-    if not texts:
-        raise InputError(
-            *("PASCAL_MISSING", "no folder named Annotation or annotations holds a text"),
-            where=root,
-            remedy="give the folder that holds it",
-        )
-    for name in texts:
-        found.add_text(name)
-    found.add_negatives(held)
-    if not found.problems.fatal:
-        found.add_unnamed(held, allow_missing=allow_missing)
-    return _table(found, masks)
+    errors = ErrorCollector(on_error)
+    builder = TableBuilder(root, ImageLookup("name", missing_images, size_mismatch), errors)
+    files = io.list_files(root, IMAGE_SUFFIXES)
+    names = [n for n in io.list_files(root, (".txt",)) if PurePosixPath(n).parent.name.casefold() in _FOLDERS]
+    if not names:
+        what = "no folder named Annotation or annotations holds a text"
+        raise InputError("PASCAL_MISSING", what, where=root, remedy="give the folder that holds it")
+    texts = _texts(root, names, errors)
+    refs = {image: ImageRef(f"{root / text.name}:{text.image_line}", text.size_wh) for image, text in texts.items()}
+    refs |= {name: ref for name, ref in _negatives(root, files, errors) if name not in texts}
+    if not errors.fatal:
+        refs |= _without_text(root, files, refs, texts, errors, allow_missing=allow_missing)
+    if masks != "ignore":
+        here = {image: text for image, text in texts.items() if missing_images != "skip" or (root / image).is_file()}
+        use_masks(root, here, _masks(root, here, errors), masks, errors)
+    for image, ref in sorted(refs.items()):
+        builder.add_image(image, ref, {"split": split_of_path(image)})
+        for one in texts[image].objects.values() if image in texts else ():
+            source = f"{texts[image].name}:{one.line}"
+            builder.add_shape(image, Shape("person", one.xyxy, source, attributes=one.attributes))
+    images = {text.name: image for image, text in texts.items()}
+    errors.rename_skipped(lambda name: [images.get(name, name)])
+    return builder.table(("person",))
 
 
-def _table(found: PascalFiles, masks: str) -> AnnotationTable:
-    sizes = found.sizes()
-    found.compare_masks(masks)
-    images = dict(sorted(found.images.items()))
-    rows = [
-        {
-            "image_id": image_id,
-            "category_id": 1,
-            **dict(zip(("x1", "y1", "x2", "y2"), one.xyxy, strict=True)),
-            "attributes": orjson.dumps(one.attributes).decode(),
-            "source": f"{image.text_name}:{one.line}",
-        }
-        for image_id, image in enumerate(images.values(), start=1)
-        if image.text is not None
-        for one in image.text.objects.values()
-    ]
-    found.problems.note("image is not there", len(found.absent), tuple(found.absent), kind="image")
-    found.problems.note("its image is left out", sum(found.absent.values()), kind="box")
-    known = [sizes[name] for name in images]
-    return native.finish(
-        found.problems,
-        images={
-            "image_id": range(1, len(images) + 1),
-            "file_name": list(images),
-            "width": [s and s[0] for s in known],
-            "height": [s and s[1] for s in known],
-            "split": [split_of_path(name) for name in images],
-        },
-        boxes=native.box_frame(rows),
-        categories={"category_id": [1], "name": ["person"]},
-        image_root=found.root,
-        names={image.text_name: name for name, image in images.items()},
-    )
+def _locate(root: Path, name: str, where: str) -> str:
+    """Return where a named image lies relative to the root.
+
+    Texts write ``PennFudanPed/PNGImages/a.png`` or ``Train/pos/a.png``: the first folder may be the root itself.
+    """
+    io.safe_join(root, name, where=where, field="Image filename")
+    first, *rest = PurePosixPath(name).parts
+    inner = "/".join(rest)
+    for candidate in (name, inner):
+        if (root / candidate).is_file():
+            return candidate
+    return inner if inner and first == root.resolve().name else name
+
+
+def _texts(root: Path, names: list[str], errors: ErrorCollector) -> dict[str, PascalText]:
+    """Return the texts by the names of their images."""
+    texts: dict[str, PascalText] = {}
+    for name in names:
+        text = read_pascal_text(root, name, errors)
+        if text is None:
+            continue
+        where = f"{root / name}:{text.image_line}"
+        with errors.image(name):
+            image = _locate(root, text.image, where)
+            if image in texts:
+                what, remedy = f"'{texts[image].name}' is a text of the same image", "remove one of them"
+                raise InputError(
+                    "ID_DUPLICATE", what, where=where, field="Image filename", value=text.image, remedy=remedy
+                )
+            texts[image] = text
+    return texts
+
+
+def _negatives(root: Path, files: list[str], errors: ErrorCollector) -> Iterator[tuple[str, ImageRef]]:
+    """Give the images of folders named `neg`, and those that lists named `neg.lst` name."""
+    for name in files:
+        if PurePosixPath(name).parent.name.casefold() == _NEGATIVES:
+            yield name, ImageRef(str(root / name))
+    for listed in io.list_files(root, (".lst",)):
+        path = PurePosixPath(listed)
+        if path.stem.casefold() != _NEGATIVES:
+            continue
+        for number, line in enumerate(native.lines_of(native.read_text(root, root / listed)), start=1):
+            if name := line.strip():
+                where = f"{root / listed}:{number}"
+                with errors.image(name):
+                    image = _locate(root, name, where)
+                    beside = (path.parent / name).as_posix()  # some copies write names relative to the list
+                    is_beside = not (root / image).is_file() and (root / beside).is_file()
+                    yield beside if is_beside else image, ImageRef(where)
+
+
+def _without_text(
+    root: Path,
+    files: list[str],
+    refs: dict[str, ImageRef],
+    texts: dict[str, PascalText],
+    errors: ErrorCollector,
+    *,
+    allow_missing: bool,
+) -> dict[str, ImageRef]:
+    """Return the images that lie beside those of texts and have none, or report them."""
+    folders = {PurePosixPath(image).parent for image in texts}
+    faulty = {PurePosixPath(text).stem for text in errors.skipped_images}
+    paths = [PurePosixPath(name) for name in files if name not in refs]
+    names = [path.as_posix() for path in paths if path.parent in folders and path.stem not in faulty]
+    remedy = "annotate or remove it, or read with allow_missing=true if it shows no person"
+    for name in () if allow_missing else names:
+        errors.add("ANNOTATION_MISSING", "no text names this image", where=root / name, image=name, remedy=remedy)
+    return {name: ImageRef(str(root / name)) for name in names}
+
+
+def _masks(root: Path, texts: dict[str, PascalText], errors: ErrorCollector) -> dict[str, str]:
+    """Return the mask of each image that has one: the one that its text names, or in the usual folder."""
+    masks: dict[str, str] = {}
+    for image, text in texts.items():
+        with errors.image(image):
+            usual = f"PedMasks/{PurePosixPath(image).stem}_mask.png"
+            mask = _locate(root, text.mask or usual, str(root / text.name))
+            if (root / mask).is_file():
+                masks[image] = mask
+    return masks
