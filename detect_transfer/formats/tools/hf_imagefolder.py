@@ -1,7 +1,7 @@
 """Hugging Face's imagefolder: `metadata.jsonl` or `metadata.csv` beside the images.
 
 A row names an image and holds its `objects` as lists of one length: ``{"bbox": [[x, y, w, h]], "category": ["a"]}``.
-The form of the boxes is not told; that of COCO is usual, and others have to be named.
+The files do not state the form of the boxes; that of COCO is usual, and others have to be named.
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.json_boxes import row_frame
 from detect_transfer.formats.parsing.locations import split_of_path
-from detect_transfer.formats.parsing.row_table import finish_rows
-from detect_transfer.formats.parsing.rows import number_classes
-from detect_transfer.formats.tools.hf_rows import Annotated, class_names, read_metadata
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source, numbered
+from detect_transfer.formats.tools.hf_rows import class_names, read_metadata
+from detect_transfer.formats.tools.shared import report_unannotated, require_image_sizes, with_image_sizes
 
-_NAMES = ("metadata.jsonl", "metadata.csv")
+_FILES = ("metadata.jsonl", "metadata.csv")
 _FORMS = ("xywh", "xyxy", "cxcywh", "xywh_norm", "xyxy_norm", "cxcywh_norm")
 _REMEDY = "fix the object or remove it"
 
@@ -50,9 +46,9 @@ def read(
         box_format: What the four numbers are: ``xywh`` (from the top-left corner), ``xyxy`` or ``cxcywh`` in pixels
             from 0, or the same as shares of the image (``xywh_norm`` ...). Boxes that fit another form are an error.
         names: The class names in the order of their indices.
-        missing_images: ``error``; ``keep`` goes on with the sizes that rows state; ``skip`` leaves the rows out.
+        missing_images: See `Source`.
         allow_missing: Whether an image that no row names shows no object; otherwise it is an error.
-        on_error: What becomes of an object or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its place.
@@ -64,80 +60,68 @@ def read(
         raise InputError(
             "OPTION_VALUE", "expected a list of names", field="names", value=names, remedy="write names=[car, dog]"
         )
-    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
-    root, held = _metadata_files(root)
-    given = read_metadata(root, held, problems)
-    named = {name: ImageRef(f"{root}/{one.source}", one.size_wh) for name, one in given.items()}
-    unnamed = _unnamed(root, held, named.keys() | problems.skipped_images.keys())
-    for name in unnamed if not allow_missing else ():
-        problems.add(
-            *("ANNOTATION_MISSING", "no row names this image"),
-            where=root / name,
-            image=name,
-            remedy="add or remove it, or read with allow_missing=true if it shows no object",
-        )
-    images = find_images(root, named | {name: ImageRef(str(root / name)) for name in unnamed}, media, problems)
-    rows = _boxes(root, given, images, box_format, problems)
-    rows, classes = _with_classes(root, rows, names, problems)
-    facts = [(name, split_of_path(name), given[name].metadata if name in given else None) for name in images]
-    columns = dict.fromkeys(("image", "split", "metadata"), pl.String)
-    frame = pl.DataFrame(facts, schema=columns, orient="row")
-    frame = frame if frame["metadata"].count() else frame.drop("metadata")
-    return finish_rows(problems, rows=rows, found=images, categories=classes, image_root=root, facts=frame)
-
-
-def _metadata_files(root: Path) -> tuple[Path, list[str]]:
-    """Return the folder of the data set and its files of metadata."""
-    if root.is_file():
-        return root.parent, [root.name]
-    io.require_dir(root, what="a folder with metadata.jsonl or metadata.csv")
-    names = [name for name in io.list_files(root, (".jsonl", ".csv")) if PurePosixPath(name).name in _NAMES]
-    if not names:
-        raise InputError(
-            *("HF_METADATA", f"there is neither {_NAMES[0]} nor {_NAMES[1]}"),
-            where=root,
-            remedy="give the folder that holds it; write metadata.parquet as metadata.jsonl first",
-        )
-    return root, names
-
-
-def _unnamed(root: Path, held: Sequence[str], known: set[str]) -> list[str]:
-    """Return the images below the folders of the files that no row names."""
-    folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in held)
-    return [n for n in io.list_files(root, IMAGE_SUFFIXES) if n not in known and n.startswith(folders)]
-
-
-def _boxes(
-    root: Path, given: dict[str, Annotated], images: dict[str, FoundImage], box_format: str, problems: ErrorCollector
-) -> pl.DataFrame:
-    """Return the objects as rows with corners in pixels."""
-    columns = ("image", "source", "category", *XYXY, "iscrowd", "attributes")
-    data = row_frame([(name, *row) for name, one in given.items() for row in one.rows], columns)
+    what = "a folder with metadata.jsonl or metadata.csv"
+    source = Source(root, what, missing_images=missing_images, on_error=on_error, or_file=True)
+    files = _metadata_files(source)
+    rows = read_metadata(source, files)
+    folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in files)
+    named = source.images.keys() | source.errors.skipped_images.keys()
+    unnamed = [name for name in source.image_files() if name not in named and name.startswith(folders)]
+    remedy = "add or remove it, or read with allow_missing=true if it shows no object"
+    report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
+    source.add_images(unnamed)
     form, _, share = box_format.partition("_")
-    if share:
-        _require_sizes(given, images, problems, root)
-    sizes = [(name, *(image.size_wh or (None, None))) for name, image in images.items()]
-    schema = {"image": pl.String, "w": pl.Float64, "h": pl.Float64}
-    data = data.join(pl.DataFrame(sizes, schema=schema, orient="row"), on="image", how="left", maintain_order="left")
-    if share:
-        near = pl.all_horizontal(pl.col(*XYXY).abs() <= 2)
-        told = ("BOX_SHARES", "expected four shares of the image from 0 to 1", "x1")
-        data = check_rows(data, near, root, problems, told=told)
-    elif data.height:
-        _check_pixels(root, data, form)
-    if form != "xyxy":
-        told = ("BOX_INVALID", "width and height must not be negative", "x2")
-        good = (pl.col("x2") >= 0) & (pl.col("y2") >= 0)
-        data = check_rows(data, good, root, problems, told=told, remedy=_REMEDY)
-    scale = (pl.col("w"), pl.col("h")) * 2 if share else (pl.lit(1.0),) * 4
-    data = data.with_columns(
-        (value * by).alias(name) for name, value, by in zip(XYXY, _corners(form), scale, strict=True)
-    )
-    finite = pl.all_horizontal(pl.col(*XYXY).is_finite())
-    ordered = finite & (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
-    told = ("BOX_INVALID", "the second corner must not be before the first", "x2")
-    data = check_rows(data, ordered, root, problems, told=told, remedy=_REMEDY).drop("w", "h")
-    return data.with_columns(ignore="iscrowd", ignore_reason=pl.when("iscrowd").then(pl.lit("crowd")))
+    rows = _shares(source, rows) if share else _pixels(with_image_sizes(source, rows), form)
+    rows, classes = _with_classes(_boxes(rows, form, is_share=bool(share)), names)
+    return source.table(rows, classes, split=split_of_path)
+
+
+def _metadata_files(source: Source) -> list[str]:
+    if source.file is not None:
+        return [source.file]
+    names = [n for n in io.list_files(source.root, (".jsonl", ".csv")) if PurePosixPath(n).name in _FILES]
+    if not names:
+        what = f"there is neither {_FILES[0]} nor {_FILES[1]}"
+        remedy = "give the folder that holds it; write metadata.parquet as metadata.jsonl first"
+        raise InputError("HF_METADATA", what, where=source.root, remedy=remedy)
+    return names
+
+
+def _shares(source: Source, rows: Rows) -> Rows:
+    """Return the rows whose numbers are shares of images of a known size."""
+    require_image_sizes(source)
+    is_share = pl.all_horizontal(pl.col(*XYXY).abs() <= 2)
+    what = "expected four shares of the image from 0 to 1"
+    return with_image_sizes(source, rows).check(is_share, "BOX_SHARES", what, "x1")
+
+
+def _pixels(rows: Rows, form: str) -> Rows:
+    """Return the rows, unless their numbers are beyond doubt of another form than the one in pixels that is named.
+
+    Raises:
+        InputError: They are.
+    """
+    data = rows.data
+    if not data.height:
+        return rows
+    if data.select(pl.max_horizontal(pl.col(*XYXY).max()) <= 1).item():
+        _refuse(rows, f"all numbers are at most 1, so they look like shares; name box_format={form}_norm")
+    is_ordered = data.select(((pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))).all()).item()
+    leaving = _count_leaving(data, "xywh") if form == "xywh" and is_ordered else 0
+    if leaving > data.height / 2 and _count_leaving(data, "xyxy") == 0:
+        _refuse(rows, "most boxes leave their images, and none would as corners; name box_format=xyxy")
+    return rows
+
+
+def _count_leaving(data: pl.DataFrame, form: str) -> int:
+    """Return how many boxes end more than a pixel past their image."""
+    _, _, x2, y2 = _corners(form)
+    return int(data.select(((x2 > pl.col("image_width") + 1) | (y2 > pl.col("image_height") + 1)).sum()).item())
+
+
+def _refuse(rows: Rows, what: str) -> None:
+    where = f"{rows.root}/{rows.data['source'][0]}"
+    raise InputError("BOX_FORMAT", what, where=where, field="bbox", remedy="see box_format; the first box is here")
 
 
 def _corners(form: str) -> tuple[pl.Expr, ...]:
@@ -148,64 +132,32 @@ def _corners(form: str) -> tuple[pl.Expr, ...]:
     return (a, b, a + c, b + d) if form == "xywh" else (a - c / 2, b - d / 2, a + c / 2, b + d / 2)
 
 
-def _check_pixels(root: Path, data: pl.DataFrame, form: str) -> None:
-    """Refuse numbers that are beyond doubt of another form than the one in pixels that is said.
-
-    Raises:
-        InputError: They are.
-    """
-    if data.select(pl.max_horizontal(pl.col(*XYXY).max()) <= 1).item():
-        _refuse(root, data, f"all numbers are at most 1, so they look like shares; name box_format={form}_norm")
-    ordered = data.select(((pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))).all()).item()
-    leaving = _leave(data, "xywh") if form == "xywh" and ordered else 0
-    if leaving > data.height / 2 and _leave(data, "xyxy") == 0:
-        _refuse(root, data, "most boxes leave their images, and none would as corners; name box_format=xyxy")
-
-
-def _leave(data: pl.DataFrame, form: str) -> int:
-    """Return how many boxes end more than a pixel past their image."""
-    _, _, x2, y2 = _corners(form)
-    return int(data.select(((x2 > pl.col("w") + 1) | (y2 > pl.col("h") + 1)).sum()).item())
+def _boxes(rows: Rows, form: str, *, is_share: bool) -> Rows:
+    """Return the rows with corners in pixels."""
+    if form != "xyxy":
+        is_sized = (pl.col("x2") >= 0) & (pl.col("y2") >= 0)
+        rows = rows.check(is_sized, "BOX_INVALID", "width and height must not be negative", "x2", _REMEDY)
+    width, height = (pl.col("image_width"), pl.col("image_height")) if is_share else (pl.lit(1.0), pl.lit(1.0))
+    x1, y1, x2, y2 = _corners(form)
+    rows = rows.with_columns(x1=x1 * width, y1=y1 * height, x2=x2 * width, y2=y2 * height)
+    is_ordered = pl.all_horizontal(
+        pl.col(*XYXY).is_finite(), pl.col("x2") >= pl.col("x1"), pl.col("y2") >= pl.col("y1")
+    )
+    rows = rows.check(is_ordered, "BOX_INVALID", "the second corner must not be before the first", "x2", _REMEDY)
+    return rows.with_columns(ignore="iscrowd", ignore_reason=pl.when("iscrowd").then(pl.lit("crowd")))
 
 
-def _refuse(root: Path, data: pl.DataFrame, what: str) -> None:
-    where = f"{root}/{data['source'][0]}"
-    raise InputError("BOX_FORMAT", what, where=where, field="bbox", remedy="see box_format; the first box is here")
-
-
-def _require_sizes(
-    given: dict[str, Annotated], images: dict[str, FoundImage], problems: ErrorCollector, root: Path
-) -> None:
-    for name, image in images.items():
-        if image.size_wh is None:
-            problems.add(
-                *(
-                    "IMAGE_MISSING",
-                    "its boxes are shares of the image, which is not there and whose size is not told",
-                ),
-                where=f"{root}/{given[name].source}",
-                field="image",
-                value=name,
-                image=name,
-                remedy="restore it, or read with missing_images=skip to leave its rows out",
-            )
-
-
-def _with_classes(
-    root: Path, rows: pl.DataFrame, names: Sequence[str] | None, problems: ErrorCollector
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Number the classes, which are all words or all indices (words of digits that are marked as such)."""
-    index = pl.col("category").str.strip_prefix("#").cast(pl.Int64, strict=False)
-    indexed = rows.filter(pl.col("category").str.starts_with("#"))
-    if indexed.height < rows.height or not rows.height:
-        mixed = ("CLASS_MIXED", "other objects have names", "category")
-        rows = check_rows(rows, ~pl.col("category").str.starts_with("#"), root, problems, told=mixed, remedy=_REMEDY)
-        rows, classes = number_classes(rows.with_columns(pl.col("category").str.strip_prefix("'")), "category")
-        return rows.drop("category"), classes
-    known = list(names) if names is not None else class_names(root)
+def _with_classes(rows: Rows, names: Sequence[str] | None) -> tuple[Rows, dict[str, pl.Series] | None]:
+    """Number the classes, which are all words or all indices (marked by ``#``), and return them with the rows."""
+    is_index = pl.col("category").str.starts_with("#")
+    text = pl.col("category").str.slice(1)
+    if not rows.data.height or rows.data.select((~is_index).any()).item():
+        rows = rows.check(~is_index, "CLASS_MIXED", "other objects have names", "category", _REMEDY)
+        return rows.with_columns(label=text), None
+    index = text.cast(pl.Int64)
+    known = list(names) if names is not None else class_names(rows.root)
     if known is None:
-        known = [f"class_{i}" for i in range(int(rows.select(index.max()).item()) + 1)]
-    told = ("CLASS_INDEX", f"expected an index from 0 to {len(known) - 1}", "category")
-    rows = check_rows(rows, index.is_between(0, len(known) - 1), root, problems, told=told, remedy=_REMEDY)
-    classes = pl.DataFrame({"category_id": range(1, len(known) + 1), "name": known})
-    return rows.with_columns(category_id=index + 1).drop("category"), classes
+        known = [f"class_{i}" for i in range(int(rows.data.select(index.max()).item()) + 1)]
+    what = f"expected an index from 0 to {len(known) - 1}"
+    rows = rows.check(index < len(known), "CLASS_INDEX", what, "category", _REMEDY)
+    return rows.with_columns(category_id=index + 1), numbered(known)

@@ -3,92 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.json_boxes import as_attributes
 from detect_transfer.formats.parsing.json_nodes import Node, parse_json
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.parsing.yaml_nodes import parse_yaml
 
 _BOXES = ("bbox", "bboxes", "boxes")
 _CATEGORIES = ("category", "categories", "label", "labels", "category_id", "class", "classes")
 _KNOWN = {"file_name", "objects", "width", "height"}
 _MOST_CLASSES = 100_000
-Row = tuple[str, str, float, float, float, float, bool, str | None]
 
 
-@dataclass
-class Annotated:
-    """What a row says of an image; each object as source, category, four numbers, crowd and attributes.
+def read_metadata(source: Source, names: Sequence[str]) -> Rows:
+    """Add the images that the files name to a source, and return their objects as rows.
 
-    A category is marked: ``'name`` or ``#index``.
+    Returns:
+        `image`, `source`, `category` (``'name`` or ``#index``), the four numbers as `x1`, `y1`, `x2`, `y2`, `iscrowd`
+        and `attributes`.
     """
-
-    source: str
-    size_wh: tuple[int, int] | None
-    metadata: str | None
-    rows: list[Row] = field(default_factory=list)
-
-
-def read_metadata(root: Path, names: Sequence[str], problems: ErrorCollector) -> dict[str, Annotated]:
-    """Return what the files say of each image, by its name relative to `root`; faults go to `problems`."""
-    found: dict[str, Annotated] = {}
+    rows: list[tuple[Any, ...]] = []
     for name in names:
         folder = PurePosixPath(name).parent
-        for node in _csv(root, name, problems) if name.endswith(".csv") else _lines(root, name, problems):
-            try:
+        for node in _csv(source, name) if name.endswith(".csv") else _lines(source, name):
+            with source.errors.file():
                 image = (folder / node.string("file_name").replace("\\", "/")).as_posix()
-                if image in found:
+                if image in source.images:
                     raise node.error("file_name", "IMAGE_TWICE", "an earlier row names the same image")
-            except InputError as error:
-                problems.put(error)
-                continue
-            found[image] = Annotated(node.source, None, None)
-            with problems.image(image):
-                found[image] = _annotated(node, image, problems)
-    return found
+                with source.errors.image(image):
+                    size_wh = node.size_wh() if "width" in node and "height" in node else None
+                    further = {key: value for key, value in node.value.items() if key not in _KNOWN}
+                    source.add_image(image, node.where, size_wh, metadata=as_attributes(further))
+                    for place, values in _objects(node):
+                        with source.errors.row(image):
+                            rows.append((image, *_object(place, values)))
+    return source.rows_of(rows, ("image", "source", "category", *XYXY, "iscrowd", "attributes"))
 
 
-def _lines(root: Path, name: str, problems: ErrorCollector) -> Iterator[Node]:
-    data = native.read_bytes(root, root / name).removeprefix(b"\xef\xbb\xbf")
+def _lines(source: Source, name: str) -> Iterator[Node]:
+    data = native.read_bytes(source.root, source.root / name).removeprefix(b"\xef\xbb\xbf")
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
-            try:
-                yield parse_json(line, root, f"{name}:{number}").as_object()
-            except InputError as error:  # whose image it is nobody knows
-                problems.put(error)
+            with source.errors.file():  # whose image it is nobody knows
+                yield parse_json(line, source.root, f"{name}:{number}").as_object()
 
 
-def _csv(root: Path, name: str, problems: ErrorCollector) -> Iterator[Node]:
+def _csv(source: Source, name: str) -> Iterator[Node]:
     """Give the rows of a CSV file, whose field `objects` holds JSON."""
-    dialect = Dialect(",", header=True, quoted=True, image_field="file_name")
     folder = PurePosixPath(name).parent.as_posix()
-    rows = read_delimited(root, {name: None if folder == "." else folder}, ("file_name", "objects"), dialect, problems)
-    for line, image, file_name, objects in rows.select("line", "image", "file_name", "objects").iter_rows():
-        with problems.image(image):
-            value = parse_json(objects.encode(), root, f"{name}:{line}").value if objects else None
-            yield Node({"file_name": file_name, "objects": value}, f"{root}/", f"{name}:{line}#")
-
-
-def _annotated(node: Node, image: str, problems: ErrorCollector) -> Annotated:
-    further = {key: value for key, value in node.value.items() if key not in _KNOWN}
-    size = (node.whole("width"), node.whole("height")) if "width" in node and "height" in node else None
-    if size is not None and not all(0 < side < 2**31 for side in size):
-        raise node.error("width", "IMAGE_SIZE", "width and height must be at least 1")
-    found = Annotated(node.source, size, as_attributes(further))
-    for place, one in _objects(node):
-        with problems.row(image):
-            found.rows.append(_row(place, one))
-    return found
+    dialect = Dialect(",", header=True, quoted=True, image_field="file_name")
+    rows = source.rows({name: None if folder == "." else folder}, ("file_name", "objects"), dialect)
+    for line, image, file_name, objects in rows.data.select("line", "image", "file_name", "objects").iter_rows():
+        with source.errors.image(image):
+            value = parse_json(objects.encode(), source.root, f"{name}:{line}").value if objects else None
+            yield Node({"file_name": file_name, "objects": value}, f"{source.root}/", f"{name}:{line}#")
 
 
 def _objects(node: Node) -> Iterator[tuple[Node, dict[str, Any]]]:
-    """Give the place and the facts of each object; they are lists of one length, or a list of objects.
+    """Give the place and the values of each object; objects are lists of one length, or a list of objects.
 
     Raises:
         InputError: They are neither.
@@ -96,8 +75,8 @@ def _objects(node: Node) -> Iterator[tuple[Node, dict[str, Any]]]:
     if "objects" not in node:
         return
     if isinstance(node.value["objects"], list):
-        for one in node.items("objects"):
-            yield one, one.value
+        for each in node.items("objects"):
+            yield each, each.value
         return
     objects = node.child("objects")
     lists = {key: value for key, value in objects.value.items() if value is not None}
@@ -106,27 +85,25 @@ def _objects(node: Node) -> Iterator[tuple[Node, dict[str, Any]]]:
             raise objects.error(key, "JSON_TYPE", "expected a list with an entry for each object")
     lengths = {len(value) for value in lists.values()}
     if len(lengths) > 1:
-        told = ", ".join(f"{len(value)} {key}" for key, value in lists.items())
-        raise node.error("objects", "HF_LENGTHS", f"the lists must be of one length, found {told}")
+        counts = ", ".join(f"{len(value)} {key}" for key, value in lists.items())
+        raise node.error("objects", "HF_LENGTHS", f"the lists must be of one length, found {counts}")
     for i in range(max(lengths, default=0)):
-        facts = {key: value[i] for key, value in lists.items()}
-        yield objects.below(str(i), facts), facts
+        values = {key: value[i] for key, value in lists.items()}
+        yield objects.below(str(i), values), values
 
 
-def _row(place: Node, one: dict[str, Any]) -> Row:
-    key = next((key for key in _BOXES if key in one), _BOXES[0])
-    a, b, c, d = place.numbers(key, 4)
-    named = next((key for key in _CATEGORIES if key in one), _CATEGORIES[0])
-    category = one.get(named)
+def _object(place: Node, values: dict[str, Any]) -> tuple[Any, ...]:
+    box_key = next((key for key in _BOXES if key in values), _BOXES[0])
+    category_key = next((key for key in _CATEGORIES if key in values), _CATEGORIES[0])
+    numbers, category = place.numbers(box_key, 4), values.get(category_key)
     if isinstance(category, str) and category.strip():
         marked = f"'{category}"
     elif type(category) is int and 0 <= category < _MOST_CLASSES:
         marked = f"#{category}"
     else:
-        raise place.error(named, "JSON_VALUE", "expected the name or the index of a class")
-    crowd = place.flag("iscrowd", False)
-    further = {name: value for name, value in one.items() if name not in (key, named, "iscrowd")}
-    return place.source, marked, a, b, c, d, crowd, as_attributes(further)
+        raise place.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
+    further = {key: value for key, value in values.items() if key not in (box_key, category_key, "iscrowd")}
+    return place.source, marked, *numbers, place.flag("iscrowd", False), as_attributes(further)
 
 
 def class_names(root: Path) -> list[str] | None:
@@ -137,20 +114,20 @@ def class_names(root: Path) -> list[str] | None:
         node = parse_yaml(head[1], root, "README.md") if len(head) == 3 and not head[0].strip() else None
     except InputError:  # it is a text for people; without it the indices are named by themselves
         return None
-    found = list(_labels(node.value)) if node is not None else []
-    return found[0] if len(found) == 1 else None
+    lists = list(_labels(node.value)) if node is not None else []
+    return lists[0] if len(lists) == 1 else None
 
 
 def _labels(value: Any) -> Iterator[list[str]]:
     """Give the names of every class label below a value, in the order of their indices."""
     if isinstance(value, list):
-        for one in value:
-            yield from _labels(one)
+        for each in value:
+            yield from _labels(each)
     elif isinstance(value, dict):
         names = value["class_label"].get("names") if isinstance(value.get("class_label"), dict) else None
         if isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))}:
             names = [names[str(i)] for i in range(len(names))]
         if isinstance(names, list) and all(isinstance(n, str) and n for n in names) and len(set(names)) == len(names):
             yield names
-        for one in value.values():
-            yield from _labels(one)
+        for each in value.values():
+            yield from _labels(each)

@@ -7,7 +7,7 @@ image, so x1 is XMin times its width, and nothing can be read without the images
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -16,23 +16,24 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.locations import split_named, split_of_path
-from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
-from detect_transfer.formats.parsing.rows import named_in, number_classes
+from detect_transfer.formats.parsing.locations import split_of_path
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.shared import (
+    report_unannotated,
+    require_image_sizes,
+    splits_by_file,
+    with_image_sizes,
+)
 
 _BOXES = re.compile(r"(.*(annotations|detection)-bbox.*|detections)\.csv", re.IGNORECASE)
 _CLASSES = re.compile(r".*class-descriptions.*\.csv|classes\.csv", re.IGNORECASE)
 _CORNERS = ("XMin", "YMin", "XMax", "YMax")
 _FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
-_FIELDS = ("ImageID", "LabelName", *_CORNERS, "Source", "Confidence", *_FLAGS)
-_OPTIONAL = 7
-_KEPT = ("Source", "Confidence", *_FLAGS)
+_FURTHER = ("Source", "Confidence", *_FLAGS)  # may be absent or empty
 _DEPICTIONS = ("keep", "ignore")
 
 
@@ -57,7 +58,7 @@ def read(
         allow_missing: Whether images without a row show no object. They are an error otherwise, for most images of
             Open Images were never annotated with boxes.
         depictions: ``keep``, or ``ignore`` to ignore drawings and the like (``IsDepiction``).
-        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -65,38 +66,34 @@ def read(
     Source: https://storage.googleapis.com/openimages/web/factsfigures_v7.html
     """
     native.check_choice("depictions", depictions, _DEPICTIONS)
-    media, problems = ImageLookup("tail", missing_images), ErrorCollector(on_error)
-    root, names = _csv_files(root)
-    given = _given(root, names, problems)
-    unnamed = _unnamed(root, {*given["image"].unique(), *problems.skipped_images})
-    if not allow_missing:
-        _report_unnamed(root, unnamed, problems)
-    named = named_in(given, root) | {name: ImageRef(str(root / name)) for name in unnamed}
-    rows = _rows(given, root, problems)
-    images = find_images(root, named, media, problems)
-    _require_sizes(images, named, problems)
-    rows, classes = number_classes(_with_names(rows, root, problems), "name")
-    splits = {name: split_of_path(image.file_name) for name, image in images.items()} | _splits(rows, problems)
-    facts = pl.DataFrame(
-        {"image": list(splits), "split": list(splits.values())}, schema={"image": pl.String, "split": pl.String}
-    )
-    boxes = _boxes(rows, images, depictions=depictions)
-    return finish_rows(problems, rows=boxes, found=images, categories=classes, image_root=root, facts=facts)
+    what = "a folder with <split>-annotations-bbox.csv and the images"
+    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=True)
+    given = _rows(source)
+    source.name_images(given)
+    named = {*source.images, *source.errors.skipped_images}
+    unnamed = [n for n in source.image_files() if PurePosixPath(native.stem_of(n)).name not in named]
+    remedy = "remove it, or read with allow_missing=true if such images show no object"
+    report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
+    source.add_images(unnamed)
+    rows = _checked(given)
+    require_image_sizes(source)
+    splits = {name: split_of_path(image.file_name) for name, image in source.find_images().items()}
+    rows = _boxes(_with_names(source, with_image_sizes(source, rows)), depictions=depictions)
+    return source.table(rows, split=splits | splits_by_file(rows, "ImageID"))
 
 
-def _csv_files(root: Path) -> tuple[Path, list[str]]:
-    """Return the folder of the data set and its files of boxes."""
-    if root.is_file():
-        return root.parent, [root.name]
-    io.require_dir(root, what="a folder with <split>-annotations-bbox.csv and the images")
-    names = [name for name in io.list_files(root, (".csv",)) if _BOXES.fullmatch(PurePosixPath(name).name)]
+def _rows(source: Source) -> Rows:
+    """Return the rows that name an image, all fields as strings; what is empty and need not be there is null."""
+    files = io.list_files(source.root, (".csv",))
+    names = [source.file] if source.file else [n for n in files if _BOXES.fullmatch(PurePosixPath(n).name)]
     if not names:
-        raise InputError(
-            *("OPENIMAGES_MISSING", "there is no <split>-annotations-bbox.csv"),
-            where=root,
-            remedy="give the folder that holds it, or the file itself",
-        )
-    return root, names
+        what, remedy = "there is no <split>-annotations-bbox.csv", "give the folder that holds it, or the file itself"
+        raise InputError("OPENIMAGES_MISSING", what, where=source.root, remedy=remedy)
+    fields = ("ImageID", "LabelName", *_CORNERS, *_FURTHER)
+    parts = [source.rows([name], fields, _dialect(source.root, name)) for name in names]
+    rows = replace(parts[0], data=pl.concat([part.data for part in parts]))
+    rows = rows.filled("ImageID", what="expected the name of an image", code="ROW_FIELD")
+    return rows.with_columns(pl.col(_FURTHER).replace("", None))
 
 
 def _dialect(root: Path, name: str) -> Dialect:
@@ -104,117 +101,56 @@ def _dialect(root: Path, name: str) -> Dialect:
     native.require_regular(root, root / name)
     with (root / name).open("rb") as stream:
         first = stream.readline(10_000)
-    mark = ";" if first.count(b";") > first.count(b",") else ","
-    return Dialect(mark, header=True, quoted=True, optional=_OPTIONAL, image_field="ImageID")
+    separator = ";" if first.count(b";") > first.count(b",") else ","
+    return Dialect(separator, header=True, quoted=True, optional=len(_FURTHER), image_field="ImageID")
 
 
-def _given(root: Path, names: list[str], problems: ErrorCollector) -> pl.DataFrame:
-    """Return the rows that name an image, all fields as strings."""
-    parts = [read_delimited(root, {name: None}, _FIELDS, _dialect(root, name), problems) for name in names]
-    told = ("ROW_FIELD", "expected the name of an image", "ImageID")
-    return check_rows(pl.concat(parts), pl.col("ImageID") != "", root, problems, told=told)
-
-
-def _rows(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
-    """Return the rows with the corners as numbers."""
-    comma = pl.col(*_CORNERS, "Confidence").str.contains(r"^[+-]?[0-9]*,[0-9]+$")
-    count = data.select(pl.any_horizontal(comma).sum()).item()
-    if count:
-        problems.remark("decimal commas read as points", count, kind="box")
-        data = data.with_columns(pl.col(*_CORNERS, "Confidence").str.replace(",", ".", literal=True))
-    told = ("ROW_FIELD", "expected the code of a class", "LabelName")
-    data = check_rows(data, pl.col("LabelName") != "", root, problems, told=told)
-    data = to_numbers(data, (*_CORNERS, "Confidence"), root, problems)
+def _checked(rows: Rows) -> Rows:
+    """Return the rows with the corners as numbers and the flags as 0, 1 or -1."""
+    numbers = (*_CORNERS, "Confidence")
+    has_comma = pl.any_horizontal(pl.col(numbers).str.contains(r"^[+-]?[0-9]*,[0-9]+$"))
+    if count := rows.data.select(has_comma.sum()).item():
+        rows.errors.remark("decimal commas read as points", count, kind="box")
+        rows = rows.with_columns(pl.col(numbers).str.replace(",", ".", literal=True))
+    rows = rows.filled("LabelName", what="expected the code of a class", code="ROW_FIELD").numbers(*numbers)
     for corner in _CORNERS:
-        told = ("ROW_PIXELS", "expected a share of the image from 0 to 1", corner)
-        data = check_rows(data, pl.col(corner).is_between(-1, 2), root, problems, told=told)
+        rows = rows.between(corner, -1, 2, "expected a share of the image from 0 to 1", "ROW_PIXELS")
     for flag in _FLAGS:
-        told = ("ROW_FLAG", "expected 0, 1, or -1 for unknown", flag)
-        data = check_rows(data, pl.col(flag).is_in(["0", "1", "-1"]), root, problems, told=told)
-    data = data.with_columns(pl.col(*_FLAGS).cast(pl.Int8))
-    return check_corners(data, root, problems, _CORNERS)
+        is_flag = pl.col(flag).is_in(["0", "1", "-1"])
+        rows = rows.check(is_flag, "ROW_FLAG", "expected 0, 1, or -1 for unknown", flag)
+    return rows.with_columns(pl.col(_FLAGS).cast(pl.Int8)).box(*_CORNERS)
 
 
-def _unnamed(root: Path, known: set[str]) -> list[str]:
-    """Return the images that no row names."""
-    return [n for n in io.list_files(root, IMAGE_SUFFIXES) if PurePosixPath(native.stem_of(n)).name not in known]
-
-
-def _report_unnamed(root: Path, names: list[str], problems: ErrorCollector) -> None:
-    for name in names:
-        problems.add(
-            *("ANNOTATION_MISSING", "no row names this image"),
-            where=root / name,
-            image=name,
-            remedy="remove it, or read with allow_missing=true if such images show no object",
-        )
-
-
-def _require_sizes(images: Mapping[str, FoundImage], named: Mapping[str, ImageRef], problems: ErrorCollector) -> None:
-    for name, image in images.items():
-        if image.size_wh is None:
-            problems.add(
-                *(
-                    "IMAGE_MISSING",
-                    "its boxes are shares of the image, which is not there and whose size is not told",
-                ),
-                where=named[name].where,
-                field="image",
-                value=name,
-                image=name,
-                remedy="restore it, or read with missing_images=skip to leave its rows out",
-            )
-
-
-def _with_names(rows: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
-    """Add `name`: what the description of a class says; two classes of one name keep their codes with it."""
-    found = [name for name in io.list_files(root, (".csv",)) if _CLASSES.fullmatch(PurePosixPath(name).name)]
-    fields, faults = ("LabelName", "DisplayName"), ErrorCollector()  # a class at fault is no box that could be left out
-    described = read_delimited(root, dict.fromkeys(found), fields, Dialect(",", header=None, quoted=True), faults)
-    problems.absorb(faults)
+def _with_names(source: Source, rows: Rows) -> Rows:
+    """Add `label`: what the description of a class says; two classes of one name keep their codes with it."""
+    names = [name for name in io.list_files(source.root, (".csv",)) if _CLASSES.fullmatch(PurePosixPath(name).name)]
+    fields, errors = ("LabelName", "DisplayName"), ErrorCollector()  # a class at fault is no box to be left out
+    dialect = Dialect(",", header=None, quoted=True)
+    described = read_delimited(source.root, dict.fromkeys(names), fields, dialect, errors)
+    source.errors.absorb(errors)
     described = described.filter(pl.col("DisplayName") != "").unique("LabelName", keep="first", maintain_order=True)
     code = text_of("{} ({})", "DisplayName", "LabelName")
-    named = described.select(
-        "LabelName", name=pl.when(pl.col("DisplayName").is_duplicated()).then(code).otherwise("DisplayName")
-    )
-    return rows.join(named, on="LabelName", how="left", maintain_order="left").with_columns(
-        pl.col("name").fill_null(pl.col("LabelName"))
-    )
+    label = pl.when(pl.col("DisplayName").is_duplicated()).then(code).otherwise("DisplayName")
+    labels = described.select("LabelName", label=label)
+    data = rows.data.join(labels, on="LabelName", how="left", maintain_order="left")
+    return replace(rows, data=data.with_columns(pl.col("label").fill_null(pl.col("LabelName"))))
 
 
-def _splits(rows: pl.DataFrame, problems: ErrorCollector) -> dict[str, str | None]:
-    """Return the split of each image by the name of its file, which may name it in one split alone."""
-    found: dict[str, str | None] = {}
-    for image, file in rows.select("image", "file").unique(maintain_order=True).rows():
-        split = split_named(*re.split(r"[-_./]", file))
-        if found.setdefault(image, split) != split:
-            what = f"the image is in '{found[image]}' as well"
-            problems.add("SPLIT_TWICE", what, where=file, field="ImageID", value=image, remedy="keep it in one of them")
-    return found
-
-
-def _boxes(rows: pl.DataFrame, images: Mapping[str, FoundImage], *, depictions: str) -> pl.DataFrame:
-    """Put the rows to pixels, by the size of the image of each."""
-    sizes = pl.DataFrame(
-        [(name, *(image.size_wh or (None, None))) for name, image in images.items()],
-        schema={"image": pl.String, "w": pl.Float64, "h": pl.Float64},
-        orient="row",
-    )
-    group = (pl.col("IsGroupOf") == 1).fill_null(False)
-    drawn = (pl.col("IsDepiction") == 1).fill_null(False) & pl.lit(depictions == "ignore")
-    kept = [name for name in _KEPT if rows[name].count()]
-    return rows.join(sizes, on="image", how="left", maintain_order="left").select(
-        *("image", "file", "line", "category_id"),
-        x1=pl.col("XMin") * pl.col("w"),
-        y1=pl.col("YMin") * pl.col("h"),
-        x2=pl.col("XMax") * pl.col("w"),
-        y2=pl.col("YMax") * pl.col("h"),
-        iscrowd=group,
-        ignore=group | drawn,
-        ignore_reason=pl.when(group).then(pl.lit("group")).when(drawn).then(pl.lit("depiction")),
+def _boxes(rows: Rows, *, depictions: str) -> Rows:
+    """Bring the corners to pixels, and put the flags into columns of the table."""
+    is_group = (pl.col("IsGroupOf") == 1).fill_null(False)
+    is_ignored_depiction = (pl.col("IsDepiction") == 1).fill_null(False) & pl.lit(depictions == "ignore")
+    stated = [name for name in _FURTHER if rows.data[name].count()]
+    width, height = pl.col("image_width"), pl.col("image_height")
+    return rows.with_columns(
+        pl.col("x1", "x2") * width,
+        pl.col("y1", "y2") * height,
+        iscrowd=is_group,
+        ignore=is_group | is_ignored_depiction,
+        ignore_reason=pl.when(is_group).then(pl.lit("group")).when(is_ignored_depiction).then(pl.lit("depiction")),
         occluded=_share("IsOccluded"),
         truncated=_share("IsTruncated"),
-        attributes=pl.struct(kept).struct.json_encode() if kept else pl.lit(None, dtype=pl.String),
+        attributes=pl.struct(stated).struct.json_encode() if stated else pl.lit(None, dtype=pl.String),
     )
 
 
