@@ -12,7 +12,7 @@ from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-_FEWEST = 5  # boxes that make evidence
+_FEWEST = 3  # boxes that make evidence
 _SMALLEST_IMAGE = 8
 _CONVERTED = "convert the numbers first"
 

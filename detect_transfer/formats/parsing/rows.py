@@ -97,9 +97,35 @@ class Rows:
         number = pl.col(field).replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
         return rows.with_columns(category_id=number)
 
+    def ignore(self, reasons: Mapping[str, pl.Expr], crowds: Sequence[str] = ()) -> Rows:
+        """Mark rows as neither target nor background, by the first of some reasons whose condition holds.
+
+        Args:
+            reasons: The conditions by their reasons.
+            crowds: The reasons that make a region which stands for many objects.
+        """
+        reason = pl.coalesce(pl.when(good).then(pl.lit(word)) for word, good in reasons.items())
+        rows = self.with_columns(ignore=reason.is_not_null(), ignore_reason=reason)
+        return rows.with_columns(iscrowd=reason.is_in(list(crowds)).fill_null(False)) if crowds else rows
+
+    def attributes(self, *fields: str | pl.Expr, where: pl.Expr | None = None) -> Rows:
+        """Keep fields that no column of the table holds as `attributes`, in the rows that meet a condition."""
+        text = pl.struct(*fields).struct.json_encode()
+        return self.with_columns(attributes=text if where is None else pl.when(where).then(text))
+
+    def by_image(self, value: str | pl.Expr) -> dict[str, Any]:
+        """Return the value of the first row of each image."""
+        first = self.data.unique("image", keep="first", maintain_order=True)
+        value = pl.col(value) if isinstance(value, str) else value
+        return dict(first.select("image", value.alias("value")).rows())
+
     def filter(self, condition: pl.Expr) -> Rows:
         """Keep rows without a word about the others, as polars does."""
         return self._with(self.data.filter(condition))
+
+    def rename(self, names: Mapping[str, str]) -> Rows:
+        """Return the rows with columns of other names, as polars does."""
+        return self._with(self.data.rename(names))
 
     def with_columns(self, *expressions: Any, **named: Any) -> Rows:
         """Return the rows with further columns, as polars does."""

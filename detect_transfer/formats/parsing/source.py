@@ -129,9 +129,19 @@ class Source:
         """Return the image files below the folder of the images."""
         return io.list_files(self.image_root, IMAGE_SUFFIXES)
 
-    def rows(self, names: Iterable[str] | Mapping[str, str | None], fields: Sequence[str], dialect: Dialect) -> Rows:
-        """Read the rows of text files; see `read_delimited`."""
-        files = names if isinstance(names, Mapping) else dict.fromkeys(names)
+    def rows(
+        self, names: Iterable[str], fields: Sequence[str], dialect: Dialect, of: Mapping[str, str | None] | None = None
+    ) -> Rows:
+        """Read the rows of text files; see `read_delimited`.
+
+        Args:
+            names: The files.
+            fields: The names of the columns in order.
+            dialect: How the files are divided.
+            of: The image whose rows each file holds; or, where rows name it (`image_field`), the folder that they
+                name it relative to.
+        """
+        files = {name: (of or {}).get(name) for name in names}
         return Rows(read_delimited(self.root, files, fields, dialect, self.errors), self.root, self.errors)
 
     def rows_of(self, values: Sequence[Sequence[Any]], columns: Sequence[str]) -> Rows:

@@ -11,21 +11,16 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.row_table import finish_rows
-from detect_transfer.formats.parsing.rows import named_in, number_classes
+from detect_transfer.formats.parsing.image_lookup import ImageRef
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.traffic_signs.lisa_rows import read_rows
 
 _FILES = {"box": "frameAnnotationsBOX.csv", "bulb": "frameAnnotationsBULB.csv"}
 _FRAMES = "frames"
 _FOLDER_OF_NAME = r"^((?:[^/]+/)?frames/).*/"
-_SAMPLE = "sample-"  # such a clip repeats frames of the clip without the prefix
 
 
 def read(
@@ -41,8 +36,8 @@ def read(
         root: The folder that holds the annotation files and the frames, wherever below it.
         target: What the boxes hold: ``box``, the whole light; or ``bulb``, what is lit of it.
         inclusive: Whether the lower right corner is the last pixel that belongs to the light.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
-        on_error: As for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -50,51 +45,34 @@ def read(
     Source: Jensen et al., Vision for Looking at Traffic Lights: Issues, Survey, and Perspectives, IEEE T-ITS 2016.
     """
     native.check_choice("target", target, tuple(_FILES))
-    media, problems = ImageLookup(by="tail", missing_images=missing_images), ErrorCollector(on_error)
-    names = _annotations(root, _FILES[target])
-    rows = read_rows(root, names, problems, flags=False, inclusive=inclusive)
+    what = f"a folder with clips that hold {_FILES[target]}"
+    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error)
+    folders = _folders(source, _FILES[target])
+    rows = read_rows(source, folders, flags=False, inclusive=inclusive)
     rows = rows.with_columns(image=pl.col("image").str.replace(_FOLDER_OF_NAME, "$1"))
-    problems.skipped_images = {
-        re.sub(_FOLDER_OF_NAME, r"\1", name): error for name, error in problems.skipped_images.items()
-    }
-    named = {**_frames(root, set(names.values())), **named_in(rows, root)}
-    images = find_images(root, named, media, problems)
-    rows, classes = number_classes(rows, "tag")
-    clips = [name.rpartition(f"{_FRAMES}/")[0].rstrip("/").removeprefix(_SAMPLE) or None for name in images]
-    return finish_rows(
-        problems,
-        rows=rows.select("image", "file", "line", "category_id", "x1", "y1", "x2", "y2", "attributes"),
-        found=images,
-        categories=classes,
-        image_root=root,
-        facts=pl.DataFrame(
-            {"image": list(images), "group": clips, "split": [_split_of(clip) for clip in clips]},
-            schema={"image": pl.String, "group": pl.String, "split": pl.String},
-        ),
-    )
-
-
-def _annotations(root: Path, file: str) -> dict[str, str | None]:
-    """Return the annotation files with the folder of their frames."""
-    io.require_dir(root, what=f"a folder with clips that hold {file}")
-    paths = [PurePosixPath(name) for name in io.list_files(root, (".csv",))]
-    found = {path.as_posix(): f"{path.parent.name}/{_FRAMES}".strip("/") for path in paths if path.name == file}
-    if not found:
-        raise InputError("FILE_MISSING", f"there is no {file}", where=root, remedy="give the folder of all clips")
-    if len(set(found.values())) < len(found):
-        what = f"two {file} are of clips of one name"
-        raise InputError("ID_DUPLICATE", what, where=root, remedy="remove the copy, or give the folder of one of them")
-    return dict(found)
-
-
-def _frames(root: Path, folders: set[str | None]) -> dict[str, ImageRef]:
-    """Return the images of the annotated clips by `<clip>/frames/<name>`."""
-    found: dict[str, ImageRef] = {}
-    for name in io.list_files(root, IMAGE_SUFFIXES):
+    source.errors.rename_skipped(lambda name: [re.sub(_FOLDER_OF_NAME, r"\1", name)])
+    source.name_images(rows)
+    for name in source.image_files():
         frame = "/".join(PurePosixPath(name).parts[-3:])
-        if frame.rpartition("/")[0] in folders:
-            found[frame] = ImageRef(str(root / name))
-    return found
+        if frame.rpartition("/")[0] in folders.values():
+            source.images.setdefault(frame, ImageRef(str(root / name)))
+    clips = {name: _clip_of(name) for name in source.images}
+    return source.table(rows, group=clips, split={name: _split_of(clip) for name, clip in clips.items()})
+
+
+def _folders(source: Source, file: str) -> dict[str, str | None]:
+    """Return the annotation files with the folder of their frames, `<clip>/frames`."""
+    names = source.files(file, missing=f"there is no {file}", remedy="give the folder of all clips")
+    folders = {name: f"{PurePosixPath(name).parent.name}/{_FRAMES}".strip("/") for name in names}
+    if len(set(folders.values())) < len(folders):
+        what, remedy = f"two {file} are of clips of one name", "remove the copy, or give the folder of one of them"
+        raise InputError("ID_DUPLICATE", what, where=source.root, remedy=remedy)
+    return dict(folders)
+
+
+def _clip_of(name: str) -> str | None:
+    """Return the clip of a frame; ``sample-`` clips repeat frames of the clip without the prefix."""
+    return name.rpartition(f"{_FRAMES}/")[0].rstrip("/").removeprefix("sample-") or None
 
 
 def _split_of(clip: str | None) -> str | None:

@@ -8,34 +8,29 @@ as edges counted from 0 unless `one_based` says otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, find_images
-from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
-from detect_transfer.formats.parsing.rows import linked, named_in
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.rows import linked
+from detect_transfer.formats.parsing.source import Source, listed
 
 _FILE = re.compile(r"BTSD_(training|testing)_GT(clear)?\.txt")
 _SPLITS = {"training": "train", "testing": "test"}
 _LABELS = ("full", "clear")
-_CORNERS = ("x1", "y1", "x2", "y2")
 _FURTHER = ("pole", "number_on_pole", "camera", "frame", "class_label")
-_FIELDS = ("file_name", *_CORNERS, "class", "superclass", *_FURTHER)
+_FIELDS = ("file_name", *XYXY, "class", "superclass", *_FURTHER)
 _UNDEFINED = -1
-_SUPERCLASSES = {
-    **{0: "other", 1: "triangles", 2: "redcircles", 3: "bluecircles", 4: "redbluecircles", 5: "diamonds"},
-    **{6: "revtriangle", 7: "stop", 8: "forbidden", 9: "squares", 10: "rectanglesup", 11: "rectanglesdown"},
-}
+_SUPERCLASSES = listed(
+    """other, triangles, redcircles, bluecircles, redbluecircles, diamonds, revtriangle, stop, forbidden, squares,
+    rectanglesup, rectanglesdown"""
+)
 
 
 def read(
@@ -54,8 +49,8 @@ def read(
         labels: ``full`` or ``clear`` to choose between ``_GT.txt`` and ``_GTclear.txt``; None takes the full ones where
             they are there.
         one_based: Whether the first pixel is 1 and the last one is included.
-        missing_images: As for `ImageLookup`.
-        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -64,82 +59,47 @@ def read(
     """
     if labels is not None:
         native.check_choice("labels", labels, _LABELS)
-    problems, media = ErrorCollector(on_error), ImageLookup(by="tail", missing_images=missing_images)
-    io.require_dir(root, what="a folder with BTSD_training_GT.txt")
+    what = "a folder with BTSD_training_GT.txt"
+    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error)
     texts = _texts(root, labels)
-    data = read_delimited(
-        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, optional=5, image_field="file_name"), problems
-    )
-    images = find_images(root, named_in(data, root), media, problems)
-    splits = data.unique("image", keep="first").select("image", split=pl.col("file").replace_strict(texts))
-    data = _check(data, root, problems)
-    groups = linked(data, "pole")
-    return finish_rows(
-        problems,
-        rows=_columns(data, one_based=one_based),
-        found=images,
-        categories=_categories(data),
-        image_root=root,
-        facts=splits.with_columns(group=pl.col("image").replace_strict(groups, default=None, return_dtype=pl.String)),
-    )
+    rows = source.rows(texts, _FIELDS, Dialect(";", trailing=True, optional=5, image_field="file_name"))
+    source.name_images(rows)
+    splits = rows.by_image(pl.col("file").replace_strict(texts))
+    n_further = pl.sum_horizontal(pl.col(_FURTHER).is_not_null())
+    what = f"expected 7 or 12 fields: {';'.join(_FIELDS)}"
+    rows = rows.check(n_further.is_in([0, len(_FURTHER)]), "ROW_COLUMNS", what, "file_name")
+    rows = rows.numbers(*XYXY).numbers("class", "superclass", whole=True)
+    last = len(_SUPERCLASSES) - 1
+    rows = rows.between("superclass", _UNDEFINED, last, f"expected a superclass from -1 to {last}")
+    rows = rows.box(*XYXY, one_based=one_based, inclusive=one_based)
+    rows = rows.ignore({"undefined superclass": pl.col("superclass") == _UNDEFINED})
+    rows = rows.attributes(*_FURTHER, where=pl.col("frame").is_not_null())
+    rows = rows.with_columns(category_id=pl.col("class").rank("dense").cast(pl.Int64))
+    poles = rows.data.with_columns(pole=pl.when(~pl.col("pole").is_in(["", str(_UNDEFINED)])).then("pole"))
+    return source.table(rows, _categories(rows.data), split=splits, group=linked(poles, "pole"))
 
 
 def _texts(root: Path, labels: str | None) -> dict[str, str]:
     """Return the texts to read with their splits."""
-    held = {n: m for n in io.list_files(root, (".txt",)) if (m := _FILE.fullmatch(PurePosixPath(n).name))}
-    full = {n: _SPLITS[m[1]] for n, m in held.items() if not m[2]}
-    clear = {n: _SPLITS[m[1]] for n, m in held.items() if m[2]}
-    found = clear if labels == "clear" or (labels is None and not full) else full
-    if not found:
-        raise InputError(
-            *("BTSD_MISSING", "it holds neither BTSD_training_GT.txt nor BTSD_testing_GT.txt, nor their clear kin"),
-            where=root,
-            remedy="give the folder of BelgiumTSD_annotations" + (f", or read without labels={labels}" if held else ""),
-        )
-    return found
+    texts = {n: m for n in io.list_files(root, (".txt",)) if (m := _FILE.fullmatch(PurePosixPath(n).name))}
+    full = {n: _SPLITS[m[1]] for n, m in texts.items() if not m[2]}
+    clear = {n: _SPLITS[m[1]] for n, m in texts.items() if m[2]}
+    chosen = clear if labels == "clear" or (labels is None and not full) else full
+    if not chosen:
+        what = "it holds neither BTSD_training_GT.txt nor BTSD_testing_GT.txt, nor their clear kin"
+        remedy = "give the folder of BelgiumTSD_annotations" + (f", or read without labels={labels}" if texts else "")
+        raise InputError("BTSD_MISSING", what, where=root, remedy=remedy)
+    return chosen
 
 
-def _check(data: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
-    """Return the rows that are not at fault; `pole` is null where there is none."""
-    whole = data.select(
-        pl.all_horizontal(pl.col(_FURTHER).is_null()) | pl.all_horizontal(pl.col(_FURTHER).is_not_null())
-    )
-    told = ("ROW_COLUMNS", f"expected 7 or 12 fields: {';'.join(_FIELDS)}", "file_name")
-    data = check_rows(data, pl.lit(whole.to_series()), root, problems, told=told)
-    data = to_numbers(data, _CORNERS, root, problems)
-    data = to_numbers(data, ["class", "superclass"], root, problems, whole=True)
-    known = pl.col("superclass").is_in([_UNDEFINED, *_SUPERCLASSES])
-    told = ("ROW_NUMBER", f"expected a superclass from -1 to {max(_SUPERCLASSES)}", "superclass")
-    data = check_rows(data, known, root, problems, told=told)
-    data = check_corners(data, root, problems, _CORNERS)
-    return data.with_columns(pole=pl.when(~pl.col("pole").is_in(["", str(_UNDEFINED)])).then("pole"))
-
-
-def _name() -> pl.Expr:
-    return pl.when(pl.col("class") == _UNDEFINED).then(pl.lit("undefined")).otherwise(text_of("class {}", "class"))
-
-
-def _categories(data: pl.DataFrame) -> Mapping[str, pl.Series]:
+def _categories(rows: pl.DataFrame) -> dict[str, pl.Series]:
     """Number the classes that occur in their native order; the superclass is the one that most rows tell."""
-    found = data.group_by("class").agg(pl.col("superclass").mode().min()).sort("class")
+    classes = rows.group_by("class").agg(pl.col("superclass").mode().min()).sort("class")
+    number = pl.col("class")
+    name = pl.when(number == _UNDEFINED).then(pl.lit("undefined")).otherwise(text_of("class {}", number))
+    groups = dict(enumerate(_SUPERCLASSES))
     return {
-        "category_id": pl.int_range(1, len(found) + 1, eager=True),
-        "name": found.select(_name()).to_series(),
-        "supercategory": found["superclass"].replace_strict(_SUPERCLASSES, default=None, return_dtype=pl.String),
+        "category_id": pl.int_range(1, len(classes) + 1, eager=True),
+        "name": classes.select(name).to_series(),
+        "supercategory": classes["superclass"].replace_strict(groups, default=None, return_dtype=pl.String),
     }
-
-
-def _columns(data: pl.DataFrame, *, one_based: bool) -> pl.DataFrame:
-    """Return the columns of the table."""
-    undefined = pl.col("superclass") == _UNDEFINED
-    return data.select(
-        *("file", "line", "image"),
-        category_id=pl.col("class").rank("dense").cast(pl.Int64),
-        x1=pl.col("x1") - int(one_based),
-        y1=pl.col("y1") - int(one_based),
-        x2="x2",
-        y2="y2",
-        ignore=undefined,
-        ignore_reason=pl.when(undefined).then(pl.lit("undefined superclass")),
-        attributes=pl.when(pl.col("frame").is_not_null()).then(pl.struct(_FURTHER).struct.json_encode()),
-    )

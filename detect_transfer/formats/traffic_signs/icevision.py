@@ -6,28 +6,22 @@ and xbr and ybr are edges: they reach the size of the image. A file without rows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
+from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_of_path
-from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
+from detect_transfer.formats.parsing.source import Source, listed, numbered
 
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _FIELDS = ("class", *_CORNERS, "temporary", "occluded", "data", "manual")
-_UNREADABLE = "NA"
-_KINDS = {  # the first number of a code, by the Russian rules of the road
-    **{"1": "warning", "2": "priority", "3": "prohibitory", "4": "mandatory", "5": "special regulation"},
-    **{"6": "information", "7": "service", "8": "plate"},
-}
+_FLAGS = ("temporary", "occluded", "manual")
+_FACTS = ("temporary", "data", "manual")
+_KINDS = listed(  # of the first number of a code from 1, by the Russian rules of the road
+    "warning, priority, prohibitory, mandatory, special regulation, information, service, plate"
+)
 _CAMERAS = ("_left", "_right")
 
 
@@ -40,58 +34,42 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
 
     Args:
         root: The folder of the drives (folders of ``NNNNNN.tsv``), or of one; images are found by drive and number.
-        missing_images: As for `ImageLookup`.
-        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Pavlov et al., IceVisionSet: Lossless Video Dataset Collected on Russian Winter Roads, ICRA 2019.
     """
-    problems, media = ErrorCollector(on_error), ImageLookup(by="tail", missing_images=missing_images)
-    io.require_dir(root, what="a folder of drives, folders of TSV files")
-    texts = io.list_files(root, (".tsv",))
-    if not texts:
-        raise InputError(
-            "ICEVISION_MISSING", "it holds no TSV file", where=root, remedy="give the folder of the drives"
-        )
+    what = "a folder of drives, folders of TSV files"
+    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error)
+    remedy = "give the folder of the drives"
+    texts = source.files("*.tsv", code="ICEVISION_MISSING", missing="it holds no TSV file", remedy=remedy)
     image_of = {text: PurePosixPath(*PurePosixPath(text).parts[-2:]).with_suffix(".jpg").as_posix() for text in texts}
-    named = _named(root, image_of, problems)
-    rows = _rows(root, image_of, problems)
-    images = find_images(root, named, media, problems)
-    codes = sorted(rows["class"].unique(), key=_natural)
-    return finish_rows(
-        problems,
-        rows=_columns(rows, {code: i for i, code in enumerate(codes, start=1)}),
-        found=images,
-        categories={
-            "category_id": pl.Series(range(1, len(codes) + 1), dtype=pl.Int64),
-            "name": pl.Series(codes, dtype=pl.String),
-            "supercategory": pl.Series([_KINDS.get(code.partition(".")[0]) for code in codes], dtype=pl.String),
-        },
-        image_root=root,
-        facts=pl.DataFrame(
-            [(name, split_of_path(text), _drive(root, text)) for text, name in image_of.items()],
-            schema={"image": pl.String, "split": pl.String, "group": pl.String},
-            orient="row",
-        ).unique("image", keep="first"),
+    for text, image in image_of.items():
+        if image in source.images:
+            what, remedy = f"{source.images[image].where} is of the same frame", "remove one of them"
+            source.errors.add("ANNOTATION_TWICE", what, where=root / text, image=image, remedy=remedy)
+            continue
+        source.add_image(image, str(root / text), split=split_of_path(text), group=_drive(root, text))
+    # the text of a sign stands last and may be empty: with the blanks at the end of a line its tab goes as well
+    rows = source.rows(texts, _FIELDS, Dialect("\t", header=None, optional=2), image_of)
+    rows = rows.filled("class", what="the row has no class", code="ROW_VALUE").numbers(*_CORNERS)
+    for flag in _FLAGS:
+        is_flag = pl.col(flag).str.to_lowercase().is_in(["true", "false"])
+        rows = rows.check(is_flag, "ROW_VALUE", "expected true or false", flag)
+    rows = rows.with_columns(pl.col(_FLAGS).str.to_lowercase() == "true", pl.col("data").fill_null(""))
+    rows = rows.box(*_CORNERS).ignore({"unreadable": pl.col("class") == "NA"})
+    plain, whole = (pl.struct(fields).struct.json_encode() for fields in (_FACTS[:2], _FACTS))
+    rows = rows.with_columns(
+        label="class",
+        occluded=pl.col("occluded").cast(pl.Float64),
+        attributes=pl.when(pl.col("manual").is_null()).then(plain).otherwise(whole),
     )
-
-
-def _named(root: Path, image_of: Mapping[str, str], problems: ErrorCollector) -> dict[str, ImageRef]:
-    """Return the frames; report those that several files are of."""
-    named: dict[str, ImageRef] = {}
-    for text, name in image_of.items():
-        if name in named:
-            problems.add(
-                "ANNOTATION_TWICE",
-                f"{named[name].where} is of the same frame",
-                where=root / text,
-                image=name,
-                remedy="remove one of them",
-            )
-        named.setdefault(name, ImageRef(str(root / text)))
-    return named
+    codes = sorted(rows.data["class"].unique(), key=_natural)
+    kinds = {str(number): kind for number, kind in enumerate(_KINDS, start=1)}
+    return source.table(rows, numbered(codes, [kinds.get(code.partition(".")[0]) for code in codes]))
 
 
 def _natural(code: str) -> list[tuple[bool, int, str]]:
@@ -102,35 +80,3 @@ def _natural(code: str) -> list[tuple[bool, int, str]]:
 def _drive(root: Path, text: str) -> str:
     name = PurePosixPath(text).parent.name or root.resolve().name
     return next((name.removesuffix(camera) for camera in _CAMERAS if name.endswith(camera)), name)
-
-
-def _rows(root: Path, image_of: Mapping[str, str], problems: ErrorCollector) -> pl.DataFrame:
-    """Return the rows that are not at fault."""
-    # the text of a sign stands last and may be empty: with the blanks at the end of a line its tab goes as well
-    data = read_delimited(root, image_of, _FIELDS, Dialect("\t", header=None, optional=2), problems)
-    told = ("ROW_VALUE", "the row has no class", "class")
-    data = check_rows(data, pl.col("class") != "", root, problems, told=told)
-    data = to_numbers(data, _CORNERS, root, problems)
-    for flag in ("temporary", "occluded", "manual"):
-        told = ("ROW_VALUE", "expected true or false", flag)
-        data = check_rows(data, pl.col(flag).str.to_lowercase().is_in(["true", "false"]), root, problems, told=told)
-    return check_corners(data, root, problems, _CORNERS)
-
-
-def _columns(rows: pl.DataFrame, ids: dict[str, int]) -> pl.DataFrame:
-    """Return the columns of the table."""
-    unreadable = pl.col("class") == _UNREADABLE
-    true = {flag: pl.col(flag).str.to_lowercase() == "true" for flag in ("temporary", "occluded", "manual")}
-    facts = pl.struct(temporary=true["temporary"], data=pl.col("data").fill_null(""), manual=true["manual"])
-    plain = pl.struct(temporary=true["temporary"], data=pl.col("data").fill_null(""))
-    return rows.select(
-        *("file", "line", "image"),
-        category_id=pl.col("class").replace_strict(ids, return_dtype=pl.Int64),
-        **{new: pl.col(old) for new, old in zip(("x1", "y1", "x2", "y2"), _CORNERS, strict=True)},
-        ignore=unreadable,
-        ignore_reason=pl.when(unreadable).then(pl.lit("unreadable")),
-        occluded=true["occluded"].cast(pl.Float64),
-        attributes=pl.when(pl.col("manual").is_null())
-        .then(plain.struct.json_encode())
-        .otherwise(facts.struct.json_encode()),
-    )

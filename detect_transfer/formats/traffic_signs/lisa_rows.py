@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.row_table import check_corners
+from detect_transfer.core.annotations import XYXY
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
 
 # one column name holds a comma, so the separator is never guessed
 _FLAGS = "Occluded,On another road"
@@ -26,39 +25,30 @@ _COLUMNS = {
     "Origin track": "origin_track",
     "Origin track frame number": "origin_track_frame_number",
 }
-_CORNERS = ("x1", "y1", "x2", "y2")
 _FRAMES = ("origin_frame_number", "origin_track_frame_number")
 
 
-def read_rows(
-    root: Path, names: Mapping[str, str | None], problems: ErrorCollector, *, flags: bool, inclusive: bool
-) -> pl.DataFrame:
-    """Read annotation files as checked rows, with `attributes`.
+def read_rows(source: Source, folders: Mapping[str, str | None], *, flags: bool, inclusive: bool) -> Rows:
+    """Read annotation files as checked rows, with `label` and `attributes`.
 
     Args:
-        root: The folder of the data set.
-        names: The files, with the folder that their images are named relative to.
-        problems: Where faults go.
+        source: The data set.
+        folders: The files, with the folder that their images are named relative to.
         flags: Whether the column of `occluded` (0 or 1) and of `on_another_road` (a boolean) is there.
         inclusive: Whether the lower right corner is the last pixel, not the edge after it.
     """
-    told = {**_COLUMNS, _FLAGS: "flags"} if flags else _COLUMNS
+    columns = {**_COLUMNS, _FLAGS: "flags"} if flags else _COLUMNS
     dialect = Dialect(";", header=True, trailing=True, image_field="Filename")
-    rows = read_delimited(root, names, list(told), dialect, problems).rename(told)
-    for name in ("name", "tag", "origin_file", "origin_track"):
-        rows = check_rows(rows, pl.col(name) != "", root, problems, told=("ROW_EMPTY", "this field is needed", name))
-    rows = to_numbers(rows, _CORNERS, root, problems)
-    rows = to_numbers(rows, _FRAMES, root, problems, whole=True)
-    rows = check_corners(rows, root, problems, _CORNERS)
-    rows = rows.with_columns(pl.col("x2", "y2") + float(inclusive))
+    rows = source.rows(folders, list(columns), dialect, folders).rename(columns)
+    rows = rows.filled("name", "tag", "origin_file", "origin_track")
+    rows = rows.numbers(*XYXY).numbers(*_FRAMES, whole=True).box(*XYXY, inclusive=inclusive)
     facts = ["origin_file", "origin_track", *_FRAMES]
     if flags:
         what = "expected two flags, 0 or 1 each, such as 1,0"
-        good = pl.col("flags").str.contains("^[01],[01]$")
-        rows = check_rows(rows, good, root, problems, told=("LISA_FLAGS", what, "flags"))
+        rows = rows.check(pl.col("flags").str.contains("^[01],[01]$"), "LISA_FLAGS", what, "flags")
         rows = rows.with_columns(
             occluded=pl.col("flags").str.starts_with("1").cast(pl.Float64),
             on_another_road=pl.col("flags").str.ends_with("1"),
         )
         facts.append("on_another_road")
-    return rows.with_columns(attributes=pl.struct(facts).struct.json_encode())
+    return rows.attributes(*facts).with_columns(label="tag")

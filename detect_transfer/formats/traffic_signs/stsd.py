@@ -8,27 +8,22 @@ documented: the corners are taken as edges counted from 0 unless `one_based` say
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, find_images
-from detect_transfer.formats.parsing.row_table import check_corners, finish_rows
-from detect_transfer.formats.parsing.rows import named_in, number_classes
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source, numbered
 
 _ANNOTATIONS = "annotations.txt"
 _FIELDS = ("visibility", "right", "bottom", "left", "top", "type", "name")
-_LINE = ("file_name", "signs")
 _VISIBILITIES = ("VISIBLE", "BLURRED", "OCCLUDED", "SIDE_ROAD")
 _HIDDEN = {"VISIBLE": 0.0, "OCCLUDED": 1.0}
-_TYPES = ("PROHIBITORY", "MANDATORY", "WARNING", "INFORMATION", "OTHER")
+_TYPES = ("PROHIBITORY", "MANDATORY", "WARNING", "INFORMATION", "OTHER", "UNREADABLE")
 _MISC = "MISC_SIGNS"
 _IGNORED = {"URDBL": "unreadable", "OTHER": "other sign"}
 _SPLITS = {"set1": "train", "set2": "test"}
@@ -49,46 +44,43 @@ def read(
         root: The folder with ``annotations.txt``, or with the folders ``Set1`` (train) and ``Set2`` (test) of such.
         one_based: Whether the first pixel is 1 and the last one is included.
         ignore_visibility: Visibilities to be ignored too, such as ``[BLURRED, SIDE_ROAD]``.
-        missing_images: As for `ImageLookup`; images are found by name in any folder.
-        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
 
     Source: Larsson and Felsberg, Using Fourier Descriptors and Spatial Models for Traffic Sign Recognition, SCIA 2011.
     """
-    problems, media = ErrorCollector(on_error), ImageLookup(by="basename", missing_images=missing_images)
-    ignored = {ignore_visibility} if isinstance(ignore_visibility, str) else set(ignore_visibility)
-    for one in sorted(ignored):
-        native.check_choice("ignore_visibility", one, _VISIBILITIES)
-    io.require_dir(root, what=f"a folder with {_ANNOTATIONS}")
-    texts = [name for name in io.list_files(root, (".txt",)) if PurePosixPath(name).name == _ANNOTATIONS]
-    if not texts:
-        raise InputError("STSD_MISSING", f"it holds no {_ANNOTATIONS}", where=root, remedy="give the folder of the set")
-    lines = read_delimited(root, dict.fromkeys(texts), _LINE, Dialect(":", image_field="file_name"), problems)
-    told = ("ROW_VALUE", "expected the name of an image before the colon", "file_name")
-    lines = check_rows(lines, pl.col("file_name") != "", root, problems, told=told)
-    images = find_images(root, named_in(lines, root), media, problems)
-    signs = lines.with_columns(sign=pl.col("signs").str.split(";")).explode("sign")
-    signs = signs.with_columns(pl.col("sign").str.strip_chars()).filter(pl.col("sign") != "")
-    misc = signs.filter(pl.col("sign") == _MISC)["image"]
-    rows = _check(signs.filter(pl.col("sign") != _MISC), root, problems)
-    rows, categories = number_classes(rows, "name")
-    types = rows.group_by("name").agg(
+    ignored = [ignore_visibility] if isinstance(ignore_visibility, str) else sorted(ignore_visibility)
+    for visibility in ignored:
+        native.check_choice("ignore_visibility", visibility, _VISIBILITIES)
+    what = f"a folder with {_ANNOTATIONS}"
+    source = Source(root, what, by="basename", missing_images=missing_images, on_error=on_error)
+    texts = source.files(_ANNOTATIONS, code="STSD_MISSING", remedy="give the folder of the set")
+    lines = source.rows(texts, ("file_name", "signs"), Dialect(":", image_field="file_name"))
+    lines = lines.filled("file_name", what="expected the name of an image before the colon", code="ROW_VALUE")
+    source.name_images(lines)
+    signs = _divide(lines)
+    misc = signs.data.filter(sign=_MISC)["image"].implode()
+    rows = _check(signs.filter(pl.col("sign") != _MISC)).box(
+        "left", "top", "right", "bottom", one_based=one_based, inclusive=one_based
+    )
+    rows = rows.ignore(
+        {reason: pl.col("name") == name for name, reason in _IGNORED.items()}
+        | {visibility.lower(): pl.col("visibility") == visibility for visibility in ignored}
+    ).attributes("visibility", "type")
+    hidden = pl.col("visibility").replace_strict(_HIDDEN, default=None, return_dtype=pl.Float64)
+    rows = rows.with_columns(occluded=hidden, label="name")
+    classes = rows.data.group_by("name").agg(
         supercategory=pl.when(pl.col("type").n_unique() == 1).then(pl.col("type").first())
     )
-    return finish_rows(
-        problems,
-        rows=_columns(rows, ignored, one_based=one_based),
-        found=images,
-        categories=categories.join(types, on="name", how="left", maintain_order="left"),
-        image_root=root,
-        facts=lines.select(
-            "image",
-            split=pl.col("file").replace_strict({text: _split(text) for text in texts}, return_dtype=pl.String),
-            group=pl.col("image").str.extract(r"^(.+?)_*Image"),
-            misc_signs=pl.col("image").is_in(misc.implode()),
-        ).unique("image", keep="first"),
+    return source.table(
+        rows,
+        numbered(*classes.sort("name")),
+        split=lines.by_image(pl.col("file").replace_strict({text: _split(text) for text in texts})),
+        group=lines.by_image(pl.col("image").str.extract(r"^(.+?)_*Image")),
+        misc_signs=lines.by_image(pl.col("image").is_in(misc)),
     )
 
 
@@ -97,35 +89,22 @@ def _split(text: str) -> str | None:
     return next((_SPLITS[folder] for folder in folders if folder in _SPLITS), None)
 
 
-def _check(signs: pl.DataFrame, root: Path, problems: ErrorCollector) -> pl.DataFrame:
-    """Divide the signs and return those that are not at fault."""
-    told = ("ROW_COLUMNS", f"expected {len(_FIELDS)} fields: {', '.join(_FIELDS)}", "sign")
-    full = pl.col("sign").str.count_matches(",", literal=True) == len(_FIELDS) - 1
-    signs = check_rows(signs, full, root, problems, told=told)
-    parts = signs["sign"].str.split_exact(",", len(_FIELDS) - 1).struct.rename_fields(_FIELDS).struct.unnest()
-    data = signs.select("file", "line", "image").hstack(parts.with_columns(pl.all().str.strip_chars()))
-    data = to_numbers(data, _FIELDS[1:5], root, problems)
-    for column, choices in (("visibility", _VISIBILITIES), ("type", _TYPES)):
-        told = ("ROW_VALUE", "expected one of " + ", ".join(choices), column)
-        data = check_rows(data, pl.col(column).is_in(choices), root, problems, told=told)
-    told = ("ROW_VALUE", "the sign has no name", "name")
-    data = check_rows(data, pl.col("name") != "", root, problems, told=told)
-    return check_corners(data, root, problems)
-
-
-def _columns(rows: pl.DataFrame, ignored: set[str], *, one_based: bool) -> pl.DataFrame:
-    """Return the columns of the table."""
-    reason = pl.col("name").replace_strict(_IGNORED, default=None, return_dtype=pl.String)
-    seen = pl.when(pl.col("visibility").is_in(list(ignored))).then(pl.col("visibility").str.to_lowercase())
-    shift = int(one_based)
-    return rows.select(
-        *("file", "line", "image", "category_id"),
-        x1=pl.col("left") - shift,
-        y1=pl.col("top") - shift,
-        x2="right",
-        y2="bottom",
-        ignore=pl.coalesce(reason, seen).is_not_null(),
-        ignore_reason=pl.coalesce(reason, seen),
-        occluded=pl.col("visibility").replace_strict(_HIDDEN, default=None, return_dtype=pl.Float64),
-        attributes=pl.struct("visibility", "type").struct.json_encode(),
+def _divide(lines: Rows) -> Rows:
+    """Return a row a sign."""
+    signs = lines.with_columns(sign=pl.col("signs").str.split(";"))
+    return (
+        replace(signs, data=signs.data.explode("sign"))
+        .with_columns(pl.col("sign").str.strip_chars())
+        .filter(pl.col("sign") != "")
     )
+
+
+def _check(signs: Rows) -> Rows:
+    """Divide the signs into fields and check these."""
+    what = f"expected {len(_FIELDS)} fields: {', '.join(_FIELDS)}"
+    is_whole = pl.col("sign").str.count_matches(",", literal=True) == len(_FIELDS) - 1
+    signs = signs.check(is_whole, "ROW_COLUMNS", what, "sign")
+    fields = pl.col("sign").str.split_exact(",", len(_FIELDS) - 1).struct.rename_fields(_FIELDS)
+    rows = signs.with_columns(fields.struct.unnest()).with_columns(pl.col(_FIELDS).str.strip_chars())
+    rows = rows.numbers("right", "bottom", "left", "top").one_of("visibility", _VISIBILITIES).one_of("type", _TYPES)
+    return rows.filled("name", what="the sign has no name", code="ROW_VALUE")
