@@ -2,19 +2,16 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check lint types docstrings docs test test-fast test-real newest lock
+.PHONY: check lint types docs test test-fast test-real newest lock
 
-check: lint types docstrings docs test-fast  ## everything that must hold before a commit, in a few minutes
+check: lint types docs test-fast  ## everything that must hold before a commit, in a few minutes
 
-lint:  ## format and rules
+lint:  ## format, rules, and docstrings that say what the signature does not
 	$(BIN)ruff format --check .
 	$(BIN)ruff check .
 
 types:  ## types of the package
 	$(BIN)mypy
-
-docstrings:  ## arguments, returns and errors in docstrings are those of the code
-	$(BIN)pydoclint --quiet detect_transfer
 
 docs:  ## build docs/ into build/docs; a warning is an error
 	$(PYTHON) docs/generate.py

@@ -1,6 +1,7 @@
 """Design rules that would rot unseen: import ranks, complete registries, quick help, no forbidden calls."""
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -178,3 +179,13 @@ def test_only_the_command_line_prints() -> None:
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
         assert not prints or package_of(module_name(path)) == "cli", path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tools").rglob("*.py")), ids=lambda p: p.stem)
+def test_tools_import_what_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "detect_transfer":
+            module = importlib.import_module(node.module or "")
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                assert hasattr(module, alias.name) or name in MODULES, f"{path}: {name}"

@@ -228,7 +228,11 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def resource_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `ResourceError` that names `path`."""
+    """Turn an `OSError` of the block into an error that names `path`.
+
+    Raises:
+        ResourceError: The disk is full, or does not let us write.
+    """
     try:
         yield
     except DetectTransferError:

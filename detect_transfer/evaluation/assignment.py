@@ -52,7 +52,7 @@ def overlapping(
         by_own_area: Divide the intersection by the area of the detection instead of the union.
 
     Source:
-        pycocotools 2.0.11, `maskApi.c: bbIou` (the order of the arithmetic is the same, so equal to the last digit).
+        `maskApi.c: bbIou` of pycocotools 2.0.11; the order of the arithmetic is the same, so equal to the last digit.
     """
     kept: list[Pairs] = []
     for found, truth, common in _meeting(found_key, found_xywh, truth_key, truth_xywh):

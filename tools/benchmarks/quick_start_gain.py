@@ -8,7 +8,7 @@ and the rate of the `scratch` strategy.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -21,10 +21,13 @@ from detect_transfer.workflows.train import train
 
 def main() -> None:
     """Run both and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="key=value words for the config of both")
+    overrides = parser.parse_args().overrides
     ap = {}
     for side, words in (("transfer", []), ("scratch", ["model.weights=scratch", "transfer.strategy=scratch"])):
         with tempfile.TemporaryDirectory() as folder:
-            config = load_config(QUICK_START, [*words, f"out={Path(folder) / 'run'}", *sys.argv[1:]])
+            config = load_config(QUICK_START, [*words, f"out={Path(folder) / 'run'}", *overrides])
             began = time.monotonic()
             result = train(config, name=side, command="benchmark")
             seconds = time.monotonic() - began

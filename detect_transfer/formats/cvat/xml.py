@@ -23,7 +23,11 @@ _CUBOID = tuple((f"x{corner}{face}", f"y{corner}{face}") for face in "12" for co
 
 
 def number(element: Element, key: str, where: str) -> float:
-    """Return the number in an attribute of an element."""
+    """Return the number in an attribute of an element.
+
+    Raises:
+        InputError: It is not there, or no number.
+    """
     text = element.get(key)
     found = None if text is None else parse_number(text)
     if found is None:
@@ -33,7 +37,11 @@ def number(element: Element, key: str, where: str) -> float:
 
 
 def whole(element: Element, key: str, where: str) -> int:
-    """Return the integer, not negative, in an attribute of an element."""
+    """Return the integer, not negative, in an attribute of an element.
+
+    Raises:
+        InputError: It is none.
+    """
     text = element.get(key, "")
     found = parse_integer(text.strip())
     if found is None or found < 0:
@@ -43,7 +51,11 @@ def whole(element: Element, key: str, where: str) -> int:
 
 
 def flag(element: Element, key: str, where: str) -> bool:
-    """Return 0 or 1 in an attribute of an element; nothing means 0."""
+    """Return 0 or 1 in an attribute of an element; nothing means 0.
+
+    Raises:
+        InputError: It is neither.
+    """
     text = element.get(key, "0").strip()
     if text not in ("0", "1"):
         raise InputError("XML_NUMBER", "expected 0 or 1", where=where, field=key, value=text, remedy=_REMEDY)
@@ -51,7 +63,11 @@ def flag(element: Element, key: str, where: str) -> bool:
 
 
 def label(element: Element, where: str) -> str:
-    """Return the label of a shape, a track or a tag."""
+    """Return the label of a shape, a track or a tag.
+
+    Raises:
+        InputError: There is none.
+    """
     text = element.get("label", "").strip()
     if not text:
         raise InputError("OBJECT_NAME", "it has no label", where=where, remedy=_REMEDY)
@@ -59,7 +75,11 @@ def label(element: Element, where: str) -> str:
 
 
 def corners(element: Element, where: str) -> Corners:
-    """Return the corners of a <box> as drawn, not turned."""
+    """Return the corners of a <box> as drawn, not turned.
+
+    Raises:
+        InputError: They are the wrong way round, or one is no number.
+    """
     x1, y1, x2, y2 = (number(element, key, where) for key in _CORNERS)
     if x2 < x1 or y2 < y1:
         what = "xbr must be >= xtl and ybr >= ytl"
@@ -133,7 +153,11 @@ def text_of(element: Element | None, path: str) -> str:
 
 
 def size_wh(tree: Element, where: str) -> tuple[int, int] | None:
-    """Return the size of the frames of a video, where the file tells it."""
+    """Return the size of the frames of a video, where the file tells it.
+
+    Raises:
+        InputError: One is not there, or is none.
+    """
     size = tree.find("meta//original_size")
     if size is None:
         return None

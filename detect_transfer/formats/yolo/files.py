@@ -56,6 +56,9 @@ def find_root(data: DataYaml) -> tuple[Path, Path]:
 
     Both are `path`, or the folder of the file where that is absent or gone, unless it is called ``images``: then
     ``labels`` lies beside it, so everything must lie in the folder above.
+
+    Raises:
+        InputError: There is no such folder, and nothing that the entries name beside the file.
     """
     folder = data.file.parent
     start = folder / data.path if data.path else folder
