@@ -59,7 +59,8 @@ def _csv(source: Source, name: str) -> Iterator[Node]:
     """Give the rows of a CSV file, whose field `objects` holds JSON."""
     folder = PurePosixPath(name).parent.as_posix()
     dialect = Dialect(",", header=True, quoted=True, image_field="file_name")
-    rows = source.rows({name: None if folder == "." else folder}, ("file_name", "objects"), dialect)
+    of = {name: None if folder == "." else folder}
+    rows = source.rows([name], ("file_name", "objects"), dialect, of)
     for line, image, file_name, objects in rows.data.select("line", "image", "file_name", "objects").iter_rows():
         with source.errors.image(image):
             value = parse_json(objects.encode(), source.root, f"{name}:{line}").value if objects else None

@@ -56,7 +56,7 @@ def read(
     names = source.files("_annotations.csv", code="CSV_MISSING", remedy="give the folder that holds it, or the file")
     folders = {name: PurePosixPath(name).parent.as_posix() for name in names}
     images = {name: None if folder == "." else folder for name, folder in folders.items()}
-    given = source.rows(images, _FIELDS, _DIALECT)
+    given = source.rows(images, _FIELDS, _DIALECT, images)
     given = given.filled("filename", what="expected the name of an image", code="ROW_FIELD")
     rows = given.numbers("width", "height", whole=True)
     for side in ("width", "height"):
