@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,16 @@ def test_every_config_loads() -> None:
         assert "Command:" in path.read_text()
 
 
+def test_every_key_of_the_config_is_explained() -> None:
+    from detect_transfer import config
+
+    models = [m for m in vars(config).values() if isinstance(m, type) and hasattr(m, "model_fields")]
+    assert len(models) >= 8
+    for model in models:
+        unexplained = [name for name, field in model.model_fields.items() if not field.description]
+        assert not unexplained, f"{model.__name__}: give {unexplained} a docstring"
+
+
 def test_the_embedded_config_is_the_one_in_configs() -> None:
     assert (PACKAGE / "assets" / "quickstart.yaml").read_text() == (ROOT / "configs" / "quickstart.yaml").read_text()
 
@@ -189,3 +200,65 @@ def test_tools_import_what_is_there(path: Path) -> None:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 assert hasattr(module, alias.name) or name in MODULES, f"{path}: {name}"
+
+
+ERRORS = {"InputError", "ResourceError"}  # a bug of ours is nothing that a caller handles
+
+
+def section(docstring: str, name: str) -> list[str] | None:
+    """Return the names that a section of a docstring explains; None where it has no such section."""
+    match = re.search(rf"^( *){name}:\n((?:\1    .*\n|\s*\n)*)", docstring + "\n", re.MULTILINE)
+    if match is None:
+        return None
+    return re.findall(rf"^{match[1]}    \*{{0,2}}(\w+):", match[2], re.MULTILINE)
+
+
+def docstring_faults(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text())
+    told = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            told += faults_of_class(node)
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            told += faults_of_function(node)
+    return [f"{path.relative_to(ROOT)}:{line}" for line in told]
+
+
+def faults_of_class(node: ast.ClassDef) -> list[str]:
+    """A class whose docstring explains fields names all of them, and none that it does not have."""
+    docstring = ast.get_docstring(node) or ""
+    explained = section(docstring, "Args")
+    fields = [
+        n.target.id
+        for n in node.body
+        if isinstance(n, ast.AnnAssign)
+        and isinstance(n.target, ast.Name)
+        and not n.target.id.startswith("_")
+        and "ClassVar" not in ast.unparse(n.annotation)
+        and "init=False" not in ast.unparse(n)
+    ]
+    if explained is None or not fields:
+        return []
+    missing = set(fields) - set(re.findall(r"\w+", docstring))
+    return [f"{node.lineno} {node.name}.{name}: not in the docstring" for name in sorted(missing)] + [
+        f"{node.lineno} {node.name}.{name}: in the docstring alone" for name in explained if name not in fields
+    ]
+
+
+def faults_of_function(node: ast.FunctionDef) -> list[str]:
+    """A function names those of our errors that stand behind a `raise` in it."""
+    docstring = ast.get_docstring(node)
+    if docstring is None:
+        return []
+    raised = {
+        n.exc.func.id
+        for n in ast.walk(node)
+        if isinstance(n, ast.Raise) and isinstance(n.exc, ast.Call) and isinstance(n.exc.func, ast.Name)
+    }
+    missing = (raised & ERRORS) - set(section(docstring, "Raises") or ())
+    return [f"{node.lineno} {node.name}: raises {name}, the docstring does not say so" for name in sorted(missing)]
+
+
+def test_docstrings_name_the_fields_of_classes_and_the_errors_of_functions() -> None:
+    told = [fault for path in modules() if path.parent.name != "cli" for fault in docstring_faults(path)]
+    assert not told, "\n".join(told)  # a docstring in cli is the help of a command

@@ -54,7 +54,7 @@ for _command in (convert, check, train, predict, evaluate, compare, visualize):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 130 and 143 on signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
+    debug = "--debug" in words  # it may stand anywhere
     words = [word for word in words if word != "--debug"]
     if words[:1] == ["compare"]:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
@@ -72,15 +72,15 @@ def _run(words: list[str], *, debug: bool) -> int:
         with _sigterm_raised():
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except DetectTransferError as error:
-        return _tell(str(error), error.exit_code, debug=debug)
+        return _report(str(error), error.exit_code, debug=debug)
     except _TerminatedError:
-        return _tell("INTERRUPTED - stopped by SIGTERM; run it again", _TERMINATED, debug=debug)
+        return _report("INTERRUPTED - stopped by SIGTERM; run it again", _TERMINATED, debug=debug)
     except (typer.Abort, KeyboardInterrupt):
         code = _BY_KEYBOARD
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
-        return _tell_other(error, debug=debug)
+        return _report_exception(error, debug=debug)
     if code == _BY_KEYBOARD:
-        return _tell("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", code, debug=debug)
+        return _report("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", code, debug=debug)
     return code or 0
 
 
@@ -98,24 +98,24 @@ def _sigterm_raised() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_other(error: Exception, *, debug: bool) -> int:
-    """Tell a usage error of the command line, an interruption, a machine that failed, or a bug."""
+def _report_exception(error: Exception, *, debug: bool) -> int:
+    """Report a usage error of the command line, an interruption, a machine that failed, or a bug."""
     number = getattr(error, "signal_number", None)
     if number is not None:
-        return _tell(f"INTERRUPTED - {error}", 128 + number, debug=debug)
+        return _report(f"INTERRUPTED - {error}", 128 + number, debug=debug)
     if hasattr(error, "format_message"):  # click's usage errors
-        return _tell(f"USAGE - {error.format_message()}; see --help", 2, debug=debug)
+        return _report(f"USAGE - {error.format_message()}; see --help", 2, debug=debug)
     if isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_OUT_OF_MEMORY):
-        return _tell("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
+        return _report("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
     if isinstance(error, OSError):
-        return _tell(
+        return _report(
             f"OS_ERROR {error.filename or ''} - {error.strerror or error}; check disk and permissions", 3, debug=debug
         )
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return _tell(f"BUG - {what}; please report this with the command and --debug", _BUG, debug=debug)
+    return _report(f"BUG - {what}; please report this with the command and --debug", _BUG, debug=debug)
 
 
-def _tell(line: str, code: int, *, debug: bool) -> int:
+def _report(line: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(line, file=sys.stderr)

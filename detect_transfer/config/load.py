@@ -128,12 +128,12 @@ def _override(keys: dict[str, Any], word: str) -> None:
 
 
 def _is_other_branch(detail: Any) -> bool:
-    """Tell whether a finding is of the word branch of a key that was given a list: the list branch tells its own."""
+    """Return whether a finding is of the word branch of a key that was given a list, which has findings of its own."""
     return detail["type"] == "literal_error" and isinstance(detail["input"], list)
 
 
 def _problem(path: Path | str, overridden: set[str], detail: Any) -> InputError:
-    """Put one pydantic finding into our words; the place is the file, or the command line for its own keys."""
+    """Turn a finding of pydantic into an error of ours; its place is the file, or the command line."""
     location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
     field = ".".join(location) or "config"
     where = "command line" if any(f"{field}.".startswith(f"{key}.") for key in overridden) else path

@@ -15,23 +15,36 @@ class Synthetic(Strict):
     """Street scenes that the project draws itself."""
 
     task: Literal["source", "target"] = "target"
+    """`source`: signs by day, as the embedded checkpoint knows them. `target`: other signs, at dusk."""
     train_images: Positive = 240
+    """Number of training scenes."""
     val_images: Positive = 80
+    """Number of validation scenes."""
     size: Annotated[int, Field(ge=64, le=2048)] = 320
+    """Width and height of a scene in pixels."""
 
 
 class Data(Strict):
     """Where images and annotations are: one of `path`, `train_json` with `val_json`, or `synthetic`."""
 
-    path: Path | None = None  # a data folder, or a folder or file of the format named below
-    format: str = "auto"  # auto: our data folder, a COCO folder, or an ultralytics data.yaml
+    path: Path | None = None
+    """A data folder that `convert` wrote, a COCO folder, an ultralytics `data.yaml`, or data of the format below."""
+    format: str = "auto"
+    """A format that `convert` knows, or `auto`: a data folder, COCO or YOLO, by what lies there."""
     train_json: Path | None = None
+    """COCO instances to train on; together with `val_json`."""
     val_json: Path | None = None
-    images: Path | None = None  # the folder that file_name is relative to; found by itself where possible
+    """COCO instances to score on."""
+    images: Path | None = None
+    """The folder that `file_name` is relative to; without it the images are looked for beside the annotations."""
     synthetic: Synthetic | None = None
+    """Drawn street scenes instead of data on the disk."""
     train_split: str = "train"
+    """The split to train on."""
     val_split: str = "val"
+    """The split to score on."""
     allow_missing_labels: bool = False
+    """YOLO: an image without a label file has no objects; else it is an error."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
@@ -46,11 +59,17 @@ class Model(Strict):
     """Which detector, and what it starts from."""
 
     family: Literal["yolo", "torchvision"] = "yolo"
-    arch: str | None = None  # None: what the weights say
-    backbone: str | None = None  # torchvision with arch `fasterrcnn`: any classification network
-    weights: str = "yolo11n"  # a known name, a .pt, .pth or .safetensors path, `embedded`, or `scratch`
-    anchors: Literal["stock", "fit"] = "stock"  # torchvision: fit them to the box sizes of the training images
-    sampled_regions: Positive = 64  # torchvision Faster R-CNN: regions of an image that the head learns from
+    """`yolo`: the networks of ultralytics. `torchvision`: Faster R-CNN, RetinaNet, FCOS and SSDlite."""
+    arch: str | None = None
+    """The architecture; without it that of the weights."""
+    backbone: str | None = None
+    """Torchvision with `arch: fasterrcnn`: a classification network of torchvision."""
+    weights: str = "yolo11n"
+    """A known name, a `.pt`, `.pth` or `.safetensors` file, `embedded`, or `scratch` for random weights."""
+    anchors: Literal["stock", "fit"] = "stock"
+    """Torchvision: `stock` anchors, or `fit` them to the boxes of the training images."""
+    sampled_regions: Positive = 64
+    """Faster R-CNN: how many regions of an image the head learns from."""
 
     @model_validator(mode="after")
     def _of_one_family(self) -> Model:
@@ -66,50 +85,79 @@ class Model(Strict):
 class Train(Strict):
     """How training runs."""
 
-    epochs: Positive = 20  # of a named strategy; phases say their own
-    batch: Positive = 16  # images a step, over all devices
-    imgsz: Annotated[int, Field(ge=32, multiple_of=32)] = 640  # pixels of the long side
-    lr: Rate | None = None  # of a named strategy; None: the strategy's own
+    epochs: Positive = 20
+    """Epochs of a named strategy; phases have their own."""
+    batch: Positive = 16
+    """Images a step, over all devices."""
+    imgsz: Annotated[int, Field(ge=32, multiple_of=32)] = 640
+    """The longer side of the images in pixels, a multiple of 32."""
+    lr: Rate | None = None
+    """Learning rate of a named strategy; without it the strategy's own."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of the steps of a phase with a rising rate
+    """Weight decay of AdamW."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the steps of a phase in which the rate rises."""
     schedule: Schedule = "cosine"
-    lr_end: Annotated[float, Field(ge=0, le=1)] = 0.02  # last rate as a share of the first
+    """How the rate goes from its highest to its last value."""
+    lr_end: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """The last rate as a share of the highest."""
     clip_norm: Annotated[float, Field(gt=0)] = 10.0
-    patience: Positive | None = None  # epochs without a better AP before training stops, or tries the next new start
-    accumulate: Positive = 1  # parts that a batch is computed in, where memory does not hold it whole
-    on_not_finite: Literal["stop", "roll_back"] = (
-        "stop"  # roll_back: the last epoch again at half the rate, thrice at most
-    )
-    class_balance: Literal["none", "repeat", "weights", "both"] = "none"  # repeat rare images, weigh rare classes
-    mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of the images that are laid together with three others
-    mosaic_until: Annotated[float, Field(ge=0, le=1)] = 0.7  # share of the epochs after which there are no more mosaics
+    """Largest norm of the gradient."""
+    patience: Positive | None = None
+    """Epochs without a better AP before training stops or tries its next start."""
+    accumulate: Positive = 1
+    """Parts that a batch is computed in, where memory does not hold it whole."""
+    on_not_finite: Literal["stop", "roll_back"] = "stop"
+    """When the loss is not finite: `stop`, or `roll_back` an epoch and halve the rate, three times at most."""
+    class_balance: Literal["none", "repeat", "weights", "both"] = "none"
+    """`repeat` rare images, use `weights` for rare classes in the loss, or both."""
+    mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the images that are laid together with three others."""
+    mosaic_until: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Share of the epochs after which there are no mosaics."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    device: str = "auto"  # auto, cpu, cuda, mps
+    """Seed of everything random."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of training; `auto` takes bfloat16 where the machine has it. Scoring is always in fp32."""
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    cache: Literal["auto", "memory", "disk", "none"] = "auto"  # fitted images and features; auto: memory if they fit
-    cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = (
-        "auto"  # memory for the cache; auto: a share of what is free
-    )
+    """Processes that load images."""
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
+    """Where fitted images and features are kept; `auto` takes memory if they fit."""
+    cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Memory for the cache in MB; `auto` takes a share of what is free."""
 
 
 class Evaluate(Strict):
     """How a model is scored."""
 
     score_floor: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    """Detections below this score are left out."""
     nms_iou: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Of two boxes of a class with a larger IoU the one with the lower score goes."""
     max_detections: Positive = 300
+    """Detections kept of an image."""
     batch: Positive = 16
+    """Images a step."""
     ignore_policy: Literal["region", "strict"] = "region"
+    """`region`: ignored regions excuse detections by the share that lies in them. `strict`: as pycocotools."""
 
 
 class RunConfig(Strict):
     """Everything that a training run depends on."""
 
     data: Data
+    """What is trained and scored on."""
     model: Model = Model()
+    """Which detector, and what it starts from."""
     transfer: Transfer = Transfer()
+    """What is taken over from the source, and what trains when."""
     train: Train = Train()
-    augment: Literal["default", "none"] | list[dict[str, dict[str, Any]]] = "default"  # albumentations, by class name
+    """How training runs."""
+    augment: Literal["default", "none"] | list[dict[str, dict[str, Any]]] = "default"
+    """`default`, `none`, or a list of transforms of albumentations by class name with their arguments."""
     evaluate: Evaluate = Evaluate()
-    out: Path | None = None  # the run folder; None: runs/<name of the config>, numbered
+    """How a model is scored."""
+    out: Path | None = None
+    """The run folder; without it `runs/` and the name of the config, numbered."""

@@ -13,4 +13,4 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 class Strict(BaseModel):
     """A part of the config: unknown keys are refused and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)

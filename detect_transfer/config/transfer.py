@@ -20,41 +20,60 @@ class Phase(Strict):
     """A stretch of training: which stages, for how many epochs, at which rate, and what ends it sooner."""
 
     epochs: Positive
+    """Epochs at most."""
     train: Literal["all"] | Annotated[list[Stage], Field(min_length=1)] = "all"
+    """The stages that train, or `all`."""
     lr: Rate = 1e-3
-    lr_decay_per_stage: Annotated[float, Field(gt=0, le=1)] = 1.0  # each stage further from the head learns slower
-    start: Start = "previous"  # where it goes on from: the phase before, the best epoch so far, or the source
-    schedule: Schedule | None = None  # None: that of `train`
-    warmup: Annotated[float, Field(ge=0, le=1)] | None = None  # share of its steps with a rising rate; None: of `train`
-    batchnorm: BatchNorm | None = None  # None: that of `transfer`
-    pull_to_source: Annotated[float, Field(ge=0)] | None = None  # None: that of `transfer`
-    cache_features: bool | Positive = False  # how many augmented views of each image; true: 4
-    until: dict[Literal["AP", "AP50", "AP75"], Annotated[float, Field(gt=0, le=1)]] = Field(
-        default_factory=dict
-    )  # reached: good enough
-    on_until: Literal["stop", "next"] = "stop"  # then training ends, or the next phase begins
-    patience: Positive | None = None  # epochs without a better AP before the next phase begins
+    """The highest learning rate."""
+    lr_decay_per_stage: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the rate for each stage further from the head."""
+    start: Start = "previous"
+    """What it goes on from: the phase before, the best epoch so far, or the source."""
+    schedule: Schedule | None = None
+    """Without it that of `train`."""
+    warmup: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Without it that of `train`."""
+    batchnorm: BatchNorm | None = None
+    """Without it that of `transfer`."""
+    pull_to_source: Annotated[float, Field(ge=0)] | None = None
+    """Without it that of `transfer`."""
+    cache_features: bool | Positive = False
+    """Compute the frozen part once, in so many augmented views of each image; true means 4."""
+    until: dict[Literal["AP", "AP50", "AP75"], Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    """The AP at which the phase is good enough."""
+    on_until: Literal["stop", "next"] = "stop"
+    """Then training stops, or the next phase begins."""
+    patience: Positive | None = None
+    """Epochs without a better AP before the next phase begins."""
 
 
 class Transfer(Strict):
     """What is taken over from the source, and what trains when: a named strategy or a list of phases."""
 
-    strategy: StrategyName | None = None  # None with no phases: auto
+    strategy: StrategyName | None = None
+    """A named plan; without it and without phases `auto`."""
     phases: list[Phase] | None = None
-    class_map: dict[str, str | list[str]] = Field(default_factory=dict)  # target class: source classes of its head rows
-    match_names: bool = True  # classes of one name (case, spaces and hyphens aside) start from that row
-    new_class_init: Literal["mean", "random"] = "mean"  # rows of classes that the source does not have
-    keep_source_classes: list[str] = Field(
-        default_factory=list
-    )  # classes of the source that the detector is to go on finding
-    keep_from: Literal["pseudo_labels", "ignore"] = "pseudo_labels"  # what the source finds of them in the new images
-    keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5  # from which score on the source's finding is a target
-    batchnorm: BatchNorm = "with_stage"  # whether running statistics move with their stage, never, or always
-    pull_to_source: Annotated[float, Field(ge=0)] = 0.0  # L2-SP strength
-    cache_features: bool | Positive = False  # of a named strategy; phases say their own
-    new_class_lr_factor: Annotated[float, Field(ge=1, le=100)] = (
-        10.0  # rate of a class layer with new classes, in stage rates
-    )
+    """A plan of your own, instead of a strategy."""
+    class_map: dict[str, str | list[str]] = Field(default_factory=dict)
+    """For a target class the source class, or classes, that it starts from."""
+    match_names: bool = True
+    """Classes of the same name, apart from case, spaces and hyphens, start from that source class."""
+    new_class_init: Literal["mean", "random"] = "mean"
+    """What classes without a source class start from: the mean of all source classes, or random weights."""
+    keep_source_classes: list[str] = Field(default_factory=list)
+    """Source classes that the detector goes on finding."""
+    keep_from: Literal["pseudo_labels", "ignore"] = "pseudo_labels"
+    """What the source finds of them in the training images becomes targets, or ignored regions."""
+    keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """The score from which a detection of the source counts."""
+    batchnorm: BatchNorm = "with_stage"
+    """Running statistics move with their stage, never (`frozen`), or always (`all`)."""
+    pull_to_source: Annotated[float, Field(ge=0)] = 0.0
+    """Strength of L2-SP, which pulls weights towards those of the source."""
+    cache_features: bool | Positive = False
+    """As in a phase, for a named strategy."""
+    new_class_lr_factor: Annotated[float, Field(ge=1, le=100)] = 10.0
+    """Factor on the rate of the class layer where it has new classes."""
 
     @model_validator(mode="after")
     def _one_plan(self) -> Transfer:

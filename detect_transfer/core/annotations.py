@@ -1,8 +1,8 @@
-"""`AnnotationTable` and `Detections`: the only things that cross rooms.
+"""`AnnotationTable` and `Detections`: what readers, training, prediction and scoring hand to each other.
 
 Both hold polars frames whose columns are checked when the object is made. Boxes are `xyxy` in pixels, float64, origin
 at the top-left corner of the first pixel, x2 and y2 exclusive. A box may reach past its image and may be empty: readers
-mark, and never drop; `prepare` cleans by named policies and counts what left.
+mark, and never drop; `data.clean` cleans by named policies and counts what left.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VISIBLE_XYXY = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")  # those of its visible 
 IMAGE_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,
     "file_name": pl.String,  # relative to image_root, forward slashes
-    "width": pl.Int32,  # null where neither the annotation nor an image tells it
+    "width": pl.Int32,  # null where neither the annotations nor an image says it
     "height": pl.Int32,
     "split": pl.String,
     "group": pl.String,  # video, sequence, sign pole: what no split may cut
@@ -39,7 +39,7 @@ BOX_SCHEMA: dict[str, Any] = {
     "iscrowd": pl.Boolean,  # a region that stands for many objects
     "ignore": pl.Boolean,  # neither target nor background
     "ignore_reason": pl.String,
-    # hidden share in [0, 1], and share outside the image; a flag without a share is 1.0 or 0.0; null: not told
+    # hidden share in [0, 1], and share outside the image; a flag without a share is 1.0 or 0.0; null: unknown
     "occluded": pl.Float64,
     "truncated": pl.Float64,
     "difficult": pl.Boolean,
@@ -72,16 +72,16 @@ def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
 
     A column that is absent is filled with null, or with False for the flags `iscrowd`, `ignore` and `difficult`.
     """
-    given = columns if isinstance(columns, pl.DataFrame) else pl.DataFrame(dict(columns), strict=False)
-    if given.width == 0:
+    data = columns if isinstance(columns, pl.DataFrame) else pl.DataFrame(dict(columns), strict=False)
+    if data.width == 0:
         return pl.DataFrame(schema=dict(schema))
     filled = [
         pl.col(name).cast(dtype)
-        if name in given.columns
+        if name in data.columns
         else pl.lit(False if name in _FALSE_BY_DEFAULT else None).cast(dtype).alias(name)
         for name, dtype in schema.items()
     ]
-    return given.select(*filled, *[c for c in given.columns if c not in schema])
+    return data.select(*filled, *[c for c in data.columns if c not in schema])
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class AnnotationTable:
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector says: boxes with a score, checked when it is made.
+    """The boxes of a detector, with a score each, checked when they are made.
 
     Args:
         rows: A row a detection, the columns of `DETECTION_SCHEMA`.
@@ -220,7 +220,7 @@ def _check_schema(data: pl.DataFrame, schema: Mapping[str, Any], name: str) -> N
     if wrong:
         raise InternalError(
             "TABLE_SCHEMA",
-            f"{name}: {{column: (found, expected)}} {wrong}",
+            f"{name}: {{column: (type, expected type)}} {wrong}",
             remedy="please report this with the command",
         )
 
@@ -229,27 +229,27 @@ def _check_unique(data: pl.DataFrame, column: str, name: str) -> None:
     values = data[column]
     if not values.has_nulls() and values.n_unique() == len(values):
         return
-    twice = data.filter(pl.col(column).is_duplicated() | pl.col(column).is_null())
+    wrong = data.filter(pl.col(column).is_duplicated() | pl.col(column).is_null())
     raise InputError(
         "ID_DUPLICATE",
-        f"{name}.{column} must be there once; {len(twice)} rows share one or have none",
-        where=twice["source"][0] if "source" in twice.columns else None,
+        f"{name}.{column} must be unique; {len(wrong)} rows share one or have none",
+        where=wrong["source"][0] if "source" in wrong.columns else None,
         field=column,
-        value=twice[column][0],
+        value=wrong[column][0],
         remedy="give each its own",
     )
 
 
 def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str) -> None:
-    lost = boxes.join(other, on=column, how="anti", nulls_equal=True)
-    if not lost.is_empty():
-        ids: Sequence[int] = lost[column].unique(maintain_order=True)[:10].to_list()
+    dangling = boxes.join(other, on=column, how="anti", nulls_equal=True)
+    if not dangling.is_empty():
+        ids: Sequence[int] = dangling[column].unique(maintain_order=True)[:10].to_list()
         raise InputError(
             "ID_DANGLING",
-            f"{len(lost)} boxes name a {column} that does not exist: {', '.join(map(str, ids))}",
-            where=lost["source"][0],
+            f"{len(dangling)} boxes name a {column} that does not exist: {', '.join(map(str, ids))}",
+            where=dangling["source"][0],
             field=column,
-            value=lost[column][0],
+            value=dangling[column][0],
             remedy="add what they name, or remove the boxes",
         )
 

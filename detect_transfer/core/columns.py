@@ -1,4 +1,4 @@
-"""Expressions on columns that polars has, but not quite as they are needed."""
+"""Expressions on columns that polars lacks, or has with a fault."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def text_of(template: str, *values: str | pl.Expr | pl.Series) -> pl.Expr:
 
     It is `pl.format`, which in polars 2.1 ends in a panic where a column has several chunks and the first is empty.
     """
-    first, *words = template.split("{}")
+    first, *texts = template.split("{}")
     parts = [pl.lit(first)]
-    for value, word in zip(values, words, strict=True):
+    for value, text in zip(values, texts, strict=True):
         value = pl.col(value) if isinstance(value, str) else value
-        parts += [value if isinstance(value, pl.Expr) else pl.lit(value), pl.lit(word)]
+        parts += [value if isinstance(value, pl.Expr) else pl.lit(value), pl.lit(text)]
     return pl.concat_str(parts)

@@ -1,12 +1,12 @@
-"""Every error that a user can meet, and the one line that tells it.
+"""Every error that a user can meet, as one line.
 
     DetectTransferError
     ├── InputError          exit 2   what was given is wrong: a file, a row, a key, a flag
-    │   └── ProblemsError   exit 2   several input errors found in one go, a line each
+    │   └── ProblemsError   exit 2   several input errors at once, a line each
     ├── ResourceError       exit 3   the machine failed: disk, memory, missing weights, no network
     └── InternalError       exit 4   a bug of ours
 
-The line reads ``CODE file:line field=value - what; remedy``. This module imports nothing of the project.
+The line reads ``CODE file:line field=value - what; remedy``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_CHOICES = 60
 
 
 class DetectTransferError(Exception):
-    """An error told in one line: a code, the place, what was found and what to do.
+    """An error in one line: a code, the place, what was found and what to do.
 
     Args:
         code: Upper-case word that scripts can test for, such as ``LABEL_COLUMNS``.
@@ -134,5 +134,5 @@ def did_you_mean(word: str, choices: Sequence[str]) -> str:
     if near:
         return f"did you mean '{near[0]}'?"
     more = len(choices) - _MOST_CHOICES
-    held = [*sorted(choices)[:_MOST_CHOICES], *([f"and {more} more"] if more > 0 else [])]
-    return "there is: " + ", ".join(held) if held else "there is none"
+    listed = [*sorted(choices)[:_MOST_CHOICES], *([f"and {more} more"] if more > 0 else [])]
+    return "there is: " + ", ".join(listed) if listed else "there is none"

@@ -1,4 +1,4 @@
-"""What a file really is that cannot be read as what its name says, told by its first bytes."""
+"""What a file really is that cannot be read as what its name says, by its first bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _KINDS = {
 }
 
 
-def told_by(data: bytes) -> tuple[str, str] | None:
-    """Return what a file is that begins so, and what to do; None where nothing is known of it."""
+def file_kind(data: bytes) -> tuple[str, str] | None:
+    """Return what a file is that begins with `data`, and what to do about it; None where that is unknown."""
     if not data:
         return "empty", "copy it again"
     head = data[:64].lstrip().lower() if data[:1].isspace() or data[:1] == b"<" else data
-    return next((told for start, told in _KINDS.items() if head.startswith(start)), None)
+    return next((kind for start, kind in _KINDS.items() if head.startswith(start)), None)

@@ -20,7 +20,7 @@ _JPEG_HARMLESS = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)} - {_APP1}
 
 
 def plain_size_wh(path: Path) -> tuple[int, int] | None:
-    """Return (width, height) in pixels of a plain JPEG or PNG, None where another has to look."""
+    """Return (width, height) in pixels of a plain JPEG or PNG, None where it takes a decoder to say."""
     try:
         with path.open("rb", buffering=0) as stream:
             data = stream.read(_READ)
@@ -38,36 +38,36 @@ def _png(data: bytes) -> tuple[int, int] | None:
     usual = depth in _PNG_KINDS.get(colour, ()) and not compression and not method and interlace < 2
     if not (usual and 0 < width < 2**31 and 0 < height < 2**31):
         return None
-    place = 8
-    while place + 12 <= len(data):
-        length = int.from_bytes(data[place : place + 4], "big")
-        kind = data[place + 4 : place + 8]
+    position = 8
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
         if kind == b"IDAT":
             return width, height
-        end = place + 8 + length
-        if (kind not in _PNG_HARMLESS and place > 8) or end + 4 > len(data):
+        end = position + 8 + length
+        if (kind not in _PNG_HARMLESS and position > 8) or end + 4 > len(data):
             return None
-        if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
             return None
-        place = end + 4
+        position = end + 4
     return None
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
-    place, found = 2, None
-    while place + 4 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
+    position, size_wh = 2, None
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
         if marker == _SOS:
-            return found
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
+            return size_wh
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
         if marker in _SOF:
-            if found is not None or length < 8 or place + 10 > len(data):
+            if size_wh is not None or length < 8 or position + 10 > len(data):
                 return None
-            depth, height, width, layers = struct.unpack_from(">BHHB", data, place + 4)
+            depth, height, width, layers = struct.unpack_from(">BHHB", data, position + 4)
             if depth != 8 or layers not in (1, 3, 4) or not width or not height:
                 return None
-            found = width, height
+            size_wh = width, height
         elif marker not in _JPEG_HARMLESS or length < 2:
             return None
-        place += 2 + length
+        position += 2 + length
     return None

@@ -1,7 +1,7 @@
 """Files: written whole or not at all, and never outside the folder they belong to.
 
-A file is written beside its place, flushed to the disk and renamed. A folder is built beside its place and renamed, so
-a killed run leaves either the whole folder or nothing under its name.
+A file is written under another name, flushed to the disk and renamed. A folder is built under another name and
+renamed, so a killed run leaves either the whole folder or nothing under its name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
-from detect_transfer.core.file_signature import told_by
+from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.temporary import building_folder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_WRITTEN = {"ledger.json", "manifest.json"}  # what tells a data folder of ours
+_WRITTEN = {"ledger.json", "manifest.json"}  # both lie in a data folder of ours
 
 
 @contextmanager
@@ -78,12 +78,12 @@ def parse_json(data: bytes, path: Path) -> Any:
     try:
         return orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        found = told_by(data)
+        kind = file_kind(data)
         raise InputError(
             "JSON_SYNTAX",
-            f"the file is {found[0]}, no JSON" if found else f"{error.msg} (column {error.colno})",
+            f"the file is {kind[0]}, no JSON" if kind else f"{error.msg} (column {error.colno})",
             where=path if ":" in path.name else f"{path}:{error.lineno}",
-            remedy=found[1] if found else "the file is cut short or damaged: write or copy it again",
+            remedy=kind[1] if kind else "the file is cut short or damaged: write or copy it again",
         ) from error
 
 
@@ -116,7 +116,7 @@ def read_text(path: Path) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        what, remedy = told_by(data) or (f"no UTF-8 at byte {error.start}", "save the file as UTF-8")
+        what, remedy = file_kind(data) or (f"no UTF-8 at byte {error.start}", "save the file as UTF-8")
         raise InputError("TEXT_ENCODING", f"the file is {what}", where=path, remedy=remedy) from error
     if "\0" in text:
         raise InputError(
@@ -171,10 +171,10 @@ def require_dir(path: Path, *, what: str) -> Path:
     if path.is_dir():
         return path
     nearest = next((p for p in path.parents if p.is_dir()), path)
-    held = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
+    siblings = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
     kind = "a file is there" if path.exists() else "there is no such folder"
     raise InputError(
-        "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {held or 'nothing'}"
+        "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {siblings or 'nothing'}"
     )
 
 
@@ -194,7 +194,7 @@ def require_new(out: Path) -> None:
     """Check that an output folder is absent or empty.
 
     Raises:
-        InputError: It holds something, is a file, or is the folder that one is in, which cannot be put in its place.
+        InputError: It holds something, is a file, or is the current folder, which cannot be replaced.
     """
     if os.path.realpath(out) == os.path.realpath(Path()):
         what, remedy = "it is the folder that you are in", "give another --out, or go elsewhere first"
@@ -262,20 +262,21 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
     Args:
         root: The folder.
         suffixes: In lower case, with their dots.
-        into_written: Look into folders below it that `convert` wrote; else one can lie in its own source.
+        into_written: Look into folders below it that `convert` wrote; without, an output folder inside its source
+            is left out.
 
     Raises:
         ResourceError: A folder cannot be read.
     """
-    found = []
+    listed = []
     for folder, folders, names in os.walk(root, onerror=_cannot_list):
         base = Path(folder).relative_to(root)
         if base.parts and set(names) >= _WRITTEN and not into_written:
             folders.clear()
             continue
         folders[:] = [f for f in folders if not f.startswith(".")]
-        found += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
-    return sorted(found)
+        listed += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
+    return sorted(listed)
 
 
 def _cannot_list(error: OSError) -> None:

@@ -18,7 +18,7 @@ _MOST_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class LedgerLine:
-    """How many boxes or images met one fate for one reason, with the places of the first few."""
+    """How many boxes or images left, came or changed for one reason, with the places of the first few."""
 
     kind: Kind
     action: Action

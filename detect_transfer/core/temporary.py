@@ -1,7 +1,7 @@
-"""Temporary folders: the hidden one beside an output folder in which that is built, and one of the process.
+"""Temporary folders: a hidden one beside an output folder, in which that is built, and one of the process.
 
-The name of a hidden one tells the output folder and this tool. A process holds the lock of its folder until it ends,
-however it ends, so a folder that can be locked is nobody's any more, and was left by a killed run.
+The hidden one is named after the output folder and this tool. A process holds the lock of its folder until it ends,
+however it ends, so a folder that can be locked was left by a killed run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def building_folder(out: Path) -> Iterator[Path]:
         OSError: The parent of `out` cannot be written.
     """
     prefix = f".{out.name}.detect_transfer-"
-    for left in out.parent.glob(f"{_literally(prefix)}*{_SUFFIX}"):
+    for left in out.parent.glob(f"{_escape(prefix)}*{_SUFFIX}"):
         _remove_if_free(left)
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=out.parent))
     lock = _lock(folder)
@@ -39,7 +39,7 @@ def building_folder(out: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def _literally(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a pattern that matches this text alone."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in text)
 

@@ -24,7 +24,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import MAX_PIXELS
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first opens a video; our errors tell instead
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first opens a video; our errors say it
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".seq", ".webm")
 _FRAME = re.compile(rf"(.+(?:{'|'.join(re.escape(s) for s in VIDEO_SUFFIXES)}))#([0-9]{{1,9}})", re.IGNORECASE)
@@ -43,8 +43,8 @@ def frame_name(video: str, number: int) -> str:
 
 def parse_frame_name(file_name: str) -> tuple[str, int] | None:
     """Return the relative path of the video and the number of the frame; None for the name of an image."""
-    found = _FRAME.fullmatch(file_name)
-    return (found[1], int(found[2])) if found else None
+    match = _FRAME.fullmatch(file_name)
+    return (match[1], int(match[2])) if match else None
 
 
 def read_video_size_wh(path: Path) -> tuple[int, int]:
@@ -80,17 +80,18 @@ def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbArra
         ResourceError: As for `frames`.
     """
     wanted = sorted(set(numbers))
-    at, held = 0, 0
+    at, n_frames = 0, 0
     for number, frame in enumerate(frames(path)):
         if at == len(wanted):
             return
-        held = number + 1
+        n_frames = number + 1
         if number == wanted[at]:
             at += 1
             yield number, frame
     if at < len(wanted):
         raise InputError(
-            *("FRAME_MISSING", f"frame {wanted[at]} is annotated, the video has frames 0 to {held - 1}"),
+            "FRAME_MISSING",
+            f"frame {wanted[at]} is annotated, the video has frames 0 to {n_frames - 1}",
             where=path,
             field="frame",
             value=wanted[at],
@@ -100,18 +101,19 @@ def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbArra
 
 def _decoded(path: Path) -> Iterator[RgbArray]:
     """Give the frames of a video that OpenCV decodes."""
-    with _open(path):  # tells a missing or unreadable file better than OpenCV does
+    with _open(path):  # OpenCV does not say whether a file is missing or unreadable
         pass
     with _silence():
         capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
             raise InputError(
-                *("VIDEO_TYPE", "its bytes are of no video that is read here, or its index is cut off"),
+                "VIDEO_TYPE",
+                "its bytes are of no video that is read here, or its index is cut off",
                 where=path,
                 remedy="copy the video again, or give an MP4, AVI, Matroska or NorPix file",
             )
-        told = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        stated_frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         done = 0
         while True:
             good, bgr = capture.read()
@@ -119,8 +121,8 @@ def _decoded(path: Path) -> Iterator[RgbArray]:
                 break
             done += 1
             yield np.ascontiguousarray(bgr[..., ::-1])
-        if done == 0 or done < told * (1 - _SLACK):
-            raise _truncated(path, f"frame {done} of {told} cannot be decoded")
+        if done == 0 or done < stated_frames * (1 - _SLACK):
+            raise _truncated(path, f"frame {done} of {stated_frames} cannot be decoded")
     finally:
         capture.release()
 
@@ -142,9 +144,9 @@ def _sequence(path: Path) -> Iterator[RgbArray]:
     """Give the frames of a NorPix sequence."""
     with _open(path) as stream:
         header = _read_header(path, stream)
-        places = _raw_frames(header) if header.kind in _RAW else _packed_frames(path, header, stream)
+        spans = _raw_frames(header) if header.kind in _RAW else _packed_frames(path, header, stream)
         done = 0
-        for start, size in places:
+        for start, size in spans:
             stream.seek(start)
             data = stream.read(size)
             if len(data) < size:
@@ -158,18 +160,18 @@ def _sequence(path: Path) -> Iterator[RgbArray]:
 def _read_header(path: Path, stream: BinaryIO) -> _Header:
     data = stream.read(_HEADER_BYTES)
     if len(data) < _HEADER_BYTES:
-        raise _truncated(path, f"found {len(data)} bytes of a header of {_HEADER_BYTES}")
+        raise _truncated(path, f"it has {len(data)} bytes, its header alone takes {_HEADER_BYTES}")
     if not data.startswith(_MAGIC):
         raise InputError(
             "VIDEO_TYPE", "it does not begin as a NorPix sequence does", where=path, remedy="give the .seq file itself"
         )
     width, height, bits, real_bits, image_bytes, kind, n_frames, _, stride = struct.unpack_from("<9I", data, 548)
-    known = kind in (*_RAW, *_JPEG, *_PNG) and real_bits == 8 and bits in (8, 24)
-    sizes = 0 < width * height <= MAX_PIXELS
+    readable = kind in (*_RAW, *_JPEG, *_PNG) and real_bits == 8 and bits in (8, 24)
+    size_fits = 0 < width * height <= MAX_PIXELS
     raw_fits = kind not in _RAW or (
         image_bytes == width * height * bits // 8 and stride >= image_bytes and n_frames > 0
     )
-    if not (known and sizes and raw_fits):
+    if not (readable and size_fits and raw_fits):
         raise InputError(
             "VIDEO_TYPE",
             f"a sequence of format {kind}, {width} x {height} pixels of {bits} bits; raw, JPEG or PNG of 8 bits a "
@@ -224,7 +226,8 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         stream = path.open("rb")
     except FileNotFoundError as error:
         raise InputError(
-            *("VIDEO_MISSING", "there is no such video"),
+            "VIDEO_MISSING",
+            "there is no such video",
             where=path,
             remedy="restore the file or remove its annotations",
         ) from error
@@ -244,7 +247,7 @@ def _truncated(path: Path, what: str) -> InputError:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep OpenCV from writing to stderr what our errors tell."""
+    """Keep OpenCV from writing to stderr what our errors say."""
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(0)
     try:

@@ -15,7 +15,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.file_signature import told_by
+from detect_transfer.core.file_signature import file_kind
 from detect_transfer.formats.parsing import native
 
 # in other encodings, `<!` may be other bytes
@@ -39,7 +39,7 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
     try:
         tree: Element = parse_plain(text) if _is_plain(text) else ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:
-        found = told_by(data)
+        found = file_kind(data)
         raise InputError(
             "XML_DTD",
             f"the file is {found[0]}, no XML" if found else "a document type or entities may not be declared",
@@ -48,7 +48,7 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
         ) from error
     except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
         line, column = getattr(error, "position", (1, 0))
-        found = told_by(data)
+        found = file_kind(data)
         what = f"{str(error).partition(': line')[0]} (column {column + 1})"  # the parser counts the lines of `text`
         raise InputError(
             *("XML_SYNTAX", f"the file is {found[0]}, no XML" if found else what),
