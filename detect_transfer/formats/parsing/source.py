@@ -106,7 +106,7 @@ class Source:
         self._other_shapes: list[str] = []
 
     def files(
-        self, pattern: str, *, code: str = "FILE_MISSING", missing: str | None = None, remedy: str | None = None
+        self, *patterns: str, code: str = "FILE_MISSING", missing: str | None = None, remedy: str | None = None
     ) -> list[str]:
         """Return the files whose path ends as a pattern says (``*.json``, ``gt/gt.txt``), or the one that was given.
 
@@ -115,13 +115,13 @@ class Source:
         """
         if self.file is not None:
             return [self.file]
-        suffix = PurePosixPath(pattern).suffix
-        names = io.list_files(self.root, (suffix,))
-        if pattern != f"*{suffix}":
-            fits = re.compile(f"(?:.*/)?{fnmatch.translate(pattern)}").match
+        suffixes = {PurePosixPath(pattern).suffix for pattern in patterns}
+        names = io.list_files(self.root, tuple(suffixes))
+        if set(patterns) != {f"*{suffix}" for suffix in suffixes}:
+            fits = re.compile("|".join(f"(?:.*/)?{fnmatch.translate(pattern)}" for pattern in patterns)).match
             names = [name for name in names if fits(name)]
         if not names:
-            what = missing or f"it holds no {pattern}"
+            what = missing or f"it holds no {' or '.join(patterns)}"
             raise InputError(code, what, where=self.root, remedy=remedy or "give the folder that holds it")
         return names
 

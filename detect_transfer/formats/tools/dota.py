@@ -56,7 +56,7 @@ def read(
     for name, image in texts.items():
         source.add_image(image, str(root / name), imagesource=heads[image][0], gsd=heads[image][1])
     source.add_images(without_text)
-    rows = source.rows(texts, (*_POINTS, "category", "difficult"), Dialect(" ", comment=_HEAD, optional=1), texts)
+    rows = source.rows(texts, (*_POINTS, "category", "difficult"), Dialect(" ", comment=_HEAD, optional=1), of=texts)
     is_level = pl.col("difficult").is_in(["0", "1", "2"])
     what = "expected a level of difficulty: 0, 1 or 2"
     rows = rows.numbers(*_POINTS).check(is_level, "ROW_FIELD", what, "difficult")

@@ -15,6 +15,7 @@ from detect_transfer.formats.parsing.json_nodes import Node, parse_json
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.parsing.yaml_nodes import parse_yaml
+from detect_transfer.formats.tools.shared import folder_of
 
 _BOXES = ("bbox", "bboxes", "boxes")
 _CATEGORIES = ("category", "categories", "label", "labels", "category_id", "class", "classes")
@@ -57,10 +58,8 @@ def _lines(source: Source, name: str) -> Iterator[Node]:
 
 def _csv(source: Source, name: str) -> Iterator[Node]:
     """Give the rows of a CSV file, whose field `objects` holds JSON."""
-    folder = PurePosixPath(name).parent.as_posix()
     dialect = Dialect(",", header=True, quoted=True, image_field="file_name")
-    of = {name: None if folder == "." else folder}
-    rows = source.rows([name], ("file_name", "objects"), dialect, of)
+    rows = source.rows([name], ("file_name", "objects"), dialect, of={name: folder_of(name)})
     for line, image, file_name, objects in rows.data.select("line", "image", "file_name", "objects").iter_rows():
         with source.errors.image(image):
             value = parse_json(objects.encode(), source.root, f"{name}:{line}").value if objects else None

@@ -13,22 +13,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
+from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import NearbyImages, annotation_files, path_of_address, split_of_path
-from detect_transfer.formats.parsing.shape_table import TableBuilder, dump
-from detect_transfer.formats.tools.label_studio_items import add_items, said_of_image
+from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_of_path
+from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.label_studio_regions import Item, add_regions, tags_of_image
 
 _ANNOTATIONS = ("last", "all", "ground-truth")
 _USUAL_KEYS = ("image", "img")
 _UPLOADED = re.compile("[0-9a-f]{8}-(.+)", re.DOTALL)
-
-Item = tuple[Node, Node, str]  # what tells the size of the image, the value, the id of the region
 
 
 @dataclass(frozen=True)
@@ -37,34 +33,41 @@ class _Task:
 
     node: Node
     address: str
-    data: dict[str, Any]  # what is told beside the address
+    data: dict[str, Any]  # what is stated beside the address
     annotations: list[list[Item]]
-    unused: int  # shapes of annotations that the option leaves out
+    n_unused: int  # shapes of annotations that the option leaves out
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for annotation in self.annotations for item in annotation]
 
 
 @no_collection()
 def read(
-    root: Path, *, annotations: str = "last", other_shapes: str = "extent", missing_images: str = "error",
-    size_mismatch: str = "error", on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+    root: Path,
+    *,
+    annotations: str = "last",
+    other_shapes: str = "extent",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
     """Read exports of Label Studio, JSON or JSON-MIN, from the folder that holds them.
 
     An image is found by the end of its address, with or without the eight hexadecimal digits that an upload puts
     before its name. A task without an annotation that was not cancelled stays out, which the ledger counts;
     predictions are no annotations. A region of several labels makes a row for each. What else is said of a region goes
-    to `attributes`, of an image to the images column `tags`; what else a task tells to the images column `data`.
+    to `attributes`, of an image to the images column `tags`; what else a task states to the images column `data`.
+    Results that do not state the size of their image take that of the image.
 
     Args:
         root: The folder of the JSON files and images, or one such file.
         annotations: Which of the annotations of a task are read: the ``last``, ``all``, or the last that is marked as
             ``ground-truth``; the ledger counts the shapes of the others.
-        other_shapes: What becomes of polygons, ellipses, turned boxes, keypoints and masks: ``extent`` takes the box
-            around them (of all but masks, which are refused), ``skip`` leaves them out, which the ledger counts,
-            ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the tasks state; ``skip`` leaves the image and
-            its regions out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a task states another size.
-        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+        other_shapes: See `Source`; masks are never taken, but left out or refused.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
@@ -73,29 +76,39 @@ def read(
     Source: Label Studio documentation, export annotations, raw JSON format and units of image annotations.
     """
     native.check_choice("annotations", annotations, _ANNOTATIONS)
-    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
-    folder, names = annotation_files(root, (".json",), what="a JSON export of Label Studio")
-    drawing = TableBuilder(folder, media, problems, other_shapes)
-    nearby = NearbyImages(folder)
+    source = Source(
+        root,
+        "a JSON export of Label Studio",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        other_shapes=other_shapes,
+        or_file=True,
+    )
+    nearby = NearbyImages(source.root)
     tasks: list[_Task] = []
-    for name in names:
-        try:
-            tasks += _read_tasks(read_json(folder, name), annotations, problems)
-        except InputError as error:
-            problems.put(error)
-    unlabelled = [task.address for task in tasks if not task.annotations]
-    problems.note("without an annotation", len(unlabelled), tuple(unlabelled), kind="image")
-    unused = [task for task in tasks if task.unused]
-    places = tuple(task.node.source for task in unused)
-    problems.note("of another annotation of the task", sum(task.unused for task in unused), places, kind="box")
+    for name in source.files("*.json", missing="it holds no .json file; a JSON export of Label Studio was expected"):
+        with source.errors.file():
+            tasks += _read_tasks(source, read_json(source.root, name), annotations)
+    unlabelled = tuple(task.address for task in tasks if not task.annotations)
+    source.errors.note("without an annotation", len(unlabelled), unlabelled, kind="image")
+    unused = tuple(task.node.source for task in tasks if task.n_unused)
+    source.errors.note("of another annotation of the task", sum(task.n_unused for task in tasks), unused, kind="box")
+    images = {}
     for task in tasks:
         if task.annotations:
-            _add_task(task, _image(task.address, nearby), drawing)
-    return drawing.table()
+            image = _image(task.address, nearby)
+            with source.errors.image(image):
+                if _add_image(source, image, task):
+                    images[image] = task
+    found = source.find_images()
+    for image, task in images.items():
+        for annotation in task.annotations:
+            add_regions(source, image, annotation, found[image].size_wh if image in found else None)
+    return source.table()
 
 
-def _read_tasks(document: Node, annotations: str, problems: ErrorCollector) -> list[_Task]:
+def _read_tasks(source: Source, document: Node, annotations: str) -> list[_Task]:
     """Return the tasks of a file; those of JSON-MIN that share an id are annotations of one task."""
     tasks: list[_Task] = []
     short: dict[str, list[Node]] = {}
@@ -103,14 +116,14 @@ def _read_tasks(document: Node, annotations: str, problems: ErrorCollector) -> l
         if "data" not in node:
             short.setdefault(str(node.value.get("id", node.source)), []).append(node)
             continue
-        with problems.image(node.source):
+        with source.errors.image(node.source):
             key = "annotations" if "annotations" in node else "completions"
-            given = [one for one in node.items(key, []) if not one.flag("was_cancelled", False)]
-            is_truth = [one.flag("ground_truth", False) for one in given]
-            items = [_items(one) for one in given]
+            given = [each for each in node.items(key, []) if not each.flag("was_cancelled", False)]
+            is_truth = [each.flag("ground_truth", False) for each in given]
+            items = [_items(each) for each in given]
             tasks.append(_task(node, node.child("data"), items, (annotations, is_truth)))
     for nodes in short.values():
-        with problems.image(nodes[0].source):
+        with source.errors.image(nodes[0].source):
             items = [_short_items(node) for node in nodes]
             tasks.append(_task(nodes[-1], nodes[-1], items, (annotations, [False] * len(nodes))))
     return tasks
@@ -120,66 +133,67 @@ def _task(node: Node, data: Node, items: list[list[Item]], choice: tuple[str, Se
     """Return a task with the annotations that the option chooses; `data` holds the address of the image."""
     address = _address(data)
     further = {key: value for key, value in data.value.items() if value != address and not _is_regions(value)}
-    kept = items if choice[0] != "ground-truth" else [one for one, true in zip(items, choice[1], strict=True) if true]
-    kept = kept if choice[0] == "all" else kept[-1:]
-    total, read_now = (sum(len({item[2] for item in one}) for one in some) for some in (items, kept))
-    return _Task(node, address, further, kept, total - read_now)
+    annotations, is_truth = choice
+    chosen = items
+    if annotations == "ground-truth":
+        chosen = [each for each, true in zip(items, is_truth, strict=True) if true]
+    if annotations != "all":
+        chosen = chosen[-1:]
+    n_regions, n_chosen = (sum(len({item.region for item in each}) for each in some) for some in (items, chosen))
+    return _Task(node, address, further, chosen, n_regions - n_chosen)
 
 
 def _items(annotation: Node) -> list[Item]:
     """Return the items of an annotation, without the relations between regions."""
-    results = [one for one in annotation.items("result") if one.value.get("type") != "relation"]
-    return [(one, one.child("value"), str(one.value.get("id", one.source))) for one in results]
+    results = [each for each in annotation.items("result") if each.value.get("type") != "relation"]
+    return [Item(each, each.child("value"), str(each.value.get("id", each.source))) for each in results]
 
 
 def _short_items(task: Node) -> list[Item]:
     """Return the items of a task of JSON-MIN: the lists of objects that state a size."""
-    found: list[Item] = []
-    for key, value in task.value.items():
-        if _is_regions(value):
-            found += [(one, one, str(one.value.get("id", one.source))) for one in task.items(key)]
-    return found
+    lists = [task.items(key) for key, value in task.value.items() if _is_regions(value)]
+    return [Item(each, each, str(each.value.get("id", each.source))) for items in lists for each in items]
 
 
 def _is_regions(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, dict) and "original_width" in one for one in value)
+    return isinstance(value, list) and all(isinstance(each, dict) and "original_width" in each for each in value)
 
 
 def _address(data: Node) -> str:
-    """Return the address of the image: the only value that ends like one, or that of the usual key."""
-    found = {
-        key: value
-        for key, value in data.value.items()
-        if isinstance(value, str) and PurePosixPath(path_of_address(value)).suffix.lower() in IMAGE_SUFFIXES
-    }
-    usual = next((found[key] for key in _USUAL_KEYS if key in found), None)
-    if usual is None and len(found) != 1:
-        held = ", ".join(found) or "none"
-        raise data.error(
-            None, "IMAGE_NAME", f"one value must be the address of the image; such are: {held}", "call its key image"
-        )
-    return usual or next(iter(found.values()))
+    """Return the address of the image: that of the usual key, or the only value that ends like one."""
+    texts = {key: value for key, value in data.value.items() if isinstance(value, str)}
+    for key in _USUAL_KEYS:
+        if texts.get(key):
+            return texts[key]
+    addresses = [
+        key for key, text in texts.items() if PurePosixPath(path_of_address(text)).suffix.lower() in IMAGE_SUFFIXES
+    ]
+    if len(addresses) == 1:
+        return texts[addresses[0]]
+    what = f"one value must be the address of the image; such are: {', '.join(addresses) or 'none'}"
+    raise data.error(None, "IMAGE_NAME", what, "call its key image")
 
 
 def _image(address: str, nearby: NearbyImages) -> str:
+    """Return the name of the image that an address means, which may lack the suffix or have one more prefix."""
     path = PurePosixPath(path_of_address(address))
     uploaded = _UPLOADED.fullmatch(path.name)
     if uploaded and path.name not in nearby and uploaded[1] in nearby:
         path = path.with_name(uploaded[1])
-    return nearby.nearest(path.as_posix())
+    suffix = next((end for end in ("", *IMAGE_SUFFIXES) if path.name + end in nearby), "")
+    return nearby.nearest(path.as_posix() + suffix)
 
 
-def _add_task(task: _Task, image: str, drawing: TableBuilder) -> None:
-    with drawing.problems.image(image):
-        items = [item for annotation in task.annotations for item in annotation]
-        sized = next((about for about, _, _ in items if "original_width" in about), None)
-        size = sized.size_wh("original_width", "original_height") if sized else None
-        tags = said_of_image(items)
-        facts = {
-            "split": split_of_path(image),
-            "data": dump(task.data, task.node.where) if task.data else None,
-            "tags": dump(tags, task.node.where) if tags else None,
-        }
-        if drawing.add_image(image, ImageRef(task.node.where, size), facts):
-            for annotation in task.annotations:
-                add_items(image, annotation, drawing)
+def _add_image(source: Source, image: str, task: _Task) -> bool:
+    sized = next((item.about for item in task.items if "original_width" in item.about), None)
+    size = sized.size_wh("original_width", "original_height") if sized else None
+    tags = tags_of_image(task.items)
+    where = task.node.where
+    return source.add_image(
+        image,
+        where,
+        size,
+        split=split_of_path(image),
+        data=dump(task.data, where) if task.data else None,
+        tags=dump(tags, where) if tags else None,
+    )

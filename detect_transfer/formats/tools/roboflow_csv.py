@@ -14,6 +14,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.shared import folder_of
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FIELDS = ("filename", "width", "height", "class", *_CORNERS)
@@ -54,9 +55,8 @@ def read(
         or_file=True,
     )
     names = source.files("_annotations.csv", code="CSV_MISSING", remedy="give the folder that holds it, or the file")
-    folders = {name: PurePosixPath(name).parent.as_posix() for name in names}
-    images = {name: None if folder == "." else folder for name, folder in folders.items()}
-    given = source.rows(images, _FIELDS, _DIALECT, images)
+    folders = {name: folder_of(name) for name in names}
+    given = source.rows(names, _FIELDS, _DIALECT, of=folders)
     given = given.filled("filename", what="expected the name of an image", code="ROW_FIELD")
     rows = given.numbers("width", "height", whole=True)
     for side in ("width", "height"):
@@ -67,7 +67,7 @@ def read(
     rows = rows.box(*_CORNERS, inclusive=inclusive)
     source.name_images(given)
     source.name_images(rows, size=("width", "height"))
-    source.add_images(n for n in source.image_files() if PurePosixPath(n).parent.as_posix() in folders.values())
+    source.add_images(name for name in source.image_files() if folder_of(name) in folders.values())
     return source.table(rows.with_columns(label="class"), split=split_of_path, group=_original)
 
 

@@ -13,6 +13,11 @@ from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 
 
+def folder_of(name: str) -> str | None:
+    """Return the folder of a file below the root, which the images of its rows are relative to; None for the root."""
+    return name.rpartition("/")[0] or None
+
+
 def splits_by_file(rows: Rows, field: str) -> dict[str, str | None]:
     """Return the split of each image by the name of its file of rows, which may name it in one split alone.
 

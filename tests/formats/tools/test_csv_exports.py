@@ -122,3 +122,9 @@ def test_keras__fault_names_file_and_line(
 def test_keras__class_at_fault_is_never_skipped(keras: Path, write: Any, error_of: Any) -> None:
     write("classes.csv", "cat,0\ndog,x\n")
     error_of(lambda: keras_csv.read(keras, on_error="skip-row"))
+
+
+def test_keras__header_is_no_row(keras: Path, write: Any) -> None:
+    write("train.csv", "path,x1,y1,x2,y2,class\npics/a.png,1,2,11,12,dog\npics/b.png,,,,,\n")
+    table = keras_csv.read(keras)
+    assert (len(table.images), table.boxes["source"].to_list()) == (2, ["train.csv:2"])

@@ -147,3 +147,18 @@ def test_upload__prefix_is_left_out_only_where_the_name_has_none(root: Path, wri
 
 def test_options__of_other_values(root: Path, check_error: Any) -> None:
     check_error(lambda: label_studio.read(root, annotations="first"), "OPTION_VALUE", "last, all, ground-truth")
+
+
+def test_size__that_no_result_states_is_that_of_the_image(root: Path, write: Any, check_error: Any) -> None:
+    save(write, task({"result": [item(VALUE, original_width=None, original_height=None)]}))
+    boxes = label_studio.read(root).boxes
+    assert boxes.select("x1", "y1", "x2", "y2").rows() == [pytest.approx((4, 6, 24, 18))]
+    (root / "images/a.png").unlink()
+    check_error(lambda: label_studio.read(root, missing_images="keep"), "JSON_KEY", "original_width")
+
+
+def test_address__without_suffix_means_the_image_of_that_name(root: Path, write: Any) -> None:
+    save(write, task(given(VALUE), image="https://host/images/a"))
+    assert label_studio.read(root).images["file_name"].to_list() == ["images/a.png"]
+    (root / "images/a.png").unlink()
+    assert label_studio.read(root, missing_images="keep").images["file_name"].to_list() == ["images/a"]

@@ -95,3 +95,15 @@ def test_classes__of_one_name_keep_their_codes(root: Path, write: Any) -> None:
 
 def test_folder__without_boxes(tmp_path: Path, root: Path, check_error: Any) -> None:
     check_error(lambda: openimages.read(root / "train"), "OPENIMAGES_MISSING", "train")
+
+
+def test_flags__that_are_empty_are_unknown(root: Path, write: Any) -> None:
+    write(FILE, f"{HEAD}\na,,/m/01,,0.25,0.5,0.1,0.9,,,,,\n")
+    (box,) = openimages.read(root, allow_missing=True).boxes.to_dicts()
+    assert [box[c] for c in ("occluded", "truncated", "iscrowd", "ignore", "attributes")] == [
+        None,
+        None,
+        False,
+        False,
+        None,
+    ]

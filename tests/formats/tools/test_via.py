@@ -124,3 +124,17 @@ def test_image__missing_or_twice(root: Path, write: Any, check_error: Any) -> No
     check_error(lambda: via.read(root / "v.csv"), "IMAGE_MISSING", "v.csv:2", "image=a.png")
     table = via.read(root / "v.csv", missing_images="keep")
     assert table.images["width"].to_list() == [None]
+
+
+def test_class_name__is_that_of_regions_without_attributes(root: Path, write: Any, check_error: Any) -> None:
+    write("v.csv", csv_of((RECT, {}), (RECT, {"colour": "red"})))
+    table = via.read(root, class_name="object")
+    assert (table.class_names, len(table.boxes)) == (["object"], 2)
+    assert table.boxes["attributes"].to_list() == [None, '{"colour":"red"}']
+    write("v.csv", csv_of((RECT, {})))
+    check_error(lambda: via.read(root), "VIA_CLASS", "class_name")
+
+
+def test_project__of_version_3_is_refused_by_name(root: Path, write: Any, check_error: Any) -> None:
+    write("v.json", json.dumps({"project": {"data_format_version": "3.1.1"}, "metadata": {}, "file": {}}))
+    check_error(lambda: via.read(root), "VIA_VERSION", "v.json#/project", "version 3")
