@@ -131,51 +131,11 @@ def print_reading(lines: Sequence[LedgerLine]) -> None:
         console.print(f"{what}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
 
 
-def print_conversion(result: Any) -> None:
-    """Show what a conversion made and what left on the way."""
+def print_lines(lines: Sequence[str]) -> None:
+    """Show lines of text as they are."""
     console = make_console()
-    for step in result.ledger.steps[1:]:  # the first one, what was read, was shown before
-        for line in step.lines:
-            console.print(f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}", markup=False)
-    if result.round_trip is not None:
-        print_round_trip(result.round_trip)
-    console.print(f"split: {result.split}", markup=False)
-    for split, counts in result.counts.items():
-        console.print(
-            f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored",
-            markup=False,
-        )
-    console.print(f"data folder: {result.out}", markup=False)
-
-
-def print_findings(report: Any, trip: Any) -> None:
-    """Show what a check found, errors first, and how the round trip went."""
-    console = make_console()
-    for finding in report.findings:
-        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
-        console.print(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}", markup=False)
-    if trip is not None:
-        print_round_trip(trip)
-    console.print(
-        f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes: "
-        f"{report.count('error')} errors, {report.count('warning')} warnings"
-    )
-
-
-def print_round_trip(trip: Any) -> None:
-    """Show, for each format, which fields came back in all rows, which did not, and what has no place there."""
-    console = make_console()
-    for leg in trip.legs:
-        equal = [field.field for field in leg.fields if not field.differing]
-        console.print(f"through {leg.target} and back, within {leg.tolerance_px:g} px:", markup=False)
-        if equal:
-            console.print(f"  equal in all rows: {', '.join(equal)}", markup=False)
-        for field in leg.fields:
-            if field.differing:
-                text = f"{field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}"
-                console.print(f"  {field.field}: {text}", markup=False)
-        for lost in leg.not_carried:
-            console.print(f"  {lost.field}: {lost.rows} rows not carried, {lost.where}", markup=False)
+    for line in lines:
+        console.print(line, markup=False)
 
 
 def print_result(result: Any) -> None:

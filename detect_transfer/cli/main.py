@@ -13,6 +13,7 @@ import typer
 
 from detect_transfer import __version__
 from detect_transfer.cli.data import check, convert
+from detect_transfer.cli.options import refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
@@ -69,6 +70,7 @@ class _TerminatedError(BaseException):
 
 def _run(words: list[str], *, debug: bool) -> int:
     try:
+        refuse_renamed(words)
         with _sigterm_raised():
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except DetectTransferError as error:

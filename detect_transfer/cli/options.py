@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from detect_transfer.core.choices import OnError
+from detect_transfer.core.errors import InputError
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
 DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text an image."
@@ -17,4 +21,38 @@ TruthSplit = Annotated[
     str | None, typer.Option("--split", help="Of the truth, or all; without it the only one, else val, else test.")
 ]
 TruthImages = Annotated[Path | None, typer.Option("--images", help="The folder that file_name is relative to.")]
-TruthOption = Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE for the reader; may be repeated.")]
+ReaderOption = Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE for the reader; may be repeated.")]
+OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
+
+_RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
+
+
+def refuse_renamed(words: Sequence[str]) -> None:
+    """Refuse a flag that has another name now.
+
+    Args:
+        words: The command line, which begins with the command.
+
+    Raises:
+        InputError: A flag is an old one; the remedy is what to write instead.
+    """
+    renamed = _RENAMED.get(words[0], {}) if words else {}
+    for index, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if flag in renamed:
+            value = value if equals else next(iter(words[index + 1 : index + 2]), "")
+            raise InputError(
+                "OPTION_RENAMED",
+                "the option has another name",
+                field=flag,
+                value=value,
+                remedy=f"write {_instead(renamed[flag], value)}",
+            )
+
+
+def _instead(flag: str, value: str) -> str:
+    if flag == "--split-ratio" and value == "source":
+        return "--split-from-source"
+    if flag == "--split-ratio" and value.endswith(".json"):
+        return f"--split-file {value}"
+    return f"{flag} {value}".rstrip()

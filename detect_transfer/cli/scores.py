@@ -20,16 +20,16 @@ from detect_transfer.cli.options import (
     DETECTIONS_FORMAT,
     TRUTH,
     Out,
+    ReaderOption,
     TruthFormat,
     TruthImages,
-    TruthOption,
     TruthSplit,
 )
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
-    from detect_transfer.data.ground_truth import GroundTruth
+    from detect_transfer.data.load import GroundTruth
 
 
 def evaluate(
@@ -40,7 +40,7 @@ def evaluate(
     truth_format: TruthFormat = None,
     split: TruthSplit = None,
     images: TruthImages = None,
-    option: TruthOption = None,
+    option: ReaderOption = None,
     ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
     metrics: Annotated[
         str | None, typer.Option(help="Such as coco,voc,kitti; without it those of the data set, else coco.")
@@ -98,7 +98,7 @@ def compare(
     truth_format: TruthFormat = None,
     split: TruthSplit = None,
     images: TruthImages = None,
-    option: TruthOption = None,
+    option: ReaderOption = None,
     detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
     margin: Annotated[float, typer.Option(min=0, max=1, help="Differences up to this are the same.")] = 0.01,
     draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
@@ -135,7 +135,7 @@ def visualize(
     truth_format: TruthFormat = None,
     split: TruthSplit = None,
     images: TruthImages = None,
-    option: TruthOption = None,
+    option: ReaderOption = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Draw detections from this score on.")] = 0.25,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
     sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many images each.")] = None,
@@ -178,9 +178,9 @@ def _read_truth(
     path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
 ) -> GroundTruth:
     """Read the truth and tell what was taken."""
-    from detect_transfer.data.ground_truth import read_ground_truth
+    from detect_transfer.data.load import read_ground_truth
 
-    truth = read_ground_truth(path, format=format, split=split, images=images, words=words or [])
+    truth = read_ground_truth(path, format=format, split=split, images=images, options=words or [])
     print_reading(truth.table.reading)
     make_console().print(f"truth: {truth.facts}", markup=False)
     return truth

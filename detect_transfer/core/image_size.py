@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from pathlib import Path
 
-_READ = 4096
+HEAD_BYTES = 4096
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_KINDS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # colour type -> bit depths
 _PNG_HARMLESS = {b"PLTE", b"bKGD", b"cHRM", b"gAMA", b"pHYs", b"sBIT", b"sRGB", b"tIME", b"tRNS"}
@@ -19,13 +18,12 @@ _SOF = {0xC0, 0xC1, 0xC2}
 _JPEG_HARMLESS = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)} - {_APP1}
 
 
-def plain_size_wh(path: Path) -> tuple[int, int] | None:
-    """Return (width, height) in pixels of a plain JPEG or PNG, None where it takes a decoder to say."""
-    try:
-        with path.open("rb", buffering=0) as stream:
-            data = stream.read(_READ)
-    except OSError:
-        return None
+def plain_size_wh(data: bytes) -> tuple[int, int] | None:
+    """Return (width, height) in pixels of a plain JPEG or PNG, None where it takes a decoder to say.
+
+    Args:
+        data: The first `HEAD_BYTES` of the file, or all of a shorter one.
+    """
     if data.startswith(_SOI):
         return _jpeg(data)
     return _png(data) if data.startswith(_PNG) else None

@@ -8,9 +8,10 @@ Pillow decodes strictly: a truncated file is an error and never a half-grey imag
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
-from detect_transfer.core.image_size import plain_size_wh
+from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000
@@ -27,14 +28,18 @@ _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 
 
-def read_rgb(path: Path) -> RgbArray:
+def read_rgb(path: Path, data: bytes | None = None) -> RgbArray:
     """Decode an image to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
+
+    Args:
+        path: The file.
+        data: Its bytes, where they were read before.
 
     Raises:
         InputError: The file is missing, empty, not an image, truncated, or larger than `MAX_PIXELS`.
         ResourceError: The file cannot be read for a reason of the machine.
     """
-    with _open(path) as image:
+    with _open(path, None if data is None else io.BytesIO(data)) as image:
         try:
             image.load()
             upright = ImageOps.exif_transpose(image)
@@ -50,12 +55,25 @@ def read_size_wh(path: Path) -> tuple[int, int]:
         InputError: As for `read_rgb`, as far as the header tells.
         ResourceError: The file cannot be read for a reason of the machine.
     """
-    plain = plain_size_wh(path)
-    if plain is not None and plain[0] * plain[1] <= MAX_PIXELS:
-        return plain
-    with _open(path) as image:
-        width, height = image.size
-        return (height, width) if _orientation(image) in _TURNED else (width, height)
+    with _stream(path) as stream:
+        plain = plain_size_wh(stream.read(HEAD_BYTES))
+        if plain is not None and plain[0] * plain[1] <= MAX_PIXELS:
+            return plain
+        stream.seek(0)
+        with _open(path, stream) as image:
+            width, height = image.size
+            return (height, width) if _orientation(image) in _TURNED else (width, height)
+
+
+def read_image_bytes(path: Path) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises:
+        InputError: The file is missing.
+        ResourceError: The file cannot be read for a reason of the machine.
+    """
+    with _stream(path) as stream:
+        return stream.read()
 
 
 def read_labels(path: Path) -> NDArray[np.integer[Any]]:
@@ -89,24 +107,36 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _open(path: Path) -> Image.Image:
+def _stream(path: Path) -> BinaryIO:
+    """Open a file without a buffer, since it is read in large parts."""
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DetectTransferError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(
+            "IMAGE_MISSING", "there is no such image", where=path, remedy="restore the file or remove its annotations"
+        )
+    return ResourceError(
+        "IMAGE_UNREADABLE", f"it cannot be opened: {error.strerror}", where=path, remedy="check its permissions"
+    )
+
+
+def _open(path: Path, stream: BinaryIO | None = None) -> Image.Image:
     Image.init()  # registers all of `_FORMATS`; after the first time this costs nothing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(path, formats=_FORMATS)
-    except FileNotFoundError as error:
-        raise InputError(
-            "IMAGE_MISSING", "there is no such image", where=path, remedy="restore the file or remove its annotations"
-        ) from error
+            image = Image.open(path if stream is None else stream, formats=_FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path, error) from error
     except OSError as error:
         if path.is_file() and error.errno is None:
             raise _broken(path, error) from error
-        raise ResourceError(
-            "IMAGE_UNREADABLE", f"it cannot be opened: {error.strerror}", where=path, remedy="check its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
     if image.width * image.height > MAX_PIXELS:
         raise InputError(
             "IMAGE_TOO_LARGE",

@@ -43,7 +43,7 @@ def check(
     """
     findings: list[Finding] = []
     if read_images:
-        inspection = inspect_images(table, look=True, follow_links=follow_links, progress=progress)
+        inspection = inspect_images(table, follow_links=follow_links, progress=progress)
         findings += [*_damaged(table, inspection), *_lookalikes(table, inspection)]
     findings += [*_reading(table), *check_boxes(table, imgsz=imgsz), *_classes(table), *_splits(table), *_images(table)]
     ordered = sorted((f for f in findings if f.count), key=lambda f: LEVELS.index(f.level))
@@ -82,7 +82,7 @@ def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
 
 def _lookalikes(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
     """Tell images that look alike and are not the same file: across splits a leak, within one a repetition."""
-    facts = inspection.images.select("image_id", "sha256", "look")
+    facts = inspection.images.select("image_id", "sha256", "visual_hash")
     pairs = find_lookalikes(table.images.select("image_id", "file_name", "split", "group").join(facts, on="image_id"))
     names = table.images.select("image_id", name_in_split().alias("name"))
     pairs = pairs.join(names, on="image_id", maintain_order="left").join(

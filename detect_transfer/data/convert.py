@@ -1,23 +1,24 @@
 """Native annotations, once read, become a data folder: the whole story from top to bottom.
 
-    read -> clean -> class map -> split -> ignored regions -> images -> target formats -> ledger.json -> manifest.json
+    inspect images -> clean -> class map -> split -> ignored regions -> images -> target formats -> ledger.json ->
+    manifest.json
 
-Everything is checked before anything is written; the
-folder is built beside its place and renamed, so a killed conversion leaves nothing under its name; the source is only
-read.
+The folder is built beside its place and renamed when it is whole, so a conversion that fails or is killed leaves
+nothing under its name; the source is only read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.core.io import new_folder, require_new, write_json
+from detect_transfer.core.io import new_folder, write_json
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.data.clean import clean
@@ -29,17 +30,16 @@ from detect_transfer.data.image_checks import (
     no_inspection,
     skip_images,
 )
-from detect_transfer.data.image_plan import plan_images, plan_names
-from detect_transfer.data.image_writing import write_images
+from detect_transfer.data.image_plan import ImagePlan, plan_images, plan_names
+from detect_transfer.data.image_writing import ImageStage, write_images
 from detect_transfer.data.manifest import count_splits, write_manifest
 from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.data.split import check_positives
-from detect_transfer.data.split_choice import Split, check_split, choose_split, split_document
-from detect_transfer.formats.writing import WRITERS, choose_targets, write_targets
-from detect_transfer.formats.writing.ignored_regions import IGNORE_POLICIES, plan_ignored
+from detect_transfer.data.split_choice import Split, SplitChoice, check_split, choose_split, split_document
+from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
+from detect_transfer.formats.writing.targets import WRITERS, choose_targets, write_targets
 
 _OURS = "data_folder"
-_IMAGE_MODES = ("copy", "link", "none")
 _MOST_PROBLEMS = 20
 
 
@@ -50,17 +50,20 @@ class ConvertOptions:
     Args:
         format: The name of the native format, for the manifest.
         source: The name of what was read, for the manifest; never a path.
+        reader_options: The options that its reader had, by name, for the manifest.
+        on_error: What became of faults in reading; `skip-image` also leaves out images at fault, with their boxes, and
+            lists them in the ledger.
         split: The share of each split, `source`, a file of an earlier conversion, or `auto`; see `choose_split`. For
             annotations alone, `auto` takes any split of the source that every image has.
+        val_from_train: The share in [0, 1) of the training images of the source that becomes `val`.
         class_map: Which source class becomes which class; None keeps the classes as they are.
-        ignore_policy: What becomes of ignored regions in the YOLO labels.
+        ignored_regions: What becomes of ignored regions in the YOLO labels, one of `IgnoredRegions`.
         max_ignored_share: Share of a training image in [0, 1] that `drop-image` tolerates.
-        images: `copy` the images, `link` to them, or write `none` and look at none: annotations alone.
+        image_mode: How images come into the folder, one of `ImageMode`.
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
         check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
-        skip_images: Leave out images at fault, with their boxes, and list them in the ledger.
 
     Raises:
         InputError: There is no such choice.
@@ -68,20 +71,27 @@ class ConvertOptions:
 
     format: str
     source: str = ""
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
+    on_error: str = OnError.FAIL
     split: Split = "auto"
+    val_from_train: float = 0.0
     class_map: ClassMap | None = None
-    ignore_policy: str = "drop"
+    ignored_regions: str = IgnoredRegions.DROP
     max_ignored_share: float = 0.0
-    images: str = "copy"
+    image_mode: str = ImageMode.COPY
     seed: int = 0
     min_size: float = 0.0
     targets: tuple[str, ...] | None = None
     check: bool = False
-    skip_images: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices before anything is read."""
         _check_options(self)
+
+    @property
+    def without_images(self) -> bool:
+        """Whether annotations alone are written."""
+        return self.image_mode == ImageMode.NONE
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class ConvertResult:
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: Which split was taken, in words.
-        round_trip: What came back from COCO and YOLO; None where it was not asked for.
+        round_trip: What came back from COCO and YOLO; None without the check.
     """
 
     out: Path
@@ -106,14 +116,14 @@ class ConvertResult:
 
 
 def convert(
-    table: AnnotationTable, out: Path, *, plan: ConvertOptions, progress: Progress | None = None
+    table: AnnotationTable, out: Path, *, options: ConvertOptions, progress: Progress | None = None
 ) -> ConvertResult:
     """Write a data folder with images, annotations in the target formats, splits, ledger and manifest.
 
     Args:
         table: What a reader gave, with its `image_root` unless no images are wanted.
         out: The folder to make; it is absent or empty.
-        plan: What to do.
+        options: What to do.
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
@@ -121,78 +131,114 @@ def convert(
             `out` holds something; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
     """
-    require_new(out)
     if table.images.is_empty():
         raise InputError("IMAGES_NONE", "the source names no image", remedy="give one that does")
     ledger = Ledger()
     _enter_reading(table, ledger)
-    ours = plan.format == _OURS  # its images may be links, and its manifest vouches for them
-    alone = plan.images == "none"
-    inspection = no_inspection() if alone else inspect_images(table, follow_links=ours, progress=progress)
-    if plan.skip_images and inspection.problems:
+    with new_folder(out) as building:
+        stage = ImageStage(building / ".staged", link=options.image_mode == ImageMode.LINK)
+        table, inspection = _inspect(table, stage, options=options, ledger=ledger, progress=progress)
+        trip = round_trip(table) if options.check else None
+        if trip is not None:
+            trip.raise_differences()
+            write_json(building / "round_trip.json", trip.as_dict())
+        chosen, ignored = _select(table, inspection, options=options, ledger=ledger)
+        targets = choose_targets(options.targets, ignored.table.images, ledger)
+        images = _plan_images(ignored, stage, options=options, ledger=ledger)
+        counts = count_splits(images.ignored)
+        image_facts = write_images(images, building, stage=stage, progress=progress)
+        write_targets(images.ignored, targets, building, ledger)
+        write_json(building / "splits.json", split_document(chosen))
+        write_json(building / "ledger.json", ledger.as_dict())
+        os.sync()  # one flush for all files, before the manifest vouches for them
+        write_manifest(building, _facts(replace(options, targets=targets), chosen.rule, counts), image_facts)
+    table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
+    return ConvertResult(out, table, counts, ledger, chosen.description, trip)
+
+
+def _inspect(
+    table: AnnotationTable,
+    stage: ImageStage,
+    *,
+    options: ConvertOptions,
+    ledger: Ledger,
+    progress: Progress | None,
+) -> tuple[AnnotationTable, Inspection]:
+    """Read every image once, and return the table with the sizes that they have."""
+    if options.without_images:
+        return table, no_inspection()
+    stage.check_room(table)
+    inspection = inspect_images(table, follow_links=options.format == _OURS, on_image=stage.add, progress=progress)
+    if options.on_error == OnError.SKIP_IMAGE and inspection.problems:
         table = skip_images(table, inspection, ledger)
     else:
         _refuse_images(inspection)
+    return fill_sizes(table, inspection), inspection
 
-    table = fill_sizes(table, inspection)
-    trip = round_trip(table) if plan.check else None
-    if trip is not None:
-        trip.raise_differences()
-    table = clean(table, ledger, min_size=plan.min_size)
-    if plan.class_map is not None:
-        table = apply_class_map(table, plan.class_map, ledger)
-    # what is not there cannot be trained on, so the part of a benchmark stays one part
-    whole = alone and plan.split == "auto" and not table.images["split"].has_nulls()
-    chosen = choose_split(table, "source" if whole else plan.split, seed=plan.seed, inspection=inspection)
-    ignored = plan_ignored(chosen.table, plan.ignore_policy, max_ignored_share=plan.max_ignored_share, ledger=ledger)
+
+def _select(
+    table: AnnotationTable, inspection: Inspection, *, options: ConvertOptions, ledger: Ledger
+) -> tuple[SplitChoice, IgnorePlan]:
+    """Clean the boxes, map the classes, split the images, and decide on ignored regions."""
+    table = clean(table, ledger, min_size=options.min_size)
+    if options.class_map is not None:
+        table = apply_class_map(table, options.class_map, ledger)
+    # annotations alone cannot be trained on, so the part of a benchmark stays one part
+    whole = options.without_images and options.split == "auto" and not table.images["split"].has_nulls()
+    chosen = choose_split(
+        table,
+        "source" if whole else options.split,
+        seed=options.seed,
+        inspection=inspection,
+        val_from_train=options.val_from_train,
+    )
+    ignored = plan_ignored(
+        chosen.table, options.ignored_regions, max_ignored_share=options.max_ignored_share, ledger=ledger
+    )
     _check_splits_kept(chosen.table, ignored.table)
-    targets = choose_targets(plan.targets, ignored.table.images, ledger)
-    if alone:
-        images = plan_names(ignored, ledger=ledger)
-    else:
-        images = plan_images(ignored, link=plan.images == "link", ledger=ledger, follow_links=ours)
-    ignored = images.ignored
-    counts = count_splits(ignored)
-
-    with new_folder(out) as building:
-        write_images(images, building, progress=progress)
-        write_targets(ignored, targets, building, ledger)
-        write_json(building / "splits.json", split_document(chosen))
-        write_json(building / "ledger.json", ledger.as_dict())
-        if trip is not None:
-            write_json(building / "round_trip.json", trip.as_dict())
-        os.sync()  # one flush for all files, before the manifest vouches for them
-        write_manifest(building, _facts(replace(plan, targets=targets), chosen.rule, counts))
-    table = replace(ignored.table, image_root=None if alone else out / "images")
-    return ConvertResult(out, table, counts, ledger, chosen.told, trip)
+    return chosen, ignored
 
 
-def _check_options(plan: ConvertOptions) -> None:
+def _plan_images(ignored: IgnorePlan, stage: ImageStage, *, options: ConvertOptions, ledger: Ledger) -> ImagePlan:
+    if options.without_images:
+        return plan_names(ignored, ledger=ledger)
+    return plan_images(
+        ignored,
+        transcoded=stage.transcoded,
+        link=stage.link,
+        ledger=ledger,
+        follow_links=options.format == _OURS,  # its images may be links, and its manifest vouches for them
+    )
+
+
+def _check_options(options: ConvertOptions) -> None:
     for name, value, choices in (
-        ("ignore_policy", plan.ignore_policy, IGNORE_POLICIES),
-        ("images", plan.images, _IMAGE_MODES),
-        *(("targets", target, tuple(WRITERS)) for target in plan.targets or ()),
+        ("on_error", options.on_error, tuple(OnError)),
+        ("ignored_regions", options.ignored_regions, tuple(IgnoredRegions)),
+        ("image_mode", options.image_mode, tuple(ImageMode)),
+        *(("targets", target, tuple(WRITERS)) for target in options.targets or ()),
     ):
         if value not in choices:
             raise InputError(
                 "OPTION", "there is no such choice", field=name, value=value, remedy=did_you_mean(value, choices)
             )
-    if plan.images == "none" and plan.ignore_policy == "mask":
+    if options.without_images and options.ignored_regions == IgnoredRegions.MASK:
         raise InputError(
-            *("OPTION", "regions are painted in images, and none are written"),
-            field="ignore_policy",
-            value=plan.ignore_policy,
-            remedy="choose another ignore policy, or --images copy",
+            "OPTION",
+            "regions are painted in images, and none are written",
+            field="ignored_regions",
+            value=options.ignored_regions,
+            remedy="choose another --ignored-regions, or --image-mode copy",
         )
-    if not 0 <= plan.max_ignored_share <= 1 or not plan.min_size >= 0:
+    if not 0 <= options.max_ignored_share <= 1 or not options.min_size >= 0:
         raise InputError(
             "OPTION",
             "max_ignored_share is a share in [0, 1], min_size is in pixels and not negative",
             field="max_ignored_share, min_size",
-            value=(plan.max_ignored_share, plan.min_size),
+            value=(options.max_ignored_share, options.min_size),
             remedy="correct them",
         )
-    check_split(plan.split)
+    check_split(options.split, options.val_from_train)
 
 
 def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
@@ -206,7 +252,7 @@ def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
 
 
 def _refuse_images(inspection: Inspection) -> None:
-    """Raise what is wrong with the images, as many as one can read, and how many more there are."""
+    """Raise what is wrong with the images, the first twenty, and how many more there are."""
     problems: list[DetectTransferError] = [_with_way_out(problem) for problem in inspection.problems[:_MOST_PROBLEMS]]
     more = len(inspection.problems) - len(problems)
     if more > 0:
@@ -220,7 +266,7 @@ def _with_way_out(problem: InputError) -> InputError:
     """Add to the remedy for an image that is not there that one can do without."""
     if problem.code != "IMAGE_MISSING":
         return problem
-    remedy = f"{problem.remedy}, or convert without images: --images none"
+    remedy = f"{problem.remedy}, or convert without images: --image-mode none"
     return InputError(problem.code, problem.what, where=problem.where, remedy=remedy)
 
 
@@ -238,19 +284,19 @@ def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
     check_positives(after)
 
 
-def _facts(plan: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _facts(options: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Say what the folder is; no absolute path."""
-    plain = ("ignore_policy", "max_ignored_share", "images", "min_size")
-    options = {
-        "split": dict(rule),
-        "class_map": None if plan.class_map is None else plan.class_map.as_dict(),
-        "targets": list(plan.targets or ()),
-        **{name: getattr(plan, name) for name in plain},
-    }
+    names = ("ignored_regions", "max_ignored_share", "image_mode", "min_size", "on_error")
     return {
-        "format": plan.format,
-        "source": Path(plan.source).name,
-        "options": options,
-        "seed": plan.seed,
+        "format": options.format,
+        "source": Path(options.source).name,
+        "options": {
+            "reader": {k: v.name if isinstance(v, Path) else v for k, v in options.reader_options.items()},
+            "split": dict(rule),
+            "class_map": None if options.class_map is None else options.class_map.as_dict(),
+            "targets": list(options.targets or ()),
+            **{name: getattr(options, name) for name in names},
+        },
+        "seed": options.seed,
         "counts": counts,
     }

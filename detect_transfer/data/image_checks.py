@@ -1,7 +1,7 @@
-"""Looking at the images of a table: each is decoded in full, hashed, and held to the size that is stated.
+"""The images of a table: each is read once, decoded in full, hashed, and compared with the size that is stated.
 
 Of a video the first frame is decoded, and the file is hashed once: the hash of a frame is that of its video and its
-number. Only reads.
+number.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import read_rgb
+from detect_transfer.core.images import read_image_bytes, read_rgb
 from detect_transfer.core.io import safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger, LedgerLine
 from detect_transfer.core.video import parse_frame_name, read_video_size_wh
@@ -30,11 +31,22 @@ IMAGE_SCHEMA = {
     "height": pl.Int32,
     "bytes": pl.Int64,
     "sha256": pl.String,
-    "look": pl.UInt64,  # see `lookalikes`; null where it was not asked for, of a frame, and of a plain colour
+    "visual_hash": pl.UInt64,  # see `image_hash`; null for a frame and for a plain colour
 }
 _THREADS = 2
 _MOST_LISTED = 1000
 _Row = tuple[int, str, int | None, int | None]  # image_id, file_name, width, height as stated
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image that was read and decoded: its id, where it lies, its bytes, their hash, and its pixels."""
+
+    image_id: int
+    path: Path
+    data: bytes
+    sha256: str
+    rgb: RgbArray
 
 
 @dataclass(frozen=True)
@@ -52,14 +64,18 @@ class Inspection:
 
 
 def inspect_images(
-    table: AnnotationTable, *, look: bool = False, follow_links: bool = False, progress: Progress | None = None
+    table: AnnotationTable,
+    *,
+    follow_links: bool = False,
+    on_image: Callable[[ImageFile], None] | None = None,
+    progress: Progress | None = None,
 ) -> Inspection:
     """Decode every image of a table and compare its size with the stated one.
 
     Args:
         table: Its `image_root` is where the images are.
-        look: Hash what is seen as well, to find images that look alike.
         follow_links: Let symbolic links lead out of `image_root`, as in a data folder that was made with links.
+        on_image: Called with each image file that has no fault, from several threads.
         progress: Called after each image with `images`, how many are done, and how many there are.
 
     Raises:
@@ -73,31 +89,39 @@ def inspect_images(
             "none of the images is there by the name that the annotations have for it",
             field="file_name",
             value=next(iter(table.images["file_name"]), None),
-            remedy="give the folder that holds the images, or convert without them: --images none",
+            remedy="give the folder that holds the images, or convert without them: --image-mode none",
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
-    found, problems = [], []
+    good, problems = [], []
     parsed = (parse_frame_name(row[1]) for row in rows)
     videos = sorted({frame[0] for frame in parsed if frame is not None})
 
     def inspect(row: _Row) -> tuple[object, ...] | InputError:
         frame = parse_frame_name(row[1])
-        return _held_to(row, _look_at_image(root, row[1], look, follow_links) if frame is None else seen[frame[0]])
+        try:
+            if frame is None:
+                return _inspect_image(root, row, follow_links, on_image)
+            video = facts_of_video[frame[0]]
+            return video if isinstance(video, InputError) else _frame_facts(row, video, frame[1])
+        except InputError as error:
+            return error
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        seen = dict(zip(videos, pool.map(lambda name: _look_at_video(root, name, follow_links), videos), strict=True))
+        facts_of_video = dict(
+            zip(videos, pool.map(lambda name: _inspect_video(root, name, follow_links), videos), strict=True)
+        )
         for done, result in enumerate(pool.map(inspect, rows), start=1):
             if isinstance(result, InputError):
                 problems.append(result)
             else:
-                found.append(result)
+                good.append(result)
             if progress is not None:
                 progress("images", done, len(rows))
-    return Inspection(pl.DataFrame(found, schema=IMAGE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
+    return Inspection(pl.DataFrame(good, schema=IMAGE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
 
 
 def no_inspection() -> Inspection:
-    """Return what is known of images that nobody looked at: nothing."""
+    """Return the inspection of no image."""
     return Inspection(pl.DataFrame(schema=IMAGE_SCHEMA), ())
 
 
@@ -116,17 +140,18 @@ def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) 
     Raises:
         InputError: No image is left.
     """
-    step = ledger.open("images looked at", images=len(table.images), boxes=len(table.boxes))
+    step = ledger.open("images inspected", images=len(table.images), boxes=len(table.boxes))
     good = table.select_images(inspection.images["image_id"])
     if good.images.is_empty():
         first = inspection.problems[0]
         raise InputError(
-            *("IMAGES_NONE", "every image has a fault, so skipping them leaves none"),
+            "IMAGES_NONE",
+            "every image has a fault, so skipping them leaves none",
             where=first.where,
             remedy=f"fix them; the first is: {first}",
         )
-    told = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
-    step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), told))
+    faults = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
+    step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), faults))
     step.add("box", "dropped", "skipped with their image", len(table.boxes) - len(good.boxes))
     step.close(images_out=len(good.images), boxes_out=len(good.boxes))
     return good
@@ -151,53 +176,58 @@ def name_in_split() -> pl.Expr:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What an image or a video is: where it lies, its size in pixels, its length in bytes and its hash."""
+class _VideoFacts:
+    """Where a video lies, its size in pixels, its length in bytes and its hash."""
 
     path: Path
     size_wh: tuple[int, int]
     n_bytes: int
     sha256: str
-    look: int | None = None
 
 
-def _look_at_video(root: Path, name: str, follow_links: bool) -> _Seen | InputError:
+def _inspect_video(root: Path, name: str, follow_links: bool) -> _VideoFacts | InputError:
     try:
         path = safe_join(root, name, links=follow_links)
-        return _Seen(path, read_video_size_wh(path), path.stat().st_size, sha256_file(path))
+        return _VideoFacts(path, read_video_size_wh(path), path.stat().st_size, sha256_file(path))
     except InputError as error:
         return error
 
 
-def _look_at_image(root: Path, name: str, look: bool, follow_links: bool) -> _Seen | InputError:
-    try:
-        path = safe_join(root, name, links=follow_links)
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            return InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give an image")
-        rgb = read_rgb(path)
-    except InputError as error:
-        return error
+def _frame_facts(row: _Row, video: _VideoFacts, number: int) -> tuple[object, ...]:
+    """Return a row of `IMAGE_SCHEMA` for a frame of a video."""
+    _check_size(row, video.size_wh, video.path)
+    digest = hashlib.sha256(f"{video.sha256}#{number}".encode()).hexdigest()
+    return row[0], *video.size_wh, video.n_bytes, digest, None
+
+
+def _inspect_image(
+    root: Path, row: _Row, follow_links: bool, on_image: Callable[[ImageFile], None] | None
+) -> tuple[object, ...]:
+    """Return a row of `IMAGE_SCHEMA` for an image file, which is opened once."""
+    path = safe_join(root, row[1], links=follow_links)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise InputError("IMAGE_TYPE", "it is no regular file", where=path, remedy="give an image")
+    data = read_image_bytes(path)
+    rgb = read_rgb(path, data)
     size_wh = (rgb.shape[1], rgb.shape[0])
-    return _Seen(path, size_wh, path.stat().st_size, sha256_file(path), image_hash(rgb) if look else None)
+    _check_size(row, size_wh, path)
+    digest = hashlib.sha256(data).hexdigest()
+    if on_image is not None:
+        on_image(ImageFile(row[0], path, data, digest, rgb))
+    return row[0], *size_wh, len(data), digest, image_hash(rgb)
 
 
-def _held_to(row: _Row, seen: _Seen | InputError) -> tuple[object, ...] | InputError:
-    """Return the facts of an image as a row of `IMAGE_SCHEMA`, if its size is the stated one."""
-    image_id, file_name, width, height = row
-    if isinstance(seen, InputError):
-        return seen
-    stated = (width or seen.size_wh[0], height or seen.size_wh[1])
-    if stated != seen.size_wh:
-        turned = " turned by its EXIF orientation" if stated == seen.size_wh[::-1] else ""
-        found_width, found_height = seen.size_wh
-        return InputError(
-            "IMAGE_SIZE",
-            f"the annotations say {stated[0]} x {stated[1]}, the image is {found_width} x {found_height}{turned}",
-            where=seen.path,
-            field="size",
-            value=f"{found_width}x{found_height}",
-            remedy="annotate this very image, or correct width and height",
-        )
-    frame = parse_frame_name(file_name)
-    digest = seen.sha256 if frame is None else hashlib.sha256(f"{seen.sha256}#{frame[1]}".encode()).hexdigest()
-    return image_id, *seen.size_wh, seen.n_bytes, digest, seen.look
+def _check_size(row: _Row, size_wh: tuple[int, int], path: Path) -> None:
+    stated = (row[2] or size_wh[0], row[3] or size_wh[1])
+    if stated == size_wh:
+        return
+    turned = " turned by its EXIF orientation" if stated == size_wh[::-1] else ""
+    width, height = size_wh
+    raise InputError(
+        "IMAGE_SIZE",
+        f"the annotations say {stated[0]} x {stated[1]}, the image is {width} x {height}{turned}",
+        where=path,
+        field="size",
+        value=f"{width}x{height}",
+        remedy="annotate this very image, or correct width and height",
+    )

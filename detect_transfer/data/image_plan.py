@@ -1,4 +1,4 @@
-"""Images of a data folder: under which name each lies there, and how it gets there.
+"""The plan of the images of a data folder: the name of each, and what it becomes.
 
 Ultralytics finds a label by replacing the last `/images/` of a path, refuses PPM, PGM and GIF, and may rewrite what it
 is given: so names are made safe for it, such images, JPEG 2000 and the frames of videos become PNG without loss, and
@@ -7,6 +7,7 @@ nothing here touches a source file.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import resource_errors, safe_join
+from detect_transfer.core.io import safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
@@ -30,13 +31,13 @@ Action = Literal["copy", "link", "transcode", "extract", "paint"]
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """One image: where it is, its name below `images/`, and what makes the one from the other.
+    """One image: where it lies, its name below `images/`, and how it gets there.
 
     Args:
         image_id: Its id in the table.
         source: The file of the image, or the video that holds it.
         target: Its name below `images/`.
-        action: What makes the one from the other.
+        action: How it gets there.
         frame: Its number in the video, from 0; None for an image file.
     """
 
@@ -47,15 +48,22 @@ class PlannedImage:
     frame: int | None = None
 
 
+def is_refused(path: Path, data: bytes) -> bool:
+    """Return whether ultralytics refuses an image by its suffix or its first bytes, or decodes it slowly."""
+    return path.suffix.lower() not in ACCEPTED_SUFFIXES or data.startswith(_REFUSED_MAGIC)
+
+
 @dataclass(frozen=True)
 class ImagePlan:
-    """The images in the order of the images, and the plan whose table has their new names."""
+    """The images in the order of the table, and the plan whose table has their new names."""
 
     images: tuple[PlannedImage, ...]
     ignored: IgnorePlan
 
 
-def plan_images(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links: bool = False) -> ImagePlan:
+def plan_images(
+    ignored: IgnorePlan, *, transcoded: Collection[int], link: bool, ledger: Ledger, follow_links: bool = False
+) -> ImagePlan:
     """Give every image its name, `<split>/<name in the source>`, and say how it gets there.
 
     A folder named `images` is left out of the name, and a leading split that stands in all names is not doubled. Frame
@@ -63,6 +71,7 @@ def plan_images(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links
 
     Args:
         ignored: Its table has splits and an `image_root`.
+        transcoded: The ids of images that become PNGs since ultralytics refuses them.
         link: Make symbolic links instead of copies where the bytes stay the same.
         ledger: Gets the step `images`.
         follow_links: Let symbolic links lead out of the folder of the images.
@@ -81,7 +90,7 @@ def plan_images(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links
             action = "paint"
         elif named.frame is not None:
             action = "extract"
-        elif _is_refused(source):
+        elif image_id in transcoded:
             action = "transcode"
         target = named.target(png=action in ("paint", "transcode"))
         images.append(PlannedImage(image_id, source, target, action, named.frame))
@@ -98,7 +107,7 @@ def plan_images(ignored: IgnorePlan, *, link: bool, ledger: Ledger, follow_links
 
 
 def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
-    """Give every image the name that `plan_images` gives its image, and write no image.
+    """Give every image the name that `plan_images` gives it, for annotations alone.
 
     Args:
         ignored: Its table has splits.
@@ -108,9 +117,9 @@ def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
         InputError: As for `plan_images`.
     """
     images, n_boxes = ignored.table.images, len(ignored.table.boxes)
-    targets = [one.target(png=not one.file.lower().endswith(ACCEPTED_SUFFIXES)) for one in _named(images)]
+    targets = [named.target(png=not named.file.lower().endswith(ACCEPTED_SUFFIXES)) for named in _named(images)]
     step = ledger.open("images", images=len(images), boxes=n_boxes)
-    step.add("image", "noted", "no image is written, as asked for", len(images))
+    step.add("image", "noted", "no image is written: --image-mode none", len(images))
     step.close(images_out=len(images), boxes_out=n_boxes)
     return ImagePlan((), _renamed(ignored, targets))
 
@@ -167,8 +176,3 @@ def _names_in_split(names: list[tuple[str, str]]) -> list[PurePosixPath]:
         cleaned.append((parts, split))
     doubled = all(len(parts) > 1 and parts[0] == split for parts, split in cleaned)
     return [PurePosixPath(*(parts[1:] if doubled else parts)) for parts, _ in cleaned]
-
-
-def _is_refused(source: Path) -> bool:
-    with resource_errors(source), source.open("rb") as stream:
-        return source.suffix.lower() not in ACCEPTED_SUFFIXES or stream.read(2) in _REFUSED_MAGIC

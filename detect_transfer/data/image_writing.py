@@ -1,50 +1,115 @@
-"""Writing the images of a plan: copies, links, and PNGs of what is transcoded, painted or taken from a video.
+"""Images of a data folder: copies, links, and PNGs of what is transcoded, painted or taken from a video.
 
-A video is read once, from its first frame on, however many of its frames are wanted.
+A file is read once, while it is inspected: what it becomes is staged under its id, and moved once it has a name. A
+video is read once more, from its first frame on, however many of its frames are wanted.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
 from PIL import Image
 
-from detect_transfer.core.annotations import XYXY
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import resource_errors, safe_join
-from detect_transfer.core.video import frames_at
-from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage
+from detect_transfer.core.video import frames_at, parse_frame_name
+from detect_transfer.data.image_checks import ImageFile, Progress
+from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage, is_refused
 
 _THREADS = 2
 _PNG_LEVEL = 3  # higher levels take twice the time for a tenth of the bytes
 _BYTES_A_PIXEL = 2  # of a PNG of a street scene, on the safe side
 _NO_BOXES = np.empty((0, 4))
 
-Progress = Callable[[str, int, int], None]
+Painter = Callable[[PlannedImage, RgbArray], RgbArray]
 
 
-def write_images(plan: ImagePlan, out: Path, *, progress: Progress | None = None) -> None:
-    """Write the images of a plan to `out/images/`.
+@dataclass(frozen=True)
+class FileFacts:
+    """The length of a file in bytes and its SHA-256 in hexadecimal."""
+
+    n_bytes: int
+    sha256: str
+
+
+class ImageStage:
+    """Image files on their way into a data folder: written under their ids while the splits are not yet known.
+
+    Args:
+        folder: Where they are staged; it is made, and removed by `write_images`.
+        link: Stage only what cannot be a link, since it becomes a PNG.
+    """
+
+    def __init__(self, folder: Path, *, link: bool) -> None:
+        self.folder = folder
+        self.link = link
+        self.facts: dict[int, FileFacts] = {}
+        self.transcoded: set[int] = set()
+        folder.mkdir()
+
+    def check_room(self, table: AnnotationTable) -> None:
+        """Check that the disk has room for copies of the images.
+
+        Raises:
+            ResourceError: It has not.
+        """
+        need = 0
+        for name in () if self.link or table.image_root is None else table.images["file_name"]:
+            if parse_frame_name(name) is None:
+                try:
+                    need += (table.image_root / name).stat().st_size
+                except (OSError, ValueError):
+                    continue  # the inspection says what is wrong with it
+        _check_room(need, self.folder.parent)
+
+    def add(self, image: ImageFile) -> None:
+        """Stage one image as a copy, or as a PNG where ultralytics would refuse it."""
+        data, digest = image.data, image.sha256
+        if is_refused(image.path, data):
+            self.transcoded.add(image.image_id)
+            data = _transcoded(data, image.rgb)
+            digest = hashlib.sha256(data).hexdigest()
+        elif self.link:
+            self.facts[image.image_id] = FileFacts(len(data), digest)
+            return
+        path = self.folder / str(image.image_id)
+        with resource_errors(path):
+            path.write_bytes(data)
+        self.facts[image.image_id] = FileFacts(len(data), digest)
+
+
+def write_images(
+    plan: ImagePlan, out: Path, *, stage: ImageStage, progress: Progress | None = None
+) -> dict[str, FileFacts]:
+    """Bring the images of a plan to `out/images/`, and remove the stage.
 
     Args:
         plan: What to write.
         out: The data folder.
+        stage: The image files of the plan.
         progress: Called with `writing`, how many images are done, and how many there are.
+
+    Returns:
+        The facts of each image by its name below `out/images/`.
 
     Raises:
         InputError: A video is damaged or lacks a frame.
         ResourceError: The disk has no room for them, or does not let us write.
     """
     folder = out / "images"
-    _check_room(plan, out)
+    _check_room(_frame_bytes(plan), out)
     for parent in sorted({str(PurePosixPath(p.target).parent) for p in plan.images}):
         safe_join(folder, parent).mkdir(parents=True, exist_ok=True)
     painted = plan.ignored.painted
@@ -56,20 +121,21 @@ def write_images(plan: ImagePlan, out: Path, *, progress: Progress | None = None
             return rgb
         return paint_over(rgb, regions[image.image_id], kept.get(image.image_id, _NO_BOXES))
 
-    def write(job: list[PlannedImage]) -> int:
-        with resource_errors(folder / job[0].target):
-            if job[0].frame is None:
-                _write_image(job[0], folder / job[0].target, paint)
-            else:
-                _write_frames(job, folder, paint)
-        return len(job)
+    def write(batch: list[PlannedImage]) -> list[FileFacts]:
+        with resource_errors(folder / batch[0].target):
+            if batch[0].frame is None:
+                return [_write_image(batch[0], folder / batch[0].target, stage, paint)]
+            return _write_frames(batch, folder, paint)
 
-    done = 0
+    facts: dict[str, FileFacts] = {}
+    batches = _batches(plan.images)
     with ThreadPoolExecutor(_THREADS) as pool:
-        for count in pool.map(write, _jobs(plan.images)):
-            done += count
+        for batch, written in zip(batches, pool.map(write, batches), strict=True):
+            facts |= dict(zip((image.target for image in batch), written, strict=True))
             if progress is not None:
-                progress("writing", done, len(plan.images))
+                progress("writing", len(facts), len(plan.images))
+    shutil.rmtree(stage.folder)
+    return facts
 
 
 def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, kept_xyxy: FloatArray) -> RgbArray:
@@ -90,71 +156,77 @@ def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, kept_xyxy: FloatAr
     return painted
 
 
-def _check_room(plan: ImagePlan, out: Path) -> None:
-    sizes = dict(zip(plan.ignored.table.images["image_id"], _pixels(plan.ignored.table.images), strict=True))
-    need = sum(
-        sizes[p.image_id] * _BYTES_A_PIXEL if p.frame is not None else p.source.stat().st_size
-        for p in plan.images
-        if p.action != "link"
-    )
+def _check_room(need: int, out: Path) -> None:
     free = shutil.disk_usage(out).free
     if need > free:
         raise ResourceError(
             "DISK_FULL",
             f"the images need {need:,} bytes and {free:,} are free",
             where=out.parent,
-            remedy="free some space, write to another disk, or link the images",
+            remedy="free some space, write to another disk, or link the images: --image-mode link",
         )
 
 
-def _pixels(images: pl.DataFrame) -> pl.Series:
-    return images.select((pl.col("width").cast(pl.Int64) * pl.col("height")).fill_null(0)).to_series()
+def _frame_bytes(plan: ImagePlan) -> int:
+    """Return about how many bytes the frames of videos become."""
+    images = plan.ignored.table.images
+    ids = [image.image_id for image in plan.images if image.frame is not None]
+    pixels = (pl.col("width").cast(pl.Int64) * pl.col("height")).fill_null(0).sum()
+    return int(images.filter(pl.col("image_id").is_in(ids)).select(pixels).item()) * _BYTES_A_PIXEL
 
 
-def _jobs(images: tuple[PlannedImage, ...]) -> list[list[PlannedImage]]:
-    """Return one job for each image file and one for all frames of a video."""
+def _batches(images: tuple[PlannedImage, ...]) -> list[list[PlannedImage]]:
+    """Return a batch for each image file and one for all frames of a video."""
     videos: dict[Path, list[PlannedImage]] = defaultdict(list)
-    jobs = []
+    batches = []
     for image in images:
         if image.frame is None:
-            jobs.append([image])
+            batches.append([image])
         else:
             videos[image.source].append(image)
-    return [*jobs, *videos.values()]
+    return [*batches, *videos.values()]
 
 
-def _write_image(image: PlannedImage, target: Path, paint: Callable[[PlannedImage, RgbArray], RgbArray]) -> None:
-    if image.action == "copy":
-        shutil.copyfile(image.source, target)
-    elif image.action == "link":
+def _write_image(image: PlannedImage, target: Path, stage: ImageStage, paint: Painter) -> FileFacts:
+    staged = stage.folder / str(image.image_id)
+    if image.action == "paint":
+        return _save(paint(image, read_rgb(staged if staged.exists() else image.source)), target)
+    if image.action == "link":
         target.symlink_to(image.source)
-    elif image.action == "transcode":
-        _to_png(image.source, target)
     else:
-        _save(paint(image, read_rgb(image.source)), target)
+        staged.rename(target)
+    return stage.facts[image.image_id]
 
 
-def _write_frames(job: list[PlannedImage], folder: Path, paint: Callable[[PlannedImage, RgbArray], RgbArray]) -> None:
-    by_number = {image.frame: image for image in job if image.frame is not None}
-    for number, rgb in frames_at(job[0].source, by_number):
-        _save(paint(by_number[number], rgb), folder / by_number[number].target)
+def _write_frames(batch: list[PlannedImage], folder: Path, paint: Painter) -> list[FileFacts]:
+    by_number = {image.frame: image for image in batch if image.frame is not None}
+    facts = {}
+    for number, rgb in frames_at(batch[0].source, by_number):
+        image = by_number[number]
+        facts[image.target] = _save(paint(image, rgb), folder / image.target)
+    return [facts[image.target] for image in batch]
 
 
-def _save(rgb: RgbArray, target: Path) -> None:
-    Image.fromarray(rgb).save(target, "PNG", compress_level=_PNG_LEVEL)
+def _save(rgb: RgbArray, target: Path) -> FileFacts:
+    data = _png(Image.fromarray(rgb))
+    target.write_bytes(data)
+    return FileFacts(len(data), hashlib.sha256(data).hexdigest())
 
 
-def _to_png(source: Path, target: Path) -> None:
-    """Write the same samples as PNG; what PNG or our decoder would turn or convert is written as it is read."""
-    with Image.open(source) as image:
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def _transcoded(data: bytes, rgb: RgbArray) -> bytes:
+    """Return the same samples as PNG; what PNG or our decoder would turn or convert is written as it is read."""
+    with Image.open(io.BytesIO(data)) as image:
         if image.format in ("PPM", "GIF") and image.mode in ("1", "L", "P", "RGB", "I;16"):
-            image.save(target, "PNG", compress_level=_PNG_LEVEL)
-            return
+            return _png(image)
         if image.mode == "I":  # sixteen-bit PGM
-            sixteen = np.asarray(image).astype(np.uint16)
-            Image.fromarray(sixteen).save(target, "PNG", compress_level=_PNG_LEVEL)
-            return
-    _save(read_rgb(source), target)
+            return _png(Image.fromarray(np.asarray(image).astype(np.uint16)))
+    return _png(Image.fromarray(rgb))
 
 
 def _by_image(boxes: pl.DataFrame) -> dict[int, FloatArray]:

@@ -15,17 +15,19 @@ import polars as pl
 import detect_transfer
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import sha256_file, write_json
+from detect_transfer.data.image_writing import FileFacts
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 
 MANIFEST_VERSION = 1
 
 
-def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, facts: Mapping[str, Any], images: Mapping[str, FileFacts]) -> None:
     """Write `manifest.json`, which vouches for every file of the folder; it holds no absolute path and no date.
 
     Args:
         folder: The data folder, whole but for the manifest.
         facts: What it is: the format, the source, the options, the seed, the counts.
+        images: The facts of files below `images/`, which are not read again.
 
     Raises:
         ResourceError: The disk is full or does not let us write.
@@ -42,12 +44,16 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
             "pillow": PIL.__version__,
             "orjson": orjson.__version__,
         },
-        "files": {
-            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-            for path in files
-        },
+        "files": {path.relative_to(folder).as_posix(): _facts(path, folder / "images", images) for path in files},
     }
     write_json(folder / "manifest.json", manifest)
+
+
+def _facts(path: Path, image_root: Path, images: Mapping[str, FileFacts]) -> dict[str, Any]:
+    written = images.get(path.relative_to(image_root).as_posix()) if path.is_relative_to(image_root) else None
+    if written is not None:
+        return {"bytes": written.n_bytes, "sha256": written.sha256}
+    return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
 def count_splits(plan: IgnorePlan) -> dict[str, dict[str, Any]]:

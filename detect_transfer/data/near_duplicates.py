@@ -87,15 +87,17 @@ def find_lookalikes(images: pl.DataFrame) -> pl.DataFrame:
     group, such as frames of a video, are not paired within a split, since they are known to belong together.
 
     Args:
-        images: `image_id`, `split`, `group`, `sha256` and `look`, the hash, null where there is none.
+        images: `image_id`, `split`, `group`, `sha256` and `visual_hash`, null where there is none.
 
     Returns:
         A row a pair: `image_id`, `other_id`, `bits` that differ, and `across`, whether two splits have them.
     """
-    seen = images.filter(pl.col("look").is_not_null()).unique(["split", "sha256"], keep="first", maintain_order=True)
-    hashes = seen["look"].unique(maintain_order=True)
+    seen = images.filter(pl.col("visual_hash").is_not_null()).unique(
+        ["split", "sha256"], keep="first", maintain_order=True
+    )
+    hashes = seen["visual_hash"].unique(maintain_order=True)
     seen = seen.with_columns(
-        pl.col("look").replace_strict(hashes, np.arange(len(hashes)), return_dtype=pl.Int64).alias("place"),
+        pl.col("visual_hash").replace_strict(hashes, np.arange(len(hashes)), return_dtype=pl.Int64).alias("place"),
         pl.col("split").fill_null(""),
     )
     anchors = seen.unique(["place", "split"], keep="first", maintain_order=True)

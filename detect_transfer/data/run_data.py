@@ -20,9 +20,9 @@ from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import ConvertOptions, convert
-from detect_transfer.formats import READERS, get_format
+from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.formats import get_format
 from detect_transfer.formats.coco.reader import read_splits
-from detect_transfer.formats.recognition import recognised
 from detect_transfer.synthetic.dataset import write_scenes
 
 _MOST_PROBLEMS = 20
@@ -97,51 +97,46 @@ def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
         counts = {"train": settings.train_images, "val": settings.val_images}
         size_wh = (settings.size, settings.size)
         table = write_scenes(Path(scratch), settings.task, counts=counts, seed=seed, size_wh=size_wh)
-        plan = ConvertOptions(format="synthetic", source=settings.task, split="source", seed=seed)
-        convert(table, folder, plan=plan)
+        options = ConvertOptions(format="synthetic", source=settings.task, split="source", seed=seed)
+        convert(table, folder, options=options)
 
 
 def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | None]:
     """Read what the config names; a data folder was cleaned before and brings its ledger."""
     if data.synthetic is not None:
-        return READERS["data_folder"].read(drawn), read_json(drawn / "ledger.json")
+        return read_dataset(drawn, format="data_folder"), read_json(drawn / "ledger.json")
     if data.train_json is not None and data.val_json is not None:
         pair = {data.train_split: data.train_json, data.val_split: data.val_json}
         return read_splits(pair, images=data.images), None
     path = data.path or Path()
-    kind = _recognise(path) if data.format == "auto" else data.format
+    if not path.exists():
+        raise InputError(
+            "DATA_MISSING", "there is no such path", where=path, field="data.path", remedy="check the path"
+        )
+    kind = data.format
+    if kind == "auto":
+        kind = recognise(path, code="DATA_UNKNOWN", field="data.path", flag="data.format or convert it first")
     if kind == "data_folder":
-        return get_format(kind).read(path), read_json(path / "ledger.json")
-    chosen = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
-    form = get_format(kind)
-    options = {name: value for name, value in chosen.items() if value is not None and name in form.options}
-    return form.read(path, **options), None
-
-
-def _recognise(path: Path) -> str:
-    """Return the format of the data; of other annotations the user makes a data folder first."""
-    kind = recognised(path)
-    if kind is not None:
-        return kind
-    raise InputError(
-        "DATA_UNKNOWN" if path.exists() else "DATA_MISSING",
-        "neither a data folder nor a data.yaml nor COCO files" if path.exists() else "there is no such path",
-        where=path,
-        field="data.path",
-        remedy="convert it first (tools/convert.py), or name its data.format",
-    )
+        return read_dataset(path, format=kind), read_json(path / "ledger.json")
+    wanted = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
+    names = get_format(kind).options
+    return read_dataset(
+        path, format=kind, options={k: v for k, v in wanted.items() if v is not None and k in names}
+    ), None
 
 
 def _no_images(data: Data, *, converted: bool) -> InputError:
     if converted:
         return InputError(
-            *("IMAGES_MISSING", "the data folder holds annotations alone, and training needs the images"),
+            "IMAGES_MISSING",
+            "the data folder holds annotations alone, and training needs the images",
             where=data.path,
             field="data.path",
-            remedy="convert the source again with its images: --images copy or --images link",
+            remedy="convert the source again with its images: --image-mode copy or --image-mode link",
         )
     return InputError(
-        *("IMAGES_MISSING", "the folder of the images is not known"),
+        "IMAGES_MISSING",
+        "the folder of the images is not known",
         field="data.images",
         remedy="set data.images to the folder that file_name is relative to",
     )
@@ -152,7 +147,8 @@ def _refuse_frames(names: Sequence[str]) -> None:
     frames = [name for name in names if parse_frame_name(name) is not None]
     if frames:
         raise InputError(
-            *("VIDEO_FRAMES", f"{len(frames)} images are frames of videos, which training does not read"),
+            "VIDEO_FRAMES",
+            f"{len(frames)} images are frames of videos, which training does not read",
             field="file_name",
             value=frames[0],
             remedy="convert the data first (tools/convert.py), which writes the frames as images",
@@ -175,7 +171,8 @@ def _refuse_shared(train: AnnotationTable, val: AnnotationTable, paths: dict[int
     shared = {paths[i] for i in train.images["image_id"]}.intersection(paths[i] for i in val.images["image_id"])
     if shared:
         raise InputError(
-            *("SPLIT_SHARED", f"{len(shared)} images are in the training and in the validation split"),
+            "SPLIT_SHARED",
+            f"{len(shared)} images are in the training and in the validation split",
             where=min(shared),
             field="data.val_split",
             remedy="a score on what was trained on says nothing: give other images, or split again",
@@ -192,11 +189,11 @@ def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int,
     for row in images.iter_rows(named=True):
         try:
             path = paths[row["image_id"]] = safe_join(root, row["file_name"], links=links)
-            found, told = read_size_wh(path), (row["width"], row["height"])
-            if None not in told and found != told:
+            size, stated = read_size_wh(path), (row["width"], row["height"])
+            if None not in stated and size != stated:
                 raise InputError(
                     "IMAGE_SIZE",
-                    f"the image is {found[0]} x {found[1]}, the annotation says {told[0]} x {told[1]}",
+                    f"the image is {size[0]} x {size[1]}, the annotation says {stated[0]} x {stated[1]}",
                     where=path,
                     remedy="the boxes may belong to another image: put the right one there",
                 )

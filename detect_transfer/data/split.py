@@ -56,7 +56,7 @@ def split_by_ratio(
             "SPLIT_TOO_FEW",
             f"{len(units)} groups cannot fill {len(ratios)} splits",
             field="split",
-            remedy="give more images, or one split alone: --split train=1",
+            remedy="give more images, or one split alone: --split-ratio train=1",
         )
     chosen = _stratify(units, ratios, seed)
     ids = [i for unit in units for i in unit.image_ids]
@@ -71,7 +71,7 @@ def split_by_ratio(
                 f"of {len(units)} groups none went there",
                 field="split",
                 value=split,
-                remedy="give more images or a larger share, or one split alone: --split train=1",
+                remedy="give more images or a larger share, or one split alone: --split-ratio train=1",
             )
     check_positives(result)
     return result
@@ -90,7 +90,7 @@ def split_from_source(table: AnnotationTable) -> AnnotationTable:
             f"the source assigns no split to {len(missing)} of {len(table.images)} images",
             where=missing["file_name"][0],
             field="split",
-            remedy="split by ratio, such as --split train=0.8,val=0.2",
+            remedy="split by ratio, such as --split-ratio train=0.8,val=0.2",
         )
     for name in table.splits:
         check_split_name(name)
@@ -103,7 +103,7 @@ def split_from_source(table: AnnotationTable) -> AnnotationTable:
             f"the group lies in the splits '{splits[0]}' and '{splits[1]}' ({len(held)} groups are cut)",
             field="group",
             value=group,
-            remedy="split by ratio, which keeps groups whole",
+            remedy="split by ratio, which keeps groups whole: --split-ratio train=0.8,val=0.2",
         )
     check_positives(table)
     return table

@@ -1,7 +1,6 @@
-"""Which split a conversion takes: shares, the source's own, a file of an earlier one, or whatever fits best.
+"""The split of a conversion: by shares, the source's own, that of a file, or whatever fits best.
 
-What was taken is written out with the names of the source's images, so that another conversion of the same source can
-take it again.
+It is written out with the names of the source's images, so that another conversion of the same source can repeat it.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from detect_transfer.data.split import TRAIN, check_ratios, check_split_name, sp
 from detect_transfer.data.split import split_from_source as take_source
 
 SPLITS_VERSION = 1
+_VAL = "val"
 DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.8, "val": 0.2}
-_REMEDY = "give a splits.json that convert wrote, or shares such as train=0.8,val=0.2"
+_REMEDY = "give a splits.json that convert wrote, or --split-ratio train=0.8,val=0.2"
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,12 @@ Split = Mapping[str, float] | SplitFile | Literal["auto", "source"]
 
 
 @dataclass(frozen=True)
-class ChosenSplit:
-    """What was taken: the table with its splits, the rule for files, and the same in words."""
+class SplitChoice:
+    """The table with its splits, the rule that gave them, and the same in words."""
 
     table: AnnotationTable
     rule: dict[str, Any]
-    told: str
-
-
-def parse_split(text: str | None) -> Split:
-    """Read what the command line says: nothing, `source`, shares, or the path of a `splits.json`.
-
-    Raises:
-        InputError: It is none of these, or the file is damaged.
-    """
-    if text is None:
-        return "auto"
-    if text == "source":
-        return "source"
-    if text.endswith(".json"):
-        return load_split_file(Path(text))
-    return parse_ratios(text)
+    description: str
 
 
 def parse_ratios(text: str) -> dict[str, float]:
@@ -73,26 +58,27 @@ def parse_ratios(text: str) -> dict[str, float]:
     """
     ratios: dict[str, float] = {}
     for part in text.split(","):
-        word, _, share = part.partition("=")
+        word, _, number = part.partition("=")
         name = word.strip()
         try:
-            told = None if name in ratios else float(share)
+            share = None if name in ratios else float(number)
         except ValueError:
-            told = None
-        if not name or told is None:
+            share = None
+        if not name or share is None:
+            remedy = {"source": "--split-from-source"}.get(text, "--split-ratio train=0.8,val=0.2")
             raise InputError(
                 "SPLIT_RATIOS",
                 "name=share was expected, each name once",
-                field="--split",
+                field="--split-ratio",
                 value=text,
-                remedy="train=0.8,val=0.2",
+                remedy=f"--split-file {text}" if text.endswith(".json") else remedy,
             )
-        ratios[name] = told
+        ratios[name] = share
     check_ratios(ratios)
     return ratios
 
 
-def check_split(split: Split) -> None:
+def check_split(split: Split, val_from_train: float = 0.0) -> None:
     """Check a split before anything is read.
 
     Raises:
@@ -104,9 +90,27 @@ def check_split(split: Split) -> None:
         raise InputError(
             "OPTION", "shares, 'source' or a file were expected", field="split", value=split, remedy="train=0.8,val=0.2"
         )
+    if not 0 <= val_from_train < 1:
+        raise InputError(
+            "SPLIT_RATIO",
+            "a share in (0, 1) was expected",
+            field="val_from_train",
+            value=val_from_train,
+            remedy="--val-from-train 0.15",
+        )
+    if val_from_train and split != "source":
+        raise InputError(
+            "OPTION",
+            "only the source's own split has a part to take it from",
+            field="val_from_train",
+            value=val_from_train,
+            remedy="add --split-from-source, or give the share of val in --split-ratio",
+        )
 
 
-def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection: Inspection) -> ChosenSplit:
+def choose_split(
+    table: AnnotationTable, split: Split, *, seed: int, inspection: Inspection, val_from_train: float = 0.0
+) -> SplitChoice:
     """Give every image its split.
 
     Args:
@@ -114,7 +118,8 @@ def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection:
         split: `auto` takes the source's own split where every image has one, `train` among two or more, and else shares
             of 0.8 and 0.2.
         seed: Of a split by shares.
-        inspection: The hashes of the images, so that copies stay together, or are told as a leak.
+        inspection: The hashes of the images, so that copies stay together, or are an error.
+        val_from_train: The share of the source's training images that becomes `val`; 0 takes none.
 
     Raises:
         InputError: The split is not whole, cuts a group, has copies on both sides, or would hold nothing.
@@ -124,16 +129,42 @@ def choose_split(table: AnnotationTable, split: Split, *, seed: int, inspection:
     if isinstance(split, SplitFile):
         chosen = take_source(_from_file(table, split))
         _refuse_leaks(chosen, inspection)
-        return ChosenSplit(chosen, {"kind": "file", "file": split.name}, f"as {split.name} says")
-    lacking = _why_not_official(table)
-    if split == "auto" and lacking is not None:
-        return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {lacking}")
+        return SplitChoice(chosen, {"kind": "file", "file": split.name}, f"as {split.name} says")
+    why_not = _why_not_official(table)
+    if split == "auto" and why_not is not None:
+        return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {why_not}")
     chosen = take_source(table)
     _refuse_leaks(chosen, inspection)
-    return ChosenSplit(chosen, {"kind": "source"}, f"the source's own ({', '.join(chosen.splits)})")
+    rule: dict[str, Any] = {"kind": "source"}
+    description = f"the source's own ({', '.join(chosen.splits)})"
+    if val_from_train:
+        chosen = _with_val(chosen, val_from_train, seed, inspection)
+        rule |= {"val_from_train": val_from_train, "seed": seed, "stratified_by": "class"}
+        n_val = chosen.images.filter(pl.col("split") == _VAL).height
+        description += f", {val_from_train:g} of {TRAIN} as {_VAL} by class, seed {seed}: {n_val} images"
+    return SplitChoice(chosen, rule, description)
 
 
-def split_document(chosen: ChosenSplit) -> dict[str, Any]:
+def _with_val(table: AnnotationTable, share: float, seed: int, inspection: Inspection) -> AnnotationTable:
+    """Move a share of the training images to `val`, without cutting a group or separating copies."""
+    if TRAIN not in table.splits or _VAL in table.splits:
+        what = f"it has {', '.join(table.splits)}"
+        raise InputError(
+            "OPTION",
+            f"the source needs a '{TRAIN}' and no '{_VAL}' for this; {what}",
+            field="val_from_train",
+            value=share,
+            remedy="leave --val-from-train out",
+        )
+    parts = split_by_ratio(
+        table.split_of(TRAIN), {TRAIN: 1 - share, _VAL: share}, seed=seed, hashes=_hashes(inspection)
+    )
+    moved = dict(parts.images.select("image_id", "split").rows())
+    split = pl.col("image_id").replace_strict(moved, default=pl.col("split"), return_dtype=pl.String)
+    return replace(table, images=table.images.with_columns(split.alias("split")))
+
+
+def split_document(chosen: SplitChoice) -> dict[str, Any]:
     """Return the content of `splits.json`: the rule, and the images of each split by their names in the source."""
     named = dict(chosen.table.images.group_by("split").agg(pl.col("file_name").sort()).sort("split").rows())
     return {"splits_version": SPLITS_VERSION, "rule": chosen.rule, "splits": named}
@@ -185,17 +216,18 @@ def _from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
     names = set(table.images["file_name"])
     lacking = [name for name in table.images["file_name"] if name not in split.split_of]
     unknown = [name for name in split.split_of if name not in names]
-    for found, what, choices in (
+    for absent, what, choices in (
         (lacking, "images of the source are not in the file", list(split.split_of)),
         (unknown, "images of the file are not in the source", sorted(names)),
     ):
-        if found:
+        if absent:
             raise InputError(
-                *("SPLIT_FILE", f"{len(found)} {what}, the first is shown"),
+                "SPLIT_FILE",
+                f"{len(absent)} {what}, the first is shown",
                 where=split.name,
                 field="file_name",
-                value=found[0],
-                remedy=did_you_mean(found[0], choices[:1000]) if len(choices) <= 1000 else _REMEDY,
+                value=absent[0],
+                remedy=did_you_mean(absent[0], choices) if len(choices) <= 1000 else _REMEDY,
             )
     chosen = pl.col("file_name").replace_strict(dict(split.split_of), return_dtype=pl.String).alias("split")
     return replace(table, images=table.images.with_columns(chosen))
@@ -218,14 +250,17 @@ def _why_not_official(table: AnnotationTable) -> str | None:
 
 def _by_ratio(
     table: AnnotationTable, ratios: Mapping[str, float], seed: int, inspection: Inspection, *, why: str
-) -> ChosenSplit:
-    hashes = dict(inspection.images.select("image_id", "sha256").rows())
-    chosen = split_by_ratio(table, ratios, seed=seed, hashes=hashes)
+) -> SplitChoice:
+    chosen = split_by_ratio(table, ratios, seed=seed, hashes=_hashes(inspection))
     shares = ", ".join(f"{name}={share:g}" for name, share in ratios.items())
     n_groups = table.images["group"].drop_nulls().n_unique()
     grouped = f", {n_groups} groups kept whole" if n_groups else ""
     rule = {"kind": "ratio", "ratios": dict(ratios), "seed": seed, "stratified_by": "class", "groups": n_groups}
-    return ChosenSplit(chosen, rule, f"{shares} by class, seed {seed}{grouped}{why}")
+    return SplitChoice(chosen, rule, f"{shares} by class, seed {seed}{grouped}{why}")
+
+
+def _hashes(inspection: Inspection) -> dict[int, str]:
+    return dict(inspection.images.select("image_id", "sha256").rows())
 
 
 def _refuse_leaks(table: AnnotationTable, inspection: Inspection) -> None:
@@ -236,5 +271,5 @@ def _refuse_leaks(table: AnnotationTable, inspection: Inspection) -> None:
             "SPLIT_LEAK",
             f"{len(leaks)} images lie in two splits, byte for byte: {pairs}",
             field="split",
-            remedy="remove one of each pair, or split by ratio (train=0.8,val=0.2), which keeps copies together",
+            remedy="remove one of each pair, or keep copies together: --split-ratio train=0.8,val=0.2",
         )

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from detect_transfer.config import load_config, make_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.formats import READERS, get_format
-from detect_transfer.formats.recognition import likely, recognised
 
 if TYPE_CHECKING:
     from detect_transfer.data.convert import ConvertResult
@@ -47,34 +44,10 @@ def read_dataset(
         >>> table.boxes.select("image_id", "x1", "y1", "x2", "y2").row(0)
         (4, 30.0, 5.0, 40.0, 10.5)
     """
-    path = Path(path)
-    form = get_format(_format_of(path) if format is None else format)
-    for name in options:
-        if name not in form.options:
-            raise InputError(
-                "OPTION_UNKNOWN",
-                "the reader has no such option",
-                field=name,
-                value=options[name],
-                remedy=did_you_mean(name, list(form.options)),
-            )
-    table = form.read(path, **options)
+    from detect_transfer.data.load import read_dataset as read
+
+    table = read(Path(path), format=format, options=options)
     return table if split is None else table.split_of(split)
-
-
-def _format_of(path: Path) -> str:
-    if not path.exists():
-        raise InputError("FILE_MISSING", "a data set was expected here", where=path, remedy="check the path")
-    kind = recognised(path)
-    if kind is None:
-        names = ", ".join(likely(path) or READERS)
-        raise InputError(
-            "FORMAT_UNKNOWN",
-            "its format cannot be told by what is there",
-            where=path,
-            remedy=f"give format, of {names}",
-        )
-    return kind
 
 
 def convert(
@@ -102,14 +75,15 @@ def convert(
     """
     from detect_transfer.data.convert import ConvertOptions
     from detect_transfer.data.convert import convert as write_data_folder
+    from detect_transfer.data.load import recognise
 
     name = ""
     if not isinstance(source, AnnotationTable):
         name = Path(source).resolve().name
-        format = _format_of(Path(source)) if format is None else format
+        format = recognise(Path(source)) if format is None else format
         source = read_dataset(source, format=format)
-    plan = ConvertOptions(format=format or "table", source=name, **choices)
-    return write_data_folder(source, Path(out), plan=plan)
+    options = ConvertOptions(format=format or "table", source=name, **choices)
+    return write_data_folder(source, Path(out), options=options)
 
 
 def train(
@@ -248,7 +222,7 @@ def evaluate(
         >>> 0 <= scores.metrics["AP"] <= 1
         True
     """
-    from detect_transfer.data.ground_truth import read_ground_truth
+    from detect_transfer.data.load import read_ground_truth
     from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 
     ground_truth = read_ground_truth(Path(truth), format=format, split=split)

@@ -1,4 +1,4 @@
-"""A data set checked: its annotations, its images, the round trip, and what is written of it.
+"""The check of a data set: its annotations, its images, the round trip, and the page about them.
 
 The data set is only read.
 """
@@ -37,38 +37,69 @@ class CheckOptions:
 
 
 def check_table(
-    table: AnnotationTable, *, plan: CheckOptions, progress: Progress | None = None
+    table: AnnotationTable, *, options: CheckOptions, progress: Progress | None = None
 ) -> tuple[CheckReport, RoundTrip | None]:
-    """Check a table and its images, where it has some, and write down what was found.
+    """Check a table and its images, where it has some, and write the findings.
 
     Args:
         table: What a reader gave.
-        plan: What to do.
+        options: What to do.
         progress: Called with what is going on, how much is done, and of how much.
 
     Raises:
         InputError: The output folder holds something; findings are returned, not raised.
         ResourceError: The machine failed; nothing is left under the output folder.
     """
-    if plan.out is not None:
-        require_new(plan.out)
+    if options.out is not None:
+        require_new(options.out)
     report = check(
         table,
         read_images=table.image_root is not None,
-        imgsz=plan.imgsz,
-        follow_links=plan.follow_links,
+        imgsz=options.imgsz,
+        follow_links=options.follow_links,
         progress=progress,
     )
     if table.image_root is None:
-        absent = "images that come without an image: only the annotations were checked"
-        told = make_finding("note", "IMAGES_ABSENT", absent, table.images["file_name"])
-        report = replace(report, findings=(*report.findings, told))
-    trip = round_trip(table) if plan.round_trip else None
-    if plan.out is not None:
+        message = "images that come without an image: only the annotations were checked"
+        absent = make_finding("note", "IMAGES_ABSENT", message, table.images["file_name"])
+        report = replace(report, findings=(*report.findings, absent))
+    trip = round_trip(table) if options.round_trip else None
+    if options.out is not None:
         by_leg = None if trip is None else trip.as_dict()
-        with new_folder(plan.out) as building:
+        with new_folder(options.out) as building:
             write_json(building / "check.json", report.as_dict())
             if by_leg is not None:
                 write_json(building / "round_trip.json", by_leg)
-            write_check_page(building / "check.html", report, table, title=plan.title, trip=by_leg)
+            write_check_page(building / "check.html", report, table, title=options.title, trip=by_leg)
     return report, trip
+
+
+def finding_lines(report: CheckReport) -> list[str]:
+    """Return a line for each finding, errors first."""
+    lines = []
+    for finding in report.findings:
+        examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
+        lines.append(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}")
+    return lines
+
+
+def check_lines(report: CheckReport, trip: RoundTrip | None) -> list[str]:
+    """Return what a check found and how the round trip went, in lines for the console."""
+    lines = [*finding_lines(report), *([] if trip is None else round_trip_lines(trip))]
+    size = f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes"
+    return [*lines, f"{size}: {report.count('error')} errors, {report.count('warning')} warnings"]
+
+
+def round_trip_lines(trip: RoundTrip) -> list[str]:
+    """Return, for each format, which fields came back in all rows, which did not, and what has no place there."""
+    lines = []
+    for leg in trip.legs:
+        equal = [field.field for field in leg.fields if not field.differing]
+        lines.append(f"through {leg.target} and back, within {leg.tolerance_px:g} px:")
+        if equal:
+            lines.append(f"  equal in all rows: {', '.join(equal)}")
+        for field in leg.fields:
+            if field.differing:
+                lines.append(f"  {field.field}: {field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}")
+        lines += [f"  {lost.field}: {lost.rows} rows not carried, {lost.where}" for lost in leg.not_carried]
+    return lines

@@ -13,7 +13,7 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_dir
-from detect_transfer.data.ground_truth import GroundTruth
+from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.workflows.run_folder import RunFolder

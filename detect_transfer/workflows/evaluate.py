@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, read_json, require_new, write_json
-from detect_transfer.data.ground_truth import GroundTruth
+from detect_transfer.data.load import GroundTruth
 from detect_transfer.evaluation import (
     METRICS,
     N_DRAWS,

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import list_files, require_dir
-from detect_transfer.data.ground_truth import GroundTruth
+from detect_transfer.data.load import GroundTruth
 from detect_transfer.evaluation.explain import Explanation, explain
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.workflows.comparison_inputs import truth_of_run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, require_new
-from detect_transfer.data.ground_truth import GroundTruth
+from detect_transfer.data.load import GroundTruth
 from detect_transfer.report.render import DrawPlan, render
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 

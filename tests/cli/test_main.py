@@ -175,8 +175,8 @@ def test_output_folder_in_use__is_refused(tmp_path: Path, capsys: pytest.Capture
     [
         (["convert", "cocoo", ".", "--out", "x"], "FORMAT_UNKNOWN"),
         (["convert", "voc", "no/such/folder", "--out", "x"], "FOLDER_MISSING"),
-        (["convert", "voc", ".", "--out", "x", "--split", "train=0.8"], ""),
-        (["convert", "voc", ".", "--out", "x", "--split", "train"], "SPLIT_RATIOS"),
+        (["convert", "voc", ".", "--out", "x", "--split-ratio", "train=0.8"], ""),
+        (["convert", "voc", ".", "--out", "x", "--split-ratio", "train"], "SPLIT_RATIOS"),
         (["convert", "voc", ".", "--out", "x", "--option", "onebased=1"], "OPTION_UNKNOWN"),
         (["convert", "voc"], "USAGE"),
         (["trian"], "USAGE"),
@@ -261,7 +261,7 @@ def test_a_data_folder_of_links__is_checked_drawn_and_read_for_training(
     from detect_transfer.data.run_data import load_run_data
 
     data = tmp_path / "data"
-    words = ["convert", "data_folder", tiny_data, "--out", data, "--split-from-source", "--images", "link"]
+    words = ["convert", "data_folder", tiny_data, "--out", data, "--split-from-source", "--image-mode", "link"]
     assert run(capsys, *words)[0] == 0
     assert all(p.is_symlink() for p in (data / "images").rglob("*.jpg"))
     assert run(capsys, "check", data)[0] == 0

@@ -24,7 +24,7 @@ def image(mode: str, size_wh: tuple[int, int] = (37, 23)) -> Image.Image:
 
 def by_pillow(path: Path, monkeypatch: Any) -> tuple[int, int] | str:
     with monkeypatch.context() as context:
-        context.setattr(images, "plain_size_wh", lambda path: None)
+        context.setattr(images, "plain_size_wh", lambda data: None)
         try:
             return read_size_wh(path)
         except DetectTransferError as error:
@@ -39,7 +39,7 @@ def by_pillow(path: Path, monkeypatch: Any) -> tuple[int, int] | str:
 def test_plain__is_answered(mode: str, suffix: str, options: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     image("L" if mode == "I;16" else mode).convert(mode).save(path, **options)
-    assert plain_size_wh(path) == (37, 23)
+    assert plain_size_wh(path.read_bytes()) == (37, 23)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -49,19 +49,33 @@ def test_exif__is_left_to_pillow(suffix: str, orientation: int, tmp_path: Path) 
     exif = Image.Exif()
     exif[0x0112] = orientation
     image("RGB").save(path, exif=exif)
-    assert plain_size_wh(path) is None
+    assert plain_size_wh(path.read_bytes()) is None
     assert read_size_wh(path) == ((23, 37) if orientation > 4 else (37, 23))
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "ppm", "tif", "webp"])
 def test_other_formats__are_left_to_pillow(suffix: str, tmp_path: Path) -> None:
     image("RGB").save(tmp_path / f"a.{suffix}")
-    assert plain_size_wh(tmp_path / f"a.{suffix}") is None
+    assert plain_size_wh((tmp_path / f"a.{suffix}").read_bytes()) is None
 
 
-def test_missing__is_left_to_pillow(tmp_path: Path) -> None:
-    assert plain_size_wh(tmp_path / "a.png") is None
-    assert plain_size_wh(tmp_path) is None
+def test_missing__and_a_folder_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DetectTransferError, match="IMAGE_MISSING"):
+        read_size_wh(tmp_path / "a.png")
+    with pytest.raises(DetectTransferError, match="IMAGE_UNREADABLE"):
+        read_size_wh(tmp_path)
+
+
+def test_size__is_read_with_one_opening(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    image("RGB").save(path, exif=exif)
+    opened: list[Path] = []
+    real = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self) or real(self, *a, **k))
+    assert read_size_wh(path) == (37, 23)
+    assert opened == [path]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -74,7 +88,7 @@ def test_damaged__is_never_answered_otherwise(suffix: str, tmp_path: Path, monke
     for at in data.draw(st.lists(st.integers(0, 700), max_size=3)):
         content[at % len(content)] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    quick = plain_size_wh(path)
+    quick = plain_size_wh(path.read_bytes())
     told = by_pillow(path, monkeypatch)
     # Pillow looks into the tables before it knows the size; a fault of these is found when the pixels are read
     assert quick is None or told in (quick, "IMAGE_TYPE", "IMAGE_TRUNCATED")

@@ -105,7 +105,7 @@ main(["convert", *sys.argv[1:]])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_convert__stopped_by_a_signal_leaves_nothing_and_says_so(tmp_path: Path, number: int, status: int) -> None:
     source = DATASETS / "voc2007" / "sample"
-    words = [sys.executable, "-c", CONVERTS, "voc", source, "--split", "train=1", "--out", tmp_path / "out"]
+    words = [sys.executable, "-c", CONVERTS, "voc", source, "--split-ratio", "train=1", "--out", tmp_path / "out"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, preexec_fn=_listen, **pipes) as process:
         assert process.stdout is not None

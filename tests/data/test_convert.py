@@ -87,7 +87,7 @@ def make(root, **images):
 def test_convert__writes_the_whole_folder(root, tmp_path):
     before = tree(root)
     out = tmp_path / "out"
-    result = convert(make(root), out, plan=OPTIONS)
+    result = convert(make(root), out, options=OPTIONS)
     assert tree(root) == before
     stems = [f"train/{i}" for i in range(1, 7)] + [f"val/{i}" for i in (7, 8)]
     assert sorted(tree(out)) == sorted(
@@ -113,7 +113,7 @@ def test_convert__writes_the_whole_folder(root, tmp_path):
 
 
 def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
-    convert(make(root), tmp_path / "out", plan=OPTIONS)
+    convert(make(root), tmp_path / "out", options=OPTIONS)
     steps = json.loads((tmp_path / "out/ledger.json").read_text())["steps"]
     assert [s["step"] for s in steps] == [
         *(
@@ -144,7 +144,7 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
 
 def test_convert__manifest_vouches_for_every_file_and_tells_no_path(root, tmp_path):
     out = tmp_path / "out"
-    convert(make(root), out, plan=OPTIONS)
+    convert(make(root), out, options=OPTIONS)
     manifest = json.loads((out / "manifest.json").read_text())
     files = tree(out)
     files.pop("manifest.json")
@@ -157,7 +157,7 @@ def test_convert__manifest_vouches_for_every_file_and_tells_no_path(root, tmp_pa
 
 def test_convert__reads_back_and_opens_in_pycocotools(root, tmp_path):
     out = tmp_path / "out"
-    result = convert(make(root), out, plan=OPTIONS)
+    result = convert(make(root), out, options=OPTIONS)
     back = data_folder.read(out, verify=True)
     assert len(back.boxes) == len(result.table.boxes) == 11
     assert back.splits == ["train", "val"]
@@ -169,20 +169,20 @@ def test_convert__reads_back_and_opens_in_pycocotools(root, tmp_path):
 
 @pytest.mark.parametrize("images", ["copy", "link"])
 def test_convert__twice_gives_the_same_bytes(root, tmp_path, images):
-    plan = ConvertOptions(format="test", images=images, split={"train": 0.6, "val": 0.4}, seed=1)
+    plan = ConvertOptions(format="test", image_mode=images, split={"train": 0.6, "val": 0.4}, seed=1)
     for name in ("one", "two"):
-        convert(make(root), tmp_path / name, plan=plan)
+        convert(make(root), tmp_path / name, options=plan)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     assert (tmp_path / "one/images/train").is_dir()
 
 
 def test_convert__a_linked_data_folder_converts_again(root, tmp_path):
-    convert(make(root), tmp_path / "one", plan=replace(OPTIONS, images="link"))
+    convert(make(root), tmp_path / "one", options=replace(OPTIONS, image_mode="link"))
     assert (tmp_path / "one/images/val/7.png").is_symlink()
     again = replace(OPTIONS, format="data_folder")
     table = data_folder.read(tmp_path / "one")
     assert check(table, read_images=True, follow_links=True).ok
-    convert(table, tmp_path / "two", plan=again)
+    convert(table, tmp_path / "two", options=again)
     assert not (tmp_path / "two/images/val/7.png").is_symlink()
     first, second = (tree(tmp_path / name) for name in ("one", "two"))
     # label rows are the same; the ledger and the manifest tell another story
@@ -190,13 +190,13 @@ def test_convert__a_linked_data_folder_converts_again(root, tmp_path):
         k: v for k, v in second.items() if k.startswith(("images", "labels", "data"))
     }
     with pytest.raises(InputError, match="PATH_OUTSIDE"):
-        convert(table, tmp_path / "three", plan=OPTIONS)
+        convert(table, tmp_path / "three", options=OPTIONS)
 
 
 def test_convert__writes_every_target_format(root, tmp_path):
     plan = replace(OPTIONS, targets=tuple(WRITERS))
     out = tmp_path / "out"
-    result = convert(make(root), out, plan=plan)
+    result = convert(make(root), out, options=plan)
     with_class = result.table.boxes.filter(result.table.boxes["category_id"].is_not_null())
     folder = data_folder.read(out, verify=True)
     assert len(folder.boxes) == 11
@@ -215,13 +215,13 @@ def test_convert__writes_every_target_format(root, tmp_path):
 
 
 def test_convert__one_target_alone(root, tmp_path):
-    convert(make(root), tmp_path / "out", plan=replace(OPTIONS, targets=("coco",)))
+    convert(make(root), tmp_path / "out", options=replace(OPTIONS, targets=("coco",)))
     assert not (tmp_path / "out" / "labels").exists()
     assert len(read_coco(tmp_path / "out").boxes) == 11
 
 
 def test_convert__check_proves_the_way_back(root, tmp_path):
-    result = convert(make(root), tmp_path / "out", plan=replace(OPTIONS, check=True))
+    result = convert(make(root), tmp_path / "out", options=replace(OPTIONS, check=True))
     assert result.round_trip is not None
     written = json.loads((tmp_path / "out/round_trip.json").read_text())
     assert written["ok"]
@@ -235,7 +235,7 @@ def test_convert__check_writes_nothing_when_a_field_is_lost(root, tmp_path, monk
     read = read_coco
     monkeypatch.setattr(round_trip, "read_coco", lambda path: read(path).with_boxes(read(path).boxes.head(3)))
     with pytest.raises(InputError, match="ROUND_TRIP box rows") as caught:
-        convert(make(root), tmp_path / "out", plan=replace(OPTIONS, check=True))
+        convert(make(root), tmp_path / "out", options=replace(OPTIONS, check=True))
     assert caught.value.exit_code == 2
     assert "ann:8" in str(caught.value), "the place is told"
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
@@ -247,7 +247,7 @@ def test_convert__the_ledger_begins_with_what_was_skipped(root, tmp_path):
         LedgerLine("image", "dropped", "skipped: IMAGE_TRUNCATED", 1, ("c.png",)),
         LedgerLine("box", "noted", "corners were swapped", 3),  # these are there
     )
-    convert(replace(make(root), reading=reading), tmp_path / "out", plan=OPTIONS)
+    convert(replace(make(root), reading=reading), tmp_path / "out", options=OPTIONS)
     first = json.loads((tmp_path / "out/ledger.json").read_text())["steps"][0]
     assert (first["step"], first["images_in"], first["images_out"]) == ("read", 9, 8)
     assert (first["boxes_in"], first["boxes_out"]) == (14, 12)
@@ -255,10 +255,10 @@ def test_convert__the_ledger_begins_with_what_was_skipped(root, tmp_path):
 
 
 def test_convert__writes_the_split_for_the_next_time(root, tmp_path):
-    first = convert(make(root), tmp_path / "one", plan=replace(OPTIONS, split={"train": 0.6, "val": 0.4}, seed=5))
+    first = convert(make(root), tmp_path / "one", options=replace(OPTIONS, split={"train": 0.6, "val": 0.4}, seed=5))
     file = load_split_file(tmp_path / "one/splits.json")
     assert set(file.split_of) == {"1.ppm", *(f"{i}.png" for i in range(2, 9))}
-    again = convert(make(root), tmp_path / "two", plan=replace(OPTIONS, split=file, ignore_policy="keep"))
+    again = convert(make(root), tmp_path / "two", options=replace(OPTIONS, split=file, ignored_regions="keep"))
     assert again.table.images["split"].to_list() == first.table.images["split"].to_list()
     assert again.split == "as splits.json says"
 
@@ -278,7 +278,7 @@ def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
     before = tree(root)
     found = {finding.code for finding in check(table, read_images=True).findings}
     assert not found & {"SPLIT_LEAK", "IMAGE_DUPLICATE", "NEAR_DUPLICATE", "IMAGE_SIZE"}
-    result = convert(table, tmp_path / "out", plan=ConvertOptions(format="test", split={"train": 0.5, "val": 0.5}))
+    result = convert(table, tmp_path / "out", options=ConvertOptions(format="test", split={"train": 0.5, "val": 0.5}))
     assert tree(root) == before
     names = result.table.images.filter(result.table.images["file_name"].str.contains("clips"))
     assert sorted(n.partition("/")[2] for n in names["file_name"]) == sorted(
@@ -292,7 +292,7 @@ def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
 
 
 def test_convert__takes_the_split_of_the_source_by_itself(root, tmp_path):
-    result = convert(make(root), tmp_path / "out", plan=ConvertOptions(format="test"))
+    result = convert(make(root), tmp_path / "out", options=ConvertOptions(format="test"))
     assert result.split == "the source's own (train, val)"
     assert json.loads((tmp_path / "out/manifest.json").read_text())["options"]["split"] == {"kind": "source"}
 
@@ -300,7 +300,7 @@ def test_convert__takes_the_split_of_the_source_by_itself(root, tmp_path):
 def test_convert__class_map_and_min_size(root, tmp_path):
     class_map = ClassMap("m", (("any", ("sign", "light")),))
     plan = ConvertOptions(format="test", split="source", class_map=class_map, min_size=5)
-    result = convert(make(root), tmp_path / "out", plan=plan)
+    result = convert(make(root), tmp_path / "out", options=plan)
     assert result.counts["val"]["classes"] == {"any": 2}
     assert result.counts["train"]["classes"] == {"any": 7}, "the clipped box is four pixels high"
     assert json.loads((tmp_path / "out/manifest.json").read_text())["options"]["class_map"] == {
@@ -309,8 +309,8 @@ def test_convert__class_map_and_min_size(root, tmp_path):
 
 
 def test_convert__drop_image_leaves_train_in_both_formats(root, tmp_path):
-    plan = ConvertOptions(format="test", split="source", ignore_policy="drop-image")
-    result = convert(make(root), tmp_path / "out", plan=plan)
+    plan = ConvertOptions(format="test", split="source", ignored_regions="drop-image")
+    result = convert(make(root), tmp_path / "out", options=plan)
     assert result.counts["train"]["images"] == 5
     assert not list((tmp_path / "out").rglob("3.*"))
     names = [
@@ -321,8 +321,8 @@ def test_convert__drop_image_leaves_train_in_both_formats(root, tmp_path):
 
 
 def test_convert__mask_keeps_the_region_in_coco(root, tmp_path):
-    plan = ConvertOptions(format="test", split="source", ignore_policy="mask")
-    convert(make(root), tmp_path / "out", plan=plan)
+    plan = ConvertOptions(format="test", split="source", ignored_regions="mask")
+    convert(make(root), tmp_path / "out", options=plan)
     painted = read_rgb(tmp_path / "out/images/train/3.png")
     assert (painted[10:, 20:] == 114).all()
     assert (painted[:10] == read_rgb(root / "3.png")[:10]).all()
@@ -332,7 +332,7 @@ def test_convert__mask_keeps_the_region_in_coco(root, tmp_path):
 
 def test_convert__fills_in_sizes_that_the_source_does_not_state(root, tmp_path):
     table = make(root, width=[None] * 8, height=[None] * 8)
-    result = convert(table, tmp_path / "out", plan=OPTIONS)
+    result = convert(table, tmp_path / "out", options=OPTIONS)
     assert result.table.images.select("width", "height").unique().rows() == [(30, 20)]
 
 
@@ -347,7 +347,7 @@ def test_convert__tells_all_bad_images_at_once(root, tmp_path):
     spoil_images(root)
     before = tree(root)
     with pytest.raises(ProblemsError) as caught:
-        convert(make(root), tmp_path / "out", plan=OPTIONS)
+        convert(make(root), tmp_path / "out", options=OPTIONS)
     found = [(p.code, Path(p.where).name) for p in caught.value.problems]
     assert found == [
         *(("IMAGE_MISSING", "2.png"), ("IMAGE_EMPTY", "3.png"), ("IMAGE_TRUNCATED", "4.png"), ("IMAGE_SIZE", "5.png"))
@@ -365,14 +365,14 @@ def test_convert__tells_twenty_bad_images_and_the_number_of_the_rest(tmp_path):
         image_root=tmp_path,
     )
     with pytest.raises(ProblemsError) as caught:
-        convert(table, tmp_path / "out", plan=OPTIONS)
+        convert(table, tmp_path / "out", options=OPTIONS)
     assert len(caught.value.problems) == 21
     assert "13 more images" in str(caught.value.problems[-1])
 
 
 REFUSED = [
-    pytest.param({"ignore_policy": "dorp"}, {}, "OPTION", id="policy"),
-    pytest.param({"images": "move"}, {}, "OPTION", id="images"),
+    pytest.param({"ignored_regions": "dorp"}, {}, "OPTION", id="policy"),
+    pytest.param({"image_mode": "move"}, {}, "OPTION", id="images"),
     pytest.param({"split": "sources"}, {}, "OPTION", id="split-word"),
     pytest.param({"targets": ("coco", "yola")}, {}, "OPTION", id="target"),
     pytest.param({"min_size": -1}, {}, "OPTION", id="min-size"),
@@ -394,7 +394,7 @@ REFUSED = [
         id="val-without-positives",
     ),
     pytest.param(
-        {"class_map": ClassMap("m", (("light", ("light",)),), ignore=("sign",)), "ignore_policy": "drop-image"},
+        {"class_map": ClassMap("m", (("light", ("light",)),), ignore=("sign",)), "ignored_regions": "drop-image"},
         {},
         "SPLIT_EMPTY",
         id="every-training-image-dropped",
@@ -407,7 +407,7 @@ REFUSED = [
 def test_convert__refuses_and_writes_nothing(root, tmp_path, options, images, code):
     table = make(root, **images)
     with pytest.raises(InputError) as caught:  # choices that are none are refused before anything is read
-        convert(table, tmp_path / "out", plan=ConvertOptions(**{"format": "test", "split": "source", **options}))
+        convert(table, tmp_path / "out", options=ConvertOptions(**{"format": "test", "split": "source", **options}))
     assert caught.value.code == code
     assert caught.value.exit_code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
@@ -416,11 +416,11 @@ def test_convert__refuses_and_writes_nothing(root, tmp_path, options, images, co
 def test_convert__refuses_a_leak_between_given_splits_and_keeps_copies_together_otherwise(root, tmp_path):
     (root / "8.png").write_bytes((root / "2.png").read_bytes())
     with pytest.raises(InputError, match=r"SPLIT_LEAK .*train/2.png = val/8.png"):
-        convert(make(root), tmp_path / "out", plan=OPTIONS)
+        convert(make(root), tmp_path / "out", options=OPTIONS)
     for seed in range(6):
         plan = ConvertOptions(format="test", split={"train": 0.6, "val": 0.4}, seed=seed)
         split = dict(
-            convert(make(root), tmp_path / f"out{seed}", plan=plan).table.images.select("image_id", "split").rows()
+            convert(make(root), tmp_path / f"out{seed}", options=plan).table.images.select("image_id", "split").rows()
         )
         assert split[2] == split[8]
 
@@ -429,7 +429,7 @@ def test_convert__leaves_a_folder_that_holds_something_alone(root, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="OUT_NOT_EMPTY"):
-        convert(make(root), tmp_path / "out", plan=OPTIONS)
+        convert(make(root), tmp_path / "out", options=OPTIONS)
     assert tree(tmp_path / "out").keys() == {"mine.txt"}
 
 
@@ -448,12 +448,12 @@ def test_convert__failure_in_a_writer_leaves_nothing(root, tmp_path, monkeypatch
 
     monkeypatch.setattr(module, step, fail)
     with pytest.raises(KeyboardInterrupt if expected is None else DetectTransferError) as caught:
-        convert(make(root), tmp_path / "out", plan=OPTIONS)
+        convert(make(root), tmp_path / "out", options=OPTIONS)
     if expected is not None:
         assert caught.value.code == expected
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
     monkeypatch.undo()
-    convert(make(root), tmp_path / "out", plan=OPTIONS)
+    convert(make(root), tmp_path / "out", options=OPTIONS)
 
 
 KILLED = """
@@ -468,7 +468,7 @@ def killed(*a, **k):
     original(*a, **k)
     os._exit(9)
 setattr(module, step, killed)
-module.convert(t.make(Path(root)), Path(out), plan=t.OPTIONS)
+module.convert(t.make(Path(root)), Path(out), options=t.OPTIONS)
 """
 
 
@@ -481,6 +481,6 @@ def test_convert__killed_leaves_nothing_under_its_name_and_a_rerun_equals_a_clea
     assert done.returncode == 9
     assert not out.exists()
     assert tree(root) == before
-    convert(make(root), out, plan=OPTIONS)
-    convert(make(root), tmp_path / "clean", plan=OPTIONS)
+    convert(make(root), out, options=OPTIONS)
+    convert(make(root), tmp_path / "clean", options=OPTIONS)
     assert tree(out) == tree(tmp_path / "clean")

@@ -42,8 +42,8 @@ def test_convert__skips_images_at_fault_where_it_is_asked_to(tmp_path: Path) -> 
     (source / "1.png").write_bytes((source / "1.png").read_bytes()[:60])
     (source / "3.png").unlink()
     with pytest.raises(ProblemsError, match="IMAGE_TRUNCATED"):
-        convert(table, tmp_path / "out", plan=OPTIONS)
-    result = convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_images=True))
+        convert(table, tmp_path / "out", options=OPTIONS)
+    result = convert(table, tmp_path / "out", options=replace(OPTIONS, on_error="skip-image"))
     assert sorted(result.table.images["image_id"]) == [2, 4]
     step = json.loads((tmp_path / "out" / "ledger.json").read_text())["steps"][1]
     assert [(line["kind"], line["action"], line["count"]) for line in step["lines"]] == [
@@ -58,13 +58,13 @@ def test_convert__tells_that_every_image_is_at_fault(tmp_path: Path) -> None:
     for image in tmp_path.glob("*.png"):
         image.write_bytes(b"")
     with pytest.raises(InputError, match=r"IMAGES_NONE .*IMAGE_EMPTY"):
-        convert(table, tmp_path / "out", plan=replace(OPTIONS, skip_images=True))
+        convert(table, tmp_path / "out", options=replace(OPTIONS, on_error="skip-image"))
     assert not (tmp_path / "out").exists()
 
 
 def test_convert__into_its_own_source_leaves_the_next_one_as_it_is(tmp_path: Path) -> None:
     source = shutil.copytree(DATASETS / "labelme" / "sample", tmp_path / "source")
-    first, second = (convert(labelme.read(source), source / name, plan=OPTIONS) for name in ("a", "b"))
+    first, second = (convert(labelme.read(source), source / name, options=OPTIONS) for name in ("a", "b"))
     assert first.counts == second.counts
     assert first.table.images.equals(second.table.images)
 
@@ -72,5 +72,5 @@ def test_convert__into_its_own_source_leaves_the_next_one_as_it_is(tmp_path: Pat
 def test_convert__refuses_a_source_without_images(tmp_path: Path) -> None:
     empty = AnnotationTable.from_columns(images={}, boxes={}, categories={}, image_root=tmp_path)
     with pytest.raises(InputError, match="IMAGES_NONE"):
-        convert(empty, tmp_path / "out", plan=replace(OPTIONS, images="none"))
+        convert(empty, tmp_path / "out", options=replace(OPTIONS, image_mode="none"))
     assert not (tmp_path / "out").exists()

@@ -11,14 +11,14 @@ from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import ConvertOptions, convert
-from detect_transfer.data.read_source import read_source
+from detect_transfer.data.load import read_dataset
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.parquet.reader import read as read_parquet
 from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing.targets import WRITERS
 from detect_transfer.workflows.check import CheckOptions, check_table
 
-PLAN = ConvertOptions(format="test", source="signs", split="source", images="none")
+PLAN = ConvertOptions(format="test", source="signs", split="source", image_mode="none")
 NAMES = ["images/a.ppm", "b.png", "clips/c.mp4#00012"]
 WRITTEN = ["train/a.png", "train/b.png", "val/clips/c_00012.png"]
 
@@ -54,43 +54,43 @@ def steps_of(out: Path) -> dict[str, list[tuple[str, str, int]]]:
 
 def test_sizes_unknown__coco_alone_and_the_ledger_says_why(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = convert(make(sized=False, root=tmp_path), out, plan=replace(PLAN, check=True))
+    result = convert(make(sized=False, root=tmp_path), out, options=replace(PLAN, check=True))
     assert sorted(path.name for path in out.iterdir()) == [
         *("annotations", "ledger.json", "manifest.json", "round_trip.json", "splits.json")
     ]
     steps = steps_of(out)
     assert ("image", "size not known: boxes are not clipped", 1) in steps["clean"]
     assert steps["yolo"] == [("image", "size not known: no labels are written for any image", 1)]
-    assert steps["images"] == [("image", "no image is written, as asked for", 3)]
+    assert steps["images"] == [("image", "no image is written: --image-mode none", 3)]
     told = json.loads((out / "manifest.json").read_text())["options"]
-    assert (told["images"], told["targets"]) == ("none", ["coco"])
+    assert (told["image_mode"], told["targets"]) == ("none", ["coco"])
     assert result.table.image_root is None
     assert "width" not in json.loads((out / "annotations/instances_val.json").read_text())["images"][0]
 
 
 def test_data_folder__without_images_is_read_checked_and_converted_again(tmp_path: Path) -> None:
-    convert(make(sized=False), tmp_path / "one", plan=PLAN)
+    convert(make(sized=False), tmp_path / "one", options=PLAN)
     table = data_folder.read(tmp_path / "one", verify=True)
     assert table.image_root is None
     assert table.images["file_name"].to_list() == WRITTEN
     assert table.images["width"].to_list() == [30, 30, None]
     assert table.boxes["x2"].to_list() == [30, 30, 33, 33], "clipped where the size is known"
-    report, trip = check_table(table, plan=CheckOptions("t", round_trip=True))
+    report, trip = check_table(table, options=CheckOptions("t", round_trip=True))
     found = {finding.code: finding.count for finding in report.findings}
     assert (found["IMAGES_ABSENT"], found["IMAGE_NO_SIZE"]) == (3, 1)
     assert report.ok
     assert trip is not None
     assert trip.ok
-    convert(table, tmp_path / "two", plan=PLAN)
+    convert(table, tmp_path / "two", options=PLAN)
     for split in ("train", "val"):
         name = f"annotations/instances_{split}.json"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    with pytest.raises(InputError, match=r"IMAGE_ROOT_MISSING .*--images none"):
-        convert(table, tmp_path / "three", plan=replace(PLAN, images="copy"))
+    with pytest.raises(InputError, match=r"IMAGE_ROOT_MISSING .*--image-mode none"):
+        convert(table, tmp_path / "three", options=replace(PLAN, image_mode="copy"))
 
 
 def test_data_folder__that_lost_its_images_is_no_such_folder(tmp_path: Path) -> None:
-    convert(make(sized=False), tmp_path / "out", plan=PLAN)
+    convert(make(sized=False), tmp_path / "out", options=PLAN)
     manifest = tmp_path / "out" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"none"', '"copy"'))
     with pytest.raises(InputError, match="FOLDER_MISSING"):
@@ -99,7 +99,7 @@ def test_data_folder__that_lost_its_images_is_no_such_folder(tmp_path: Path) -> 
 
 def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    convert(make(sized=True), out, plan=replace(PLAN, targets=tuple(WRITERS)))
+    convert(make(sized=True), out, options=replace(PLAN, targets=tuple(WRITERS)))
     assert (out / "labels/val/clips/c_00012.txt").read_text() == "0 0.83333333 0.35000000 0.33333334 0.50000000\n"
     assert sorted(path.name for path in (out / "voc").iterdir()) == ["Annotations", "ImageSets"]
     devkit = read_voc(out / "voc", missing_images="keep")
@@ -107,7 +107,7 @@ def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> 
     assert devkit.boxes["x2"].to_list() == [30, 30, 30]
     assert read_parquet(out / "parquet").image_root is None
     assert (out / "cvat/annotations.xml").is_file()
-    convert(make(sized=True), tmp_path / "usual", plan=PLAN)
+    convert(make(sized=True), tmp_path / "usual", options=PLAN)
     assert (tmp_path / "usual/labels").is_dir()
 
 
@@ -116,15 +116,15 @@ def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> 
     [
         pytest.param({"targets": ("coco", "yolo")}, "SIZE_UNKNOWN .*yolo .*images", id="yolo"),
         pytest.param({"targets": ("cvat",)}, "SIZE_UNKNOWN .*cvat .*images", id="cvat"),
-        pytest.param({"ignore_policy": "drop-image", "split": {"train": 1.0}}, "SIZE_UNKNOWN", id="drop-image"),
-        pytest.param({"ignore_policy": "mask"}, "OPTION ignore_policy=mask", id="mask"),
+        pytest.param({"ignored_regions": "drop-image", "split": {"train": 1.0}}, "SIZE_UNKNOWN", id="drop-image"),
+        pytest.param({"ignored_regions": "mask"}, "OPTION ignored_regions=mask", id="mask"),
     ],
 )
 def test_what_needs_images__is_one_error_and_nothing_is_written(
     tmp_path: Path, change: dict[str, object], code: str
 ) -> None:
     with pytest.raises(InputError, match=code) as caught:
-        convert(make(sized=False), tmp_path / "out", plan=replace(PLAN, **change))  # type: ignore[arg-type]
+        convert(make(sized=False), tmp_path / "out", options=replace(PLAN, **change))  # type: ignore[arg-type]
     assert len(str(caught.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -132,16 +132,16 @@ def test_what_needs_images__is_one_error_and_nothing_is_written(
 def test_auto__takes_the_one_split_of_the_source(tmp_path: Path) -> None:
     table = make(sized=True)
     table = replace(table, images=table.images.with_columns(split=pl.lit("test")))
-    assert convert(table, tmp_path / "out", plan=replace(PLAN, split="auto")).table.splits == ["test"]
+    assert convert(table, tmp_path / "out", options=replace(PLAN, split="auto")).table.splits == ["test"]
     unsplit = replace(table, images=table.images.with_columns(split=pl.lit(None, dtype=pl.String)))
-    assert convert(unsplit, tmp_path / "by_share", plan=replace(PLAN, split="auto")).table.splits == ["train", "val"]
+    assert convert(unsplit, tmp_path / "by_share", options=replace(PLAN, split="auto")).table.splits == ["train", "val"]
 
 
 def test_images_that_are_not_there__the_remedy_names_the_way_without(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     table = make(sized=True, root=tmp_path / "source").select_images([1, 2])
-    with pytest.raises(InputError, match=r"IMAGE_MISSING .*--images none"):
-        convert(table, tmp_path / "out", plan=replace(PLAN, images="copy"))
+    with pytest.raises(InputError, match=r"IMAGE_MISSING .*--image-mode none"):
+        convert(table, tmp_path / "out", options=replace(PLAN, image_mode="copy"))
 
 
 def test_command__reads_without_images_and_says_what_is_left_out(
@@ -153,14 +153,14 @@ def test_command__reads_without_images_and_says_what_is_left_out(
     source = tmp_path / "lisa"
     source.mkdir()
     (source / "allAnnotations.csv").write_text(f"{head}\n{rows}")
-    words = ["convert", "lisa", str(source), "--out", str(tmp_path / "out"), "--split", "train=0.5,val=0.5"]
+    words = ["convert", "lisa", str(source), "--out", str(tmp_path / "out"), "--split-ratio", "train=0.5,val=0.5"]
     with pytest.raises(SystemExit) as left:
         main(words)
     assert left.value.code == 2
     assert "IMAGE_MISSING" in (said := capsys.readouterr().err)
-    assert "--images none" in said
+    assert "--image-mode none" in said
     with pytest.raises(SystemExit) as left:
-        main([*words, "--images", "none"])
+        main([*words, "--image-mode", "none"])
     assert left.value.code == 0
     assert "yolo: 8 image rows noted: size not known" in capsys.readouterr().out
 
@@ -178,10 +178,10 @@ def test_real_annotations__come_through_with_their_published_counts(
     shared: Path, tmp_path: Path, name: str, counts: tuple[int, ...], in_two: int
 ) -> None:
     root = shared / "data" / "annotations_only" / name
-    table = read_source(name, root, need_images=False)
+    table = read_dataset(root, format=name, need_images=False)
     assert (len(table.images), len(table.boxes), len(table.categories)) == counts
-    plan = ConvertOptions(format=name, images="none", check=True)
-    result = convert(table, tmp_path / "out", plan=plan)
+    plan = ConvertOptions(format=name, image_mode="none", check=True)
+    result = convert(table, tmp_path / "out", options=plan)
     assert result.round_trip is not None
     assert result.round_trip.ok
     back = data_folder.read(tmp_path / "out")

@@ -1,7 +1,11 @@
 """Images of a data folder: names, copies, links, and what ultralytics cannot read."""
 
+import hashlib
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -10,8 +14,9 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data import image_writing
+from detect_transfer.data.image_checks import inspect_images
 from detect_transfer.data.image_plan import plan_images
-from detect_transfer.data.image_writing import write_images
+from detect_transfer.data.image_writing import ImageStage, write_images
 from detect_transfer.formats.writing.ignored_regions import plan_ignored
 
 NOISE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
@@ -39,8 +44,24 @@ def make(root, names, *, splits=None, region=False):
     )
 
 
-def planned(table, *, link=False, policy="drop"):
-    return plan_images(plan_ignored(table, policy), link=link, ledger=Ledger())
+def planned(table, *, link=False, policy="drop", transcoded=(), ledger=None):
+    return plan_images(plan_ignored(table, policy), transcoded=transcoded, link=link, ledger=ledger or Ledger())
+
+
+def write(table, out, *, link=False, policy="drop", ledger=None, progress=None):
+    """Inspect, stage, plan and write the images of a table, whose sizes need not be right."""
+    out.mkdir()
+    stage = ImageStage(out / ".staged", link=link)
+    stage.check_room(table)
+    unsized = table.images.with_columns(pl.lit(None, pl.Int32).alias(side) for side in ("width", "height"))
+    inspect_images(replace(table, images=unsized), on_image=stage.add)
+    plan = planned(table, link=link, policy=policy, transcoded=stage.transcoded, ledger=ledger)
+    facts = write_images(plan, out, stage=stage, progress=progress)
+    assert [path.name for path in out.iterdir()] == ["images"], "nothing is left of the stage"
+    for name, fact in facts.items():
+        data = (out / "images" / name).read_bytes()
+        assert (fact.n_bytes, fact.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    return plan
 
 
 def save(path, image=None):
@@ -107,9 +128,7 @@ def test_write__what_ultralytics_refuses_becomes_the_same_png(name, image, link,
     else:
         image.save(source)
     ledger = Ledger()
-    plan = plan_images(plan_ignored(make(source.parent, [name]), "drop"), link=link, ledger=ledger)
-    (tmp_path / "out").mkdir()
-    write_images(plan, tmp_path / "out")
+    plan = write(make(source.parent, [name]), tmp_path / "out", link=link, ledger=ledger)
     target = tmp_path / "out" / "images" / plan.ignored.table.images["file_name"][0]
     assert target.suffix == ".png"
     assert not target.is_symlink()
@@ -121,8 +140,7 @@ def test_write__what_ultralytics_refuses_becomes_the_same_png(name, image, link,
 def test_write__sixteen_bits_are_not_lost(tmp_path):
     deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1001
     save(tmp_path / "root" / "a.pgm", Image.fromarray(deep))
-    (tmp_path / "out").mkdir()
-    write_images(planned(make(tmp_path / "root", ["a.pgm"])), tmp_path / "out")
+    write(make(tmp_path / "root", ["a.pgm"]), tmp_path / "out")
     with Image.open(tmp_path / "out" / "images" / "train" / "a.png") as image:
         assert (np.asarray(image) == deep).all()
 
@@ -130,24 +148,22 @@ def test_write__sixteen_bits_are_not_lost(tmp_path):
 @pytest.mark.parametrize("link", [False, True])
 def test_write__copies_or_links_the_same_bytes(link, tmp_path):
     save(tmp_path / "root" / "a.jpg")
-    (tmp_path / "out").mkdir()
     calls = []
-    plan = planned(make(tmp_path / "root", ["a.jpg"]), link=link)
-    write_images(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
+    write(make(tmp_path / "root", ["a.jpg"]), tmp_path / "out", link=link, progress=lambda *call: calls.append(call))
     target = tmp_path / "out" / "images" / "train" / "a.jpg"
     assert target.is_symlink() == link
     assert target.read_bytes() == (tmp_path / "root" / "a.jpg").read_bytes()
     assert calls == [("writing", 1, 1)]
 
 
+@pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize(("split", "is_painted"), [("train", True), ("val", False)])
-def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, tmp_path):
+def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, link, tmp_path):
     source = tmp_path / "root" / "a.bmp"
     save(source)
     before = source.read_bytes()
-    plan = planned(make(source.parent, ["a.bmp"], splits=[split], region=True), policy="mask", link=True)
-    (tmp_path / "out").mkdir()
-    write_images(plan, tmp_path / "out")
+    table = make(source.parent, ["a.bmp"], splits=[split], region=True)
+    plan = write(table, tmp_path / "out", policy="mask", link=link)
     expected = NOISE.copy()
     if is_painted:
         expected[2:6, 2:8] = 114
@@ -159,12 +175,11 @@ def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, tmp_path):
 
 def test_write__no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
     save(tmp_path / "root" / "a.jpg")
-    (tmp_path / "out").mkdir()
     usage = type("Usage", (), {"free": 3})
     monkeypatch.setattr(image_writing.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ResourceError, match="DISK_FULL"):
-        write_images(planned(make(tmp_path / "root", ["a.jpg"])), tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+        write(make(tmp_path / "root", ["a.jpg"]), tmp_path / "out")
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def write_video(path, n):
@@ -184,12 +199,10 @@ def test_write__frames_of_videos_become_images_of_their_own(tmp_path, link):
     save(tmp_path / "root" / "b.png")
     table = make(tmp_path / "root", names)
     calls, ledger = [], Ledger()
-    plan = plan_images(plan_ignored(table, "drop"), link=link, ledger=ledger)
+    plan = write(table, tmp_path / "out", link=link, ledger=ledger, progress=lambda *call: calls.append(call))
     targets = ["train/clips/a_00007.png", "train/clips/a_00002.png", "train/b.png", "train/clips/b_00000.png"]
     assert plan.ignored.table.images["file_name"].to_list() == targets
     assert [(line.action, line.count) for line in ledger.steps[0].lines] == [("changed", 3)]
-    (tmp_path / "out").mkdir()
-    write_images(plan, tmp_path / "out", progress=lambda *call: calls.append(call))
     for target, bright in zip(targets, (70, 20, None, 0), strict=True):
         rgb = read_rgb(tmp_path / "out" / "images" / target)
         if bright is not None:
@@ -199,9 +212,7 @@ def test_write__frames_of_videos_become_images_of_their_own(tmp_path, link):
 
 def test_write__a_frame_is_painted_like_a_image(tmp_path):
     write_video(tmp_path / "root" / "a.avi", 3)
-    plan = planned(make(tmp_path / "root", ["a.avi#00001"], region=True), policy="mask")
-    (tmp_path / "out").mkdir()
-    write_images(plan, tmp_path / "out")
+    write(make(tmp_path / "root", ["a.avi#00001"], region=True), tmp_path / "out", policy="mask")
     rgb = read_rgb(tmp_path / "out" / "images" / "train" / "a_00001.png")
     assert (rgb[2:6, 2:8] == 114).all()
     assert abs(int(rgb[10, 20, 0]) - 10) < 5
@@ -209,7 +220,5 @@ def test_write__a_frame_is_painted_like_a_image(tmp_path):
 
 def test_write__a_frame_that_the_video_lacks_is_an_error(tmp_path):
     write_video(tmp_path / "root" / "a.avi", 3)
-    plan = planned(make(tmp_path / "root", ["a.avi#00001", "a.avi#00009"]))
-    (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="FRAME_MISSING"):
-        write_images(plan, tmp_path / "out")
+        write(make(tmp_path / "root", ["a.avi#00001", "a.avi#00009"]), tmp_path / "out")

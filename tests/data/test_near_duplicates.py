@@ -94,10 +94,16 @@ def test_search__nothing_to_search():
 
 
 def found(rows):
-    """Rows are (split, group, sha256, look)."""
+    """Rows are (split, group, sha256, visual_hash)."""
     frame = pl.DataFrame(
         [(i, *row) for i, row in enumerate(rows, start=1)],
-        schema={"image_id": pl.Int64, "split": pl.String, "group": pl.String, "sha256": pl.String, "look": pl.UInt64},
+        schema={
+            "image_id": pl.Int64,
+            "split": pl.String,
+            "group": pl.String,
+            "sha256": pl.String,
+            "visual_hash": pl.UInt64,
+        },
         orient="row",
     )
     return find_lookalikes(frame).rows()

@@ -9,7 +9,7 @@ import pytest
 from detect_transfer.config import Data
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import ConvertOptions, convert
-from detect_transfer.data.read_source import read_source
+from detect_transfer.data.load import read_dataset
 from detect_transfer.data.run_data import load_run_data
 
 
@@ -52,6 +52,7 @@ def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_p
 
 
 def test_a_folder_that_is_no_data_set__is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no data")
     with pytest.raises(InputError, match=r"DATA_UNKNOWN .*convert it first"):
         load_run_data(Data(path=tmp_path), drawn=tmp_path)
 
@@ -66,10 +67,10 @@ def test_many_wrong_images__are_told_at_once_up_to_twenty(tiny_data: Path, tmp_p
 
 
 def test_annotations_alone__are_told_to_be_converted_with_their_images(tiny_data: Path, tmp_path: Path) -> None:
-    table = read_source("data_folder", tiny_data)
-    plan = ConvertOptions(format="data_folder", split="source", images="none")
-    convert(table, tmp_path / "alone", plan=plan)
-    with pytest.raises(InputError, match=r"IMAGES_MISSING .*data.path - .*--images copy") as caught:
+    table = read_dataset(tiny_data)
+    plan = ConvertOptions(format="data_folder", split="source", image_mode="none")
+    convert(table, tmp_path / "alone", options=plan)
+    with pytest.raises(InputError, match=r"IMAGES_MISSING .*data.path - .*--image-mode copy") as caught:
         load_run_data(Data(path=tmp_path / "alone"), drawn=tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 

@@ -1,6 +1,7 @@
 """Which split is taken when: by itself, as the source says, by shares, or as an earlier conversion wrote it."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from detect_transfer.data.split_choice import (
     check_split,
     choose_split,
     load_split_file,
-    parse_split,
+    parse_ratios,
     split_document,
 )
 
@@ -45,9 +46,10 @@ def inspected(hashes):
     return Inspection(pl.DataFrame(rows, schema=IMAGE_SCHEMA, orient="row"), ())
 
 
-def choose(table, split, hashes=None):
-    n = len(table.images)
-    return choose_split(table, split, seed=0, inspection=inspected(hashes or [str(i) for i in range(n)]))
+def choose(table, split, hashes=None, *, seed=0, val_from_train=0.0):
+    check_split(split, val_from_train)
+    inspection = inspected(hashes or [str(i) for i in range(len(table.images))])
+    return choose_split(table, split, seed=seed, inspection=inspection, val_from_train=val_from_train)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,13 @@ def choose(table, split, hashes=None):
 def test_choose__by_itself(splits, kind, told):
     chosen = choose(make(splits), "auto")
     assert chosen.rule["kind"] == kind
-    assert told in chosen.told
+    assert told in chosen.description
     assert chosen.table.images["split"].null_count() == 0
 
 
 def test_choose__says_how_groups_were_kept():
     chosen = choose(make([None] * 6, groups=["g", "g", "h", "h", "i", "i"]), {"train": 0.5, "val": 0.5})
-    assert "3 groups kept whole" in chosen.told
+    assert "3 groups kept whole" in chosen.description
     per_group = chosen.table.images.group_by("group").agg(pl.col("split").n_unique())
     assert per_group["split"].to_list() == [1, 1, 1]
 
@@ -79,7 +81,7 @@ def test_choose__a_file_gives_the_same_split_again(tmp_path):
     first = choose(make([None] * 10), {"train": 0.6, "val": 0.4})
     path = tmp_path / "splits.json"
     path.write_text(json.dumps(split_document(first)))
-    again = choose(make(["test"] * 10), parse_split(str(path)))
+    again = choose(make(["test"] * 10), load_split_file(path))
     assert again.table.images["split"].to_list() == first.table.images["split"].to_list()
     assert again.rule == {"kind": "file", "file": "splits.json"}
 
@@ -128,18 +130,65 @@ def test_load__refuses_damaged_files(tmp_path, content, code):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [(None, "auto"), ("source", "source"), ("train=0.5,val=0.5", {"train": 0.5, "val": 0.5})]
+    ("text", "message"),
+    [
+        pytest.param("train=1,train=1", "SPLIT_RATIOS .*each name once", id="twice"),
+        pytest.param("train", "SPLIT_RATIOS .*--split-ratio train=0.8,val=0.2", id="no-share"),
+        pytest.param("source", "SPLIT_RATIOS .*--split-from-source", id="source"),
+        pytest.param("a/splits.json", "SPLIT_RATIOS .*--split-file a/splits.json", id="file"),
+    ],
 )
-def test_parse__words(text, expected):
-    assert parse_split(text) == expected
+def test_ratios__another_word_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_ratios(text)
 
 
-def test_parse__a_missing_file_and_a_word_that_is_none():
+def test_ratios__and_words_that_are_no_split():
+    assert parse_ratios("train=0.5,val=0.5") == {"train": 0.5, "val": 0.5}
     with pytest.raises(InputError, match="FILE_MISSING"):
-        parse_split("no/such.json")
-    with pytest.raises(InputError, match=r"SPLIT_RATIOS .*each name once"):
-        parse_split("train=1,train=1")
-    with pytest.raises(InputError, match="SPLIT_RATIOS"):
-        parse_split("sources")
+        load_split_file(Path("no/such.json"))
     with pytest.raises(InputError, match="OPTION"):
         check_split("sources")
+
+
+def official(n_groups):
+    """Ten training images in groups of two, and two test images."""
+    groups = [f"g{i // 2}" for i in range(2 * n_groups)] + [None, None]
+    return make(["train"] * 2 * n_groups + ["test"] * 2, groups)
+
+
+def test_val_from_train__keeps_groups_whole_and_the_test_part_as_it_is():
+    table = official(10)
+    splits = [choose(table, "source", seed=seed, val_from_train=0.2) for seed in (0, 0, 1, 2, 3)]
+    images = splits[0].table.images
+    assert images["split"].to_list()[-2:] == ["test", "test"]
+    assert dict(images.group_by("split").len().iter_rows()) == {"train": 16, "val": 4, "test": 2}
+    grouped = images.filter(pl.col("group").is_not_null()).group_by("group").agg(pl.col("split").n_unique())
+    assert set(grouped["split"]) == {1}
+    assert splits[0].rule == {"kind": "source", "val_from_train": 0.2, "seed": 0, "stratified_by": "class"}
+    assert splits[0].description.endswith("0.2 of train as val by class, seed 0: 4 images")
+    assert images.equals(splits[1].table.images)
+    assert not all(images.equals(other.table.images) for other in splits)
+
+
+def test_val_from_train__copies_stay_together():
+    table = make(["train"] * 8 + ["test"])
+    for seed in range(5):
+        chosen = choose(table, "source", [*"xxxx", *"efghi"], seed=seed, val_from_train=0.4)
+        assert len(set(chosen.table.images["split"][:4])) == 1
+
+
+@pytest.mark.parametrize(
+    ("splits", "split", "share", "message"),
+    [
+        pytest.param(["train", "val"], "source", 0.5, "OPTION val_from_train=0.5 .*it has train, val", id="val"),
+        pytest.param(["test", "test"], "source", 0.5, "OPTION val_from_train=0.5 .*it has test", id="no-train"),
+        pytest.param(["train", "test"], "auto", 0.5, "OPTION val_from_train.*--split-from-source", id="auto"),
+        pytest.param(["train", "test"], "source", 1.5, "SPLIT_RATIO val_from_train=1.5", id="share"),
+        pytest.param(["train", "test"], "source", 0.5, "SPLIT_TOO_FEW", id="one-image"),
+    ],
+)
+def test_val_from_train__refused(splits, split, share, message):
+    table = make(splits)
+    with pytest.raises(InputError, match=message):
+        choose(table, split, val_from_train=share)

@@ -53,7 +53,7 @@ def table(tmp_path):
 
 
 def test_check__writes_findings_and_one_offline_page(table, tmp_path):
-    report, trip = check_table(table, plan=CheckOptions("signs", imgsz=640, round_trip=True, out=tmp_path / "out"))
+    report, trip = check_table(table, options=CheckOptions("signs", imgsz=640, round_trip=True, out=tmp_path / "out"))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["check.html", "check.json", "round_trip.json"]
     written = json.loads((tmp_path / "out/check.json").read_text())
     assert {f["code"] for f in written["findings"]} == {"NEAR_LEAK", "BOX_ASPECT", "BOX_TINY", "BOX_TINY_AT_IMGSZ"}
@@ -71,7 +71,7 @@ def test_check__writes_findings_and_one_offline_page(table, tmp_path):
 def test_check__a_table_without_images(table):
     from dataclasses import replace
 
-    report, trip = check_table(replace(table, image_root=None), plan=CheckOptions("signs"))
+    report, trip = check_table(replace(table, image_root=None), options=CheckOptions("signs"))
     assert not report.images_read
     assert trip is None
     assert {f.code for f in report.findings} == {"BOX_ASPECT", "BOX_TINY", "IMAGES_ABSENT"}
@@ -79,14 +79,14 @@ def test_check__a_table_without_images(table):
 
 def test_check__a_image_that_is_gone_is_named_on_the_page(table, tmp_path):
     (table.image_root / "1.png").unlink()
-    report, _ = check_table(table, plan=CheckOptions("signs", out=tmp_path / "out"))
+    report, _ = check_table(table, options=CheckOptions("signs", out=tmp_path / "out"))
     assert not report.ok
     assert "Not shown: IMAGE_MISSING" in (tmp_path / "out/check.html").read_text()
 
 
 def test_check__leaves_a_folder_that_holds_something_alone(table, tmp_path):
     with pytest.raises(InputError, match="OUT_NOT_EMPTY"):
-        check_table(table, plan=CheckOptions("signs", out=tmp_path / "images"))
+        check_table(table, options=CheckOptions("signs", out=tmp_path / "images"))
 
 
 def run(*words: object) -> int:

@@ -15,7 +15,7 @@ from detect_transfer.cli import main
 from detect_transfer.config import RunConfig, Synthetic, dump_config
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import read_ground_truth
+from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data, load_run_data
 from detect_transfer.evaluation import score
 from detect_transfer.evaluation.comparison import Plan

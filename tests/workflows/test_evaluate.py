@@ -8,7 +8,7 @@ import pytest
 
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import read_ground_truth
+from detect_transfer.data.load import read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds

@@ -30,7 +30,7 @@ def some_of(source: Path, target: Path, count: int) -> None:
 
 def test_road_signs__from_native_files_to_a_report(shared: Path, coco_weights: Path, tmp_path: Path) -> None:
     some_of(shared / "data" / "road_signs", tmp_path / "native", 30)
-    run_tool("convert", "voc", "native", "--out", "data", "--split", "train=0.8,val=0.2", cwd=tmp_path)
+    run_tool("convert", "voc", "native", "--out", "data", "--split-ratio", "train=0.8,val=0.2", cwd=tmp_path)
     run_tool("check", "data", cwd=tmp_path)
     words = ["data.path=data", f"model.weights={coco_weights}", "train.epochs=1", "train.imgsz=320", "out=run"]
     config = tmp_path / "signs.yaml"
@@ -67,7 +67,7 @@ def test_pedestrians__epoch_0_is_the_source_models_own_person(shared: Path, coco
     few = native.select_images(native.images.filter(pl.col("split") == "val")["image_id"].head(20))
     class_map = load_class_map(str(ROOT / "datasets" / "voc2007" / "dataset.yaml") + "#pedestrian")
     plan = ConvertOptions(format="voc", class_map=class_map, split={"train": 0.5, "val": 0.5})
-    table = convert(few, tmp_path / "data", plan=plan).table
+    table = convert(few, tmp_path / "data", options=plan).table
     assert table.class_names == ["pedestrian"]
     source = load_weights(coco_weights)
     images = [(i, tmp_path / "data" / "images" / n) for i, n in table.images.select("image_id", "file_name").rows()]

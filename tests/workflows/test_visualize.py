@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from detect_transfer.data.ground_truth import read_ground_truth
+from detect_transfer.data.load import read_ground_truth
 from detect_transfer.report.render import DrawPlan
 from detect_transfer.workflows.visualize import visualize_files
 

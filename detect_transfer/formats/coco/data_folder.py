@@ -53,7 +53,7 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
 def _is_without_images(manifest: dict[str, Any]) -> bool:
     """Tell whether the conversion was asked for annotations alone."""
     options = manifest.get("options")
-    return isinstance(options, dict) and options.get("images") == "none"
+    return isinstance(options, dict) and "none" in (options.get("image_mode"), options.get("images"))  # the old name
 
 
 def _verify(root: Path, listed: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def find_root(
         raise InputError(
             *("IMAGES_NONE", "none of its images is in any of the usual places"),
             where=parts[0].path,
-            remedy="name their folder with images=, or read with missing_images=keep (convert: --images none)",
+            remedy="name their folder with images=, or read with missing_images=keep (convert: --image-mode none)",
         )
     moved = []
     for part, folder in zip(parts, folders, strict=True):

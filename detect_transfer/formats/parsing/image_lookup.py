@@ -17,8 +17,8 @@ By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
 SIZE_MISMATCH = ("error", "keep")
 MISSING_REMEDY = (
-    "restore it, or read with missing_images=keep (convert: --images none) to go without images, =skip to leave its "
-    "rows out"
+    "restore it, or read with missing_images=keep (convert: --image-mode none) to go without images, =skip to leave "
+    "its rows out"
 )
 _PLAIN = re.compile(r"\w[\w .-]*")
 _KEY_OF: Mapping[By, Callable[[str], str]] = {

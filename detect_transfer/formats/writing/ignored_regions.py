@@ -7,7 +7,6 @@ has no word for one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -15,11 +14,10 @@ import polars as pl
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import area
+from detect_transfer.core.choices import IgnoredRegions
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.ledger import Ledger, LedgerStep
 
-IgnorePolicy = Literal["drop", "keep", "mask", "drop-image"]
-IGNORE_POLICIES: tuple[str, ...] = get_args(IgnorePolicy)
 TRAIN = "train"  # the split whose images may change or leave
 
 _IS_REGION = pl.col("ignore") | pl.col("iscrowd")
@@ -52,20 +50,20 @@ def plan_ignored(
 
     Args:
         table: Cleaned boxes, with `split` set.
-        policy: One of `IGNORE_POLICIES`.
+        policy: One of `IgnoredRegions`.
         max_ignored_share: Share of the image area in [0, 1] up to which `drop-image` keeps an image.
         ledger: Gets the step, whose rows out are the label rows.
 
     Raises:
         InputError: There is no such policy, or `drop-image` needs a size that is not known.
     """
-    if policy not in IGNORE_POLICIES:
+    if policy not in tuple(IgnoredRegions):
         raise InputError(
             "IGNORE_POLICY",
             "there is no such policy",
-            field="ignore_policy",
+            field="ignored_regions",
             value=policy,
-            remedy=did_you_mean(policy, IGNORE_POLICIES),
+            remedy=did_you_mean(policy, list(IgnoredRegions)),
         )
     step = (ledger or Ledger()).open(f"labels, ignored: {policy}", images=len(table.images), boxes=len(table.boxes))
     if policy == "drop-image":
@@ -115,7 +113,7 @@ def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> 
             *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} images of unknown size"),
             field="file_name",
             value=unsized["file_name"][0],
-            remedy="convert with the images, or choose the ignore policy drop or keep",
+            remedy="convert with the images, or with --ignored-regions drop or keep",
         )
     going = [
         image_id

@@ -71,7 +71,7 @@ def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Le
             *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every image; of {len(unsized)} none is told"),
             field="file_name",
             value=unsized[0],
-            remedy="it needs the images: convert with --images copy or link; or leave it out of --to",
+            remedy="it needs the images: convert with --image-mode copy or link; or leave it out of --to",
         )
     for target in needing:
         step = ledger.open(target, images=len(images), boxes=0)

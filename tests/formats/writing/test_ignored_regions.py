@@ -100,7 +100,7 @@ def test_plan(table, policy, share, rows, images, painted, lines):
 
 
 def test_plan__unknown_policy(table):
-    with pytest.raises(InputError, match=r"IGNORE_POLICY ignore_policy=msak - .*did you mean 'mask'"):
+    with pytest.raises(InputError, match=r"IGNORE_POLICY ignored_regions=msak - .*did you mean 'mask'"):
         plan_ignored(table, "msak")
 
 

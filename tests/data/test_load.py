@@ -11,7 +11,7 @@ from paths import DATASETS
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.ground_truth import GroundTruth, read_ground_truth
+from detect_transfer.data.load import GroundTruth, read_ground_truth
 from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 from detect_transfer.workflows.explain import explain_files
 
@@ -99,7 +99,7 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
         pytest.param("kitti", {"format": "kity"}, "FORMAT_UNKNOWN --truth-format=kity .*'kitti'", id="format"),
         pytest.param(
             "kitti",
-            {"format": "kitti", "words": ["alow_missing=true"]},
+            {"format": "kitti", "options": ["alow_missing=true"]},
             "OPTION_UNKNOWN .*'allow_missing'",
             id="option",
         ),
@@ -133,7 +133,7 @@ def test_images__may_be_absent_where_their_folder_is_not_named(tmp_path: Path) -
     truth = read_ground_truth(folder, format="voc")
     assert truth.table.images.height == 3
     with pytest.raises(InputError, match="IMAGE_MISSING"):
-        read_ground_truth(folder, format="voc", words=["missing_images=error"])
+        read_ground_truth(folder, format="voc", options=["missing_images=error"])
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_converted_truth__scores_as_the_native_one(
 ) -> None:
     """Real images and boxes: the official validation split, read natively and in all forms of the data folder."""
     source, data = shared / "data" / "voc2007_person", tmp_path / "data"
-    words = ("convert", "voc", source, "--out", data, "--split", "source", "--to", "coco,yolo,parquet")
+    words = ("convert", "voc", source, "--out", data, "--split-from-source", "--to", "coco,yolo,parquet")
     assert run(capsys, *words)[0] == 0
     native = read_ground_truth(source, format="voc")
     found = results_of(native.table, tmp_path / "d.json", named=True)

@@ -1,0 +1,222 @@
+"""Opening a data set: its format is recognised, its reader called with typed options, a split of it selected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer import formats
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.choices import OnError
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.data.reader_options import parse_options
+from detect_transfer.formats.detections.reader import KnownNames, read_detections
+from detect_transfer.formats.recognition import likely, recognised
+
+EVERY_SPLIT = "all"  # the word for all splits together
+_SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
+Options = Sequence[str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What detections are scored against.
+
+    Args:
+        path: The file or folder that it was read from.
+        format: A key of `READERS`.
+        table: The images that are scored, with their boxes and classes.
+        split: The split that they are; None where all images are taken.
+    """
+
+    path: Path
+    format: str
+    table: AnnotationTable
+    split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where the file or folder is shown."""
+        return self.path.name or self.path.resolve().name
+
+    @property
+    def facts(self) -> str:
+        """What was read, in words: ``mine (voc), split val, 31 images``."""
+        split = "" if self.split is None else f", split {self.split}"
+        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images"
+
+    @property
+    def numbers_all(self) -> bool:
+        """Whether its files number images and classes, so that ids of detections can be looked up."""
+        return {"images", "classes"} <= formats.READERS[self.format].numbers
+
+    def read_detections(self, path: Path, *, kind: str | None = None) -> Detections:
+        """Read detections of any layout; see `formats.detections.reader.read_detections`."""
+        numbers = formats.READERS[self.format].numbers
+        ordered = not numbers.isdisjoint({"classes", "order of classes"})
+        names = KnownNames(self.table, "images" in numbers, "classes" in numbers, ordered)
+        return read_detections(path, names, kind=kind)
+
+
+def read_dataset(
+    path: Path,
+    *,
+    format: str | None = None,
+    options: Options = (),
+    on_error: str = OnError.FAIL,
+    verify: bool = False,
+    need_images: bool = True,
+) -> AnnotationTable:
+    """Read a data set in any of the native formats.
+
+    Args:
+        path: The folder or file that holds it.
+        format: A key of `READERS`; None recognises what shows its format, see `recognise`.
+        options: Options of the reader, as words such as `one_based=false` or by name.
+        on_error: What becomes of a row or an image at fault, one of `OnError`.
+        verify: Compare a data folder with its manifest.
+        need_images: Without, images may be absent where the reader can go on without them.
+
+    Raises:
+        InputError: There is no such format or option, or as the reader says.
+    """
+    name = recognise(path) if format is None else format
+    form = formats.get_format(name)
+    given = parse_options(form, options)
+    if "on_error" in form.options:
+        given.setdefault("on_error", str(on_error))
+    elif on_error != OnError.FAIL:
+        raise InputError(
+            "OPTION_UNKNOWN",
+            "the reader of this format cannot skip what is at fault",
+            field="--on-error",
+            value=on_error,
+            remedy="fix the faults, or leave the option out",
+        )
+    if verify and "verify" in form.options:
+        given.setdefault("verify", True)
+    if not need_images and "missing_images" in form.options:
+        given.setdefault("missing_images", "keep")
+    return form.read(path, **given)
+
+
+def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format", flag: str = "format") -> str:
+    """Return the format of a file or folder that shows it.
+
+    A JSON file is COCO instances, a data.yaml YOLO; of folders those that `convert` wrote, and those with a data.yaml,
+    with COCO's instances or with our tables.
+
+    Args:
+        path: The file or folder.
+        code: Of the error.
+        field: What the user gave the path as.
+        flag: How the user names a format.
+
+    Raises:
+        InputError: It shows none.
+    """
+    if not path.exists():
+        raise InputError("FILE_MISSING", "a data set was expected here", where=path, remedy="check the path")
+    if (path / "config.yaml").is_file() and (path / "weights").is_dir():
+        what, remedy = "it is a run folder", "give it without --truth"
+    elif kind := recognised(path):
+        return kind
+    elif path.is_dir() and next(path.iterdir(), None) is None:
+        what, remedy = "the folder is empty", "check the path"
+    else:
+        what = "its format cannot be told by what is there"
+        names = likely(path)
+        choices = f"it may be {', '.join(names)}" if names else f"there is: {', '.join(sorted(formats.READERS))}"
+        remedy = f"name the format with {flag}; {choices}"
+    raise InputError(code, what, where=path, field=field, remedy=remedy)
+
+
+def read_ground_truth(
+    path: Path,
+    *,
+    format: str | None = None,
+    split: str | None = None,
+    images: Path | None = None,
+    options: Options = (),
+) -> GroundTruth:
+    """Read what detections are scored against, from native annotations of any format.
+
+    Args:
+        path: The file or folder that holds it.
+        format: A key of `READERS`; None recognises it, see `recognise`.
+        split: The split to score, or ``all``. None takes all of a COCO file, and of other sources their only split,
+            else `val`, else `test`.
+        images: The folder that `file_name` is relative to, for readers with such an option. Without it images may be
+            absent.
+        options: As for `read_dataset`.
+
+    Raises:
+        InputError: The format is not known or not recognised, it is not clear which split is meant, or as the reader
+            says.
+    """
+    if format is not None and format not in formats.READERS:
+        raise InputError(
+            "FORMAT_UNKNOWN",
+            "no reader has this name",
+            field="--truth-format",
+            value=format,
+            remedy=did_you_mean(format, sorted(formats.READERS)),
+        )
+    kind = format or recognise(path, code="TRUTH_UNKNOWN", field="--truth", flag="--truth-format")
+    if not path.exists():
+        raise InputError("FILE_MISSING", "a data set was expected here", where=path, remedy="check the path")
+    given = parse_options(formats.READERS[kind], options)
+    if images is not None:
+        _check_takes_images(kind, images)
+        given["images"] = images
+    named = _coco_file(path, split) if kind == "coco" and path.is_dir() else None
+    if named is not None:
+        table = read_dataset(named[1], format=kind, options=given, need_images=images is not None)
+        return GroundTruth(path, kind, table, named[0])
+    table = read_dataset(path, format=kind, options=given, need_images=images is not None)
+    if split is None and not (kind == "coco" and path.is_file()):
+        split = _scored_split(table)
+    if split in (None, EVERY_SPLIT):
+        return GroundTruth(path, kind, table)
+    return GroundTruth(path, kind, table.split_of(split), split)
+
+
+def _check_takes_images(kind: str, images: Path) -> None:
+    if "images" not in formats.READERS[kind].options:
+        raise InputError(
+            "OPTION_UNKNOWN",
+            f"the reader of {kind} finds the images itself",
+            field="--images",
+            value=images,
+            remedy="leave it out, or give a COCO JSON file with --truth",
+        )
+
+
+def _coco_file(folder: Path, split: str | None) -> tuple[str, Path] | None:
+    """Return the split and its file, so that ids stay as they are there; None where no single name tells it."""
+    paths = [*folder.glob("annotations/instances_*.json")] or [*folder.glob("instances_*.json")]
+    named = [(path.stem.removeprefix("instances_").rstrip("0123456789"), path) for path in sorted(paths)]
+    for wanted in _SCORED_SPLITS if split is None else (split,):
+        files = [path for name, path in named if name == wanted]
+        if files:
+            return (wanted, files[0]) if len(files) == 1 else None
+    return None
+
+
+def _scored_split(table: AnnotationTable) -> str | None:
+    """Return the split that is scored where none is named; None for all images."""
+    counts = dict(table.images.group_by("split").len().rows())
+    if len(counts) < 2:
+        return None
+    for name in _SCORED_SPLITS:
+        if name in counts:
+            return name
+    names = ", ".join(f"{name} ({counts[name]:,} images)" for name in table.splits)
+    raise InputError(
+        "SPLIT_UNCLEAR",
+        f"there are several splits and neither of {' and '.join(_SCORED_SPLITS)} among them",
+        field="--split",
+        remedy=f"name one of {names}, or {EVERY_SPLIT}",
+    )

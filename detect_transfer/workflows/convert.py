@@ -1,0 +1,145 @@
+"""The conversion of a native data set: from the words of a command to the data folder, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detect_transfer import formats
+from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_new
+from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.data.class_map import load_class_map
+from detect_transfer.data.convert import ConvertOptions, ConvertResult, convert
+from detect_transfer.data.image_checks import Progress
+from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reader_options import parse_options
+from detect_transfer.data.split_choice import Split, load_split_file, parse_ratios
+from detect_transfer.workflows.check import round_trip_lines
+
+
+@dataclass(frozen=True)
+class ConvertRequest:
+    """A conversion as a user gives it.
+
+    Args:
+        format: A key of `READERS`.
+        source: The folder or file that holds the native data set.
+        out: The data folder to make.
+        split_ratio: Shares such as `train=0.8,val=0.2`.
+        split_file: The `splits.json` of an earlier conversion.
+        split_from_source: Take the official split of the source.
+        val_from_train: The share of the official training images that becomes `val`.
+        classes: A class map, as for `load_class_map`.
+        ignored_regions: As for `ConvertOptions`.
+        image_mode: As for `ConvertOptions`.
+        seed: Of the split.
+        to: The formats to write, separated by commas.
+        check: Prove that what is written can be read back.
+        on_error: What becomes of rows and images at fault.
+        reader_options: Options of the reader as `KEY=VALUE`.
+    """
+
+    format: str
+    source: Path
+    out: Path
+    split_ratio: str | None = None
+    split_file: Path | None = None
+    split_from_source: bool = False
+    val_from_train: float = 0.0
+    classes: str | None = None
+    ignored_regions: str = IgnoredRegions.DROP
+    image_mode: str = ImageMode.COPY
+    seed: int = 0
+    to: str | None = None
+    check: bool = False
+    on_error: str = OnError.FAIL
+    reader_options: Sequence[str] = ()
+
+    @property
+    def split(self) -> Split:
+        """The split that is wanted.
+
+        Raises:
+            InputError: More than one is given, the shares are wrong, or the file is damaged.
+        """
+        given = {
+            "--split-ratio": self.split_ratio is not None,
+            "--split-file": self.split_file is not None,
+            "--split-from-source": self.split_from_source,
+        }
+        flags = [flag for flag, is_given in given.items() if is_given]
+        if len(flags) > 1:
+            raise InputError(
+                "USAGE", f"{' and '.join(flags)} do not go together", field=flags[1], remedy=f"leave {flags[1]} out"
+            )
+        if self.split_ratio is not None:
+            return parse_ratios(self.split_ratio)
+        if self.split_file is not None:
+            return load_split_file(self.split_file)
+        return "source" if self.split_from_source else "auto"
+
+
+def convert_source(
+    request: ConvertRequest,
+    *,
+    on_reading: Callable[[Sequence[LedgerLine]], None] | None = None,
+    progress: Progress | None = None,
+) -> ConvertResult:
+    """Read a native data set and write a data folder; all words are checked before anything is read.
+
+    Args:
+        request: What is wanted.
+        on_reading: Called with what the reader left out or changed.
+        progress: As for `convert`.
+
+    Raises:
+        InputError: A word, the data set or an image is wrong, or `out` is not empty; nothing was written.
+        ResourceError: The machine failed; nothing is left under `out`.
+    """
+    require_new(request.out)
+    reader_options = parse_options(formats.get_format(request.format), request.reader_options)
+    on_error = reader_options.pop("on_error", request.on_error)
+    options = ConvertOptions(
+        format=request.format,
+        source=request.source.resolve().name,
+        reader_options=reader_options,
+        on_error=on_error,
+        split=request.split,
+        val_from_train=request.val_from_train,
+        class_map=load_class_map(request.classes) if request.classes else None,
+        ignored_regions=request.ignored_regions,
+        image_mode=request.image_mode,
+        seed=request.seed,
+        targets=None if request.to is None else tuple(dict.fromkeys(word.strip() for word in request.to.split(","))),
+        check=request.check,
+    )
+    table = read_dataset(
+        request.source,
+        format=request.format,
+        options=reader_options,
+        on_error=on_error,
+        need_images=not options.without_images,
+    )
+    if on_reading is not None:
+        on_reading(table.reading)
+    return convert(table, request.out, options=options, progress=progress)
+
+
+def conversion_lines(result: ConvertResult) -> list[str]:
+    """Return what a conversion made and what left on the way, in lines for the console."""
+    lines = [
+        f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}"
+        for step in result.ledger.steps[1:]  # the first one, what was read, is shown after the reading
+        for line in step.lines
+    ]
+    if result.round_trip is not None:
+        lines += round_trip_lines(result.round_trip)
+    lines.append(f"split: {result.split}")
+    for split, counts in result.counts.items():
+        lines.append(
+            f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored"
+        )
+    return [*lines, f"data folder: {result.out}"]

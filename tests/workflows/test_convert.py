@@ -1,0 +1,44 @@
+"""A whole conversion: how often files are opened, and what is said of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import DATASETS, ROOT
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("copy", {"images of the source": 2, "images written": 1, "annotations of the source": 1}),
+        ("link", {"images of the source": 2, "annotations of the source": 1}),
+    ],
+)
+def test_convert__opens_a_source_image_twice_and_a_copy_once(mode: str, expected: dict[str, int]) -> None:
+    """Once for the header, which the reader looks at, and once for all that is done with the image."""
+    script = ROOT / "tools" / "benchmarks" / "opens.py"
+    done = subprocess.run([sys.executable, script, "--image-mode", mode], capture_output=True, text=True, check=True)
+    counts = {line[:28].strip(): int(line.split()[-1]) for line in done.stdout.splitlines()[1:]}
+    del counts["other files written"]
+    assert counts == expected
+
+
+def test_convert__says_what_it_did(tmp_path: Path) -> None:
+    source = DATASETS / "road_signs" / "sample"
+    request = ConvertRequest("voc", source, tmp_path / "out", split_ratio="train=1", check=True)
+    readings: list[object] = []
+    lines = conversion_lines(convert_source(request, on_reading=readings.append))
+    assert readings == [()]
+    assert "through COCO and back, within 1e-06 px:" in lines
+    assert "split: train=1 by class, seed 0" in lines
+    assert lines[-1] == f"data folder: {tmp_path / 'out'}"
+
+
+def test_convert__checks_all_words_before_it_reads(tmp_path: Path) -> None:
+    request = ConvertRequest("voc", tmp_path / "nowhere", tmp_path / "out", split_ratio="train=2")
+    with pytest.raises(InputError, match="SPLIT_RATIO train=2"):
+        convert_source(request)
