@@ -85,6 +85,28 @@ class SplitNetwork:
     tail: torch.nn.Module
 
 
+@dataclass(frozen=True)
+class LossPart:
+    """A part of the loss of a batch, kept as sums and counts: only so are the parts of a larger batch put together.
+
+    Args:
+        total: (G,) sums, one for each thing that is counted.
+        count: (G,) what each sum is divided by, such as targets, positives or images; below 1 it counts as 1.
+    """
+
+    total: torch.Tensor
+    count: torch.Tensor
+
+    @classmethod
+    def of(cls, total: torch.Tensor, count: torch.Tensor | float) -> LossPart:
+        """Return a part with one sum."""
+        return cls(total.reshape(1), torch.as_tensor(count, dtype=total.dtype, device=total.device).reshape(1))
+
+    def mean(self, count: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the loss of the batch, or its share in that of a larger batch with these counts (G,)."""
+        return (self.total / (self.count if count is None else count).clamp(min=1)).sum()
+
+
 class Detector(Protocol):
     """A network of one family with its class names; training and prediction go through this alone.
 
@@ -124,8 +146,8 @@ class Detector(Protocol):
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Cut the network behind its last layer before which all stages are frozen; None if there is no such place."""
 
-    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
-        """Return the loss parts, each a mean over the images; they are summed to the loss.
+    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
+        """Return the loss parts; their means are summed to the loss.
 
         What lies in an ignored region and is no target carries no loss.
         """

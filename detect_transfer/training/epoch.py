@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.models.base import Detector
+from detect_transfer.models.base import Detector, LossPart
 from detect_transfer.models.device import autocast
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch
@@ -91,36 +92,71 @@ def _asked_to_stop(context: TrainContext) -> bool:
 
 def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
     """Compute a batch, in parts where it is asked for, and change the network once."""
-    sums: dict[str, torch.Tensor] = {}
-    parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
     with _torch_errors(context):
-        for i, part in enumerate(parts, start=1):
-            share = len(part.targets) / len(batch.targets)
-            with context.accelerator.no_sync(step.wrapped) if i < len(parts) else _at_once():
-                losses = _losses(context, step, part)
-                step.scaler.scale(torch.stack(list(losses.values())).sum() * share).backward()
-            for name, value in losses.items():
-                sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu() * share
+        means = _backward(context, step, batch)
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
         # in half precision the scaler leaves such a step out
         if not torch.isfinite(norm) and context.precision != "fp16":
-            raise _not_finite({"gradient": norm}, batch)
+            raise _not_finite({"gradient": float(norm)}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
     step.l2sp.step()
     step.average.update_parameters(context.detector.module)
-    return {name: float(value) for name, value in sums.items()}
+    return means
 
 
-@contextmanager
-def _at_once() -> Iterator[None]:
-    yield
+def _backward(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
+    """Add up the gradient of the batch of all processes; return the mean loss parts.
+
+    A loss part is a sum over what was matched, by its count. So that parts and processes give the gradient of the
+    whole batch, each divides its sums by the counts of all: those of the parts are found by a pass without gradients,
+    on the same random numbers and with the running statistics put back.
+    """
+    parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
+    counts = _counts_of(context, step, parts) if len(parts) > 1 else None
+    means: dict[str, torch.Tensor] = {}
+    for i, part in enumerate(parts, start=1):
+        with context.accelerator.no_sync(step.wrapped) if i < len(parts) else nullcontext():
+            losses = _losses(context, step, part)
+            whole = counts or _over_processes(context, {name: loss.count for name, loss in losses.items()})
+            shares = {name: loss.mean(whole[name]) for name, loss in losses.items()}
+            _check_finite(context, shares, part)
+            # the mean over the processes is taken of the gradients
+            total = torch.stack(list(shares.values())).sum() * context.accelerator.num_processes
+            step.scaler.scale(total).backward()
+        for name, share in shares.items():
+            means[name] = means.get(name, torch.zeros_like(share)) + share.detach()
+    return {name: float(value) for name, value in _over_processes(context, means).items()}
 
 
-def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, torch.Tensor]:
+@torch.no_grad()
+def _counts_of(context: TrainContext, step: Step, parts: Sequence[Batch | FeatureBatch]) -> dict[str, torch.Tensor]:
+    """Return what each loss part counts in a batch, over its parts and all processes."""
+    counts: dict[str, torch.Tensor] = {}
+    device = context.accelerator.device
+    buffers = [buffer.clone() for buffer in context.detector.module.buffers()]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        for part in parts:
+            for name, loss in _losses(context, step, part).items():
+                counts[name] = counts.get(name, torch.zeros_like(loss.count)) + loss.count
+    for buffer, before in zip(context.detector.module.buffers(), buffers, strict=True):
+        buffer.copy_(before)
+    return _over_processes(context, counts)
+
+
+def _over_processes(context: TrainContext, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the sums over all processes."""
+    if context.accelerator.num_processes == 1:
+        return values
+    flat = context.accelerator.reduce(torch.cat([value.detach().reshape(-1) for value in values.values()]), "sum")
+    sizes = [value.numel() for value in values.values()]
+    return {name: each.reshape(values[name].shape) for name, each in zip(values, flat.split(sizes), strict=True)}
+
+
+def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, LossPart]:
     """Return the loss parts of images, or of their features."""
     device = context.accelerator.device
     side = context.settings.imgsz
@@ -132,18 +168,15 @@ def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> d
             images = context.detector.preprocess(batch.images.to(device, non_blocking=True))
             images = images.contiguous(memory_format=torch.channels_last)
             outputs = step.wrapped(*context.detector.forward_args(images, batch.targets))
-    losses = context.detector.loss(outputs, batch.targets, (side, side))
-    if not _finite_everywhere(context, losses):
-        raise _not_finite(losses, batch)
-    return losses
+    return context.detector.loss(outputs, batch.targets, (side, side))
 
 
-def _finite_everywhere(context: TrainContext, losses: dict[str, torch.Tensor]) -> bool:
-    """Tell whether the loss is finite in all processes, so that all stop or go back at the same step."""
-    finite = all(bool(torch.isfinite(value)) for value in losses.values())
-    if context.accelerator.num_processes == 1:
-        return finite
-    return bool(context.accelerator.gather(torch.tensor(int(finite), device=context.accelerator.device)).min())
+def _check_finite(context: TrainContext, losses: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> None:
+    """Raise in all processes where the loss of one is not finite, so that all stop or go back at the same step."""
+    values = {name: float(value.detach()) for name, value in losses.items()}
+    wrong = torch.tensor(not all(map(math.isfinite, values.values())), device=context.accelerator.device)
+    if _over_processes(context, {"wrong": wrong.float()})["wrong"] > 0:
+        raise _not_finite(values, batch)
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:
@@ -178,10 +211,10 @@ def _torch_errors(context: TrainContext) -> Iterator[None]:
         raise
 
 
-def _not_finite(parts: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> LossNotFinite:
-    values = ", ".join(f"{name} {value.detach().item():.3g}" for name, value in parts.items())
+def _not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNotFinite:
+    values = ", ".join(f"{name} {value:.3g}" for name, value in parts.items())
     files = ", ".join(path.name for path in batch.paths[:8])
-    here = not all(bool(torch.isfinite(value)) for value in parts.values())
+    here = not all(map(math.isfinite, parts.values()))
     return LossNotFinite(
         "LOSS_NOT_FINITE",
         f"the loss is not finite ({values}) on {files}" if here else "the loss of another process is not finite",

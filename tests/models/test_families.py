@@ -79,7 +79,7 @@ def inputs(detector: Detector) -> torch.Tensor:
 def losses(detector: Detector, targets: Sequence[Target]) -> dict[str, torch.Tensor]:
     detector.module.train()
     outputs = detector.module(*detector.forward_args(inputs(detector), targets))
-    return detector.loss(outputs, targets, (64, 96))
+    return {name: part.mean() for name, part in detector.loss(outputs, targets, (64, 96)).items()}
 
 
 def test_stages__name_every_tensor(detector: Detector) -> None:
@@ -171,7 +171,8 @@ def test_cut__gives_what_the_whole_network_gives(detector: Detector, frozen: fro
         features = cut.trunk(x)  # batch norm of the whole network moves alike in both calls
         detector.module.load_state_dict(detector.module.state_dict())
     torch.manual_seed(2)
-    split = detector.loss(cut.tail(features, SOME), SOME, (64, 96))
+    parts = detector.loss(cut.tail(features, SOME), SOME, (64, 96))
+    split = {name: part.mean() for name, part in parts.items()}
     torch.manual_seed(2)
     whole = losses(detector, SOME)
     for name, each in whole.items():

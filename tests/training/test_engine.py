@@ -2,6 +2,7 @@
 
 import logging
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,8 @@ def test_loss_that_is_not_finite__names_the_images(
     true_loss = YoloDetector.loss
 
     def poisoned(self, outputs, targets, size_hw):
-        return {name: value * float("nan") for name, value in true_loss(self, outputs, targets, size_hw).items()}
+        parts = true_loss(self, outputs, targets, size_hw)
+        return {name: replace(part, total=part.total * float("nan")) for name, part in parts.items()}
 
     monkeypatch.setattr(YoloDetector, "loss", poisoned)
     with pytest.raises(InputError, match=r"LOSS_NOT_FINITE train\.lr - .*\.jpg.*lower train\.lr"):

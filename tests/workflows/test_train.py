@@ -149,8 +149,7 @@ def test_two_processes__train_one_model_and_score_it_once(
 ) -> None:
     """`torchrun` on the CPU: both processes see their half of the images, and one run folder is written.
 
-    Other images share a batch than in one process, and each process normalises its own loss: the scores of the same
-    network are equal, the losses of training near.
+    The scores of the same network are equal; statistics of batches are those of a process, so that losses are near.
     """
     phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
     changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
@@ -176,13 +175,15 @@ def test_two_processes__train_one_model_and_score_it_once(
 
 ROLL_BACK = """
 import os, sys
+from dataclasses import replace
 from detect_transfer.cli import main
-from detect_transfer.models.yolo import YoloDetector
+from detect_transfer.models.yolo.detector import YoloDetector
 true_loss, calls = YoloDetector.loss, []
 def poisoned(self, outputs, targets, size_hw):
     calls.append(1)
     factor = float('nan') if (os.environ['RANK'], len(calls)) == ('1', 2) else 1.0
-    return {name: value * factor for name, value in true_loss(self, outputs, targets, size_hw).items()}
+    parts = true_loss(self, outputs, targets, size_hw)
+    return {name: replace(part, total=part.total * factor) for name, part in parts.items()}
 YoloDetector.loss = poisoned
 main(sys.argv[1:])
 """

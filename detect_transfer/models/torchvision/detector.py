@@ -17,7 +17,7 @@ import torch
 from detect_transfer.config import Model, Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
+from detect_transfer.models.base import ClassInit, LossPart, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.anchors import AnchorShapes
 from detect_transfer.models.torchvision.build import ARCHITECTURES, CHOSEN_BACKBONE, Built, Options, build
@@ -173,7 +173,7 @@ class TorchvisionDetector:
 
         return SplitNetwork(trunk, Rest(network, behind_neck=behind_neck, prepare=self._prepare))
 
-    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
+    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
         """Return the loss parts that the network itself has made."""
         return dict(outputs)
 

@@ -19,6 +19,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image
 
+from detect_transfer.models.base import LossPart
 from detect_transfer.models.torchvision.anchors import Anchors
 from detect_transfer.models.torchvision.losses import TargetDict, cross_entropy, in_ignored, not_finite
 from detect_transfer.models.torchvision.network import Network, Scored
@@ -53,7 +54,7 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
 
     def forward(
         self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Sequence[TargetDict] | None
-    ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    ) -> tuple[list[torch.Tensor], dict[str, LossPart]]:
         """Return the proposals (P, 4) of each image and, where targets are given, the loss parts."""
         per_level, deltas_per_level = self.head(list(maps))
         counts = [each[0].numel() for each in per_level]
@@ -66,10 +67,26 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
             return boxes, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
         if max(int(each.max()) for each in labels) < 0:  # every anchor of the batch lies in an ignored region
-            return boxes, {"objectness": (objectness * 0).sum(), "rpn_box": (deltas * 0).sum()}
+            return boxes, {
+                "objectness": LossPart.of((objectness * 0).sum(), 0),
+                "rpn_box": LossPart.of((deltas * 0).sum(), 0),
+            }
         wanted = self.box_coder.encode(matched, anchors)
         found, placed = self.compute_loss(objectness, deltas, labels, wanted)
-        return boxes, {"objectness": found + not_finite(objectness, deltas), "rpn_box": placed}
+        sampled = self._sampled(labels)
+        found = found + not_finite(objectness, deltas)
+        return boxes, {
+            "objectness": LossPart.of(found * sampled, sampled),
+            "rpn_box": LossPart.of(placed * sampled, sampled),
+        }
+
+    def _sampled(self, labels: Sequence[torch.Tensor]) -> int:
+        """Return how many anchors the sampler takes of all images."""
+        size, count = self.fg_bg_sampler.batch_size_per_image, 0
+        for each in labels:
+            positives = min(int((each >= 1).sum()), int(size * self.fg_bg_sampler.positive_fraction))
+            count += positives + min(int((each == 0).sum()), size - positives)
+        return count
 
     def assign_targets_to_anchors(
         self, anchors: list[torch.Tensor], targets: Sequence[TargetDict]
@@ -138,19 +155,19 @@ class RegionHead(RoIHeads):  # type: ignore[misc]
         size_hw: tuple[int, int],
         targets: Sequence[TargetDict],
         class_weights: torch.Tensor | None,
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, LossPart]:
         """Return the loss parts of a sample of the proposals."""
         regions, labels, wanted = self.sample(proposals, targets)
         if not len(labels):  # every proposal of the batch lies in an ignored region
             logits, offsets = self.predict(maps, [each[:1] for each in proposals], size_hw)
-            return {"class": (logits * 0).sum(), "box": (offsets * 0).sum()}
+            return {"class": LossPart.of((logits * 0).sum(), 0), "box": LossPart.of((offsets * 0).sum(), 0)}
         logits, offsets = self.predict(maps, regions, size_hw)
         count = len(labels)
         positive = torch.where(labels > 0)[0]
         chosen = offsets.view(len(offsets), -1, 4)[positive, labels[positive]]
         placed = functional.smooth_l1_loss(chosen, wanted[positive], beta=_SMOOTH_L1_BETA, reduction="sum")
         named = cross_entropy(logits, labels, class_weights).sum()
-        return {"class": named / count + not_finite(logits, offsets), "box": placed / count}
+        return {"class": LossPart.of(named + not_finite(logits, offsets), count), "box": LossPart.of(placed, count)}
 
     def sample(
         self, proposals: list[torch.Tensor], targets: Sequence[TargetDict]

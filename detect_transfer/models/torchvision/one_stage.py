@@ -12,6 +12,7 @@ from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou, clip_boxes_to_image
 
+from detect_transfer.models.base import LossPart
 from detect_transfer.models.torchvision.anchors import Anchors
 from detect_transfer.models.torchvision.losses import (
     TargetDict,
@@ -46,7 +47,8 @@ class DenseNetwork(Network):
         anchors = self.anchors.of(maps, size_hw)
         if targets is not None:
             losses = self.losses(outputs, anchors, targets, [each.shape[2] * each.shape[3] for each in maps])
-            return {**losses, "class": losses["class"] + not_finite(*outputs.values())}
+            named = losses["class"]
+            return {**losses, "class": LossPart(named.total + not_finite(*outputs.values()), named.count)}
         scores = self.scores(outputs)
         return [
             Scored(clip_boxes_to_image(self.decode(own, anchors), size_hw)[:, None], score)
@@ -55,7 +57,7 @@ class DenseNetwork(Network):
 
     def losses(
         self, outputs: Outputs, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, LossPart]:
         """Return the loss parts; `cells` are the cells of each level."""
         raise NotImplementedError
 
@@ -77,14 +79,15 @@ class RetinaNetwork(DenseNetwork):
 
     def losses(
         self, outputs: Outputs, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, LossPart]:
         """Return focal and box loss, each by the positives of its image."""
         matched = match_anchors(self.matcher, box_iou, anchors, targets)
         positives = (matched >= 0).sum(dim=1).clamp(min=1)
         named = focal(outputs["cls_logits"], matched, targets, self.class_weights) / positives
         repeated = [anchors] * len(targets)
         placed = self.head.regression_head.compute_loss(targets, outputs, repeated, list(matched))
-        return {"class": named.mean(), "box": placed}
+        n_images = len(targets)
+        return {"class": LossPart.of(named.sum(), n_images), "box": LossPart.of(placed * n_images, n_images)}
 
 
 class FcosNetwork(DenseNetwork):
@@ -96,7 +99,7 @@ class FcosNetwork(DenseNetwork):
 
     def losses(
         self, outputs: Outputs, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, LossPart]:
         """Return focal, box and centre loss, by the positives of the batch."""
         matched = torch.stack(
             [
@@ -106,8 +109,10 @@ class FcosNetwork(DenseNetwork):
         )
         stock = self.head.compute_loss(targets, outputs, [anchors] * len(targets), list(matched))
         named = focal(outputs["cls_logits"], matched, targets, self.class_weights).sum()
-        positives = (matched >= 0).sum().clamp(min=1)
-        return {"class": named / positives, "box": stock["bbox_regression"], "centre": stock["bbox_ctrness"]}
+        positives = (matched >= 0).sum()
+        box, centre = (stock[name] * positives.clamp(min=1) for name in ("bbox_regression", "bbox_ctrness"))
+        parts = {"class": named, "box": box, "centre": centre}
+        return {name: LossPart.of(total, positives) for name, total in parts.items()}
 
     def _match(self, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]) -> list[torch.Tensor]:
         """Return the target of each cell (A,): stock hands its matches to the loss of its head, and here to us."""
@@ -153,17 +158,17 @@ class SsdNetwork(DenseNetwork):
 
     def losses(
         self, outputs: Outputs, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, LossPart]:
         """Return class and box loss, by the positives of the batch."""
         matched = match_anchors(self.matcher, box_iou, anchors, targets)
-        positives = (matched >= 0).sum().clamp(min=1)
+        positives = (matched >= 0).sum()
         named = mined_cross_entropy(outputs["cls_logits"], matched, targets, self.class_weights, self._negatives)
         placed = []
         for row, target, offsets in zip(matched, targets, outputs["bbox_regression"], strict=True):
             found = torch.where(row >= 0)[0]
             wanted = self.box_coder.encode_single(target["boxes"][row[found]], anchors[found])
             placed.append(functional.smooth_l1_loss(offsets[found], wanted, reduction="sum"))
-        return {"class": named.sum() / positives, "box": torch.stack(placed).sum() / positives}
+        return {"class": LossPart.of(named.sum(), positives), "box": LossPart.of(torch.stack(placed).sum(), positives)}
 
     def scores(self, outputs: Outputs) -> torch.Tensor:
         """Return the scores (B, A, K) without the background."""

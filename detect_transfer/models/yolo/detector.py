@@ -21,10 +21,10 @@ from detect_transfer.config import Model, Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import ClassInit, Prediction, SplitNetwork, Target, TransferReport
+from detect_transfer.models.base import ClassInit, LossPart, Prediction, SplitNetwork, Target, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.yolo.head_transfer import new_class_branch, row_indices
-from detect_transfer.models.yolo.loss import prepare_criterion, set_ignored
+from detect_transfer.models.yolo.loss import loss_parts, prepare_criterion, set_ignored
 from detect_transfer.models.yolo.trunk import cut_network
 from detect_transfer.models.yolo.ultralytics import build_module, vendor
 
@@ -147,8 +147,8 @@ class YoloDetector:
         """Cut the network behind its last layer before which all stages are frozen, backbone and more."""
         return cut_network(self.module, self._stage_of_layer(), frozen)
 
-    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, torch.Tensor]:
-        """Return the loss parts of the vendor's criterion, each a mean over the images; ignored cells carry none."""
+    def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
+        """Return the loss parts of the vendor's criterion; ignored cells carry none."""
         height, width = size_hw
         counts = [len(target.labels) for target in targets]
         xyxy = np.concatenate([target.xyxy for target in targets])
@@ -162,9 +162,7 @@ class YoloDetector:
         if getattr(self.module, "criterion", None) is None:
             prepare_criterion(self.module, self.class_weights)
         set_ignored(self.module, targets, size_hw)
-        parts, _ = self.module.loss(batch, _to_float(outputs))
-        names = ("box", "cls", "dfl")
-        return {name: parts[i] / len(targets) for i, name in enumerate(names)}
+        return loss_parts(self.module.criterion, _to_float(outputs), batch)
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Tell the criterion how far training is; the end-to-end heads shift weight between their two branches."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from detect_transfer.models.base import Target
+from detect_transfer.models.base import LossPart, Target
 
 
 class IgnoringBce(nn.Module):
@@ -21,9 +21,11 @@ class IgnoringBce(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.ignored: torch.Tensor | None = None  # (B, A)
+        self.count = torch.ones(())  # the sum of the target scores, which the vendor divides every part by
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of each cell and class."""
+        self.count = targets.sum()
         loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
         if self.ignored is None:
             return loss
@@ -49,6 +51,24 @@ def set_ignored(module: Any, targets: Sequence[Target], size_hw: tuple[int, int]
         ignored = ignored.to(parameter.device)
     for part in _parts(module.criterion):
         part.bce.ignored = ignored
+
+
+def loss_parts(criterion: Any, outputs: Any, batch: dict[str, torch.Tensor]) -> dict[str, LossPart]:
+    """Return the parts of the vendor's loss with what each is divided by; an end-to-end head has two of each."""
+    outputs = _parts(criterion)[0].parse_output(outputs)
+    branches = [(criterion, outputs, 1.0)]
+    if hasattr(criterion, "one2one"):
+        branches = [
+            (criterion.one2many, outputs["one2many"], criterion.o2m),
+            (criterion.one2one, outputs["one2one"], criterion.o2o),
+        ]
+    totals, counts = [], []
+    for part, own, weight in branches:
+        parts = part.get_assigned_targets_and_loss(own, batch)[1]
+        totals.append(parts * part.bce.count.clamp(min=1) * weight)
+        counts.append(part.bce.count)
+    columns = torch.stack(totals, dim=1)  # (3, branches)
+    return {name: LossPart(columns[i], torch.stack(counts)) for i, name in enumerate(("box", "cls", "dfl"))}
 
 
 def _parts(criterion: Any) -> list[Any]:

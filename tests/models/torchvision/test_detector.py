@@ -49,7 +49,8 @@ TWO = [target([[8, 8, 40, 48], [50, 10, 90, 60]], [1, 2]), target([[4, 20, 60, 6
 
 def call(detector: TorchvisionDetector, images: torch.Tensor, targets: Sequence[Target] | None):
     detector.module.train(targets is not None)
-    return detector.module(*detector.forward_args(detector.preprocess(images), targets))
+    outputs = detector.module(*detector.forward_args(detector.preprocess(images), targets))
+    return outputs if targets is None else {name: part.mean() for name, part in outputs.items()}
 
 
 def found(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Prediction]:
@@ -136,7 +137,7 @@ def test_ignored_region__leaves_no_gradient_on_its_anchors(arch: str) -> None:
             "ignored": torch.tensor(ignored).float(),
         }
         losses = network.losses(leaves, anchors, [one], cells)
-        sum(losses.values()).backward()
+        sum(part.mean() for part in losses.values()).backward()
         return sum(leaf.grad.abs().sum(dim=2) for leaf in leaves.values() if leaf.grad is not None)[0]
 
     with_region, without = gradient(REGION), gradient(np.empty((0, 4)))
@@ -171,7 +172,7 @@ def test_ignored_region__leaves_no_gradient_on_the_anchors_of_proposals() -> Non
         rpn.head = Given(objectness, deltas)
         one = {"boxes": torch.tensor([[50.0, 8.0, 90.0, 60.0]]), "labels": torch.tensor([1])}
         _, losses = rpn(maps, (64, 96), [{**one, "ignored": torch.tensor(ignored).float()}])
-        sum(losses.values()).backward()
+        sum(part.mean() for part in losses.values()).backward()
         return torch.cat([each.grad[0].permute(1, 2, 0).flatten() for each in objectness]).abs()
 
     with_region, without = gradient(REGION), gradient(np.empty((0, 4)))

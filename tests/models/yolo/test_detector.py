@@ -112,11 +112,11 @@ def test_loss__is_finite_without_targets_and_has_gradients_with_them(arch: str) 
     detector.module.train()
     outputs = detector.module(torch.rand(2, 3, 64, 64))
     empty = [Target(np.empty((0, 4)), np.empty(0, np.int64))] * 2
-    assert all(bool(torch.isfinite(v)) for v in detector.loss(outputs, empty, (64, 64)).values())
+    assert all(bool(torch.isfinite(v.mean())) for v in detector.loss(outputs, empty, (64, 64)).values())
     target = Target(np.array([[8.0, 8.0, 40.0, 48.0]]), np.array([1]))
     outputs = detector.module(torch.rand(2, 3, 64, 64))
     parts = detector.loss(outputs, [target, empty[0]], (64, 64))
-    sum(parts.values()).backward()
+    sum(part.mean() for part in parts.values()).backward()
     gradients = [p.grad for p in detector.module.parameters() if p.grad is not None]
     assert gradients
     assert all(torch.isfinite(g).all() for g in gradients)
@@ -131,7 +131,7 @@ def test_ignored_cells__carry_no_gradient(source: SourceWeights) -> None:
     outputs = detector.module(images)
     outputs["scores"].retain_grad()
     target = Target(np.array([[4.0, 4, 20, 20]]), np.array([1]), np.array([[32.0, 0, 64, 64]]))
-    sum(detector.loss(outputs, [target], (64, 64)).values()).backward()
+    sum(part.mean() for part in detector.loss(outputs, [target], (64, 64)).values()).backward()
     gradient = outputs["scores"].grad[0].abs().sum(dim=0)  # (A,) over the classes
     centres = np.concatenate(
         [np.stack(np.meshgrid(*[(np.arange(64 // s) + 0.5) * s] * 2), axis=-1).reshape(-1, 2) for s in (8, 16, 32)]
@@ -148,8 +148,8 @@ def test_a_target_in_an_ignored_region__is_still_learnt(source: SourceWeights) -
     outputs["scores"].retain_grad()
     target = Target(np.array([[36.0, 4, 60, 30]]), np.array([1]), np.array([[32.0, 0, 64, 64]]))
     parts = detector.loss(outputs, [target], (64, 64))
-    sum(parts.values()).backward()
-    assert parts["box"] > 0
+    sum(part.mean() for part in parts.values()).backward()
+    assert parts["box"].mean() > 0
     assert (outputs["scores"].grad[0].abs().sum(dim=0).reshape(-1)[:64].reshape(8, 8)[:, 4:] > 0).any()
 
 
@@ -160,7 +160,7 @@ def test_loss__of_an_end_to_end_head_ignores_in_both_branches() -> None:
     for branch in ("one2many", "one2one"):
         outputs[branch]["scores"].retain_grad()
     target = Target(np.empty((0, 4)), np.empty(0, np.int64), np.array([[0.0, 0, 64, 64]]))
-    sum(detector.loss(outputs, [target], (64, 64)).values()).backward()
+    sum(part.mean() for part in detector.loss(outputs, [target], (64, 64)).values()).backward()
     for branch in ("one2many", "one2one"):
         assert (outputs[branch]["scores"].grad == 0).all()
 
