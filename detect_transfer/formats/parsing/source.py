@@ -249,7 +249,8 @@ class Source:
         """Find the images and make the table.
 
         Args:
-            rows: The boxes, whose images are added too; those of `add_box` where it is not given.
+            rows: The boxes; those of `add_box` where it is not given. The images that they name are added, unless
+                images were added with annotations of their own.
             categories: The classes as columns, or their names in order. Where they are not given, the labels that
                 occur, sorted.
             facts: Further columns of images, by `image`.
@@ -260,7 +261,8 @@ class Source:
         """
         is_listed = rows is not None
         rows = rows if rows is not None else self.box_rows()
-        self.name_images(rows)
+        if not self._columns:
+            self.name_images(rows)
         self.errors.note("not an upright rectangle", len(self._other_shapes), tuple(self._other_shapes), kind="box")
         found = self.find_images()
         self._check_shared(found)

@@ -7,40 +7,26 @@ from 0; those of older copies may be swapped, as the reader of the data set allo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.json_nodes import Node
-from detect_transfer.formats.parsing.row_table import check_classes, finish_rows
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source, listed
 from detect_transfer.formats.parsing.yaml_nodes import read_yaml
 
 _SPLITS = {"train": "train", "additional_train": "train", "test": "test"}
-_NAMES = (
-    *("Green", "GreenLeft", "GreenRight", "GreenStraight", "GreenStraightLeft", "GreenStraightRight"),
-    *("Red", "RedLeft", "RedRight", "RedStraight", "RedStraightLeft", "Yellow", "off"),
+_NAMES = listed(
+    """Green, GreenLeft, GreenRight, GreenStraight, GreenStraightLeft, GreenStraightRight, Red, RedLeft, RedRight,
+    RedStraight, RedStraightLeft, Yellow, off"""
 )
 _FIELDS = ("label", "occluded", "x_min", "y_min", "x_max", "y_max")
 _IMAGES = ("rgb", "riib")
 _ROWS_ABOVE = 8  # of a raw image
-
-
-@dataclass
-class _Found:
-    """The boxes of all files as rows of strings, and the images with their split, group and place."""
-
-    rows: list[Sequence[str]] = field(default_factory=list)
-    named: dict[str, ImageRef] = field(default_factory=dict)
-    facts: list[tuple[str, str, str | None]] = field(default_factory=list)
 
 
 def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
@@ -52,8 +38,8 @@ def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_e
     Args:
         root: The folder with the YAML files, or one of them.
         images: ``rgb``, or ``riib`` for the raw ones, in ``riib/`` for ``rgb/``, whose boxes lie eight pixels lower.
-        missing_images: As for `ImageLookup`. Where a path is absolute, as in older copies, it is found by name.
-        on_error: What becomes of boxes and images at fault, as for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with the place in its file.
@@ -61,102 +47,66 @@ def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_e
     Source: Behrendt et al., A Deep Learning Approach to Traffic Lights, ICRA 2017; github.com/bosch-ros-pkg/bstld.
     """
     native.check_choice("images", images, _IMAGES)
-    problems, found, riib = ErrorCollector(on_error), _Found(), images == "riib"
-    home, texts = _texts(root)
-    for text in texts:
-        try:
-            records = read_yaml(home, text).elements()
-        except InputError as error:
-            problems.put(error)
-            continue
-        for record in records:
-            _read_record(record, _SPLITS[Path(text).stem], found, problems, home=home, riib=riib)
-    rows = _check(found.rows, home, problems)
-    media = (
-        ImageLookup(by="stem", missing_images=missing_images),
-        ImageLookup(by="basename", missing_images=missing_images),
+    is_file = root.is_file() and root.stem in _SPLITS
+    what = "a folder with train.yaml or test.yaml, or one of these"
+    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=is_file)
+    is_raw = images == "riib"
+    boxes: list[tuple[str, ...]] = []
+    for name in _texts(source):
+        with source.errors.file():
+            for record in read_yaml(source.root, name).elements():
+                boxes += _read_record(record, _SPLITS[PurePosixPath(name).stem], source, is_raw=is_raw)
+    schema = dict.fromkeys(("image", "source", *_FIELDS), pl.String)
+    rows = Rows(pl.DataFrame(boxes, schema=schema, orient="row"), source.root, source.errors)
+    rows = rows.category("label", _NAMES).with_columns(pl.col("occluded").str.to_lowercase())
+    is_flag = pl.col("occluded").is_in(["true", "false"])
+    rows = rows.check(is_flag, "YAML_VALUE", "expected true or false", "occluded").numbers(*_FIELDS[2:])
+    swapped = rows.filter((pl.col("x_max") < pl.col("x_min")) | (pl.col("y_max") < pl.col("y_min"))).sources()
+    source.errors.remark("corners were swapped", len(swapped), swapped, kind="box")
+    n_above = _ROWS_ABOVE if is_raw else 0
+    rows = rows.with_columns(
+        x1=pl.min_horizontal("x_min", "x_max"),
+        y1=pl.min_horizontal("y_min", "y_max") + n_above,
+        x2=pl.max_horizontal("x_min", "x_max"),
+        y2=pl.max_horizontal("y_min", "y_max") + n_above,
+        occluded=(pl.col("occluded") == "true").cast(pl.Float64),
     )
-    by_path, by_name = ({n: told for n, told in found.named.items() if ("/" in n) == full} for full in (True, False))
-    there = find_images(home, by_path, media[0], problems) if by_path else {}
-    there |= find_images(home, by_name, media[1], problems) if by_name else {}
-    return finish_rows(
-        problems,
-        rows=_columns(rows, _ROWS_ABOVE if riib else 0, problems),
-        found=there,
-        categories={"category_id": range(1, len(_NAMES) + 1), "name": _NAMES},
-        image_root=home,
-        facts=pl.DataFrame(
-            found.facts, schema={"image": pl.String, "split": pl.String, "group": pl.String}, orient="row"
-        ),
-    )
+    return source.table(rows, _NAMES)
 
 
-def _texts(root: Path) -> tuple[Path, list[str]]:
-    """Return the folder of the data set and the files to read."""
-    if root.is_file() and root.stem in _SPLITS:
-        return root.parent, [root.name]
-    io.require_dir(root, what="a folder with train.yaml or test.yaml, or one of these")
-    held = [f"{name}.yaml" for name in _SPLITS if (root / f"{name}.yaml").is_file()]
-    if not held:
-        raise InputError(
-            *("BOSCH_MISSING", "it holds neither train.yaml, additional_train.yaml nor test.yaml"),
-            where=root,
-            remedy="give the folder that holds them",
-        )
-    return root, held
+def _texts(source: Source) -> list[str]:
+    """Return the files to read."""
+    if source.file is not None:
+        return [source.file]
+    names = [f"{name}.yaml" for name in _SPLITS if (source.root / f"{name}.yaml").is_file()]
+    if not names:
+        what = "it holds neither train.yaml, additional_train.yaml nor test.yaml"
+        raise InputError("BOSCH_MISSING", what, where=source.root, remedy="give the folder that holds them")
+    return names
 
 
-def _read_record(record: Node, split: str, found: _Found, problems: ErrorCollector, *, home: Path, riib: bool) -> None:
-    """Take in one image and its boxes; those of a record without image are left out later, and counted."""
-    name = record.source
-    with problems.image(record.source):
-        name, group = _name_of(record, found, riib=riib)
-        found.named[name] = ImageRef(f"{home}/{record.source}/path")
-        found.facts.append((name, split, group))
-    with problems.image(name):
+def _read_record(record: Node, split: str, source: Source, *, is_raw: bool) -> list[tuple[str, ...]]:
+    """Add an image and return its boxes; those of a record without image are left out later, and counted."""
+    image, boxes = record.source, []
+    with source.errors.image(record.source):
+        name, group = _image_of(record, is_raw=is_raw)
+        if name in source.images:
+            raise record.error("path", "IMAGE_TWICE", "another record names this image")
+        source.add_image(name, f"{record.where}/path", split=split, group=group)
+        image = name
+    with source.errors.image(image):
         for box in record.items("boxes"):
-            with problems.row(name):
-                found.rows.append((name, box.source, *map(box.string, _FIELDS)))
+            with source.errors.row(image):
+                boxes.append((image, box.source, *map(box.string, _FIELDS)))
+    return boxes
 
 
-def _name_of(record: Node, found: _Found, *, riib: bool) -> tuple[str, str | None]:
-    """Return the name of the image and its group.
-
-    Raises:
-        InputError: It has none, or another record has it too.
-    """
+def _image_of(record: Node, *, is_raw: bool) -> tuple[str, str | None]:
+    """Return the name of the image and its group."""
     path = record.string("path")
     parts = PurePosixPath(path).parts
     # an absolute path is of another machine: the image is known by its name alone
     name = parts[-1] if path.startswith("/") and len(parts) > 1 else "/".join(parts)
-    if riib:
-        name = name.replace("rgb/", "riib/", 1)
     if not name:
         raise record.error("path", "YAML_VALUE", "expected the path of an image")
-    if name in found.named:
-        raise record.error("path", "IMAGE_TWICE", "another record names this image")
-    return name, parts[-2] if len(parts) > 1 else None
-
-
-def _check(rows: Sequence[Sequence[str]], root: Path, problems: ErrorCollector) -> pl.DataFrame:
-    """Return the boxes that are not at fault."""
-    data = pl.DataFrame(rows, schema=dict.fromkeys(("image", "source", *_FIELDS), pl.String), orient="row")
-    data = check_classes(data, "label", {name: i for i, name in enumerate(_NAMES, start=1)}, root, problems)
-    data = data.with_columns(pl.col("occluded").str.to_lowercase())
-    told = ("YAML_VALUE", "expected true or false", "occluded")
-    data = check_rows(data, pl.col("occluded").is_in(["true", "false"]), root, problems, told=told)
-    return to_numbers(data, _FIELDS[2:], root, problems)
-
-
-def _columns(rows: pl.DataFrame, rows_above: int, problems: ErrorCollector) -> pl.DataFrame:
-    """Return the columns of the table."""
-    swapped = rows.filter((pl.col("x_max") < pl.col("x_min")) | (pl.col("y_max") < pl.col("y_min")))["source"]
-    problems.remark("corners were swapped", len(swapped), tuple(swapped), kind="box")
-    return rows.select(
-        *("image", "source", "category_id"),
-        x1=pl.min_horizontal("x_min", "x_max"),
-        y1=pl.min_horizontal("y_min", "y_max") + rows_above,
-        x2=pl.max_horizontal("x_min", "x_max"),
-        y2=pl.max_horizontal("y_min", "y_max") + rows_above,
-        occluded=(pl.col("occluded") == "true").cast(pl.Float64),
-    )
+    return name.replace("rgb/", "riib/", 1) if is_raw else name, parts[-2] if len(parts) > 1 else None

@@ -6,30 +6,24 @@ XML are taken as edges counted from 0 unless `inclusive` says otherwise. Images 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.columns import text_of
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import FoundImage, ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.json_boxes import as_attributes, row_frame
-from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
-from detect_transfer.formats.parsing.rows import named_in
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.image_lookup import ImageRef
+from detect_transfer.formats.parsing.rows import source_of
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.voc.xml import read_file
 
 _NAMES = ("prohibitory", "warning", "mandatory")
-_IDS = {name: i for i, name in enumerate(_NAMES, start=1)}
-_CORNERS = ("x1", "y1", "x2", "y2")
-_FIELDS = ("name", *_CORNERS, "class")
+_FIELDS = ("name", *XYXY, "class")
 _KINDS = ("txt", "xml")
 
 
@@ -47,9 +41,9 @@ def read(
         root: The folder that holds texts or XML and the images, at any depth.
         annotations: ``txt`` or ``xml`` where a copy holds both of the same images.
         inclusive: Whether x2 and y2 are the last pixels.
-        missing_images: As for `ImageLookup`.
-        size_mismatch: ``error``, or ``keep`` to trust the images where XML states another size.
-        on_error: What becomes of rows and images at fault, as for `ErrorCollector`.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its place.
@@ -58,30 +52,26 @@ def read(
     """
     if annotations is not None:
         native.check_choice("annotations", annotations, _KINDS)
-    problems, media = ErrorCollector(on_error), ImageLookup("tail", missing_images, size_mismatch)
-    io.require_dir(root, what="a folder with GroundTruth.txt or XML files, and the images")
-    texts, xml = _annotations(root, annotations)
-    by_text, named = _text_rows(root, texts, problems)
-    _check_once(named, xml, root, problems)
-    by_xml, named_by_xml = _xml_rows(root, xml, problems)
-    named |= named_by_xml
-    rows = pl.concat([by_text, by_xml], how="diagonal")
-    rows = check_classes(rows, "class", _IDS, root, problems)
-    rows = check_corners(rows, root, problems, _CORNERS)
-    images = find_images(root, named, media, problems)
-    images |= _unnamed(root, images, problems)
-    return finish_rows(
-        problems,
-        rows=_columns(rows, last=int(inclusive)),
-        found=images,
-        categories={"category_id": list(_IDS.values()), "name": _NAMES},
-        image_root=root,
-        facts=pl.DataFrame(
-            [(name, _split(image.file_name)) for name, image in images.items()],
-            schema={"image": pl.String, "split": pl.String},
-            orient="row",
-        ),
+    source = Source(
+        root,
+        "a folder with GroundTruth.txt or XML files, and the images",
+        by="tail",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
     )
+    texts, xml = _annotations(root, annotations)
+    rows = source.rows(texts, _FIELDS, Dialect(";", trailing=True, image_field="name"))
+    source.name_images(rows)
+    rows = rows.numbers(*XYXY)
+    _read_xml(source, xml)
+    by_text = rows.data.select("image", "class", *XYXY, source_of(rows.data))
+    rows = replace(rows, data=pl.concat([by_text, source.box_rows().data.rename({"label": "class"})], how="diagonal"))
+    rows = rows.category("class", _NAMES).box(*XYXY, inclusive=inclusive)
+    if "difficult" in rows.data.columns:
+        rows = rows.with_columns(pl.col("difficult").fill_null(False)).ignore({"difficult": pl.col("difficult")})
+    _add_negatives(source)
+    return source.table(rows, _NAMES, split=_split)
 
 
 def _annotations(root: Path, wanted: str | None) -> tuple[list[str], list[str]]:
@@ -94,15 +84,12 @@ def _annotations(root: Path, wanted: str | None) -> tuple[list[str], list[str]]:
             return False
         return next((line for line in lines if line.strip()), "").count(";") >= 4
 
-    held = io.list_files(root, (".txt",)) if wanted != "xml" else []
-    texts = [name for name in held if "groundtruth" in PurePosixPath(name).stem.casefold() or has_rows(name)]
+    names = io.list_files(root, (".txt",)) if wanted != "xml" else []
+    texts = [name for name in names if "groundtruth" in PurePosixPath(name).stem.casefold() or has_rows(name)]
     xml = io.list_files(root, (".xml",)) if wanted != "txt" else []
     if not texts and not xml:
-        raise InputError(
-            *("CCTSDB_MISSING", "it holds neither a ground truth text nor XML files"),
-            where=root,
-            remedy="give the folder that holds them",
-        )
+        what = "it holds neither a ground truth text nor XML files"
+        raise InputError("CCTSDB_MISSING", what, where=root, remedy="give the folder that holds them")
     return texts, xml
 
 
@@ -112,81 +99,34 @@ def _split(name: str) -> str | None:
     return next((split for part in parts for split in ("train", "test") if split in part), None)
 
 
-def _text_rows(root: Path, texts: Iterable[str], problems: ErrorCollector) -> tuple[pl.DataFrame, dict[str, ImageRef]]:
-    """Return the rows of texts, and the images that they name."""
-    data = read_delimited(
-        root, dict.fromkeys(texts), _FIELDS, Dialect(";", trailing=True, image_field="name"), problems
-    )
-    named = named_in(data, root)
-    data = to_numbers(data, _CORNERS, root, problems)
-    return data.select("image", "class", *_CORNERS, source=text_of("{}:{}", "file", "line")), named
-
-
-def _check_once(named: Mapping[str, ImageRef], xml: Iterable[str], root: Path, problems: ErrorCollector) -> None:
-    """Report the images that a text and an XML annotate: their boxes would be there twice."""
-    by_stem = {PurePosixPath(name).stem: (name, told) for name, told in named.items()}
-    for one in xml:
-        name, told = by_stem.get(PurePosixPath(one).stem, ("", None))
-        if told is not None:
-            _report_twice(root / one, name, told, problems)
-
-
-def _report_twice(path: Path, image: str, told: ImageRef, problems: ErrorCollector) -> None:
-    problems.add(
-        "ANNOTATION_TWICE",
-        f"{told.where} annotates the same image",
-        where=path,
-        image=image,
-        remedy="remove one of them, or read with annotations=txt or annotations=xml",
-    )
-
-
-def _xml_rows(root: Path, xml: Iterable[str], problems: ErrorCollector) -> tuple[pl.DataFrame, dict[str, ImageRef]]:
-    """Return the rows of VOC files, and their images with the sizes that they state."""
-    rows: list[tuple[object, ...]] = []
-    named: dict[str, ImageRef] = {}
+def _read_xml(source: Source, xml: Sequence[str]) -> None:
+    """Add the objects of VOC files; report the files whose images have an annotation already."""
+    by_stem = {PurePosixPath(name).stem: name for name in source.images}
     for name in xml:
-        image = PurePosixPath(name).with_suffix(".jpg").name
-        if image in named:
-            _report_twice(root / name, image, named[image], problems)
+        stem = PurePosixPath(name).stem
+        image = by_stem.setdefault(stem, f"{stem}.jpg")
+        if image in source.images:
+            what = f"{source.images[image].where} annotates the same image"
+            remedy = "remove one of them, or read with annotations=txt or annotations=xml"
+            source.errors.add("ANNOTATION_TWICE", what, where=source.root / name, image=image, remedy=remedy)
             continue
-        found = read_file(root, name, image, problems)
-        named[image] = ImageRef(str(root / name), found.size_wh)
-        rows += [
-            (*(image, one.name, *one.corners, one.source), *(one.truncated, one.occluded, one.difficult),
-             as_attributes(one.attributes))
-            for one in found.objects
-        ]  # fmt: skip
-    told = ("truncated", "occluded", "difficult", "attributes")
-    return row_frame(rows, ("image", "class", *_CORNERS, "source", *told)), named
+        file = read_file(source.root, name, image, source.errors)
+        source.images[image] = ImageRef(str(source.root / name), file.size_wh)
+        for each in file.objects:
+            flags = {"truncated": each.truncated, "occluded": each.occluded, "difficult": each.difficult}
+            with source.errors.row(image):
+                source.add_box(image, each.name, each.corners, each.source, each.attributes, **flags)
 
 
-def _columns(rows: pl.DataFrame, *, last: int) -> pl.DataFrame:
-    """Return the columns of the table."""
-    difficult = pl.col("difficult").fill_null(False)
-    return rows.drop("class").with_columns(
-        pl.col("x2") + last,
-        pl.col("y2") + last,
-        difficult=difficult,
-        ignore=difficult,
-        ignore_reason=pl.when(difficult).then(pl.lit("difficult")),
-    )
-
-
-def _unnamed(root: Path, images: Mapping[str, FoundImage], problems: ErrorCollector) -> dict[str, FoundImage]:
-    """Return the images that show no sign; report those that nothing names."""
-    annotated = {image.file_name for image in images.values()}
-    found: dict[str, ImageRef] = {}
-    for name in io.list_files(root, IMAGE_SUFFIXES):
+def _add_negatives(source: Source) -> None:
+    """Add the images that show no sign; report those that nothing names."""
+    annotated = {image.file_name for image in source.find_images().values()}
+    for name in source.image_files():
         if name in annotated:
             continue
         if any("neg" in part.casefold() for part in PurePosixPath(name).parts[:-1]):
-            found[name] = ImageRef(str(root / name))
+            source.add_images([name])
         else:
-            problems.add(
-                *("ANNOTATION_MISSING", "no row and no XML is of this image"),
-                where=root / name,
-                image=name,
-                remedy="annotate or remove it, or put it into a folder named negatives if it shows no sign",
-            )
-    return find_images(root, found, ImageLookup(), problems) if found else {}
+            what = "no row and no XML is of this image"
+            remedy = "annotate or remove it, or put it into a folder named negatives if it shows no sign"
+            source.errors.add("ANNOTATION_MISSING", what, where=source.root / name, image=name, remedy=remedy)

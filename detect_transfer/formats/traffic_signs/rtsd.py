@@ -12,17 +12,12 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.columns import text_of
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.row_table import finish_rows
-from detect_transfer.formats.parsing.rows import linked, named_in, number_classes
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.rows import Rows, linked
+from detect_transfer.formats.parsing.source import Source, numbered
 
 _WHOLE = "full-gt.csv"
 _LISTS = re.compile(r"(?:^|.*/)rtsd-d[0-9]+-gt/(?P<type>[^/]+)/(?P<split>train|test)_gt\.csv")
@@ -31,7 +26,7 @@ _FRAMES = re.compile(r"(?:^|.*/)rtsd-frames/(?P<name>.+)")
 _SET_FRAMES = re.compile(r"(?:^|.*/)rtsd-d[0-9]+-frames/(?P<name>(?:train|test)/.+)")
 _FIELDS = ("filename", "x_from", "y_from", "width", "height", "sign_class", "sign_id")
 _BOX = ("x_from", "y_from", "width", "height")
-_DATE = r"autosave([0-9]{2}_[0-9]{2}_[0-9]{4})_"
+_DATE = re.compile("autosave([0-9]{2}_[0-9]{2}_[0-9]{4})_")
 _LAYOUTS = ("auto", "full", "detection")
 _GROUPS = ("track", "date")
 
@@ -49,8 +44,8 @@ def read(
         layout: ``full`` or ``detection`` where both are there.
         group_by: What no split may cut: ``track``, the frames that show one physical sign, which only the full set
             tells; or ``date``, the day of the recording.
-        missing_images: ``error``; ``keep`` goes on without sizes; ``skip`` leaves rows of absent images out.
-        on_error: As for `ErrorCollector`.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing or damaged; up to 20 problems at once, each with its line.
@@ -59,104 +54,81 @@ def read(
     """
     native.check_choice("layout", layout, _LAYOUTS)
     native.check_choice("group_by", group_by, _GROUPS)
-    media, problems = ImageLookup(missing_images=missing_images), ErrorCollector(on_error)
+    what = f"a folder with {_WHOLE} or rtsd-d1-gt"
+    source = Source(root, what, missing_images=missing_images, on_error=on_error)
     lists = _lists(root, layout)
-    rows = _rows(root, lists, problems)
-    whole = None in lists.values()
-    frames = _frames(root, _FRAMES if whole else _SET_FRAMES)
-    named = {frames.get(name, name): told for name, told in named_in(rows, root).items()}
-    named |= {path: ImageRef(str(root / path)) for path in frames.values() if path not in named}
-    found = find_images(root, named, media, problems)
-    name_of = {path: name for name, path in frames.items()}
-    images = {name_of.get(path, path): image for path, image in found.items()}
-    if len(lists) > 1 and len(rows):
-        rows = _once(rows, problems)
-    rows, classes = number_classes(rows, "sign_class")
-    return finish_rows(
-        problems,
-        rows=rows.select("image", "file", "line", "category_id", "x1", "y1", "x2", "y2", "attributes", "track_id"),
-        found=images,
-        categories=classes if whole else _with_types(classes, rows),
-        image_root=root,
-        facts=_facts(rows, list(images), group_by=group_by, whole=whole),
-    )
+    is_whole = None in lists.values()
+    rows = _rows(source, lists)
+    frames = _frames(source, _FRAMES if is_whole else _SET_FRAMES)
+    source.errors.rename_skipped(lambda name: [frames.get(name, name)])
+    place = pl.col("image").replace_strict(frames, default=pl.col("image"), return_dtype=pl.String)
+    rows = rows.with_columns(image=place)
+    source.name_images(rows)
+    source.add_images(frames.values())
+    if len(lists) > 1:
+        rows = _once(rows)
+    group = linked(rows.data, "track_id") if group_by == "track" else _day
+    if is_whole:
+        return source.table(rows, group=group)
+    return source.table(rows, _with_types(rows.data), group=group, split=_split)
+
+
+def _day(name: str) -> str | None:
+    match = _DATE.search(name)
+    return match[1] if match else None
+
+
+def _split(name: str) -> str | None:
+    match = _SET_FRAMES.fullmatch(name)
+    folder = (match["name"] if match else name).partition("/")[0]
+    return folder if folder in ("train", "test") else None
 
 
 def _lists(root: Path, layout: str) -> dict[str, str | None]:
     """Return the lists to read, each with its split; the list of the whole set has none."""
-    io.require_dir(root, what=f"a folder with {_WHOLE} or rtsd-d1-gt")
     names = io.list_files(root, (".csv",))
     full: dict[str, str | None] = {name: None for name in names if PurePosixPath(name).name == _WHOLE}
     parts: dict[str, str | None] = {name: match["split"] for name in names if (match := _LISTS.fullmatch(name))}
     if layout == "auto" and full and parts:
-        raise InputError(
-            *("OPTION_NEEDED", f"both {_WHOLE} and the lists of the detection subsets are there"),
-            where=root,
-            field="layout",
-            value=layout,
-            remedy="choose layout=full or layout=detection",
-        )
-    found = parts if layout == "detection" or not (full or layout == "full") else full
-    if len(found) == 0 or (found is full and len(full) > 1):
+        what = f"both {_WHOLE} and the lists of the detection subsets are there"
+        remedy = "choose layout=full or layout=detection"
+        raise InputError("OPTION_NEEDED", what, where=root, field="layout", value=layout, remedy=remedy)
+    chosen = parts if layout == "detection" or not (full or layout == "full") else full
+    if len(chosen) == 0 or (chosen is full and len(full) > 1):
         wanted = {"full": _WHOLE, "detection": _LIST_NAME}.get(layout, f"{_WHOLE} or {_LIST_NAME}")
-        what = f"expected {wanted}, found {len(found)} such files"
+        what = f"expected {wanted}, found {len(chosen)} such files"
         raise InputError("FILE_MISSING", what, where=root, remedy="give the folder of RTSD that holds what you want")
-    return found
+    return chosen
 
 
-def _rows(root: Path, lists: dict[str, str | None], problems: ErrorCollector) -> pl.DataFrame:
-    without_track = int(None not in lists.values())
-    dialect = Dialect(",", header=True, quoted=True, optional=without_track, image_field="filename")
-    rows = read_delimited(root, lists, _FIELDS, dialect, problems)
-    for name in ("filename", "sign_class"):
-        rows = check_rows(rows, pl.col(name) != "", root, problems, told=("ROW_EMPTY", "this field is needed", name))
-    rows = to_numbers(rows, _BOX, root, problems)
-    for name in ("width", "height"):
-        rows = check_rows(
-            rows, pl.col(name) >= 0, root, problems, told=("BOX_INVALID", "it must not be negative", name)
-        )
+def _rows(source: Source, lists: dict[str, str | None]) -> Rows:
+    n_optional = int(None not in lists.values())  # the subsets tell no tracks
+    dialect = Dialect(",", header=True, quoted=True, optional=n_optional, image_field="filename")
+    rows = source.rows(lists, _FIELDS, dialect, lists).filled("filename", "sign_class")
     kind = pl.col("file").str.extract(_LISTS.pattern, 1)
-    return rows.with_columns(
-        x1=pl.col("x_from"),
-        y1=pl.col("y_from"),
-        x2=pl.col("x_from") + pl.col("width"),
-        y2=pl.col("y_from") + pl.col("height"),
-        track_id=pl.when(pl.col("sign_id") != "").then(pl.col("sign_id")),
-        type=kind,
-        attributes=pl.when(kind.is_not_null()).then(pl.struct(type=kind).struct.json_encode()),
-    )
+    rows = rows.numbers(*_BOX).sized_box(*_BOX).with_columns(type=kind, label="sign_class")
+    rows = rows.with_columns(track_id=pl.when(pl.col("sign_id") != "").then("sign_id"))
+    return rows.attributes("type", where=kind.is_not_null())
 
 
-def _frames(root: Path, place: re.Pattern[str]) -> dict[str, str]:
+def _frames(source: Source, place: re.Pattern[str]) -> dict[str, str]:
     """Map the name of every frame, as rows give it, to its first path in the folders of frames."""
-    found: dict[str, str] = {}
-    for path in io.list_files(root, IMAGE_SUFFIXES):
+    frames: dict[str, str] = {}
+    for path in source.image_files():
         if match := place.fullmatch(path):
-            found.setdefault(match["name"], path)
-    return found
+            frames.setdefault(match["name"], path)
+    return frames
 
 
-def _once(rows: pl.DataFrame, problems: ErrorCollector) -> pl.DataFrame:
+def _once(rows: Rows) -> Rows:
     """Leave out the signs that an earlier list has already."""
-    first = pl.col("file").first().over("image", "x1", "y1", "x2", "y2", "sign_class")
-    repeated = rows.filter(pl.col("file") != first)
-    places = tuple(repeated.select(text_of("{}:{}", "file", "line")).to_series())
-    problems.note("another list has the same sign", len(repeated), places, kind="box")
+    first = pl.col("file").first().over("image", *XYXY, "label")
+    repeated = rows.filter(pl.col("file") != first).sources()
+    rows.errors.note("another list has the same sign", len(repeated), repeated, kind="box")
     return rows.filter(pl.col("file") == first)
 
 
-def _with_types(classes: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the type of each class as its super-class, where it has one alone."""
-    types = rows.group_by("category_id").agg(pl.col("type").unique())
-    one = types.filter(pl.col("type").list.len() == 1).select("category_id", supercategory=pl.col("type").list.first())
-    return classes.join(one, on="category_id", how="left", maintain_order="left")
-
-
-def _facts(rows: pl.DataFrame, names: list[str], *, group_by: str, whole: bool) -> pl.DataFrame:
-    images = pl.DataFrame({"image": names}, schema={"image": pl.String})
-    if group_by == "date":
-        images = images.with_columns(group=pl.col("image").str.extract(_DATE, 1))
-    else:
-        groups = linked(rows, "track_id")
-        images = images.with_columns(group=pl.col("image").replace_strict(groups, default=None, return_dtype=pl.String))
-    return images if whole else images.with_columns(split=pl.col("image").str.extract("^(train|test)/", 1))
+def _with_types(rows: pl.DataFrame) -> dict[str, pl.Series]:
+    """Return the classes, each with its type as the super-class where it has one alone."""
+    types = rows.group_by("label").agg(type=pl.when(pl.col("type").n_unique() == 1).then(pl.col("type").first()))
+    return numbered(*types.sort("label"))
