@@ -29,19 +29,6 @@ def corners(node: Node, keys: Sequence[str] = ("xmin", "ymin", "xmax", "ymax")) 
     return x1, y1, x2, y2
 
 
-def size_wh(node: Node) -> tuple[int, int]:
-    """Return the `width` and `height` in pixels that an object holds.
-
-    Raises:
-        InputError: One is no integer from 1 to 2,147,483,647.
-    """
-    width, height = node.whole("width"), node.whole("height")
-    for key, side in (("width", width), ("height", height)):
-        if not 1 <= side < 2**31:
-            raise node.error(key, "IMAGE_SIZE", "a side must be from 1 to 2,147,483,647")
-    return width, height
-
-
 def as_attributes(facts: Mapping[str, Any]) -> str | None:
     """Return what no column holds as a JSON object; None where there is nothing."""
     return orjson.dumps(facts).decode() if facts else None

@@ -154,7 +154,7 @@ class Node:
         """Return the width and height of an image under two keys, integers from 1."""
         for key in (width, height):
             if not 0 < self.whole(key) < 2**31:
-                raise self.error(key, "IMAGE_SIZE", "width and height must be at least 1")
+                raise self.error(key, "IMAGE_SIZE", "a side must be from 1 to 2,147,483,647")
         return self.whole(width), self.whole(height)
 
     def numbers(self, key: str, count: int) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -143,6 +143,13 @@ class Source:
         """
         files = {name: (of or {}).get(name) for name in names}
         return Rows(read_delimited(self.root, files, fields, dialect, self.errors), self.root, self.errors)
+
+    def lines(self, name: str) -> Iterator[tuple[str, str]]:
+        """Give the lines of a text that hold something, stripped, each with its place."""
+        path = self.root / name
+        for number, line in enumerate(native.lines_of(native.read_text(self.root, path)), start=1):
+            if text := line.strip():
+                yield text, f"{path}:{number}"
 
     def rows_of(self, values: Sequence[Sequence[Any]], columns: Sequence[str]) -> Rows:
         """Make rows of values; `image` and columns that the table of boxes does not have are strings."""
@@ -281,7 +288,7 @@ class Source:
             images=images.sort("image_id").unique("image_id", keep="first", maintain_order=True).drop("image"),
             boxes=boxes,
             categories=classes,
-            image_root=self.image_root,
+            image_root=self.image_root if self.image_root.is_dir() else None,
             names={name: image.file_name for name, image in found.items()},
         )
 

@@ -1,6 +1,6 @@
 """LaRA traffic lights: one sequence of frames and one text.
 
-A row is ``timestamp / frame x1 y1 x2 y2 id 'Traffic Light' 'state'``, below a header of ``#`` lines. Pixels count from
+A row is ``mm:ss.ffff / frame x1 y1 x2 y2 id 'Traffic Light' 'state'``, below a header of ``#`` lines. Pixels count from
 0; whether the last one is included is not documented, so the corners are edges unless `inclusive` says otherwise.
 """
 
@@ -64,7 +64,7 @@ def read(
         image=pl.col("frame").replace_strict(frames, default=usual, return_dtype=pl.String),
         state=pl.col("state").str.strip_chars("'"),
         track_id="id",
-    ).numbers("timestamp", *XYXY)
+    ).numbers(*XYXY)
     for field, word in (("slash", "/"), ("first_word", "'Traffic"), ("second_word", "Light'")):
         rows = rows.check(pl.col(field) == word, "ROW_VALUE", f"expected {word}", field)
     rows = rows.category("state", _STATES).box(*XYXY, inclusive=inclusive)

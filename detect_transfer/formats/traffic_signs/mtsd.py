@@ -6,10 +6,8 @@ crosses the seam has xmin > xmax on purpose; it becomes two boxes, one at each e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -17,15 +15,18 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.json_boxes import row_frame
-from detect_transfer.formats.parsing.row_table import finish_rows
-from detect_transfer.formats.parsing.rows import number_classes
-from detect_transfer.formats.traffic_signs.mtsd_file import COLUMNS, PROPERTIES, SignFile, image_of, read_file
+from detect_transfer.formats.parsing.json_boxes import corners
+from detect_transfer.formats.parsing.json_nodes import Node, read_json
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source, listed, numbered
 
+_PROPERTIES = listed(
+    "barrier, occluded, out-of-frame, exterior, ambiguous, included, direction-or-information, highway, dummy"
+)
+_ELSEWHERE = ("label", "bbox", "properties")
+_SEAM = "cross_boundary"
+_IN_COLUMNS = ("occluded", "out-of-frame")
 _SETS = ("", "mtsd_v2_fully_annotated/", "mtsd_v2_partially_annotated/")
-_PARTIAL = "partially annotated"
 
 
 def read(
@@ -34,7 +35,7 @@ def read(
 ) -> AnnotationTable:  # fmt: skip
     """Read MTSD: a class a label (``regulatory--stop--g1``, ..., ``other-sign``) in sorted order.
 
-    `occluded` and `out-of-frame` become `occluded` and `truncated`; the other properties go to `attributes`. In a
+    `occluded` and `out-of-frame` become `occluded` and `truncated`; the other properties go to `attributes`. In an
     image of the partially annotated set, signs without a box are to be expected: a region without a class, to be
     ignored, covers it. Keys of ``splits/test.txt`` have no annotation and are left out, which the ledger counts.
 
@@ -43,9 +44,9 @@ def read(
             ``mtsd_v2_partially_annotated``; images are found by their keys, wherever below it.
         panoramas: ``drop`` leaves 360-degree images out, which the ledger counts; ``keep`` keeps them.
         ignore: Which properties make a sign neither target nor background, separated by commas; ``none`` for none.
-        missing_images: ``error``; ``keep`` goes on with the sizes stated; ``skip`` leaves absent images out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a JSON states another size.
-        on_error: As for `ErrorCollector`.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once.
@@ -55,31 +56,35 @@ def read(
     """
     native.check_choice("panoramas", panoramas, ("drop", "keep"))
     ignored = _ignored(ignore)
-    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
+    source = Source(
+        root,
+        "a folder with annotations/<key>.json",
+        by="tail",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+    )
     sets = _sets(root)
-    found: dict[str, SignFile] = {}
+    partial: set[str] = set()
+    panorama: set[str] = set()
     for base, names in sets.items():
-        for one in _read_set(root, base, names, ignored, problems):
-            if found.setdefault(one.image, one) is not one:
-                what, remedy = f"{found[one.image].source} is of the same image", "remove one of them"
-                problems.add("ID_DUPLICATE", what, where=root / one.source, remedy=remedy, image=one.image)
-    kept = _without_panoramas(found, problems) if panoramas == "drop" else found
-    splits = _splits(root, sets, problems)
-    named = {name: ImageRef(f"{root}/{one.source}", one.size_wh) for name, one in kept.items()}
-    images = find_images(root, named, media, problems)
-    rows, classes = number_classes(row_frame([row for one in kept.values() for row in one.rows], COLUMNS), "label")
-    return finish_rows(
-        problems,
-        rows=rows.drop("label"),
-        found=images,
-        categories=classes.with_columns(supercategory=pl.col("name").str.extract("^(.+?)--", 1)),
-        image_root=root,
-        facts=pl.DataFrame(
-            [(name, splits.get(name), one.panorama, one.partial) for name, one in kept.items()],
-            schema={"image": pl.String, "split": pl.String, "panorama": pl.Boolean, "partially_annotated": pl.Boolean},
-            orient="row",
-        ),
+        is_partial = "partially" in (root / base).resolve().name
+        for name in names:
+            is_partial |= _read_file(source, name, ignored, panorama)
+        if is_partial:
+            partial |= {_image_of(name) for name in names}
+    for name in sorted(partial & source.images.keys()):
+        _add_rest(source, name)
+    rows = source.box_rows()
+    if panoramas == "drop":
+        rows = _without_panoramas(source, rows, panorama)
+    classes = rows.data["label"].drop_nulls().unique().sort()
+    return source.table(
+        rows,
+        numbered(classes.to_list(), classes.str.extract("^(.+?)--", 1).to_list()),
+        split=_splits(source, sets),
+        panorama={name: name in panorama for name in source.images},
+        partially_annotated={name: name in partial for name in source.images},
     )
 
 
@@ -91,7 +96,7 @@ def _ignored(ignore: str) -> list[str]:
     """
     words = [] if ignore == "none" else [word.strip() for word in str(ignore).split(",")]
     for word in words:
-        native.check_choice("ignore", word, PROPERTIES)
+        native.check_choice("ignore", word, _PROPERTIES)
     return words
 
 
@@ -101,63 +106,117 @@ def _sets(root: Path) -> dict[str, list[str]]:
     Raises:
         InputError: There are none.
     """
-    io.require_dir(root, what="a folder with annotations/<key>.json")
-    held = io.list_files(root, (".json",))
-    found = {base: [name for name in held if name.startswith(f"{base}annotations/")] for base in _SETS}
-    found = {base: names for base, names in found.items() if names} or {"": [n for n in held if "/" not in n]}
-    if any(found.values()):
-        return found
-    raise InputError(
-        "MTSD_MISSING", "there is no annotations/<key>.json", where=root, remedy="give the folder of one release"
+    names = io.list_files(root, (".json",))
+    sets = {base: [name for name in names if name.startswith(f"{base}annotations/")] for base in _SETS}
+    sets = {base: of_set for base, of_set in sets.items() if of_set} or {"": [n for n in names if "/" not in n]}
+    if any(sets.values()):
+        return sets
+    remedy = "give the folder of one release"
+    raise InputError("MTSD_MISSING", "there is no annotations/<key>.json", where=root, remedy=remedy)
+
+
+def _image_of(name: str) -> str:
+    """Return the name of the image of an annotation file: its key, with a suffix that copies may change."""
+    return f"{PurePosixPath(name).stem}.jpg"
+
+
+def _read_file(source: Source, name: str, ignored: Sequence[str], panorama: set[str]) -> bool:
+    """Add the image and the signs of an annotation; tell whether it is of the partially annotated set."""
+    image = _image_of(name)
+    objects: list[Node] = []
+    with source.errors.image(image):
+        node = read_json(source.root, name).as_object()
+        if node.flag("ispano", False):
+            panorama.add(image)
+        objects = node.items("objects")
+        if source.add_image(image, f"{source.root}/{name}", node.size_wh()):
+            for each in objects:
+                for side in _sides(each):
+                    with source.errors.row(image):
+                        _add_sign(source, image, each, side, ignored)
+    return any("correspondance" in each for each in objects)
+
+
+def _sides(node: Node) -> tuple[str | None, ...]:
+    """Return the sides of a panorama whose edge a sign crosses the seam at; None stands for a sign in one piece."""
+    box = node.value.get("bbox")
+    return ("left", "right") if isinstance(box, dict) and box.get(_SEAM) is not None else (None,)
+
+
+def _add_sign(source: Source, image: str, node: Node, side: str | None, ignored: Sequence[str]) -> None:
+    """Add a sign, or its part on one side."""
+    label = node.string("label")
+    if not label:
+        raise node.error("label", "ROW_EMPTY", "a sign needs a label")
+    box = node.child("bbox")
+    xyxy = corners(box if side is None else box.child(_SEAM).child(side))
+    properties = _flags(node.child("properties")) if "properties" in node else {}
+    attributes = {key: value for key, value in node.value.items() if key not in _ELSEWHERE}
+    attributes |= {key: value for key, value in properties.items() if key not in _IN_COLUMNS}
+    occluded, truncated = (float(properties[key]) if key in properties else None for key in _IN_COLUMNS)
+    if side is not None:
+        attributes, truncated = {**attributes, _SEAM: side}, 1.0
+    reason = next((key for key in ignored if properties.get(key)), None)
+    source.add_box(
+        image,
+        label,
+        xyxy,
+        node.source,
+        attributes,
+        ignore=reason is not None,
+        ignore_reason=reason,
+        occluded=occluded,
+        truncated=truncated,
     )
 
 
-def _read_set(
-    root: Path, base: str, names: Sequence[str], ignored: Sequence[str], problems: ErrorCollector
-) -> list[SignFile]:
-    """Read the annotations of a set; where it is annotated in part, a region to be ignored covers each image."""
-    found = [one for name in names if (one := read_file(root, name, ignored, problems)) is not None]
-    partial = "partially" in (root / base).resolve().name or any(one.partial for one in found)
-    return [replace(one, partial=True, rows=[*one.rows, _rest(one)]) for one in found] if partial else found
+def _flags(node: Node) -> dict[str, bool]:
+    if set(map(type, node.value.values())) == {bool}:
+        return dict(node.value)
+    return {key: node.flag(key) for key in node.value if key in node}
 
 
-def _rest(one: SignFile) -> Sequence[Any]:
-    """Return the region that stands for the signs of an image that nobody boxed."""
-    width, height = map(float, one.size_wh)
-    known = (None, 0.0, 0.0, width, height, True, True, _PARTIAL)
-    return (one.image, *known, None, None, None, f"{one.source}#")
+def _add_rest(source: Source, image: str) -> None:
+    """Add the region that stands for the signs of an image that nobody boxed."""
+    reference = source.images[image]
+    place = f"{reference.where.removeprefix(f'{source.root}/')}#"
+    width, height = reference.size_wh or (0, 0)
+    reason = "partially annotated"
+    xyxy = (0.0, 0.0, float(width), float(height))
+    source.add_box(image, None, xyxy, place, iscrowd=True, ignore=True, ignore_reason=reason)
 
 
-def _without_panoramas(found: Mapping[str, SignFile], problems: ErrorCollector) -> dict[str, SignFile]:
-    left = [one for name, one in found.items() if one.panorama and name not in problems.skipped_images]
-    boxes = tuple(row[-1] for one in left for row in one.rows)
-    problems.note("panorama", len(left), tuple(one.source for one in left), kind="image")
-    problems.note("of a panorama", len(boxes), boxes, kind="box")
-    return {name: one for name, one in found.items() if not one.panorama}
+def _without_panoramas(source: Source, rows: Rows, panorama: set[str]) -> Rows:
+    is_left_out = pl.col("image").is_in(list(panorama - source.errors.skipped_images.keys()))
+    names = sorted(panorama & source.images.keys() - source.errors.skipped_images.keys())
+    places = tuple(source.images[name].where.removeprefix(f"{source.root}/") for name in names)
+    boxes = rows.filter(is_left_out).sources()
+    source.errors.note("panorama", len(names), places, kind="image")
+    source.errors.note("of a panorama", len(boxes), boxes, kind="box")
+    for name in panorama:
+        source.images.pop(name, None)
+    return rows.filter(~is_left_out)
 
 
-def _splits(root: Path, sets: Mapping[str, Sequence[str]], problems: ErrorCollector) -> dict[str, str]:
+def _splits(source: Source, sets: dict[str, list[str]]) -> dict[str, str]:
     """Return the split of each image by the lists of keys, reporting those that have no annotation."""
-    known = {image_of(name) for names in sets.values() for name in names}
+    known = {_image_of(name) for names in sets.values() for name in names}
     splits: dict[str, str] = {}
-    bare: list[str] = []
+    unannotated: list[str] = []
     lists = [(f"{base}splits/{split}.txt", split) for base in sets for split in ("train", "val", "test")]
     for name, split in lists:
-        file = root / name
-        if not file.exists():
+        if not (source.root / name).exists():
             continue
-        for line, text in enumerate(native.lines_of(native.read_text(root, file)), start=1):
-            key, where = text.strip(), f"{file}:{line}"
+        for key, where in source.lines(name):
             image = f"{key}.jpg"
-            if not key:
-                continue
             if image in known and splits.setdefault(image, split) != split:
                 what, remedy = f"the image is in '{splits[image]}' as well", "list it in one of them"
-                problems.add("SPLIT_TWICE", what, where=where, field="key", value=key, remedy=remedy, image=image)
+                source.errors.add("SPLIT_TWICE", what, where=where, field="key", value=key, remedy=remedy, image=image)
             elif image not in known and split == "test":
-                bare.append(f"{name}:{line}")
+                unannotated.append(where.removeprefix(f"{source.root}/"))
             elif image not in known:
                 what, remedy = "there is no annotation of this image", "restore it, or remove the line"
-                problems.add("ANNOTATION_MISSING", what, where=where, field="key", value=key, remedy=remedy)
-    problems.note("listed in splits/test.txt, without annotation", len(bare), tuple(bare), kind="image")
+                source.errors.add("ANNOTATION_MISSING", what, where=where, field="key", value=key, remedy=remedy)
+    reason = "listed in splits/test.txt, without annotation"
+    source.errors.note(reason, len(unannotated), tuple(unannotated), kind="image")
     return splits

@@ -24,8 +24,8 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 
 ROWS = [
-    pytest.param(ROW.rpartition(",")[0], "ROW_COLUMNS", "found 8 fields, expected 9", id="8-fields"),
-    pytest.param(f"{ROW},-1", "ROW_COLUMNS", "found 10 fields", id="10-fields"),
+    pytest.param(ROW.rpartition(",")[0], "ROW_COLUMNS", "found 8 fields, expected 9 to 10", id="8-fields"),
+    pytest.param(f"{ROW},-1,-1", "ROW_COLUMNS", "found 11 fields", id="11-fields"),
     pytest.param(ROW.replace("5.0", "nan", 1), "ROW_NUMBER", "left=nan", id="number"),
     pytest.param(ROW.replace("15.9", "-15.9"), "ROW_NUMBER", "width=-15.9 - expected 0 or more", id="width"),
     pytest.param(ROW.replace(",1,1,", ",2,1,"), "ROW_NUMBER", "active=2", id="active"),
@@ -89,3 +89,22 @@ def test_sample__reasons_and_tracks(sample: Any) -> None:
 
 def test_files__missing(tmp_path: Path, check_error: Any) -> None:
     check_error(lambda: mot17det.read(tmp_path), "MOT_MISSING", "gt/gt.txt")
+
+
+def test_folder__of_one_sequence(root: Path) -> None:
+    table = mot17det.read(root / "train/MOT17-02")
+    assert table.images.select("file_name", "group").rows() == [
+        ("img1/000001.jpg", "MOT17-02"),
+        ("img1/000002.jpg", "MOT17-02"),
+    ]
+    assert table.boxes["source"].to_list() == ["gt/gt.txt:1"]
+
+
+def test_rows__of_2015_are_pedestrians_of_unknown_visibility(root: Path, write: Any) -> None:
+    write(TRUTH, "1,3,11,21,15,20,1,-1,-1,-1\n2,3,11,21,15,20,0,-1.5,2.5,0\n")
+    boxes = mot17det.read(root).boxes
+    columns = ("category_id", "x1", "y1", "x2", "y2", "occluded", "ignore_reason")
+    assert boxes.select(columns).rows() == [
+        (1, 10, 20, 25, 40, None, None),
+        (1, 10, 20, 25, 40, None, "not considered"),
+    ]

@@ -139,3 +139,8 @@ def test_images__are_found_without_the_official_folders(root: Path, write: Any) 
 @pytest.mark.parametrize("option", ["labels", "missing_images", "size_mismatch", "on_error"])
 def test_option__with_no_such_value(option: str, root: Path, check_error: Any) -> None:
     check_error(lambda: bdd100k.read(root, **{option: "no"}), "OPTION_VALUE", f"{option}=no")
+
+
+def test_labels__of_the_first_release_of_2020(root: Path) -> None:
+    (root / "det_train.json").rename(root / "det_v2_train_release.json")
+    assert bdd100k.read(root).images["split"].to_list() == ["train", "train"]

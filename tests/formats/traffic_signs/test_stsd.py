@@ -31,7 +31,9 @@ ROWS = [
         for i, bad in enumerate(("nan", "1e999", "1_0", "٣", "x"))
     ],
     pytest.param(f"9_Image1.jpg:{SIGN.replace('VISIBLE', 'HIDDEN')};", "ROW_VALUE", "visibility=HIDDEN", id="seen"),
-    pytest.param(f"9_Image1.jpg:{SIGN.replace('WARNING', 'ROUND')};", "ROW_VALUE", "type=ROUND", id="type"),
+    pytest.param(
+        f"9_Image1.jpg:{SIGN.replace('WARNING', '')};", "ROW_VALUE", "type= - the sign has no type", id="type"
+    ),
     pytest.param(f"9_Image1.jpg:{SIGN.replace('STOP', '')};", "ROW_VALUE", "no name", id="name"),
     pytest.param(f"9_Image1.jpg:{SIGN.replace('20.0', '9.0')};", "BOX_INVALID", "right must be >= left", id="swapped"),
     pytest.param(f"9_Image2.jpg:{SIGN};", "IMAGE_MISSING", "image=9_Image2.jpg", id="no-image"),
@@ -76,3 +78,17 @@ def test_ignore_visibility__adds_a_reason(root: Path, write: Any, check_error: A
     boxes = stsd.read(root, ignore_visibility="BLURRED").boxes
     assert boxes["ignore_reason"].to_list() == ["blurred", None]
     check_error(lambda: stsd.read(root, ignore_visibility=["DARK"]), "OPTION_VALUE", "ignore_visibility=DARK")
+
+
+def test_unreadable__signs_are_of_a_type_of_their_own(root: Path, write: Any) -> None:
+    write("annotations.txt", f"9_Image1.jpg:{SIGN.replace('WARNING, STOP', 'UNREADABLE, URDBL')};")
+    assert stsd.read(root).boxes["ignore_reason"].to_list() == ["unreadable"]
+
+
+def test_type__that_nobody_published_is_kept_and_told(root: Path, write: Any) -> None:
+    write("annotations.txt", f"9_Image1.jpg:{SIGN.replace('WARNING', 'ROUND')};")
+    table = stsd.read(root)
+    assert table.categories["supercategory"].to_list() == ["ROUND"]
+    assert [(line.action, line.count, line.examples) for line in table.reading] == [
+        ("noted", 1, ("annotations.txt:1",))
+    ]
