@@ -1,0 +1,102 @@
+"""The documentation, the README and the heads of configs say what works: commands parse, configs load."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+from paths import ROOT
+
+from detect_transfer.cli.main import app
+from detect_transfer.config import load_config, make_config
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+GROUP = typer.main.get_command(app)
+SMALL = ["data.synthetic={task: target, train_images: 8, val_images: 8, size: 96}", "train.imgsz=96", "train.epochs=1"]
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return the fenced blocks of a page in one of these languages; "" is none."""
+    found = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for language, text in found if language in languages]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the words of every command of ours on a page, the name of the command first."""
+    lines = [line for text in blocks(page, "sh", "") for line in text.splitlines()]
+    lines += re.findall(r"`((?:python tools/\w+\.py|detect-transfer) [^`]+ [^`]+)`", page.read_text())
+    lines += re.findall(r"^# (?:Command|Convert): +(\S+ \S+ ?.*?)(?:   .*)?$", page.read_text(), re.MULTILINE)
+    words = []
+    for line in lines:
+        match = re.search(
+            r"(?:detect-transfer|python -m detect_transfer|tools/(?=\w+\.py)) ?(.*)", line.split(" && ")[-1]
+        )
+        if match and "benchmarks" not in line and not line.startswith(("cp ", "ls ")):
+            first, *rest = shlex.split(re.sub(r"\s#.*", "", match[1])) or [""]
+            words.append([first.removesuffix(".py"), *rest])
+    return [w for w in words if w[0] in GROUP.commands and "..." not in w]
+
+
+CASES = [
+    pytest.param(words, id=f"{page.stem}: {' '.join(words)}") for page in [*PAGES, *CONFIGS] for words in commands(page)
+]
+
+
+def test_commands_are_found_on_the_pages() -> None:
+    assert len(CASES) >= 25
+    assert {words.values[0][0] for words in CASES} == set(GROUP.commands)
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_command__has_the_options_that_the_page_gives_it(words: list[str]) -> None:
+    name, *rest = words
+    GROUP.commands[name].make_context(name, ["vs" if word == "--" else word for word in rest])
+    for word in rest:
+        if word.startswith(("configs/", "datasets/")):
+            assert (ROOT / word.split("#")[0]).exists(), word
+    if name == "train" and "--resume" not in rest:
+        paths = [word for word in rest if word.endswith(".yaml")]
+        overrides = [word for word in rest if "=" in word]
+        load_config(ROOT / (paths[0] if paths else "configs/quickstart.yaml"), overrides)
+
+
+EXAMPLES = [pytest.param(text, id=f"{page.stem}-{i}") for page in PAGES for i, text in enumerate(blocks(page, "yaml"))]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_config__has_the_keys_that_the_page_gives_it(text: str) -> None:
+    content = yaml.safe_load(text)
+    if "__rest__" in content:
+        return  # a class map
+    make_config({"data": {"path": "x"}, "model": {"weights": "yolo11s"}, **content})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_python__compiles(page: Path) -> None:
+    for text in blocks(page, "python"):
+        compile(text, str(page), "exec")
+
+
+@pytest.mark.slow
+def test_tutorial__runs_from_the_first_command_to_the_last(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for words in commands(ROOT / "docs" / "tutorial.md"):
+        if words[0] == "train":
+            words = [*words, *SMALL]
+        done = subprocess.run(
+            [sys.executable, "-m", "detect_transfer", *words],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "runs" / "first" / "report.html").is_file()
+    assert (tmp_path / "compared" / "compare.html").is_file()
