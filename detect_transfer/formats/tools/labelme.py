@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,9 +30,14 @@ _UNANNOTATED = ("error", "skip", "negative")
 
 @no_collection()
 def read(
-    root: Path, *, unannotated: str = "error", other_shapes: str = "extent", missing_images: str = "error",
-    size_mismatch: str = "error", on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+    root: Path,
+    *,
+    unannotated: str = "error",
+    other_shapes: str = "extent",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
     """Read LabelMe JSON files, wherever they lie below the folder.
 
     The image of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
@@ -79,7 +84,7 @@ def read(
 def _read_file(
     name: str, source: Source, image_files: tuple[set[str], Mapping[str, str]], joined: list[str]
 ) -> str | None:
-    """Read one file and return the name of its image, None where nothing tells it.
+    """Read one file and return the name of its image, None where nothing states it.
 
     Args:
         name: The file.
@@ -96,35 +101,43 @@ def _read_file(
         source.errors.put(error, image=beside or name)
         return beside
     with source.errors.image(image):
+        if source.missing_images == "error" and image not in image_files[0] and node.value.get("imageData"):
+            what = "the image is not there; this file alone holds it, as imageData, which is not read"
+            remedy = f"decode the base64 text into {image}, or read with missing_images=keep (convert: --images none)"
+            where = f"{node.where}/imageData"
+            raise InputError("IMAGE_MISSING", what, where=where, field="image", value=image, remedy=remedy)
         is_sized = "imageWidth" in node or "imageHeight" in node
         size_wh = node.size_wh("imageWidth", "imageHeight") if is_sized else None
         flags = _flags(node)
         text = dump(flags, node.where) if flags else None
-        if not source.add_image(image, node.where, size_wh, split=split_of_path(name), flags=text):
-            return image
-        objects: dict[tuple[str, Any], list[Shape]] = {}
-        for each in shapes:
-            with source.errors.row(image):
-                shape = _shape(each)
-                group = each.value.get("group_id")
-                key = (shape.label or "", str(group)) if group is not None else ("", each.source)
-                objects.setdefault(key, []).append(shape)
-        for parts in objects.values():
-            joined += [part.source for part in parts[1:]]
-            with source.errors.row(image):
-                source.add_shape(image, _joined(parts))
+        if source.add_image(image, node.where, size_wh, split=split_of_path(name), flags=text):
+            joined += _add_shapes(source, image, shapes)
     return image
 
 
-def _image(name: str, path: str, held: set[str], by_stem: Mapping[str, str]) -> str:
+def _add_shapes(source: Source, image: str, shapes: Sequence[Node]) -> list[str]:
+    """Add the shapes of a file, and return the sources of those that become part of another one's box."""
+    objects: dict[tuple[str, Any], list[Shape]] = {}
+    for each in shapes:
+        with source.errors.row(image):
+            shape = _shape(each)
+            group = each.value.get("group_id")
+            key = (shape.label or "", str(group)) if group is not None else ("", each.source)
+            objects.setdefault(key, []).append(shape)
+    for parts in objects.values():
+        with source.errors.row(image):
+            source.add_shape(image, _joined(parts))
+    return [part.source for parts in objects.values() for part in parts[1:]]
+
+
+def _image(name: str, stated: str, image_files: set[str], by_stem: Mapping[str, str]) -> str:
     """Return the name of an image relative to the root."""
-    told = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.replace("\\", "/")))
-    if told in held:
-        return told
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(name), stated.replace("\\", "/")))
+    if path in image_files:
+        return path
     beside = by_stem.get(native.stem_of(name))
-    leads_out = told.startswith(("/", "../")) or told[1:2] == ":" or told in (".", "..")
-    suffix = PurePosixPath(told).suffix
-    return beside or (f"{native.stem_of(name)}{suffix}" if leads_out else told)
+    leads_out = path.startswith(("/", "../")) or path[1:2] == ":" or path in (".", "..")
+    return beside or (f"{native.stem_of(name)}{PurePosixPath(path).suffix}" if leads_out else path)
 
 
 def _shape(node: Node) -> Shape:
@@ -165,13 +178,13 @@ def _mask(node: Node, corners: Corners) -> Corners:
 
 
 def _attributes(node: Node) -> dict[str, Any]:
-    found = {key: value for key, value in node.value.items() if key not in _KNOWN and value is not None}
+    attributes = {key: value for key, value in node.value.items() if key not in _KNOWN and value is not None}
     if flags := _flags(node):
-        found["flags"] = flags
+        attributes["flags"] = flags
     for key in ("group_id", "description"):
         if node.value.get(key) not in (None, ""):
-            found[key] = node.value[key]
-    return found
+            attributes[key] = node.value[key]
+    return attributes
 
 
 def _flags(node: Node) -> list[str]:
@@ -183,11 +196,11 @@ def _joined(parts: list[Shape]) -> Shape:
     """Return one shape of the parts of an object."""
     if len(parts) == 1:
         return parts[0]
-    corners = [(one.xyxy[i], one.xyxy[i + 1]) for one in parts for i in (0, 2)]
-    told = [{"shape": one.kind, "xyxy": one.xyxy, **one.drawn, **one.attributes} for one in parts]
-    kind = RECTANGLE if all(one.kind == RECTANGLE for one in parts) else "group"
-    columns = {key: value for one in parts for key, value in one.columns.items()}
-    return Shape(parts[0].label, extent(corners), parts[0].source, kind, {}, {"parts": told}, columns)
+    corners = [(part.xyxy[i], part.xyxy[i + 1]) for part in parts for i in (0, 2)]
+    drawn = [{"shape": part.kind, "xyxy": part.xyxy, **part.drawn, **part.attributes} for part in parts]
+    kind = RECTANGLE if all(part.kind == RECTANGLE for part in parts) else "group"
+    columns = {key: value for part in parts for key, value in part.columns.items()}
+    return Shape(parts[0].label, extent(corners), parts[0].source, kind, {}, {"parts": drawn}, columns)
 
 
 def _add_unannotated(names: list[str], unannotated: str, source: Source) -> None:

@@ -12,19 +12,11 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
-from detect_transfer.formats.parsing.locations import (
-    NearbyImages,
-    annotation_files,
-    path_of_address,
-    split_named,
-    split_of_path,
-)
-from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
+from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_named, split_of_path
+from detect_transfer.formats.parsing.source import Source
 
 _KIND = "groundtruth/object-detection"
 _METADATA = "-metadata"
@@ -33,96 +25,99 @@ _BOX = ("class_id", "left", "top", "width", "height")
 
 @no_collection()
 def read(
-    root: Path, *, label_attribute: str | None = None, missing_images: str = "error", size_mismatch: str = "error",
+    root: Path,
+    *,
+    label_attribute: str | None = None,
+    missing_images: str = "error",
+    size_mismatch: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read the manifests (``.manifest`` or ``.jsonl``) of labelling jobs for bounding boxes.
 
     An image is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
-    is not annotated and stays out, which the ledger counts. A manifest named like ``train.manifest`` tells the split.
+    is not annotated and stays out, which the ledger counts. The name of a manifest such as ``train.manifest`` states
+    the split.
 
     Args:
         root: The folder of the manifests and images, or one manifest.
         label_attribute: The attribute of the job whose boxes are read; None where lines have those of one job.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the manifest states; ``skip`` leaves the image
-            and its boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a line states another size.
-        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its line.
 
     Source: Amazon SageMaker developer guide, Ground Truth, output data, bounding box job output.
     """
-    media = ImageLookup(missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
-    folder, names = annotation_files(root, (".manifest", ".jsonl"), what="a manifest of Ground Truth")
-    drawing = TableBuilder(folder, media, problems)
-    lines = [(name, line) for name in names for line in read_json_lines(folder, name, problems)]
-    attribute = _attribute([line for _, line in lines], label_attribute, folder)
-    nearby = NearbyImages(folder)
+    what = "a manifest of Ground Truth"
+    source = Source(
+        root, what, missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error, or_file=True
+    )
+    names = source.files("*.manifest", "*.jsonl", missing=f"it holds no .manifest, .jsonl file; {what} was expected")
+    lines = [(name, line) for name in names for line in read_json_lines(source.root, name, source.errors)]
+    attribute = label_attribute or _attribute([line for _, line in lines], source.root)
+    nearby = NearbyImages(source.root)
     unlabelled: list[str] = []
     for name, line in lines:
-        with problems.image(line.source):
+        with source.errors.image(line.source):
             image = nearby.nearest(path_of_address(line.string("source-ref")))
             if attribute not in line or "failure-reason" in _metadata(line, attribute):
                 unlabelled.append(image)
-            else:
-                words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
-                _read_line(line, (image, attribute), drawing, split_named(*words) or split_of_path(name))
-    problems.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
-    return drawing.table()
+                continue
+            words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
+            with source.errors.image(image):
+                _read_line(source, line, image, attribute, split_named(*words) or split_of_path(name))
+    source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
+    return source.table()
 
 
 def _metadata(line: Node, attribute: str) -> dict[str, Any]:
-    found = line.value.get(f"{attribute}{_METADATA}")
-    return found if isinstance(found, dict) else {}
+    metadata = line.value.get(f"{attribute}{_METADATA}")
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _attribute(lines: Sequence[Node], label_attribute: str | None, root: Path) -> str:
+def _attribute(lines: Sequence[Node], root: Path) -> str:
     """Return the attribute whose metadata say that it holds boxes."""
-    found = set() if label_attribute is None else {label_attribute}
-    for line in lines if label_attribute is None else ():
-        keys = [key.removesuffix(_METADATA) for key in line.value if key.endswith(_METADATA)]
-        found |= {key for key in keys if _metadata(line, key).get("type") == _KIND}
-    if len(found) == 1:
-        return found.pop()
-    if not found:
-        raise InputError(
-            *("SAGEMAKER_LABELS", f"no line has an attribute whose metadata are of type {_KIND}"),
-            where=root,
-            remedy="give the output manifest of a job for bounding boxes, or label_attribute",
-        )
-    raise InputError(
-        *("SAGEMAKER_LABELS", f"lines hold the boxes of {len(found)} jobs"),
-        where=root,
-        field="label_attribute",
-        remedy="give label_attribute, one of: " + ", ".join(sorted(found)),
+    attributes: list[str] = sorted(
+        {
+            key.removesuffix(_METADATA)
+            for line in lines
+            for key, value in line.value.items()
+            if key.endswith(_METADATA) and isinstance(value, dict) and value.get("type") == _KIND
+        }
     )
+    if len(attributes) == 1:
+        return attributes[0]
+    if not attributes:
+        what = f"no line has an attribute whose metadata are of type {_KIND}"
+        remedy = "give the output manifest of a job for bounding boxes, or label_attribute"
+        raise InputError("SAGEMAKER_LABELS", what, where=root, remedy=remedy)
+    what, remedy = (
+        f"lines hold the boxes of {len(attributes)} jobs",
+        f"give label_attribute, one of: {', '.join(attributes)}",
+    )
+    raise InputError("SAGEMAKER_LABELS", what, where=root, field="label_attribute", remedy=remedy)
 
 
-def _read_line(line: Node, key: tuple[str, str], drawing: TableBuilder, split: str | None) -> None:
-    """Add the image and the boxes of a line; `key` is the image and the attribute."""
-    image, attribute = key
-    with drawing.problems.image(image):
-        told, about = line.child(attribute), line.child(f"{attribute}{_METADATA}")
-        sizes = told.items("image_size", [])
-        size = sizes[0].size_wh() if sizes else None
-        classes = about.child("class-map").value if "class-map" in about else {}
-        boxes = told.items("annotations")
-        scores = about.items("objects", [])
-        if not drawing.add_image(image, ImageRef(line.where, size), {"split": split}):
-            return
+def _read_line(source: Source, line: Node, image: str, attribute: str, split: str | None) -> None:
+    """Add the image and the boxes of a line."""
+    job, about = line.child(attribute), line.child(f"{attribute}{_METADATA}")
+    sizes = job.items("image_size", [])
+    classes = about.child("class-map").value if "class-map" in about else {}
+    boxes, objects = job.items("annotations"), about.items("objects", [])
+    if source.add_image(image, line.where, sizes[0].size_wh() if sizes else None, split=split):
         for index, box in enumerate(boxes):
-            drawing.take(image, _shape, box, classes, scores[index] if index < len(scores) else None)
+            with source.errors.row(image):
+                _add_box(source, image, box, classes, objects[index] if index < len(objects) else None)
 
 
-def _shape(box: Node, classes: dict[str, Any], score: Node | None) -> Shape:
+def _add_box(source: Source, image: str, box: Node, classes: dict[str, Any], about: Node | None) -> None:
     label = classes.get(str(box.whole("class_id")))
     if not isinstance(label, str):
         raise box.error("class_id", "CLASS_UNKNOWN", "the class-map of the line does not name it")
     left, top, width, height = (box.number(key) for key in _BOX[1:])
     attributes = {key: value for key, value in box.value.items() if key not in _BOX}
-    if score is not None and "confidence" in score:
-        attributes["confidence"] = score.number("confidence")
-    return Shape(label, (left, top, left + width, top + height), box.source, attributes=attributes)
+    if about is not None and "confidence" in about:
+        attributes["confidence"] = about.number("confidence")
+    source.add_box(image, label, (left, top, left + width, top + height), box.source, attributes)

@@ -144,3 +144,12 @@ def test_file__alone_and_without_its_image(root: Path, write: Any) -> None:
     (root / "a.png").unlink()
     table = labelme.read(root / "a.json", missing_images="keep")
     assert table.images.select("file_name", "width", "height").rows() == [("a.png", 40, 30)]
+
+
+def test_image__that_is_in_the_file_alone_is_said_to_be(root: Path, write: Any, check_error: Any) -> None:
+    path = write("a.json", document(SHAPE, imageData="iVBORw0KGgo="))
+    assert len(labelme.read(root).boxes) == 1
+    (root / "a.png").unlink()
+    check_error(lambda: labelme.read(root), "IMAGE_MISSING", f"{path}#/imageData image=a.png", "base64")
+    assert len(labelme.read(root, missing_images="keep").boxes) == 1
+    assert labelme.read(root / "a.json", missing_images="keep").images["width"].to_list() == [40]

@@ -46,7 +46,7 @@ def test_label_attribute__is_asked_for_where_there_are_several(root: Path, write
     assert len(sagemaker.read(root, label_attribute="review").boxes) == 2
     save(write, {"source-ref": "s3://bucket/a.png"})
     check_error(lambda: sagemaker.read(root), "SAGEMAKER_LABELS", "no line has an attribute")
-    check_error(lambda: sagemaker.read(root, label_attribute="job"), "IMAGES_NONE", "no image is annotated")
+    check_error(lambda: sagemaker.read(root, label_attribute="job"), "IMAGES_NONE", "no image")
 
 
 FAULTS = [
