@@ -1,6 +1,7 @@
 """Cleaning: what no detector should be trained on leaves by a named rule, and every event is counted.
 
-Whole-column expressions throughout, so that ten million boxes take seconds.
+What clipping changes is kept in `attributes`, so that detections are scored against the boxes as published. All of it
+are whole-column expressions, so that ten million boxes take seconds.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ import polars as pl
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.ledger import Ledger, LedgerStep
 
-RAW_BOX = "raw_box"  # the key in `attributes` that holds the box as it was annotated
+RAW_BOX, RAW_VISIBLE, RAW_AREA = "raw_box", "raw_vis_box", "raw_area"  # keys in `attributes`: what was annotated
 _VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
-_SAME_BOX = ("image_id", "category_id", *XYXY, "iscrowd", "ignore")
 _RAW = tuple(f"_raw_{c}" for c in XYXY)
-_LARGE_LOSS = 0.01  # a box that loses more than this share of its area keeps a record of what it was
+_RAW_VISIBLE = tuple(f"_raw_{c}" for c in _VISIBLE)
+_PUBLISHED = tuple(f"_published_{c}" for c in XYXY)
+_SAME_BOX = ("image_id", "category_id", *_PUBLISHED, "iscrowd", "ignore")
+_NUMBER = r"[-+0-9.eE]+"
+_KEPT_VALUES = rf'"(?:{RAW_BOX}|{RAW_VISIBLE})":\s*\[[^\]]*\]|"{RAW_AREA}":\s*{_NUMBER}'
+_AREA_TOLERANCE = 1e-6  # relative; between a stated area and that of its box
 
 
 def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> AnnotationTable:
     """Clip boxes to their image, drop those without area or too small, and make one of exact duplicates.
 
-    Rows in an image of unknown size are not clipped. A box that loses more than 1 % of its area keeps the annotated
-    corners in `attributes` under `raw_box`. Duplicates are rows of one image with the same class, box and flags.
-    Cleaning twice changes nothing further.
+    Rows in an image of unknown size are not clipped. What clipping changes, `as_published` restores: the corners are in
+    `attributes` under `raw_box` and `raw_vis_box`, a stated area under `raw_area`. Duplicates are rows of one image
+    with the same class, annotated box and flags. Cleaning twice changes nothing further.
 
     Args:
         table: What a reader gave.
@@ -33,16 +38,26 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> A
     columns = table.boxes.columns
     sizes = table.images.select("image_id", pl.col("width").alias("_width"), pl.col("height").alias("_height"))
     boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
-        *[pl.col(c).alias(raw) for c, raw in zip(XYXY, _RAW, strict=True)]
+        *[pl.col(c).alias(raw) for c, raw in zip((*XYXY, *_VISIBLE), (*_RAW, *_RAW_VISIBLE), strict=True)],
+        *_published_corners(table.boxes),
     )
     boxes = _drop_small(_clip(boxes), min_size, step)
     boxes = _drop(boxes, ~pl.struct(_SAME_BOX).is_first_distinct(), "exact duplicate of a row before it", step)
     _count_clipped(boxes, step)
     unsized = table.images.filter(pl.col("width").is_null() | pl.col("height").is_null())
     step.add("image", "noted", "size not known: boxes are not clipped", len(unsized), unsized["file_name"])
-    cleaned = _limit_area(_remember_raw(boxes)).select(columns)
+    cleaned = _remember_raw(_limit_area(boxes)).select(columns)
     step.close(images_out=len(table.images), boxes_out=len(cleaned))
     return table.with_boxes(cleaned)
+
+
+def _published_corners(boxes: pl.DataFrame) -> list[pl.Expr]:
+    """Return the corners as annotated, which an earlier cleaning may have put into `attributes`."""
+    clipped_before = boxes["attributes"].str.contains(f'"{RAW_BOX}"', literal=True).any()
+    names = enumerate(zip(XYXY, _PUBLISHED, strict=True))
+    return [
+        (pl.coalesce(_corner(RAW_BOX, i), c) if clipped_before else pl.col(c)).alias(name) for i, (c, name) in names
+    ]
 
 
 def _clip(boxes: pl.DataFrame) -> pl.DataFrame:
@@ -87,26 +102,80 @@ def _count_clipped(boxes: pl.DataFrame, step: LedgerStep) -> None:
         step.add("box", "changed", reason, len(those), those["source"])
 
 
-def _remember_raw(boxes: pl.DataFrame) -> pl.DataFrame:
-    """Write the annotated corners into `attributes` where clipping took much of the box."""
-    area = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
-    raw_area = (pl.col("_raw_x2") - pl.col("_raw_x1")) * (pl.col("_raw_y2") - pl.col("_raw_y1"))
-    raw = pl.concat_str(pl.lit(f'"{RAW_BOX}":['), pl.concat_str(*_RAW, separator=","), pl.lit("]}"))
-    old = pl.col("attributes").str.strip_chars()
-    bare = old.is_null() | old.str.contains(r"^\{\s*\}$")
-    written = (
-        pl.when(bare).then(pl.concat_str(pl.lit("{"), raw)).otherwise(pl.concat_str(old.str.head(-1), pl.lit(","), raw))
-    )
-    known = old.str.contains(f'"{RAW_BOX}"', literal=True).fill_null(False)
-    much = (area < (1 - _LARGE_LOSS) * raw_area) & ~known
-    return boxes.with_columns(pl.when(much).then(written).otherwise(pl.col("attributes")).alias("attributes"))
-
-
 def _limit_area(boxes: pl.DataFrame) -> pl.DataFrame:
     """Keep a stated area, such as that of a mask, from being larger than what clipping left of its box."""
     if "area" not in boxes.columns:
-        return boxes
-    box = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
-    moved = pl.any_horizontal(pl.col(c) != pl.col(raw) for c, raw in zip(XYXY, _RAW, strict=True))
-    limited = pl.when(moved & (pl.col("area") > box)).then(box).otherwise(pl.col("area"))
-    return boxes.with_columns(limited.alias("area"))
+        return boxes.with_columns(pl.lit(None, dtype=pl.Float64).alias("_raw_area"))
+    limited = pl.when(_moved(XYXY, _RAW) & (pl.col("area") > _box_area())).then(_box_area())
+    return boxes.with_columns(
+        pl.coalesce(limited, "area").alias("area"), pl.when(limited.is_not_null()).then("area").alias("_raw_area")
+    )
+
+
+def _remember_raw(boxes: pl.DataFrame) -> pl.DataFrame:
+    """Write into `attributes` what clipping changed."""
+    for key, value in (
+        (RAW_BOX, _when_moved(XYXY, _RAW)),
+        (RAW_VISIBLE, _when_moved(_VISIBLE, _RAW_VISIBLE)),
+        (RAW_AREA, pl.col("_raw_area").cast(pl.String)),
+    ):
+        old = pl.col("attributes").str.strip_chars()
+        bare = old.is_null() | old.str.contains(r"^\{\s*\}$")
+        start = pl.when(bare).then(pl.lit("{")).otherwise(pl.concat_str(old.str.head(-1), pl.lit(",")))
+        text = pl.concat_str(start, pl.lit(f'"{key}":'), value, pl.lit("}"))
+        known = old.str.contains(f'"{key}"', literal=True).fill_null(False)
+        boxes = boxes.with_columns(
+            pl.when(value.is_not_null() & ~known).then(text).otherwise("attributes").alias("attributes")
+        )
+    return boxes
+
+
+def _moved(columns: tuple[str, ...], raw: tuple[str, ...]) -> pl.Expr:
+    return pl.any_horizontal(pl.col(c) != pl.col(r) for c, r in zip(columns, raw, strict=True)).fill_null(False)
+
+
+def _when_moved(columns: tuple[str, ...], raw: tuple[str, ...]) -> pl.Expr:
+    """Return the JSON text of four raw numbers where a column is no longer one of them, else null."""
+    numbers = pl.concat_str(pl.lit("["), pl.concat_str(*raw, separator=","), pl.lit("]"))
+    return pl.when(_moved(columns, raw)).then(numbers)
+
+
+def _box_area() -> pl.Expr:
+    return (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
+
+
+def as_published(table: AnnotationTable) -> AnnotationTable:
+    """Return the table with boxes, visible boxes and areas as they were annotated, before `clean` clipped them.
+
+    An area that is that of the clipped box becomes that of the published one.
+    """
+    boxes = table.boxes
+    if not boxes["attributes"].str.contains(_KEPT_VALUES).any():
+        return table
+    restored = boxes.with_columns(
+        *[pl.coalesce(_corner(RAW_BOX, i), c).alias(c) for i, c in enumerate(XYXY)],
+        *[pl.coalesce(_corner(RAW_VISIBLE, i), c).alias(c) for i, c in enumerate(_VISIBLE)],
+        _without_raw(pl.col("attributes")).alias("attributes"),
+    )
+    if "area" in boxes.columns:
+        of_clipped = ((pl.col("area") - _box_area()).abs() <= _AREA_TOLERANCE * _box_area()).alias("_of_clipped")
+        stated = pl.col("attributes").str.json_path_match(f"$.{RAW_AREA}").cast(pl.Float64, strict=False)
+        facts = boxes.select(of_clipped, stated.alias("_stated"))
+        area = pl.when(facts["_of_clipped"]).then(_box_area()).otherwise("area")
+        restored = restored.with_columns(pl.coalesce(facts["_stated"], area).alias("area"))
+    return table.with_boxes(restored)
+
+
+def _corner(key: str, index: int) -> pl.Expr:
+    """Return one number of a list of four in `attributes`, null where there is no such list."""
+    numbers = pl.col("attributes").str.json_path_match(f"$.{key}").str.strip_chars("[] ").str.split(",")
+    whole = pl.when(numbers.list.len() == len(XYXY)).then(numbers.list.get(index, null_on_oob=True))
+    return whole.str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _without_raw(attributes: pl.Expr) -> pl.Expr:
+    """Return the JSON objects without what cleaning put into them; null for one that holds nothing else."""
+    after = attributes.str.replace_all(rf",\s*(?:{_KEPT_VALUES})", "").str.replace_all(
+        rf"\{{\s*(?:{_KEPT_VALUES})\s*,?\s*", "{"
+    )
+    return pl.when(after.str.contains(r"^\s*\{\s*\}\s*$") & (after != attributes)).then(None).otherwise(after)

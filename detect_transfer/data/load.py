@@ -11,12 +11,14 @@ from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.data.clean import as_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.reader import KnownNames, read_detections
 from detect_transfer.formats.recognition import likely, recognised
 
 EVERY_SPLIT = "all"  # the word for all splits together
 _SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
+_WRITTEN_BY_US = ("coco", "data_folder", "parquet")  # what may hold clipped boxes with their published corners
 Options = Sequence[str] | Mapping[str, Any]
 
 
@@ -141,7 +143,7 @@ def read_ground_truth(
     images: Path | None = None,
     options: Options = (),
 ) -> GroundTruth:
-    """Read what detections are scored against, from native annotations of any format.
+    """Read what detections are scored against, from native annotations of any format, with the boxes as published.
 
     Args:
         path: The file or folder that holds it.
@@ -174,8 +176,10 @@ def read_ground_truth(
     named = _coco_file(path, split) if kind == "coco" and path.is_dir() else None
     if named is not None:
         table = read_dataset(named[1], format=kind, options=given, need_images=images is not None)
-        return GroundTruth(path, kind, table, named[0])
+        return GroundTruth(path, kind, as_published(table), named[0])
     table = read_dataset(path, format=kind, options=given, need_images=images is not None)
+    if kind in _WRITTEN_BY_US:
+        table = as_published(table)
     if split is None and not (kind == "coco" and path.is_file()):
         split = _scored_split(table)
     if split in (None, EVERY_SPLIT):

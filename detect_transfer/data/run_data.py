@@ -18,7 +18,7 @@ from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import read_json, safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
-from detect_transfer.data.clean import clean
+from detect_transfer.data.clean import as_published, clean
 from detect_transfer.data.convert import ConvertOptions, convert
 from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.formats import get_format
@@ -34,8 +34,8 @@ class RunData:
     """What a run trains and is scored on.
 
     Args:
-        train: Training images and boxes.
-        val: Validation images and boxes.
+        train: Training images and boxes, which are clipped to their images.
+        val: Validation images, with the boxes as published.
         paths: The file of each image_id.
         image_root: The folder that `file_name` is relative to.
         ledger: What was left out on the way and why.
@@ -76,6 +76,7 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         raise _no_images(data, converted=converted)
     paths = _check_images(pl.concat([train.images, val.images]), table.image_root, links=converted)
     _refuse_shared(train, val, paths)
+    val = as_published(val)
     return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.ledger import Ledger
-from detect_transfer.data.clean import clean
+from detect_transfer.data.clean import as_published, clean
 
 
 def one_image(boxes, *, size=(100, 50), **columns):
@@ -104,11 +104,11 @@ def test_clean__duplicates(change, kept):
         pytest.param((90, 0, 110, 10), '{"a": "}"}', {"a": "}", "raw_box": [90, 0, 110, 10]}, id="beside-others"),
         pytest.param((90, 0, 110, 10), "{}", {"raw_box": [90, 0, 110, 10]}, id="empty-object"),
         pytest.param((90, 0, 110, 10), '{"raw_box":[1]}', {"raw_box": [1]}, id="known-already"),
-        pytest.param((0.5, 0, 100.5, 10), None, None, id="half-a-percent"),
+        pytest.param((0.5, 0, 100.5, 10), None, {"raw_box": [0.5, 0, 100.5, 10]}, id="half-a-percent"),
         pytest.param((0, 0, 10, 10), '{"a":1}', {"a": 1}, id="not-clipped"),
     ],
 )
-def test_clean__raw_box_is_kept_when_more_than_one_percent_goes(box, attributes, expected):
+def test_clean__raw_box_is_kept_where_it_was_clipped(box, attributes, expected):
     found = clean(one_image([box], attributes=[attributes]), Ledger()).boxes["attributes"][0]
     assert (None if found is None else json.loads(found)) == expected
 
@@ -120,6 +120,33 @@ def test_clean__area_and_visible_box_follow_the_clipping():
     untouched = one_image([(0, 0, 10, 10)], area=[60.0], vis_x1=[None], vis_x2=[3.0])
     row = clean(untouched, Ledger()).boxes.row(0, named=True)
     assert (row["area"], row["vis_x1"], row["vis_x2"]) == (60.0, None, 3.0)
+
+
+@pytest.mark.parametrize("attributes", [None, "{}", '{"a":"}"}', '{"a":{"b":[1,2]}}'])
+def test_as_published__restores_what_was_clipped(attributes):
+    raw = one_image(
+        [(-10.5, 0, 50, 10), (0, 0, 10, 10), (60, -3, 130, 60)],
+        vis_x1=[-10.5, None, 60.0],
+        vis_y1=[-0.0, None, 1.0],
+        vis_x2=[40.0, None, 90.0],
+        vis_y2=[5.0, None, 40.0],
+        area=[605.0, 100.0, 4000.25],
+        attributes=[attributes] * 3,
+    )
+    back = as_published(clean(clean(raw, Ledger()), Ledger()))
+    expected = [None if text == "{}" and i != 1 else text for i, text in enumerate([attributes] * 3)]
+    assert back.boxes["attributes"].to_list() == expected
+    assert back.boxes.drop("attributes").equals(raw.boxes.drop("attributes"))
+    assert as_published(raw) is raw
+
+
+def test_clean__boxes_that_differ_outside_the_image_are_no_duplicates():
+    raw = one_image([(90, 0, 110, 10), (90, 0, 120, 10), (90, 0, 120, 10)])
+    ledger = Ledger()
+    once = clean(raw, ledger)
+    assert corners(once) == [(90, 0, 100, 10)] * 2
+    assert corners(as_published(once)) == [(90, 0, 110, 10), (90, 0, 120, 10)]
+    assert clean(once, Ledger()).boxes.equals(once.boxes)
 
 
 coordinate = st.sampled_from([-60.0, -1.0, -0.5, 0.0, 0.3, 10.0, 49.0, 50.0, 51.0, 99.5, 100.0, 100.7, 160.0])
