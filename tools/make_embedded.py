@@ -48,7 +48,7 @@ def main() -> None:
     folder = RunFolder(run)
     config = folder.read_config()
     source = load_weights(folder.best)
-    card = {key: source.metadata[key] for key in ("family", "arch", "names", "built_classes", "imgsz")}
+    card = {key: source.metadata[key] for key in ("family", "arch", "names", "imgsz")}
     sha256 = save_weights(EMBEDDED, source.tensors, {**card, "licence": "AGPL-3.0-or-later"}, half=True)
     metrics = folder.read_metrics()
     manifest = folder.read_manifest()

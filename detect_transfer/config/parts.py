@@ -58,28 +58,22 @@ class Data(Strict):
 class Model(Strict):
     """Which detector, and what it starts from."""
 
-    family: Literal["yolo", "torchvision"] = "yolo"
+    family: str = "yolo"
     """`yolo`: the networks of ultralytics. `torchvision`: Faster R-CNN, RetinaNet, FCOS and SSDlite."""
     arch: str | None = None
     """The architecture; without it that of the weights."""
     backbone: str | None = None
     """Torchvision with `arch: fasterrcnn`: a classification network of torchvision."""
     weights: str = "yolo11n"
-    """A known name, a `.pt`, `.pth` or `.safetensors` file, `embedded`, or `scratch` for random weights."""
+    """A known name, a `.pt`, `.pth`, `.bin`, `.ckpt` or `.safetensors` file, `embedded` or `scratch`."""
     anchors: Literal["stock", "fit"] = "stock"
     """Torchvision: `stock` anchors, or `fit` them to the boxes of the training images."""
     sampled_regions: Positive = 64
     """Faster R-CNN: how many regions of an image the head learns from."""
-
-    @model_validator(mode="after")
-    def _of_one_family(self) -> Model:
-        stock = {"backbone": None, "anchors": "stock", "sampled_regions": 64}
-        given = [name for name, value in stock.items() if getattr(self, name) != value]
-        if self.family == "yolo" and given:
-            raise ValueError(f"{', '.join(given)}: only the torchvision family has this")
-        if self.family == "torchvision" and self.weights == "yolo11n":
-            raise ValueError("give model.weights: a known name of torchvision, a path, or scratch")
-        return self
+    training_proposals: Positive = 256
+    """Faster R-CNN: from how many proposals of an image these are sampled."""
+    proposals: Positive | Literal["auto"] = "auto"
+    """Faster R-CNN: proposals of an image in evaluation; `auto`: as in torchvision, mostly 1000."""
 
 
 class Train(Strict):
@@ -134,8 +128,13 @@ class Evaluate(Strict):
 
     score_floor: Annotated[float, Field(ge=0, lt=1)] = 0.001
     """Detections below this score are left out."""
-    nms_iou: Annotated[float, Field(gt=0, le=1)] = 0.7
-    """Of two boxes of a class with a larger IoU the one with the lower score goes."""
+    nms_iou: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = "auto"
+    """Of two boxes of a class with a larger IoU the one with the lower score goes; `auto`: 0.7 for YOLO, torchvision's
+    own value for its architectures (Faster R-CNN and RetinaNet 0.5, FCOS 0.6, SSDlite 0.55)."""
+    multi_label: bool = True
+    """A box is a detection of each class whose score is above the floor; else of its best class alone."""
+    agnostic: bool = False
+    """Boxes of different classes suppress each other too."""
     max_detections: Positive = 300
     """Detections kept of an image."""
     batch: Positive = 16

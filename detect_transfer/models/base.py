@@ -1,17 +1,18 @@
-"""What every model family offers, and the words they share."""
+"""What every model family offers, and the types that they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from detect_transfer.config import Stage, Transfer
+from detect_transfer.config import Model, Stage
 from detect_transfer.core.arrays import FloatArray
-from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.core.errors import InputError
+from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class TransferReport:
     """What a detector took over from its source.
 
     Args:
-        rows: A row a target class.
+        rows: The start of each target class.
         tensors: How many tensors were copied whole.
         new_tensors: Names of the tensors that the source does not have or has in another shape.
         by_rows: Names of the tensors that were filled row by row, a class each.
@@ -65,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a detector found in one image: boxes (N, 4) in network pixels, scores (N,), labels (N,)."""
+    """The detections in one image: boxes (N, 4) in network pixels, scores (N,), labels (N,)."""
 
     xyxy: FloatArray
     scores: Any
@@ -73,8 +74,27 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Postprocess:
+    """How the raw boxes of a network become detections.
+
+    Args:
+        score_floor: Detections at or below it are left out.
+        max_detections: Of an image.
+        nms_iou: Overlap from which the lower of two boxes is suppressed; None is the value of the architecture.
+        multi_label: A box is a detection of each class whose score is above the floor, not of its best class alone.
+        agnostic: Boxes of different classes suppress each other too.
+    """
+
+    score_floor: float
+    max_detections: int
+    nms_iou: float | None = None
+    multi_label: bool = True
+    agnostic: bool = False
+
+
+@dataclass(frozen=True)
 class SplitNetwork:
-    """A network in two: the frozen part, whose outputs are computed once, and the rest.
+    """A network in two: the frozen trunk, whose outputs are computed once, and the trainable tail.
 
     Args:
         trunk: Turns inputs (B, 3, H, W), as of `preprocess`, into tensors with the batch first.
@@ -138,13 +158,13 @@ class Detector(Protocol):
         """Choose anchors by the training boxes (N, 2), width and height in network pixels; some families have none."""
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn (B, 3, H, W) uint8 RGB into what the network takes."""
+        """Turn (B, 3, H, W) uint8 RGB into the input of the network."""
 
     def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
-        """Return what the network is called with: the inputs, and what it needs of the targets; None to predict."""
+        """Return the arguments of the network: the inputs, and what it needs of the targets; None to predict."""
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
-        """Cut the network behind its last layer before which all stages are frozen; None if there is no such place."""
+        """Split the network behind its last layer before which all stages are frozen; None if there is none."""
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
         """Return the loss parts; their means are summed to the loss.
@@ -153,38 +173,81 @@ class Detector(Protocol):
         """
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
-        """Be told that an epoch begins, for losses that follow a schedule."""
+        """Prepare for an epoch, for losses that follow a schedule."""
 
-    def postprocess(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
-        """Turn the outputs of the network in evaluation mode into what was found in each image."""
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Turn the outputs of the network in evaluation mode into the detections of each image."""
 
     def metadata(self) -> dict[str, str]:
-        """Return what must stand beside the tensors so that the detector can be built again."""
+        """Return the texts from which, with the tensors, the detector can be built again."""
 
 
-def class_inits(
-    source: SourceWeights, class_names: Sequence[str], class_map: dict[str, list[str]], transfer: Transfer
-) -> tuple[ClassInit, ...]:
-    """Decide from which source classes the head row of each target class starts.
+class Family(Protocol):
+    """A model family: its weights, its config keys, and how its detectors are built.
 
-    Args:
-        source: The pretrained model.
-        class_names: The target classes in order.
-        class_map: Target class to source classes.
-        transfer: Whether classes of one name meet (case, spaces, hyphens and underscores do not count), and how new
-            classes start.
+    Attributes:
+        name: As `model.family` gives it.
+        own_keys: The keys of `model` that the family has beyond `family`, `arch` and `weights`.
+        default_weights: The known name that a config starts from where it gives none; None asks for one.
     """
-    by_plain_name = {_plain(name): name for name in source.class_names}
-    rows = []
-    for name in class_names:
-        if name in class_map:
-            rows.append(ClassInit(name, tuple(class_map[name]), "class_map"))
-        elif transfer.match_names and _plain(name) in by_plain_name:
-            rows.append(ClassInit(name, (by_plain_name[_plain(name)],), "same name"))
-        else:
-            rows.append(ClassInit(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
-    return tuple(rows)
+
+    name: str
+    own_keys: frozenset[str]
+    default_weights: str | None
+
+    def known_weights(self) -> Sequence[str]:
+        """Return names that weights can be fetched by; where sizes exist, an example of each architecture."""
+
+    def weights_url(self, name: str) -> str | None:
+        """Return where the weights of a known name are published; None if it is no name of this family."""
+
+    def owns(self, tensors: Mapping[str, torch.Tensor]) -> bool:
+        """Tell by their names whether tensors are of this family."""
+
+    def recognise(self, checkpoint: Checkpoint) -> SourceWeights:
+        """Find architecture and classes of a checkpoint of this family, by its tensors where it does not say.
+
+        Raises:
+            InputError: It is of no known architecture, or its class names do not fit its tensors.
+        """
+
+    def from_scratch(self, model: Model, class_names: Sequence[str]) -> Detector:
+        """Build an untrained detector of the config's architecture from torch's random state.
+
+        Raises:
+            InputError: There is no such architecture, or what is chosen about it is not for it.
+        """
+
+    def from_source(
+        self, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
+    ) -> tuple[Detector, TransferReport]:
+        """Build a detector for new classes from a pretrained one.
+
+        Args:
+            source: The pretrained model.
+            class_names: The target classes in order.
+            rows: The start of each target class.
+            model: The model part of the config; what it leaves open, or None, is that of the source.
+
+        Raises:
+            InputError: Too little of the architecture is in the weights.
+        """
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
+LEAST_SHARE = 0.5  # of the tensors of an architecture that its weights must have to start training from them
+
+
+def check_share(source: SourceWeights, fitting: int, expected: int) -> None:
+    """Raise where too few of the expected tensors are in the weights in their shape.
+
+    Raises:
+        InputError: Less than `LEAST_SHARE`.
+    """
+    if fitting < LEAST_SHARE * expected:
+        raise InputError(
+            "WEIGHTS_ARCH",
+            f"only {fitting} of the {expected} tensors of this architecture are there in their shape, "
+            f"{LEAST_SHARE:.0%} are needed",
+            where=source.path,
+            remedy="give weights of this architecture or backbone, or set model.arch and model.backbone to theirs",
+        )

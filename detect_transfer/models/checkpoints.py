@@ -1,7 +1,7 @@
-"""Pretrained weights: reading them without running code, saving ours.
+"""Weights files: reading them without running code from them, and saving ours.
 
-Tensors travel as safetensors with a JSON text beside them in the header. A `.pt` of ultralytics is read by the
-restricted loader, which builds known classes alone, and a `.pth` of torchvision as tensors alone.
+Ours are safetensors with texts in the header. Of a file of `torch.save` the tensors and plain containers are read; what
+else it names, of whatever class, becomes an inert stand-in that holds its state and runs nothing.
 """
 
 from __future__ import annotations
@@ -9,40 +9,98 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import sha256_file, write_atomic
-from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.models.torchvision import checkpoints
-from detect_transfer.models.yolo.ultralytics import vendor
+from detect_transfer.models.families import FAMILIES
+from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
 ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
+_INSIDE = ("ema", "model_ema", "model", "state_dict", "model_state_dict", "net", "network", "weights")  # best first
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    EOFError,
+    ImportError,
+    OSError,
+    LookupError,
+    SyntaxError,
+)
+_NAMES = ("names", "class_names", "classes")
+_WRAPPER = re.compile(r"(module|model|net|network|detector|_orig_mod)\.(?!\d)")  # `model.0.` is a layer of YOLO
 
 
 def load_weights(path: Path) -> SourceWeights:
-    """Read a `.safetensors`, an ultralytics `.pt` or a torchvision `.pth` without running any code from it.
+    """Read a weights file of any family, by its content, without running code from it.
+
+    Args:
+        path: safetensors or a file of `torch.save`: a state dict, a training checkpoint or a whole model.
 
     Raises:
-        InputError: The file is damaged, holds no detector, or names classes that are no plain model parts.
+        InputError: The file is damaged, holds no detector of a known family, or its class names do not fit its tensors.
+    """
+    checkpoint = read_checkpoint(path)
+    family = checkpoint.metadata.get("family")
+    if family is not None and family not in FAMILIES:
+        raise InputError(
+            "WEIGHTS_CARD",
+            "its header names a family that is not known here",
+            where=path,
+            field="family",
+            value=family,
+            remedy=did_you_mean(family, list(FAMILIES)),
+        )
+    owners = [
+        each for each in FAMILIES.values() if each.name == family or (family is None and each.owns(checkpoint.tensors))
+    ]
+    if not owners:
+        raise checkpoint.error(
+            "WEIGHTS_ARCH",
+            f"its tensors are of no family that is known here: {', '.join(list(checkpoint.tensors)[:3])} ...",
+            f"give weights of a {' or '.join(FAMILIES)} detector",
+        )
+    return owners[0].recognise(checkpoint)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read the tensors of a weights file and what it says of them.
+
+    Raises:
+        InputError: It is damaged, or holds no tensors by name.
     """
     if path.stat().st_size == 0:
         raise InputError("WEIGHTS_DAMAGED", "the file has no bytes", where=path, remedy="copy or fetch it again")
-    if path.suffix == ".pth":
-        sha256 = sha256_file(path)
-        read = checkpoints.read_checkpoint(path, sha256)
-        return SourceWeights(read.tensors, read.arch, read.class_names, read.n_rows, path, sha256, read.metadata)
-    return _load_safetensors(path) if path.suffix == ".safetensors" else _load_vendor(path)
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_pickled
+    tensors, metadata, arch, names = read(path)
+    if not tensors:
+        raise InputError(
+            "WEIGHTS_DAMAGED", "it holds no tensors by name", where=path, remedy="give a state dict of a detector"
+        )
+    while 2 * len(wrapped := [name for name in tensors if _WRAPPER.match(name)]) > len(tensors):
+        tensors = {_WRAPPER.sub("", name, 1) if name in wrapped else name: t for name, t in tensors.items()}
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    return Checkpoint(tensors, path, sha256_file(path), metadata, arch.removesuffix(".yaml"), names)
 
 
-def _load_safetensors(path: Path) -> SourceWeights:
+_Content = tuple[dict[str, torch.Tensor], dict[str, str], str, Any]  # tensors, header, architecture, class names
+
+
+def _read_safetensors(path: Path) -> _Content:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
@@ -51,85 +109,91 @@ def _load_safetensors(path: Path) -> SourceWeights:
         raise InputError(
             "WEIGHTS_DAMAGED", f"no whole safetensors file: {error}", where=path, remedy="copy or fetch it again"
         ) from error
-    missing = [key for key in ("arch", "names") if key not in metadata]
-    if missing and (features := _features(path, tensors)) is not None:
-        return features
-    if missing:
-        raise InputError(
-            "WEIGHTS_CARD",
-            f"its header does not tell {' and '.join(missing)}",
-            where=path,
-            remedy="give a file that this project or its recipe wrote, with `arch` and `names` in the metadata",
-        )
-    listed, built = _classes_of(metadata, path)
-    arch = metadata["arch"].removesuffix(".yaml")
-    floats = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
-    return SourceWeights(floats, arch, listed, built, path, sha256_file(path), metadata)
-
-
-def _classes_of(metadata: dict[str, str], path: Path) -> tuple[tuple[str, ...], int]:
-    """Return the class names that a header tells, and the class count that the network was built with."""
     try:
-        names = json.loads(metadata["names"])
-        listed = [names[str(i)] for i in range(len(names))] if isinstance(names, dict) else list(names)
-        built, imgsz = (int(metadata.get(key, 1)) for key in ("built_classes", "imgsz"))
-        if not listed or min(built, imgsz) < 1:
-            raise ValueError("names, built_classes and imgsz tell of nothing")
-    except (ValueError, KeyError, TypeError) as error:
+        names = json.loads(metadata["names"]) if "names" in metadata else None
+        if int(metadata.get("imgsz", 1)) < 1:
+            raise ValueError("imgsz is below 1")
+    except ValueError as error:
         raise InputError(
             "WEIGHTS_CARD", f"its header cannot be read ({error!r})", where=path, remedy="fetch it again"
         ) from error
-    return tuple(map(str, listed)), built if "built_classes" in metadata else len(listed)
+    return tensors, metadata, metadata.get("arch", ""), names
 
 
-def _features(path: Path, tensors: dict[str, torch.Tensor]) -> SourceWeights | None:
-    """Return the tensors of a classification network as a source without classes; None if they are no such."""
-    if not checkpoints.is_features(tensors):
-        return None
-    read = checkpoints.features({key: t.float() if t.is_floating_point() else t for key, t in tensors.items()})
-    return SourceWeights(read.tensors, "", (), 0, path, sha256_file(path), read.metadata)
+class _Inert:
+    """Stands for whatever a file names that is neither tensor nor plain container; it holds its state, no more."""
+
+    state: Any = None
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
 
 
-def _load_vendor(path: Path) -> SourceWeights:
+def _read_pickled(path: Path) -> _Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the form of files that are refused below
-            checkpoint, _ = vendor().safe_load(str(path), safe_only=True)
-        model = checkpoint.get("ema") or checkpoint["model"]
-        model = model.float()
-        state, names = model.state_dict(), dict(model.names)
-        arch = Path(str(model.yaml.get("yaml_file", ""))).stem
-        built = int(model.yaml["nc"])
-    except (
-        pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, TypeError, KeyError, AttributeError, ValueError,
-        EOFError, ImportError, OSError, LookupError, SyntaxError,
-    ) as error:  # fmt: skip
+            unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+            with torch.serialization.safe_globals([(_Inert, name) for name in unknown]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         raise InputError(
             "WEIGHTS_DAMAGED",
-            "no whole ultralytics checkpoint of plain model parts "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
+            f"no whole file of tensors ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
             where=path,
-            remedy="fetch it again; files that need code of their own to load are refused",
+            remedy="copy or fetch it again, or save its state dict: torch.save(model.state_dict(), path)",
         ) from error
-    listed = tuple(str(names[i]) for i in range(len(names)))
-    licence = str(checkpoint.get("license", ""))
-    return SourceWeights(state, arch, listed, built, path, sha256_file(path), {"licence": licence} if licence else {})
+    owner = _owner_of_tensors(content)
+    facts = {**_attributes(content), **_attributes(owner)}
+    names = next((facts[key] for key in _NAMES if isinstance(facts.get(key), dict | list | tuple)), None)
+    arch = Path(str(_attributes(facts.get("yaml")).get("yaml_file", ""))).stem
+    arch = arch or str(_attributes(facts.get("args")).get("model", ""))
+    licence = {"licence": str(facts["license"])} if facts.get("license") else {}
+    return dict(_tensors_in(owner)), licence, arch, names
+
+
+def _attributes(content: Any) -> dict[Any, Any]:
+    """Return what a mapping or the state of a stand-in holds by name."""
+    held = content.state if isinstance(content, _Inert) else content
+    return held if isinstance(held, dict) else {}
+
+
+def _owner_of_tensors(content: Any) -> Any:
+    """Return the mapping or the module that holds the tensors, which may lie in a training checkpoint."""
+    for key in _INSIDE:
+        if isinstance(content, dict) and any(_tensors_in(inner := _owner_of_tensors(content.get(key)))):
+            return inner
+    return content
+
+
+def _tensors_in(content: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Give the tensors of a state dict, or of a pickled module and its children, by name."""
+    if isinstance(content, _Inert):
+        for part in ("_parameters", "_buffers"):
+            yield from _tensors_in(_attributes(content).get(part))
+        for name, child in _attributes(_attributes(content).get("_modules")).items():
+            yield from ((f"{name}.{inner}", tensor) for inner, tensor in _tensors_in(child))
+    elif isinstance(content, dict):
+        yield from ((str(name), tensor) for name, tensor in content.items() if isinstance(tensor, torch.Tensor))
 
 
 def save_weights(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str], *, half: bool = False) -> str:
-    """Save tensors and a metadata as safetensors, atomically; return the SHA-256.
+    """Save tensors and their metadata as safetensors, atomically; return the SHA-256.
 
     Args:
         path: The file.
         tensors: Name to tensor.
-        metadata: Text facts for the header, `arch` and `names` among them.
+        metadata: Texts for the header: those of `Detector.metadata`, `imgsz`, and `category_ids` in class order.
         half: Store floating-point tensors in half precision.
     """
-    kept = {
+    stored = {
         key: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for key, t in tensors.items()
     }
-    data = _with_sorted_header(serialise(kept, metadata=metadata))
+    data = _with_sorted_header(serialise(stored, metadata=metadata))
     write_atomic(path, data)
     return hashlib.sha256(data).hexdigest()
 

@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.models.base import ClassInit, Detector, TransferReport, class_inits
+from detect_transfer.models.base import ClassInit, Detector, Family, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.models.torchvision.detector import TorchvisionDetector
-from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.models.torchvision.family import TorchvisionFamily
+from detect_transfer.models.yolo.family import YoloFamily
 
-FAMILIES: dict[str, Any] = {"yolo": YoloDetector, "torchvision": TorchvisionDetector}
+logger = logging.getLogger(__name__)
+
+FAMILIES: dict[str, Family] = {"yolo": YoloFamily(), "torchvision": TorchvisionFamily()}
+
+
+def check_model(model: Model) -> None:
+    """Check the model part of a config by the rules of its family.
+
+    Raises:
+        InputError: The family is unknown, a key is for another family, or the weights are missing.
+    """
+    if model.family not in FAMILIES:
+        raise InputError(
+            "CONFIG_VALUE",
+            "there is no such model family",
+            field="model.family",
+            value=model.family,
+            remedy=did_you_mean(model.family, list(FAMILIES)),
+        )
+    own = FAMILIES[model.family]
+    problems: list[DetectTransferError] = [
+        InputError(
+            "CONFIG_VALUE",
+            f"only the {other.name} family has this",
+            field=f"model.{key}",
+            value=getattr(model, key),
+            remedy=f"remove it, or set model.family to {other.name}",
+        )
+        for other in FAMILIES.values()
+        for key in sorted(other.own_keys - own.own_keys)
+        if getattr(model, key) != Model.model_fields[key].default
+    ]
+    if own.default_weights is None and model.weights == Model.model_fields["weights"].default:
+        problems.append(
+            InputError(
+                "CONFIG_VALUE",
+                f"the {own.name} family has no weights to start from by default",
+                field="model.weights",
+                remedy=f"give a known name such as {own.known_weights()[0]}, a path, or scratch",
+            )
+        )
+    raise_problems(problems)
 
 
 def build_detector(
@@ -30,86 +72,115 @@ def build_detector(
         InputError: The architecture is not known, it or the family is not that of the weights, or the class map or the
             kept classes name a class that does not exist.
     """
+    check_model(model)
     family = FAMILIES[model.family]
     if source is None:
         detector = family.from_scratch(model, class_names)
         new = tuple(detector.module.state_dict())
         return detector, TransferReport(tuple(ClassInit(name, (), "random") for name in class_names), 0, new)
-    _check_kind(model, source)
+    _check_source(model, source)
     class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
-    kept = transfer.keep_source_classes
-    lacking = [name for name in kept if name not in source.class_names]
+    lacking = [name for name in transfer.keep_source_classes if name not in source.class_names]
     raise_problems(
         [
             *_class_map_problems(class_map, class_names, source.class_names),
             *(_no_class("source", name, source.class_names, "transfer.keep_source_classes") for name in lacking),
         ]
     )
-    class_map |= {name: [name] for name in kept}
-    rows = class_inits(source, class_names, class_map, transfer)
-    built: tuple[Detector, TransferReport] = family.from_source(source, class_names, rows, model)
-    return built
+    class_map |= {name: [name] for name in transfer.keep_source_classes}
+    detector, report = family.from_source(
+        source, class_names, class_inits(source, class_names, class_map, transfer), model
+    )
+    if report.new_tensors and source.arch:
+        logger.warning(
+            "%s fits %s in part: %d tensors start at random: %s",
+            source.path.name,
+            detector.arch,
+            len(report.new_tensors),
+            tensor_groups(report.new_tensors),
+        )
+    return detector, report
 
 
 def load_detector(source: SourceWeights) -> Detector:
     """Build a detector with exactly the classes of its weights.
 
     Raises:
-        InputError: They are of no family that is known here, or not whole.
+        InputError: They are not whole: what is missing would be random, and so would be what it predicts.
     """
     rows = tuple(ClassInit(name, (name,), "same name") for name in source.class_names)
-    detector: Detector = FAMILIES[_family_of(source)].from_source(source, source.class_names, rows, None)[0]
+    detector, report = FAMILIES[source.family].from_source(source, source.class_names, rows, None)
+    if report.new_tensors:
+        raise InputError(
+            "WEIGHTS_ARCH",
+            f"{len(report.new_tensors)} tensors of {detector.arch} are missing or have another shape: "
+            f"{tensor_groups(report.new_tensors)}",
+            where=source.path,
+            remedy="give whole weights; training can start from these",
+        )
     return detector
 
 
-def _check_kind(model: Model, source: SourceWeights) -> None:
+def tensor_groups(names: Sequence[str]) -> str:
+    """Return the first parts of tensor names with their counts, such as `model.23.cv3 (18)`."""
+    counts = Counter(".".join(name.split(".")[:3]) for name in names)
+    return ", ".join(f"{group} ({count})" for group, count in counts.items())
+
+
+def class_inits(
+    source: SourceWeights, class_names: Sequence[str], class_map: Mapping[str, Sequence[str]], transfer: Transfer
+) -> tuple[ClassInit, ...]:
+    """Decide from which source classes the head row of each target class starts.
+
+    Args:
+        source: The pretrained model.
+        class_names: The target classes in order.
+        class_map: Target class to source classes.
+        transfer: Whether classes of one name meet (case, spaces, hyphens and underscores do not count), and how new
+            classes start.
+    """
+    by_plain_name = {_plain(name): name for name in source.class_names}
+    rows = []
+    for name in class_names:
+        if name in class_map:
+            rows.append(ClassInit(name, tuple(class_map[name]), "class_map"))
+        elif transfer.match_names and _plain(name) in by_plain_name:
+            rows.append(ClassInit(name, (by_plain_name[_plain(name)],), "same name"))
+        else:
+            rows.append(ClassInit(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
+    return tuple(rows)
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _check_source(model: Model, source: SourceWeights) -> None:
     """Raise unless weights are of the family and the architecture that the config asks for."""
-    if (kind := _family_of(source)) != model.family:
-        raise InputError(
-            "WEIGHTS_FAMILY",
-            f"the weights are of the {kind} family",
-            where=source.path,
-            field="model.family",
-            value=model.family,
-            remedy=f"set model.family to {kind}, or give weights of the {model.family} family",
-        )
-    if model.arch is not None and source.arch and model.arch != source.arch:
-        raise InputError(
-            "WEIGHTS_ARCH",
-            f"the weights are of {source.arch}",
-            where=source.path,
-            field="model.arch",
-            value=model.arch,
-            remedy=f"set model.arch to {source.arch}, or give weights of {model.arch}",
-        )
-
-
-def _family_of(source: SourceWeights) -> str:
-    """Return the family of weights; those of the vendor of YOLO name none."""
-    family = source.metadata.get("family", "yolo")
-    if family not in FAMILIES:
-        raise InputError(
-            *("WEIGHTS_CARD", "its header names a family that is not known here"),
-            where=source.path,
-            field="family",
-            value=family,
-            remedy=did_you_mean(family, list(FAMILIES)),
-        )
-    return family
+    for code, key, wanted, actual in (
+        ("WEIGHTS_FAMILY", "family", model.family, source.family),
+        ("WEIGHTS_ARCH", "arch", model.arch, source.arch),
+    ):
+        if wanted and actual and wanted != actual:
+            raise InputError(
+                code,
+                f"the weights are of {actual}",
+                where=source.path,
+                field=f"model.{key}",
+                value=wanted,
+                remedy=f"set model.{key} to {actual}, or give weights of {wanted}",
+            )
 
 
 def _class_map_problems(
-    class_map: dict[str, list[str]], targets: Sequence[str], sources: Sequence[str]
+    class_map: Mapping[str, Sequence[str]], targets: Sequence[str], sources: Sequence[str]
 ) -> list[DetectTransferError]:
     problems: list[DetectTransferError] = []
-    for target, named in class_map.items():
+    for target, mapped in class_map.items():
         if target not in targets:
             problems.append(_no_class("target", target, targets, "transfer.class_map"))
-        problems += [
-            _no_class("source", name, sources, f"transfer.class_map.{target}") for name in named if name not in sources
-        ]
-        if not named:
-            problems.append(_no_class("source", "", sources, f"transfer.class_map.{target}"))
+        lacking = [name for name in mapped or [""] if name not in sources]
+        problems += [_no_class("source", name, sources, f"transfer.class_map.{target}") for name in lacking]
     return problems
 
 

@@ -15,12 +15,10 @@ from pathlib import Path
 from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_file, sha256_file
 from detect_transfer.models.checkpoints import EMBEDDED, load_weights
-from detect_transfer.models.torchvision import checkpoints
-from detect_transfer.models.yolo.ultralytics import example_names, known_architectures
+from detect_transfer.models.families import FAMILIES
 
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
-_VENDOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
-_SUFFIXES = (".safetensors", ".pt", ".pth")
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _SECONDS_TO_CONNECT = 3.0
 
 
@@ -44,12 +42,12 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
             "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
         )
     url = _address(wanted)
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    places = [*([Path(named)] if named else []), *folders, Path("weights")]
+    own_folder = os.environ.get(WEIGHTS_VARIABLE)
+    searched = [*([Path(own_folder)] if own_folder else []), *folders, Path("weights")]
     stems = dict.fromkeys([wanted, Path(url).stem])  # as we call it, and as it was published
-    candidates = [place / f"{stem}{suffix}" for place in places for stem in stems for suffix in _SUFFIXES]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return found or _fetch(wanted, url, places[0] / Path(url).name, candidates)
+    candidates = [folder / f"{stem}{suffix}" for folder in searched for stem in stems for suffix in _SUFFIXES]
+    existing = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return existing or _fetch(wanted, url, searched[0] / Path(url).name, candidates)
 
 
 def architecture_of(wanted: str) -> str | None:
@@ -65,22 +63,22 @@ def architecture_of(wanted: str) -> str | None:
 
 def _address(wanted: str) -> str:
     """Return where a known name is published."""
-    if wanted in checkpoints.known_names():
-        return checkpoints.address(wanted)
-    if any(wanted.startswith(arch) for arch in known_architectures()):
-        return _VENDOR_URL.format(name=wanted)
+    url = next((url for family in FAMILIES.values() if (url := family.weights_url(wanted)) is not None), None)
+    if url is not None:
+        return url
+    known = [name for family in FAMILIES.values() for name in family.known_weights()]
     raise InputError(
         "WEIGHTS_UNKNOWN",
-        "neither a .pt, .pth or .safetensors file nor a known name",
+        "neither a weights file nor a known name",
         field="model.weights",
         value=wanted,
-        remedy=did_you_mean(wanted, ["scratch", "embedded", *example_names(), *checkpoints.known_names()]),
+        remedy=did_you_mean(wanted, ["scratch", "embedded", *known]),
     )
 
 
-def _fetch(name: str, url: str, target: Path, looked_at: list[Path]) -> Path:
+def _fetch(name: str, url: str, target: Path, searched: list[Path]) -> Path:
     def unavailable(reason: object) -> ResourceError:
-        places = ", ".join(str(path) for path in [*looked_at, url])
+        places = ", ".join(str(path) for path in [*searched, url])
         return ResourceError(
             "WEIGHTS_UNAVAILABLE",
             f"looked at {places} ({reason})",
@@ -90,13 +88,13 @@ def _fetch(name: str, url: str, target: Path, looked_at: list[Path]) -> Path:
             "model.weights",
         )
 
-    told = re.search(r"-([0-9a-f]{8})\.pth$", url)  # torchvision's addresses end in the beginning of the hash
+    digest = re.search(r"-([0-9a-f]{8})\.pth$", url)  # torchvision's addresses end in the beginning of the hash
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
             shutil.copyfileobj(answer, stream)
             stream.flush()
-            if told and not sha256_file(Path(stream.name)).startswith(told[1]):
-                raise unavailable(f"what came does not have the hash {told[1]}...")
+            if digest and not sha256_file(Path(stream.name)).startswith(digest[1]):
+                raise unavailable(f"what came does not have the hash {digest[1]}...")
     except (OSError, urllib.error.URLError) as error:
         raise unavailable(getattr(error, "reason", error)) from error
     return target

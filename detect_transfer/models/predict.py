@@ -17,7 +17,7 @@ from detect_transfer.core.annotations import Detections
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
-from detect_transfer.models.base import Detector, Prediction
+from detect_transfer.models.base import Detector, Postprocess, Prediction
 from detect_transfer.models.letterbox import Fit, letterbox
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _STRIDE = 32
 
 
 @dataclass(frozen=True)
-class ImageRef:
+class FittedImage:
     """An image ready for the network.
 
     Args:
@@ -42,13 +42,13 @@ class ImageRef:
     size_wh: tuple[int, int]
 
 
-def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> ImageRef:
+def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> FittedImage:
     """Scale an image to `imgsz` and pad it no further than the stride of the network asks."""
     pixels, fit = letterbox(image_rgb, imgsz, multiple=_STRIDE)
-    return ImageRef(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
+    return FittedImage(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
 
-def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[ImageRef]:
+def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[FittedImage]:
     """Read images one after the other and fit them; ids and paths in, images out."""
     for image_id, path in images:
         yield fit_image(image_id, read_rgb(path), imgsz)
@@ -56,7 +56,7 @@ def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[Imag
 
 def predict(
     detector: Detector,
-    images: Iterable[ImageRef],
+    images: Iterable[FittedImage],
     *,
     settings: Evaluate,
     category_ids: Sequence[int],
@@ -70,8 +70,8 @@ def predict(
         images: Fitted images; those of one shape that follow each other share a batch.
         settings: Score floor, suppression and caps.
         category_ids: The category of each class index.
-        progress: Told the number of images done after each batch.
-        forward: What runs in the place of the network, on its inputs.
+        progress: Called after each batch with its number of images.
+        forward: Runs in the place of the network, on its inputs.
 
     Returns:
         Detections in image pixels, clipped to the image.
@@ -82,8 +82,8 @@ def predict(
     columns: list[dict[str, Any]] = []
     try:
         for batch in _batches(images, settings.batch):
-            for image, found in zip(batch, _run(detector, batch, settings, forward), strict=True):
-                columns.append(_columns(image, found, category_ids))
+            for image, prediction in zip(batch, _run(detector, batch, settings, forward), strict=True):
+                columns.append(_columns(image, prediction, category_ids))
             if progress is not None:
                 progress(len(batch))
     finally:
@@ -94,8 +94,8 @@ def predict(
     return Detections.from_columns(pl.DataFrame(joined))
 
 
-def _batches(images: Iterable[ImageRef], size: int) -> Iterator[list[ImageRef]]:
-    waiting: dict[tuple[int, ...], list[ImageRef]] = {}
+def _batches(images: Iterable[FittedImage], size: int) -> Iterator[list[FittedImage]]:
+    waiting: dict[tuple[int, ...], list[FittedImage]] = {}
     for image in images:
         batch = waiting.setdefault(image.pixels.shape, [])
         batch.append(image)
@@ -106,26 +106,28 @@ def _batches(images: Iterable[ImageRef], size: int) -> Iterator[list[ImageRef]]:
 
 @torch.no_grad()
 def _run(
-    detector: Detector, batch: Sequence[ImageRef], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
+    detector: Detector, batch: Sequence[FittedImage], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
 ) -> list[Prediction]:
     device = next(detector.module.parameters()).device
     stacked = torch.from_numpy(np.stack([image.pixels for image in batch])).permute(0, 3, 1, 2)
     images = detector.preprocess(stacked.to(device)).contiguous(memory_format=torch.channels_last)
     outputs = detector.module(*detector.forward_args(images, None)) if forward is None else forward(images)
-    return detector.postprocess(
-        outputs,
+    options = Postprocess(
         score_floor=settings.score_floor,
-        nms_iou=settings.nms_iou,
         max_detections=settings.max_detections,
+        nms_iou=None if settings.nms_iou == "auto" else settings.nms_iou,
+        multi_label=settings.multi_label,
+        agnostic=settings.agnostic,
     )
+    return detector.postprocess(outputs, options)
 
 
-def _columns(image: ImageRef, found: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
-    xyxy = clip(image.fit.to_image(found.xyxy), image.size_wh)
-    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(found.scores)
+def _columns(image: FittedImage, prediction: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
+    xyxy = clip(image.fit.to_image(prediction.xyxy), image.size_wh)
+    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(prediction.scores)
     if not finite.all():
         logger.warning("image_id %d: %d boxes that are not finite are left out", image.image_id, (~finite).sum())
-    xyxy, scores, labels = xyxy[finite], found.scores[finite], found.labels[finite]
+    xyxy, scores, labels = xyxy[finite], prediction.scores[finite], prediction.labels[finite]
     inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
     xyxy, scores, labels = xyxy[inside], scores[inside], labels[inside]
     return {

@@ -27,6 +27,7 @@ from detect_transfer.data.run_data import RunData, draw_data, load_run_data, wit
 from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_device
+from detect_transfer.models.families import check_model
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import Augmenter
@@ -156,6 +157,7 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
 
 
 def _load_source(config: RunConfig) -> SourceWeights | None:
+    check_model(config.model)
     if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
         for key in ("class_map", "keep_source_classes", "pull_to_source"):
             if getattr(config.transfer, key):

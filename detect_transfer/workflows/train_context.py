@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector
 from detect_transfer.models.device import choose_precision
-from detect_transfer.models.predict import ImageRef, predict, read_images
+from detect_transfer.models.predict import FittedImage, predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.array_store import memory_bytes_of, open_store
 from detect_transfer.training.augment import Augmenter
@@ -94,8 +95,8 @@ def make_context(
         cache_folder=run.folder.cache,
         fingerprint=f"{data.fingerprint} {config.model_copy(update={'out': None}).model_dump_json()}",
         accelerator=accelerator,
-        save_best=lambda module: _save(run.folder.best, detector.with_module(module), config),
-        save_last=lambda module: _save(run.folder.last, detector.with_module(module), config),
+        save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data),
+        save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data),
     )
 
 
@@ -145,9 +146,10 @@ def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, run: RunCon
     return TrainSet(samples, options, open_store(shape, np.uint8, cache=settings.cache, memory_bytes=memory, path=path))
 
 
-def _save(path: Path, detector: Detector, config: RunConfig) -> None:
-    card = {**detector.metadata(), "imgsz": str(config.train.imgsz)}
-    save_weights(path, detector.module.state_dict(), card)
+def _save(path: Path, detector: Detector, config: RunConfig, data: RunData) -> None:
+    category_ids = data.train.categories["category_id"].sort().to_list()
+    metadata = {"imgsz": str(config.train.imgsz), "category_ids": json.dumps(category_ids)}
+    save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata})
 
 
 class _Scorer:
@@ -166,7 +168,7 @@ class _Scorer:
         side = config.train.imgsz
         self._memory = memory_bytes_of(config.train.cache_mb) // 4
         self._fits = len(ids) * side * side * 3 <= self._memory
-        self._images: list[ImageRef] = []
+        self._images: list[FittedImage] = []
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []
 

@@ -13,7 +13,7 @@ import torch
 
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import find_weights, load_detector
-from detect_transfer.models.checkpoints import load_weights, save_weights
+from detect_transfer.models.checkpoints import load_weights, read_checkpoint, save_weights
 
 
 class Evil:
@@ -65,10 +65,10 @@ def test_truncated_real_checkpoint__is_refused(tmp_path: Path, coco_weights: Pat
         load_weights(path)
 
 
-def test_header_without_facts__is_told(tmp_path: Path) -> None:
+def test_tensors_of_no_family__are_refused_whatever_the_header_says(tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     save_weights(path, {"a": torch.zeros(1)}, {"arch": "yolo11n"})
-    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*names"):
+    with pytest.raises(InputError, match=r"WEIGHTS_ARCH .*bare\.safetensors - its tensors are of no family"):
         load_weights(path)
 
 
@@ -79,17 +79,22 @@ def test_header_without_facts__is_told(tmp_path: Path) -> None:
         {"names": "[]"},
         {"names": '{"0": "a", "2": "b"}'},
         {"names": "not JSON"},
-        {"built_classes": "-3"},
-        {"built_classes": "many"},
+        {"names": '["a", "b"]'},
         {"imgsz": "large"},
+        {"imgsz": "0"},
+        {"category_ids": "7"},
+        {"category_ids": "[7, 8]"},
+        {"category_ids": '["x"]'},
     ],
     ids=str,
 )
 def test_header_with_wrong_facts__is_told(tmp_path: Path, facts: dict[str, str]) -> None:
     path = tmp_path / "wrong.safetensors"
-    save_weights(path, {"a": torch.zeros(1)}, {"arch": "yolo11n", "names": '["a"]', **facts})
-    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*wrong\.safetensors - its header cannot be read"):
-        load_weights(path)
+    tensors = {f"model.{i}.conv.weight": torch.zeros(1) for i in range(23)}
+    tensors["model.23.cv3.0.2.weight"] = torch.zeros(1, 80, 1, 1)
+    save_weights(path, tensors, {"arch": "yolo11n", "names": '["a"]', **facts})
+    with pytest.raises(InputError, match=r"WEIGHTS_CARD .*wrong\.safetensors - .*(cannot be read|it names)"):
+        _ = load_weights(path).category_ids
 
 
 def test_unknown_family__is_told(tmp_path: Path) -> None:
@@ -103,10 +108,10 @@ def test_half_precision__is_read_as_single(tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     names = json.dumps(["a"])
     save_weights(path, {"w": torch.full((2,), 0.5), "n": torch.tensor(3)}, {"arch": "x", "names": names}, half=True)
-    loaded = load_weights(path)
-    assert loaded.tensors["w"].dtype == torch.float32
-    assert loaded.tensors["n"].dtype == torch.int64
-    assert loaded.class_names == ("a",)
+    read = read_checkpoint(path)
+    assert read.tensors["w"].dtype == torch.float32
+    assert read.tensors["n"].dtype == torch.int64
+    assert read.class_names(1) == ("a",)
 
 
 def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
@@ -117,7 +122,7 @@ def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
         for i in range(4)
     }
     assert len(sums) == 1
-    loaded = load_weights(tmp_path / "w.safetensors")
+    loaded = read_checkpoint(tmp_path / "w.safetensors")
     assert loaded.metadata == card
     assert loaded.tensors.keys() == tensors.keys()
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())

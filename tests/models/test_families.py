@@ -9,7 +9,7 @@ import torch
 
 from detect_transfer.config import STAGES, Model, Transfer
 from detect_transfer.models import FAMILIES, build_detector, load_detector, load_weights, save_weights
-from detect_transfer.models.base import Detector, Target
+from detect_transfer.models.base import Detector, Postprocess, Target
 
 NAMES = ("red", "green", "blue")
 BACKBONE = frozenset(STAGES[:5])
@@ -134,11 +134,11 @@ def test_frozen_stages__get_no_gradient(detector: Detector) -> None:
             parameter.requires_grad_(name in detector.trainable)
 
 
-def test_found__are_boxes_scores_and_labels_within_the_limits(detector: Detector) -> None:
+def test_predictions__are_boxes_scores_and_labels_within_the_limits(detector: Detector) -> None:
     detector.module.eval()
     with torch.no_grad():
         outputs = detector.module(*detector.forward_args(inputs(detector), None))
-    everything = detector.postprocess(outputs, score_floor=0.0, nms_iou=0.7, max_detections=300)
+    everything = detector.postprocess(outputs, Postprocess(0.0, 300))
     assert len(everything) == 2
     for each in everything:
         assert each.xyxy.shape == (len(each.scores), 4)
@@ -146,45 +146,45 @@ def test_found__are_boxes_scores_and_labels_within_the_limits(detector: Detector
         assert (np.diff(each.scores) <= 0).all()
         assert ((each.labels >= 0) & (each.labels < len(NAMES))).all()
     floor = float(np.median(everything[0].scores))
-    few = detector.postprocess(outputs, score_floor=floor, nms_iou=0.7, max_detections=5)
+    few = detector.postprocess(outputs, Postprocess(floor, 5))
     assert [len(each.scores) <= 5 for each in few] == [True, True]
     np.testing.assert_array_equal(few[0].scores, everything[0].scores[: len(few[0].scores)])
     assert (few[0].scores > floor).all()
 
 
 @pytest.mark.parametrize("frozen", [BACKBONE, BACKBONE | {"neck"}], ids=["backbone", "backbone and neck"])
-def test_cut__gives_what_the_whole_network_gives(detector: Detector, frozen: frozenset) -> None:
-    cut = detector.split(frozen)
-    assert cut is not None
+def test_split__gives_what_the_whole_network_gives(detector: Detector, frozen: frozenset) -> None:
+    split = detector.split(frozen)
+    assert split is not None
     x = inputs(detector)
     detector.module.eval()
     with torch.no_grad():
-        features = cut.trunk(x)
+        features = split.trunk(x)
         assert all(len(each) == 2 for each in features)
-        wanted = detector.postprocess(detector.module(*detector.forward_args(x, None)), **LIMITS)
-        ours = detector.postprocess(cut.tail(features, None), **LIMITS)
+        wanted = detector.postprocess(detector.module(*detector.forward_args(x, None)), LIMITS)
+        ours = detector.postprocess(split.tail(features, None), LIMITS)
     for one, other in zip(ours, wanted, strict=True):
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
         np.testing.assert_array_equal(one.scores, other.scores)
     detector.module.train()
     with torch.no_grad():
-        features = cut.trunk(x)  # batch norm of the whole network moves alike in both calls
+        features = split.trunk(x)  # batch norm of the whole network moves alike in both calls
         detector.module.load_state_dict(detector.module.state_dict())
     torch.manual_seed(2)
-    parts = detector.loss(cut.tail(features, SOME), SOME, (64, 96))
-    split = {name: part.mean() for name, part in parts.items()}
+    parts = detector.loss(split.tail(features, SOME), SOME, (64, 96))
+    parts = {name: part.mean() for name, part in parts.items()}
     torch.manual_seed(2)
     whole = losses(detector, SOME)
     for name, each in whole.items():
-        assert split[name].item() == pytest.approx(each.item(), rel=1e-5), name
-    sum(split.values()).backward()
+        assert parts[name].item() == pytest.approx(each.item(), rel=1e-5), name
+    sum(parts.values()).backward()
     assert detector.split(frozen - {"stem"}) is None
 
 
-LIMITS = {"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50}
+LIMITS = Postprocess(score_floor=0.0, max_detections=50, nms_iou=0.5)
 
 
-def test_card__builds_the_same_detector_again(detector: Detector, tmp_path: Path) -> None:
+def test_metadata__build_the_same_detector_again(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     save_weights(path, detector.module.state_dict(), detector.metadata())
     again = load_detector(load_weights(path))

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from detect_transfer.config import Model, RunConfig
-from detect_transfer.models import save_weights
-from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.config import Model, RunConfig, Transfer
+from detect_transfer.models import build_detector, save_weights
 from detect_transfer.workflows.train import RunResult, train
 
 
@@ -28,7 +27,7 @@ def one_thread() -> Iterator[None]:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random YOLO11n that knows two classes, none of the tiny data."""
     torch.manual_seed(1)
-    detector = YoloDetector.from_scratch(Model(), ["person", "stop"])
+    detector = build_detector(Model(), Transfer(), ["person", "stop"], None)[0]
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_weights(path, detector.module.state_dict(), detector.metadata())
     return path

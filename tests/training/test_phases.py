@@ -163,6 +163,6 @@ def test_kept_source_class__that_the_source_lacks_is_told() -> None:
     from detect_transfer.core.errors import InputError
     from detect_transfer.models.checkpoints import SourceWeights
 
-    source = SourceWeights({}, "yolo11n", ("person", "car"), 2, Path("w"), "")
+    source = SourceWeights({}, "yolo11n", ("person", "car"), Path("w"), "")
     with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.keep_source_classes=cart .*did you mean 'car'"):
         build_detector(Model(), Transfer(keep_source_classes=["cart"]), ["sign", "cart"], source)

@@ -9,8 +9,7 @@ import torchvision
 
 from detect_transfer.config import Model, Phase, RunConfig, StrategyName, Train, Transfer
 from detect_transfer.core.errors import InputError
-from detect_transfer.models import save_weights
-from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.models import build_detector, save_weights
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import PlannedPhase, make_plan
 from detect_transfer.training.strategies import STRATEGIES, phases_of
@@ -145,7 +144,7 @@ def test_default_strategy__learns_at_a_full_rate_from_a_backbone_alone(
 def test_scratch__keeps_the_architecture_of_the_weights_that_it_leaves_out(
     config: Callable[..., RunConfig], tmp_path: Path
 ) -> None:
-    detector = YoloDetector.from_scratch(Model(arch="yolov8n"), ["a"])
+    detector = build_detector(Model(arch="yolov8n"), Transfer(), ["a"], None)[0]
     path = tmp_path / "w.safetensors"
     save_weights(path, detector.module.state_dict(), detector.metadata())
     tables = [

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from detect_transfer.config import Model
-from detect_transfer.models import load_detector, load_weights, save_weights
-from detect_transfer.models.torchvision.detector import TorchvisionDetector
+from detect_transfer.config import Model, Transfer
+from detect_transfer.models import build_detector, load_detector, load_weights, save_weights
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows.train import Watch
 
@@ -21,7 +20,8 @@ ARCH = "fasterrcnn_mobilenet_v3_large_320_fpn"
 def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A random Faster R-CNN that knows two classes, as the model part of a config."""
     torch.manual_seed(1)
-    detector = TorchvisionDetector.from_scratch(Model(family="torchvision", arch=ARCH, weights="scratch"), ["a", "b"])
+    model = Model(family="torchvision", arch=ARCH, weights="scratch")
+    detector = build_detector(model, Transfer(), ["a", "b"], None)[0]
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_weights(path, detector.module.state_dict(), detector.metadata())
     return {"family": "torchvision", "weights": str(path)}

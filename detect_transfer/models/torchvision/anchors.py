@@ -14,7 +14,7 @@ from torchvision.models.detection.image_list import ImageList
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
 
-_MOST_KEPT = 16  # input sizes
+_MOST_CACHED = 16  # input sizes
 _SIZES_IN_STRIDES = (2.0, 16.0)  # what a level can stand for: smaller falls between its cells, larger is out of sight
 
 
@@ -40,7 +40,7 @@ class Anchors:
 
     def __init__(self, generator: Any) -> None:
         self._generator = generator
-        self._kept: dict[Any, torch.Tensor] = {}
+        self._cache: dict[Any, torch.Tensor] = {}
 
     def of(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int]) -> torch.Tensor:
         """Return the anchors (A, 4) of all levels in network pixels.
@@ -51,13 +51,13 @@ class Anchors:
         """
         device = maps[0].device
         key = (size_hw, tuple(tuple(each.shape[-2:]) for each in maps), str(device))
-        if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
+        if key not in self._cache:
+            if len(self._cache) >= _MOST_CACHED:
+                self._cache.clear()
             blank = ImageList(torch.empty(1, 0, *size_hw), [size_hw])
             shapes = [torch.empty(1, 0, *each.shape[-2:], device=device) for each in maps]
-            self._kept[key] = self._generator(blank, shapes)[0]
-        return self._kept[key]
+            self._cache[key] = self._generator(blank, shapes)[0]
+        return self._cache[key]
 
 
 def make_generator(shapes: AnchorShapes, stock: Any) -> AnchorGenerator:

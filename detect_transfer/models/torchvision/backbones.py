@@ -143,7 +143,7 @@ def walk(chain: nn.Module) -> list[Layer]:
                     break
                 layers.append(Layer(path, stride, x.shape[1]))
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AssertionError):
-        pass  # the chain ends where a layer does not take what the one before gives; what was found is judged
+        pass  # the chain ends where a layer does not take what the one before gives; the layers so far are judged
     return layers
 
 

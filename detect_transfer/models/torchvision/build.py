@@ -8,39 +8,36 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models import detection
 
 from detect_transfer.config import Stage
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.models.torchvision.anchors import AnchorShapes
 from detect_transfer.models.torchvision.backbones import PYRAMID_STRIDES, build_pyramid, stages_of, walk
 from detect_transfer.models.torchvision.depthwise import keep_slow_ones_single
-from detect_transfer.models.torchvision.faster_rcnn import RegionNetwork
+from detect_transfer.models.torchvision.faster_rcnn import FasterRCNN, Options
 from detect_transfer.models.torchvision.network import Network
-from detect_transfer.models.torchvision.one_stage import FcosNetwork, RetinaNetwork, SsdNetwork
+from detect_transfer.models.torchvision.one_stage import FCOS, SSD, RetinaNet
 
 CHOSEN_BACKBONE = "fasterrcnn"  # the architecture whose backbone is chosen
 _ANCHOR_IN_STRIDES = 8  # stock: 32 pixels at stride 4
 _SIDE = 512  # pixels of the blank image that is sent through
 
-
 ARCHITECTURES: dict[str, type[Network]] = {
-    CHOSEN_BACKBONE: RegionNetwork,
-    "fasterrcnn_resnet50_fpn": RegionNetwork,
-    "fasterrcnn_resnet50_fpn_v2": RegionNetwork,
-    "fasterrcnn_mobilenet_v3_large_fpn": RegionNetwork,
-    "fasterrcnn_mobilenet_v3_large_320_fpn": RegionNetwork,
-    "retinanet_resnet50_fpn_v2": RetinaNetwork,
-    "fcos_resnet50_fpn": FcosNetwork,
-    "ssdlite320_mobilenet_v3_large": SsdNetwork,
+    CHOSEN_BACKBONE: FasterRCNN,
+    "fasterrcnn_resnet50_fpn": FasterRCNN,
+    "fasterrcnn_resnet50_fpn_v2": FasterRCNN,
+    "fasterrcnn_mobilenet_v3_large_fpn": FasterRCNN,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": FasterRCNN,
+    "retinanet_resnet50_fpn": RetinaNet,
+    "retinanet_resnet50_fpn_v2": RetinaNet,
+    "fcos_resnet50_fpn": FCOS,
+    "ssdlite320_mobilenet_v3_large": SSD,
 }
 
 
-class _PatientNorm(nn.BatchNorm2d):
+class _CarefulNorm(nn.BatchNorm2d):
     """Batch norm of SSDlite, whose last maps have one cell: a batch of one image is no statistic, and moves none."""
 
     def __init__(self, channels: int) -> None:
@@ -54,35 +51,22 @@ class _PatientNorm(nn.BatchNorm2d):
 
 
 @dataclass(frozen=True)
-class Options:
-    """What is chosen about an architecture.
-
-    Args:
-        backbone: The classification network of `fasterrcnn`; None for all others.
-        sampled_regions: How many regions of an image the head of a Faster R-CNN learns from.
-        anchors: None keeps those of the architecture.
-    """
-
-    backbone: str | None = None
-    sampled_regions: int = 64
-    anchors: AnchorShapes | None = None
-
-
-@dataclass(frozen=True)
 class Built:
-    """A network and what its builder knows of it.
+    """A network and what goes with it.
 
     Args:
         network: Untrained.
         mean: (3,) of the images that it takes, in [0, 1].
         std: (3,) likewise.
         stages: Stage by the beginning of the name of a tensor, longest first.
+        nms_iou: At which torchvision suppresses doubles of this architecture.
     """
 
     network: Network
     mean: tuple[float, ...]
     std: tuple[float, ...]
     stages: Mapping[str, Stage]
+    nms_iou: float
 
 
 def build(arch: str, n_classes: int, options: Options) -> Built:
@@ -98,7 +82,7 @@ def build(arch: str, n_classes: int, options: Options) -> Built:
     """
     stock = _stock(arch, n_classes, options)
     kind = ARCHITECTURES[arch]
-    network = kind(stock, options.sampled_regions) if issubclass(kind, RegionNetwork) else kind(stock)
+    network = kind(stock, options) if issubclass(kind, FasterRCNN) else kind(stock)
     keep_slow_ones_single(network)
     body = "body" if hasattr(network.backbone, "body") else "features"
     layers = walk(getattr(network.backbone, body))
@@ -107,7 +91,9 @@ def build(arch: str, n_classes: int, options: Options) -> Built:
     network.body_stride, network.level_strides = _strides(network)
     if options.anchors is not None:
         network.set_anchors(options.anchors)
-    return Built(network, tuple(stock.transform.image_mean), tuple(stock.transform.image_std), longest_first)
+    nms_iou = getattr(stock, "roi_heads", stock).nms_thresh
+    mean, std = (tuple(each) for each in (stock.transform.image_mean, stock.transform.image_std))
+    return Built(network, mean, std, longest_first, nms_iou)
 
 
 def _stock(arch: str, n_classes: int, options: Options) -> Any:
@@ -130,14 +116,14 @@ def _stock(arch: str, n_classes: int, options: Options) -> Any:
             remedy=f"give model.arch={CHOSEN_BACKBONE} with model.backbone=resnet18 or another, or neither",
         )
     if options.backbone is None:
-        builder = getattr(torchvision.models.detection, arch)
-        norm = {"norm_layer": _PatientNorm} if ARCHITECTURES[arch] is SsdNetwork else {}
+        builder = getattr(detection, arch)
+        norm = {"norm_layer": _CarefulNorm} if ARCHITECTURES[arch] is SSD else {}
         return builder(weights=None, weights_backbone=None, num_classes=rows, **norm)
     pyramid = build_pyramid(options.backbone)
     strides = [*PYRAMID_STRIDES, 2 * PYRAMID_STRIDES[-1]]
     sizes = tuple((_ANCHOR_IN_STRIDES * stride,) for stride in strides)
-    generator = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
-    return FasterRCNN(pyramid, rows, rpn_anchor_generator=generator)
+    generator = detection.anchor_utils.AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+    return detection.FasterRCNN(pyramid, rows, rpn_anchor_generator=generator)
 
 
 @torch.no_grad()

@@ -1,68 +1,43 @@
-"""Checkpoints of torchvision: their names and addresses, and reading them without running code.
+"""Recognising weights of torchvision.
 
 A file that torchvision published is known by its hash, whatever its name is now: the address of each ends in the first
-eight digits of the SHA-256.
+eight digits of the SHA-256. Any other is recognised by the names and shapes of its tensors.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
-import pickle
+import logging
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 
-from detect_transfer.core.errors import InputError
-from detect_transfer.models.torchvision.backbones import known_backbones
-from detect_transfer.models.torchvision.build import ARCHITECTURES, CHOSEN_BACKBONE, Options, build
-from detect_transfer.models.torchvision.head_transfer import BACKGROUND, NOT_USED, is_class_layer
+from detect_transfer.models.source_weights import Checkpoint, SourceWeights
+from detect_transfer.models.torchvision.build import ARCHITECTURES, CHOSEN_BACKBONE, build
+from detect_transfer.models.torchvision.faster_rcnn import Options
+from detect_transfer.models.torchvision.head_transfer import BACKGROUND, NOT_USED, count_rows, in_rows
 
-_INSIDE = ("model", "state_dict")  # where training scripts put the tensors
-_NO_EPSILON = "fasterrcnn_resnet50_fpn"  # its published weights are of batch norm without an epsilon
+logger = logging.getLogger(__name__)
+
+_NO_EPSILON = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")  # published with batch norm without an epsilon
 _EPSILON = 1e-5
-_LEAST_FIT = 0.5  # of the tensors of an architecture
+_LEAST_FIT = 0.5  # of the tensors of an architecture and of the file
 _OLD_NAMES = (  # before version 2 of these modules
     (re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)"), r"\1.0.\2"),
     (re.compile(r"(rpn\.head\.conv)\.(weight|bias)"), r"\1.0.0.\2"),
 )
+_OLD_RETINANET = re.compile(r"(head\.(?:classification|regression)_head\.conv)\.([0246])\.(weight|bias)")  # also FCOS's
 _FEATURES = re.compile(r"(features|layers|layer\d|conv1|bn1|stem|trunk_output|stage\d|conv5|fc|classifier)\.")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A file of torchvision, read.
-
-    Args:
-        tensors: Name to tensor.
-        arch: Empty for the features of a classification network.
-        class_names: The classes that have a row.
-        n_rows: Rows of the class layers.
-        metadata: `family`, and `head_rows`: what each row stands for.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    arch: str
-    class_names: tuple[str, ...]
-    n_rows: int
-    metadata: dict[str, str]
-
-
-@functools.cache
-def known_names() -> tuple[str, ...]:
-    """Return the names that weights can be fetched by: of detectors (COCO) and of backbones (ImageNet)."""
-    return (*(name for name in ARCHITECTURES if name != CHOSEN_BACKBONE), *known_backbones())
-
-
-def address(name: str) -> str:
-    """Return where torchvision publishes the weights of a known name."""
+def published_url(name: str) -> str:
+    """Return where torchvision publishes the weights of a network."""
     return str(torchvision.models.get_model_weights(name).DEFAULT.url)
 
 
@@ -71,61 +46,41 @@ def is_features(names: Mapping[str, Any]) -> bool:
     return 2 * sum(_FEATURES.match(name) is not None for name in names) > len(names)
 
 
-def read_checkpoint(path: Path, sha256: str) -> Checkpoint:
-    """Read a `.pth` of torchvision.
+def recognise(checkpoint: Checkpoint) -> SourceWeights:
+    """Find architecture and class rows of a detector; the features of a classification network have neither.
 
     Raises:
-        InputError: It is damaged, holds more than tensors, or is of no architecture that is known here.
+        InputError: It is of no known architecture, or its class names do not fit its class rows.
     """
-    tensors = {_new_name(name): each for name, each in _read_tensors(path).items()}
+    is_fcos = "head.regression_head.bbox_ctrness.weight" in checkpoint.tensors
+    tensors = {_new_name(name, is_fcos=is_fcos): each for name, each in checkpoint.tensors.items()}
     if is_features(tensors):
-        return features(tensors)
-    published = next(
-        (arch for arch in _detectors() if sha256.startswith(Path(address(arch)).stem.rpartition("-")[2])), None
-    )
-    if published == _NO_EPSILON:  # ours has one: what it adds is taken off before
+        return _source(checkpoint, tensors, "", [])
+    sha256 = checkpoint.sha256
+    published = next((arch for arch in _detectors() if sha256.startswith(_published_hash(arch))), None)
+    if published in _NO_EPSILON:  # ours has one: what it adds is taken off before
         tensors = {k: t - _EPSILON if k.endswith("running_var") else t for k, t in tensors.items()}
-    arch = published or _recognise(tensors, path)
-    rows = _row_names(arch, tensors)
+    arch = published or (checkpoint.arch if checkpoint.arch in ARCHITECTURES else _arch_of(checkpoint, tensors))
+    return _source(checkpoint, tensors, arch, _rows(checkpoint, arch, tensors, published=published is not None))
+
+
+def _source(checkpoint: Checkpoint, tensors: dict[str, torch.Tensor], arch: str, rows: list[str]) -> SourceWeights:
     names = tuple(name for name in rows if name not in (BACKGROUND, NOT_USED))
-    return Checkpoint(tensors, arch, names, len(rows), {"family": "torchvision", "head_rows": json.dumps(rows)})
-
-
-def features(tensors: dict[str, torch.Tensor]) -> Checkpoint:
-    """Return the tensors of a classification network as a checkpoint without classes."""
-    return Checkpoint(tensors, "", (), 0, {"family": "torchvision", "head_rows": "[]"})
+    metadata = {**checkpoint.metadata, "head_rows": json.dumps(rows)}
+    return SourceWeights(tensors, arch, names, checkpoint.path, checkpoint.sha256, metadata, "torchvision")
 
 
 def _detectors() -> list[str]:
     return [name for name in ARCHITECTURES if name != CHOSEN_BACKBONE]
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the form of files that are refused below
-            read = torch.load(path, map_location="cpu", weights_only=True)
-        for key in _INSIDE:
-            read = read[key] if isinstance(read, dict) and isinstance(read.get(key), dict) else read
-        tensors = {name: each for name, each in read.items() if isinstance(each, torch.Tensor)}
-    except (
-        RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError,
-        AttributeError, ImportError, LookupError, OSError,
-    ) as error:  # fmt: skip
-        raise InputError(
-            "WEIGHTS_DAMAGED",
-            f"no whole file of tensors ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
-            where=path,
-            remedy="fetch it again; files that need code of their own to load are refused",
-        ) from error
-    if not tensors:
-        raise InputError(
-            "WEIGHTS_DAMAGED", "it holds no tensors by name", where=path, remedy="give a state dict of torchvision"
-        )
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+def _published_hash(arch: str) -> str:
+    return Path(published_url(arch)).stem.rpartition("-")[2]
 
 
-def _new_name(name: str) -> str:
+def _new_name(name: str, *, is_fcos: bool) -> str:
+    if (match := _OLD_RETINANET.fullmatch(name)) and not is_fcos:
+        return f"{match[1]}.{int(match[2]) // 2}.0.{match[3]}"
     for old, new in _OLD_NAMES:
         if old.fullmatch(name):
             return old.sub(new, name)
@@ -134,35 +89,56 @@ def _new_name(name: str) -> str:
 
 @functools.cache
 def _shapes(arch: str) -> dict[str, torch.Size]:
-    """Return the shapes of the tensors of an architecture with one class."""
+    """Return the shapes of the tensors of an architecture, but for those that depend on the classes."""
     with torch.device("meta"):
-        return {name: each.shape for name, each in build(arch, 1, Options()).network.state_dict().items()}
+        state = build(arch, 1, Options()).network.state_dict()
+    return {name: each.shape for name, each in state.items() if _is_fixed(name)}
 
 
-def _recognise(tensors: Mapping[str, torch.Tensor], path: Path) -> str:
-    """Return the architecture that most of these tensors fit; of two alike, the one that the file is named after."""
-    best, likeness = "", (0.0, False)
+def _is_fixed(name: str) -> bool:
+    """Tell whether a tensor is the same in all files of an architecture; frozen batch norm counts no batches."""
+    return not in_rows(name) and not name.endswith("num_batches_tracked")
+
+
+def _arch_of(checkpoint: Checkpoint, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the architecture that these tensors fit best; of two alike, the one that the file names."""
+    best, best_fit = "", (0.0, False)
+    fixed = {name: tensor.shape for name, tensor in tensors.items() if _is_fixed(name)}
     for arch in _detectors():
         shapes = _shapes(arch)
-        same = sum(name in tensors and tensors[name].shape == shape for name, shape in shapes.items())
-        if (same / len(shapes), arch in path.name) > likeness:
-            best, likeness = arch, (same / len(shapes), arch in path.name)
-    if likeness[0] < _LEAST_FIT:
-        raise InputError(
+        share = len(fixed.items() & shapes.items()) / len(fixed.keys() | shapes.keys())
+        fit = (share, arch in checkpoint.path.name)
+        if fit > best_fit:
+            best, best_fit = arch, fit
+    if best_fit[0] < _LEAST_FIT:
+        raise checkpoint.error(
             "WEIGHTS_ARCH",
             "its tensors are those of no architecture that is known here",
-            where=path,
-            remedy="give weights of " + ", ".join(_detectors()) + ", or of a classification network",
+            f"give weights of {', '.join(_detectors())}, or of a classification network",
         )
     return best
 
 
-def _row_names(arch: str, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    """Return what the rows of the class layers stand for: COCO's where there are as many, else numbers."""
-    one = 1 + ARCHITECTURES[arch].has_background
-    there = [(tensors[k], shape) for k, shape in _shapes(arch).items() if is_class_layer(k) and k in tensors]
-    if not there:
+def _rows(checkpoint: Checkpoint, arch: str, tensors: Mapping[str, torch.Tensor], *, published: bool) -> list[str]:
+    """Return what the rows of the class layers stand for: by the file, else COCO's where there are as many."""
+    n_rows = count_rows(tensors)
+    if not n_rows:
         return []
-    n_rows = there[0][0].shape[0] * one // there[0][1][0]
-    coco = [str(name) for name in torchvision.models.get_model_weights(arch).DEFAULT.meta["categories"]]
-    return coco if n_rows == len(coco) else [BACKGROUND, *(f"class_{i}" for i in range(1, n_rows))]
+    background = int(ARCHITECTURES[arch].has_background)
+    names = checkpoint.names
+    if isinstance(names, list | tuple) and len(names) == n_rows and "background" in str(names[0]).lower():
+        checkpoint, background = dataclasses.replace(checkpoint, names=[BACKGROUND, *names[1:]]), 0
+    if (given := checkpoint.class_names(n_rows - background)) is not None:
+        return [*[BACKGROUND] * background, *given]
+    coco = [str(name) for name in torchvision.models.get_model_weights(_detectors()[0]).DEFAULT.meta["categories"]]
+    if n_rows != len(coco):
+        coco = [BACKGROUND, *(f"class_{i}" for i in range(1, n_rows))]
+    if not published:
+        logger.warning(
+            "%s names no classes; its %d class rows are taken for %s ... %s: if they are others, no name is right",
+            checkpoint.path.name,
+            n_rows,
+            coco[1],
+            coco[-1],
+        )
+    return coco

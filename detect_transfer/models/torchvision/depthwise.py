@@ -36,9 +36,8 @@ def _is_slow(conv: nn.Conv2d) -> bool:
 
 
 def _single(conv: Any) -> SinglePrecisionConv:
-    new = SinglePrecisionConv(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups,
-        bias=conv.bias is not None, padding_mode=conv.padding_mode, device="meta",
-    )  # fmt: skip
+    copied = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    options = {name: getattr(conv, name) for name in copied}
+    new = SinglePrecisionConv(**options, bias=conv.bias is not None, device="meta")
     new.weight, new.bias = conv.weight, conv.bias
     return new

@@ -3,38 +3,54 @@
 What differs from stock: images arrive fitted and normalised, so there is no resizing inside; boxes are decoded in
 single precision whatever the network computes in; ignored regions carry no loss; boxes that are not finite never reach
 a kernel; the head learns from fewer regions; and evaluation gives the raw boxes and scores, so that no floor or cap of
-the vendor's stands before ours.
+torchvision's comes before ours.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
+from torchvision.models import detection
+from torchvision.models.detection import roi_heads, rpn
 from torchvision.ops import clip_boxes_to_image
 
 from detect_transfer.models.base import LossPart
-from detect_transfer.models.torchvision.anchors import Anchors
+from detect_transfer.models.torchvision.anchors import Anchors, AnchorShapes
 from detect_transfer.models.torchvision.losses import TargetDict, cross_entropy, in_ignored, not_finite
-from detect_transfer.models.torchvision.network import Network, Scored
+from detect_transfer.models.torchvision.network import Network, ScoredBoxes
 
-_PRE_NMS_TRAINING = 512  # proposals of a level; stock takes 2000 and keeps as many, for a head that learns from 512
-_PROPOSALS_TRAINING = 256
-_MOST_PROPOSALS_TESTING = 300
 _LOW = -1e4  # the objectness of what is no proposal
 _SMOOTH_L1_BETA = 1 / 9
 
 
-class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has no types
+@dataclass(frozen=True)
+class Options:
+    """What is chosen about an architecture of the family.
+
+    Args:
+        backbone: The classification network of `fasterrcnn`; None for all others.
+        anchors: None keeps those of the architecture.
+        sampled_regions: How many regions of an image the head of a Faster R-CNN learns from.
+        training_proposals: From how many proposals of an image they are sampled; stock takes 2000 for 512.
+        proposals: Of an image in evaluation; None is torchvision's number for the architecture.
+    """
+
+    backbone: str | None = None
+    anchors: AnchorShapes | None = None
+    sampled_regions: int = 64
+    training_proposals: int = 256
+    proposals: int | None = None
+
+
+class RegionProposalNetwork(rpn.RegionProposalNetwork):  # type: ignore[misc] # torchvision has no types
     """The region proposal network; its head and its losses are torchvision's."""
 
-    def __init__(self, stock: RegionProposalNetwork) -> None:
+    def __init__(self, stock: rpn.RegionProposalNetwork, *, training: int, testing: int | None) -> None:
         matcher, sampler = stock.proposal_matcher, stock.fg_bg_sampler
         super().__init__(
             stock.anchor_generator,
@@ -43,11 +59,8 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
             matcher.low_threshold,
             sampler.batch_size_per_image,
             sampler.positive_fraction,
-            {"training": _PRE_NMS_TRAINING, "testing": stock._pre_nms_top_n["testing"]},
-            {
-                "training": _PROPOSALS_TRAINING,
-                "testing": min(stock._post_nms_top_n["testing"], _MOST_PROPOSALS_TESTING),
-            },
+            {"training": 2 * training, "testing": max(stock._pre_nms_top_n["testing"], testing or 0)},
+            {"training": training, "testing": testing or stock._post_nms_top_n["testing"]},
             stock.nms_thresh,
         )
         self.anchors = Anchors(stock.anchor_generator)
@@ -58,7 +71,7 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
         """Return the proposals (P, 4) of each image and, where targets are given, the loss parts."""
         per_level, deltas_per_level = self.head(list(maps))
         counts = [each[0].numel() for each in per_level]
-        objectness, deltas = concat_box_prediction_layers(per_level, deltas_per_level)
+        objectness, deltas = rpn.concat_box_prediction_layers(per_level, deltas_per_level)
         objectness, deltas = objectness.float(), deltas.float()
         anchors = [self.anchors.of(maps, size_hw)] * len(maps[0])
         proposals = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
@@ -71,13 +84,13 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
                 "objectness": LossPart.of((objectness * 0).sum(), 0),
                 "rpn_box": LossPart.of((deltas * 0).sum(), 0),
             }
-        wanted = self.box_coder.encode(matched, anchors)
-        found, placed = self.compute_loss(objectness, deltas, labels, wanted)
+        true_deltas = self.box_coder.encode(matched, anchors)
+        object_loss, box_loss = self.compute_loss(objectness, deltas, labels, true_deltas)
+        object_loss = object_loss + not_finite(objectness, deltas)
         sampled = self._sampled(labels)
-        found = found + not_finite(objectness, deltas)
         return boxes, {
-            "objectness": LossPart.of(found * sampled, sampled),
-            "rpn_box": LossPart.of(placed * sampled, sampled),
+            "objectness": LossPart.of(object_loss * sampled, sampled),
+            "rpn_box": LossPart.of(box_loss * sampled, sampled),
         }
 
     def _sampled(self, labels: Sequence[torch.Tensor]) -> int:
@@ -93,13 +106,11 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Label anchors 1, 0 or, between the thresholds and in ignored regions, -1."""
         labels, matched = super().assign_targets_to_anchors(anchors, targets)
-        kept = [
-            torch.where((each == 0) & in_ignored(places, target["ignored"]), -1.0, each)
-            if len(target["ignored"])
-            else each
-            for each, places, target in zip(labels, anchors, targets, strict=True)
+        labels = [
+            torch.where((each == 0) & in_ignored(boxes, target["ignored"]), -1.0, each)
+            for each, boxes, target in zip(labels, anchors, targets, strict=True)
         ]
-        return kept, matched
+        return labels, matched
 
     def filter_proposals(
         self,
@@ -121,10 +132,10 @@ class Proposer(RegionProposalNetwork):  # type: ignore[misc] # torchvision has n
         return boxes, scores
 
 
-class RegionHead(RoIHeads):  # type: ignore[misc]
-    """The head on the regions; pooling, layers, matching and sampling are torchvision's."""
+class RoIHeads(roi_heads.RoIHeads):  # type: ignore[misc]
+    """The heads on the regions; pooling, layers, matching and sampling are torchvision's."""
 
-    def __init__(self, stock: RoIHeads, sampled_regions: int) -> None:
+    def __init__(self, stock: roi_heads.RoIHeads, sampled_regions: int) -> None:
         matcher = stock.proposal_matcher
         super().__init__(
             stock.box_roi_pool,
@@ -157,7 +168,7 @@ class RegionHead(RoIHeads):  # type: ignore[misc]
         class_weights: torch.Tensor | None,
     ) -> dict[str, LossPart]:
         """Return the loss parts of a sample of the proposals."""
-        regions, labels, wanted = self.sample(proposals, targets)
+        regions, labels, true_offsets = self.sample(proposals, targets)
         if not len(labels):  # every proposal of the batch lies in an ignored region
             logits, offsets = self.predict(maps, [each[:1] for each in proposals], size_hw)
             return {"class": LossPart.of((logits * 0).sum(), 0), "box": LossPart.of((offsets * 0).sum(), 0)}
@@ -165,40 +176,40 @@ class RegionHead(RoIHeads):  # type: ignore[misc]
         count = len(labels)
         positive = torch.where(labels > 0)[0]
         chosen = offsets.view(len(offsets), -1, 4)[positive, labels[positive]]
-        placed = functional.smooth_l1_loss(chosen, wanted[positive], beta=_SMOOTH_L1_BETA, reduction="sum")
-        named = cross_entropy(logits, labels, class_weights).sum()
-        return {"class": LossPart.of(named + not_finite(logits, offsets), count), "box": LossPart.of(placed, count)}
+        box_loss = functional.smooth_l1_loss(chosen, true_offsets[positive], beta=_SMOOTH_L1_BETA, reduction="sum")
+        class_loss = cross_entropy(logits, labels, class_weights).sum() + not_finite(logits, offsets)
+        return {"class": LossPart.of(class_loss, count), "box": LossPart.of(box_loss, count)}
 
     def sample(
         self, proposals: list[torch.Tensor], targets: Sequence[TargetDict]
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Return regions (R_i, 4) of each image, and the labels (R,) and wanted offsets (R, 4) of all."""
+        """Return regions (R_i, 4) of each image, and the labels (R,) and true offsets (R, 4) of all."""
         boxes = [target["boxes"] for target in targets]
         proposals = self.add_gt_proposals(proposals, boxes)
         matched, labels = self.assign_targets_to_proposals(proposals, boxes, [target["labels"] for target in targets])
         labels = [
-            torch.where((each == 0) & in_ignored(places, target["ignored"]), -1, each)
-            for each, places, target in zip(labels, proposals, targets, strict=True)
+            torch.where((each == 0) & in_ignored(regions, target["ignored"]), -1, each)
+            for each, regions, target in zip(labels, proposals, targets, strict=True)
         ]
         chosen = self.subsample(labels)
         regions = [each[i] for each, i in zip(proposals, chosen, strict=True)]
-        aims = [
+        true_boxes = [
             own[match[i]] if len(own) else region
             for own, match, i, region in zip(boxes, matched, chosen, regions, strict=True)
         ]
-        wanted = torch.cat(self.box_coder.encode(aims, regions))
-        return regions, torch.cat([each[i] for each, i in zip(labels, chosen, strict=True)]), wanted
+        true_offsets = torch.cat(self.box_coder.encode(true_boxes, regions))
+        return regions, torch.cat([each[i] for each, i in zip(labels, chosen, strict=True)]), true_offsets
 
 
-class RegionNetwork(Network):
+class FasterRCNN(Network):
     """Faster R-CNN with a feature pyramid."""
 
     has_background = True
 
-    def __init__(self, stock: FasterRCNN, sampled_regions: int) -> None:
+    def __init__(self, stock: detection.FasterRCNN, options: Options) -> None:
         super().__init__(stock.backbone)
-        self.rpn = Proposer(stock.rpn)
-        self.roi_heads = RegionHead(stock.roi_heads, sampled_regions)
+        self.rpn = RegionProposalNetwork(stock.rpn, training=options.training_proposals, testing=options.proposals)
+        self.roi_heads = RoIHeads(stock.roi_heads, options.sampled_regions)
 
     def _anchor_owner(self) -> Any:
         """Return the part with `anchor_generator` and `anchors`."""
@@ -216,4 +227,6 @@ class RegionNetwork(Network):
         boxes = self.roi_heads.box_coder.decode(offsets, proposals)[:, 1:]  # (R, K, 4)
         boxes = clip_boxes_to_image(boxes, size_hw)
         scores = logits.softmax(dim=1)[:, 1:]
-        return [Scored(*each) for each in zip(torch.split(boxes, counts), torch.split(scores, counts), strict=True)]
+        return [
+            ScoredBoxes(*each) for each in zip(torch.split(boxes, counts), torch.split(scores, counts), strict=True)
+        ]

@@ -16,7 +16,7 @@ from torchvision.ops import sigmoid_focal_loss
 TargetDict = dict[str, torch.Tensor]  # boxes (N, 4), labels (N,) as the network counts them, ignored (M, 4)
 
 IGNORED_SHARE = 0.5  # of the area of an anchor or proposal that lies in the region
-BACKGROUND, NEITHER = -1, -2  # what torchvision's matchers say of an anchor without a target
+BACKGROUND, NEITHER = -1, -2  # what torchvision's matchers give an anchor without a target
 _FEWEST_MINED = 3  # background anchors of an image without targets
 
 
@@ -70,8 +70,8 @@ def focal(
     """
     n_classes = logits.shape[-1]
     labels = labels_of(matched, targets, background=n_classes)
-    wanted = functional.one_hot(labels, n_classes + 1)[..., :n_classes].to(logits.dtype)
-    loss = sigmoid_focal_loss(logits, wanted, reduction="none")
+    true_classes = functional.one_hot(labels, n_classes + 1)[..., :n_classes].to(logits.dtype)
+    loss = sigmoid_focal_loss(logits, true_classes, reduction="none")
     if weights is not None:
         loss = loss * weights.to(loss)
     summed: torch.Tensor = (loss.sum(dim=2) * (matched != NEITHER)).sum(dim=1)
@@ -101,8 +101,8 @@ def mined_cross_entropy(
     positive = matched >= 0
     hardness = torch.where(matched == BACKGROUND, loss.detach(), -torch.inf)
     rank = hardness.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    wanted = (negatives * positive.sum(dim=1, keepdim=True)).clamp(min=_FEWEST_MINED)
-    mined = (rank < wanted) & (matched == BACKGROUND)
+    n_mined = (negatives * positive.sum(dim=1, keepdim=True)).clamp(min=_FEWEST_MINED)
+    mined = (rank < n_mined) & (matched == BACKGROUND)
     return (loss * (positive | mined)).sum(dim=1)
 
 

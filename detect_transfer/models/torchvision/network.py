@@ -1,4 +1,4 @@
-"""The shape that all networks of the torchvision family share: body, neck, heads; and the choice of what was found."""
+"""The parts that all networks of the torchvision family share: body, neck and heads."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torchvision.ops import batched_nms
 
 from detect_transfer.core.arrays import FloatArray
-from detect_transfer.models.base import Prediction
 from detect_transfer.models.torchvision.anchors import Anchors, AnchorShapes, fit_anchors, make_generator
 
-_MOST_CANDIDATES = 5000
-_SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
 
-
-class Scored(NamedTuple):
+class ScoredBoxes(NamedTuple):
     """The boxes of one image, (R, 1, 4) or one a class (R, K, 4), in network pixels, and their scores (R, K)."""
 
     boxes: torch.Tensor
@@ -26,9 +21,9 @@ class Scored(NamedTuple):
 
 
 class Network(nn.Module):
-    """A backbone with a feature pyramid under torchvision's names; the heads are added by each kind.
+    """A backbone with a feature pyramid under torchvision's names; each architecture adds its heads.
 
-    In training it is called with targets and gives loss parts; without targets it gives a `Scored` an image.
+    In training it is called with targets and gives loss parts; without targets it gives `ScoredBoxes` an image.
 
     Args:
         backbone: With `body` and `fpn`.
@@ -40,7 +35,7 @@ class Network(nn.Module):
         super().__init__()
         self.backbone: Any = backbone
         self.class_weights: torch.Tensor | None = None
-        self.body_stride = 0  # by how much the first map of the body is smaller than the image; its builder tells
+        self.body_stride = 0  # by how much the first map of the body is smaller than the image; set by its builder
         self.level_strides: tuple[int, ...] = ()  # likewise of each map of the neck
 
     def forward(self, images: torch.Tensor, targets: Any = None) -> Any:
@@ -84,13 +79,13 @@ class Network(nn.Module):
         return self
 
 
-class Rest(nn.Module):
+class NetworkTail(nn.Module):
     """A network behind its body, or behind its neck.
 
     Args:
         network: Shares its parameters.
-        behind_neck: What is given are the maps of the neck.
-        prepare: Turns targets into what the heads take; told the device.
+        behind_neck: It takes the maps of the neck, not those of the body.
+        prepare: Turns targets into what the heads take, on a device.
     """
 
     def __init__(self, network: Network, *, behind_neck: bool, prepare: Callable[[Any, torch.device], Any]) -> None:
@@ -100,22 +95,7 @@ class Rest(nn.Module):
         self._prepare = prepare
 
     def forward(self, features: Sequence[torch.Tensor], targets: Any = None) -> Any:
-        """Return what the whole network returns; inputs are multiples of the deepest stride, so maps tell the size."""
+        """Return what the whole network returns; the size of the input follows from that of the maps."""
         height, width = (int(side) * self.network.body_stride for side in features[0].shape[2:])
         maps = tuple(features) if self._behind_neck else self.network.neck(features)
         return self.network.heads(maps, (height, width), self._prepare(targets, features[0].device))
-
-
-def pick(scored: Scored, *, score_floor: float, nms_iou: float, max_detections: int) -> Prediction:
-    """Choose the detections of one image; one box may be found as several classes."""
-    place, label = torch.nonzero(scored.scores > score_floor, as_tuple=True)
-    score = scored.scores[place, label]
-    top = score.argsort(descending=True, stable=True)[:_MOST_CANDIDATES]
-    place, score, label = place[top], score[top], label[top]
-    own = label if scored.boxes.shape[1] > 1 else torch.zeros_like(label)
-    xyxy = scored.boxes[place, own]
-    whole = torch.isfinite(xyxy).all(dim=1) & (xyxy[:, 2:] - xyxy[:, :2] >= _SMALLEST_SIDE).all(dim=1)
-    xyxy, score, label = xyxy[whole], score[whole], label[whole]
-    keep = batched_nms(xyxy, score, label, nms_iou)[:max_detections]
-    xyxy, score, label = xyxy[keep], score[keep], label[keep]
-    return Prediction(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())

@@ -1,4 +1,4 @@
-"""RetinaNet, FCOS and SSD, composed of torchvision's parts; what differs from stock is told in `tv_regions`."""
+"""RetinaNet, FCOS and SSD, composed of torchvision's parts; `faster_rcnn` says what differs from stock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from torchvision.models.detection import FCOS, RetinaNet
-from torchvision.models.detection.ssd import SSD
+from torchvision.models import detection
 from torchvision.ops import box_iou, clip_boxes_to_image
 
 from detect_transfer.models.base import LossPart
@@ -22,13 +21,13 @@ from detect_transfer.models.torchvision.losses import (
     mined_cross_entropy,
     not_finite,
 )
-from detect_transfer.models.torchvision.network import Network, Scored
+from detect_transfer.models.torchvision.network import Network, ScoredBoxes
 
 Outputs = dict[str, torch.Tensor]  # (B, A, ...) by torchvision's names
 
 
-class DenseNetwork(Network):
-    """A network whose head looks at every cell.
+class OneStageDetector(Network):
+    """A network whose head predicts at every cell.
 
     Args:
         stock: Gives the parts.
@@ -47,11 +46,11 @@ class DenseNetwork(Network):
         anchors = self.anchors.of(maps, size_hw)
         if targets is not None:
             losses = self.losses(outputs, anchors, targets, [each.shape[2] * each.shape[3] for each in maps])
-            named = losses["class"]
-            return {**losses, "class": LossPart(named.total + not_finite(*outputs.values()), named.count)}
+            part = losses["class"]
+            return {**losses, "class": LossPart(part.total + not_finite(*outputs.values()), part.count)}
         scores = self.scores(outputs)
         return [
-            Scored(clip_boxes_to_image(self.decode(own, anchors), size_hw)[:, None], score)
+            ScoredBoxes(clip_boxes_to_image(self.decode(own, anchors), size_hw)[:, None], score)
             for own, score in zip(outputs["bbox_regression"], scores, strict=True)
         ]
 
@@ -70,10 +69,10 @@ class DenseNetwork(Network):
         return torch.as_tensor(self.box_coder.decode_single(offsets, anchors))
 
 
-class RetinaNetwork(DenseNetwork):
+class RetinaNet(OneStageDetector):
     """RetinaNet."""
 
-    def __init__(self, stock: RetinaNet) -> None:
+    def __init__(self, stock: detection.RetinaNet) -> None:
         super().__init__(stock)
         self.matcher = stock.proposal_matcher
 
@@ -83,17 +82,17 @@ class RetinaNetwork(DenseNetwork):
         """Return focal and box loss, each by the positives of its image."""
         matched = match_anchors(self.matcher, box_iou, anchors, targets)
         positives = (matched >= 0).sum(dim=1).clamp(min=1)
-        named = focal(outputs["cls_logits"], matched, targets, self.class_weights) / positives
+        class_loss = focal(outputs["cls_logits"], matched, targets, self.class_weights) / positives
         repeated = [anchors] * len(targets)
-        placed = self.head.regression_head.compute_loss(targets, outputs, repeated, list(matched))
+        box_loss = self.head.regression_head.compute_loss(targets, outputs, repeated, list(matched))
         n_images = len(targets)
-        return {"class": LossPart.of(named.sum(), n_images), "box": LossPart.of(placed * n_images, n_images)}
+        return {"class": LossPart.of(class_loss.sum(), n_images), "box": LossPart.of(box_loss * n_images, n_images)}
 
 
-class FcosNetwork(DenseNetwork):
-    """FCOS; an anchor of its is a cell."""
+class FCOS(OneStageDetector):
+    """FCOS, whose anchors are cells."""
 
-    def __init__(self, stock: FCOS) -> None:
+    def __init__(self, stock: detection.FCOS) -> None:
         super().__init__(stock)
         self._radius = stock.center_sampling_radius
 
@@ -108,19 +107,19 @@ class FcosNetwork(DenseNetwork):
             ]
         )
         stock = self.head.compute_loss(targets, outputs, [anchors] * len(targets), list(matched))
-        named = focal(outputs["cls_logits"], matched, targets, self.class_weights).sum()
+        class_loss = focal(outputs["cls_logits"], matched, targets, self.class_weights).sum()
         positives = (matched >= 0).sum()
         box, centre = (stock[name] * positives.clamp(min=1) for name in ("bbox_regression", "bbox_ctrness"))
-        parts = {"class": named, "box": box, "centre": centre}
+        parts = {"class": class_loss, "box": box, "centre": centre}
         return {name: LossPart.of(total, positives) for name, total in parts.items()}
 
     def _match(self, anchors: torch.Tensor, targets: Sequence[TargetDict], cells: list[int]) -> list[torch.Tensor]:
-        """Return the target of each cell (A,): stock hands its matches to the loss of its head, and here to us."""
-        given: list[list[torch.Tensor]] = []
-        taker = types.SimpleNamespace(compute_loss=lambda _t, _o, _a, matched: given.append(matched))
-        stock = types.SimpleNamespace(center_sampling_radius=self._radius, head=taker)
-        FCOS.compute_loss(stock, targets, {}, [anchors] * len(targets), cells)
-        return given[0]
+        """Return the target of each cell (A,): stock gives its matches to the loss of its head alone."""
+        matches: list[list[torch.Tensor]] = []
+        head = types.SimpleNamespace(compute_loss=lambda _t, _o, _a, matched: matches.append(matched))
+        stock = types.SimpleNamespace(center_sampling_radius=self._radius, head=head)
+        detection.FCOS.compute_loss(stock, targets, {}, [anchors] * len(targets), cells)
+        return matches[0]
 
     def scores(self, outputs: Outputs) -> torch.Tensor:
         """Return the geometric mean of class and centre."""
@@ -131,12 +130,12 @@ class FcosNetwork(DenseNetwork):
         return torch.as_tensor(self.box_coder.decode(offsets, anchors))
 
 
-class SsdNetwork(DenseNetwork):
+class SSD(OneStageDetector):
     """SSD on a backbone with extra layers in the place of a pyramid."""
 
     has_background = True
 
-    def __init__(self, stock: SSD) -> None:
+    def __init__(self, stock: detection.ssd.SSD) -> None:
         super().__init__(stock)
         self.matcher = stock.proposal_matcher
         self._negatives = float(stock.neg_to_pos_ratio)
@@ -162,13 +161,14 @@ class SsdNetwork(DenseNetwork):
         """Return class and box loss, by the positives of the batch."""
         matched = match_anchors(self.matcher, box_iou, anchors, targets)
         positives = (matched >= 0).sum()
-        named = mined_cross_entropy(outputs["cls_logits"], matched, targets, self.class_weights, self._negatives)
-        placed = []
+        class_loss = mined_cross_entropy(outputs["cls_logits"], matched, targets, self.class_weights, self._negatives)
+        box_losses = []
         for row, target, offsets in zip(matched, targets, outputs["bbox_regression"], strict=True):
-            found = torch.where(row >= 0)[0]
-            wanted = self.box_coder.encode_single(target["boxes"][row[found]], anchors[found])
-            placed.append(functional.smooth_l1_loss(offsets[found], wanted, reduction="sum"))
-        return {"class": LossPart.of(named.sum(), positives), "box": LossPart.of(torch.stack(placed).sum(), positives)}
+            positive = torch.where(row >= 0)[0]
+            true_offsets = self.box_coder.encode_single(target["boxes"][row[positive]], anchors[positive])
+            box_losses.append(functional.smooth_l1_loss(offsets[positive], true_offsets, reduction="sum"))
+        box_loss = torch.stack(box_losses).sum()
+        return {"class": LossPart.of(class_loss.sum(), positives), "box": LossPart.of(box_loss, positives)}
 
     def scores(self, outputs: Outputs) -> torch.Tensor:
         """Return the scores (B, A, K) without the background."""

@@ -1,8 +1,7 @@
 """The YOLO family: any detection architecture of ultralytics as a `Detector`.
 
-The network is built with the class count of its source, so that every hidden tensor of the head is taken over too, and
-only the last convolution of the class branch is replaced. Boxes are decoded in single precision whatever the network
-computes in: a half-precision distance times a stride of 32 would be off by pixels.
+Boxes are decoded in single precision whatever the network computes in: a half-precision distance times a stride of 32
+would be off by pixels.
 """
 
 from __future__ import annotations
@@ -15,22 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils._pytree import tree_map
-from torchvision.ops import batched_nms
 
-from detect_transfer.config import Model, Stage
+from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
-from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import ClassInit, LossPart, Prediction, SplitNetwork, Target, TransferReport
-from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.models.yolo.head_transfer import new_class_branch, row_indices
+from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
+from detect_transfer.models.postprocess import select
 from detect_transfer.models.yolo.loss import loss_parts, prepare_criterion, set_ignored
-from detect_transfer.models.yolo.trunk import cut_network
-from detect_transfer.models.yolo.ultralytics import build_module, vendor
+from detect_transfer.models.yolo.split import split_network
 
 _LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}  # the published defaults of the family
-_MOST_CANDIDATES = 5000
-_DEFAULT_ARCH = "yolo11n"
+_NMS_IOU = 0.7
 _BACKBONE_STAGES: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
@@ -44,13 +38,11 @@ class YoloDetector:
         module: Any,
         arch: str,
         class_names: Sequence[str],
-        built_classes: int,
         new_class_params: frozenset[str] = frozenset(),
     ) -> None:
         self.module = module
         self.arch = arch
         self.class_names = tuple(class_names)
-        self.built_classes = built_classes
         self.new_class_params = new_class_params
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         self.class_weights: torch.Tensor | None = None
@@ -58,59 +50,9 @@ class YoloDetector:
         self._head.xyxy = True  # decode to corners
         module.args = SimpleNamespace(**_LOSS_GAINS, epochs=1)
 
-    @classmethod
-    def from_scratch(cls, model: Model, class_names: Sequence[str]) -> YoloDetector:
-        """Build an untrained detector of the config's architecture from torch's random state.
-
-        Raises:
-            InputError: There is no such architecture, or it has no plain detection head.
-        """
-        arch = model.arch or _DEFAULT_ARCH
-        return cls(_build(arch, len(class_names)), arch, class_names, len(class_names))
-
-    @classmethod
-    def from_source(
-        cls, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
-    ) -> tuple[YoloDetector, TransferReport]:
-        """Build a detector for new classes from a pretrained one.
-
-        Args:
-            source: The pretrained model.
-            class_names: The target classes in order.
-            rows: From which source classes each target class starts.
-            model: The model part of the config; the weights tell all that this family needs.
-
-        Raises:
-            InputError: The weights are of another architecture than they say.
-        """
-        module = _build(source.arch, source.built_classes)
-        if source.built_classes != len(source.class_names):
-            new_class_branch(module, len(source.class_names))
-        state = module.state_dict()
-        fits = {k: t for k, t in source.tensors.items() if k in state and state[k].shape == t.shape}
-        missing = tuple(sorted(state.keys() - fits.keys()))
-        if len(missing) > 0.5 * len(state):
-            raise InputError(
-                "WEIGHTS_ARCH",
-                f"only {len(fits)} of {len(state)} tensors fit {source.arch}",
-                where=source.path,
-                remedy="give weights of this architecture, or set model.arch to theirs",
-            )
-        module.load_state_dict(fits, strict=False)
-        index = {name: i for i, name in enumerate(source.class_names)}
-        new_class_params: frozenset[str] = frozenset()
-        by_rows: tuple[str, ...] = ()
-        if tuple(class_names) != source.class_names or any(row.sources != (row.target,) for row in rows):
-            replaced = new_class_branch(module, len(class_names), [row_indices(row, index) for row in rows])
-            new_class_params = frozenset() if all(row.sources for row in rows) else replaced
-            by_rows = tuple(sorted(replaced))
-        detector = cls(module, source.arch, class_names, source.built_classes, new_class_params)
-        left_out = tuple(sorted(source.tensors.keys() - fits.keys()))
-        return detector, TransferReport(tuple(rows), len(fits) - len(by_rows), missing, by_rows, left_out)
-
     def with_module(self, module: Any) -> YoloDetector:
         """Return a detector of the same kind around another copy of the network."""
-        return YoloDetector(module, self.arch, self.class_names, self.built_classes, self.new_class_params)
+        return YoloDetector(module, self.arch, self.class_names, self.new_class_params)
 
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer: by its stride in the backbone, then neck and head."""
@@ -144,8 +86,8 @@ class YoloDetector:
         return (inputs,)
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
-        """Cut the network behind its last layer before which all stages are frozen, backbone and more."""
-        return cut_network(self.module, self._stage_of_layer(), frozen)
+        """Split the network behind its last layer before which all stages are frozen, backbone and more."""
+        return split_network(self.module, self._stage_of_layer(), frozen)
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
         """Return the loss parts of the vendor's criterion; ignored cells carry none."""
@@ -165,7 +107,7 @@ class YoloDetector:
         return loss_parts(self.module.criterion, _to_float(outputs), batch)
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
-        """Tell the criterion how far training is; the end-to-end heads shift weight between their two branches."""
+        """Set how far training is in the criterion; the end-to-end heads shift weight between their two branches."""
         self.module.args.epochs = epochs
         prepare_criterion(self.module, self.class_weights)
         criterion = self.module.criterion
@@ -175,37 +117,20 @@ class YoloDetector:
             criterion.o2o = max(criterion.total - criterion.o2m, 0)
 
     @torch.no_grad()
-    def postprocess(self, outputs: Any, *, score_floor: float, nms_iou: float, max_detections: int) -> list[Prediction]:
-        """Decode in single precision, then suppress doubles; one box may be found as several classes."""
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Decode in single precision, then suppress doubles; an end-to-end head gives each object once."""
         raw = outputs[1]
+        end_to_end = self._head.end2end
         if "one2one" in raw:
-            raw = raw["one2one" if self._head.end2end else "one2many"]
-        decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)
-        boxes, scores = decoded[..., :4], decoded[..., 4:]
-        iou = None if self._head.end2end else nms_iou
-        return [
-            _pick(b, s, score_floor=score_floor, nms_iou=iou, max_detections=max_detections)
-            for b, s in zip(boxes, scores, strict=True)
-        ]
+            raw = raw["one2one" if end_to_end else "one2many"]
+        decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)  # (B, A, 4 + K)
+        nms_iou = None if end_to_end and not options.agnostic else options.nms_iou or _NMS_IOU
+        return [select(each[:, None, :4], each[:, 4:], options, nms_iou=nms_iou) for each in decoded]
 
     def metadata(self) -> dict[str, str]:
-        """Return the architecture, the class names and the class count that the head was built with."""
+        """Return the architecture and the class names."""
         names = json.dumps(list(self.class_names), ensure_ascii=False)
-        return {"family": self.family, "arch": self.arch, "names": names, "built_classes": str(self.built_classes)}
-
-
-def _build(arch: str, n_classes: int) -> Any:
-    module = build_module(arch, n_classes)
-    head = module.model[-1]
-    if not isinstance(head, vendor().Detect) or not hasattr(head, "cv3"):
-        raise InputError(
-            "ARCH_HEAD",
-            f"its head is a {type(head).__name__}, a plain detection head was expected",
-            field="model.arch",
-            value=arch,
-            remedy="give a detection architecture such as yolo11n or yolov8n",
-        )
-    return module
+        return {"family": self.family, "arch": self.arch, "names": names}
 
 
 @torch.no_grad()
@@ -231,17 +156,3 @@ def _layer_strides(module: Any) -> list[int]:
 def _to_float(outputs: Any) -> Any:
     """Turn every tensor of nested outputs into single precision."""
     return tree_map(lambda value: value.float() if isinstance(value, torch.Tensor) else value, outputs)
-
-
-def _pick(
-    boxes: torch.Tensor, scores: torch.Tensor, *, score_floor: float, nms_iou: float | None, max_detections: int
-) -> Prediction:
-    """Choose the detections of one image from boxes (A, 4) and scores (A, K)."""
-    place, label = torch.nonzero(scores > score_floor, as_tuple=True)
-    score = scores[place, label]
-    top = score.argsort(descending=True, stable=True)[: max_detections if nms_iou is None else _MOST_CANDIDATES]
-    xyxy, score, label = boxes[place[top]], score[top], label[top]
-    if nms_iou is not None:
-        keep = batched_nms(xyxy, score, label, nms_iou)[:max_detections]
-        xyxy, score, label = xyxy[keep], score[keep], label[keep]
-    return Prediction(xyxy.double().cpu().numpy(), score.double().cpu().numpy(), label.cpu().numpy())

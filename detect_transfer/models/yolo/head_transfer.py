@@ -12,6 +12,7 @@ from torch import nn
 from detect_transfer.models.base import ClassInit
 
 _PRIOR = 0.01  # probability of an object, with which a random class row starts
+_BRANCHES = ("cv3", "one2one_cv3")
 
 
 def row_indices(row: ClassInit, index: dict[str, int]) -> list[int] | None:
@@ -21,24 +22,36 @@ def row_indices(row: ClassInit, index: dict[str, int]) -> list[int] | None:
     return [index[name] for name in row.sources] or list(index.values())
 
 
-def new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int] | None] | None = None) -> frozenset[str]:
-    """Replace the last convolution of each class branch; a row is the mean of the source rows that it names.
+def class_branches(module: Any) -> set[str]:
+    """Return the names of all tensors of the class branches."""
+    last = len(module.model) - 1
+    starts = tuple(f"model.{last}.{branch}." for branch in _BRANCHES)
+    return {name for name in module.state_dict() if name.startswith(starts)}
 
-    Returns the names of the parameters that were replaced.
+
+@torch.no_grad()
+def new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int] | None] | None = None) -> frozenset[str]:
+    """Replace the last convolution of each class branch.
+
+    Args:
+        module: The network, changed in place.
+        n_classes: Rows of the new convolutions.
+        rows: Of each new row, the old rows that it is the mean of, None for a random start; none leaves all unset.
+
+    Returns:
+        The names of the parameters that were replaced.
     """
     head = module.model[-1]
     replaced = []
-    for branch in ("cv3", "one2one_cv3"):
+    for branch in _BRANCHES:
         for i_level, level in enumerate(getattr(head, branch, None) or ()):
             old = level[-1]
             new: Any = nn.Conv2d(old.in_channels, n_classes, 1)
-            if rows is not None:
-                with torch.no_grad():
-                    new.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
-                    for i, sources in enumerate(rows):
-                        if sources is not None:
-                            new.weight[i] = old.weight[list(sources)].mean(dim=0)
-                            new.bias[i] = old.bias[list(sources)].mean()
+            new.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
+            for i, sources in enumerate(rows or ()):
+                if sources is not None:
+                    new.weight[i] = old.weight[list(sources)].mean(dim=0)
+                    new.bias[i] = old.bias[list(sources)].mean()
             level[-1] = new
             prefix = f"model.{len(module.model) - 1}.{branch}.{i_level}.{len(level) - 1}"
             replaced += [f"{prefix}.weight", f"{prefix}.bias"]

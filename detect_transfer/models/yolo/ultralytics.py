@@ -2,9 +2,8 @@
 
 Left to itself the package installs what it misses with pip, asks the network, writes settings to the home folder and
 unpickles whatever it is given. Before the import its settings are sent to a temporary folder that is removed at exit,
-its installer, network and telemetry are turned off and its restricted loader is turned on. Afterwards the global
-things that it changed are put back. We use its network modules and its loss; its data loading, trainer, plots and
-downloads stay unused.
+its installer, network and telemetry are turned off. Afterwards the global things that it changed are put back. We use
+its network modules and its loss; its data loading, trainer, plots, downloads and its reading of weights stay unused.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.temporary import private_folder
@@ -34,7 +35,6 @@ class Vendor:
     version: str
     DetectionModel: Any
     Detect: Any
-    safe_load: Any
     arch_folder: Path
 
 
@@ -55,7 +55,7 @@ def vendor() -> Vendor:
 
     import ultralytics
     from ultralytics.nn.modules.head import Detect
-    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
+    from ultralytics.nn.tasks import DetectionModel
     from ultralytics.utils import SETTINGS
 
     SETTINGS["sync"] = False
@@ -71,25 +71,44 @@ def vendor() -> Vendor:
         else:
             os.environ[name] = value
     folder = Path(ultralytics.__file__).parent / "cfg" / "models"
-    return Vendor(str(ultralytics.__version__), DetectionModel, Detect, torch_safe_load, folder)
+    return Vendor(str(ultralytics.__version__), DetectionModel, Detect, folder)
 
 
 @functools.cache
-def known_architectures() -> tuple[str, ...]:
-    """Return the names of the detection architectures, without their size letter where they have one.
+def known_architectures() -> dict[str, tuple[str, ...]]:
+    """Return the detection architectures by the name of their file, each with its names: one a size letter.
 
     Those with maps at a stride of 64 are left out: images are padded to multiples of 32.
     """
     other = ("-p6", "-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
-    names = (path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
-    return tuple(sorted(name for name in names if not any(word in name for word in other)))
+    stems = sorted(path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
+    return {stem: _with_sizes(stem) for stem in stems if not any(word in stem for word in other)}
+
+
+def _with_sizes(stem: str) -> tuple[str, ...]:
+    if re.fullmatch(r"yolov\d+[a-z]|yolov3.*", stem):
+        return (stem,)
+    return tuple(re.sub(r"^(yolov?\d+)", rf"\g<1>{size}", stem) for size in "nsmlx")
 
 
 def example_names() -> list[str]:
     """Return a full name for each architecture: the smallest size of those that have several."""
-    whole = [name for name in known_architectures() if re.fullmatch(r"yolov\d+[a-z]|yolov3.*", name)]
-    sized = [re.sub(r"^(yolov?\d+)", r"\1n", name) for name in known_architectures() if name not in whole]
-    return sorted([*whole, *sized])
+    return sorted(names[0] for names in known_architectures().values())
+
+
+def is_known(arch: str) -> bool:
+    """Tell whether this is the full name of a detection architecture."""
+    return any(arch in names for names in known_architectures().values())
+
+
+def architectures_of_depth(n_layers: int) -> list[str]:
+    """Return the full names of the architectures of so many layers, small ones first."""
+    fitting = []
+    for stem, names in known_architectures().items():
+        layers = yaml.safe_load(next(vendor().arch_folder.glob(f"*/{stem}.yaml")).read_text(encoding="utf-8"))
+        if len(layers["backbone"]) + len(layers["head"]) == n_layers:
+            fitting.append(names)
+    return [names[i] for i in range(5) for names in fitting if i < len(names)]
 
 
 def build_module(arch: str, n_classes: int) -> Any:
@@ -102,9 +121,7 @@ def build_module(arch: str, n_classes: int) -> Any:
     Raises:
         InputError: There is no such architecture, or it is no plain detector.
     """
-    known = known_architectures()
-    with_size = {arch, arch[:-1]} | {arch.replace(f"{size}-", "-", 1) for size in "nsmlx"}
-    if not with_size & set(known):
+    if not is_known(arch):
         raise InputError(
             "ARCH_UNKNOWN",
             "ultralytics has no such detection architecture of strides up to 32",

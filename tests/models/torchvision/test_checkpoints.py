@@ -50,8 +50,8 @@ def test_class_map__copies_and_averages_the_rows_of_classes_and_boxes(fast: Path
     assert len(source.class_names) == 80
     assert not {BACKGROUND, NOT_USED} & set(source.class_names)
     transfer = Transfer(class_map={"pedestrian": "person", "vehicle": ["car", "bus"]})
-    detector, taken = build_detector(model(), transfer, ["pedestrian", "vehicle", "Stop-Sign", "new"], source)
-    assert [row.how for row in taken.rows] == ["class_map", "class_map", "same name", "mean of all rows"]
+    detector, report = build_detector(model(), transfer, ["pedestrian", "vehicle", "Stop-Sign", "new"], source)
+    assert [row.how for row in report.rows] == ["class_map", "class_map", "same name", "mean of all rows"]
     real = [i for i, name in enumerate(COCO) if name not in (BACKGROUND, NOT_USED)]
     places = [[0], [COCO.index("person")], [COCO.index("car"), COCO.index("bus")], [COCO.index("stop sign")], real]
     state = detector.module.state_dict()
@@ -62,10 +62,10 @@ def test_class_map__copies_and_averages_the_rows_of_classes_and_boxes(fast: Path
             new = state[name].view(5, numbers, -1)
             for row, chosen in zip(new, places, strict=True):
                 torch.testing.assert_close(row, old[chosen].mean(dim=0))
-    assert taken.new_tensors == ()
+    assert report.new_tensors == ()
     assert detector.new_class_params == {f"roi_heads.box_predictor.cls_score.{part}" for part in ("weight", "bias")}
     same = sum(torch.equal(state[name], t) for name, t in source.tensors.items() if state[name].shape == t.shape)
-    assert same == taken.tensors == len(source.tensors) - 4
+    assert same == report.tensors == len(source.tensors) - 4
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def test_class_map__takes_the_rows_of_every_anchor(tmp_path: Path, arch: str, la
     torch.save(stock(arch).state_dict(), path)
     source = load_weights(path)
     assert source.arch == arch
-    detector, taken = build_detector(model(), Transfer(class_map={"a": "car", "b": ["car", "dog"]}), ["a", "b"], source)
+    transfer = Transfer(class_map={"a": "car", "b": ["car", "dog"]})
+    detector, report = build_detector(model(), transfer, ["a", "b"], source)
     name = f"head.classification_head.{layer}.weight"
     old, new = source.tensors[name], detector.module.state_dict()[name]
     anchors, background = old.shape[0] // 91, int(detector.module.has_background)
@@ -91,13 +92,13 @@ def test_class_map__takes_the_rows_of_every_anchor(tmp_path: Path, arch: str, la
     torch.testing.assert_close(new[:, background + 1], old[:, [car, dog]].mean(dim=1))
     if background:
         assert torch.equal(new[:, 0], old[:, 0])
-    assert taken.new_tensors == ()
+    assert report.new_tensors == ()
 
 
 def test_new_class__may_start_at_random(fast: Path) -> None:
     source = load_weights(fast)
-    detector, taken = build_detector(model(), Transfer(new_class_init="random"), ["car", "new"], source)
-    assert [row.how for row in taken.rows] == ["same name", "random"]
+    detector, report = build_detector(model(), Transfer(new_class_init="random"), ["car", "new"], source)
+    assert [row.how for row in report.rows] == ["same name", "random"]
     rows = detector.module.state_dict()["roi_heads.box_predictor.cls_score.weight"]
     old = source.tensors["roi_heads.box_predictor.cls_score.weight"]
     assert torch.equal(rows[1], old[COCO.index("car")])
@@ -116,9 +117,9 @@ def test_published_file__is_known_by_its_hash_and_keeps_its_outputs_without_epsi
     path = tmp_path / "renamed by its user.pth"
     torch.save({"model": state, "epoch": 3}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    true_address = checkpoints.address
+    true_url = checkpoints.published_url
     monkeypatch.setattr(
-        checkpoints, "address", lambda n: f"https://x/{n}-{digest[:8]}.pth" if n == arch else true_address(n)
+        checkpoints, "published_url", lambda n: f"https://x/{n}-{digest[:8]}.pth" if n == arch else true_url(n)
     )
     source = load_weights(path)
     assert source.arch == arch
@@ -146,9 +147,9 @@ def test_file_without_class_layers__is_taken_as_far_as_it_goes(tmp_path: Path) -
     path = tmp_path / f"{FAST}.pth"
     state = stock(FAST, rows=5).state_dict()
     torch.save({k: t for k, t in state.items() if "box_predictor" not in k}, path)
-    detector, taken = build_detector(model(), Transfer(), ["a"], load_weights(path))
-    assert set(taken.new_tensors) == {k for k in detector.module.state_dict() if "box_predictor" in k}
-    assert [row.how for row in taken.rows] == ["random"]
+    detector, report = build_detector(model(), Transfer(), ["a"], load_weights(path))
+    assert set(report.new_tensors) == {k for k in detector.module.state_dict() if "box_predictor" in k}
+    assert [row.how for row in report.rows] == ["random"]
 
 
 @pytest.mark.parametrize("arch", ["fasterrcnn_resnet50_fpn", "ssdlite320_mobilenet_v3_large"])
@@ -193,16 +194,16 @@ def test_classification_weights__go_into_the_body_alone(tmp_path: Path, backbone
     torch.save(whole.state_dict(), path)
     source = load_weights(path)
     assert source.class_names == ()
-    detector, taken = build_detector(model(backbone=backbone), Transfer(), ["a", "b"], source)
+    detector, report = build_detector(model(backbone=backbone), Transfer(), ["a", "b"], source)
     assert detector.arch == "fasterrcnn"
     body = {k: t for k, t in detector.module.state_dict().items() if k.startswith("backbone.body.")}
     given = whole.state_dict()
     for name, each in body.items():
         rest = name.removeprefix("backbone.body.")
         assert torch.equal(each, given[rest] if rest in given else given[f"features.{rest}"]), name
-    assert taken.tensors == len(body)
-    assert set(taken.new_tensors) == set(detector.module.state_dict()) - set(body)
-    assert [row.how for row in taken.rows] == ["random", "random"]
+    assert report.tensors == len(body)
+    assert set(report.new_tensors) == set(detector.module.state_dict()) - set(body)
+    assert [row.how for row in report.rows] == ["random", "random"]
     assert detector.new_class_params == frozenset()  # the whole head is new
 
 
@@ -211,7 +212,7 @@ def test_classification_weights__go_into_ssdlite_as_far_as_its_tail_is_not_reduc
     whole = torchvision.models.mobilenet_v3_large(weights=None)
     path = tmp_path / "mobilenet.pth"
     torch.save(whole.state_dict(), path)
-    detector, taken = build_detector(model("ssdlite320_mobilenet_v3_large"), Transfer(), ["a"], load_weights(path))
+    detector, report = build_detector(model("ssdlite320_mobilenet_v3_large"), Transfer(), ["a"], load_weights(path))
     state, given = detector.module.state_dict(), whole.state_dict()
     for ours, theirs in {
         "backbone.features.0.0.0.weight": "features.0.0.weight",
@@ -220,7 +221,7 @@ def test_classification_weights__go_into_ssdlite_as_far_as_its_tail_is_not_reduc
         "backbone.features.1.0.1.0.weight": "features.13.block.1.0.weight",
     }.items():
         assert torch.equal(state[ours], given[theirs]), ours
-    assert "backbone.features.1.3.0.weight" in taken.new_tensors  # half as wide as the classification network's
+    assert "backbone.features.1.3.0.weight" in report.new_tensors  # half as wide as the classification network's
 
 
 def test_classification_weights_of_another_network__are_refused(tmp_path: Path) -> None:
@@ -235,9 +236,9 @@ def test_classification_weights_of_another_network__are_refused(tmp_path: Path) 
 
 def test_real_features__go_into_the_body(shared: Path) -> None:
     source = load_weights(shared / "weights" / "mobilenet_v2_imagenet_features.safetensors")
-    detector, taken = build_detector(model(backbone="mobilenet_v2"), Transfer(), ["a"], source)
-    assert taken.tensors == 312
-    assert not [name for name in taken.new_tensors if name.startswith("backbone.body.")]
+    detector, report = build_detector(model(backbone="mobilenet_v2"), Transfer(), ["a"], source)
+    assert report.tensors == 312
+    assert not [name for name in report.new_tensors if name.startswith("backbone.body.")]
     assert torch.equal(detector.module.state_dict()["backbone.body.0.0.weight"], source.tensors["features.0.0.weight"])
 
 
@@ -269,7 +270,7 @@ def test_known_name__is_fetched_and_its_hash_is_looked_at(tmp_path: Path, monkey
         find_weights(FAST)
     assert asked == ["https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth"]
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(checkpoints, "address", lambda _: f"https://x/resnet18-{digest[:8]}.pth")
+    monkeypatch.setattr(checkpoints, "published_url", lambda _: f"https://x/resnet18-{digest[:8]}.pth")
     path = find_weights("resnet18")
     assert path == tmp_path / f"resnet18-{digest[:8]}.pth"
     assert path.read_bytes() == data

@@ -11,12 +11,14 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from detect_transfer.config import STAGES, Model
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import Prediction, Target
+from detect_transfer.models.base import Postprocess, Prediction, Target
 from detect_transfer.models.torchvision.backbones import build_pyramid
 from detect_transfer.models.torchvision.detector import TorchvisionDetector
+from detect_transfer.models.torchvision.family import TorchvisionFamily
 from detect_transfer.models.torchvision.losses import in_ignored, match_anchors
 
 NAMES = ["red", "green", "blue"]
+from_scratch = TorchvisionFamily().from_scratch
 FAST = "fasterrcnn_mobilenet_v3_large_320_fpn"
 DENSE = ["retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"]
 REGION = np.array([[0.0, 0.0, 40.0, 64.0]])
@@ -32,7 +34,7 @@ def one_thread():
 
 def scratch(arch: str | None = FAST, **options) -> TorchvisionDetector:
     torch.manual_seed(0)
-    return TorchvisionDetector.from_scratch(Model(family="torchvision", arch=arch, weights="scratch", **options), NAMES)
+    return from_scratch(Model(family="torchvision", arch=arch, weights="scratch", **options), NAMES)
 
 
 def two_images(count: int = 2, size_hw: tuple[int, int] = (64, 96)) -> torch.Tensor:
@@ -53,10 +55,12 @@ def call(detector: TorchvisionDetector, images: torch.Tensor, targets: Sequence[
     return outputs if targets is None else {name: part.mean() for name, part in outputs.items()}
 
 
-def found(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Prediction]:
+def predictions(detector: TorchvisionDetector, images: torch.Tensor, **settings) -> list[Prediction]:
     with torch.no_grad():
         outputs = call(detector, images, None)
-    return detector.postprocess(outputs, **{"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50, **settings})
+    return detector.postprocess(
+        outputs, Postprocess(**{"score_floor": 0.0, "nms_iou": 0.5, "max_detections": 50, **settings})
+    )
 
 
 def stock_of(detector: TorchvisionDetector, size_hw: tuple[int, int]):
@@ -87,7 +91,7 @@ def test_detections__are_those_of_stock_with_our_floor_and_cap(arch: str) -> Non
         stock.topk_candidates = 10**6
     with torch.no_grad():
         wanted = stock([each / 255 for each in images])
-    for ours, theirs in zip(found(detector, images), wanted, strict=True):
+    for ours, theirs in zip(predictions(detector, images), wanted, strict=True):
         whole = (theirs["boxes"][:, 2:] - theirs["boxes"][:, :2] >= 0.01).all(dim=1)  # we leave the others out
         boxes, scores, labels = (theirs[key][whole].numpy()[:50] for key in ("boxes", "scores", "labels"))
         assert len(scores) >= 20
@@ -106,12 +110,12 @@ def test_loss__is_that_of_stock_where_nothing_is_ignored(arch: str) -> None:
     for module in (detector.module, stock):
         module.apply(lambda m: setattr(m, "momentum", 0.0) if isinstance(m, torch.nn.BatchNorm2d) else None)
     shift = detector.module.has_background
-    asked = [
+    targets = [
         {"boxes": torch.as_tensor(each.xyxy, dtype=torch.float32), "labels": torch.as_tensor(each.labels) + shift}
         for each in TWO
     ]
     torch.manual_seed(5)
-    wanted = sorted(float(v.detach()) for v in stock.train()([each / 255 for each in images], asked).values())
+    wanted = sorted(float(v.detach()) for v in stock.train()([each / 255 for each in images], targets).values())
     torch.manual_seed(5)
     ours = sorted(float(v.detach()) for v in call(detector, images, TWO).values())
     np.testing.assert_allclose(ours, wanted, rtol=1e-4)
@@ -219,7 +223,7 @@ def test_weights_that_are_not_finite__give_such_a_loss_and_no_crash(arch: str, v
         detector.module.get_parameter(offsets).fill_(value)
     loss = sum(v.detach() for v in call(detector, two_images(), [target()] * 2).values())
     assert not torch.isfinite(loss)
-    for each in found(detector, two_images()):
+    for each in predictions(detector, two_images()):
         assert np.isfinite(each.xyxy).all()
 
 
@@ -261,9 +265,9 @@ def test_last_batch_of_one_image__trains_where_maps_have_one_cell() -> None:
 @pytest.mark.parametrize("arch", [FAST, "fcos_resnet50_fpn"])
 def test_half_precision__decodes_in_single(arch: str) -> None:
     detector, images = scratch(arch), two_images()
-    whole = found(detector, images, max_detections=5)
+    whole = predictions(detector, images, max_detections=5)
     with torch.autocast("cpu", torch.bfloat16):
-        half = found(detector, images, max_detections=5)
+        half = predictions(detector, images, max_detections=5)
         loss = sum(v.detach() for v in call(detector, images, TWO).values())
     assert loss.dtype == torch.float32
     assert torch.isfinite(loss)
@@ -357,7 +361,7 @@ def test_stages__follow_the_strides_of_any_backbone(backbone: str) -> None:
 )
 def test_architecture__wrong_ones_are_refused(options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        TorchvisionDetector.from_scratch(Model(family="torchvision", weights="scratch", **options), NAMES)
+        from_scratch(Model(family="torchvision", weights="scratch", **options), NAMES)
 
 
 def test_fitted_anchors__cover_small_objects_that_stock_ones_miss() -> None:
@@ -416,7 +420,7 @@ def test_matching__leaves_out_background_in_ignored_regions_alone() -> None:
     assert matched.tolist() == [[0, -2, -1, -1]]
 
 
-def test_cut__needs_the_whole_backbone_frozen() -> None:
+def test_split__needs_the_whole_backbone_frozen() -> None:
     detector = scratch(None, backbone="resnet18")
     backbone = {"stem", "stage1", "stage2", "stage3", "stage4"}
     assert detector.split(frozenset(backbone - {"stem"})) is None

@@ -27,14 +27,14 @@ def class_rows(detector) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("arch", ["yolo11n", "yolov8n", "yolo26n", "yolov5n", "yolov9t", "yolo12n"])
 def test_stages__name_every_tensor_in_order(arch: str) -> None:
-    detector, taken = build_detector(Model(arch=arch), Transfer(), ["a", "b"], None)
+    detector, report = build_detector(Model(arch=arch), Transfer(), ["a", "b"], None)
     stages = detector.stages()
     assert set(stages) == set(detector.module.state_dict())
     assert set(stages.values()) == set(STAGES) - {"rpn"}
     order = [STAGES.index(stage) for stage in stages.values()]
     backbone = [i for i in order if i < STAGES.index("neck")]
     assert backbone == sorted(backbone)
-    assert taken.tensors == 0
+    assert report.tensors == 0
 
 
 def test_save_and_load__gives_the_same_outputs(source: SourceWeights) -> None:
@@ -50,15 +50,15 @@ def test_save_and_load__gives_the_same_outputs(source: SourceWeights) -> None:
 def test_class_map__copies_and_averages_head_rows(source: SourceWeights) -> None:
     transfer = Transfer(class_map={"pedestrian": "person", "vehicle": ["car", "bus"]})
     names = ["pedestrian", "vehicle", "Stop-Sign", "new"]
-    detector, taken = build_detector(Model(), transfer, names, source)
+    detector, report = build_detector(Model(), transfer, names, source)
     old = [t for name, t in source.tensors.items() if ".cv3." in name and name.endswith(".2.weight")]
     for before, after in zip(old, class_rows(detector), strict=True):
         assert torch.equal(after[0], before[0])
         torch.testing.assert_close(after[1], before[1:3].mean(dim=0))
         assert torch.equal(after[2], before[3])
         torch.testing.assert_close(after[3], before.mean(dim=0))
-    assert [row.how for row in taken.rows] == ["class_map", "class_map", "same name", "mean of all rows"]
-    assert taken.new_tensors == ()
+    assert [row.how for row in report.rows] == ["class_map", "class_map", "same name", "mean of all rows"]
+    assert report.new_tensors == ()
     assert len(detector.new_class_params) == 6  # weight and bias of three levels: some class is new
 
 
@@ -166,7 +166,7 @@ def test_loss__of_an_end_to_end_head_ignores_in_both_branches() -> None:
 
 
 @pytest.mark.parametrize("arch", ["yolo11n", "yolo26n", "yolov8n"])
-def test_cut__and_whole_give_the_same(arch: str) -> None:
+def test_split__and_whole_give_the_same(arch: str) -> None:
     detector, _ = build_detector(Model(arch=arch), Transfer(), ["a", "b"], None)
     everything = frozenset(detector.stages().values())
     images = torch.rand(2, 3, 64, 64)
@@ -174,8 +174,8 @@ def test_cut__and_whole_give_the_same(arch: str) -> None:
     with torch.no_grad():
         expected = detector.module(images)[0]
         for frozen in (everything - {"head"}, everything - {"head", "neck"}):
-            cut = detector.split(frozen)
-            assert torch.equal(cut.tail(cut.trunk(images), None)[0], expected)
+            split = detector.split(frozen)
+            assert torch.equal(split.tail(split.trunk(images), None)[0], expected)
     assert detector.split(everything - {"head", "stage4"}) is None
     assert detector.split(frozenset()) is None
 
@@ -185,9 +185,9 @@ def test_new_classes__start_at_random_where_asked(source: SourceWeights) -> None
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         transfer = Transfer(new_class_init="random", class_map={"sign": "stop sign"})
-        detector, taken = build_detector(Model(), transfer, ["sign", "cone"], source)
+        detector, report = build_detector(Model(), transfer, ["sign", "cone"], source)
         detectors.append(class_rows(detector)[0])
-        assert [row.how for row in taken.rows] == ["class_map", "random"]
+        assert [row.how for row in report.rows] == ["class_map", "random"]
     assert torch.equal(detectors[0], detectors[1])
     assert torch.equal(detectors[0][0], detectors[2][0])
     assert not torch.equal(detectors[0][1], detectors[2][1])

@@ -1,0 +1,39 @@
+"""From scored boxes to detections: score floor, one or more labels a box, suppression of doubles."""
+
+from __future__ import annotations
+
+import torch
+from torchvision.ops import batched_nms, nms
+
+from detect_transfer.models.base import Postprocess, Prediction
+
+_MOST_CANDIDATES = 5000
+_SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
+
+
+def select(boxes: torch.Tensor, scores: torch.Tensor, options: Postprocess, *, nms_iou: float | None) -> Prediction:
+    """Choose the detections of one image.
+
+    Args:
+        boxes: (R, 1, 4), or one a class (R, K, 4), in network pixels.
+        scores: (R, K).
+        options: Floor, caps and labels.
+        nms_iou: For suppression; None leaves it out, for heads that give each object once.
+    """
+    if options.multi_label:
+        row, label = torch.nonzero(scores > options.score_floor, as_tuple=True)
+    else:
+        best, label = scores.max(dim=1)
+        row = torch.nonzero(best > options.score_floor).flatten()
+        label = label[row]
+    score = scores[row, label]
+    top = score.argsort(descending=True, stable=True)[:_MOST_CANDIDATES]
+    row, score, label = row[top], score[top], label[top]
+    xyxy = boxes[row, label if boxes.shape[1] > 1 else torch.zeros_like(label)]
+    whole = torch.isfinite(xyxy).all(dim=1) & (xyxy[:, 2:] - xyxy[:, :2] >= _SMALLEST_SIDE).all(dim=1)
+    xyxy, score, label = xyxy[whole], score[whole], label[whole]
+    if nms_iou is not None:
+        keep = nms(xyxy, score, nms_iou) if options.agnostic else batched_nms(xyxy, score, label, nms_iou)
+        xyxy, score, label = xyxy[keep], score[keep], label[keep]
+    xyxy, score, label = (each[: options.max_detections].cpu() for each in (xyxy, score, label))
+    return Prediction(xyxy.double().numpy(), score.double().numpy(), label.numpy())
