@@ -27,7 +27,7 @@ PACKAGES = (
     "cli",
 )  # a package imports from those before it alone
 WITH_TORCH = {"models", "training"}
-WORKFLOWS_WITH_TORCH = {"predict", "train", "train_context", "train_outputs"}
+WORKFLOWS_WITH_TORCH = {"trained_detector", "train", "train_context", "train_outputs"}
 
 
 def modules() -> list[Path]:

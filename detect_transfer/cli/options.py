@@ -8,15 +8,30 @@ from typing import Annotated
 
 import typer
 
-from detect_transfer.core.choices import OnError
+from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError
 from detect_transfer.core.errors import InputError
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
 DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text an image."
-DETECTIONS_FORMAT = "coco, csv, parquet, text or yolo; without it recognised by content."
+DetectionsFormat = Annotated[
+    DetectionLayout | None, typer.Option("--detections-format", help="Without it recognised by content.")
+]
+BoxFormOption = Annotated[
+    BoxForm | None,
+    typer.Option("--box-form", help="What the four numbers of a box are, where the layout is not right."),
+]
+ClassNumbersOption = Annotated[
+    ClassNumbers | None,
+    typer.Option("--class-numbers", help="What class numbers are: category ids, or places in the list of classes."),
+]
+IgnorePolicy = Annotated[
+    MetricPolicy, typer.Option("--ignore-policy", help="Of the metric: ignored boxes excuse, or must be found.")
+]
 
 TRUTH = "COCO instances JSON, a folder that convert wrote, a data.yaml; others with --truth-format."
-TruthFormat = Annotated[str | None, typer.Option(help="The format of the truth, such as voc; as of convert.")]
+TruthFormat = Annotated[
+    str | None, typer.Option("--truth-format", help="The format of the truth or the data, such as voc; as of convert.")
+]
 TruthSplit = Annotated[
     str | None, typer.Option("--split", help="Of the truth, or all; without it the only one, else val, else test.")
 ]

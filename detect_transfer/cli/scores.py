@@ -14,78 +14,181 @@ from detect_transfer.cli.console import (
     print_metrics,
     print_reading,
     print_scores,
+    progress_bar,
 )
 from detect_transfer.cli.options import (
     DETECTIONS,
-    DETECTIONS_FORMAT,
     TRUTH,
+    BoxFormOption,
+    ClassNumbersOption,
+    DetectionsFormat,
+    IgnorePolicy,
     Out,
     ReaderOption,
     TruthFormat,
     TruthImages,
     TruthSplit,
 )
+from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
     from detect_transfer.data.load import GroundTruth
+    from detect_transfer.evaluation.explain import Explanation
+    from detect_transfer.formats.detections.resolve import DetectionOptions
+    from detect_transfer.workflows.evaluate import EvaluateOptions
+
+DATA = "With weights: score them on this data, of any format that --truth takes."
 
 
 def evaluate(
     out: Out,
-    run: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
+    weights: Annotated[
+        str | None, typer.Argument(help="A run folder, and with --data also a weights file or a known name.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help=DATA)] = None,
     truth: Annotated[Path | None, typer.Option(help=TRUTH)] = None,
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
     truth_format: TruthFormat = None,
     split: TruthSplit = None,
     images: TruthImages = None,
     option: ReaderOption = None,
-    ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
+    class_map: Annotated[
+        str | None,
+        typer.Option(
+            help="With --data: CLASS_OF_DATA=CLASS_OF_WEIGHTS,... or FILE.yaml; without it they meet by name."
+        ),
+    ] = None,
+    ignore_policy: IgnorePolicy = MetricPolicy.REGION,
     metrics: Annotated[
         str | None, typer.Option(help="Such as coco,voc,kitti; without it those of the data set, else coco.")
     ] = None,
     slices: Annotated[str | None, typer.Option(help="Such as height,visibility; without it all that are told.")] = None,
-    detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
+    detections_format: DetectionsFormat = None,
+    box_form: BoxFormOption = None,
+    class_numbers: ClassNumbersOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell why the mAP of ultralytics differs.")] = False,
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for weights.")] = "auto",
 ) -> None:
-    """Score a run, or any detections against any truth: metrics.json and report.html."""
+    """Score a run, any weights on any data, or any detections against any truth: metrics.json and report.html."""
     from detect_transfer.core.io import write_json
-    from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
-    from detect_transfer.workflows.explain import explain_files, explain_run
-    from detect_transfer.workflows.run_folder import RunFolder
+    from detect_transfer.workflows.evaluate import EvaluateOptions
 
-    if (run is None) == (truth is None) or (truth is None) != (detections is None):
+    _check_usage(weights, data, truth, detections, class_map)
+    reading = _detection_options(detections_format, box_form, class_numbers)
+    options = EvaluateOptions(_words(metrics), _words(slices), reading, ignore_policy.value)
+    require_new(out)
+    given = _truth_or_runs(data or truth, truth_format, split, images, option)
+    if truth is not None:
+        assert given is not None
+        assert detections is not None
+        explanation = _score_files(given, detections, out, options, labels=labels, explained=explain)
+    else:
+        assert weights is not None
+        _score_weights(weights, given, out, options, class_map=class_map, device=device)
+        explanation = _explain_scored(weights, given, out, labels) if explain else None
+    if explanation is not None:
+        write_json(out / "explain.json", explanation.as_dict())
+    _print_readings(out / "metrics.json")
+    print_metrics(out / "metrics.json")
+    if explanation is not None and truth is None:
+        print_explanation(explanation)
+    make_console().print(f"report: {out / 'report.html'}", markup=False)
+
+
+def _check_usage(
+    weights: str | None, data: Path | None, truth: Path | None, detections: Path | None, class_map: str | None
+) -> None:
+    """Refuse arguments that do not go together."""
+    if (weights is None) == (truth is None) or (truth is None) != (detections is None) or (truth and data):
         raise InputError(
             "USAGE",
-            "a run folder, or --truth with --detections was expected",
+            "a run folder, weights with --data, or --truth with --detections was expected",
             field="arguments",
             remedy="python tools/evaluate.py RUN_DIR --out DIR",
         )
-    asked = EvaluateOptions(_words(metrics), _words(slices), detections_format)
-    require_new(out)
-    given = _truth_or_runs(truth, truth_format, split, images, option)
-    if given is None:
-        assert run is not None
-        from detect_transfer.workflows.predict import evaluate_run
+    if class_map is not None and data is None:
+        raise InputError(
+            *("USAGE", "it is for weights on other data"), field="--class-map", remedy="give --data, or leave it out"
+        )
 
-        scores = evaluate_run(run, out, ignore_policy=ignore_policy, asked=asked)
-        told = explain_run(run, RunFolder(out).detections, labels=labels) if explain else None
-    else:
-        assert detections is not None
-        # first, as it also tells of class ids that an evaluation refuses
-        told = explain_files(given, detections, kind=detections_format, labels=labels) if explain else None
-        if told is not None:
-            print_explanation(told)
-        scores = evaluate_files(given, detections, out, ignore_policy=ignore_policy, asked=asked)
-    if told is not None:
-        write_json(out / "explain.json", told.as_dict())
-    print_scores(scores)
-    print_metrics(RunFolder(out).metrics)
-    if told is not None and run is not None:
-        print_explanation(told)
-    make_console().print(f"report: {RunFolder(out).report}", markup=False)
+
+def _score_weights(
+    weights: str, data: GroundTruth | None, out: Path, options: EvaluateOptions, *, class_map: str | None, device: str
+) -> None:
+    """Score a run on its own validation split, or weights on data, and show the scores."""
+    from detect_transfer.data.class_map import load_class_map
+    from detect_transfer.workflows.evaluate_weights import evaluate_run, evaluate_weights
+    from detect_transfer.workflows.trained_detector import load_trained
+
+    if data is None:
+        print_scores(evaluate_run(Path(weights), out, options))
+        return
+    meeting = None if class_map is None else load_class_map(class_map)
+    trained = load_trained(weights, device=device)
+    with progress_bar("images") as advance:
+        scored = evaluate_weights(
+            trained,
+            data,
+            out,
+            options,
+            class_map=meeting,
+            progress=lambda done, total: advance("predicting", done, total),
+        )
+    print_scores(scored.scores)
+    for name, row in scored.at_thresholds.items():
+        shown = ", ".join(
+            f"{key} {'null' if row[key] is None else f'{row[key]:.3f}'}" for key in ("precision", "recall")
+        )
+        make_console().print(f"{name} from its stored score {row['score_threshold']:.3f} on: {shown}", markup=False)
+
+
+def _score_files(
+    truth: GroundTruth,
+    detections: Path,
+    out: Path,
+    options: EvaluateOptions,
+    *,
+    labels: Path | None,
+    explained: bool,
+) -> Explanation | None:
+    """Score a file of detections and show the scores; first the explanation, as it also tells of refused class ids."""
+    from detect_transfer.workflows.evaluate import evaluate_files
+    from detect_transfer.workflows.explain import explain_files
+
+    explanation = explain_files(truth, detections, options.detections, labels=labels) if explained else None
+    if explanation is not None:
+        print_explanation(explanation)
+    print_scores(evaluate_files(truth, detections, out, options))
+    return explanation
+
+
+def _explain_scored(weights: str, data: GroundTruth | None, out: Path, labels: Path | None) -> Explanation:
+    """Explain the scores of weights from the detections that were written."""
+    from detect_transfer.workflows.explain import explain_files, explain_run
+
+    written = out / "detections.json"
+    if data is None:
+        return explain_run(Path(weights), written, labels=labels)
+    return explain_files(data, written, labels=labels)
+
+
+def _print_readings(metrics: Path) -> None:
+    """Show how a file of detections was understood where its layout leaves that open."""
+    from detect_transfer.core.io import read_json
+
+    for sentence in read_json(metrics).get("reading", ()):
+        make_console().print(sentence, markup=False)
+
+
+def _detection_options(
+    layout: DetectionLayout | None, boxes: BoxForm | None, classes: ClassNumbers | None
+) -> DetectionOptions:
+    from detect_transfer.formats.detections.resolve import DetectionOptions
+
+    return DetectionOptions(None if layout is None else layout.value, boxes, classes)
 
 
 def compare(
@@ -99,11 +202,13 @@ def compare(
     split: TruthSplit = None,
     images: TruthImages = None,
     option: ReaderOption = None,
-    detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
+    detections_format: DetectionsFormat = None,
+    box_form: BoxFormOption = None,
+    class_numbers: ClassNumbersOption = None,
     margin: Annotated[float, typer.Option(min=0, max=1, help="Differences up to this are the same.")] = 0.01,
     draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
-    ignore_policy: Annotated[str, typer.Option(help="region or strict.")] = "region",
+    ignore_policy: IgnorePolicy = MetricPolicy.REGION,
 ) -> None:
     """Compare runs, or detections of one truth: differences with intervals and a verdict, compare.html."""
     from detect_transfer.evaluation.comparison import Plan
@@ -122,9 +227,10 @@ def compare(
     if given is None:
         sides = groups_of_runs(runs or [])
     else:
-        sides = groups_of_files(given, detections or [], kind=detections_format)
+        options = _detection_options(detections_format, box_form, class_numbers)
+        sides = groups_of_files(given, detections or [], options)
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
-    print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy))
+    print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy.value))
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
 
 
@@ -141,7 +247,9 @@ def visualize(
     sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many images each.")] = None,
     video: Annotated[bool, typer.Option("--video", help="A video for each sequence or folder instead.")] = False,
     fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second of the videos.")] = 10.0,
-    detections_format: Annotated[str | None, typer.Option(help=DETECTIONS_FORMAT)] = None,
+    detections_format: DetectionsFormat = None,
+    box_form: BoxFormOption = None,
+    class_numbers: ClassNumbersOption = None,
 ) -> None:
     """Draw truth and detections on images: hits, misses, false alarms and ignored regions told apart."""
     from detect_transfer.report.render import DrawPlan
@@ -154,7 +262,8 @@ def visualize(
     plan = DrawPlan(score, limit, sheet, fps if video else None)
     require_new(out)
     given = _read_truth(truth, truth_format, split, images, option)
-    written = visualize_files(given, detections, out, detections_format=detections_format, plan=plan)
+    options = _detection_options(detections_format, box_form, class_numbers)
+    written = visualize_files(given, detections, out, options=options, plan=plan)
     what = "videos" if video else "images" if sheet is None else "contact sheets"
     make_console().print(f"{len(written)} {what}: {out}", markup=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ def train(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a .safetensors that a run wrote.")],
+    weights: Annotated[str, typer.Argument(help="A run folder, a weights file, or a known name such as yolo11n.")],
     images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
     out: Out,
     score: Annotated[
@@ -60,20 +61,25 @@ def predict(
             "Without it auto, or 0.25 where the run stored none."
         ),
     ] = None,
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Draw every label of a box, not the best alone.")
+    ] = False,
+    agnostic: Annotated[
+        bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Run a trained detector on images: detections.json and drawn images."""
     from detect_transfer.workflows.evaluate import SHOWN_SCORE
-    from detect_transfer.workflows.predict import predict_folder
+    from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.thresholds import has_thresholds
 
     if score is None:
-        score = "auto" if has_thresholds(run) else str(SHOWN_SCORE)
+        score = "auto" if has_thresholds(Path(weights)) else str(SHOWN_SCORE)
     threshold = None if score == "auto" else _share(score, "--score")
     with progress_bar("images") as advance:
-        n_images, n_detections = predict_folder(
-            run, images, out, score_threshold=threshold, device=device, progress=advance
-        )
+        options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic, device=device)
+        n_images, n_detections = predict_folder(weights, images, out, options, partial(advance, "predicting"))
     bound = "the threshold of its class" if threshold is None else f"score {score}"
     make_console().print(f"{n_detections} detections from {bound} on, in {n_images} images: {out}", markup=False)
 

@@ -180,6 +180,7 @@ class Detections:
 
     Args:
         rows: A row a detection, the columns of `DETECTION_SCHEMA`.
+        reading: How the reader understood what the layout leaves open, a sentence each.
 
     Raises:
         InputError: A box or a score is not finite, a box is inverted, or a score is outside [0, 1].
@@ -187,6 +188,7 @@ class Detections:
     """
 
     rows: pl.DataFrame
+    reading: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check columns, boxes and scores."""
@@ -208,6 +210,10 @@ class Detections:
     def from_columns(cls, columns: Columns) -> Detections:
         """Make detections from columns by name."""
         return cls(frame(columns, DETECTION_SCHEMA))
+
+    def with_reading(self, sentences: Iterable[str]) -> Detections:
+        """Return the same detections with how they were read."""
+        return Detections(self.rows, tuple(sentences))
 
     @classmethod
     def empty(cls) -> Detections:

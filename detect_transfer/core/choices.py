@@ -28,3 +28,39 @@ class ImageMode(StrEnum):
     COPY = "copy"
     LINK = "link"
     NONE = "none"
+
+
+class BoxForm(StrEnum):
+    """What the four numbers of a box are; `-norm`: divided by the width and height of the image."""
+
+    XYXY = "xyxy"
+    XYWH = "xywh"
+    CXCYWH = "cxcywh"
+    XYXY_NORM = "xyxy-norm"
+    XYWH_NORM = "xywh-norm"
+    CXCYWH_NORM = "cxcywh-norm"
+
+
+class ClassNumbers(StrEnum):
+    """What the number of a class is: its category id, or its place in the order of the classes."""
+
+    IDS = "ids"
+    FROM_0 = "from-0"
+    FROM_1 = "from-1"
+
+
+class DetectionLayout(StrEnum):
+    """How a file or folder of detections is laid out."""
+
+    COCO = "coco"
+    CSV = "csv"
+    PARQUET = "parquet"
+    TEXT = "text"
+    YOLO = "yolo"
+
+
+class MetricPolicy(StrEnum):
+    """What COCO's numbers make of ignored boxes: regions that excuse, or objects that must be found."""
+
+    REGION = "region"
+    STRICT = "strict"

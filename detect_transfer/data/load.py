@@ -13,7 +13,9 @@ from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.clean import as_published
 from detect_transfer.data.reader_options import parse_options
-from detect_transfer.formats.detections.reader import KnownNames, read_detections
+from detect_transfer.formats.detections.names import KnownNames
+from detect_transfer.formats.detections.reader import read_detections
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.formats.recognition import likely, recognised
 
 EVERY_SPLIT = "all"  # the word for all splits together
@@ -54,12 +56,9 @@ class GroundTruth:
         """Whether its files number images and classes, so that ids of detections can be looked up."""
         return {"images", "classes"} <= formats.READERS[self.format].numbers
 
-    def read_detections(self, path: Path, *, kind: str | None = None) -> Detections:
+    def read_detections(self, path: Path, options: DetectionOptions | None = None) -> Detections:
         """Read detections of any layout; see `formats.detections.reader.read_detections`."""
-        numbers = formats.READERS[self.format].numbers
-        ordered = not numbers.isdisjoint({"classes", "order of classes"})
-        names = KnownNames(self.table, "images" in numbers, "classes" in numbers, ordered)
-        return read_detections(path, names, kind=kind)
+        return read_detections(path, KnownNames.of(self.table, formats.READERS[self.format].numbers), options)
 
 
 def read_dataset(

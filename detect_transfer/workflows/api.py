@@ -166,7 +166,7 @@ def predict(
     """Run a detector on images; write `detections.json` and drawn images.
 
     Args:
-        weights: A run folder, or weights that a run wrote.
+        weights: A run folder, a weights file, or a known name such as `yolo11n`.
         images: A folder of images, or one image.
         out: The folder to make; it must be absent or empty.
         score: Detections from this score in [0, 1] on are drawn; None takes the threshold of each class.
@@ -184,10 +184,10 @@ def predict(
         >>> detections.rows.columns
         ['image_id', 'category_id', 'x1', 'y1', 'x2', 'y2', 'score']
     """
-    from detect_transfer.workflows.predict import predict_folder
+    from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.run_folder import RunFolder
 
-    predict_folder(Path(weights), Path(images), Path(out), score_threshold=score, device=device)
+    predict_folder(weights, Path(images), Path(out), PredictOptions(score, device=device))
     return RunFolder(Path(out)).read_detections()
 
 
@@ -226,7 +226,7 @@ def evaluate(
     from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 
     ground_truth = read_ground_truth(Path(truth), format=format, split=split)
-    return evaluate_files(ground_truth, Path(detections), Path(out), asked=EvaluateOptions(metrics))
+    return evaluate_files(ground_truth, Path(detections), Path(out), EvaluateOptions(metrics))
 
 
 def compare(runs: Sequence[str | Path], out: str | Path, *, margin: float = 0.01, seed: int = 0) -> Compared:

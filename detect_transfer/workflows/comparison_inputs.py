@@ -16,6 +16,7 @@ from detect_transfer.core.io import require_dir
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.run_folder import RunFolder
 
 AGAINST = "vs"  # between the sides on the command line
@@ -81,13 +82,15 @@ def groups_of_runs(words: Sequence[str]) -> list[RunGroup]:
     return _checked([_side(group) for group in entries])
 
 
-def groups_of_files(truth: GroundTruth, detections: Sequence[Path], *, kind: str | None = None) -> list[RunGroup]:
+def groups_of_files(
+    truth: GroundTruth, detections: Sequence[Path], options: DetectionOptions | None = None
+) -> list[RunGroup]:
     """Read several files of detections of one truth, each a side.
 
     Args:
         truth: What there is.
         detections: The files or folders.
-        kind: Their layout, as for `read_detections`.
+        options: What is known of all of them, as for `read_detections`.
 
     Raises:
         InputError: A file is missing or wrong, or there are less than two.
@@ -96,7 +99,7 @@ def groups_of_files(truth: GroundTruth, detections: Sequence[Path], *, kind: str
         raise InputError(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
-    return [_side([Run(path.name, truth.table, truth.read_detections(path, kind=kind))]) for path in detections]
+    return [_side([Run(path.name, truth.table, truth.read_detections(path, options))]) for path in detections]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:

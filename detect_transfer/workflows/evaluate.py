@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from detect_transfer.evaluation import (
     METRICS,
     N_DRAWS,
     Case,
-    IgnorePolicy,
     MetricResult,
     Scores,
     evaluate_metrics,
@@ -25,6 +24,7 @@ from detect_transfer.evaluation import (
     score_case,
 )
 from detect_transfer.evaluation.metrics.slices import choose_slices
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.page import ReportData, write_report
 from detect_transfer.workflows.run_folder import RunFolder
@@ -37,23 +37,27 @@ _CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other fo
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is to be scored, and of what layout the detections are.
+    """What is to be scored, and what is known of the detections.
 
     Args:
         metrics: Names of `METRICS`; None takes those of the data set, where the truth tells which one it is.
         slices: What to slice by, such as ``height``; None takes everything that the truth tells.
-        detections_format: A key of `DETECTION_FORMATS`; None recognises it.
+        detections: What is known of the file of detections.
+        ignore_policy: Of COCO's numbers: ignored boxes are regions that excuse (`region`) or objects that must be found
+            (`strict`).
 
     Raises:
-        InputError: There is no such metric.
+        InputError: There is no such metric or policy.
     """
 
     metrics: Sequence[str] | None = None
     slices: Sequence[str] | None = None
-    detections_format: str | None = None
+    detections: DetectionOptions = field(default_factory=DetectionOptions)
+    ignore_policy: str = "region"
 
     def __post_init__(self) -> None:
         """Check the names before anything takes time."""
+        known_policy(self.ignore_policy)
         for name in self.metrics or ():
             if name not in METRICS:
                 raise InputError(
@@ -68,25 +72,22 @@ def evaluate_files(
     truth: GroundTruth,
     detections: Path,
     out: Path,
-    *,
-    ignore_policy: str = "region",
-    asked: EvaluateOptions | None = None,
+    options: EvaluateOptions | None = None,
 ) -> Scores:
     """Score detections of any layout against a truth; write metrics, detections and the report.
 
     Raises:
         InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
     """
-    asked = asked or EvaluateOptions()
-    policy = known_policy(ignore_policy)
+    options = options or EvaluateOptions()
     require_new(out)
-    table, found = truth.table, truth.read_detections(detections, kind=asked.detections_format)
-    scores, metrics = score_all(
-        table, found, asked, ignore_policy=policy, data_set=data_set_of(truth.path, truth.format)
-    )
+    table, found = truth.table, truth.read_detections(detections, options.detections)
+    scores, metrics = score_all(table, found, options, data_set=data_set_of(truth.path, truth.format))
     with new_folder(out) as building:
-        write_scored(building, found, scores, metrics=metrics)
-        facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": ignore_policy}
+        reading = {"reading": list(found.reading)} if found.reading else {}
+        write_scored(building, table, found, scores, metrics=metrics, extra=reading)
+        facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
+        facts |= {"Read as": "; ".join(found.reading)} if found.reading else {}
         write_page(RunFolder(building).report, table, found, scores, facts=facts, metrics=metrics)
     return scores
 
@@ -111,51 +112,53 @@ def data_set_of(path: Path | None, format: str = "auto") -> str:
 
 def score_all(
     truth: AnnotationTable,
-    found: Detections,
-    asked: EvaluateOptions | None = None,
+    detections: Detections,
+    options: EvaluateOptions | None = None,
     *,
-    ignore_policy: IgnorePolicy = "region",
     data_set: str = "",
 ) -> tuple[Scores, dict[str, MetricResult]]:
     """Compute all that a report shows: COCO's numbers with intervals, and the metrics of `score_protocols`.
 
     Args:
         truth: What there is.
-        found: What was found.
-        asked: The metrics and slices.
-        ignore_policy: Of COCO's numbers; see `policy`.
+        detections: What was found.
+        options: The metrics and slices, and the policy of COCO's numbers.
         data_set: Which data set it is, for the metrics where none are named.
 
     Raises:
         InputError: A detection names an unknown id, or the truth has nothing to slice by under a name.
     """
-    case = Case(truth, found)
-    own = case if ignore_policy == case.ignore_policy else Case(truth, found, ignore_policy)
-    return score_case(own, n_draws=N_DRAWS), score_protocols(case, asked, data_set=data_set)
+    case = Case(truth, detections)
+    policy = known_policy((options or EvaluateOptions()).ignore_policy)
+    own = case if policy == case.ignore_policy else Case(truth, detections, policy)
+    return score_case(own, n_draws=N_DRAWS), score_protocols(case, options, data_set=data_set)
 
 
-def score_protocols(case: Case, asked: EvaluateOptions | None = None, *, data_set: str = "") -> dict[str, MetricResult]:
+def score_protocols(
+    case: Case, options: EvaluateOptions | None = None, *, data_set: str = ""
+) -> dict[str, MetricResult]:
     """Compute the metrics that are asked for, and those that every report shows.
 
     Args:
-        case: What there is and what was found.
-        asked: The metrics and slices.
+        case: The truth and the detections.
+        options: The metrics and slices.
         data_set: Which data set it is, for the metrics where none are named.
 
     Raises:
         InputError: The truth has nothing to slice by under that name.
     """
-    asked = asked or EvaluateOptions()
-    names = metrics_of_data(data_set) if asked.metrics is None else asked.metrics
+    options = options or EvaluateOptions()
+    names = metrics_of_data(data_set) if options.metrics is None else options.metrics
     results = evaluate_metrics(case, list(dict.fromkeys((*names, *_ON_EVERY_PAGE))))
-    if asked.slices is not None:
-        results["slices"] = choose_slices(results["slices"], asked.slices)
+    if options.slices is not None:
+        results["slices"] = choose_slices(results["slices"], options.slices)
     return results
 
 
 def write_scored(
     folder: Path,
-    found: Detections,
+    truth: AnnotationTable,
+    detections: Detections,
     scores: Scores,
     *,
     metrics: Mapping[str, MetricResult] | None = None,
@@ -163,10 +166,11 @@ def write_scored(
 ) -> None:
     """Write `detections.json` (COCO results), `metrics.json`, and `operating_points.json` where they are known."""
     files = RunFolder(folder)
-    write_results(found, files.detections)
+    write_results(detections, truth, files.detections)
     results = metrics or {}
-    told = {name: result.as_dict() for name, result in results.items()}
-    write_json(files.metrics, {**scores.as_dict(), **(extra or {}), "metrics": told})
+    write_json(
+        files.metrics, {**scores.as_dict(), **(extra or {}), "metrics": {k: v.as_dict() for k, v in results.items()}}
+    )
     if "operating_points" in results:
         write_thresholds(folder, results["operating_points"], [row.name for row in scores.per_class])
 
@@ -174,7 +178,7 @@ def write_scored(
 def write_page(
     path: Path,
     truth: AnnotationTable,
-    found: Detections,
+    detections: Detections,
     scores: Scores,
     *,
     facts: Mapping[str, str],
@@ -185,8 +189,8 @@ def write_page(
     Args:
         path: The HTML file.
         truth: What there is.
-        found: What was found.
-        scores: The scores of `found`.
+        detections: What was found.
+        scores: The scores of `detections`.
         facts: What is told about where they come from.
         parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer.
     """
@@ -196,9 +200,9 @@ def write_page(
             **{"title": "Evaluation", **parts},
             run_facts=dict(facts),
             truth=truth,
-            detections=found,
+            detections=detections,
             scores=scores,
-            matches=match(truth, found, score_threshold=SHOWN_SCORE),
+            matches=match(truth, detections, score_threshold=SHOWN_SCORE),
             image_root=truth.image_root,
         ),
     )

@@ -10,26 +10,27 @@ from detect_transfer.core.io import list_files, require_dir
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.evaluation.explain import Explanation, explain
 from detect_transfer.formats.detections.reader import read_results
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.comparison_inputs import truth_of_run
 
 
 def explain_files(
-    truth: GroundTruth, detections: Path, *, kind: str | None = None, labels: Path | None = None
+    truth: GroundTruth, detections: Path, options: DetectionOptions | None = None, *, labels: Path | None = None
 ) -> Explanation:
     """Split the gap between the two mAPs of a file of detections.
 
     Args:
-        truth: What there is.
+        truth: The truth.
         detections: Detections of any layout; in COCO results, class ids that are unknown are part of the gap, where the
             truth numbers its classes.
-        kind: The layout, as for `read_detections`.
+        options: What is known of the file, as for `read_detections`.
         labels: The folder of YOLO labels that ultralytics validated with, to see which files are missing.
 
     Raises:
         InputError: A file is missing or wrong, or ids do not meet.
     """
     try:
-        found = truth.read_detections(detections, kind=kind)
+        found = truth.read_detections(detections, options)
     except InputError as error:
         by_ids = truth.numbers_all and detections.suffix == ".json"
         if (error.code, error.field) != ("DETECTION_UNKNOWN_ID", "class") or not by_ids:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.boxes import iou
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, require_file, write_json
-from detect_transfer.evaluation import MetricResult
+from detect_transfer.evaluation import MetricResult, match
 from detect_transfer.workflows.run_folder import RunFolder
+
+_SAME_BOX = 0.95  # by this overlap two boxes are labels of one
 
 
 def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[str]) -> None:
@@ -65,6 +69,56 @@ def above_thresholds(
     )
     rows = found.rows.join(least, on="category_id", how="left", maintain_order="left")
     return Detections(rows.filter(pl.col("score") >= pl.col("_least")).drop("_least"))
+
+
+def one_label(detections: Detections) -> Detections:
+    """Return the detections without those that are another label of a box with a better one."""
+    rows = detections.rows.with_row_index("_row").sort("score", descending=True, maintain_order=True)
+    kept: list[int] = []
+    for (_,), part in rows.group_by("image_id", maintain_order=True):
+        same = iou(part.select(XYXY).to_numpy(), part.select(XYXY).to_numpy()) >= _SAME_BOX
+        other_class = part["category_id"].to_numpy()[:, None] != part["category_id"].to_numpy()[None]
+        hidden = np.zeros(len(part), bool)
+        for i in range(len(part)):
+            if not hidden[i]:
+                kept.append(part["_row"][i])
+                hidden |= same[i] & other_class[i]
+    return Detections(detections.rows[sorted(kept)])
+
+
+def at_thresholds(
+    truth: AnnotationTable, detections: Detections, thresholds: Mapping[str, float]
+) -> dict[str, dict[str, float | None]]:
+    """Count what score thresholds that were chosen elsewhere give, at IoU .5.
+
+    Args:
+        truth: The truth.
+        detections: What was found.
+        thresholds: The score threshold of each class by its name; classes without one are left out.
+
+    Returns:
+        For each class `score_threshold`, `tp`, `fp`, `fn`, `precision`, `recall` and `f1`; None where it has no
+        meaning.
+    """
+    outcomes = match(truth, above_thresholds(detections, truth.categories, thresholds, otherwise=2.0))
+    rows = {}
+    for category_id, name in truth.categories.select("category_id", "name").sort("category_id").iter_rows():
+        if name not in thresholds:
+            continue
+        of_class = pl.col("category_id") == category_id
+        found = outcomes.detections.filter(of_class)["status"]
+        tp, fp = int((found == "hit").sum()), int((found == "false_alarm").sum())
+        fn = int((outcomes.truth.filter(of_class)["status"] == "miss").sum())
+        rows[name] = {
+            "score_threshold": thresholds[name],
+            "tp": tp,
+            "fp": fp,
+            "fn": fn,
+            "precision": tp / (tp + fp) if tp + fp else None,
+            "recall": tp / (tp + fn) if tp + fn else None,
+            "f1": 2 * tp / (2 * tp + fp + fn) if tp + fn else None,
+        }
+    return rows
 
 
 def _points_of(class_name: str, result: MetricResult) -> dict[str, dict[str, float | None] | None]:

@@ -25,7 +25,14 @@ from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
-from detect_transfer.workflows.evaluate import SHOWN_SCORE, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.evaluate import (
+    SHOWN_SCORE,
+    EvaluateOptions,
+    data_set_of,
+    score_all,
+    write_page,
+    write_scored,
+)
 from detect_transfer.workflows.run_folder import RunFolder
 
 MOST_IMAGES = 16
@@ -74,14 +81,14 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     )
     policy = facts.config.evaluate.ignore_policy
     data_set = data_set_of(facts.config.data.path, facts.config.data.format)
-    scores, metrics = score_all(data.val, detections, ignore_policy=policy, data_set=data_set)
+    scores, metrics = score_all(data.val, detections, EvaluateOptions(ignore_policy=policy), data_set=data_set)
     history = facts.progress.history
     extra = {
         "best_epoch": facts.progress.best_epoch,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
-    write_scored(folder.path, detections, scores, metrics=metrics, extra=extra)
+    write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)

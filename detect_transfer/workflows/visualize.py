@@ -7,6 +7,7 @@ from pathlib import Path
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, require_new
 from detect_transfer.data.load import GroundTruth
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.report.render import DrawPlan, render
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 
@@ -16,7 +17,7 @@ def visualize_files(
     detections: Path | None,
     out: Path,
     *,
-    detections_format: str | None = None,
+    options: DetectionOptions | None = None,
     plan: DrawPlan | None = None,
 ) -> list[Path]:
     """Draw truth and, where given, detections on the images; return the files written.
@@ -34,7 +35,7 @@ def visualize_files(
             field="--images",
             remedy="give the folder that file_name is relative to",
         )
-    found = None if detections is None else truth.read_detections(detections, kind=detections_format)
+    found = None if detections is None else truth.read_detections(detections, options)
     with new_folder(out) as building:
         drawn = render(table, found, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
         names = [path.relative_to(building) for path in drawn]

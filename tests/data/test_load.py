@@ -180,7 +180,7 @@ def test_yolo_texts__need_the_order_of_classes(signs: GroundTruth, tmp_path: Pat
 def test_metrics__are_those_of_the_format(tmp_path: Path) -> None:
     truth = read_ground_truth(DATASETS / "kitti" / "sample", format="kitti", split="all")
     found = results_of(truth.table, tmp_path / "d.json", named=True)
-    evaluate_files(truth, found, tmp_path / "out", asked=EvaluateOptions(slices=["occlusion_level"]))
+    evaluate_files(truth, found, tmp_path / "out", options=EvaluateOptions(slices=["occlusion_level"]))
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert next(iter(metrics)) == "kitti"
     names = {key.partition("/")[2] for key in metrics["slices"]["values"]} - {"all"}

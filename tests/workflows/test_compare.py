@@ -46,7 +46,7 @@ def make_run(folder: Path, data: Path, *, noise: float, seed: int = 0, lr: float
     (folder / "manifest.json").write_text(json.dumps({"data_sha256": read.fingerprint}))
     (folder / "metrics.jsonl").write_bytes(b"\n".join(map(orjson.dumps, HISTORY)))
     (folder / "transfer.json").write_text(json.dumps({"strategy": "full", "phases": [PHASE], "source": None}))
-    write_results(found_in(read.val, noise, seed), folder / "detections.json")
+    write_results(found_in(read.val, noise, seed), read.val, folder / "detections.json")
     return folder
 
 

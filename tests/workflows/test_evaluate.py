@@ -10,6 +10,7 @@ from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
+from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
@@ -103,7 +104,7 @@ def scored(tmp_path: Path, **options) -> dict:
 
 def test_evaluate_files__metrics_by_name_with_bounds_and_reasons(tmp_path: Path) -> None:
     """Both objects are found above the one false alarm, so every AP is 1."""
-    metrics = scored(tmp_path, asked=EvaluateOptions(metrics=["voc", "kitti"]))
+    metrics = scored(tmp_path, options=EvaluateOptions(metrics=["voc", "kitti"]))
     assert metrics["AP"] == pytest.approx(1.0)
     assert metrics["metrics"].keys() == {"voc", "kitti", "slices", "tide", "calibration", "operating_points"}
     for name, result in metrics["metrics"].items():
@@ -116,7 +117,7 @@ def test_evaluate_files__metrics_by_name_with_bounds_and_reasons(tmp_path: Path)
 
 
 def test_evaluate_files__slices_by_name(tmp_path: Path) -> None:
-    values = scored(tmp_path, asked=EvaluateOptions(slices=["visibility"]))["metrics"]["slices"]["values"]
+    values = scored(tmp_path, options=EvaluateOptions(slices=["visibility"]))["metrics"]["slices"]["values"]
     names = {key.partition("/")[2] for key in values}
     assert "all" in names
     assert all(name == "all" or name.startswith("visible [") for name in names)
@@ -124,16 +125,16 @@ def test_evaluate_files__slices_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("options", "message"),
     [
         pytest.param({"metrics": ["vok"]}, "METRIC_UNKNOWN --metrics=vok .*did you mean 'voc'", id="metric"),
         pytest.param({"slices": ["heigth"]}, "SLICE_UNKNOWN slices=heigth .*did you mean 'height'", id="slice"),
-        pytest.param({"detections_format": "yolo"}, "DETECTIONS_FORMAT", id="layout"),
+        pytest.param({"detections": DetectionOptions("yolo")}, "DETECTIONS_FORMAT", id="layout"),
     ],
 )
-def test_evaluate_files__unknown_names_leave_nothing(tmp_path: Path, asked: dict, told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        scored(tmp_path, asked=EvaluateOptions(**asked))
+def test_evaluate_files__unknown_names_leave_nothing(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        scored(tmp_path, options=EvaluateOptions(**options))
     assert not (tmp_path / "out").exists()
 
 

@@ -10,7 +10,8 @@ from detect_transfer.cli import main
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import load_weights
 from detect_transfer.models.checkpoints import EMBEDDED
-from detect_transfer.workflows.predict import evaluate_run, predict_folder
+from detect_transfer.workflows.evaluate import EvaluateOptions
+from detect_transfer.workflows.predict import PredictOptions, predict_folder
 
 
 def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: Path, tiny_data: Path) -> None:
@@ -19,15 +20,15 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     shutil.copyfile(EMBEDDED, weights)
     images = tiny_data / "images" / "val"
     with pytest.raises(InputError, match=r"FILE_MISSING .*operating_points"):
-        predict_folder(weights, images, tmp_path / "out", score_threshold=None, device="cpu")
+        predict_folder(weights, images, tmp_path / "out", PredictOptions(None, multi_label=True, device="cpu"))
     assert not (tmp_path / "out").exists()
     names = load_weights(weights).class_names
     points = {name: {"best_f1": {"score_threshold": 0.0}} for name in names}
     points[names[0]] = {"best_f1": {"score_threshold": 1.0}}
     stored = {"default": "best_f1", "per_class": points}
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps(stored))
-    _, every = predict_folder(weights, images, tmp_path / "every", score_threshold=0.0, device="cpu")
-    n, shown = predict_folder(weights, images, tmp_path / "auto", score_threshold=None, device="cpu")
+    _, every = predict_folder(weights, images, tmp_path / "every", PredictOptions(0.0, multi_label=True, device="cpu"))
+    n, shown = predict_folder(weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu"))
     found = json.loads((tmp_path / "auto" / "detections.json").read_text())
     assert (n, len(found)) == (18, every)
     assert shown == sum(row["category_id"] != 1 for row in found)
@@ -56,6 +57,6 @@ def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
     assert "from score 0.4 on" in told("given", "--score", "0.4")
 
 
-def test_evaluate_run__refuses_a_policy_that_there_is_not(tmp_path: Path) -> None:
+def test_evaluate_options__refuse_a_policy_that_there_is_not() -> None:
     with pytest.raises(InputError, match=r"IGNORE_POLICY ignore_policy=regoin .*give one of region, strict"):
-        evaluate_run(tmp_path, tmp_path / "out", ignore_policy="regoin")
+        EvaluateOptions(ignore_policy="regoin")

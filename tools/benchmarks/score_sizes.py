@@ -67,7 +67,7 @@ def write_layouts(folder: Path, table: AnnotationTable, found: Detections) -> No
     names = table.images.select("image_id", "file_name")
     rows = found.rows.join(names, on="image_id", maintain_order="left").with_columns(label=pl.col("category_id") - 1)
     paths = {kind: folder / name for kind, name in LAYOUTS.items()}
-    write_results(found, paths["coco"])
+    write_results(found, table, paths["coco"])
     rows.select("file_name", "x1", "y1", "x2", "y2", "category_id", "score").write_csv(paths["csv"])
     found.rows.write_parquet(paths["parquet"])
     width, height = SIZE_WH

@@ -7,7 +7,7 @@ is taken, and none is mixed with another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -28,15 +28,31 @@ class KnownNames:
 
     Args:
         truth: Images and classes.
-        image_ids: Its files give the ids of images.
-        class_ids: Its files give the ids of classes.
+        image_ids: The image_id of each id that its files give to an image; None where they give none.
+        class_ids: The category_id of each id that its files give to a class; None where they give none.
         class_order: Its files give the order of classes.
     """
 
     truth: AnnotationTable
-    image_ids: bool = True
-    class_ids: bool = True
+    image_ids: Mapping[int, int] | None
+    class_ids: Mapping[int, int] | None
     class_order: bool = True
+
+    @classmethod
+    def of(cls, truth: AnnotationTable, numbers: Collection[str] = ("images", "classes")) -> KnownNames:
+        """Return what is known of a truth whose files number this, as `Format.numbers` tells.
+
+        Ids that a reader had to replace stand beside ours as `native_image_id` and `native_category_id`.
+        """
+        images = _native_ids(truth.images, "image_id") if "images" in numbers else None
+        classes = _native_ids(truth.categories, "category_id") if "classes" in numbers else None
+        return cls(truth, images, classes, not {"classes", "order of classes"}.isdisjoint(numbers))
+
+
+def _native_ids(frame: pl.DataFrame, column: str) -> dict[int, int]:
+    native = f"native_{column}"
+    known = frame.select(pl.col(native if native in frame.columns else column).cast(pl.Int64).alias("_native"), column)
+    return dict(known.drop_nulls().rows())
 
 
 @dataclass(frozen=True)
@@ -48,25 +64,35 @@ class Manner:
     ids: dict[str, int]
 
 
-def image_manners(named: KnownNames) -> list[Manner]:
+def image_manners(known: KnownNames) -> list[Manner]:
     """Return the ways to name an image, the most exact one first."""
-    images = named.truth.images.select("image_id", "file_name").rows()
+    images = known.truth.images.select("image_id", "file_name").rows()
+    by_id = [] if known.image_ids is None else [Manner("id", str, {str(k): i for k, i in known.image_ids.items()})]
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
-    by_id = Manner("id", str, {str(i): i for i, _ in images})
+    deepest = max((len(PurePosixPath(name).parts) for _, name in images), default=1)
     return [
-        *([by_id] if named.image_ids else []),
+        *by_id,
         Manner("file name", str, _once((name, i) for i, name in images)),
         Manner("file name without suffix", _plain, _once((stem_of(name), i) for i, name in images)),
-        Manner("last part of the file name", _last, _once((_last(name), i) for i, name in images)),
+        # folders of which file names are relative to another one
+        *(_last_parts(n, images) for n in range(deepest, 0, -1)),
         # the results files of ultralytics turn the name 000123.jpg into the number 123
         Manner("number in the file name", _number, _once((number, i) for i, number in numbered if number)),
     ]
 
 
-def class_manners(named: KnownNames, *, ids_first: bool) -> list[Manner]:
+def _last_parts(n: int, images: Sequence[tuple[int, str]]) -> Manner:
+    def form(name: str) -> str:
+        return "/".join(_plain(name.replace("\\", "/")).split("/")[-n:])
+
+    by = "last part of the file name" if n == 1 else f"last {n} parts of the file name"
+    return Manner(by, form, _once((form(name), i) for i, name in images))
+
+
+def class_manners(known: KnownNames, *, ids_first: bool) -> list[Manner]:
     """Return the ways to name a class."""
-    classes = named.truth.categories.select("category_id", "name").rows()
-    by_id = [Manner("id", str, {str(i): i for i, _ in classes})] if named.class_ids else []
+    classes = known.truth.categories.select("category_id", "name").rows()
+    by_id = [] if known.class_ids is None else [Manner("id", str, {str(k): i for k, i in known.class_ids.items()})]
     by_name = [
         Manner("name", str, {name: i for i, name in classes}),
         Manner("name in any case", str.casefold, _once((name.casefold(), i) for i, name in classes)),
@@ -97,8 +123,8 @@ def resolve(
     for manner in manners:
         lost = [name for name in different if manner.form(name) not in manner.ids]
         if not lost:
-            found = [manner.ids[manner.form(name)] for name in different]
-            return names.replace_strict(different, found, return_dtype=pl.Int64)
+            ids = [manner.ids[manner.form(name)] for name in different]
+            return names.replace_strict(different, ids, return_dtype=pl.Int64)
         if len(lost) < len(unknown):
             best, unknown = manner, lost
     wrong = names.is_in(pl.Series(unknown, dtype=pl.String).implode())
@@ -108,10 +134,10 @@ def resolve(
         advice = f"its files number no {what}, so ids of another file mean nothing here"
     else:
         advice = _advice(unknown[0], (best, *manners))
-    one = "an image" if what == "image" else "a class"
+    noun = "an image" if what == "image" else "a class"
     raise InputError(
         "DETECTION_UNKNOWN_ID",
-        f"{int(wrong.sum()):,} detections name {one} that the truth does not have (by {best.by}): {listed}{more}",
+        f"{int(wrong.sum()):,} detections name {noun} that the truth does not have (by {best.by}): {listed}{more}",
         where=root / str(sources.filter(wrong)[0]),
         field=what,
         value=unknown[0],
@@ -127,24 +153,19 @@ def _advice(name: str, manners: Sequence[Manner]) -> str:
 
 
 def _nearest(name: str, manner: Manner) -> str:
-    found = get_close_matches(manner.form(name), list(manner.ids), n=3, cutoff=0.6)
-    return ", ".join(f"'{one}'" for one in found)
+    return ", ".join(f"'{near}'" for near in get_close_matches(manner.form(name), list(manner.ids), n=3, cutoff=0.6))
 
 
 def _once(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
     """Map names to ids, without names that several share."""
-    listed = list(pairs)
-    often = Counter(name for name, _ in listed)
-    return {name: i for name, i in listed if often[name] == 1}
+    every = list(pairs)
+    often = Counter(name for name, _ in every)
+    return {name: i for name, i in every if often[name] == 1}
 
 
 def _plain(name: str) -> str:
     """Return a name without the suffix of an image."""
     return stem_of(name) if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name
-
-
-def _last(name: str) -> str:
-    return PurePosixPath(_plain(name.replace("\\", "/"))).name
 
 
 def _number(text: str) -> str:

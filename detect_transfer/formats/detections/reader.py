@@ -1,71 +1,73 @@
 """Detections of anybody: COCO results, YOLO or plain texts an image, CSV, Parquet.
 
-To add a layout: a function from the path and the truth to rows, and a line in `DETECTION_FORMATS`.
+To add a layout: a function from the path and the truth to what the file states, and a line in `DETECTION_FORMATS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, Detections
+from detect_transfer.core.boxes import xywh_to_xyxy
+from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.formats.detections.coco_results import read_entries
-from detect_transfer.formats.detections.names import KnownNames as KnownNames
-from detect_transfer.formats.detections.text import read_csv, read_texts, read_yolo, resolved
-from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
+from detect_transfer.formats.detections.coco_results import NAME_KEYS, read_coco
+from detect_transfer.formats.detections.names import KnownNames
+from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections, to_detections
+from detect_transfer.formats.detections.text import find_layout, read_csv, read_texts, read_yolo
 
-_LOOKED_AT = 200  # texts of a folder, until one tells its layout
 _HEAD_BYTES = 4096
+_FOLDERS = ("yolo", "text")
 
 
-def read_detections(path: Path, truth: AnnotationTable | KnownNames, *, kind: str | None = None) -> Detections:
+def read_detections(
+    path: Path, truth: AnnotationTable | KnownNames, options: DetectionOptions | None = None
+) -> Detections:
     """Read detections of any layout of `DETECTION_FORMATS`, with the ids of the truth.
 
-    Images are known by id, file name, name without suffix or its last part; classes by id or name. Ids that a reader
-    made for a truth without any (see `KnownNames`) are not known to others, so that names alone count there.
+    Images and classes are known by their names wherever the file has them; else images by id, file name, name without
+    suffix or the last parts of it, classes by id or name. Ids that a reader made for a truth without any (see
+    `KnownNames`) are not known to others, so that names alone count there.
 
     Args:
         path: A file, or a folder with a text an image.
         truth: The images and classes that they were made on.
-        kind: The layout; None recognises it by what is in it.
+        options: What is known of the file; the rest is recognised by what is in it.
 
     Raises:
-        InputError: The layout is unknown, an image or a class is not of the truth, or an entry is at fault; the message
-            has file and line.
+        InputError: The layout is unknown, an image or a class is not of the truth, ids and names contradict each other,
+            boxes or class numbers are not what the layout says, or an entry is at fault; the message has file and line.
     """
+    options = options or DetectionOptions()
     if not path.exists():
         raise InputError("FILE_MISSING", "detections were expected here", where=path, remedy="check the path")
-    if kind is None:
-        kind = _recognise(path)
-    elif kind not in DETECTION_FORMATS:
+    layout = options.layout or _recognise(path)
+    if layout not in DETECTION_FORMATS:
         raise InputError(
             *("DETECTIONS_FORMAT", "no layout has this name"),
             field="--detections-format",
-            value=kind,
-            remedy=did_you_mean(kind, list(DETECTION_FORMATS)),
+            value=layout,
+            remedy=did_you_mean(layout, list(DETECTION_FORMATS)),
         )
-    wants_folder = kind in ("yolo", "text")
-    if wants_folder != path.is_dir():
-        expected = "a folder with a text an image" if wants_folder else "a file"
+    if (layout in _FOLDERS) != path.is_dir():
+        expected = "a folder with a text an image" if layout in _FOLDERS else "a file"
         raise InputError(
-            *("DETECTIONS_FORMAT", f"{expected} was expected for '{kind}'"),
+            *("DETECTIONS_FORMAT", f"{expected} was expected for '{layout}'"),
             where=path,
             remedy="check the path, or leave --detections-format out",
         )
-    named = truth if isinstance(truth, KnownNames) else KnownNames(truth)
-    return Detections.from_columns(DETECTION_FORMATS[kind](path, named))
+    known = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
+    return to_detections(DETECTION_FORMATS[layout](path, known, options), known, options)
 
 
 def read_results(path: Path) -> Detections:
-    """Read a COCO results list whose ids are numbers, as our own runs write it.
+    """Read a COCO results list by its ids alone, as our own runs write it.
 
     Raises:
         InputError: It is no list, or entries lack a key, are of the wrong type or not finite; up to twenty at once,
@@ -73,28 +75,29 @@ def read_results(path: Path) -> Detections:
 
     Source: https://cocodataset.org/#format-results
     """
-    rows = read_entries(path, names=False)
+    rows = read_coco(path, names=False).rows
+    corners = xywh_to_xyxy(rows.select("x1", "y1", "x2", "y2").to_numpy())
+    ids = rows.select("score", image_id=pl.col("image"), category_id=pl.col("category"))
     return Detections.from_columns(
-        rows.select(pl.exclude("image", "category", "source"), image_id=pl.col("image"), category_id=pl.col("category"))
+        ids.with_columns(x2=pl.Series(corners[:, 2]), y2=pl.Series(corners[:, 3]), x1=rows["x1"], y1=rows["y1"])
     )
 
 
-def _coco(path: Path, named: KnownNames) -> pl.DataFrame:
-    return resolved(read_entries(path, names=True), named, path.parent, ids_first=True)
+def _coco(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+    return read_coco(path)
 
 
-def _parquet(path: Path, named: KnownNames) -> pl.DataFrame:
-    """Read the columns of `Detections` as they are; values are checked by it."""
+def _parquet(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+    """Read the columns of `Detections`, and where they are there `file_name` and `category_name`."""
     try:
         rows = pl.read_parquet(BytesIO(io.read_bytes(path)))
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"it cannot be parsed ({str(error).splitlines()[0]})"
         raise InputError("PARQUET_DAMAGED", what, where=path, remedy="write the table again") from error
-    wrong = [c for c, dtype in DETECTION_SCHEMA.items() if rows.schema.get(c) != dtype or rows[c].null_count()]
+    expected = DETECTION_SCHEMA | {name: pl.String for name in NAME_KEYS if name in rows.columns}
+    wrong = [c for c, dtype in expected.items() if rows.schema.get(c) != dtype or rows[c].null_count()]
     if wrong:
-        what = (
-            f"{rows.schema.get(wrong[0], 'nothing')} was found, {DETECTION_SCHEMA[wrong[0]]} without null was expected"
-        )
+        what = f"{rows.schema.get(wrong[0], 'nothing')} was found, {expected[wrong[0]]} without null was expected"
         raise InputError(
             *("PARQUET_SCHEMA", what),
             where=path,
@@ -102,15 +105,23 @@ def _parquet(path: Path, named: KnownNames) -> pl.DataFrame:
             value=wrong[0],
             remedy="write the columns " + ", ".join(DETECTION_SCHEMA),
         )
-    told = rows.select(*DETECTION_SCHEMA).with_columns(
+    Detections(rows.select(*DETECTION_SCHEMA))  # which checks the values
+    names = {new: pl.col(name) for name, new in NAME_KEYS.items() if name in rows.columns}
+    rows = rows.select(
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "score",
         image=pl.col("image_id").cast(pl.String),
         category=pl.col("category_id").cast(pl.String),
         source=text_of("{}:row {}", pl.lit(path.name), pl.int_range(1, pl.len() + 1)),
+        **names,
     )
-    return resolved(told, named, path.parent, ids_first=True)
+    return StatedDetections(path, rows, BoxForm.XYXY, ids_first=True)
 
 
-DETECTION_FORMATS: dict[str, Callable[[Path, KnownNames], pl.DataFrame]] = {
+DETECTION_FORMATS: dict[str, Callable[[Path, KnownNames, DetectionOptions], StatedDetections]] = {
     "coco": _coco,
     "csv": read_csv,
     "parquet": _parquet,
@@ -122,7 +133,8 @@ DETECTION_FORMATS: dict[str, Callable[[Path, KnownNames], pl.DataFrame]] = {
 def _recognise(path: Path) -> str:
     """Tell the layout by the first bytes of a file, or by the first rows of the texts of a folder."""
     if path.is_dir():
-        return _recognise_texts(path)
+        layout = find_layout(path)
+        return "yolo" if layout.indexed and layout.form.value.endswith("-norm") else "text"
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     if head.startswith(b"PAR1"):
@@ -138,16 +150,3 @@ def _recognise(path: Path) -> str:
         where=path,
         remedy="give one of these, a folder with a text an image, or --detections-format",
     )
-
-
-def _recognise_texts(folder: Path) -> str:
-    for name in islice(io.list_files(folder, (".txt",)), _LOOKED_AT):
-        for line in native.lines_of(native.read_text(folder, folder / name)):
-            parts = line.split()
-            numbers = [parse_number(part) for part in parts[1:]]
-            shares = [number is not None and -1 <= number <= 2 for number in numbers]  # boxes may reach out a little
-            if parts and parse_integer(parts[0]) is not None and len(parts) in (5, 6) and all(shares):
-                return "yolo"
-            if len(parts) == 6 and None not in numbers:
-                return "text"
-    return "yolo"  # all are empty, or a fault that its reader tells best

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,142 +12,218 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY
-from detect_transfer.core.boxes import cxcywh_norm_to_xyxy, xywh_to_xyxy
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.detections.names import KnownNames, class_manners, image_manners, resolve
+from detect_transfer.formats.detections.evidence import fits_image
+from detect_transfer.formats.detections.names import KnownNames, image_manners, resolve
+from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
 from detect_transfer.formats.yolo.files import Sample
 from detect_transfer.formats.yolo.rows import FIELDS, read_rows
 
-_IMAGE = ("file_name", "filename", "image", "image_name", "image_path", "path", "image_id")
-_CLASS = ("class", "class_name", "category", "category_name", "label", "name", "category_id", "class_id")
+_IMAGE_NAMES = ("file_name", "filename", "image", "image_name", "image_path", "path")
+_CLASS_NAMES = ("class", "class_name", "category", "category_name", "label", "name")
+_CLASS_IDS = ("category_id", "class_id")
 _SCORE = ("score", "confidence", "conf", "probability")
 _CORNERS = (("x1", "xmin", "x_min"), ("y1", "ymin", "y_min"), ("x2", "xmax", "x_max"), ("y2", "ymax", "y_max"))
 _SIZED = (("x", "x1", "xmin", "left"), ("y", "y1", "ymin", "top"), ("w", "width"), ("h", "height"))
-_TEXT_FIELDS = ("category", "score", *XYXY)
 _CLASS_LIST = "classes.txt"  # written beside the labels by tools of annotation
-_REMEDY = "fix or remove the row"
+_MOST_TEXTS = 200  # whose rows show the layout of a folder
+_BOX_AND_SCORE = 5
 
 
-def read_csv(path: Path, named: KnownNames) -> pl.DataFrame:
-    """Read a CSV whose header names image, class, score, and either two corners or a corner and a size in pixels.
+@dataclass(frozen=True)
+class TextLayout:
+    """How the rows of texts are laid out.
+
+    Args:
+        indexed: All classes are whole numbers.
+        score_last: The score stands behind the box, not before it.
+        form: What the four numbers of the box are.
+    """
+
+    indexed: bool = True
+    score_last: bool = True
+    form: BoxForm = BoxForm.CXCYWH_NORM
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields of a row in order."""
+        return ("category", *XYXY, "score") if self.score_last else ("category", "score", *XYXY)
+
+    @property
+    def reading(self) -> str:
+        """The layout in words."""
+        words = {"xyxy": ("x1", "y1", "x2", "y2"), "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
+        kind, _, norm = self.form.value.partition("-")
+        names = dict(zip(XYXY, words[kind], strict=True)) | {"category": "class"}
+        unit = "shares of the image" if norm else "pixels"
+        return f"texts read as {' '.join(names.get(column, column) for column in self.columns)}, in {unit}"
+
+
+def find_layout(folder: Path) -> TextLayout:
+    """Tell the layout of the texts of a folder by their first rows: which column is a score, which are shares.
+
+    A score is in [0, 1] where boxes in pixels are not; shares of the image make boxes that lie in it.
+    """
+    words, numbers = _first_rows(folder)
+    indexed = all(parse_integer(word) is not None for word in words)
+    if not len(numbers):
+        return TextLayout(indexed)  # nothing to see, or a fault that its reader tells best
+    first_share, last_share = (_is_score(numbers[:, column]) for column in (0, -1))
+    if numbers.max() > 2 or numbers.min() < -1:  # boxes in shares may reach out a little
+        return TextLayout(indexed, last_share and not first_share, BoxForm.XYXY)
+    before, after = numbers[:, 1:], numbers[:, :-1]
+    for form in (BoxForm.CXCYWH_NORM, BoxForm.XYXY_NORM):
+        fits = {False: first_share and fits_image(before, form), True: last_share and fits_image(after, form)}
+        for score_last in (indexed, not indexed):  # of two that fit the usual one
+            if fits[score_last]:
+                return TextLayout(indexed, score_last, form)
+    return TextLayout(indexed, score_last=indexed)
+
+
+def _first_rows(folder: Path) -> tuple[list[str], FloatArray]:
+    """Return class words and numbers (N, 5) of the rows that have a class, a box and a score."""
+    words, numbers = [], []
+    for name in islice(_texts(folder), _MOST_TEXTS):
+        for line in native.lines_of(native.read_text(folder, folder / name)):
+            word, *rest = line.split() or [""]
+            values = [parse_number(part) for part in rest]
+            if len(values) == _BOX_AND_SCORE and None not in values:
+                words.append(word)
+                numbers.append(values)
+            elif len(values) == _BOX_AND_SCORE - 1 and None not in values:
+                return [word], np.empty((0, _BOX_AND_SCORE))  # labels without scores, which no layout has
+    return words, np.array(numbers, np.float64).reshape(-1, _BOX_AND_SCORE)
+
+
+def _is_score(column: FloatArray) -> bool:
+    return bool(((column >= 0) & (column <= 1)).all())
+
+
+def read_csv(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+    """Read a CSV whose header names image, class, score, and either two corners or a corner and a size.
 
     Raises:
         InputError: The header lacks a column, or rows are at fault; up to twenty at once, with their lines.
     """
-    separator, held = _header(path)
-    image, category, score = (_chosen(held, names) for names in (_IMAGE, _CLASS, _SCORE))
-    corners = [_chosen(held, names) for names in _CORNERS]
-    sized = [_chosen(held, names) for names in _SIZED]
+    separator, header = _header(path)
+    image_name, class_name, score = (_chosen(header, names) for names in (_IMAGE_NAMES, _CLASS_NAMES, _SCORE))
+    image_id, class_id = _chosen(header, ("image_id",)), _chosen(header, _CLASS_IDS)
+    corners, sized = ([_chosen(header, names) for names in form] for form in (_CORNERS, _SIZED))
     box = corners if all(corners) else sized
-    columns = {"image": image, "category": category, **dict(zip(XYXY, box, strict=True)), "score": score}
+    columns = {"image": image_name or image_id, "category": class_name or class_id}
+    columns |= {**dict(zip(XYXY, box, strict=True)), "score": score}
     lacking = [name for name, column in columns.items() if column is None]
     if lacking:
         raise InputError(
-            *("CSV_HEADER", f"the header tells no {', '.join(lacking)}; it says {', '.join(held)}"),
+            *("CSV_HEADER", f"the header tells no {', '.join(lacking)}; it says {', '.join(header)}"),
             where=f"{path}:1",
             remedy="name the columns file_name or image_id, class, x1, y1, x2, y2 (or x, y, w, h) and score",
         )
+    if image_name and image_id:
+        columns |= {"image": image_id, "image_name": image_name}
+    if class_name and class_id:
+        columns |= {"category": class_id, "category_name": class_name}
     fields = {str(column): name for name, column in columns.items()}
     problems = ErrorCollector()
     dialect = Dialect(separator, header=True, quoted=True)
     rows = read_delimited(path.parent, {path.name: None}, list(fields), dialect, problems)
     rows = rows.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
-    rows = _checked(rows, path.parent, problems, sized=not all(corners))
+    form = BoxForm.XYXY if all(corners) else BoxForm.XYWH
+    rows = _checked(rows, path.parent, problems, options.boxes or form)
     problems.raise_any()
-    return resolved(rows, named, path.parent, ids_first=str(category).endswith("_id"))
+    return StatedDetections(path, rows, form, ids_first=class_name is None)
 
 
-def read_texts(folder: Path, named: KnownNames) -> pl.DataFrame:
-    """Read ``class score x1 y1 x2 y2`` in pixels, a text an image, named after it.
+def read_texts(folder: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+    """Read texts of a class, a score and a box, one for each image and named after it.
+
+    The usual layout is ``class score x1 y1 x2 y2`` in pixels; others are told apart by `find_layout`.
 
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.
     """
-    keys = _keys(folder)
-    ids = _images_of(keys, named, folder)
+    layout = find_layout(folder)
+    names = list(_texts(folder))
+    ids = _images_of(names, known, folder)
     problems = ErrorCollector()
-    rows = read_delimited(folder, dict(keys), _TEXT_FIELDS, Dialect(" "), problems)
-    rows = _checked(rows, folder, problems)
+    images: dict[str, str | None] = {name: native.stem_of(name) for name in names}
+    rows = read_delimited(folder, images, layout.columns, Dialect(" "), problems)
+    rows = _checked(rows, folder, problems, options.boxes or layout.form)
     problems.raise_any()
-    rows = rows.with_columns(image=rows["file"].replace_strict(list(keys), ids, return_dtype=pl.Int64).cast(pl.String))
-    return resolved(rows, replace(named, image_ids=True), folder, ids_first=False)
+    rows = rows.with_columns(image_id=rows["file"].replace_strict(names, ids, return_dtype=pl.Int64)).drop("image")
+    return StatedDetections(folder, rows, layout.form, reading=(layout.reading,))
 
 
-def read_yolo(folder: Path, named: KnownNames) -> pl.DataFrame:
-    """Read ``index cx cy width height score`` in shares of the image, a text an image, named after it.
+def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+    """Read ``index cx cy width height score`` in shares of the image, one for each image and named after it.
 
     The index counts from 0 the names in ``classes.txt`` beside the texts, or without it the classes of the truth in
-    order of their ids.
+    order of their ids. The score may also stand before the box, which `find_layout` sees.
 
     Raises:
-        InputError: A text belongs to no image, the size of an image or the order of the classes is not known, or rows
-            are at fault; up to twenty at once, with their lines.
+        InputError: A text belongs to no image, the order of the classes is not known, or rows are at fault; up to
+            twenty at once, with their lines.
     """
-    keys = _keys(folder)
-    class_names = _classes_in_order(folder, named)
-    of_text = pl.DataFrame({"image_id": _images_of(keys, named, folder)}, schema={"image_id": pl.Int64})
-    sizes = of_text.join(named.truth.images, on="image_id", how="left", maintain_order="left")
-    unknown = sizes.filter(pl.col("width").is_null() | pl.col("height").is_null())
-    if not unknown.is_empty():
-        raise InputError(
-            *("IMAGE_SIZE_UNKNOWN", "shares of an image are no boxes without its size, which the truth does not tell"),
-            where=folder,
-            field="file_name",
-            value=unknown["file_name"][0],
-            remedy="give a truth with width and height, or boxes in pixels",
-        )
-    samples = [Sample(image, name, "") for name, image in keys.items()]
+    layout = find_layout(folder)
+    names = list(_texts(folder))
+    class_names = _classes_in_order(folder, known)
+    ids = pl.Series(_images_of(names, known, folder), dtype=pl.Int64)
     problems = ErrorCollector()
+    if layout.score_last:
+        rows = _label_rows(folder, names, class_names, problems)
+        image_id = ids.gather(rows["file_index"])
+    else:
+        rows = read_delimited(folder, dict.fromkeys(names), layout.columns, Dialect(" "), problems)
+        rows = _checked(rows, folder, problems, options.boxes or layout.form)
+        index = rows["category"].cast(pl.Int64, strict=False)
+        told = ("LABEL_CLASS", f"expected a class from 0 to {len(class_names) - 1}", "category")
+        known_class = pl.lit(index.is_between(0, len(class_names) - 1).fill_null(False))
+        rows = check_rows(rows, known_class, folder, problems, told=told)
+        image_id = rows["file"].replace_strict(names, ids.to_list(), return_dtype=pl.Int64)
+    problems.raise_any()
+    category = pl.Series(class_names, dtype=pl.String).gather(rows["category"].cast(pl.Int64))
+    rows = rows.with_columns(image_id=image_id, category=category, source=text_of("{}:{}", "file", "line"))
+    return StatedDetections(
+        folder, rows.drop("image", strict=False), layout.form, classes_by_name=True, reading=(layout.reading,)
+    )
+
+
+def _label_rows(
+    folder: Path, names: Sequence[str], class_names: Sequence[str], problems: ErrorCollector
+) -> pl.DataFrame:
+    """Read rows of label files that end in a score."""
+    samples = [Sample(native.stem_of(name), name, "") for name in names]
     rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=problems)
-    rows = rows.with_columns(image=pl.lit(""), file_index="file", file=pl.Series(list(keys)).gather(rows["file"]))
+    files = pl.Series(list(names), dtype=pl.String).gather(rows["file"])
+    rows = rows.with_columns(image=pl.lit(""), file_index="file", file=files, category="class")
     told = ("LABEL_COLUMNS", "found no score: class cx cy width height score was expected", "score")
     rows = check_rows(rows, pl.col("score").is_not_null(), folder, problems, told=told, remedy="save scores as well")
-    problems.raise_any()
-    size_wh = sizes.select("width", "height").to_numpy().astype(np.float64)[rows["file_index"].to_numpy()]
-    corners = cxcywh_norm_to_xyxy(rows.select(FIELDS[1:]).to_numpy(), size_wh)
-    names, sources = pl.Series(class_names, dtype=pl.String).gather(rows["class"]), text_of("{}:{}", "file", "line")
-    by_name = class_manners(replace(named, class_ids=False), ids_first=False)
-    return rows.select(
-        image_id=sizes["image_id"].gather(rows["file_index"]),
-        category_id=resolve(names, by_name, rows.select(sources).to_series(), what="class", root=folder),
-        **{name: pl.Series(corners[:, i]) for i, name in enumerate(XYXY)},
-        score="score",
-    )
+    return rows.rename(dict(zip(FIELDS[1:], XYXY, strict=True)))
 
 
-def resolved(rows: pl.DataFrame, named: KnownNames, root: Path, *, ids_first: bool) -> pl.DataFrame:
-    """Put the ids of the truth to rows that name `image` and `category`; `source` tells where each stands."""
-    if "source" not in rows.columns:
-        rows = rows.with_columns(source=text_of("{}:{}", "file", "line"))
-    sources, images, classes = rows["source"], image_manners(named), class_manners(named, ids_first=ids_first)
-    image = resolve(rows["image"], images, sources, what="image", root=root, numbered=named.image_ids)
-    category = resolve(rows["category"], classes, sources, what="class", root=root, numbered=named.class_ids)
-    return rows.select(*XYXY, "score", image_id=image, category_id=category)
-
-
-def _checked(rows: pl.DataFrame, root: Path, problems: ErrorCollector, *, sized: bool = False) -> pl.DataFrame:
-    """Turn text into numbers, and corner and size into two corners; rows at fault are reported."""
+def _checked(rows: pl.DataFrame, root: Path, problems: ErrorCollector, form: BoxForm) -> pl.DataFrame:
+    """Turn text into numbers; rows at fault are reported."""
     rows = to_numbers(rows.with_columns(source=text_of("{}:{}", "file", "line")), (*XYXY, "score"), root, problems)
-    if sized:
-        told = ("BOX_INVALID", "a size must not be negative", "x2")
-        rows = check_rows(rows, (pl.col("x2") >= 0) & (pl.col("y2") >= 0), root, problems, told=told)
-        corners = xywh_to_xyxy(rows.select(XYXY).to_numpy())
-        rows = rows.with_columns(**{name: pl.Series(corners[:, i]) for i, name in enumerate(XYXY)})
-    ordered = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
-    rows = check_rows(
-        rows, ordered, root, problems, told=("BOX_INVALID", "x2 and y2 must not be below x1 and y1", "x2")
-    )
+    good = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
+    what = "x2 and y2 must not be below x1 and y1"
+    if not form.value.startswith("xyxy"):
+        good, what = (pl.col("x2") >= 0) & (pl.col("y2") >= 0), "a size must not be negative"
+    remedy = "fix or remove the row; if all are so, say what the numbers are with --box-form"
+    rows = check_rows(rows, good, root, problems, told=("BOX_INVALID", what, "x2"), remedy=remedy)
     told = ("SCORE_RANGE", "expected a score in [0, 1]", "score")
     return check_rows(rows, pl.col("score").is_between(0, 1), root, problems, told=told)
 
 
-def _keys(folder: Path) -> dict[str, str]:
-    """Map each text to the name of its image without suffix."""
+def _texts(folder: Path) -> list[str]:
+    """Return the texts of a folder."""
     names = [name for name in io.list_files(folder, (".txt",)) if name != _CLASS_LIST]
     if not names:
         raise InputError(
@@ -154,15 +231,15 @@ def _keys(folder: Path) -> dict[str, str]:
             where=folder,
             remedy="give the folder that holds a text for each image",
         )
-    return {name: native.stem_of(name) for name in names}
+    return names
 
 
-def _classes_in_order(folder: Path, named: KnownNames) -> list[str]:
+def _classes_in_order(folder: Path, known: KnownNames) -> list[str]:
     """Return the names that the indices of YOLO texts count."""
-    path, classes = folder / _CLASS_LIST, named.truth.class_names
+    path, classes = folder / _CLASS_LIST, known.truth.class_names
     if path.is_file():
         return [line.strip() for line in io.read_text(path).rstrip().splitlines()]
-    if named.class_order or len(classes) < 2:
+    if known.class_order or len(classes) < 2:
         return classes
     raise InputError(
         *("CLASS_ORDER_UNKNOWN", "the texts count classes, but the files of the truth tell no order of them"),
@@ -172,10 +249,11 @@ def _classes_in_order(folder: Path, named: KnownNames) -> list[str]:
     )
 
 
-def _images_of(keys: Mapping[str, str], named: KnownNames, folder: Path) -> list[int]:
-    names, stems = (pl.Series(list(part), dtype=pl.String) for part in (keys, keys.values()))
-    by_name = [manner for manner in image_manners(named) if manner.by != "id"]
-    return resolve(stems, by_name, names, what="image", root=folder).to_list()
+def _images_of(names: Sequence[str], known: KnownNames, folder: Path) -> list[int]:
+    """Return the image that each text is named after."""
+    stems = pl.Series([native.stem_of(name) for name in names], dtype=pl.String)
+    by_name = [manner for manner in image_manners(known) if manner.by != "id"]
+    return resolve(stems, by_name, pl.Series(list(names), dtype=pl.String), what="image", root=folder).to_list()
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -186,5 +264,5 @@ def _header(path: Path) -> tuple[str, list[str]]:
     return separator, [part.strip().strip('"').casefold() for part in first.split(separator)]
 
 
-def _chosen(held: list[str], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in held), None)
+def _chosen(header: list[str], names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in header), None)

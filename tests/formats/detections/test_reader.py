@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.detections.reader import DETECTION_FORMATS, read_detections
+from detect_transfer.formats.detections.resolve import DetectionOptions
 
 TRUTH = AnnotationTable.from_columns(
     images={
@@ -112,7 +113,7 @@ def test_coco__numbers_that_ultralytics_makes_of_names(tmp_path: Path) -> None:
 def test_layouts__are_recognised_and_equal(tmp_path: Path, kind: str, files: dict[str, str]) -> None:
     path = write(tmp_path, files)
     for chosen in (None, kind):
-        found = read_detections(path, TRUTH, kind=chosen).rows
+        found = read_detections(path, TRUTH, DetectionOptions(chosen)).rows
         assert_frame_equal(found.sort("image_id", "category_id"), EXPECTED.rows)
 
 
@@ -176,9 +177,9 @@ def test_empty__gives_no_detections(tmp_path: Path) -> None:
 def test_layout__that_is_unknown_or_not_there(tmp_path: Path) -> None:
     path = write(tmp_path, {"d.csv": CSV})
     with pytest.raises(InputError, match="did you mean 'coco'"):
-        read_detections(path, TRUTH, kind="cocos")
+        read_detections(path, TRUTH, DetectionOptions("cocos"))
     with pytest.raises(InputError, match="a folder with a text an image was expected"):
-        read_detections(path, TRUTH, kind="yolo")
+        read_detections(path, TRUTH, DetectionOptions("yolo"))
     with pytest.raises(InputError, match="FILE_MISSING"):
         read_detections(tmp_path / "none", TRUTH)
     (tmp_path / "bare").mkdir()

@@ -1,0 +1,240 @@
+"""Scoring a detector: a run on its own validation split, or any weights on any split of any data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.io import new_folder, require_new, safe_join
+from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.video import parse_frame_name
+from detect_transfer.data.class_map import ClassMap, apply_class_map
+from detect_transfer.data.load import GroundTruth
+from detect_transfer.data.run_data import load_run_data, with_kept_classes
+from detect_transfer.evaluation import MetricResult, Scores
+from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.thresholds import at_thresholds, has_thresholds, read_thresholds
+from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
+
+Progress = Callable[[int, int], None]
+_MOST_NAMES = 10
+
+
+@dataclass(frozen=True)
+class ScoredTable:
+    """A detector scored on one table.
+
+    Args:
+        truth: The images with their boxes, of the classes that are scored.
+        detections: What was found.
+        scores: COCO's numbers.
+        metrics: Further protocols.
+        at_thresholds: Counts of each class at score thresholds that were chosen elsewhere.
+    """
+
+    truth: AnnotationTable
+    detections: Detections
+    scores: Scores
+    metrics: Mapping[str, MetricResult]
+    at_thresholds: Mapping[str, dict[str, float | None]]
+
+    def write(self, folder: Path, facts: Mapping[str, str], **parts: Any) -> None:
+        """Write detections, metrics and the report into a folder; `facts` and `parts` as for `write_page`."""
+        extra = {"at_thresholds": dict(self.at_thresholds)} if self.at_thresholds else None
+        # thresholds that were chosen elsewhere stay the only ones: those of this split would flatter it
+        stored = {k: v for k, v in self.metrics.items() if not (self.at_thresholds and k == "operating_points")}
+        write_scored(folder, self.truth, self.detections, self.scores, metrics=stored, extra=extra)
+        page = {"facts": facts, "metrics": self.metrics, **parts}
+        write_page(RunFolder(folder).report, self.truth, self.detections, self.scores, **page)
+
+
+def score_table(
+    trained: TrainedDetector,
+    truth: AnnotationTable,
+    options: EvaluateOptions | None = None,
+    *,
+    data_set: str = "",
+    thresholds: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> ScoredTable:
+    """Run a detector on the images of a table and score it; its classes must be those of the table by name.
+
+    Args:
+        trained: The detector.
+        truth: Images, boxes and classes; classes that the detector does not have score 0.
+        options: The metrics and slices, and the policy of COCO's numbers.
+        data_set: Which data set it is, for the metrics where none are named.
+        thresholds: The score threshold of each class, chosen on another split, which is applied unchanged.
+        progress: Told the number of images done and of all.
+
+    Raises:
+        InputError: An image is not there, or the truth has nothing to slice by under a name.
+    """
+    ids = dict(truth.categories.select("name", "category_id").iter_rows())
+    category_ids = [ids.get(name) for name in trained.class_names]
+    found = trained.find(_image_files(truth), category_ids, progress)
+    scores, metrics = score_all(truth, found, options, data_set=data_set)
+    counts = {} if thresholds is None else at_thresholds(truth, found, thresholds)
+    return ScoredTable(truth, found, scores, metrics, counts)
+
+
+def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -> Scores:
+    """Score the best weights of a run on its validation split again; write metrics, detections and the report.
+
+    Raises:
+        InputError: The run or its data are missing or changed, or `out` is not empty.
+    """
+    require_new(out)
+    options = options or EvaluateOptions()
+    folder = RunFolder(run)
+    config = folder.read_config()
+    trained = load_trained(run)
+    data = load_run_data(config.data, drawn=folder.drawn_data)
+    data = with_kept_classes(data, config.transfer.keep_source_classes)
+    data_set = data_set_of(config.data.path, config.data.format)
+    scored = score_table(trained, data.val, options, data_set=data_set)
+    with new_folder(out) as building:
+        facts = {"Run": run.name, "Weights": "best", "Input": f"{trained.imgsz} px"}
+        scored.write(building, {**facts, "Ignore policy": options.ignore_policy}, title=run.name, ledger=data.ledger)
+    return scored.scores
+
+
+def evaluate_weights(
+    trained: TrainedDetector,
+    truth: GroundTruth,
+    out: Path,
+    options: EvaluateOptions | None = None,
+    *,
+    class_map: ClassMap | None = None,
+    progress: Progress | None = None,
+) -> ScoredTable:
+    """Score any weights, trained here or not, on a split of any data; write metrics, detections and the report.
+
+    Score thresholds that the run stored are applied to the split unchanged.
+
+    Args:
+        trained: The detector, as of `load_trained`.
+        truth: Images, boxes and classes.
+        out: The folder to make.
+        options: The metrics and slices, and the policy of COCO's numbers.
+        class_map: Class of the truth to classes of the weights; without it classes meet by name.
+        progress: Told the number of images done and of all.
+
+    Raises:
+        InputError: Images are missing, classes do not meet, or `out` is not empty.
+    """
+    require_new(out)
+    options = options or EvaluateOptions()
+    table, meeting = meet_classes(truth.table, trained.class_names, class_map)
+    weights = RunFolder.of(trained.path)
+    thresholds = read_thresholds(weights.path) if has_thresholds(weights.path) else None
+    if thresholds is not None:
+        thresholds = {meeting[name]: value for name, value in thresholds.items() if name in meeting}
+    scored = score_table(
+        trained.renamed(meeting),
+        table,
+        options,
+        data_set=data_set_of(truth.path, truth.format),
+        thresholds=thresholds,
+        progress=progress,
+    )
+    with new_folder(out) as building:
+        facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": f"{trained.imgsz} px"}
+        unused = [name for name in trained.class_names if name not in meeting]
+        facts |= {"Classes not in the data": _listed(unused)} if unused else {}
+        scored.write(building, {**facts, "Ignore policy": options.ignore_policy})
+    return scored
+
+
+def meet_classes(
+    truth: AnnotationTable, names: Sequence[str], class_map: ClassMap | None = None
+) -> tuple[AnnotationTable, dict[str, str]]:
+    """Find out which class of a truth each class of a detector is.
+
+    Args:
+        truth: The truth.
+        names: The classes of the detector.
+        class_map: Class of the truth to classes of the detector. Its rest tells what becomes of classes of the truth
+            that the detector does not have: `error`, `__ignore__` and `__drop__` of their boxes, or `keep`, so that
+            they count as never found.
+
+    Returns:
+        The truth, without the classes that leave, and the class of the truth of each class that meets one.
+
+    Raises:
+        InputError: A class of the map is not there, or one of the truth meets none.
+    """
+    by_plain = {_plain(name): name for name in names}
+    wanted = {} if class_map is None else dict(class_map.targets)
+    for side, asked, present in (
+        ("the data", wanted, truth.class_names),
+        ("the weights", [source for sources in wanted.values() for source in sources], names),
+    ):
+        for name in asked:
+            if name not in present:
+                raise InputError(
+                    "CLASS_UNKNOWN",
+                    f"there is no such class in {side}",
+                    field="--class-map",
+                    value=name,
+                    remedy=did_you_mean(name, list(present)),
+                )
+    meeting = {source: target for target, sources in wanted.items() for source in sources}
+    for name in truth.class_names:
+        near = by_plain.get(_plain(name))
+        if name not in wanted and near is not None and near not in meeting:
+            meeting[near] = name
+    unmet = [name for name in truth.class_names if name not in meeting.values()]
+    rest = "error" if class_map is None else class_map.rest
+    if unmet and (rest == "error" or len(unmet) == len(truth.class_names)):
+        raise InputError(
+            "CLASS_UNMET",
+            f"{len(unmet)} of {len(truth.class_names)} classes of the data are none of the weights: {_listed(unmet)}",
+            field="--class-map",
+            remedy=f"name what they are, such as --class-map '{unmet[0]}={names[0]}', and what of the others: "
+            "__rest__=__drop__, __rest__=__ignore__, or __rest__=keep to count them as never found; "
+            f"the weights have {_listed(names)}",
+        )
+    if unmet and rest != "keep":
+        met = tuple((name, (name,)) for name in truth.class_names if name not in unmet)
+        ignored, dropped = (tuple(unmet), ()) if rest == "__ignore__" else ((), tuple(unmet))
+        truth = apply_class_map(truth, ClassMap("--class-map", met, ignored, dropped), Ledger())
+    return truth, meeting
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _image_files(table: AnnotationTable) -> list[tuple[int, Path]]:
+    """Return image_id and file of each image.
+
+    Raises:
+        InputError: Their folder is not known, or one is not there or a frame of a video.
+    """
+    rows = table.images.select("image_id", "file_name").rows()
+    if table.image_root is None:
+        raise InputError(
+            *("IMAGES_MISSING", "the folder of the images is not known"),
+            field="--images",
+            remedy="give the folder that file_name is relative to",
+        )
+    for _, name in rows:
+        if parse_frame_name(name) is not None:
+            raise InputError(
+                *("VIDEO_FRAMES", "images are frames of videos, which are not scored as they are"),
+                field="file_name",
+                value=name,
+                remedy="convert the data first (tools/convert.py), which writes the frames as images",
+            )
+    return [(i, safe_join(table.image_root, name, links=True)) for i, name in rows]
