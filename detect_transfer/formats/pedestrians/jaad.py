@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from detect_transfer.core import io
@@ -17,10 +16,8 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.video import VIDEO_SUFFIXES
 from detect_transfer.formats.cvat import xml
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
-from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.parsing.xml import read_xml
 
 CLASSES = ("pedestrian", "ped")
@@ -29,7 +26,7 @@ _CLIPS = "JAAD_clips"
 _HIDDEN = {"none": 0.0, "part": 0.25, "full": 0.75}  # at least this share
 _FULLY_OCCLUDED = ("keep", "ignore")
 _KNOWN = frozenset(("frame", "keyframe", "occluded", "outside", "xtl", "ytl", "xbr", "ybr"))
-_FACTS = ("time_of_day", "weather", "location")
+_COLUMNS = ("time_of_day", "weather", "location")
 
 
 def read(
@@ -50,13 +47,12 @@ def read(
 
     Args:
         root: The folder with ``annotations/`` and, for the splits, ``split_ids/``.
-        split: The folder of ``split_ids/`` that tells the splits: ``default``, ``all_videos`` or ``high_visibility``;
-            without ``split_ids/`` no split is told.
+        split: The folder of ``split_ids/`` that lists the splits: ``default``, ``all_videos`` or ``high_visibility``;
+            without ``split_ids/`` no image has one.
         fully_occluded: ``keep`` boxes that are drawn where somebody is hidden to 75 % and more, or ``ignore`` them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the image and
-            its boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image or video where the XML states another size.
-        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with the
@@ -65,74 +61,66 @@ def read(
     Source: Rasouli et al., Are They Going to Cross? (JAAD), ICCV Workshops 2017; README of the annotations.
     """
     native.check_choice("fully_occluded", fully_occluded, _FULLY_OCCLUDED)
-    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
     io.require_dir(root / "annotations", what="the folder of the annotations, video_0001.xml and so on,")
-    drawing = TableBuilder(root, media, problems)
-    splits = _splits(root, split, problems)
-    names = [f"annotations/{n}" for n in io.list_files(root / "annotations", (".xml",)) if "/" not in n]
-    for name in names:
-        try:
-            with no_collection():
-                _read_video(read_xml(root, name, "annotations"), name, drawing, splits, fully_occluded)
-        except InputError as error:
-            problems.put(error)
-    return drawing.table(CLASSES)
+    what = "a folder with annotations/"
+    source = Source(
+        root, what, by="tail", missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error
+    )
+    splits = _splits(source, split)
+    for name in io.list_files(root / "annotations", (".xml",)):
+        if "/" not in name:
+            with source.errors.file(), no_collection():
+                _read_video(source, f"annotations/{name}", splits, fully_occluded)
+    return source.table(categories=CLASSES)
 
 
-def _splits(root: Path, split: str, problems: ErrorCollector) -> dict[str, str]:
+def _splits(source: Source, split: str) -> dict[str, str]:
     """Return the split of every video that the lists name."""
-    if not (root / "split_ids").is_dir():
+    lists = source.root / "split_ids"
+    if not lists.is_dir():
         return {}
-    folder = f"split_ids/{split}"
-    if not (root / folder).is_dir():
-        held = ", ".join(sorted(p.name for p in (root / "split_ids").iterdir() if p.is_dir()))
-        raise InputError(
-            *("OPTION_VALUE", f"there is no folder {folder}"),
-            field="split",
-            value=split,
-            remedy=f"give one of: {held}",
-        )
-    found: dict[str, str] = {}
-    for name in io.list_files(root / folder, (".txt",)):
-        part = PurePosixPath(name).stem
-        path = root / folder / name
-        for line, text in enumerate(native.lines_of(native.read_text(root, path)), start=1):
-            if text.strip() and found.setdefault(text.strip(), part) != part:
-                problems.add(
-                    *("SPLIT_TWICE", f"it is listed in {found[text.strip()]}.txt too"),
-                    where=f"{path}:{line}",
-                    field="video",
-                    value=text.strip(),
-                    remedy="keep one of them",
-                )
-    return found
+    folder = lists / split
+    if not folder.is_dir():
+        choices = ", ".join(sorted(path.name for path in lists.iterdir() if path.is_dir()))
+        what, remedy = f"there is no folder split_ids/{split}", f"give one of: {choices}"
+        raise InputError("OPTION_VALUE", what, field="split", value=split, remedy=remedy)
+    splits: dict[str, str] = {}
+    for name in io.list_files(folder, (".txt",)):
+        lines = native.lines_of(native.read_text(source.root, folder / name))
+        for line, video in enumerate(map(str.strip, lines), start=1):
+            stem = PurePosixPath(name).stem
+            if video and splits.setdefault(video, stem) != stem:
+                what, where = f"it is listed in {splits[video]}.txt too", f"{folder / name}:{line}"
+                remedy = "keep one of them"
+                source.errors.add("SPLIT_TWICE", what, where=where, field="video", value=video, remedy=remedy)
+    return splits
 
 
-def _read_video(
-    tree: Element, name: str, drawing: TableBuilder, splits: Mapping[str, str], fully_occluded: str
-) -> None:
+def _read_video(source: Source, name: str, splits: Mapping[str, str], fully_occluded: str) -> None:
+    tree = read_xml(source.root, name, "annotations")
     video = PurePosixPath(name).stem
-    prefix, suffix = _frame_names(drawing.root, video)
+    prefix, suffix = _frame_names(source.root, video)
+    meta = f"{source.root}/{name}#meta"
     about = xml.task(tree)
-    facts = {"group": video, "split": splits.get(video)}
-    facts |= {key: xml.text_of(about, f"video_attributes/{key}") or None for key in _FACTS}
-    frames = set(xml.frame_numbers(tree, f"{drawing.root}/{name}#meta"))
+    columns = {key: xml.text_of(about, f"video_attributes/{key}") or None for key in _COLUMNS}
+    frames = set(xml.frame_numbers(tree, meta))
     for number, track in enumerate(tree.findall("track"), start=1):
         for index, box in enumerate(track.findall("box"), start=1):
-            source = f"{name}#track[{number}]/box[{index}]"
+            place = f"{name}#track[{number}]/box[{index}]"
+            where = f"{source.root}/{place}"
             image = ""
             try:
-                frame = xml.whole(box, "frame", f"{drawing.root}/{source}")
+                frame = xml.whole(box, "frame", where)
                 frames.add(frame)
                 image = f"{prefix}{frame:05d}{suffix}"
-                if not xml.flag(box, "outside", f"{drawing.root}/{source}"):
-                    drawing.add_shape(image, _shape(track, box, (drawing.root, source), fully_occluded))
+                if not xml.flag(box, "outside", where):
+                    _add_box(source, image, track, box, place, fully_occluded)
             except InputError as error:
-                drawing.problems.put(error, row_of=image)
-    named = ImageRef(f"{drawing.root}/{name}", xml.size_wh(tree, f"{drawing.root}/{name}#meta"))
+                source.errors.put(error, row_of=image)
+    size_wh = xml.size_wh(tree, meta)
     for frame in sorted(frames):
-        drawing.add_image(f"{prefix}{frame:05d}{suffix}", named, facts)
+        image = f"{prefix}{frame:05d}{suffix}"
+        source.add_image(image, f"{source.root}/{name}", size_wh, group=video, split=splits.get(video), **columns)
 
 
 def _frame_names(root: Path, video: str) -> tuple[str, str]:
@@ -145,25 +133,29 @@ def _frame_names(root: Path, video: str) -> tuple[str, str]:
     return f"images/{video}/", ".png"
 
 
-def _shape(track: Element, box: Element, place: tuple[Path, str], fully_occluded: str) -> Shape:
-    """Return the box of a track in one frame; `place` is the root and the source."""
-    where, source = f"{place[0]}/{place[1]}", place[1]
+def _add_box(source: Source, image: str, track: Element, box: Element, place: str, fully_occluded: str) -> None:
+    where = f"{source.root}/{place}"
     label = xml.label(track, where)
     if label not in (*CLASSES, _GROUP):
         raise _error("CLASS_UNKNOWN", where, "label", label, "expected pedestrian, ped or people")
     attributes = xml.attributes(box, _KNOWN)
-    hidden = attributes.pop("occlusion", "none")
-    if hidden not in _HIDDEN:
-        raise _error("XML_VALUE", where, "occlusion", hidden, "expected none, part or full")
-    is_group, is_ignored = label == _GROUP, fully_occluded == "ignore" and hidden == "full"
-    columns: dict[str, Any] = {
-        "iscrowd": is_group,
-        "ignore": is_group or is_ignored,
-        "ignore_reason": "people" if is_group else "fully occluded" if is_ignored else None,
-        "occluded": _HIDDEN[hidden],
-        "track_id": attributes.pop("id", None),
-    }
-    return Shape(None if is_group else label, xml.corners(box, where), source, attributes=attributes, columns=columns)
+    occlusion = attributes.pop("occlusion", "none")
+    if occlusion not in _HIDDEN:
+        raise _error("XML_VALUE", where, "occlusion", occlusion, "expected none, part or full")
+    track_id = attributes.pop("id", None)
+    is_group, is_ignored = label == _GROUP, fully_occluded == "ignore" and occlusion == "full"
+    source.add_box(
+        image,
+        None if is_group else label,
+        xml.corners(box, where),
+        place,
+        attributes,
+        track_id=track_id,
+        iscrowd=is_group,
+        ignore=is_group or is_ignored,
+        ignore_reason="people" if is_group else "fully occluded" if is_ignored else None,
+        occluded=_HIDDEN[occlusion],
+    )
 
 
 def _error(code: str, where: str, field: str, value: str, what: str) -> InputError:

@@ -12,12 +12,11 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
+from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.parsing.locations import split_of_path
-from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.pedestrians.pascal_masks import MASKS, use_masks
 from detect_transfer.formats.pedestrians.pascal_text import PascalText, read_pascal_text
 
@@ -44,12 +43,11 @@ def read(
             and without the first folder of their path.
         masks: What masks are for, where there are any: ``check`` puts into the ledger how far they differ from the
             boxes of the texts, ``boxes`` takes the boxes around them, ``ignore`` does not read them.
-        missing_images: What to do where an image that is named is not there: ``error``; ``keep`` to go on with the
-            size that the text states (null for a negative); ``skip`` to leave it and its boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a text states another size.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
         allow_missing: Whether an image without text, beside images that have one, shows no person; otherwise it is
             an error.
-        on_error: What becomes of an object or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its line.
@@ -57,10 +55,9 @@ def read(
     Source: N. Dalal and B. Triggs, INRIA Person Dataset, 2005; L. Wang et al., Penn-Fudan Database, 2007.
     """
     native.check_choice("masks", masks, MASKS)
-    io.require_dir(root, what="a folder of PASCAL v1.00 texts and their images")
-    errors = ErrorCollector(on_error)
-    builder = TableBuilder(root, ImageLookup("name", missing_images, size_mismatch), errors)
-    files = io.list_files(root, IMAGE_SUFFIXES)
+    what = "a folder of PASCAL v1.00 texts and their images"
+    source = Source(root, what, missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error)
+    errors, files = source.errors, source.image_files()
     names = [n for n in io.list_files(root, (".txt",)) if PurePosixPath(n).parent.name.casefold() in _FOLDERS]
     if not names:
         what = "no folder named Annotation or annotations holds a text"
@@ -74,13 +71,12 @@ def read(
         here = {image: text for image, text in texts.items() if missing_images != "skip" or (root / image).is_file()}
         use_masks(root, here, _masks(root, here, errors), masks, errors)
     for image, ref in sorted(refs.items()):
-        builder.add_image(image, ref, {"split": split_of_path(image)})
+        source.add_image(image, ref.where, ref.size_wh, split=split_of_path(image))
         for one in texts[image].objects.values() if image in texts else ():
-            source = f"{texts[image].name}:{one.line}"
-            builder.add_shape(image, Shape("person", one.xyxy, source, attributes=one.attributes))
+            source.add_box(image, "person", one.xyxy, f"{texts[image].name}:{one.line}", one.attributes)
     images = {text.name: image for image, text in texts.items()}
     errors.rename_skipped(lambda name: [images.get(name, name)])
-    return builder.table(("person",))
+    return source.table(categories=["person"])
 
 
 def _locate(root: Path, name: str, where: str) -> str:
