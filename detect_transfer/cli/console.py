@@ -182,7 +182,7 @@ def print_explanation(explanation: Any) -> None:
         "ignored regions excused, 100 detections a class and image",
     )
     for step in explanation.steps:
-        row(step.name, (step.part, step.part50), "+", step.told)
+        row(step.name, (step.part, step.part50), "+", step.text)
     row("ultralytics", (explanation.ultralytics["AP"], explanation.ultralytics["AP50"]), "", "what its validator gives")
 
 
@@ -200,8 +200,8 @@ def print_comparison(compared: Any) -> None:
         numbers = f"{d.first:.4f} -> {d.second:.4f}  {d.difference:+.4f} {span}, p {p or 'unknown'}"
         return f"{name:10s} {numbers}: {verdict}{why}"
 
-    for side, comparison in zip(compared.sides[1:], compared.comparisons, strict=True):
-        console.print(f"{side.name} against {compared.sides[0].name}", markup=False)
+    for group, comparison in zip(compared.groups[1:], compared.comparisons, strict=True):
+        console.print(f"{group.name} against {compared.groups[0].name}", markup=False)
         for d in comparison.metrics:
             console.print(f"  {shown(d.name, d)}", markup=False)
         counts: dict[str, int] = {}

@@ -251,7 +251,7 @@ def visualize(
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
 ) -> None:
-    """Draw truth and detections on images: hits, misses, false alarms and ignored regions told apart."""
+    """Draw truth and detections on images; true and false positives, false negatives and ignored regions differ."""
     from detect_transfer.report.render import DrawPlan
     from detect_transfer.workflows.visualize import visualize_files
 

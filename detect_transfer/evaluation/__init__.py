@@ -6,15 +6,14 @@ Needs two tables and neither torch nor a model. A metric is one function from `C
 
 from __future__ import annotations
 
-from detect_transfer.evaluation.arrays import IgnorePolicy, known_policy
+from detect_transfer.evaluation.arrays import IgnorePolicy, parse_ignore_policy
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.accumulate import METRIC_NAMES
 from detect_transfer.evaluation.coco.bootstrap import N_DRAWS
 from detect_transfer.evaluation.coco.intervals import Intervals, score_intervals
 from detect_transfer.evaluation.coco.result import ClassScores, Curve, Scores
 from detect_transfer.evaluation.coco.scores import coco_metrics, score, score_case
-from detect_transfer.evaluation.counts import f1, false_alarms_per_image, precision, recall
-from detect_transfer.evaluation.matching import Confusion, Matches, above, confusion, match
+from detect_transfer.evaluation.matching import Confusion, Matches, confusion, match, match_case
 from detect_transfer.evaluation.metric_result import MetricResult
 from detect_transfer.evaluation.metrics.calibration import apply_temperature, fit_temperature
 from detect_transfer.evaluation.metrics.operating_points import operating_points
@@ -43,21 +42,17 @@ __all__ = [
     "OperatingPoint",
     "Scores",
     "ThresholdCurve",
-    "above",
     "apply_temperature",
     "best_f1_threshold",
     "coco_metrics",
     "confusion",
     "evaluate_metrics",
-    "f1",
-    "false_alarms_per_image",
     "fit_temperature",
-    "known_policy",
     "match",
+    "match_case",
     "metrics_of_data",
     "operating_points",
-    "precision",
-    "recall",
+    "parse_ignore_policy",
     "score",
     "score_case",
     "score_intervals",

@@ -13,16 +13,13 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from detect_transfer.core import boxes
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.core.errors import InputError
 
 IgnorePolicy = Literal["region", "strict"]
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 EVERY_CLASS = -1  # the class index of a region that is ignored for every class
 
@@ -36,7 +33,7 @@ class TruthArrays:
         category: Position (N,) of the class in the sorted category ids, from 0; `EVERY_CLASS` where it has none.
         xywh: Boxes (N, 4) in pixels.
         area: Area (N,) in square pixels that decides the size class: the column `area` where it is given.
-        is_object: (N,) True for a box that must be found.
+        is_object: (N,) True for an object.
         is_region: (N,) True for a box that excuses detections.
         image_ids: The image ids, sorted.
         category_ids: The category ids, sorted.
@@ -62,7 +59,7 @@ class DetectionArrays:
     score: FloatArray
 
 
-def known_policy(name: str) -> IgnorePolicy:
+def parse_ignore_policy(name: str) -> IgnorePolicy:
     """Return the policy of that name.
 
     Raises:
@@ -86,7 +83,7 @@ def truth_arrays(truth: AnnotationTable, *, ignore_policy: IgnorePolicy) -> Trut
     Raises:
         InputError: There is no image, or no such policy.
     """
-    known_policy(ignore_policy)
+    parse_ignore_policy(ignore_policy)
     if truth.images.is_empty():
         raise InputError(
             "TRUTH_EMPTY", "the truth lists no image, so nothing can be scored", remedy="give the split that was meant"
@@ -135,30 +132,24 @@ def detection_arrays(detections: Detections, truth: TruthArrays) -> DetectionArr
     )
 
 
-def _positions(ids: pl.Series, known: IntArray) -> IntArray:
-    """Return the positions (N,) of `ids` in the sorted array `known`."""
-    unknown = ids.null_count() > 0
-    if not unknown:
-        found = ids.to_numpy()
-        position = np.searchsorted(known, found)
-        if len(known) == 0:
-            unknown = len(found) > 0
-        else:
-            unknown = bool((known[np.minimum(position, len(known) - 1)] != found).any())
-    if unknown:
-        raise _unknown_ids(ids, known)
+def _positions(ids: pl.Series, sorted_ids: IntArray) -> IntArray:
+    """Return the positions (N,) of `ids` in the ids of the truth."""
+    position = np.searchsorted(sorted_ids, ids.fill_null(0).to_numpy())
+    if not ids.is_in(pl.Series(sorted_ids).implode()).fill_null(False).all():
+        raise _unknown_ids(ids, sorted_ids)
     return np.asarray(position, dtype=np.int64)
 
 
-def _unknown_ids(ids: pl.Series, known: IntArray) -> InputError:
-    wrong = ids.filter(~ids.is_in(pl.Series(known).implode()).fill_null(False))
+def _unknown_ids(ids: pl.Series, sorted_ids: IntArray) -> InputError:
+    wrong = ids.filter(~ids.is_in(pl.Series(sorted_ids).implode()).fill_null(False))
     listed = ", ".join("none" if i is None else str(i) for i in wrong.unique(maintain_order=True)[:10].to_list())
-    there = f"{len(known)} from {known[0]} to {known[-1]}" if len(known) else "none at all"
+    n = len(sorted_ids)
+    possible = f"{n} from {sorted_ids[0]} to {sorted_ids[-1]}" if n else "none at all"
     hint = "; YOLO's class indices start at 0" if ids.name == "category_id" else ""
     return InputError(
         "DETECTION_UNKNOWN_ID",
         f"{len(wrong)} detections name a {ids.name} that the truth does not have: {listed}",
         field=ids.name,
         value=wrong[0],
-        remedy=f"use the ids of the truth ({there}{hint}), or give the truth that was predicted on",
+        remedy=f"use the ids of the truth ({possible}{hint}), or give the truth that was predicted on",
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
+
+Kind = Literal["iou", "ioa"]
 
 _PAIRS_AT_ONCE = 4_000_000  # bounds the memory to some 400 MB
 
@@ -23,80 +24,88 @@ _PAIRS_AT_ONCE = 4_000_000  # bounds the memory to some 400 MB
 class Pairs:
     """Rows of detections (P,) and of truth boxes (P,) that overlap enough, with the overlap (P,) in [0, 1]."""
 
-    found: IntArray
-    truth: IntArray
+    dt: IntArray
+    gt: IntArray
     overlap: FloatArray
 
-    def take(self, which: IntArray | NDArray[np.bool_]) -> Pairs:
+    def take(self, which: IntArray | BoolArray) -> Pairs:
         """Return some of the pairs, by index or by mask."""
-        return Pairs(self.found[which], self.truth[which], self.overlap[which])
+        return Pairs(self.dt[which], self.gt[which], self.overlap[which])
+
+    def with_gt_rows(self, rows: IntArray) -> Pairs:
+        """Return the pairs with truth boxes numbered as `rows` (T,), of which they were computed."""
+        return Pairs(self.dt, rows[self.gt], self.overlap)
 
 
-def overlapping(
-    found_key: IntArray,
-    found_xywh: FloatArray,
-    truth_key: IntArray,
-    truth_xywh: FloatArray,
-    *,
-    threshold: float,
-    by_own_area: bool = False,
-) -> Pairs:
-    """List the pairs with equal key whose overlap reaches the threshold.
+@dataclass(frozen=True)
+class KeyedBoxes:
+    """Boxes (N, 4) `x, y, w, h` in pixels, with the key (N,) that must be equal in a pair, such as image and class."""
+
+    key: IntArray
+    xywh: FloatArray
+
+    @property
+    def area(self) -> FloatArray:
+        """Area (N,) in square pixels."""
+        return np.asarray(self.xywh[:, 2] * self.xywh[:, 3])
+
+
+def overlap_pairs(
+    dt: KeyedBoxes, gt: KeyedBoxes, threshold: float, *, kinds: Sequence[Kind] = ("iou",)
+) -> tuple[Pairs, ...]:
+    """List the pairs with equal key that overlap enough, once for each kind of overlap.
 
     Args:
-        found_key: (D,) what must be equal for a pair to be looked at, such as image and class in one number.
-        found_xywh: (D, 4) boxes of the detections in pixels.
-        truth_key: (T,) the same for the truth.
-        truth_xywh: (T, 4) boxes of the truth.
+        dt: Detections.
+        gt: Truth boxes.
         threshold: The least overlap; 1 is lowered by 1e-10 as COCO does.
-        by_own_area: Divide the intersection by the area of the detection instead of the union.
+        kinds: ``iou``: intersection over union; ``ioa``: over the area of the detection.
 
     Source:
         `maskApi.c: bbIou` of pycocotools 2.0.11; the order of the arithmetic is the same, so equal to the last digit.
     """
-    kept: list[Pairs] = []
-    for found, truth, common in _meeting(found_key, found_xywh, truth_key, truth_xywh):
-        whole = found_xywh[found, 2] * found_xywh[found, 3]
-        if not by_own_area:
-            whole = whole + truth_xywh[truth, 2] * truth_xywh[truth, 3] - common
-        overlap = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
-        pairs = Pairs(found, truth, overlap)
-        kept.append(pairs.take(pairs.overlap >= min(threshold, 1 - 1e-10)))
-    return joined(kept)
+    parts: dict[Kind, list[Pairs]] = {kind: [] for kind in kinds}
+    dt_area, gt_area = dt.area, gt.area
+    for dt_rows, gt_rows, common in _intersections(dt, gt):
+        for kind, pairs in parts.items():
+            whole = dt_area[dt_rows]
+            if kind == "iou":
+                whole = whole + gt_area[gt_rows] - common
+            overlap = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
+            pairs.append(Pairs(dt_rows, gt_rows, overlap).take(overlap >= min(threshold, 1 - 1e-10)))
+    return tuple(joined(pairs) for pairs in parts.values())
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
     """Return the pairs of all parts, in their order."""
-    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    parts = [nothing, *parts]
-    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("found", "truth", "overlap")))
+    parts = [Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), *parts]
+    dt, gt, overlap = (np.concatenate([getattr(part, name) for part in parts]) for name in ("dt", "gt", "overlap"))
+    return Pairs(dt, gt, overlap)
 
 
-def _meeting(
-    found_key: IntArray, found_xywh: FloatArray, truth_key: IntArray, truth_xywh: FloatArray
-) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+def _intersections(dt: KeyedBoxes, gt: KeyedBoxes) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
     """Yield the detections, truth boxes and common areas (P,) of pairs with equal key that meet, in chunks."""
-    order = np.argsort(truth_key, kind="stable")
-    sorted_key = truth_key[order]
+    order = np.argsort(gt.key, kind="stable")
+    sorted_key = gt.key[order]
     begins = np.flatnonzero(starts(sorted_key))
     keys, length = sorted_key[begins], np.diff(np.append(begins, len(order)))
-    at = np.searchsorted(keys, found_key)
-    there = np.append(keys, -1)[at] == found_key  # keys are not negative
-    low, count = np.append(begins, 0)[at], np.append(length, 0)[at] * there
-    ends = found_xywh[:, :2] + found_xywh[:, 2:], truth_xywh[:, :2] + truth_xywh[:, 2:]
+    at = np.searchsorted(keys, dt.key)
+    has_key = np.append(keys, -1)[at] == dt.key  # keys are not negative
+    low, count = np.append(begins, 0)[at], np.append(length, 0)[at] * has_key
+    dt_end, gt_end = (boxes.xywh[:, :2] + boxes.xywh[:, 2:] for boxes in (dt, gt))
     for first, last in _chunks(count):
-        found = np.repeat(np.arange(first, last), count[first:last])
-        within = np.arange(len(found)) - np.repeat(np.cumsum(count[first:last]) - count[first:last], count[first:last])
-        truth = order[low[found] + within]
-        common = np.ones(len(found))
-        for axis in (0, 1):  # most pairs do not meet in the first, so the second is looked at for few
-            side = np.minimum(ends[0][found, axis], ends[1][truth, axis]) - np.maximum(
-                found_xywh[found, axis], truth_xywh[truth, axis]
+        dt_rows = np.repeat(np.arange(first, last), count[first:last])
+        before = np.repeat(np.cumsum(count[first:last]) - count[first:last], count[first:last])
+        gt_rows = order[low[dt_rows] + np.arange(len(dt_rows)) - before]
+        common = np.ones(len(dt_rows))
+        for axis in (0, 1):  # most pairs do not meet in the first, so the second is computed for few
+            side = np.minimum(dt_end[dt_rows, axis], gt_end[gt_rows, axis]) - np.maximum(
+                dt.xywh[dt_rows, axis], gt.xywh[gt_rows, axis]
             )
             meet = side > 0
-            found, truth, common = found[meet], truth[meet], common[meet] * side[meet]
+            dt_rows, gt_rows, common = dt_rows[meet], gt_rows[meet], common[meet] * side[meet]
         positive = common > 0  # two tiny sides may multiply to nothing
-        yield found[positive], truth[positive], common[positive]
+        yield dt_rows[positive], gt_rows[positive], common[positive]
 
 
 def _chunks(count: IntArray) -> Iterator[tuple[int, int]]:
@@ -110,71 +119,55 @@ def _chunks(count: IntArray) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def assign(pairs: Pairs, score: FloatArray, n_truth: int, *, prefer: NDArray[np.bool_] | None = None) -> Pairs:
-    """Give each detection the best free truth box, detections in order of score.
+def in_turn(pairs: Pairs, rank: IntArray, *, prefer: BoolArray | None = None, first_wins: bool = False) -> Pairs:
+    """Sort pairs by the rank of the detection, then by falling overlap; of equal overlaps the later truth box first.
 
     Args:
         pairs: What may be matched.
-        score: (D,) scores of all detections; of equal scores the earlier row goes first.
-        n_truth: How many truth boxes there are.
-        prefer: (P,) pairs that win over others of the same overlap.
+        rank: (D,) the rank of every detection, from 0 without a tie.
+        prefer: (P,) pairs that come before others of the same overlap.
+        first_wins: Of equal overlaps the first truth box comes first, not the last.
+    """
+    several = np.bincount(pairs.dt)[pairs.dt] > 1 if len(pairs.dt) else np.empty(0, bool)
+    single, many = np.flatnonzero(~several), np.flatnonzero(several)
+    tie = pairs.gt[many] if first_wins else -pairs.gt[many]
+    not_preferred = np.zeros(len(many), bool) if prefer is None else ~prefer[many]
+    # most detections have one pair, which needs the last sort alone
+    order = np.concatenate([single, many[np.lexsort((tie, not_preferred, -pairs.overlap[many]))]])
+    return pairs.take(order[np.argsort(rank[pairs.dt[order]], kind="stable")])
+
+
+def match_in_turn(pairs: Pairs, rank: IntArray, n_gt: int, *, unlimited: BoolArray | None = None) -> Pairs:
+    """Give every detection, by rank, the first of its pairs whose truth box is free.
+
+    Args:
+        pairs: In the order of `in_turn`, which any choice of them keeps.
+        rank: (D,) the rank of every detection.
+        n_gt: How many truth boxes there are.
+        unlimited: (n_gt,) truth boxes that stay free however many detections take them.
 
     Returns:
-        At most one pair a detection and one a truth box, ordered by score. Of equal overlaps the later truth box wins.
+        At most one pair a detection and one a truth box, ordered by rank.
 
     Source:
         pycocotools 2.0.11, `COCOeval.evaluateImg`.
     """
-    rank = np.empty(len(score), np.int64)
-    rank[np.argsort(-score, kind="stable")] = np.arange(len(score))
-    return take_turns(in_turn(pairs, rank, prefer=prefer), rank, n_truth)
-
-
-def in_turn(
-    pairs: Pairs, rank: IntArray, *, prefer: NDArray[np.bool_] | None = None, first_wins: bool = False
-) -> Pairs:
-    """Sort pairs by the turn of the detection, then by what it asks for first.
-
-    Args:
-        pairs: What may be matched.
-        rank: (D,) the turn of every detection, from 0 without a tie.
-        prefer: (P,) pairs that win over others of the same overlap.
-        first_wins: Of equal overlaps the first truth box comes first, not the last.
-    """
-    several = np.bincount(pairs.found)[pairs.found] > 1 if len(pairs.found) else np.empty(0, bool)
-    one, many = np.flatnonzero(~several), np.flatnonzero(several)
-    tie = pairs.truth[many] if first_wins else -pairs.truth[many]
-    less_wanted = np.zeros(len(many), bool) if prefer is None else ~prefer[many]
-    # most detections have one pair, which asks for nothing but the last sort
-    order = np.concatenate([one, many[np.lexsort((tie, less_wanted, -pairs.overlap[many]))]])
-    return pairs.take(order[np.argsort(rank[pairs.found[order]], kind="stable")])
-
-
-def take_turns(pairs: Pairs, rank: IntArray, n_truth: int, *, unlimited: NDArray[np.bool_] | None = None) -> Pairs:
-    """Let every detection in turn take the first of its pairs whose truth box is free.
-
-    Args:
-        pairs: In the order of `in_turn`, which any choice of them keeps.
-        rank: (D,) the turn of every detection.
-        n_truth: How many truth boxes there are.
-        unlimited: (n_truth,) truth boxes that stay free however many take them.
-    """
-    turn, truth = rank[pairs.found], pairs.truth
-    index = np.arange(len(truth))
-    holder = np.full(n_truth, len(rank), np.int64)  # the best rank that asked for each truth box so far
+    turn, gt = rank[pairs.dt], pairs.gt
+    index = np.arange(len(gt))
+    best = np.full(n_gt, len(rank), np.int64)  # the best rank that asked for each truth box so far
     while True:
         first = starts(turn)
-        np.minimum.at(holder, truth[first], turn[first])
+        np.minimum.at(best, gt[first], turn[first])
         if unlimited is not None:
-            holder[unlimited] = len(rank)
-        open_still = turn <= holder[truth]
-        if open_still.all():
+            best[unlimited] = len(rank)
+        possible = turn <= best[gt]
+        if possible.all():
             return pairs.take(index[first])
-        turn, truth, index = turn[open_still], truth[open_still], index[open_still]
+        turn, gt, index = turn[possible], gt[possible], index[possible]
 
 
-def starts(keys: IntArray | FloatArray) -> NDArray[np.bool_]:
-    """Tell (P,) where another key than the one before begins."""
+def starts(keys: IntArray | FloatArray) -> BoolArray:
+    """Return a mask (P,) of where another key than the one before begins."""
     first = np.ones(len(keys), bool)
     first[1:] = keys[1:] != keys[:-1]
     return first
@@ -182,5 +175,5 @@ def starts(keys: IntArray | FloatArray) -> NDArray[np.bool_]:
 
 def best_of_each(pairs: Pairs) -> Pairs:
     """Keep for each detection the pair with the largest overlap; of equal ones the later truth box."""
-    order = np.lexsort((-pairs.truth, -pairs.overlap, pairs.found))
-    return pairs.take(order[starts(pairs.found[order])])
+    order = np.lexsort((-pairs.gt, -pairs.overlap, pairs.dt))
+    return pairs.take(order[starts(pairs.dt[order])])

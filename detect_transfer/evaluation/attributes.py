@@ -12,11 +12,10 @@ import orjson
 import polars as pl
 
 from detect_transfer.core import boxes
-from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.evaluation.arrays import BoolArray, FloatArray
+from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY, AnnotationTable
+from detect_transfer.core.arrays import BoolArray, FloatArray
 
 WALKING = 0.41  # width / height of a walking person
-_VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Span:
     above: bool = False
 
     def holds(self, values: FloatArray) -> BoolArray:
-        """Tell (N,) which values lie in it; NaN lies in none."""
+        """Return a mask (N,) of the values in it; NaN is in none."""
         from_low = values > self.low if self.above else values >= self.low
         return np.asarray(from_low & (values < self.high if self.below else values <= self.high))
 
@@ -50,7 +49,7 @@ Bounds = Mapping[str, Span]  # a column of `truth_attributes` to the values that
 
 
 def inside(attributes: Mapping[str, FloatArray], bounds: Bounds) -> BoolArray:
-    """Tell (N,) which boxes lie within all the bounds."""
+    """Return a mask (N,) of the boxes within all the bounds."""
     n = len(next(iter(attributes.values())))
     within = np.ones(n, bool)
     for column, span in bounds.items():
@@ -70,7 +69,7 @@ def truth_attributes(truth: AnnotationTable) -> dict[str, FloatArray]:
     rows = truth.boxes
     full = rows.select(XYXY).to_numpy()
     width, height = (full[:, 2:] - full[:, :2]).T
-    seen = rows.select(pl.col(_VISIBLE).cast(pl.Float64)).to_numpy()
+    seen = rows.select(pl.col(VISIBLE_XYXY).cast(pl.Float64)).to_numpy()
     area = boxes.area(full)
     by_box = np.divide(boxes.area(seen), area, out=np.zeros_like(area), where=area > 0)
     by_box[np.isnan(seen).any(axis=1)] = np.nan
@@ -93,7 +92,7 @@ def attribute_values(truth: AnnotationTable, among: BoolArray, *, most: int) -> 
     """Yield each value of each attribute of objects, such as the state of a light, with which boxes (N,) have it.
 
     Words, whole numbers, true and false are values, and so is each word of a list; a key with one value in all, or with
-    more than `most`, tells nothing to cut by.
+    more than `most`, is nothing to cut by.
 
     Args:
         truth: Its column `attributes` holds JSON objects.
@@ -101,19 +100,20 @@ def attribute_values(truth: AnnotationTable, among: BoolArray, *, most: int) -> 
         most: So many values at most may a key have.
     """
     texts = truth.boxes["attributes"]
-    told = texts.filter(pl.Series(among)).drop_nulls().unique().sort().to_list()  # each is parsed once
+    objects = texts.filter(pl.Series(among)).drop_nulls().unique().sort().to_list()  # each is parsed once
     having: dict[str, dict[str, list[int]]] = {}
-    for place, text in enumerate(told):
+    for index, text in enumerate(objects):
         for key, value in orjson.loads(text).items():
             values = having.setdefault(key, {})
             for word in _words(value) if len(values) <= most else ():
-                values.setdefault(word, []).append(place)
-    places = texts.replace_strict(told, range(len(told)), default=len(told), return_dtype=pl.Int64).to_numpy()
+                values.setdefault(word, []).append(index)
+    n = len(objects)
+    indices = texts.replace_strict(objects, range(n), default=n, return_dtype=pl.Int64).to_numpy()
     for key, values in sorted(having.items()):
-        for word, holding in sorted(values.items()) if 2 <= len(values) <= most else ():
-            has = np.zeros(len(told) + 1, bool)  # the last for boxes without attributes
-            has[holding] = True
-            yield key, word, has[places]
+        for word, rows in sorted(values.items()) if 2 <= len(values) <= most else ():
+            has = np.zeros(n + 1, bool)  # the last for boxes without attributes
+            has[rows] = True
+            yield key, word, has[indices]
 
 
 def _words(value: Any) -> list[str]:

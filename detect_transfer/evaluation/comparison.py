@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from detect_transfer.evaluation.arrays import FloatArray, IntArray
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, SAMPLED, Sampled, mean_ap
 from detect_transfer.evaluation.coco.intervals import Span, between, why_no_span
 from detect_transfer.evaluation.coco.threshold_matches import side_by_side
@@ -92,7 +92,7 @@ def compare_groups(
         category_ids: The K ids in order.
         plan: How.
     """
-    objects = first[0].marked.objects
+    objects = first[0].matches.objects
     n_with = (objects > 0).sum(axis=0)
     signs = sign_flip(first, second, plan)
     any_class = int(objects.any(axis=1).sum())
@@ -127,13 +127,13 @@ def sign_flip(first: Sequence[Sampled], second: Sequence[Sampled], plan: Plan) -
     Were there no difference, it would not matter which side an image was given to. The i-th training of one side is
     paired with the i-th of the other; a pair has the same exchanges as every other.
     """
-    n_units = len(first[0].marked.objects)
+    n_units = len(first[0].matches.objects)
     give = np.random.default_rng(plan.seed).integers(0, 2, (plan.n_draws, n_units)).astype(np.uint16)
     give = np.concatenate([np.zeros_like(give[:1]), give])  # the first exchanges nothing
     weights = np.concatenate([np.hstack([give, 1 - give]), np.hstack([1 - give, give])])
     total: dict[str, FloatArray] = {}
     for a, b in zip(first, second, strict=False):
-        values = mean_ap(weighted_ap(side_by_side(a.marked, b.marked), weights))
+        values = mean_ap(weighted_ap(side_by_side(a.matches, b.matches), weights))
         for name in ("AP", "AP50"):
             plus, minus = np.split(values[name], 2)
             total[name] = total.get(name, np.zeros(len(plus))) + plus - minus

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.evaluation.arrays import FloatArray
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.bootstrap import mean_ap
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
@@ -25,7 +25,7 @@ from detect_transfer.evaluation.ultralytics_map import (
 
 _COCO_CAP = 100
 _FARTHEST, _LEAST = 1.01, -0.01  # what the label checker lets pass
-NO_OBJECT = "no object that must be found is left"
+NO_OBJECT = "no object is left"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ScoredPair:
 
     Args:
         truth: The images with their boxes.
-        detections: What was found.
+        detections: The detections.
         cap: Detections that count of a class in an image; None where the cap is applied already.
         matching: Match as ultralytics does.
         trapezoids: Integrate as ultralytics does.
@@ -54,7 +54,7 @@ class Step:
     Args:
         name: What is changed, in a word or two.
         affected: How many rows or images it touches; None where that has no meaning.
-        told: One sentence.
+        text: What it does, in one sentence.
         AP: AP over IoU .50 to .95 after it; None where no object is left.
         AP50: AP at IoU .50 after it.
         part: What it adds to AP; the parts of all steps add up to the gap.
@@ -63,7 +63,7 @@ class Step:
 
     name: str
     affected: int | None
-    told: str
+    text: str
     AP: float | None
     AP50: float | None
     part: float | None
@@ -96,12 +96,12 @@ def explain(truth: AnnotationTable, detections: Detections, *, without_label: Se
     """Split the gap between the two mAPs of one prediction set into parts that add up to it.
 
     The same predictions are scored throughout; another input size, rectangular batches, half precision or other NMS
-    settings make other predictions, which no evaluator can tell apart.
+    settings make other predictions, which no evaluator can see.
 
     Args:
         truth: All images that were predicted on, with their boxes and classes.
-        detections: What was found.
-        without_label: The image_id of images whose label file is not there, which ultralytics takes for empty ones.
+        detections: The detections.
+        without_label: The image_id of images whose label file is not there, which ultralytics reads as empty ones.
 
     Raises:
         InputError: The truth has no image, or a detection names an unknown image.
@@ -114,10 +114,10 @@ def explain(truth: AnnotationTable, detections: Detections, *, without_label: Se
     values = scored(now)
     first, steps = values, []
     changes: dict[str, Change] = {
-        "class ids": lambda sides: _class_ids(sides, detections),
+        "class ids": lambda pair: _class_ids(pair, detections),
         "ignored boxes": _ignored_boxes,
         "refused labels": _refused_labels,
-        "missing labels": lambda sides: _missing_labels(sides, without_label),
+        "missing labels": lambda pair: _missing_labels(pair, without_label),
         "duplicate rows": _duplicate_rows,
         "score floor": _score_floor,
         "detection cap": _detection_cap,
@@ -125,27 +125,27 @@ def explain(truth: AnnotationTable, detections: Detections, *, without_label: Se
         "integration": _integration,
     }
     for name, change in changes.items():
-        now, affected, told = change(now)
+        now, affected, text = change(now)
         after = values if affected == 0 else scored(now)
         parts = [
             None if x is None or y is None else y - x for x, y in zip(values.values(), after.values(), strict=True)
         ]
-        steps.append(Step(name, affected, told, after["AP"], after["AP50"], *parts))
+        steps.append(Step(name, affected, text, after["AP"], after["AP50"], *parts))
         values = after
     return Explanation(first, values, tuple(steps))
 
 
-def scored(sides: ScoredPair) -> dict[str, float | None]:
+def scored(pair: ScoredPair) -> dict[str, float | None]:
     """Return `AP` and `AP50` of one point of the chain; None where there is no object."""
-    if sides.truth.images.is_empty():
+    if pair.truth.images.is_empty():
         return {"AP": None, "AP50": None}
-    case = Case(sides.truth, sides.detections)
-    most = len(sides.detections.rows) + 1 if sides.cap is None else sides.cap
-    marked = match_as_ultralytics(case) if sides.matching else match_at_thresholds(case, max_detections=most)
+    case = Case(pair.truth, pair.detections)
+    most = len(pair.detections.rows) + 1 if pair.cap is None else pair.cap
+    matches = match_as_ultralytics(case) if pair.matching else match_at_thresholds(case, max_detections=most)
     ap: FloatArray = (
-        interpolated_ap(marked)[None]
-        if sides.trapezoids
-        else weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16))
+        interpolated_ap(matches)[None]
+        if pair.trapezoids
+        else weighted_ap(matches, np.ones((1, len(matches.objects)), np.uint16))
     )
     means = mean_ap(ap)
     return {name: None if np.isnan(means[name][0]) else float(means[name][0]) for name in ("AP", "AP50")}
@@ -167,83 +167,83 @@ def _of_known_classes(detections: Detections, truth: AnnotationTable) -> Detecti
     return Detections(detections.rows.join(truth.categories.select("category_id"), on="category_id", how="semi"))
 
 
-def _class_ids(sides: ScoredPair, given: Detections) -> tuple[ScoredPair, int | None, str]:
+def _class_ids(pair: ScoredPair, given: Detections) -> tuple[ScoredPair, int | None, str]:
     """Read class ids as positions from 0 where they cannot be ids: COCO's evaluator overlooks unknown ones."""
-    ids = np.sort(sides.truth.categories["category_id"].to_numpy())
-    found = given.rows["category_id"].unique().to_numpy()
-    n_unknown = len(given.rows) - len(sides.detections.rows)
+    ids = np.sort(pair.truth.categories["category_id"].to_numpy())
+    indices = given.rows["category_id"].unique().to_numpy()
+    n_unknown = len(given.rows) - len(pair.detections.rows)
     if not n_unknown:
-        return sides, 0, "all class ids of the detections are ids of the truth"
-    if ((found < 0) | (found >= len(ids))).any():
-        return sides, 0, f"{n_unknown} detections of classes that the truth does not have count in neither"
+        return pair, 0, "all class ids of the detections are ids of the truth"
+    if ((indices < 0) | (indices >= len(ids))).any():
+        return pair, 0, f"{n_unknown} detections of classes that the truth does not have count in neither"
     names = pl.Series(ids).gather(given.rows["category_id"])
     fixed = Detections(given.rows.with_columns(names.alias("category_id")))
-    told = "the ids of the detections are class indices from 0, which COCO takes for ids of other classes"
-    return replace(sides, detections=fixed), len(given.rows), told
+    text = "the ids of the detections are class indices from 0, which COCO reads as ids of other classes"
+    return replace(pair, detections=fixed), len(given.rows), text
 
 
-def _ignored_boxes(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    rows = sides.truth.boxes
-    kept = rows.filter(~(pl.col("ignore") | pl.col("iscrowd")))
-    n = len(rows) - len(kept)
-    told = f"{n} ignored or crowd boxes are not in YOLO labels: what is found in them becomes a false alarm"
-    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+def _ignored_boxes(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    rows = pair.truth.boxes
+    left = rows.filter(~(pl.col("ignore") | pl.col("iscrowd")))
+    n = len(rows) - len(left)
+    text = f"{n} ignored or crowd boxes are not in YOLO labels: a detection in them becomes a false positive"
+    return replace(pair, truth=pair.truth.with_boxes(left)), n, text
 
 
-def _refused_labels(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    rows = sides.truth.boxes.join(sides.truth.images.select("image_id", "width", "height"), on="image_id")
+def _refused_labels(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    rows = pair.truth.boxes.join(pair.truth.images.select("image_id", "width", "height"), on="image_id")
     parts = [
         *((pl.col(f"{c}1") + pl.col(f"{c}2")) / 2 / pl.col(side) for c, side in (("x", "width"), ("y", "height"))),
         *((pl.col(f"{c}2") - pl.col(f"{c}1")) / pl.col(side) for c, side in (("x", "width"), ("y", "height"))),
     ]
     wrong = pl.max_horizontal(parts).gt(_FARTHEST) | pl.min_horizontal(parts).lt(_LEAST)
     refused = rows.filter(wrong.fill_null(False))["image_id"].unique()
-    told = f"{len(refused)} images have a box too far outside, for which the label checker leaves out the whole image"
-    kept = sides.truth.images.filter(~pl.col("image_id").is_in(refused.implode()))["image_id"]
-    found = sides.detections.rows.filter(~pl.col("image_id").is_in(refused.implode()))
-    return replace(sides, truth=sides.truth.select_images(kept), detections=Detections(found)), len(refused), told
+    text = f"{len(refused)} images have a box too far outside, for which the label checker leaves out the whole image"
+    left = pair.truth.images.filter(~pl.col("image_id").is_in(refused.implode()))["image_id"]
+    rows = pair.detections.rows.filter(~pl.col("image_id").is_in(refused.implode()))
+    return replace(pair, truth=pair.truth.select_images(left), detections=Detections(rows)), len(refused), text
 
 
-def _missing_labels(sides: ScoredPair, image_ids: Sequence[int]) -> tuple[ScoredPair, int | None, str]:
+def _missing_labels(pair: ScoredPair, image_ids: Sequence[int]) -> tuple[ScoredPair, int | None, str]:
     lost = pl.Series("image_id", list(image_ids), dtype=pl.Int64).implode()
-    kept = sides.truth.boxes.filter(~pl.col("image_id").is_in(lost))
-    n = len(sides.truth.boxes) - len(kept)
-    told = f"{n} boxes are in images without a label file, which count as images without objects"
-    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+    left = pair.truth.boxes.filter(~pl.col("image_id").is_in(lost))
+    n = len(pair.truth.boxes) - len(left)
+    text = f"{n} boxes are in images without a label file, which count as images without objects"
+    return replace(pair, truth=pair.truth.with_boxes(left)), n, text
 
 
-def _duplicate_rows(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    rows = sides.truth.boxes
-    kept = rows.unique(["image_id", "category_id", *XYXY], keep="first", maintain_order=True)
-    n = len(rows) - len(kept)
-    told = f"{n} boxes stand twice with the same class, of which ultralytics keeps one"
-    return replace(sides, truth=sides.truth.with_boxes(kept)), n, told
+def _duplicate_rows(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    rows = pair.truth.boxes
+    left = rows.unique(["image_id", "category_id", *XYXY], keep="first", maintain_order=True)
+    n = len(rows) - len(left)
+    text = f"{n} boxes are there twice with the same class, of which ultralytics keeps one"
+    return replace(pair, truth=pair.truth.with_boxes(left)), n, text
 
 
-def _score_floor(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    kept = sides.detections.rows.filter(pl.col("score") >= SCORE_FLOOR)  # saved scores are rounded, so not >
-    n = len(sides.detections.rows) - len(kept)
-    told = f"{n} detections have a score below {SCORE_FLOOR}, which the validator does not keep"
-    return replace(sides, detections=Detections(kept)), n, told
+def _score_floor(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    left = pair.detections.rows.filter(pl.col("score") >= SCORE_FLOOR)  # saved scores are rounded, so not >
+    n = len(pair.detections.rows) - len(left)
+    text = f"{n} detections have a score below {SCORE_FLOOR}, which the validator does not keep"
+    return replace(pair, detections=Detections(left)), n, text
 
 
-def _detection_cap(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    if sides.truth.images.is_empty():
-        return sides, 0, "no image is left"
-    case = Case(sides.truth, sides.detections)
-    most = max(MAX_DETECTIONS, int(np.bincount(case.known.image).max(initial=0)))  # it is raised where needed
-    before, after = case.place_in_class < _COCO_CAP, case.place_in_image < most
+def _detection_cap(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    if pair.truth.images.is_empty():
+        return pair, 0, "no image is left"
+    case = Case(pair.truth, pair.detections)
+    most = max(MAX_DETECTIONS, int(np.bincount(case.gt.image).max(initial=0)))  # it is raised where needed
+    before, after = case.rank_in_class < _COCO_CAP, case.rank_in_image < most
     n = int((before != after).sum())
-    told = f"{most} detections an image count instead of {_COCO_CAP} a class and image: {n} come or go"
-    kept = Detections(sides.detections.rows.filter(pl.Series(after)))
-    return replace(sides, detections=kept, cap=None), n, told
+    text = f"{most} detections an image count instead of {_COCO_CAP} a class and image: {n} come or go"
+    left = Detections(pair.detections.rows.filter(pl.Series(after)))
+    return replace(pair, detections=left, cap=None), n, text
 
 
-def _matching(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    told = "overlaps are in single precision, and of two equal ones the first box is taken, not the last"
-    return replace(sides, matching=True), None, told
+def _matching(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    text = "overlaps are in single precision, and of two equal ones the first box is matched, not the last"
+    return replace(pair, matching=True), None, text
 
 
-def _integration(sides: ScoredPair) -> tuple[ScoredPair, int | None, str]:
-    told = "the area under lines between 101 points, not the mean of 101 steps: a perfect detector has 0.995"
-    return replace(sides, trapezoids=True), None, told
+def _integration(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:
+    text = "the area under lines between 101 points, not the mean of 101 steps: a perfect detector has 0.995"
+    return replace(pair, trapezoids=True), None, text

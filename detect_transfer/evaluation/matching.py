@@ -1,4 +1,4 @@
-"""Which detection found which object: hits, misses, false alarms, and what ignored regions excuse."""
+"""Which detection matches which object: true and false positives, false negatives, and what regions excuse."""
 
 from __future__ import annotations
 
@@ -6,39 +6,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.arrays import IntArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.evaluation.arrays import (
-    EVERY_CLASS,
-    DetectionArrays,
-    IgnorePolicy,
-    IntArray,
-    TruthArrays,
-    detection_arrays,
-    truth_arrays,
-)
-from detect_transfer.evaluation.assignment import Pairs, assign, best_of_each, joined, overlapping
+from detect_transfer.evaluation.arrays import IgnorePolicy
+from detect_transfer.evaluation.assignment import Pairs, best_of_each, in_turn, match_in_turn
+from detect_transfer.evaluation.case import LEAST_NEAR, LEAST_OVERLAP, Case, near_pairs, overlaps_of
 
-_STATUS = ("false_alarm", "hit", "ignored", "miss")
-_FALSE_ALARM, _HIT, _IGNORED, _MISS = range(4)
+STATUS = ("fp", "tp", "ignored", "fn")
+_FP, _TP, _IGNORED, _FN = range(4)
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Every detection and every truth box with its fate.
+    """Every detection and every truth box with its status.
 
     Args:
-        detections: The detections with `score >= score_threshold` in their order, and further columns: `status` (`hit`,
-            `false_alarm` or `ignored`), `annotation_id` of the truth box that was hit or that excuses it (else null)
-            and `iou` with it (intersection over the area of the detection where it is excused).
-        truth: All truth boxes in their order, and further columns: `status` (`hit`, `miss` or `ignored`) and the
-            `score` of the detection that hit it (else null).
+        detections: The detections with `score >= score_threshold` in their order, and further columns: `status` (`tp`,
+            `fp` or `ignored`), `annotation_id` of the truth box that was matched or that excuses it (else null) and
+            `iou` with it (intersection over the area of the detection where it is excused).
+        truth: All truth boxes in their order, and further columns: `status` (`tp`, `fn` or `ignored`) and the `score`
+            of the detection that matched it (else null).
         n_images: How many images were scored, empty ones among them.
-        iou_threshold: The overlap that made a hit.
-        score_threshold: Detections below it were left out.
-        ignore_policy: `region` or `strict`, see `policy`.
+        iou_threshold: The overlap that makes a true positive.
+        score_threshold: Detections below it are left out.
+        ignore_policy: `region` or `strict`, see `arrays`.
     """
 
     detections: pl.DataFrame
@@ -48,21 +41,74 @@ class Matches:
     score_threshold: float
     ignore_policy: IgnorePolicy = "region"
 
+    def above(self, score_threshold: float) -> Matches:
+        """Return the matching of the detections with at least this score, without matching again.
+
+        The greedy order makes it a part of the matching of all, so this equals `match` with the higher threshold.
+        """
+        included = pl.col("score") >= score_threshold
+        lost = (pl.col("status") == "tp") & ~included
+        return replace(
+            self,
+            detections=self.detections.filter(included),
+            truth=self.truth.with_columns(
+                pl.when(lost).then(pl.lit("fn")).otherwise(pl.col("status")).alias("status"),
+                pl.when(lost).then(None).otherwise(pl.col("score")).alias("score"),
+            ),
+            score_threshold=max(self.score_threshold, score_threshold),
+        )
+
+    def of_class(self, category_id: int) -> Matches:
+        """Return the matching of one class alone."""
+        detections, truth = (
+            rows.filter(pl.col("category_id") == category_id) for rows in (self.detections, self.truth)
+        )
+        return replace(self, detections=detections, truth=truth)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many `tp`, `fp`, `ignored` (detections) and `fn` there are."""
+        counts = {status: int((self.detections["status"] == status).sum()) for status in STATUS[:3]}
+        return {**counts, "fn": int((self.truth["status"] == "fn").sum())}
+
+    @property
+    def precision(self) -> float | None:
+        """TP / (TP + FP); None where nothing was detected outside ignored regions."""
+        counts = self.counts
+        return counts["tp"] / (counts["tp"] + counts["fp"]) if counts["tp"] + counts["fp"] else None
+
+    @property
+    def recall(self) -> float | None:
+        """TP / (TP + FN); None where there is no object."""
+        counts = self.counts
+        return counts["tp"] / (counts["tp"] + counts["fn"]) if counts["tp"] + counts["fn"] else None
+
+    @property
+    def f1(self) -> float | None:
+        """2 TP / (2 TP + FP + FN); None where there is no object."""
+        tp, fp, fn = (self.counts[name] for name in ("tp", "fp", "fn"))
+        return 2 * tp / (2 * tp + fp + fn) if tp + fn else None
+
+    @property
+    def fp_per_image(self) -> float | None:
+        """False positives / images, images without objects included."""
+        return self.counts["fp"] / self.n_images if self.n_images else None
+
 
 @dataclass(frozen=True)
 class Confusion:
-    """What was taken for what.
+    """Which class was detected as which.
 
     Args:
         counts: (K + 1, K + 1); row: the true class, column: the predicted one; the last of each is the background, so
-            the last column counts misses and the last row false alarms.
+            the last column counts false negatives and the last row false positives.
         category_ids: The K ids in order.
         names: The K names in order.
-        iou_threshold: The overlap that made a pair.
-        score_threshold: Detections below it were left out.
+        iou_threshold: The overlap that makes a pair.
+        score_threshold: Detections below it are left out.
     """
 
-    counts: NDArray[np.int64]
+    counts: IntArray
     category_ids: tuple[int, ...]
     names: tuple[str, ...]
     iou_threshold: float
@@ -91,87 +137,74 @@ def match(
         pycocotools 2.0.11, `COCOeval.evaluateImg` for the area range `all`.
     """
     _check_thresholds(iou_threshold, score_threshold)
-    rows = detections.rows.filter(pl.col("score") >= score_threshold)
-    known = truth_arrays(truth, ignore_policy=ignore_policy)
-    detection_arrays(detections, known)  # unknown ids are told of whatever their score
-    found = detection_arrays(Detections(rows), known)
-    n_classes = len(known.category_ids)
-    objects = np.flatnonzero(known.is_object)
-    pairs = overlapping(
-        found.image * n_classes + found.category,
-        found.xywh,
-        known.image[objects] * n_classes + known.category[objects],
-        known.xywh[objects],
-        threshold=iou_threshold,
-    )
-    pairs = Pairs(pairs.found, objects[pairs.truth], pairs.overlap)
-    hits = assign(pairs, found.score, len(known.image))
-    excused = _excused(known, found, hits.found, iou_threshold)
+    return match_case(Case(truth, detections, ignore_policy), iou_threshold).above(score_threshold)
+
+
+def match_case(case: Case, iou_threshold: float = 0.5) -> Matches:
+    """Do what `match` does for all scores of a case, once for each IoU threshold."""
+    return case.shared(("matches", iou_threshold), lambda: _match(case, iou_threshold))
+
+
+def _match(case: Case, iou_threshold: float) -> Matches:
+    gt, dt = case.gt, case.dt
+    shared = iou_threshold >= LEAST_OVERLAP
+    pairs = case.overlaps if shared else overlaps_of(case, dt.xywh, gt.xywh, iou_threshold)
+    least = min(iou_threshold, 1 - 1e-10)
+    iou = pairs.iou.take(gt.is_object[pairs.iou.gt] & (pairs.iou.overlap >= least))
+    matched = match_in_turn(iou, case.rank, len(gt.image))
+    excused = _excused(case, pairs.ioa.take(pairs.ioa.overlap >= least), matched)
+    status = np.full(len(dt.score), _FP)
+    partner = np.full(len(status), -1, np.int64)
+    overlap = np.full(len(status), np.nan)
+    for code, part in ((_TP, matched), (_IGNORED, excused)):
+        status[part.dt], partner[part.dt], overlap[part.dt] = code, part.gt, part.overlap
+    gt_status = np.where(gt.is_object, _FN, _IGNORED)
+    gt_status[matched.gt] = _TP
+    score = np.full(len(gt_status), np.nan)
+    score[matched.gt] = dt.score[matched.dt]
+    ids = case.truth.boxes["annotation_id"].gather(pl.Series(partner).replace(-1, None))
     return Matches(
-        detections=_detection_rows(rows, truth.boxes, hits, excused),
-        truth=_truth_rows(truth.boxes, known, found, hits),
-        n_images=len(known.image_ids),
-        iou_threshold=iou_threshold,
-        score_threshold=score_threshold,
-        ignore_policy=ignore_policy,
-    )
-
-
-def above(matches: Matches, score_threshold: float) -> Matches:
-    """Return the matching of the detections with at least this score, without matching again.
-
-    The greedy order makes it a part of the matching of all, so this equals `match` with the higher threshold.
-    """
-    kept = pl.col("score") >= score_threshold
-    lost = (pl.col("status") == "hit") & ~kept
-    return replace(
-        matches,
-        detections=matches.detections.filter(kept),
-        truth=matches.truth.with_columns(
-            pl.when(lost).then(pl.lit("miss")).otherwise(pl.col("status")).alias("status"),
-            pl.when(lost).then(None).otherwise(pl.col("score")).alias("score"),
+        detections=case.detections.rows.with_columns(
+            _in_words(status), ids.alias("annotation_id"), pl.Series("iou", overlap).fill_nan(None)
         ),
-        score_threshold=max(matches.score_threshold, score_threshold),
+        truth=case.truth.boxes.with_columns(_in_words(gt_status), pl.Series("score", score).fill_nan(None)),
+        n_images=case.n_images,
+        iou_threshold=iou_threshold,
+        score_threshold=0.0,
+        ignore_policy=case.ignore_policy,
     )
 
 
-def confusion(
-    truth: AnnotationTable, detections: Detections, *, iou_threshold: float = 0.5, score_threshold: float = 0.25
-) -> Confusion:
-    """Count which class was taken for which, matching without regard to the class.
+def confusion(case: Case, *, iou_threshold: float = 0.5, score_threshold: float = 0.25) -> Confusion:
+    """Count which class was detected as which, matching without regard to the class.
 
     This is no part of COCO. Per image, detections with `score >= score_threshold` in order of score each take the free
     object of *any* class with the largest IoU, if that reaches `iou_threshold`; of equal IoUs the object of its own
     class. A detection that gets none is excused when it lies in a region that is ignored for its class or for every
-    class, else it counts in the background row. An object that nobody took counts in the background column.
+    class, else it counts in the background row. An object that no detection took counts in the background column.
 
     Raises:
         InputError: As for `match`.
     """
     _check_thresholds(iou_threshold, score_threshold)
-    known = truth_arrays(truth, ignore_policy="region")
-    detection_arrays(detections, known)
-    found = detection_arrays(Detections(detections.rows.filter(pl.col("score") >= score_threshold)), known)
-    objects = np.flatnonzero(known.is_object)
-    pairs = overlapping(found.image, found.xywh, known.image[objects], known.xywh[objects], threshold=iou_threshold)
-    pairs = Pairs(pairs.found, objects[pairs.truth], pairs.overlap)
-    same = known.category[pairs.truth] == found.category[pairs.found]
-    hits = assign(pairs, found.score, len(known.image), prefer=same)
-    excused = _excused(known, found, hits.found, iou_threshold)
-    missed = np.setdiff1d(objects, hits.truth)
-    alarms = np.setdiff1d(np.arange(len(found.image)), np.concatenate([hits.found, excused.found]))
-    n = len(known.category_ids)
+    gt, dt = case.gt, case.dt
+    least = min(iou_threshold, 1 - 1e-10)
+    included = dt.score >= score_threshold
+    near = case.near if iou_threshold >= LEAST_NEAR else near_pairs(case, iou_threshold)
+    near = near.take((near.overlap >= least) & included[near.dt])
+    same = gt.category[near.gt] == dt.category[near.dt]
+    matched = match_in_turn(in_turn(near, case.rank, prefer=same), case.rank, len(gt.image))
+    shared = iou_threshold >= LEAST_OVERLAP
+    ioa = (case.overlaps if shared else overlaps_of(case, dt.xywh, gt.xywh, iou_threshold)).ioa
+    excused = _excused(case, ioa.take(ioa.overlap >= least), matched)
+    fn = np.setdiff1d(np.flatnonzero(gt.is_object), matched.gt)
+    fp = np.setdiff1d(np.flatnonzero(included), np.concatenate([matched.dt, excused.dt]))
+    n = len(gt.category_ids)
     counts = np.zeros((n + 1, n + 1), np.int64)
-    np.add.at(counts, (known.category[hits.truth], found.category[hits.found]), 1)
-    np.add.at(counts[:, n], known.category[missed], 1)
-    np.add.at(counts[n], found.category[alarms], 1)
-    return Confusion(
-        counts=counts,
-        category_ids=tuple(int(i) for i in known.category_ids),
-        names=tuple(truth.class_names),
-        iou_threshold=iou_threshold,
-        score_threshold=score_threshold,
-    )
+    np.add.at(counts, (gt.category[matched.gt], dt.category[matched.dt]), 1)
+    np.add.at(counts[:, n], gt.category[fn], 1)
+    np.add.at(counts[n], dt.category[fp], 1)
+    return Confusion(counts, tuple(gt.category_ids.tolist()), tuple(case.names), iou_threshold, score_threshold)
 
 
 def _check_thresholds(iou_threshold: float, score_threshold: float) -> None:
@@ -186,45 +219,12 @@ def _check_thresholds(iou_threshold: float, score_threshold: float) -> None:
             )
 
 
-def _excused(known: TruthArrays, found: DetectionArrays, taken: IntArray, threshold: float) -> Pairs:
-    """Find for each detection without an object the region that covers it best; `truth` are rows of the table."""
-    is_free = np.ones(len(found.image), bool)
-    is_free[taken] = False
-    free = np.flatnonzero(is_free)
-    n_classes = len(known.category_ids)
-    parts = []
-    for every_class in (False, True):
-        rows = np.flatnonzero(known.is_region & ((known.category == EVERY_CLASS) == every_class))
-        scale = 0 if every_class else 1
-        pairs = overlapping(
-            found.image[free] * n_classes + found.category[free] * scale,
-            found.xywh[free],
-            known.image[rows] * n_classes + known.category[rows] * scale,
-            known.xywh[rows],
-            threshold=threshold,
-            by_own_area=True,
-        )
-        parts.append(Pairs(free[pairs.found], rows[pairs.truth], pairs.overlap))
-    return best_of_each(joined(parts))
+def _excused(case: Case, shares: Pairs, matched: Pairs) -> Pairs:
+    """Return for each detection that is not matched the region that covers most of it."""
+    is_free = np.ones(len(case.rank), bool)
+    is_free[matched.dt] = False
+    return best_of_each(shares.take(case.gt.is_region[shares.gt] & is_free[shares.dt]))
 
 
-def _detection_rows(rows: pl.DataFrame, truth: pl.DataFrame, hits: Pairs, excused: Pairs) -> pl.DataFrame:
-    status = np.full(len(rows), _FALSE_ALARM)
-    partner = np.full(len(rows), -1, np.int64)
-    overlap = np.full(len(rows), np.nan)
-    for code, pairs in ((_HIT, hits), (_IGNORED, excused)):
-        status[pairs.found], partner[pairs.found], overlap[pairs.found] = code, pairs.truth, pairs.overlap
-    ids = truth["annotation_id"].gather(pl.Series(partner).replace(-1, None))
-    return rows.with_columns(_words(status), ids.alias("annotation_id"), pl.Series("iou", overlap).fill_nan(None))
-
-
-def _truth_rows(rows: pl.DataFrame, known: TruthArrays, found: DetectionArrays, hits: Pairs) -> pl.DataFrame:
-    status = np.where(known.is_object, _MISS, _IGNORED)
-    status[hits.truth] = _HIT
-    score = np.full(len(rows), np.nan)
-    score[hits.truth] = found.score[hits.found]
-    return rows.with_columns(_words(status), pl.Series("score", score).fill_nan(None))
-
-
-def _words(status: IntArray) -> pl.Series:
-    return pl.Series("status", _STATUS).gather(status)
+def _in_words(status: IntArray) -> pl.Series:
+    return pl.Series("status", STATUS).gather(status)

@@ -41,21 +41,21 @@ class MetricResult:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Values and reasons in the making; a None is only taken with its reason."""
+    """Values and reasons in the making; a None is only accepted with its reason."""
 
     values: Numbers = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, value: float | None, reason: str) -> None:
-        """Note a number, or None with the reason."""
+        """Add a number, or None with the reason."""
         self.values[name] = None if value is None else float(value)
         if value is None:
             self.reasons[name] = reason
 
     def spread(self, name: str, by_class: Mapping[str, float | None], reason: str) -> None:
-        """Note the mean over the classes that have a number under `name`, and each class under `name/class`."""
-        there = [value for value in by_class.values() if value is not None]
-        self.put(name, sum(there) / len(there) if there else None, reason)
+        """Add the mean over the classes that have a number under `name`, and each class under `name/class`."""
+        present = [value for value in by_class.values() if value is not None]
+        self.put(name, sum(present) / len(present) if present else None, reason)
         for class_name, value in by_class.items():
             self.put(f"{name}/{class_name}", value, reason)
 

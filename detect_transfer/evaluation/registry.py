@@ -1,6 +1,6 @@
 """`METRICS`: every protocol by name, and which of them each data set is scored by.
 
-To add one: a function from `Case` to `MetricResult`, a line here, and a case worked out by hand.
+To add one: a function from `Case` to `MetricResult`, a line here, and a case computed by hand.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def metrics_of_data(data_set: str) -> tuple[str, ...]:
 
 
 def evaluate_metrics(case: Case, names: Sequence[str]) -> dict[str, MetricResult]:
-    """Compute metrics of `METRICS` by name; what they share is worked out once.
+    """Compute metrics of `METRICS` by name; what they share is computed once.
 
     Raises:
         InputError: A name is not known, the truth has no image, or a detection names an unknown id.

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from detect_transfer.core.arrays import BoolArray, FloatArray
 from detect_transfer.evaluation.matching import Matches
-
-FloatArray = NDArray[np.float64]
+from detect_transfer.evaluation.outcomes import last_of_score
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A score threshold and what it gives; all in [0, 1]."""
+    """A score threshold with its precision, recall and F1; all in [0, 1]."""
 
     score_threshold: float
     precision: float
@@ -25,13 +24,23 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """What counting every detection with at least `score` (S,) gives (S,); scores descend."""
+    """Precision, recall, F1 and false positives per image (S,) of all detections from `score` (S,) on, which falls."""
 
     score: FloatArray
     precision: FloatArray
     recall: FloatArray
     f1: FloatArray
-    false_alarms_per_image: FloatArray
+    fp_per_image: FloatArray
+
+    def point(self, index: int) -> OperatingPoint:
+        """Return one point of the curve."""
+        columns = (self.score, self.precision, self.recall, self.f1)
+        return OperatingPoint(*(float(column[index]) for column in columns))
+
+    @property
+    def best_f1(self) -> int | None:
+        """The index of the largest F1, of equal ones the highest score; None where there is no true positive."""
+        return int(np.argmax(self.f1)) if len(self.f1) and self.f1.max() > 0 else None
 
 
 def threshold_curve(matches: Matches, category_id: int | None = None) -> ThresholdCurve | None:
@@ -42,35 +51,33 @@ def threshold_curve(matches: Matches, category_id: int | None = None) -> Thresho
         category_id: The class; None counts all classes in one.
 
     Returns:
-        None where no object must be found, since recall then has no meaning. Ignored detections are left out.
+        None where there is no object, since recall then has no meaning. Ignored detections are left out.
     """
-    rows, truth = matches.detections, matches.truth
     if category_id is not None:
-        rows, truth = (f.filter(pl.col("category_id") == category_id) for f in (rows, truth))
-    n_objects = int((truth["status"] != "ignored").sum())
-    rows = rows.filter(pl.col("status") != "ignored")
+        matches = matches.of_class(category_id)
+    n_objects = int((matches.truth["status"] != "ignored").sum())
+    rows = matches.detections.filter(pl.col("status") != "ignored")
     if not n_objects:
         return None
-    return _curve(rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy(), n_objects, matches.n_images)
+    return _curve(rows["score"].to_numpy(), (rows["status"] == "tp").to_numpy(), n_objects, matches.n_images)
 
 
 def class_curves(matches: Matches) -> dict[int, ThresholdCurve]:
     """Return `threshold_curve` of every class with objects, by its id; a class never detected has an empty one."""
-    n_objects = _count(matches.truth)
     rows = matches.detections.filter(pl.col("status") != "ignored").sort("category_id", maintain_order=True)
     ids = rows["category_id"].to_numpy()
-    score, hit = rows["score"].to_numpy(), (rows["status"] == "hit").to_numpy()
+    score, tp = rows["score"].to_numpy(), (rows["status"] == "tp").to_numpy()
     curves = {}
-    for category_id in sorted(n_objects):
+    for category_id, n in sorted(object_counts(matches).items()):
         part = slice(*np.searchsorted(ids, [category_id, category_id + 1]).tolist())
-        curves[category_id] = _curve(score[part], hit[part], n_objects[category_id], matches.n_images)
+        curves[category_id] = _curve(score[part], tp[part], n, matches.n_images)
     return curves
 
 
 def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
     """Return for each class with rows the score threshold with the largest F1 = 2 PR / (P + R).
 
-    Of equal F1 the highest threshold is taken. A class without objects, or without a hit, has None.
+    Of equal F1 the highest threshold is taken. A class without objects, or without a true positive, has None.
 
     Args:
         matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
@@ -78,32 +85,27 @@ def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:
     Source:
         formats.md 4.9; no smoothing and no interpolation, so the threshold is a score that occurs.
     """
-    ids = {*matches.detections["category_id"].unique().to_list(), *_count(matches.truth)}
-    points: dict[int, OperatingPoint | None] = dict.fromkeys(sorted(ids))
-    for category_id, curve in class_curves(matches).items():
-        if len(curve.f1) and curve.f1.max() > 0:
-            points[category_id] = point_of(curve, int(np.argmax(curve.f1)))
+    curves = class_curves(matches)
+    points: dict[int, OperatingPoint | None] = {}
+    for category_id in sorted({*matches.detections["category_id"].unique().to_list(), *curves}):
+        curve = curves.get(category_id)
+        index = None if curve is None else curve.best_f1
+        points[category_id] = None if curve is None or index is None else curve.point(index)
     return points
 
 
-def point_of(curve: ThresholdCurve, index: int) -> OperatingPoint:
-    """Return one point of a curve."""
-    columns = (curve.score, curve.precision, curve.recall, curve.f1)
-    return OperatingPoint(*(float(column[index]) for column in columns))
-
-
-def _count(truth: pl.DataFrame) -> dict[int, int]:
-    objects = truth.filter(pl.col("status") != "ignored")
+def object_counts(matches: Matches) -> dict[int, int]:
+    """Return how many objects each class has, by its id; classes without any are left out."""
+    objects = matches.truth.filter(pl.col("status") != "ignored")
     return {int(i): int(n) for i, n in objects.group_by("category_id").len().iter_rows()}
 
 
-def _curve(score: FloatArray, hit: NDArray[np.bool_], n_objects: int, n_images: int) -> ThresholdCurve:
+def _curve(score: FloatArray, tp: BoolArray, n_objects: int, n_images: int) -> ThresholdCurve:
     order = np.argsort(-score, kind="stable")
-    score, hit = score[order], hit[order]
-    last = np.ones(len(score), bool)  # a threshold takes all detections of one score together
-    last[:-1] = score[1:] != score[:-1]
-    hits, counted = np.cumsum(hit)[last], np.flatnonzero(last) + 1
-    precision, recall = hits / counted, hits / n_objects
+    score, tp = score[order], tp[order]
+    last = last_of_score(score)
+    n_tp, counted = np.cumsum(tp)[last], np.flatnonzero(last) + 1
+    precision, recall = n_tp / counted, n_tp / n_objects
     both = precision + recall
     f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
-    return ThresholdCurve(score[last], precision, recall, f1, (counted - hits) / n_images)
+    return ThresholdCurve(score[last], precision, recall, f1, (counted - n_tp) / n_images)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detect_transfer.evaluation.arrays import BoolArray, FloatArray
-from detect_transfer.evaluation.assignment import Pairs, in_turn, overlapping, take_turns
+from detect_transfer.core.arrays import BoolArray, FloatArray
+from detect_transfer.evaluation.assignment import KeyedBoxes, Pairs, in_turn, match_in_turn, overlap_pairs
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches, threshold_matches_of
 from detect_transfer.evaluation.outcomes import RECALLS
@@ -23,21 +23,20 @@ def match_as_ultralytics(case: Case) -> ThresholdMatches:
         ultralytics 8.4.190, `utils/metrics.py: box_iou`, `engine/validator.py: match_predictions`. Older releases
         gave the boxes out by falling IoU instead of falling score.
     """
-    known, found = case.known, case.found
-    n, objects = max(1, len(case.names)), np.flatnonzero(known.is_object)
-    keys = found.image * n + found.category, known.image[objects] * n + known.category[objects]
-    pairs = overlapping(keys[0], found.xywh, keys[1], known.xywh[objects], threshold=_NEARLY)
-    pairs = Pairs(
-        pairs.found, objects[pairs.truth], _single_iou(found.xywh[pairs.found], known.xywh[objects[pairs.truth]])
-    )
+    gt, dt = case.gt, case.dt
+    n, objects = max(1, len(case.names)), np.flatnonzero(gt.is_object)
+    boxes = KeyedBoxes((gt.image * n + gt.category)[objects], gt.xywh[objects])
+    (pairs,) = overlap_pairs(KeyedBoxes(dt.image * n + dt.category, dt.xywh), boxes, _NEARLY)
+    pairs = pairs.with_gt_rows(objects)
+    pairs = Pairs(pairs.dt, pairs.gt, _single_iou(dt.xywh[pairs.dt], gt.xywh[pairs.gt]))
     pairs = in_turn(pairs, case.rank, first_wins=True)
-    hit = np.zeros((len(IOU_THRESHOLDS), len(case.rank)), bool)
+    tp = np.zeros((len(IOU_THRESHOLDS), len(case.rank)), bool)
     for at, threshold in enumerate(IOU_THRESHOLDS.astype(np.float32)):
-        hit[at, take_turns(pairs.take(pairs.overlap >= threshold), case.rank, len(known.image)).found] = True
-    return threshold_matches_of(case, hit, np.ones_like(hit))
+        tp[at, match_in_turn(pairs.take(pairs.overlap >= threshold), case.rank, len(gt.image)).dt] = True
+    return threshold_matches_of(case, tp, np.ones_like(tp))
 
 
-def interpolated_ap(marked: ThresholdMatches) -> FloatArray:
+def interpolated_ap(matches: ThresholdMatches) -> FloatArray:
     """Return AP (K, T) by the trapezoids under 101 points that are interpolated; NaN for a class without an object.
 
     A perfect detector has .995, as the curve is drawn down to precision 0 behind the last recall.
@@ -45,21 +44,21 @@ def interpolated_ap(marked: ThresholdMatches) -> FloatArray:
     Source:
         ultralytics 8.4.190, `utils/metrics.py: compute_ap` and `ap_per_class`.
     """
-    n_objects = marked.objects.sum(axis=0)
-    bounds = np.searchsorted(marked.category, np.arange(len(n_objects) + 1))
+    n_objects = matches.objects.sum(axis=0)
+    bounds = np.searchsorted(matches.category, np.arange(len(n_objects) + 1))
     ap = np.full((len(n_objects), len(IOU_THRESHOLDS)), np.nan)
     for k in np.flatnonzero(n_objects):
-        hit = marked.hit[:, bounds[k] : bounds[k + 1]]
-        ap[k] = [_trapezoids(row, int(n_objects[k])) for row in hit]
+        tp = matches.tp[:, bounds[k] : bounds[k + 1]]
+        ap[k] = [_trapezoids(row, int(n_objects[k])) for row in tp]
     return ap
 
 
-def _trapezoids(hit: BoolArray, n_objects: int) -> float:
-    """Return the area of one curve; `hit` (C,) by falling score."""
-    if not len(hit):
+def _trapezoids(tp: BoolArray, n_objects: int) -> float:
+    """Return the area of one curve; `tp` (C,) by falling score."""
+    if not len(tp):
         return 0.0
-    found = np.cumsum(hit)
-    recall, precision = found / n_objects, found / np.arange(1, len(hit) + 1)
+    n_tp = np.cumsum(tp)
+    recall, precision = n_tp / n_objects, n_tp / np.arange(1, len(tp) + 1)
     recall = np.concatenate([[0.0], recall, [recall[-1], 1.0]])
     precision = np.concatenate([[1.0], precision, [0.0, 0.0]])
     precision = np.maximum.accumulate(precision[::-1])[::-1]

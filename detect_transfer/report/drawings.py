@@ -17,15 +17,14 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import InternalError
 from detect_transfer.core.temporary import private_folder
-from detect_transfer.report.labels import FloatArray, leaders, place_tags
+from detect_transfer.report.labels import leaders, place_tags
 from detect_transfer.report.text import short_name
 
-RgbArray = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
 
 _RIM: Rgb = (18, 18, 18)  # of lines, and the letters of tags
@@ -37,9 +36,9 @@ SHOWN_SIDE = 900  # smaller images are drawn larger, so that tags can be read
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of box looks: its letter, word, colour, line width and dashes (drawn, left out) in pixels."""
+    """How one kind of box looks: its short and long name, colour, line width and dashes (drawn, left out) in pixels."""
 
-    letter: str
+    short: str
     word: str
     rgb: Rgb
     width: int
@@ -49,9 +48,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "truth": Kind("T", "truth", (86, 180, 233), 2, (4, 4)),
     "detection": Kind("D", "detection", (230, 159, 0), 2),
-    "hit": Kind("H", "hit", (0, 158, 115), 2),
-    "miss": Kind("M", "miss", (240, 228, 66), 3, (10, 6)),
-    "false_alarm": Kind("F", "false alarm", (213, 94, 0), 2, (14, 4, 3, 4)),
+    "tp": Kind("TP", "true positive", (0, 158, 115), 2),
+    "fn": Kind("FN", "false negative", (240, 228, 66), 3, (10, 6)),
+    "fp": Kind("FP", "false positive", (213, 94, 0), 2, (14, 4, 3, 4)),
     "ignored": Kind("I", "ignored", (204, 204, 204), 2, (2, 6)),
 }
 
@@ -66,13 +65,13 @@ class Mark:
 
 
 def marks_of(truth_rows: pl.DataFrame, detection_rows: pl.DataFrame, class_names: Mapping[int, str]) -> list[Mark]:
-    """Turn rows of truth and detections into marks; an object that was hit is drawn without a tag of its own."""
+    """Turn rows of truth and detections into marks; a matched object is drawn without a tag of its own."""
     marks = []
     for row in truth_rows.iter_rows(named=True):
         status = row.get("status", "truth")
-        kind = "truth" if status == "hit" else status
+        kind = "truth" if status == "tp" else status
         name = class_names.get(row["category_id"], "every class")
-        marks.append(Mark(_corners(row), kind, "" if status == "hit" else short_name(name, longest=22)))
+        marks.append(Mark(_corners(row), kind, "" if status == "tp" else short_name(name, longest=22)))
     for row in detection_rows.iter_rows(named=True):
         name = short_name(class_names.get(row["category_id"], "?"), longest=22)
         marks.append(Mark(_corners(row), row.get("status", "detection"), f"{name} {row['score']:.2f}"))
@@ -111,7 +110,7 @@ def draw_marks(
 def _tag_words(mark: Mark, *, many: bool) -> str:
     if not mark.label or (many and mark.kind in ("ignored", "truth")):
         return ""
-    return KINDS[mark.kind].letter if many else f"{KINDS[mark.kind].letter} {mark.label}"
+    return KINDS[mark.kind].short if many else f"{KINDS[mark.kind].short} {mark.label}"
 
 
 def _draw_box(canvas: RgbArray, box: FloatArray, kind: Kind) -> None:
@@ -169,21 +168,21 @@ def _draw_tags(canvas: RgbArray, kinds: Sequence[Kind], xyxy: FloatArray, words:
 def legend_strip(kinds: Sequence[str], width: int, *, counted: bool = True) -> RgbArray:
     """Make a strip (h, width, 3) with a sample line, a letter, a word and maybe a count for each kind that occurs."""
     font = _font(13)
-    told = {k: f"{KINDS[k].letter} {KINDS[k].word}" + (f" {kinds.count(k)}" if counted else "") for k in kinds}
-    items = [(KINDS[k], told[k]) for k in KINDS if k in told]
+    words = {k: f"{KINDS[k].short} {KINDS[k].word}" + (f" {kinds.count(k)}" if counted else "") for k in kinds}
+    items = [(KINDS[k], words[k]) for k in KINDS if k in words]
     cells = [(kind, text, 44 + math.ceil(font.getlength(text)) + 14) for kind, text in items]
-    places, x, y = [], 8, 0
-    for kind, text, room in cells:
-        if x > 8 and x + room > width:
+    positions, x, y = [], 8, 0
+    for kind, text, cell_width in cells:
+        if x > 8 and x + cell_width > width:
             x, y = 8, y + 22
-        places.append((kind, text, x, y))
-        x += room
+        positions.append((kind, text, x, y))
+        x += cell_width
     strip = np.full((y + 26, width, 3), 38, np.uint8)
-    for kind, _, left, top in places:
+    for kind, _, left, top in positions:
         _line(strip, (left, top + 13), (left + 34, top + 13), kind.rgb, kind.width, kind.dashes)
     image = Image.fromarray(strip)
     pen = ImageDraw.Draw(image)
-    for _, text, left, top in places:
+    for _, text, left, top in positions:
         pen.text((left + 42, top + 13), text, font=font, fill=_PAPER, anchor="lm")
     return np.asarray(image).copy()
 

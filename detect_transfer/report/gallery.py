@@ -1,4 +1,4 @@
-"""The images of the page: the worst misses, false alarms, confusions and poor boxes, and some whole images."""
+"""The images of the page: the worst failures of each kind, and some whole images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from detect_transfer.core import boxes
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.arrays import RgbArray
-from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.evaluation import Matches
+from detect_transfer.core.arrays import FloatArray, RgbArray
+from detect_transfer.evaluation import Case, match_case
 from detect_transfer.report.drawings import Mark, marks_of
 from detect_transfer.report.failures import worst
-from detect_transfer.report.image_reading import read_image
+from detect_transfer.report.image_reading import ImageReader
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.report.window import draw_window
@@ -27,11 +25,9 @@ from detect_transfer.report.window import draw_window
 _WHOLE = 6
 _CONTEXT = 2.4  # a crop is so many times as wide as the box, and at least
 _LEAST_CROP = 140
-_LARGEST = 800  # pixels of the longer side that are kept
+_LARGEST = 800  # pixels of the longer side
 _SHOWN = 560
-_NEAR = 0.1  # the IoU from which a neighbour of the box in question keeps its tag
-
-FloatArray = NDArray[np.float64]
+_NEAR = 0.1  # the IoU from which a neighbour of the box in question has its tag
 
 
 @dataclass(frozen=True)
@@ -69,28 +65,12 @@ class Gallery:
 
 
 class _Album:
-    """Reads images one at a time, keeping the last, and remembers those that cannot be read."""
+    """The images of the page, with what is drawn on them."""
 
-    def __init__(self, truth: AnnotationTable, matches: Matches, root: Path) -> None:
-        self.files = dict(truth.images.select("image_id", "file_name").iter_rows())
-        self.names = {int(i): str(n) for i, n in truth.categories.select("category_id", "name").iter_rows()}
-        self.matches, self.root = matches, root
-        self.unread: dict[int, str] = {}
-        self._last: tuple[int, RgbArray] | None = None
-
-    def read(self, image_id: int) -> RgbArray | None:
-        """Return the image, or None when it cannot be read."""
-        if self._last is not None and self._last[0] == image_id:
-            return self._last[1]
-        if image_id in self.unread:
-            return None
-        try:
-            image = read_image(self.root, self.files[image_id])
-        except DetectTransferError as error:  # a page without one image is better than no page
-            self.unread[image_id] = short_name(error, longest=200)
-            return None
-        self._last = (image_id, image)
-        return image
+    def __init__(self, case: Case, score_threshold: float, root: Path) -> None:
+        self.reader = ImageReader(case.truth, root)
+        self.names = {int(i): str(n) for i, n in case.truth.categories.select("category_id", "name").iter_rows()}
+        self.matches = match_case(case).above(score_threshold)
 
     def marks(self, image_id: int) -> list[Mark]:
         here = pl.col("image_id") == image_id
@@ -98,6 +78,9 @@ class _Album:
 
     def name(self, category_id: int) -> str:
         return short_name(self.names.get(category_id, "?"))
+
+    def file(self, image_id: int) -> str:
+        return short_name(self.reader.file_names[image_id], longest=60)
 
     def partner(self, row: dict[str, Any]) -> tuple[int, float] | None:
         """Return the class of the object that a detection overlaps most, and the IoU."""
@@ -109,49 +92,48 @@ class _Album:
         return (int(objects["category_id"][best]), float(overlap[best])) if best >= 0 and overlap[best] > 0 else None
 
 
-def build_gallery(truth: AnnotationTable, matches: Matches, image_root: Path | None) -> Gallery:
-    """Choose and draw the images.
+def build_gallery(case: Case, score_threshold: float) -> Gallery:
+    """Choose and draw the images; without a folder of images there are none.
 
     Args:
-        truth: The images and classes.
-        matches: A matching at the score threshold of interest; detections below it are not shown.
-        image_root: The folder of the images; None gives an empty gallery.
+        case: What is shown.
+        score_threshold: Detections below it are not shown.
     """
-    if image_root is None:
+    if case.truth.image_root is None:
         return Gallery()
-    album = _Album(truth, matches, image_root)
+    album = _Album(case, score_threshold, case.truth.image_root)
     return Gallery(
-        failures=tuple(_crops(album, worst(truth, matches))),
-        whole=tuple(_whole(album, truth)),
-        unread=tuple(album.unread.values()),
+        failures=tuple(_crops(album, worst(case, score_threshold))),
+        whole=tuple(_whole(album, case.truth)),
+        unread=tuple(album.reader.unread.values()),
     )
 
 
 def _crops(album: _Album, rows: pl.DataFrame) -> Iterator[GalleryImage]:
     for number, row in enumerate(rows.iter_rows(named=True), start=1):
-        image = album.read(row["image_id"])
+        image = album.reader.read(row["image_id"])
         if image is None:
             continue
         corners = np.array([row[c] for c in XYXY])
         window = crop_window(corners, image.shape[1], image.shape[0])
         marks = _quiet(album.marks(row["image_id"]), corners)
         drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
-        told, category_ids = _story(album, row)
+        story, category_ids = _story(album, row)
         size = f"{corners[2] - corners[0]:.0f} × {corners[3] - corners[1]:.0f} px"
-        file = short_name(album.files[row["image_id"]], longest=60)
-        made = _image(f"failure-{number}", album.name(row["category_id"]), f"{told}{size} · {file}", drawn)
+        caption = f"{story}{size} · {album.file(row['image_id'])}"
+        made = gallery_image(f"failure-{number}", album.name(row["category_id"]), caption, drawn)
         yield replace(made, kind=row["failure"], category_ids=category_ids)
 
 
 def _story(album: _Album, row: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
     """Return what went wrong in a few words, and the classes that it is about."""
     own = int(row["category_id"])
-    if row["failure"] == "miss":
+    if row["failure"] == "fn":
         return "", (own,)
     score = f"score {row['score']:.2f}, "
-    partner = None if row["failure"] == "false_alarm" else album.partner(row)
+    partner = None if row["failure"] == "fp" else album.partner(row)
     if partner is None:
-        return f"{'found again, ' if row['again'] else ''}{score}", (own,)
+        return f"{'detected twice, ' if row['duplicate'] else ''}{score}", (own,)
     other, overlap = partner
     if row["failure"] == "confusion":
         return f"it is {album.name(other)}, {score}", (own, other)
@@ -161,15 +143,15 @@ def _story(album: _Album, row: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
 def _whole(album: _Album, truth: AnnotationTable) -> Iterator[GalleryImage]:
     """Draw whole images, evenly spaced through the table."""
     ids = truth.images["image_id"].to_list()
-    for number, place in enumerate(np.unique(np.linspace(0, len(ids) - 1, min(_WHOLE, len(ids))).astype(int))):
-        image = album.read(ids[place])
+    for number, index in enumerate(np.unique(np.linspace(0, len(ids) - 1, min(_WHOLE, len(ids))).astype(int))):
+        image = album.reader.read(ids[index])
         if image is not None:
-            marks = album.marks(ids[place])
+            marks = album.marks(ids[index])
             window = (0, 0, image.shape[1], image.shape[0])
             drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
-            n = sum(m.kind in ("truth", "miss") for m in marks)
-            told = f"{n} object{'' if n == 1 else 's'}"
-            yield _image(f"whole-{number + 1}", short_name(album.files[ids[place]], longest=60), told, drawn)
+            n = sum(m.kind in ("truth", "fn") for m in marks)
+            caption = f"{n} object{'' if n == 1 else 's'}"
+            yield gallery_image(f"whole-{number + 1}", album.file(ids[index]), caption, drawn)
 
 
 def _quiet(marks: list[Mark], corners: FloatArray) -> list[Mark]:
@@ -188,6 +170,7 @@ def crop_window(corners: FloatArray, width: int, height: int) -> tuple[int, int,
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _image(anchor: str, title: str, caption: str, drawn: RgbArray) -> GalleryImage:
+def gallery_image(anchor: str, title: str, caption: str, drawn: RgbArray) -> GalleryImage:
+    """Return a drawn image (H, W, 3) with its JPEG inside."""
     data = base64.b64encode(encode_jpeg(drawn, quality=80)).decode()
     return GalleryImage(anchor, title, caption, f"data:image/jpeg;base64,{data}", drawn.shape[1], drawn.shape[0])

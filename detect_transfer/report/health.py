@@ -1,4 +1,4 @@
-"""What the page tells of the data and of records made elsewhere, as plain rows."""
+"""What the page shows of the data and of records made elsewhere, as plain rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def data_facts(truth: AnnotationTable, scores: Scores) -> Block:
     names = {
         "images": "Images",
         "images_without_objects": "Images without an object",
-        "objects": "Objects to find",
+        "objects": "Objects",
         "ignored": "Ignored boxes",
         "ignored_for_every_class": "Regions ignored for every class",
         "detections": "Detections",
@@ -70,7 +70,7 @@ def ignore_reasons(truth: AnnotationTable) -> Block | None:
     ignored = truth.boxes.filter(pl.col("ignore") | pl.col("iscrowd"))
     if ignored.is_empty():
         return None
-    crowd = pl.when(pl.col("iscrowd")).then(pl.lit("crowd")).otherwise(pl.lit("not told"))
+    crowd = pl.when(pl.col("iscrowd")).then(pl.lit("crowd")).otherwise(pl.lit("not stated"))
     counts = ignored.select(pl.coalesce("ignore_reason", crowd).alias("reason")).group_by("reason").len()
     rows = counts.sort("len", "reason", descending=[True, False]).iter_rows()
     return Block(

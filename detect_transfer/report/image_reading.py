@@ -7,10 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import RgbArray
+from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
+from detect_transfer.report.text import short_name
 
 
 def read_image(root: Path, file_name: str) -> RgbArray:
@@ -23,6 +26,28 @@ def read_image(root: Path, file_name: str) -> RgbArray:
     if frame is None:
         return read_rgb(safe_join(root, file_name, links=True))
     return next(frames_at(safe_join(root, frame[0], links=True), [frame[1]]))[1]
+
+
+class ImageReader:
+    """Reads the images of a table by id, and remembers why one cannot be read; the last one is in memory."""
+
+    def __init__(self, table: AnnotationTable, root: Path) -> None:
+        self.file_names = dict(table.images.select("image_id", "file_name").iter_rows())
+        self.unread: dict[int, str] = {}
+        self._root = root
+        self._last: tuple[int, RgbArray] | None = None
+
+    def read(self, image_id: int) -> RgbArray | None:
+        """Return the image (H, W, 3), or None when it cannot be read."""
+        if image_id in self.unread:
+            return None
+        if self._last is None or self._last[0] != image_id:
+            try:
+                self._last = image_id, read_image(self._root, self.file_names[image_id])
+            except DetectTransferError as error:  # a page without one image is better than no page
+                self.unread[image_id] = short_name(error, longest=200)
+                return None
+        return self._last[1]
 
 
 def read_all(images: pl.DataFrame, root: Path) -> Iterator[tuple[int, RgbArray]]:

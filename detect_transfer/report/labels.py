@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from detect_transfer.core.arrays import BoolArray, FloatArray
 
 _GAP = 8.0  # what the outline takes up outside of its box
 _RIM = np.array([-_GAP, -_GAP, _GAP, _GAP])
@@ -99,15 +98,15 @@ def _cost_of_boxes(places: FloatArray, lines: FloatArray, others: FloatArray) ->
     return np.asarray((20 * hidden + 0.5 * rims + 3 * _passes(lines, others)) @ np.minimum(_SMALL / area, 1.0))
 
 
-def _cost_of_tags(places: FloatArray, lines: FloatArray, taken: FloatArray, drawn: FloatArray) -> FloatArray:
+def _cost_of_tags(places: FloatArray, lines: FloatArray, tags: FloatArray, tag_lines: FloatArray) -> FloatArray:
     """Return (P,) how much each place and its line hide of tags that are there, or are crossed by their lines."""
-    on_tags = _common(places, taken) / _area(places)[:, None]
-    crossed = _passes(lines, taken).sum(axis=1) + _passes(drawn, places).sum(axis=0)
+    on_tags = _common(places, tags) / _area(places)[:, None]
+    crossed = _passes(lines, tags).sum(axis=1) + _passes(tag_lines, places).sum(axis=0)
     return np.asarray(25 * on_tags.sum(axis=1) + 5 * (on_tags > 0).sum(axis=1) + 0.8 * crossed)
 
 
-def _passes(lines: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
-    """Tell (L, B) which lines go through which boxes."""
+def _passes(lines: FloatArray, boxes: FloatArray) -> BoolArray:
+    """Return a mask (L, B) of which lines go through which boxes."""
     start = lines[:, None, :2]
     along = lines[:, None, 2:] - start
     along = np.where(along == 0, 1e-9, along)
@@ -116,8 +115,8 @@ def _passes(lines: FloatArray, boxes: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(np.maximum(enters, 0) < np.minimum(leaves, 1))
 
 
-def _meets(hull_of: FloatArray, *kinds: FloatArray) -> NDArray[np.bool_]:
-    """Tell (N,) where any of several boxes or lines (N, 4) reaches into what some boxes span together."""
+def _meets(hull_of: FloatArray, *kinds: FloatArray) -> BoolArray:
+    """Return a mask (N,) of where any of several boxes or lines (N, 4) reaches into what some boxes span together."""
     low, high = hull_of[:, :2].min(axis=0) - _GAP, hull_of[:, 2:].max(axis=0) + _GAP
     meets = np.zeros(len(kinds[0]), bool)
     for ends in kinds:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from detect_transfer import __version__
-from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.core.io import write_atomic
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.evaluation import (
     METRIC_NAMES,
+    Case,
     Matches,
     MetricResult,
     Scores,
-    above,
     confusion,
-    match,
+    match_case,
     threshold_curve,
 )
 from detect_transfer.report import curves, gallery, health, plots, sections
 from detect_transfer.report.drawings import KINDS
 from detect_transfer.report.failures import KINDS_OF_FAILURE
-from detect_transfer.report.templates import page_templates
-from detect_transfer.report.text import number, short_name
+from detect_transfer.report.templates import svg_uri, write_html
+from detect_transfer.report.text import short_name
 
 _MEANINGS = {
     "AP": "mean over IoU .50 to .95",
@@ -49,17 +43,14 @@ _FALLBACK_THRESHOLD = 0.25
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that the page tells.
+    """Everything that the page shows.
 
     Args:
         title: The heading, such as the name of the run.
         run_facts: What ran where, as label and text.
-        truth: The images that were scored, with their boxes.
-        detections: What was found.
-        scores: The numbers of `detections`.
-        matches: Which detection found what. Its `score_threshold` decides what is shown as a miss or a false alarm; at
-            0 the threshold with the best F1 of all classes is taken.
-        image_root: The folder of the images; None leaves them out.
+        case: What was scored; without a folder of images none are shown.
+        scores: The numbers of the case.
+        score_threshold: Decides what is shown as a false negative or positive; 0: that of the best F1 of all classes.
         metrics: Further metrics by name; `slices`, `tide`, `calibration` and `operating_points` have sections of their
             own, any other gets a table.
         history: A row an epoch, from epoch 0 on: `epoch`, `phase`, `AP`, `AP50`, `loss`, `lr`.
@@ -70,11 +61,9 @@ class ReportData:
 
     title: str
     run_facts: Mapping[str, Any]
-    truth: AnnotationTable
-    detections: Detections
+    case: Case
     scores: Scores
-    matches: Matches
-    image_root: Path | None = None
+    score_threshold: float = 0.0
     metrics: Mapping[str, MetricResult] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     ledger: Mapping[str, Any] | None = None
@@ -91,34 +80,22 @@ def write_report(path: Path, data: ReportData) -> None:
         InputError: A detection names an unknown id.
         ResourceError: The disk is full or does not let us write.
     """
-    environment = page_templates()
-    environment.filters["num"] = number
-    environment.filters["short"] = short_name
-    script = environment.get_template("page.js.j2").render()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    values = _values(data)
-    page = environment.get_template("page.html.j2").render(
-        **values, script=script, script_hash=digest, style=environment.get_template("page.css.j2").render()
-    )
-    write_atomic(path, page)
+    write_html(path, "page", _values(data))
 
 
 def _values(data: ReportData) -> dict[str, Any]:
     scores = data.scores
-    whole = match(
-        data.truth,
-        data.detections,
-        iou_threshold=data.matches.iou_threshold,
-        ignore_policy=data.matches.ignore_policy,
+    truth, whole = data.case.truth, match_case(data.case)
+    threshold = data.score_threshold or _best_threshold(whole)
+    images = gallery.build_gallery(data.case, threshold)
+    blocks = (
+        health.data_facts(truth, scores),
+        health.ignore_reasons(truth),
+        *health.ledger_blocks(data.ledger),
     )
-    threshold = data.matches.score_threshold or _best_threshold(whole)
-    shown = above(data.matches, threshold)
-    status = shown.detections["status"], shown.truth["status"]
-    images = gallery.build_gallery(data.truth, shown, data.image_root)
     return {
         **_further(data),
         "title": short_name(data.title, longest=120),
-        "version": __version__,
         "notes": [str(note) for note in data.notes],
         "scores": scores,
         "gain": _gain(data.history),
@@ -126,40 +103,27 @@ def _values(data: ReportData) -> dict[str, Any]:
         "reasons": _grouped_reasons(scores.reasons),
         "facts": [(short_name(k, longest=60), short_name(v, longest=600)) for k, v in data.run_facts.items()],
         "threshold": threshold,
-        "iou_threshold": shown.iou_threshold,
-        "totals": {
-            "hits": int((status[0] == "hit").sum()),
-            "false_alarms": int((status[0] == "false_alarm").sum()),
-            "excused": int((status[0] == "ignored").sum()),
-            "misses": int((status[1] == "miss").sum()),
-        },
+        "iou_threshold": whole.iou_threshold,
+        "totals": whole.above(threshold).counts,
         "plots": _plots(data, whole, threshold),
         "hidden_classes": plots.hidden_classes(len(scores.per_class)),
         "gallery": images,
         "failure_names": KINDS_OF_FAILURE,
-        "shown_classes": _classes_of(images, data.truth),
-        "kinds": [KINDS[k] for k in ("hit", "truth", "miss", "false_alarm", "ignored")],
-        "data_blocks": [
-            b
-            for b in (
-                health.data_facts(data.truth, scores),
-                health.ignore_reasons(data.truth),
-                *health.ledger_blocks(data.ledger),
-            )
-            if b is not None
-        ],
-        "transfer_blocks": health.record_blocks(data.transfer, "What was taken over"),
+        "shown_classes": _classes_of(images, truth),
+        "kinds": [KINDS[k] for k in ("tp", "truth", "fn", "fp", "ignored")],
+        "data_blocks": [block for block in blocks if block is not None],
+        "transfer_blocks": health.record_blocks(data.transfer, "What was copied from the source"),
     }
 
 
 def _further(data: ReportData) -> dict[str, Any]:
-    """Return what the page tells of further metrics."""
+    """Return what the page shows of further metrics."""
     errors = sections.error_table(data.metrics)
     return {
         "intervals": {name: sections.interval_of(data.scores, name) for name in ("AP", "AP50")},
         "class_intervals": sections.class_intervals(data.scores),
         "missing_intervals": sections.missing_intervals(data.scores),
-        "sizes": sections.size_table(data.scores, data.truth),
+        "sizes": sections.size_table(data.scores, data.case),
         "slices": sections.slice_table(data.metrics),
         "errors": errors,
         "largest_error": max((row.won or 0 for row in errors), default=0) or 1,
@@ -172,16 +136,15 @@ def _further(data: ReportData) -> dict[str, Any]:
 
 def _classes_of(images: gallery.Gallery, truth: AnnotationTable) -> list[tuple[int, str]]:
     """Return id and name of the classes that failures are about."""
-    there = {i for image in images.failures for i in image.category_ids}
+    shown = {i for image in images.failures for i in image.category_ids}
     classes = truth.categories.sort("category_id").select("category_id", "name").iter_rows()
-    return [(i, short_name(name, longest=60)) for i, name in classes if i in there]
+    return [(i, short_name(name, longest=60)) for i, name in classes if i in shown]
 
 
 def _best_threshold(whole: Matches) -> float:
     curve = threshold_curve(whole)
-    if curve is None or not len(curve.f1) or curve.f1.max() <= 0:
-        return _FALLBACK_THRESHOLD
-    return float(curve.score[int(np.argmax(curve.f1))])
+    best = None if curve is None else curve.best_f1
+    return _FALLBACK_THRESHOLD if curve is None or best is None else float(curve.score[best])
 
 
 def _gain(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -212,11 +175,9 @@ def _plots(data: ReportData, whole: Matches, threshold: float) -> dict[str, str]
         made["f1"] = plots.f1_curves(whole, names)
         made["bars"] = plots.class_bars(scores)
     if scores.per_class:
-        table = confusion(data.truth, data.detections, iou_threshold=whole.iou_threshold, score_threshold=threshold)
-        made["confusion"] = plots.confusion_map(table)
+        made["confusion"] = plots.confusion_map(confusion(data.case, score_threshold=threshold))
     if "calibration" in data.metrics:
         made["reliability"] = curves.reliability_diagram(data.metrics["calibration"])
     if len(data.history) > 1:
         made |= {f"training {name}": svg for name, svg in plots.training_curves(data.history).items()}
-    uri = "data:image/svg+xml;base64,"
-    return {name: uri + base64.b64encode(svg.encode()).decode() for name, svg in made.items() if svg}
+    return {name: svg_uri(svg) for name, svg in made.items() if svg}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.evaluation import Confusion, Matches, Scores, threshold_curve
 from detect_transfer.report.text import plot_name
@@ -108,13 +108,13 @@ def f1_curves(matches: Matches, names: Mapping[int, str]) -> str:
     return draw_svg(draw, size=CURVE_SIZE)
 
 
-def stairs(score: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def stairs(score: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return at most some 400 points of a curve with ascending score."""
     keep = np.unique(np.linspace(0, len(score) - 1, min(len(score), 400)).astype(int))
     return score[keep][::-1], value[keep][::-1]
 
 
-def _class_line(axes: Any, x: NDArray[Any], y: NDArray[Any], index: int, prefix: str, name: str) -> None:
+def _class_line(axes: Any, x: FloatArray, y: FloatArray, index: int, prefix: str, name: str) -> None:
     if index < _NAMED:
         label = prefix + plot_name(name)
         axes.plot(x, y, color=OKABE_ITO[index], linestyle=_DASHES[index], linewidth=1.4, label=label)

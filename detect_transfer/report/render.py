@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, Detections
+from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InternalError
 from detect_transfer.core.io import safe_join, write_atomic
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.evaluation import match
-from detect_transfer.report.drawings import KINDS, Mark, RgbArray, contact_sheet, draw_marks, legend_strip, marks_of
+from detect_transfer.report.drawings import KINDS, Mark, contact_sheet, draw_marks, legend_strip, marks_of
 from detect_transfer.report.image_reading import read_all
 from detect_transfer.report.video import write_video
 from detect_transfer.report.window import draw_window
@@ -76,7 +77,7 @@ def render_predictions(
 
     Args:
         table: The images, and the truth where there is one. A table without any box is taken as one without truth, so
-            that detections are drawn as such and not as false alarms.
+            that detections are drawn as such and not as false positives.
         detections: What was found; None draws the truth alone.
         image_root: The folder that `file_name` is relative to.
         out_dir: Where the images go, under their own relative names with the suffix `.jpg`.

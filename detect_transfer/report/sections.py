@@ -1,4 +1,4 @@
-"""What the page tells of further metrics, as plain rows: slices, kinds of error, calibration, operating points."""
+"""What the page shows of further metrics, as plain rows: slices, kinds of error, calibration, operating points."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.evaluation import MetricResult, Scores, slice_rows
+from detect_transfer.evaluation import Case, MetricResult, Scores, slice_rows
 from detect_transfer.evaluation.arrays import truth_arrays
 from detect_transfer.report.health import Block, cell
 from detect_transfer.report.text import number, short_name
 
-_SECTIONS = ("coco", "slices", "tide", "calibration", "operating_points")  # told in their own way
+_SECTIONS = ("coco", "slices", "tide", "calibration", "operating_points")  # shown in their own way
 _ERRORS = {
     "Miss": ("missed", "no detection near it"),
     "Loc": ("poor box", "right class, IoU from .1 to .5"),
     "Cls": ("wrong class", "on an object of another class"),
     "Both": ("wrong class and poor box", "near an object of another class"),
-    "Dupe": ("found twice", "the object was found by a better one"),
-    "Bkg": ("nothing there", "no object near it"),
+    "Dupe": ("detected twice", "a better detection matches the object"),
+    "Bkg": ("background", "no object near it"),
 }
-_GOALS = {"best_f1": "best F1", "target_precision": "precision {:g}", "target_fppi": "{:g} false alarms an image"}
+_GOALS = {"best_f1": "best F1", "target_precision": "precision {:g}", "target_fppi": "{:g} false positives an image"}
 _SIZES = {
     "small": ("up to 32² px", 0.0, 32.0**2),
     "medium": ("32² to 96² px", 32.0**2, 96.0**2),
@@ -32,7 +31,7 @@ _SIZES = {
 _SPAN = re.compile(r"(height|visible|occluded|truncated) ([\[(])([\d.]+), ([\d.]+|inf)([\])])")
 _CALIBRATION = {
     "D_ECE": "D-ECE, mean distance of precision and score",
-    "D_ECE_by_place": "D-ECE by score, place and size",
+    "D_ECE_by_position": "D-ECE by score, position and size",
     "temperature": "Temperature that fixes it, fitted on every second group",
     "D_ECE_held_out_before": "D-ECE of the other half before",
     "D_ECE_held_out_after": "D-ECE of the other half after",
@@ -87,8 +86,8 @@ def missing_intervals(scores: Scores) -> list[tuple[int, str]]:
     """Return for each reason why a class with objects has no interval how many classes there are."""
     if scores.interval is None:
         return []
-    there = {f"AP/{row.category_id}" for row in scores.per_class if row.n_boxes}
-    counts = Counter(reason for key, reason in scores.interval.reasons.items() if key in there)
+    with_objects = {f"AP/{row.category_id}" for row in scores.per_class if row.n_boxes}
+    counts = Counter(reason for key, reason in scores.interval.reasons.items() if key in with_objects)
     return [(n, reason) for reason, n in counts.most_common()]
 
 
@@ -96,10 +95,11 @@ def _span(ends: tuple[float, float] | None, between: str) -> str:
     return "" if ends is None else f"{number(ends[0])}{between}{number(ends[1])}"
 
 
-def size_table(scores: Scores, truth: AnnotationTable) -> list[SizeRow]:
+def size_table(scores: Scores, case: Case) -> list[SizeRow]:
     """Return COCO's three sizes with how many objects are in each; one at a limit is in both, as in pycocotools."""
-    known = truth_arrays(truth, ignore_policy=scores.ignore_policy)
-    area = known.area[known.is_object]
+    policy = scores.ignore_policy
+    gt = case.gt if policy == case.ignore_policy else truth_arrays(case.truth, ignore_policy=policy)
+    area = gt.area[gt.is_object]
     rows = []
     for name, (meaning, low, high) in _SIZES.items():
         count = int(((area >= low) & (area <= high)).sum())
@@ -143,11 +143,11 @@ def error_table(metrics: Mapping[str, MetricResult]) -> list[ErrorRow]:
 
 
 def calibration_facts(metrics: Mapping[str, MetricResult]) -> list[tuple[str, str]]:
-    """Return what there is to tell of calibration, with the reason where a number is missing."""
+    """Return the numbers of calibration, with the reason where a number is missing."""
     if "calibration" not in metrics:
         return []
     result = metrics["calibration"]
-    return [(label, _told(result, name)) for name, label in _CALIBRATION.items() if name in result.values]
+    return [(label, _value(result, name)) for name, label in _CALIBRATION.items() if name in result.values]
 
 
 def goals_of(metrics: Mapping[str, MetricResult]) -> list[str]:
@@ -178,7 +178,7 @@ def protocol_blocks(metrics: Mapping[str, MetricResult]) -> list[Block]:
     for name, result in metrics.items():
         if name in _SECTIONS:
             continue
-        rows = [(short_name(key, longest=80), _told(result, key)) for key in result.values]
+        rows = [(short_name(key, longest=80), _value(result, key)) for key in result.values]
         whole, parts = [r for r in rows if "/" not in r[0]], [r for r in rows if "/" in r[0]]
         bounds = ", ".join(f"{key.replace('_', ' ')}: {cell(value)}" for key, value in result.bounds.items())
         blocks.append(Block(name, ("number", "value"), tuple(whole), note=short_name(bounds, longest=1200)))
@@ -186,6 +186,6 @@ def protocol_blocks(metrics: Mapping[str, MetricResult]) -> list[Block]:
     return blocks
 
 
-def _told(result: MetricResult, name: str) -> str:
+def _value(result: MetricResult, name: str) -> str:
     value = result.values[name]
-    return f"– ({result.reasons.get(name, 'not told')})" if value is None else f"{value:.4g}"
+    return f"– ({result.reasons.get(name, 'not stated')})" if value is None else f"{value:.4g}"

@@ -8,7 +8,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from detect_transfer.report.drawings import Mark, RgbArray, draw_marks
+from detect_transfer.core.arrays import RgbArray
+from detect_transfer.report.drawings import Mark, draw_marks
 
 
 def draw_window(

@@ -1,4 +1,4 @@
-"""What is compared: the detections of run folders or of files, in sides, all of the same truth."""
+"""What is compared: the detections of run folders or of files, in groups, all of the same truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.run_folder import RunFolder
 
-AGAINST = "vs"  # between the sides on the command line
+AGAINST = "vs"  # between the groups on the command line
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Run:
     Args:
         name: What it is called, such as the name of the run folder.
         truth: The images that were predicted on.
-        detections: What was found.
+        detections: The detections.
         config: Of a run: its config.
         history: Of a run: a row an epoch.
-        transfer: Of a run: what was taken over and what trained.
+        transfer: Of a run: what was copied from the source and what trained.
     """
 
     name: str
@@ -48,15 +48,15 @@ class RunGroup:
     """One training, or several of the same plan."""
 
     name: str
-    entries: tuple[Run, ...]
+    runs: tuple[Run, ...]
 
 
 def groups_of_runs(words: Sequence[str]) -> list[RunGroup]:
-    """Read run folders and make sides of them.
+    """Read run folders and make groups of them.
 
     Args:
-        words: Run folders, with `vs` between the sides. Without it, runs whose configs differ in nothing but seed and
-            folder make one side; if that leaves one side alone, each run is one.
+        words: Run folders, with `vs` between the groups. Without it, runs whose configs differ in nothing but seed and
+            folder make one group; if that leaves one group alone, each run is one.
 
     Raises:
         InputError: A folder is no finished run, its data are gone or changed, or the runs were scored on other images.
@@ -76,19 +76,19 @@ def groups_of_runs(words: Sequence[str]) -> list[RunGroup]:
             remedy="python tools/compare.py RUN_A RUN_B --out DIR",
         )
     read: dict[str, AnnotationTable] = {}
-    entries = [[_read_run(Path(word), read) for word in group] for group in groups]
-    if len(entries) == 1:
-        entries = _by_plan(entries[0])
-    return _checked([_side(group) for group in entries])
+    runs = [[_read_run(Path(word), read) for word in group] for group in groups]
+    if len(runs) == 1:
+        runs = _by_plan(runs[0])
+    return _with_one_truth([_group(group) for group in runs])
 
 
 def groups_of_files(
     truth: GroundTruth, detections: Sequence[Path], options: DetectionOptions | None = None
 ) -> list[RunGroup]:
-    """Read several files of detections of one truth, each a side.
+    """Read several files of detections of one truth, each a group.
 
     Args:
-        truth: What there is.
+        truth: The truth of all.
         detections: The files or folders.
         options: What is known of all of them, as for `read_detections`.
 
@@ -99,7 +99,7 @@ def groups_of_files(
         raise InputError(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
-    return [_side([Run(path.name, truth.table, truth.read_detections(path, options))]) for path in detections]
+    return [_group([Run(path.name, truth.table, truth.read_detections(path, options))]) for path in detections]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:
@@ -141,38 +141,38 @@ def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Run:
     )
 
 
-def _by_plan(entries: Sequence[Run]) -> list[list[Run]]:
+def _by_plan(runs: Sequence[Run]) -> list[list[Run]]:
     """Put runs together whose configs differ in nothing but seed and folder."""
     groups: dict[str, list[Run]] = {}
-    for entry in entries:
-        assert entry.config is not None
-        plan = entry.config.model_dump(mode="json")
+    for run in runs:
+        assert run.config is not None
+        plan = run.config.model_dump(mode="json")
         plan["train"].pop("seed")
         plan.pop("out")
-        groups.setdefault(orjson.dumps(plan, option=orjson.OPT_SORT_KEYS).decode(), []).append(entry)
-    return list(groups.values()) if len(groups) > 1 else [[entry] for entry in entries]
+        groups.setdefault(orjson.dumps(plan, option=orjson.OPT_SORT_KEYS).decode(), []).append(run)
+    return list(groups.values()) if len(groups) > 1 else [[run] for run in runs]
 
 
-def _side(entries: Sequence[Run]) -> RunGroup:
-    first = entries[0].name
-    return RunGroup(first if len(entries) == 1 else f"{first} and {len(entries) - 1} more", tuple(entries))
+def _group(runs: Sequence[Run]) -> RunGroup:
+    first = runs[0].name
+    return RunGroup(first if len(runs) == 1 else f"{first} and {len(runs) - 1} more", tuple(runs))
 
 
-def _checked(sides: list[RunGroup]) -> list[RunGroup]:
-    """Put all sides to the truth and the ids of the first; refuse those whose truths differ, and say in what."""
-    first = sides[0].entries[0]
-    return [replace(side, entries=tuple(_held_to(first, entry) for entry in side.entries)) for side in sides]
+def _with_one_truth(groups: list[RunGroup]) -> list[RunGroup]:
+    """Give all groups the truth and the ids of the first; refuse those whose truths differ, and say in what."""
+    first = groups[0].runs[0]
+    return [replace(group, runs=tuple(_with_truth_of(first, run) for run in group.runs)) for group in groups]
 
 
-def _held_to(first: Run, entry: Run) -> Run:
-    if entry.truth is first.truth:
-        return entry
-    told = what_differs(first.truth, entry.truth)
-    if told is not None:
+def _with_truth_of(first: Run, run: Run) -> Run:
+    if run.truth is first.truth:
+        return run
+    difference = what_differs(first.truth, run.truth)
+    if difference is not None:
         raise InputError(
             "COMPARE_DATA",
-            f"it was scored on other data than {first.name}: {told}",
-            where=entry.name,
+            f"it was scored on other data than {first.name}: {difference}",
+            where=run.name,
             remedy="compare runs of one validation split; score both on the same files with evaluate first",
         )
-    return replace(entry, truth=first.truth, detections=in_ids_of(first.truth, entry.truth, entry.detections))
+    return replace(run, truth=first.truth, detections=in_ids_of(first.truth, run.truth, run.detections))

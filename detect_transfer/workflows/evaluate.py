@@ -18,9 +18,8 @@ from detect_transfer.evaluation import (
     MetricResult,
     Scores,
     evaluate_metrics,
-    known_policy,
-    match,
     metrics_of_data,
+    parse_ignore_policy,
     score_case,
 )
 from detect_transfer.evaluation.metrics.slices import choose_slices
@@ -57,7 +56,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Check the names before anything takes time."""
-        known_policy(self.ignore_policy)
+        parse_ignore_policy(self.ignore_policy)
         for name in self.metrics or ():
             if name not in METRICS:
                 raise InputError(
@@ -81,14 +80,15 @@ def evaluate_files(
     """
     options = options or EvaluateOptions()
     require_new(out)
-    table, found = truth.table, truth.read_detections(detections, options.detections)
-    scores, metrics = score_all(table, found, options, data_set=data_set_of(truth.path, truth.format))
+    found = truth.read_detections(detections, options.detections)
+    case = Case(truth.table, found)
+    scores, metrics = score_all(case, options, data_set=data_set_of(truth.path, truth.format))
     with new_folder(out) as building:
         reading = {"reading": list(found.reading)} if found.reading else {}
-        write_scored(building, table, found, scores, metrics=metrics, extra=reading)
+        write_scored(building, truth.table, found, scores, metrics=metrics, extra=reading)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
         facts |= {"Read as": "; ".join(found.reading)} if found.reading else {}
-        write_page(RunFolder(building).report, table, found, scores, facts=facts, metrics=metrics)
+        write_page(RunFolder(building).report, case, scores, facts=facts, metrics=metrics)
     return scores
 
 
@@ -111,26 +111,20 @@ def data_set_of(path: Path | None, format: str = "auto") -> str:
 
 
 def score_all(
-    truth: AnnotationTable,
-    detections: Detections,
-    options: EvaluateOptions | None = None,
-    *,
-    data_set: str = "",
+    case: Case, options: EvaluateOptions | None = None, *, data_set: str = ""
 ) -> tuple[Scores, dict[str, MetricResult]]:
     """Compute all that a report shows: COCO's numbers with intervals, and the metrics of `score_protocols`.
 
     Args:
-        truth: What there is.
-        detections: What was found.
+        case: The truth and the detections.
         options: The metrics and slices, and the policy of COCO's numbers.
         data_set: Which data set it is, for the metrics where none are named.
 
     Raises:
         InputError: A detection names an unknown id, or the truth has nothing to slice by under a name.
     """
-    case = Case(truth, detections)
-    policy = known_policy((options or EvaluateOptions()).ignore_policy)
-    own = case if policy == case.ignore_policy else Case(truth, detections, policy)
+    policy = parse_ignore_policy((options or EvaluateOptions()).ignore_policy)
+    own = case if policy == case.ignore_policy else Case(case.truth, case.detections, policy)
     return score_case(own, n_draws=N_DRAWS), score_protocols(case, options, data_set=data_set)
 
 
@@ -175,22 +169,13 @@ def write_scored(
         write_thresholds(folder, results["operating_points"], [row.name for row in scores.per_class])
 
 
-def write_page(
-    path: Path,
-    truth: AnnotationTable,
-    detections: Detections,
-    scores: Scores,
-    *,
-    facts: Mapping[str, str],
-    **parts: Any,
-) -> None:
+def write_page(path: Path, case: Case, scores: Scores, *, facts: Mapping[str, str], **parts: Any) -> None:
     """Write the report of scored detections.
 
     Args:
         path: The HTML file.
-        truth: What there is.
-        detections: What was found.
-        scores: The scores of `detections`.
+        case: The truth and the detections.
+        scores: Their scores.
         facts: What is told about where they come from.
         parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer.
     """
@@ -199,10 +184,8 @@ def write_page(
         ReportData(
             **{"title": "Evaluation", **parts},
             run_facts=dict(facts),
-            truth=truth,
-            detections=detections,
+            case=case,
             scores=scores,
-            matches=match(truth, detections, score_threshold=SHOWN_SCORE),
-            image_root=truth.image_root,
+            score_threshold=SHOWN_SCORE,
         ),
     )

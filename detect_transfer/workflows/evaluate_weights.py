@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, require_new, safe_join
 from detect_transfer.core.ledger import Ledger
@@ -15,7 +15,7 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
-from detect_transfer.evaluation import MetricResult, Scores
+from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import at_thresholds, has_thresholds, read_thresholds
@@ -30,15 +30,13 @@ class ScoredTable:
     """A detector scored on one table.
 
     Args:
-        truth: The images with their boxes, of the classes that are scored.
-        detections: What was found.
+        case: The images with their boxes, of the classes that are scored, and the detections.
         scores: COCO's numbers.
         metrics: Further protocols.
         at_thresholds: Counts of each class at score thresholds that were chosen elsewhere.
     """
 
-    truth: AnnotationTable
-    detections: Detections
+    case: Case
     scores: Scores
     metrics: Mapping[str, MetricResult]
     at_thresholds: Mapping[str, dict[str, float | None]]
@@ -48,9 +46,9 @@ class ScoredTable:
         extra = {"at_thresholds": dict(self.at_thresholds)} if self.at_thresholds else None
         # thresholds that were chosen elsewhere stay the only ones: those of this split would flatter it
         stored = {k: v for k, v in self.metrics.items() if not (self.at_thresholds and k == "operating_points")}
-        write_scored(folder, self.truth, self.detections, self.scores, metrics=stored, extra=extra)
+        write_scored(folder, self.case.truth, self.case.detections, self.scores, metrics=stored, extra=extra)
         page = {"facts": facts, "metrics": self.metrics, **parts}
-        write_page(RunFolder(folder).report, self.truth, self.detections, self.scores, **page)
+        write_page(RunFolder(folder).report, self.case, self.scores, **page)
 
 
 def score_table(
@@ -77,10 +75,10 @@ def score_table(
     """
     ids = dict(truth.categories.select("name", "category_id").iter_rows())
     category_ids = [ids.get(name) for name in trained.class_names]
-    found = trained.find(_image_files(truth), category_ids, progress)
-    scores, metrics = score_all(truth, found, options, data_set=data_set)
-    counts = {} if thresholds is None else at_thresholds(truth, found, thresholds)
-    return ScoredTable(truth, found, scores, metrics, counts)
+    case = Case(truth, trained.find(_image_files(truth), category_ids, progress))
+    scores, metrics = score_all(case, options, data_set=data_set)
+    counts = {} if thresholds is None else at_thresholds(truth, case.detections, thresholds)
+    return ScoredTable(case, scores, metrics, counts)
 
 
 def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -> Scores:

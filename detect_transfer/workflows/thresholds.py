@@ -100,24 +100,15 @@ def at_thresholds(
         For each class `score_threshold`, `tp`, `fp`, `fn`, `precision`, `recall` and `f1`; None where it has no
         meaning.
     """
-    outcomes = match(truth, above_thresholds(detections, truth.categories, thresholds, otherwise=2.0))
-    rows = {}
+    matches = match(truth, above_thresholds(detections, truth.categories, thresholds, otherwise=2.0))
+    rows: dict[str, dict[str, float | None]] = {}
     for category_id, name in truth.categories.select("category_id", "name").sort("category_id").iter_rows():
         if name not in thresholds:
             continue
-        of_class = pl.col("category_id") == category_id
-        found = outcomes.detections.filter(of_class)["status"]
-        tp, fp = int((found == "hit").sum()), int((found == "false_alarm").sum())
-        fn = int((outcomes.truth.filter(of_class)["status"] == "miss").sum())
-        rows[name] = {
-            "score_threshold": thresholds[name],
-            "tp": tp,
-            "fp": fp,
-            "fn": fn,
-            "precision": tp / (tp + fp) if tp + fp else None,
-            "recall": tp / (tp + fn) if tp + fn else None,
-            "f1": 2 * tp / (2 * tp + fp + fn) if tp + fn else None,
-        }
+        of_class = matches.of_class(category_id)
+        counts = {status: of_class.counts[status] for status in ("tp", "fp", "fn")}
+        shares = {"precision": of_class.precision, "recall": of_class.recall, "f1": of_class.f1}
+        rows[name] = {"score_threshold": thresholds[name], **counts, **shares}
     return rows
 
 

@@ -17,6 +17,7 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.run_data import RunData
+from detect_transfer.evaluation import Case
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.checkpoints import load_weights
 from detect_transfer.models.device import Precision, machine_name
@@ -81,7 +82,8 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     )
     policy = facts.config.evaluate.ignore_policy
     data_set = data_set_of(facts.config.data.path, facts.config.data.format)
-    scores, metrics = score_all(data.val, detections, EvaluateOptions(ignore_policy=policy), data_set=data_set)
+    case = Case(data.val, detections)
+    scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
     history = facts.progress.history
     extra = {
         "best_epoch": facts.progress.best_epoch,
@@ -94,8 +96,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
     write_page(
         folder.report,
-        data.val,
-        detections,
+        case,
         scores,
         facts=_shown_facts(facts, data, detector.arch),
         title=folder.path.name,

@@ -7,17 +7,17 @@ from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
 from detect_transfer.core.boxes import xyxy_to_xywh
 
 
-def ranked_apart(found, seed, *, in_image_only=False):
+def ranked_apart(detections, seed, *, in_image_only=False):
     """The detections with scores that all differ, as evaluators order equal ones each in its own way.
 
     Args:
-        found: The detections.
+        detections: The detections.
         seed: Says how the scores fall.
         in_image_only: Let detections of several images have one score, so that a threshold takes them together.
     """
-    n = found.rows.height
+    n = detections.rows.height
     rank = pl.col("score").rank("ordinal")
-    rows = found.rows.with_columns(pl.Series("score", np.random.default_rng(20_000 + seed).permutation(n)))
+    rows = detections.rows.with_columns(pl.Series("score", np.random.default_rng(20_000 + seed).permutation(n)))
     return Detections(rows.with_columns(score=(rank.over("image_id") if in_image_only else rank) / (n + 1)))
 
 
@@ -42,14 +42,14 @@ def single_classes(generated, n_cases, **scores):
     Regions of every class become the class's own, as no evaluator of one class knows others.
     """
     for seed in range(n_cases):
-        table, found = generated(seed)
-        boxes, found = on_grid(table.boxes), ranked_apart(Detections(on_grid(found.rows)), seed, **scores)
+        table, detections = generated(seed)
+        boxes, every = on_grid(table.boxes), ranked_apart(Detections(on_grid(detections.rows)), seed, **scores)
         for category_id in table.categories["category_id"]:
             own = pl.col("category_id") == category_id
             rows = boxes.filter(pl.col("category_id").is_null() | own).with_columns(
                 category_id=pl.lit(category_id, pl.Int64)
             )
             alone = AnnotationTable(table.images, rows, table.categories.filter(own))
-            detections = Detections(found.rows.filter(own))
+            detections = Detections(every.rows.filter(own))
             if not is_region(rows).all() and detections.rows.height:
                 yield seed, alone, detections

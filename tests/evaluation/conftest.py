@@ -31,7 +31,7 @@ def _table(boxes, *, n_images=1, n_classes=1, extra=None):
     )
 
 
-def _found(rows):
+def _detections(rows):
     """Rows are (image_id, category_id, x1, y1, x2, y2, score)."""
     names = ("image_id", "category_id", *XYXY, "score")
     return (
@@ -82,12 +82,12 @@ def _pycocotools(table, detections, *, caps=(1, 10, 100), as_region=False):
         }
         truth.createIndex()
         if results:
-            found = truth.loadRes(results)
+            predicted = truth.loadRes(results)
         else:  # loadRes looks at item 0
-            found = COCO()
-            found.dataset = {**truth.dataset, "annotations": []}
-            found.createIndex()
-        evaluator = COCOeval(truth, found, "bbox")
+            predicted = COCO()
+            predicted.dataset = {**truth.dataset, "annotations": []}
+            predicted.createIndex()
+        evaluator = COCOeval(truth, predicted, "bbox")
         evaluator.params.maxDets = list(caps)
         evaluator.evaluate()
         evaluator.accumulate()
@@ -100,7 +100,7 @@ def _generated(seed):
     rng = np.random.default_rng(seed)
     n_images, n_classes = int(rng.integers(1, 7)), int(rng.integers(1, 5))
     n_boxes = int(rng.integers(0, 25))
-    n_found = int(rng.choice([0, 3, 30, 60, 260], p=[0.05, 0.15, 0.4, 0.3, 0.1]))
+    n_detections = int(rng.choice([0, 3, 30, 60, 260], p=[0.05, 0.15, 0.4, 0.3, 0.1]))
     grid = bool(rng.random() < 0.5)  # whole numbers make equal overlaps and overlaps of exactly one half
     image_ids = np.sort(rng.choice(np.arange(1, 50), n_images, replace=False))
     category_ids = np.sort(rng.choice(np.arange(0, 30), n_classes, replace=False))
@@ -112,22 +112,22 @@ def _generated(seed):
         return (made / 8).round() * 8 if grid else made
 
     truth = boxes(n_boxes)
-    found = boxes(n_found)
-    if n_boxes and n_found:
-        near = rng.random(n_found) < 0.7
-        source = rng.integers(0, n_boxes, n_found)
-        moved = truth[source] + rng.normal(0, 4, (n_found, 4)) * (rng.random((n_found, 1)) < 0.8)
+    predicted = boxes(n_detections)
+    if n_boxes and n_detections:
+        near = rng.random(n_detections) < 0.7
+        source = rng.integers(0, n_boxes, n_detections)
+        moved = truth[source] + rng.normal(0, 4, (n_detections, 4)) * (rng.random((n_detections, 1)) < 0.8)
         moved = moved.round() if grid else moved
         ordered = np.concatenate(
             [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1
         )
-        found = np.where(near[:, None], ordered, found)
+        predicted = np.where(near[:, None], ordered, predicted)
     image = rng.choice(image_ids, n_boxes)
     category = rng.choice(category_ids[: max(1, n_classes - 1)], n_boxes)
-    f_image, f_category = rng.choice(image_ids, n_found), rng.choice(category_ids, n_found)
-    if n_boxes and n_found:
+    f_image, f_category = rng.choice(image_ids, n_detections), rng.choice(category_ids, n_detections)
+    if n_boxes and n_detections:
         f_image = np.where(near, image[source], f_image)
-        f_category = np.where(near & (rng.random(n_found) < 0.8), category[source], f_category)
+        f_category = np.where(near & (rng.random(n_detections) < 0.8), category[source], f_category)
     ignore = rng.random(n_boxes) < 0.15
     no_class = ignore & (rng.random(n_boxes) < 0.4)
     table = AnnotationTable.from_columns(
@@ -149,14 +149,19 @@ def _generated(seed):
         ),
         categories={"category_id": category_ids, "name": [f"c{i}" for i in category_ids]},
     )
-    scores = rng.random(n_found).round(1 if rng.random() < 0.5 else 6)
-    rows = {"image_id": f_image, "category_id": f_category, **dict(zip(XYXY, found.T, strict=True)), "score": scores}
+    scores = rng.random(n_detections).round(1 if rng.random() < 0.5 else 6)
+    rows = {
+        "image_id": f_image,
+        "category_id": f_category,
+        **dict(zip(XYXY, predicted.T, strict=True)),
+        "score": scores,
+    }
     return table, Detections.from_columns(rows)
 
 
 def _detailed(seed, names=()):
     """Make a `_generated` case with image sizes, hidden shares, visible boxes and difficult flags; classes by name."""
-    table, found = _generated(seed)
+    table, detections = _generated(seed)
     rng = np.random.default_rng(10_000 + seed)
     n = table.boxes.height
 
@@ -176,7 +181,7 @@ def _detailed(seed, names=()):
     images = table.images.with_columns(width=pl.lit(200, pl.Int32), height=pl.lit(180, pl.Int32))
     called = [*names, *table.categories["name"][len(names) :]][: table.categories.height]
     categories = table.categories.with_columns(pl.Series("name", called))
-    return AnnotationTable(images, boxes, categories), found
+    return AnnotationTable(images, boxes, categories), detections
 
 
 @pytest.fixture(scope="session")
@@ -195,8 +200,8 @@ def make_table():
 
 
 @pytest.fixture
-def make_found():
-    return _found
+def make_detections():
+    return _detections
 
 
 @pytest.fixture(scope="session")

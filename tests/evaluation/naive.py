@@ -8,9 +8,9 @@ def iou(a, b):
     return 0.0 if common == 0 else common / (area(a) + area(b) - common)
 
 
-def ioa(found, region):
-    common = intersection(found, region)
-    return 0.0 if common == 0 else common / area(found)
+def ioa(detections, region):
+    common = intersection(detections, region)
+    return 0.0 if common == 0 else common / area(detections)
 
 
 def intersection(a, b):
@@ -70,7 +70,7 @@ def clipped(box, image, clip):
     return tuple(cut)
 
 
-def miss_rate(table, found, protocol, bounds, category_id):
+def miss_rate(table, detections, protocol, bounds, category_id):
     """The log-average miss rate of one class in one subset; None without an object."""
     labels, n_objects = [], 0  # (score, image, is hit)
     names = dict(table.categories.select("category_id", "name").iter_rows())
@@ -105,15 +105,16 @@ def miss_rate(table, found, protocol, bounds, category_id):
             by_iou = protocol.ignored_by_iou and not row["iscrowd"] and row["category_id"] is not None
             truth.append((as_object, box, wanted, by_iou))
         n_objects += sum(t[2] for t in truth)
-        labels += match_image(found, protocol, bounds, image, truth, category_id)
+        labels += match_image(detections, protocol, bounds, image, truth, category_id)
     if not n_objects:
         return None
     labels.sort(key=lambda label: (-label[0], label[1]))
     return read_curve([hit for _, _, hit in labels], n_objects, table.images.height, protocol)
 
 
-def match_image(found, protocol, bounds, image, truth, category_id):
-    rows = [r for r in found.rows.to_dicts() if (r["image_id"], r["category_id"]) == (image["image_id"], category_id)]
+def match_image(detections, protocol, bounds, image, truth, category_id):
+    key = (image["image_id"], category_id)
+    rows = [r for r in detections.rows.to_dicts() if (r["image_id"], r["category_id"]) == key]
     labels, taken = [], set()
     for row in in_turn(rows)[: protocol.max_detections]:
         box = clipped(box_of(row), image, protocol.clip)
@@ -160,12 +161,12 @@ def read_curve(hits, n_objects, n_images, protocol):
     return math.exp(sum(logs) / len(logs))
 
 
-def voc(table, found, category_id):
+def voc(table, detections, category_id):
     """The (score, is hit) of the detections that count, and how many objects there are."""
     truth = [r for r in table.boxes.to_dicts() if r["category_id"] in (category_id, None)]
     n_objects = sum(not (r["ignore"] or r["iscrowd"] or r["difficult"]) for r in truth)
     hits, taken = [], set()
-    for row in in_turn([r for r in found.rows.to_dicts() if r["category_id"] == category_id]):
+    for row in in_turn([r for r in detections.rows.to_dicts() if r["category_id"] == category_id]):
         best, at = -1.0, None
         for index, other in enumerate(truth):
             is_region = (other["ignore"] or other["iscrowd"]) and not other["difficult"]
@@ -189,7 +190,7 @@ def voc(table, found, category_id):
     return hits, n_objects
 
 
-def kitti(table, found, name, level, overlap):
+def kitti(table, detections, name, level, overlap):
     """The 41 precisions of a class at a level (least height, occlusion, truncation), object by object."""
     ids = {n: i for i, n in table.categories.select("category_id", "name").iter_rows()}
     near = ids.get({"Car": "Van", "Pedestrian": "Person_sitting"}.get(name))
@@ -211,7 +212,7 @@ def kitti(table, found, name, level, overlap):
                 r["score"],
                 1 if int(r["y2"] - r["y1"]) < level[0] else 0 if r["category_id"] == ids[name] else -1,
             )
-            for r in found.rows.to_dicts()
+            for r in detections.rows.to_dicts()
             if r["image_id"] == image_id
         ]
         frames.append((truth, [d for d in dets if d[2] >= 0], areas))
@@ -264,9 +265,9 @@ def _kitti_frame(truth, dets, areas, overlap, threshold):
     return hits, sum(not any(ioa(other, region) > overlap for region in areas) for other in alarms)
 
 
-def tt100k(table, found, iou_threshold, score_threshold, low, high):
+def tt100k(table, detections, iou_threshold, score_threshold, low, high):
     """Right detections, remaining detections, remaining objects."""
-    right = n_found = n_objects = 0
+    right = n_detections = n_objects = 0
 
     def long_side(row):
         return max(row["x2"] - row["x1"], row["y2"] - row["y1"])
@@ -275,7 +276,7 @@ def tt100k(table, found, iou_threshold, score_threshold, low, high):
         rows = [r for r in table.boxes.to_dicts() if r["image_id"] == image_id]
         truth = [r for r in rows if not (r["ignore"] or r["iscrowd"])]
         regions = [r for r in rows if r["ignore"] or r["iscrowd"]]
-        dets = [r for r in found.rows.to_dicts() if r["image_id"] == image_id and r["score"] >= score_threshold]
+        dets = [r for r in detections.rows.to_dicts() if r["image_id"] == image_id and r["score"] >= score_threshold]
         pairs = [
             (iou(box_of(g), box_of(d)), i, j)
             for i, g in enumerate(truth)
@@ -290,10 +291,10 @@ def tt100k(table, found, iou_threshold, score_threshold, low, high):
             if low <= long_side(g) < high:
                 n_objects += 1
                 right += i in of_truth
-                n_found += i in of_truth
+                n_detections += i in of_truth
         for j, d in enumerate(dets):
             covered = any(
                 r["category_id"] in (None, d["category_id"]) and ioa(box_of(d), box_of(r)) >= 0.5 for r in regions
             )
-            n_found += j not in of_det and not covered and low <= long_side(d) < high
-    return right, n_found, n_objects
+            n_detections += j not in of_det and not covered and low <= long_side(d) < high
+    return right, n_detections, n_objects

@@ -9,11 +9,7 @@ from brambox import stat
 from detect_transfer.evaluation import (
     METRICS,
     Case,
-    f1,
-    false_alarms_per_image,
     match,
-    precision,
-    recall,
     threshold_curve,
 )
 from detect_transfer.evaluation.metrics.miss_rate import miss_rate
@@ -27,13 +23,13 @@ pytestmark = [  # brambox 5.0.0 is of the days of pandas 2.1
 ]
 
 
-def frames(table, found):
+def frames(table, predictions):
     """Annotations and detections of one class as brambox has them."""
     images = pd.CategoricalDtype(table.images["image_id"].sort().to_list())
     annotations = frame(table.boxes, images)
     annotations["ignore"] = against.is_region(table.boxes).to_numpy()
-    detections = frame(found.rows, images)
-    detections["confidence"] = found.rows["score"].to_numpy()
+    detections = frame(predictions.rows, images)
+    detections["confidence"] = predictions.rows["score"].to_numpy()
     return detections, annotations
 
 
@@ -45,8 +41,8 @@ def frame(rows, images):
 
 def cases(generated, **scores):
     """Yield seed, table and detections of one class, and both as brambox has them."""
-    for seed, table, found in against.single_classes(generated, CASES, **scores):
-        yield seed, table, found, *frames(table, found)
+    for seed, table, predictions in against.single_classes(generated, CASES, **scores):
+        yield seed, table, predictions, *frames(table, predictions)
 
 
 def matched(detections, annotations):
@@ -58,13 +54,13 @@ def matched(detections, annotations):
 def scored(generated):
     """The cases with brambox's matching."""
     made = cases(generated, in_image_only=True)
-    return [(seed, table, found, *matched(*theirs)) for seed, table, found, *theirs in made]
+    return [(seed, table, predictions, *matched(*theirs)) for seed, table, predictions, *theirs in made]
 
 
 def test_lrp__equals_brambox(scored):
     compared = 0
-    for seed, table, found, detections, annotations in scored:
-        values = METRICS["lrp"](Case(table, found)).values
+    for seed, table, predictions, detections, annotations in scored:
+        values = METRICS["lrp"](Case(table, predictions)).values
         points = stat.lrp(detections, annotations)
         assert values["oLRP"] == pytest.approx(points["lrp"].min(), abs=1e-12), seed
         if values["localisation"] is None:
@@ -72,7 +68,7 @@ def test_lrp__equals_brambox(scored):
             continue
         (threshold,) = (value for name, value in values.items() if name.startswith("score_threshold/"))
         (point,) = points[points["confidence"] == threshold].to_dict("records")
-        parts = [values[name] for name in ("oLRP", "localisation", "false_alarms", "misses")]
+        parts = [values[name] for name in ("oLRP", "localisation", "fp", "fn")]
         assert parts == pytest.approx([point[c] for c in ("lrp", "iou", "fp", "fn")], abs=1e-12), seed
         compared += 1
     assert compared > 120, compared
@@ -80,8 +76,8 @@ def test_lrp__equals_brambox(scored):
 
 def test_threshold_curve__equals_brambox(scored):
     compared = 0
-    for seed, table, found, detections, annotations in scored:
-        matches = match(table, found)
+    for seed, table, predictions, detections, annotations in scored:
+        matches = match(table, predictions)
         curve = threshold_curve(matches)
         if not (detections["tp"] | detections["fp"]).any():
             assert not len(curve.score), seed
@@ -92,22 +88,22 @@ def test_threshold_curve__equals_brambox(scored):
             (curve.precision, pr["precision"]),
             (curve.recall, pr["recall"]),
             (curve.f1, stat.fscore(pr)["f1"]),
-            (curve.false_alarms_per_image, alarms["false_positives_per_image"]),
+            (curve.fp_per_image, alarms["false_positives_per_image"]),
         ):
             assert ours == pytest.approx(theirs.to_numpy(), abs=1e-12), seed
-        assert precision(matches) == pytest.approx(pr["precision"].iloc[-1], abs=1e-12), seed
-        assert recall(matches) == pytest.approx(pr["recall"].iloc[-1], abs=1e-12), seed
-        assert f1(matches) == pytest.approx(stat.fscore(pr)["f1"].iloc[-1], abs=1e-12), seed
+        assert matches.precision == pytest.approx(pr["precision"].iloc[-1], abs=1e-12), seed
+        assert matches.recall == pytest.approx(pr["recall"].iloc[-1], abs=1e-12), seed
+        assert matches.f1 == pytest.approx(stat.fscore(pr)["f1"].iloc[-1], abs=1e-12), seed
         every = alarms["false_positives_per_image"].iloc[-1]
-        assert false_alarms_per_image(matches) == pytest.approx(every, abs=1e-12), seed
+        assert matches.fp_per_image == pytest.approx(every, abs=1e-12), seed
         compared += len(curve.score) > 1
     assert compared > 120, compared
 
 
 def test_operating_points__equal_brambox(scored):
     compared = dict.fromkeys(("best_f1", "target_precision", "target_fppi"), 0)
-    for seed, table, found, detections, annotations in scored:
-        values = METRICS["operating_points"](Case(table, found)).values
+    for seed, table, predictions, detections, annotations in scored:
+        values = METRICS["operating_points"](Case(table, predictions)).values
         recall_at = {name.split("_recall")[0]: value for name, value in values.items() if "_recall/" in name}
         if not detections["tp"].any():
             assert set(recall_at.values()) == {None}, seed
@@ -136,10 +132,10 @@ def test_operating_points__equal_brambox(scored):
 )
 def test_miss_rate__equals_brambox(protocol, subset, lowest, generated):
     compared = 0
-    for seed, table, found, detections, annotations in cases(generated):
+    for seed, table, predictions, detections, annotations in cases(generated):
         annotations["ignore"] |= annotations["height"] < lowest
         detections = detections[detections["height"] >= lowest / 1.25]
-        rate = miss_rate(Case(table, found), "", protocol).values[subset]
+        rate = miss_rate(Case(table, predictions), "", protocol).values[subset]
         if annotations["ignore"].all():
             assert rate is None, seed
             continue

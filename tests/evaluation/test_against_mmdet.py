@@ -35,11 +35,11 @@ def crowdhuman():
         yield importlib.import_module(path)
 
 
-def loaded(crowdhuman, table, found):
+def loaded(crowdhuman, table, detections):
     """The images of one class as mmdet has them, cut at the border."""
     images = []
     for image_id in table.images["image_id"].sort():
-        boxes, rows = (f.filter(pl.col("image_id") == image_id) for f in (table.boxes, found.rows))
+        boxes, rows = (f.filter(pl.col("image_id") == image_id) for f in (table.boxes, detections.rows))
         tags = ["mask" if region else "person" for region in against.is_region(boxes)]
         truth = [{"tag": tag, "fbox": box, "hbox": box} for tag, box in zip(tags, against.xywh(boxes), strict=True)]
         scored = [{"box": box, "score": score} for box, score in zip(against.xywh(rows), rows["score"], strict=True)]
@@ -77,20 +77,20 @@ def jaccard_index(crowdhuman, images):
     return max(means)
 
 
-def most_overlap(crowdhuman, found, truth):
+def most_overlap(crowdhuman, detections, truth):
     """Pair as CrowdDet does, for the largest sum of overlaps; mmdet takes any of the pairings with the most pairs."""
-    overlaps = crowdhuman.bbox_overlaps(found, truth)
+    overlaps = crowdhuman.bbox_overlaps(detections, truth)
     overlaps[overlaps < MORE_THAN_HALF] = 0
     return [(i, j) for i, j in zip(*linear_sum_assignment(overlaps, maximize=True), strict=True) if overlaps[i, j]]
 
 
 def test_crowdhuman__equals_mmdet(generated, crowdhuman):
     compared = dict.fromkeys(("AP", "MR", "JI"), 0)
-    for seed, table, found in against.single_classes(generated, CASES):
+    for seed, table, detections in against.single_classes(generated, CASES):
         sizes = {"width": pl.lit(WIDTH, pl.Int32), "height": pl.lit(HEIGHT, pl.Int32)}
         table = AnnotationTable(table.images.with_columns(**sizes), table.boxes, table.categories)
-        values = METRICS["crowdhuman"](Case(table, found)).values
-        images = loaded(crowdhuman, table, found)
+        values = METRICS["crowdhuman"](Case(table, detections)).values
+        images = loaded(crowdhuman, table, detections)
         ji = jaccard_index(crowdhuman, images)
         assert values["JI"] == pytest.approx(ji, abs=1e-12), seed
         curve = ap_and_miss_rate(crowdhuman, images)

@@ -17,12 +17,12 @@ def last_pixels(rows):
     return rows.select(XYXY).to_numpy() - np.array([0, 0, 1, 1])
 
 
-def theirs(table, found):
+def theirs(table, detections):
     """How many objects mmeval counts of each class, and the AP of its curve by all points and by 11."""
     ids = table.categories["category_id"].sort().to_list()
     predictions, truths = [], []
     for image_id in table.images["image_id"].sort():
-        rows, boxes = (f.filter(pl.col("image_id") == image_id) for f in (found.rows, table.boxes))
+        rows, boxes = (f.filter(pl.col("image_id") == image_id) for f in (detections.rows, table.boxes))
         objects, difficult = boxes.filter(~boxes["difficult"]), boxes.filter(boxes["difficult"])
         predictions.append({**labelled(rows, ids), "scores": rows["score"].to_numpy()})
         ignored = {f"{name}_ignore": value for name, value in labelled(difficult, ids).items()}
@@ -44,19 +44,19 @@ def labelled(rows, ids):
 
 def voc_case(detailed, seed):
     """A case without regions, which VOC has none of, and with difficult objects last, as mmeval looks at them last."""
-    table, found = detailed(seed)
+    table, detections = detailed(seed)
     boxes = table.boxes.filter(~pl.col("iscrowd") & ~pl.col("ignore")).sort("difficult", maintain_order=True)
-    found = against.ranked_apart(found, seed)
-    return table.with_boxes(against.on_grid(boxes)), Detections(against.on_grid(found.rows))
+    detections = against.ranked_apart(detections, seed)
+    return table.with_boxes(against.on_grid(boxes)), Detections(against.on_grid(detections.rows))
 
 
 def test_voc__equals_mmeval(detailed):
     compared = read = 0
     for seed in range(CASES):
-        table, found = voc_case(detailed, seed)
-        values = METRICS["voc"](Case(table, found)).values
+        table, detections = voc_case(detailed, seed)
+        values = METRICS["voc"](Case(table, detections)).values
         names = dict(table.categories.select("category_id", "name").iter_rows())
-        for category_id, (n_objects, area, eleven) in theirs(table, found).items():
+        for category_id, (n_objects, area, eleven) in theirs(table, detections).items():
             name = names[category_id]
             if not n_objects:
                 assert values[f"AP_all_point/{name}"] is None
@@ -70,10 +70,10 @@ def test_voc__equals_mmeval(detailed):
     assert read > 200, read
 
 
-def test_voc__a_recall_of_six_tenths_is_reached_with_3_of_5(make_table, make_found):
+def test_voc__a_recall_of_six_tenths_is_reached_with_3_of_5(make_table, make_detections):
     """Here the two differ: mmeval adds .1 up to .6000000000000001, which 3/5 is less than."""
     rows = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(5)]
     table = make_table(rows, extra={"difficult": [False] * 5})
-    found = make_found([(*row, 0.9 - 0.1 * i) for i, row in enumerate(rows[:3])])
-    assert METRICS["voc"](Case(table, found)).values["AP_11_point"] == pytest.approx(7 / 11)
-    assert theirs(table, found)[1] == (5, pytest.approx(3 / 5), pytest.approx(6 / 11))
+    detections = make_detections([(*row, 0.9 - 0.1 * i) for i, row in enumerate(rows[:3])])
+    assert METRICS["voc"](Case(table, detections)).values["AP_11_point"] == pytest.approx(7 / 11)
+    assert theirs(table, detections)[1] == (5, pytest.approx(3 / 5), pytest.approx(6 / 11))

@@ -70,9 +70,9 @@ def found_of(objects, near, anywhere, crowd_of):
     policy=st.sampled_from(["region", "strict"]),
 )
 def test_coco__equals_pycocotools(objects, near, anywhere, crowd_of, policy, pycocotools):
-    table, found = table_of(objects), found_of(objects, near, anywhere, crowd_of)
-    expected, _ = pycocotools(table, found, as_region=policy == "region")
-    ours = coco_metrics(table, found, ignore_policy=policy)
+    table, detections = table_of(objects), found_of(objects, near, anywhere, crowd_of)
+    expected, _ = pycocotools(table, detections, as_region=policy == "region")
+    ours = coco_metrics(table, detections, ignore_policy=policy)
     for name, value in zip(METRIC_NAMES, expected, strict=True):
         assert (ours[name] is None) == (value is None), name
         assert value is None or ours[name] == pytest.approx(value, abs=1e-9, rel=0), name

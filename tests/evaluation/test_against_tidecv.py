@@ -13,9 +13,9 @@ from detect_transfer.evaluation.metrics.tide import EXCUSED, classify
 CASES = 200
 
 
-def run_of(table, found):
+def run_of(table, detections):
     """A run of tidecv; its boxes are xywh and a region of every class has the class -1."""
-    truth, detections = Data("truth"), Data("detections")
+    truth, predicted = Data("truth"), Data("detections")
     for image_id in table.images["image_id"].sort():
         truth.add_image(image_id, str(image_id))
     for row, box in zip(table.boxes.to_dicts(), against.xywh(table.boxes), strict=True):
@@ -24,9 +24,9 @@ def run_of(table, found):
             truth.add_ignore_region(row["image_id"], category_id, box)
         else:
             truth.add_ground_truth(row["image_id"], row["category_id"], box)
-    for row, box in zip(found.rows.to_dicts(), against.xywh(found.rows), strict=True):
-        detections.add_detection(row["image_id"], row["category_id"], row["score"], box)
-    return TIDE().evaluate(truth, detections, mode=TIDE.BOX)
+    for row, box in zip(detections.rows.to_dicts(), against.xywh(detections.rows), strict=True):
+        predicted.add_detection(row["image_id"], row["category_id"], row["score"], box)
+    return TIDE().evaluate(truth, predicted, mode=TIDE.BOX)
 
 
 @pytest.fixture
@@ -50,16 +50,16 @@ def agreed(monkeypatch):
 def test_tide__equals_tidecv(generated, agreed):
     compared = dict.fromkeys(("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss", "FalsePos", "FalseNeg"), 0)
     for seed in range(CASES):
-        table, found = generated(seed)
-        found = against.ranked_apart(found, seed)
-        if not agreed(table) or found.rows.is_empty():
+        table, detections = generated(seed)
+        detections = against.ranked_apart(detections, seed)
+        if not agreed(table) or detections.rows.is_empty():
             continue
-        case = Case(table, found)
+        case = Case(table, detections)
         values, left_out = METRICS["tide"](case).values, classify(case).kind == EXCUSED
         # tidecv says which detections it looks at and excuses, but counts these as errors; so it then does without
-        looked_at = [p.get("used") is not None for p in run_of(table, found).preds.annotations]
+        looked_at = [p.get("used") is not None for p in run_of(table, detections).preds.annotations]
         assert looked_at == (~left_out).tolist(), seed
-        run = run_of(table, Detections(found.rows.filter(looked_at)))
+        run = run_of(table, Detections(detections.rows.filter(looked_at)))
         assert values["AP50"] == pytest.approx(run.ap / 100, abs=1e-12), seed
         counts = {kind.short_name: n for kind, n in run.count_errors().items()}
         counts["FalsePos"] = sum(counts.values()) - counts["Miss"]

@@ -11,20 +11,20 @@ from detect_transfer.evaluation.comparison import Plan, compare_groups, group_va
 N = 60
 
 
-def sampled(truth, found, *, n_draws: int = 400):
-    marked = match_at_thresholds(Case(truth, found, "region"))
-    return sample(marked, draw_weights(len(marked.objects), n_draws=n_draws))
+def sampled(truth, detections, *, n_draws: int = 400):
+    matches = match_at_thresholds(Case(truth, detections, "region"))
+    return sample(matches, draw_weights(len(matches.objects), n_draws=n_draws))
 
 
 @pytest.fixture
-def sides(make_table, make_found):
+def sides(make_table, make_detections):
     """60 images with an object of each of two classes; a side finds the first so many of each class."""
     boxes = [(i, c, 0, 20 * c, 10, 20 * c + 10) for i in range(1, N + 1) for c in (1, 2)]
     truth = make_table(boxes, n_images=N, n_classes=2)
 
     def side(*shares):
         rows = [(i, c, 0, 20 * c, 10, 20 * c + 10, 0.9) for c, n in enumerate(shares, 1) for i in range(1, n + 1)]
-        return sampled(truth, make_found(rows))
+        return sampled(truth, make_detections(rows))
 
     return side
 
@@ -71,9 +71,9 @@ def test_class__better_in_one_class_alone(sides) -> None:
     assert told["AP/1"].p_holm >= told["AP/1"].p
 
 
-def test_few_images__no_verdict_and_the_reason(make_table, make_found) -> None:
+def test_few_images__no_verdict_and_the_reason(make_table, make_detections) -> None:
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 6)], n_images=5, n_classes=2)
-    none, full = (sampled(truth, make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, n)])) for n in (1, 6))
+    none, full = (sampled(truth, make_detections([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, n)])) for n in (1, 6))
     told = by_name(compare_groups([none], [full], [1, 2], Plan(n_draws=400)))
     assert told["AP"].difference == pytest.approx(1.0)
     assert told["AP"].verdict == "cannot tell"
@@ -82,9 +82,9 @@ def test_few_images__no_verdict_and_the_reason(make_table, make_found) -> None:
     assert "no object" in told["AP/2"].reason
 
 
-def test_one_image__a_difference_without_interval(make_table, make_found) -> None:
+def test_one_image__a_difference_without_interval(make_table, make_detections) -> None:
     truth = make_table([(1, 1, 0, 0, 10, 10)])
-    none, full = sampled(truth, make_found([])), sampled(truth, make_found([(1, 1, 0, 0, 10, 10, 0.9)]))
+    none, full = sampled(truth, make_detections([])), sampled(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9)]))
     told = by_name(compare_groups([none], [full], [1], Plan(n_draws=400)))["AP"]
     assert (told.difference, told.interval, told.p, told.verdict) == (1.0, None, None, "cannot tell")
 
@@ -123,21 +123,21 @@ def test_two_sided_p__counts_draws_and_takes_the_normal_tail_beyond_them() -> No
     assert two_sided_p(far) == pytest.approx(5.7e-7, rel=0.5)  # two-sided tail of 5 standard deviations
 
 
-def test_sign_flip__six_images_that_all_favour_one_side(make_table, make_found) -> None:
+def test_sign_flip__six_images_that_all_favour_one_side(make_table, make_detections) -> None:
     """All 6 signs equal has the chance 2 / 64 under exchange."""
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 7)], n_images=6)
-    none, full = (sampled(truth, make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, n)])) for n in (1, 7))
+    none, full = (sampled(truth, make_detections([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, n)])) for n in (1, 7))
     assert sign_flip([none], [full], Plan(n_draws=5000))["AP"] == pytest.approx(2 / 64, abs=0.01)
 
 
-def test_false_alarm_rate__equal_sides_are_seldom_called_different(make_table, make_found) -> None:
+def test_false_alarm_rate__equal_sides_are_seldom_called_different(make_table, make_detections) -> None:
     """Two sides that find each object with the same chance: `better` or `worse` in about one of twenty comparisons."""
     rng = np.random.default_rng(5)
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, N + 1)], n_images=N)
 
     def side():
         hit = np.flatnonzero(rng.random(N) < 0.6) + 1
-        return sampled(truth, make_found([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit]), n_draws=200)
+        return sampled(truth, make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit]), n_draws=200)
 
     plan = Plan(n_draws=200)
     wrong = sum(

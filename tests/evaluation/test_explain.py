@@ -23,11 +23,11 @@ def sized(table: AnnotationTable, width: int = 400, height: int = 400) -> Annota
     )
 
 
-def part(explanation, name: str):
-    return next(step for step in explanation.steps if step.name == name)
+def part(result, name: str):
+    return next(step for step in result.steps if step.name == name)
 
 
-def the_vendor(truth: AnnotationTable, found: Detections) -> dict[str, float]:
+def the_vendor(truth: AnnotationTable, detections: Detections) -> dict[str, float]:
     """The mAP of ultralytics' own code for boxes that are all objects, image by image."""
     import torch
 
@@ -44,7 +44,7 @@ def the_vendor(truth: AnnotationTable, found: Detections) -> dict[str, float]:
     judge, parts = Judge(), []
     for image_id in truth.images["image_id"].sort():
         objects = truth.boxes.filter(pl.col("image_id") == image_id)
-        rows = found.rows.filter((pl.col("image_id") == image_id) & (pl.col("score") >= 0.001))
+        rows = detections.rows.filter((pl.col("image_id") == image_id) & (pl.col("score") >= 0.001))
         rows = rows.sort("score", descending=True, maintain_order=True).head(300)
         truth_class = torch.tensor(objects["category_id"].to_numpy())
         hit = np.zeros((len(rows), 10), bool)
@@ -62,33 +62,36 @@ def the_vendor(truth: AnnotationTable, found: Detections) -> dict[str, float]:
 def test_ultralytics__its_own_code_gives_the_same_numbers(generated) -> None:
     n_scored = 0
     for seed in range(150):
-        truth, found = generated(seed)
-        rows = found.rows
+        truth, detections = generated(seed)
+        rows = detections.rows
         plain = truth.with_boxes(truth.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")))
-        told = explain(sized(truth, 10_000, 10_000), found)
+        result = explain(sized(truth, 10_000, 10_000), detections)
         if plain.boxes.is_empty():
-            assert told.ultralytics["AP"] is None
+            assert result.ultralytics["AP"] is None
             continue
         if rows["score"].n_unique() == len(rows):  # of tied scores, the vendor's order is not fixed
             unique = plain.with_boxes(plain.boxes.unique(["image_id", "category_id", *XYXY], maintain_order=True))
-            assert told.ultralytics == pytest.approx(the_vendor(unique, found), abs=1e-9), seed
+            assert result.ultralytics == pytest.approx(the_vendor(unique, detections), abs=1e-9), seed
             n_scored += bool(len(rows))
     assert n_scored > 40
 
 
 def test_parts__add_up_to_the_gap_and_begin_at_coco(generated) -> None:
     for seed in range(60):
-        truth, found = generated(seed)
-        told = explain(sized(truth, 120, 120), found, without_label=truth.images["image_id"].to_list()[:1])
-        metrics = coco_metrics(truth, found)
-        for name, parts in (("AP", [s.part for s in told.steps]), ("AP50", [s.part50 for s in told.steps])):
-            assert told.coco[name] == (None if metrics[name] is None else pytest.approx(metrics[name], abs=1e-9))
-            if told.ultralytics[name] is not None:
-                assert sum(parts) == pytest.approx(told.ultralytics[name] - told.coco[name], abs=1e-12)
+        truth, detections = generated(seed)
+        result = explain(sized(truth, 120, 120), detections, without_label=truth.images["image_id"].to_list()[:1])
+        metrics = coco_metrics(truth, detections)
+        for name, parts in (
+            ("AP", [s.part for s in result.steps]),
+            ("AP50", [s.part50 for s in result.steps]),
+        ):
+            assert result.coco[name] == (None if metrics[name] is None else pytest.approx(metrics[name], abs=1e-9))
+            if result.ultralytics[name] is not None:
+                assert sum(parts) == pytest.approx(result.ultralytics[name] - result.coco[name], abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("found", "coco", "ultralytics"),
+    ("detections", "coco", "ultralytics"),
     [
         pytest.param([(1, 0.9), (2, 0.8)], 1.0, 0.995, id="perfect"),
         pytest.param([(1, 0.9)], 51 / 101, 0.495, id="one-of-two"),
@@ -96,105 +99,105 @@ def test_parts__add_up_to_the_gap_and_begin_at_coco(generated) -> None:
         pytest.param([], 0.0, 0.0, id="none"),
     ],
 )
-def test_integration__known_values(make_table, make_found, found, coco: float, ultralytics: float) -> None:
+def test_integration__known_values(make_table, make_detections, detections, coco: float, ultralytics: float) -> None:
     """Two objects; a detection in the third place is a false alarm. Values of formats.md 4.11."""
     truth = sized(make_table([(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in (1, 2)]))
-    told = explain(truth, make_found([(1, 1, 20 * i, 0, 20 * i + 10, 10, s) for i, s in found]))
-    assert told.coco["AP"] == pytest.approx(coco, abs=5e-5)
-    assert told.ultralytics["AP"] == pytest.approx(ultralytics, abs=5e-5)
-    assert part(told, "integration").part == pytest.approx(told.ultralytics["AP"] - told.coco["AP"])
+    result = explain(truth, make_detections([(1, 1, 20 * i, 0, 20 * i + 10, 10, s) for i, s in detections]))
+    assert result.coco["AP"] == pytest.approx(coco, abs=5e-5)
+    assert result.ultralytics["AP"] == pytest.approx(ultralytics, abs=5e-5)
+    assert part(result, "integration").part == pytest.approx(result.ultralytics["AP"] - result.coco["AP"])
 
 
-def test_ignored__a_detection_in_a_crowd_becomes_a_false_alarm(make_table, make_found) -> None:
+def test_ignored__a_detection_in_a_crowd_becomes_a_false_alarm(make_table, make_detections) -> None:
     truth = sized(make_table([(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 200, 200, "c")]))
-    told = explain(truth, make_found([(1, 1, 110, 110, 120, 120, 0.9), (1, 1, 0, 0, 10, 10, 0.8)]))
-    step = part(told, "ignored boxes")
-    assert told.coco["AP"] == pytest.approx(1.0)
+    result = explain(truth, make_detections([(1, 1, 110, 110, 120, 120, 0.9), (1, 1, 0, 0, 10, 10, 0.8)]))
+    step = part(result, "ignored boxes")
+    assert result.coco["AP"] == pytest.approx(1.0)
     assert (step.affected, step.AP) == (1, pytest.approx(0.5))
 
 
-def test_refused_labels__the_whole_image_is_left_out(make_table, make_found) -> None:
+def test_refused_labels__the_whole_image_is_left_out(make_table, make_detections) -> None:
     """The second image has a box whose middle lies outside; it was missed."""
     truth = sized(make_table([(1, 1, 0, 0, 10, 10), (2, 1, 395, 0, 425, 10)], n_images=2))
-    told = explain(truth, make_found([(1, 1, 0, 0, 10, 10, 0.9), (2, 1, 50, 50, 60, 60, 0.95)]))
-    step = part(told, "refused labels")
+    result = explain(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9), (2, 1, 50, 50, 60, 60, 0.95)]))
+    step = part(result, "refused labels")
     assert (step.affected, step.AP) == (1, pytest.approx(1.0))
-    assert part(explain(make_table([(1, 1, 0, 0, 10, 10)]), make_found([])), "refused labels").affected == 0
+    assert part(explain(make_table([(1, 1, 0, 0, 10, 10)]), make_detections([])), "refused labels").affected == 0
 
 
-def test_missing_label__its_objects_are_gone(make_table, make_found) -> None:
+def test_missing_label__its_objects_are_gone(make_table, make_detections) -> None:
     truth = sized(make_table([(1, 1, 0, 0, 10, 10), (2, 1, 0, 0, 10, 10)], n_images=2))
-    found = make_found([(2, 1, 0, 0, 10, 10, 0.9), (1, 1, 0, 0, 10, 10, 0.8)])
-    step = part(explain(truth, found, without_label=[2]), "missing labels")
+    detections = make_detections([(2, 1, 0, 0, 10, 10, 0.9), (1, 1, 0, 0, 10, 10, 0.8)])
+    step = part(explain(truth, detections, without_label=[2]), "missing labels")
     assert (step.affected, step.AP) == (1, pytest.approx(0.5))
 
 
-def test_duplicates__one_of_two_equal_boxes_counts(make_table, make_found) -> None:
+def test_duplicates__one_of_two_equal_boxes_counts(make_table, make_detections) -> None:
     truth = sized(make_table([(1, 1, 0, 0, 10, 10), (1, 1, 0, 0, 10, 10)]))
-    step = part(explain(truth, make_found([(1, 1, 0, 0, 10, 10, 0.9)])), "duplicate rows")
+    step = part(explain(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9)])), "duplicate rows")
     assert (step.affected, step.AP) == (1, pytest.approx(1.0))
 
 
-def test_floor_and_cap__what_comes_and_goes(make_table, make_found) -> None:
+def test_floor_and_cap__what_comes_and_goes(make_table, make_detections) -> None:
     """120 false alarms before the only hit: COCO's cap of 100 hides it, ultralytics' 300 does not; its floor might."""
     truth = sized(make_table([(1, 1, 0, 0, 10, 10)]))
     alarms = [(1, 1, 100, 100, 120, 120, 0.9 - i / 1000) for i in range(120)]
-    told = explain(truth, make_found([*alarms, (1, 1, 0, 0, 10, 10, 0.5)]))
-    assert told.coco["AP"] == 0
-    assert part(told, "detection cap").affected == 21
-    assert pytest.approx(1 / 121) == part(told, "detection cap").AP
-    low = explain(truth, make_found([(1, 1, 0, 0, 10, 10, 0.0009)]))
+    result = explain(truth, make_detections([*alarms, (1, 1, 0, 0, 10, 10, 0.5)]))
+    assert result.coco["AP"] == 0
+    assert part(result, "detection cap").affected == 21
+    assert pytest.approx(1 / 121) == part(result, "detection cap").AP
+    low = explain(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.0009)]))
     assert (part(low, "score floor").affected, low.coco["AP"], low.ultralytics["AP"]) == (1, pytest.approx(1.0), 0.0)
 
 
-def test_cap__is_raised_for_an_image_with_more_objects(make_table, make_found) -> None:
+def test_cap__is_raised_for_an_image_with_more_objects(make_table, make_detections) -> None:
     boxes = [(1, 1, 12 * (i % 20), 12 * (i // 20), 12 * (i % 20) + 10, 12 * (i // 20) + 10) for i in range(320)]
-    told = explain(sized(make_table(boxes)), make_found([(*b, 0.9 - i / 1000) for i, b in enumerate(boxes)]))
-    assert told.ultralytics["AP"] == pytest.approx(0.995)
-    assert "320 detections an image" in part(told, "detection cap").told
+    result = explain(sized(make_table(boxes)), make_detections([(*b, 0.9 - i / 1000) for i, b in enumerate(boxes)]))
+    assert result.ultralytics["AP"] == pytest.approx(0.995)
+    assert "320 detections an image" in part(result, "detection cap").text
 
 
-def test_class_ids__indices_from_0_are_told_apart_from_ids(make_table, make_found) -> None:
+def test_class_ids__indices_from_0_are_told_apart_from_ids(make_table, make_detections) -> None:
     truth = sized(make_table([(1, c, 20 * c, 0, 20 * c + 10, 10) for c in (1, 2)], n_classes=2))
-    as_index = make_found([(1, c - 1, 20 * c, 0, 20 * c + 10, 10, 0.9) for c in (1, 2)])
-    told = explain(truth, as_index)
-    assert told.coco["AP"] == 0
-    assert part(told, "class ids").part == pytest.approx(1.0)
-    other = explain(truth, make_found([(1, 1, 20, 0, 30, 10, 0.9), (1, 77, 0, 0, 9, 9, 0.9)]))
+    as_index = make_detections([(1, c - 1, 20 * c, 0, 20 * c + 10, 10, 0.9) for c in (1, 2)])
+    result = explain(truth, as_index)
+    assert result.coco["AP"] == 0
+    assert part(result, "class ids").part == pytest.approx(1.0)
+    other = explain(truth, make_detections([(1, 1, 20, 0, 30, 10, 0.9), (1, 77, 0, 0, 9, 9, 0.9)]))
     assert part(other, "class ids").affected == 0
-    assert "1 detections of classes" in part(other, "class ids").told
+    assert "1 detections of classes" in part(other, "class ids").text
 
 
-def test_matching__of_equal_overlaps_the_first_box(make_table, make_found) -> None:
+def test_matching__of_equal_overlaps_the_first_box(make_table, make_detections) -> None:
     """Two boxes overlap the first detection alike; the second detection can only hit one of them.
 
     COCO gives the later box to the first detection and leaves the earlier one, which the second detection misses.
     """
     truth = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 4, 0, 14, 10)])
-    found = make_found([(1, 1, 2, 0, 12, 10, 0.9), (1, 1, 4, 0, 14, 10, 0.8)])
-    marked = match_as_ultralytics(Case(truth, found))
-    assert marked.hit[0].tolist() == [True, True]
-    assert marked.hit[5].tolist() == [False, True]
-    told = explain(sized(truth), found)
-    assert part(told, "matching").part50 == pytest.approx(1.0 - 51 / 101)
+    detections = make_detections([(1, 1, 2, 0, 12, 10, 0.9), (1, 1, 4, 0, 14, 10, 0.8)])
+    matches = match_as_ultralytics(Case(truth, detections))
+    assert matches.tp[0].tolist() == [True, True]
+    assert matches.tp[5].tolist() == [False, True]
+    result = explain(sized(truth), detections)
+    assert part(result, "matching").part50 == pytest.approx(1.0 - 51 / 101)
 
 
-def test_no_object_and_unknown_image(make_table, make_found) -> None:
-    told = explain(sized(make_table([])), make_found([(1, 1, 0, 0, 9, 9, 0.9)]))
-    assert told.as_dict()["reason"]
-    assert {step.part for step in told.steps} == {None}
+def test_no_object_and_unknown_image(make_table, make_detections) -> None:
+    result = explain(sized(make_table([])), make_detections([(1, 1, 0, 0, 9, 9, 0.9)]))
+    assert result.as_dict()["reason"]
+    assert {step.part for step in result.steps} == {None}
     with pytest.raises(InputError, match="DETECTION_UNKNOWN_ID"):
-        explain(make_table([]), make_found([(5, 1, 0, 0, 9, 9, 0.9)]))
+        explain(make_table([]), make_detections([(5, 1, 0, 0, 9, 9, 0.9)]))
 
 
-def test_all_images_refused__nothing_is_left(make_table, make_found) -> None:
-    told = explain(sized(make_table([(1, 1, 395, 0, 425, 10)])), make_found([]))
-    assert told.coco["AP"] == 0
-    assert told.ultralytics == {"AP": None, "AP50": None}
+def test_all_images_refused__nothing_is_left(make_table, make_detections) -> None:
+    result = explain(sized(make_table([(1, 1, 395, 0, 425, 10)])), make_detections([]))
+    assert result.coco["AP"] == 0
+    assert result.ultralytics == {"AP": None, "AP50": None}
 
 
 def test_interpolated_ap__class_without_object_is_nan(make_table) -> None:
-    marked = match_as_ultralytics(Case(make_table([(1, 1, 0, 0, 9, 9)], n_classes=2), Detections.empty()))
-    ap = interpolated_ap(marked)
+    matches = match_as_ultralytics(Case(make_table([(1, 1, 0, 0, 9, 9)], n_classes=2), Detections.empty()))
+    ap = interpolated_ap(matches)
     assert (ap[0] == 0).all()
     assert np.isnan(ap[1]).all()

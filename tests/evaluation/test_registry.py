@@ -18,8 +18,8 @@ COUNTS = ("count_", "n_positives")
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_metrics__values_are_finite_and_every_null_has_a_reason(name, detailed):
     for seed in range(25):
-        table, found = detailed(seed, names=NAMES)
-        result = METRICS[name](Case(table, found))
+        table, detections = detailed(seed, names=NAMES)
+        result = METRICS[name](Case(table, detections))
         assert result.name == name
         nulls = {key for key, value in result.values.items() if value is None}
         assert set(result.reasons) == nulls
@@ -39,10 +39,10 @@ def test_metrics__values_are_finite_and_every_null_has_a_reason(name, detailed):
         pytest.param([(1, None, 0, 0, 50, 60, "i")], id="region-of-every-class"),
     ],
 )
-@pytest.mark.parametrize("n_found", [0, 12])
-def test_metrics__no_positives_is_null_and_never_zero(name, boxes, n_found, make_table, make_found):
-    found = make_found([(1, 1, 100, 100, 150, 160, 0.9)] * n_found)
-    result = METRICS[name](Case(make_table(boxes), found))
+@pytest.mark.parametrize("n_detections", [0, 12])
+def test_metrics__no_positives_is_null_and_never_zero(name, boxes, n_detections, make_table, make_detections):
+    detections = make_detections([(1, 1, 100, 100, 150, 160, 0.9)] * n_detections)
+    result = METRICS[name](Case(make_table(boxes), detections))
     # under `strict` the ignored box is an object
     scored = {k: v for k, v in result.values.items() if not k.startswith((*COUNTS, "strict/"))}
     assert set(scored.values()) == {None}
@@ -56,17 +56,17 @@ def test_metrics__no_class_at_all(name, make_table):
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_metrics__inputs_are_not_changed(name, detailed):
-    table, found = detailed(3, names=NAMES)
-    before = [f.clone() for f in (table.images, table.boxes, table.categories, found.rows)]
-    METRICS[name](Case(table, found))
-    for frame, same in zip((table.images, table.boxes, table.categories, found.rows), before, strict=True):
+    table, detections = detailed(3, names=NAMES)
+    before = [f.clone() for f in (table.images, table.boxes, table.categories, detections.rows)]
+    METRICS[name](Case(table, detections))
+    for frame, same in zip((table.images, table.boxes, table.categories, detections.rows), before, strict=True):
         assert frame.equals(same, null_equal=True)
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_metrics__alone_or_together_is_the_same(name, detailed):
-    table, found = detailed(5, names=NAMES)
-    assert evaluate_metrics(Case(table, found), list(METRICS))[name] == METRICS[name](Case(table, found))
+    table, detections = detailed(5, names=NAMES)
+    assert evaluate_metrics(Case(table, detections), list(METRICS))[name] == METRICS[name](Case(table, detections))
 
 
 def test_evaluate_metrics__unknown_name_is_refused(make_table):
@@ -74,9 +74,9 @@ def test_evaluate_metrics__unknown_name_is_refused(make_table):
         evaluate_metrics(Case(make_table([]), Detections.empty()), ["coco", "kiti"])
 
 
-def test_evaluate_metrics__unknown_ids_are_refused(make_table, make_found):
+def test_evaluate_metrics__unknown_ids_are_refused(make_table, make_detections):
     with pytest.raises(InputError, match="DETECTION_UNKNOWN_ID"):
-        evaluate_metrics(Case(make_table([]), make_found([(7, 1, 0, 0, 1, 1, 0.5)])), ["lrp"])
+        evaluate_metrics(Case(make_table([]), make_detections([(7, 1, 0, 0, 1, 1, 0.5)])), ["lrp"])
 
 
 def test_metrics_of_data__names_what_there_is():
@@ -93,22 +93,22 @@ def test_metrics_of_data__are_of_formats_that_there_are():
 
 def test_metrics__perfect_detections_of_real_signs_are_perfect(shared):
     table = gtsdb.read(shared / "data" / "gtsdb")
-    found = Detections.from_columns(
+    detections = Detections.from_columns(
         table.boxes.select(c for c in DETECTION_SCHEMA if c != "score").with_columns(score=pl.lit(0.9))
     )
-    results = evaluate_metrics(Case(table, found), ["coco", "gtsdb", "lrp", "tide", "tt100k", "voc"])
+    results = evaluate_metrics(Case(table, detections), ["coco", "gtsdb", "lrp", "tide", "tt100k", "voc"])
     for name, key in (("coco", "AP"), ("gtsdb", "AUC"), ("tt100k", "accuracy_all"), ("voc", "AP_11_point")):
         assert results[name].values[key] == pytest.approx(1.0), name
     assert results["lrp"].values["oLRP"] == pytest.approx(0.0)
     assert [v for k, v in results["tide"].values.items() if k.startswith("count")] == [0.0] * 8
 
 
-def test_coco__tells_both_policies_and_whether_they_differ(make_table, make_found):
-    found = make_found([(1, 1, 0, 0, 10, 10, 0.9)])
+def test_coco__tells_both_policies_and_whether_they_differ(make_table, make_detections):
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9)])
     boxes = [(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 110, 110, "i")]
-    result = METRICS["coco"](Case(make_table(boxes), found))
+    result = METRICS["coco"](Case(make_table(boxes), detections))
     assert (result.values["AP"], result.values["strict/AP"]) == (pytest.approx(1.0), pytest.approx(51 / 101))
     assert result.bounds["policies_differ"] is True
-    same = METRICS["coco"](Case(make_table(boxes[:1]), found))
+    same = METRICS["coco"](Case(make_table(boxes[:1]), detections))
     assert same.bounds["policies_differ"] is False
     assert same.values["AP"] == same.values["strict/AP"]

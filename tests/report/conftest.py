@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.evaluation import Case, evaluate_metrics, match, score
+from detect_transfer.evaluation import Case, evaluate_metrics, score_case
 from detect_transfer.report import ReportData
 
 METRICS_SHOWN = ("slices", "tide", "calibration", "operating_points", "voc")
@@ -46,7 +46,7 @@ HOSTILE = [
 def _scene(root, names, *, n_images=6, seed=0):
     """Write images with coloured squares; return the truth and detections that are mostly right."""
     rng = np.random.default_rng(seed)
-    images, boxes, found = [], [], []
+    images, boxes, rows = [], [], []
     for image_id in range(1, n_images + 1):
         image = rng.integers(60, 120, (120, 160, 3)).astype(np.uint8)
         for i in range(len(names) if len(names) > 5 else 5):
@@ -58,8 +58,8 @@ def _scene(root, names, *, n_images=6, seed=0):
             boxes.append((image_id, category, *box, i == 4))
             if rng.random() < 0.7:
                 moved = [float(v) for v in np.array(box) + rng.normal(0, 0.5, 4)]
-                found.append((image_id, category, *moved, float(rng.uniform(0.3, 1))))
-        found.append((image_id, 1, 5.0, 5.0, 25.0, 25.0, float(rng.uniform(0.2, 0.9))))
+                rows.append((image_id, category, *moved, float(rng.uniform(0.3, 1))))
+        rows.append((image_id, 1, 5.0, 5.0, 25.0, 25.0, float(rng.uniform(0.2, 0.9))))
         Image.fromarray(image).save(root / f"{image_id}.png")
         images.append((image_id, f"{image_id}.png"))
     columns = ("image_id", "category_id", "x1", "y1", "x2", "y2")
@@ -74,22 +74,19 @@ def _scene(root, names, *, n_images=6, seed=0):
         categories={"category_id": range(1, len(names) + 1), "name": names},
         image_root=root,
     )
-    detections = Detections.from_columns({c: [f[i] for f in found] for i, c in enumerate((*columns, "score"))})
+    detections = Detections.from_columns({c: [f[i] for f in rows] for i, c in enumerate((*columns, "score"))})
     return truth, detections
 
 
 def _data(root, names, **parts):
-    truth, detections = _scene(root, names)
+    case = Case(*_scene(root, names))
     return ReportData(
         **{
             "title": "a run",
             "run_facts": {"Model": "yolo11n", "Seed": 0},
-            "truth": truth,
-            "detections": detections,
-            "scores": score(truth, detections),
-            "matches": match(truth, detections),
-            "metrics": evaluate_metrics(Case(truth, detections), METRICS_SHOWN),
-            "image_root": root,
+            "case": case,
+            "scores": score_case(case),
+            "metrics": evaluate_metrics(case, METRICS_SHOWN),
             "history": [
                 {"epoch": 0, "AP": 0.1, "AP50": 0.2, "AP75": None, "seconds": 1},
                 {"epoch": 1, "AP": 0.5, "AP50": 0.7, "AP75": 0.4, "loss": 2.5, "lr": {"head": 1e-3, "stem": 1e-3}},

@@ -24,10 +24,10 @@ def grey_image(height=200, width=300):
     return np.full((height, width, 3), 128, np.uint8)
 
 
-def test_kinds__differ_in_colour_and_letter_and_line():
+def test_kinds__differ_in_colour_name_and_line():
     assert len({k.rgb for k in KINDS.values()}) == len(KINDS)
-    assert len({k.letter for k in KINDS.values()}) == len(KINDS)
-    compared = [KINDS[name] for name in ("truth", "hit", "miss", "false_alarm", "ignored")]
+    assert len({k.short for k in KINDS.values()}) == len(KINDS)
+    compared = [KINDS[name] for name in ("truth", "tp", "fn", "fp", "ignored")]
     assert len({(k.width, k.dashes) for k in compared}) == len(compared)
 
 
@@ -52,7 +52,7 @@ def test_draw_marks__shows_its_colour_around_the_box_and_leaves_the_inside(kind)
 
 
 def test_draw_marks__small_images_are_enlarged_and_a_legend_is_added():
-    drawn = draw_marks(grey_image(50, 100), [Mark((10, 10, 20, 20), "hit", "stop 0.90")])
+    drawn = draw_marks(grey_image(50, 100), [Mark((10, 10, 20, 20), "tp", "stop 0.90")])
     assert drawn.shape[1] == 800
     assert drawn.shape[0] > 400
     assert draw_marks(grey_image(50, 100), [], legend=False).shape == (400, 800, 3)
@@ -68,7 +68,7 @@ def test_draw_marks__small_images_are_enlarged_and_a_legend_is_added():
     ],
 )
 def test_draw_marks__odd_boxes(box):
-    assert draw_marks(grey_image(), [Mark(box, "miss", "x" * 50)]).dtype == np.uint8
+    assert draw_marks(grey_image(), [Mark(box, "fn", "x" * 50)]).dtype == np.uint8
 
 
 def test_draw_marks__unknown_kind_is_a_bug_of_ours():
@@ -78,9 +78,7 @@ def test_draw_marks__unknown_kind_is_a_bug_of_ours():
 
 def test_draw_marks__hostile_names(hostile):
     for name in hostile:
-        rows = pl.DataFrame(
-            {"category_id": [1], "x1": [5.0], "y1": [5.0], "x2": [9.0], "y2": [9.0], "status": ["miss"]}
-        )
+        rows = pl.DataFrame({"category_id": [1], "x1": [5.0], "y1": [5.0], "x2": [9.0], "y2": [9.0], "status": ["fn"]})
         draw_marks(grey_image(60, 60), marks_of(rows, rows.clear().with_columns(score=pl.lit(0.5)), {1: name}))
 
 
@@ -115,7 +113,7 @@ def test_place_tags__ten_tiny_boxes_close_together(at):
 def test_draw_marks__no_line_crosses_a_name(monkeypatch):
     tags = []
     monkeypatch.setattr(drawings, "place_tags", lambda *given: tags.append(place_tags(*given)) or tags[0])
-    kinds = ["miss", "hit", "false_alarm", "truth", "ignored"] * 2
+    kinds = ["fn", "tp", "fp", "truth", "ignored"] * 2
     corner = [(300 + 16 * (i % 5), 220 + 15 * (i // 5)) for i in range(10)]
     marks = [Mark((x, y, x + 9, y + 9), kind, "speed limit") for (x, y), kind in zip(corner, kinds, strict=True)]
     drawn = draw_marks(grey_image(480, 960), marks, legend=False)
@@ -132,8 +130,8 @@ def test_contact_sheet__any_number_and_size():
 
 
 def test_render__writes_each_image_once(make_scene, tmp_path):
-    truth, found = make_scene(["stop", "yield"])
-    written = render_predictions(truth, found, truth.image_root, tmp_path / "out", limit=4)
+    truth, detections = make_scene(["stop", "yield"])
+    written = render_predictions(truth, detections, truth.image_root, tmp_path / "out", limit=4)
     assert [p.name for p in written] == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
     assert all(p.read_bytes()[:2] == b"\xff\xd8" for p in written)
     assert render_predictions(truth, None, truth.image_root, tmp_path / "truth", limit=1)
@@ -141,19 +139,19 @@ def test_render__writes_each_image_once(make_scene, tmp_path):
 
 
 def test_render__without_truth_detections_are_no_false_alarms(make_scene, tmp_path, monkeypatch):
-    truth, found = make_scene(["stop"])
+    truth, detections = make_scene(["stop"])
     kinds = []
     monkeypatch.setattr(
         "detect_transfer.report.render.marks_of",
         lambda here, seen, names: (kinds.append(seen.columns), [])[1],
     )
-    render_predictions(truth.with_boxes(truth.boxes.clear()), found, truth.image_root, tmp_path / "out", limit=1)
+    render_predictions(truth.with_boxes(truth.boxes.clear()), detections, truth.image_root, tmp_path / "out", limit=1)
     assert "status" not in kinds[0]
 
 
 def test_render__contact_sheets_hold_so_many_images(make_scene, tmp_path):
-    truth, found = make_scene(["stop", "yield"], n_images=5)
-    written = render(truth, found, tmp_path / "out", plan=DrawPlan(sheet=2))
+    truth, detections = make_scene(["stop", "yield"], n_images=5)
+    written = render(truth, detections, tmp_path / "out", plan=DrawPlan(sheet=2))
     assert [p.name for p in written] == ["sheet_0001.jpg", "sheet_0002.jpg", "sheet_0003.jpg"]
     widths = [read_rgb(path).shape[1] for path in written]
     assert widths[0] == widths[1] == 2 * widths[2] - 6  # two images beside each other, then one; gaps of 6
@@ -196,8 +194,8 @@ def test_output_names__two_that_differ_by_their_suffix():
 
 
 def test_marks_of__inputs_are_not_changed(make_scene):
-    truth, found = make_scene(["stop"])
-    matches = match(truth, found)
+    truth, detections = make_scene(["stop"])
+    matches = match(truth, detections)
     before = matches.truth.clone(), matches.detections.clone()
     draw_marks(grey_image(120, 160), marks_of(matches.truth, matches.detections, {1: "stop"}))
     assert matches.truth.equals(before[0], null_equal=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from paths import BENCHMARKS
 
-from detect_transfer.evaluation import score
+from detect_transfer.evaluation import score_case
 from detect_transfer.report import write_report
 
 sys.path.append(str(BENCHMARKS))
@@ -60,9 +60,9 @@ def test_filters__by_kind_and_class_with_their_count(page):
     with Browser() as browser:
         browser.open(page)
         every = browser.run(SHOWN)
-        assert set(every) >= {"miss", "false_alarm"}
-        browser.click("button[data-kind=miss]")
-        browser.wait_for(SHOWN, ["miss"] * every.count("miss"))
+        assert set(every) >= {"fn", "fp"}
+        browser.click("button[data-kind=fn]")
+        browser.wait_for(SHOWN, ["fn"] * every.count("fn"))
         browser.run("const s = document.querySelector('.filters select'); s.selectedIndex = 1; "
                     "s.dispatchEvent(new Event('change'));")  # fmt: skip
         classes = browser.run(
@@ -82,7 +82,7 @@ def test_filters__work_by_keyboard_with_a_visible_focus(page):
         browser.open(page)
         browser.run("document.querySelector('.filters button').focus()")
         browser.press("Tab", "Space")
-        browser.wait_for(f"return [...new Set((() => {{ {SHOWN} }})())]", ["miss"])
+        browser.wait_for(f"return [...new Set((() => {{ {SHOWN} }})())]", ["fn"])
         browser.wait_for(
             "const s = getComputedStyle(document.activeElement); return [s.outlineStyle, s.outlineWidth]",
             ["solid", "3px"],
@@ -118,10 +118,10 @@ def test_viewer__stays_within_the_filter(page):
     with Browser() as browser:
         browser.open(page)
         every = browser.run(SHOWN)
-        n = every.count("false_alarm")
+        n = every.count("fp")
         assert 0 < n < len(every)
-        browser.click("button[data-kind=false_alarm]")
-        browser.wait_for(SHOWN, ["false_alarm"] * n)
+        browser.click("button[data-kind=fp]")
+        browser.wait_for(SHOWN, ["fp"] * n)
         browser.click("#failures figure.image:not([hidden]) a.open")
         browser.wait_for(PLACE, f"1 of {n}")
         browser.press(*["Right"] * (n + 3))
@@ -143,7 +143,7 @@ def test_headings__sort_by_keyboard(page):
 def test_classes__sort_by_value_with_intervals_below(make_data, tmp_path):
     """The interval is in the cell of its value, and does not make the table wider than a phone can scroll."""
     data = make_data(["stop", "yield", "person"])
-    scores = score(data.truth, data.detections, n_draws=100)
+    scores = score_case(data.case, n_draws=100)
     path = tmp_path / "with.html"
     write_report(path, replace(data, scores=scores))
     names = "return [...document.querySelectorAll('#per-class tbody td.name')].map(c => c.textContent)"

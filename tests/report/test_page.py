@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.evaluation import match, score
+from detect_transfer.evaluation import Case, score_case
 from detect_transfer.report import write_report
 from detect_transfer.report.failures import KINDS_OF_FAILURE, worst
 
@@ -61,13 +62,13 @@ def test_report__in_a_browser(make_data, tmp_path):
     write_report(page, data)
     dom, console = dump_dom(page, tmp_path / "profile")
     assert console == []
-    found = _Elements(dom)
-    text = " ".join(found.words)
+    detections = _Elements(dom)
+    text = " ".join(detections.words)
     assert f"{data.scores.metrics['AP']:.4f}" in text
     assert f"{data.scores.strict['AP']:.4f}" in text  # an ignored box is there, so both policies are told
     for words in ("stop", "yield", "a note to read", "+0.400", "no area", "a.xml:3", "copied", "Worst failures"):
         assert words in text
-    assert found.tags.count("img") == len(re.findall(r'<img src="data:image/', dom)) + 1  # and the empty large one
+    assert detections.tags.count("img") == len(re.findall(r'<img src="data:image/', dom)) + 1  # and the empty large one
     assert dom.count('class="image"') >= 6
     assert dom.count("data:image/svg+xml") == 9
     assert page.stat().st_size < 5_000_000
@@ -78,17 +79,17 @@ def test_report__hostile_names_make_no_elements(make_data, hostile, tmp_path):
     plain, harmful = tmp_path / "plain.html", tmp_path / "harmful.html"
     data = make_data([f"class {i}" for i in range(len(hostile))])
     write_report(plain, data)
-    shutil.rmtree(data.image_root)
-    data.image_root.mkdir()
+    shutil.rmtree(data.case.truth.image_root)
+    data.case.truth.image_root.mkdir()
     facts = {name or "-": name for name in hostile}
     write_report(harmful, make_data(hostile, title=hostile[0], notes=hostile[:5], run_facts=facts))
     expected = _Elements(dump_dom(plain, tmp_path / "profile")[0])
     dom, console = dump_dom(harmful, tmp_path / "profile")
-    found = _Elements(dom)
+    detections = _Elements(dom)
     assert console == []
-    assert set(found.tags) <= set(expected.tags) | {"tbody", "p"}
-    assert found.attributes <= expected.attributes
-    assert found.tags.count("script") == 1
+    assert set(detections.tags) <= set(expected.tags) | {"tbody", "p"}
+    assert detections.attributes <= expected.attributes
+    assert detections.tags.count("script") == 1
     assert "<title>&lt;script&gt;document.title='owned'" in dom
 
 
@@ -159,22 +160,21 @@ def test_report__no_external_address(make_data, tmp_path):
 
 def test_report__nothing_to_show(make_data, tmp_path):
     data = make_data(["stop"])
-    truth = data.truth.with_boxes(data.truth.boxes.clear())
-    empty = Detections.empty()
-    bare = {"truth": truth, "detections": empty, "scores": score(truth, empty), "matches": match(truth, empty)}
-    shutil.rmtree(data.image_root)
-    data.image_root.mkdir()
+    truth = data.case.truth
+    case = Case(replace(truth, boxes=truth.boxes.clear(), image_root=None), Detections.empty())
+    shutil.rmtree(data.case.truth.image_root)
+    data.case.truth.image_root.mkdir()
     page = tmp_path / "report.html"
-    write_report(page, make_data(["stop"], **bare, history=(), ledger=None, transfer=None, image_root=None))
+    write_report(page, make_data(["stop"], case=case, scores=score_case(case), history=(), ledger=None, transfer=None))
     text = page.read_text("utf-8")
-    assert "no object that must be found" in text
+    assert "the truth has no object" in text
     assert "Worst failures" not in text
 
 
 def test_report__unreadable_images_are_named_and_left_out(make_data, tmp_path):
     data = make_data(["stop"])
-    (data.image_root / "1.png").unlink()
-    (data.image_root / "2.png").write_bytes(b"\x89PNG")
+    (data.case.truth.image_root / "1.png").unlink()
+    (data.case.truth.image_root / "2.png").write_bytes(b"\x89PNG")
     page = tmp_path / "report.html"
     write_report(page, data)
     text = page.read_text("utf-8")
@@ -193,22 +193,22 @@ def test_report__odd_records(make_data, tmp_path):
 
 def test_worst__largest_first_then_each_class(make_scene):
     truth, _ = make_scene(["a", "b", "c", "d", "e", "f"], n_images=20)
-    rows = worst(truth, match(truth, Detections.empty()))
+    rows = worst(Case(truth, Detections.empty()), 0.0)
     areas = ((rows["x2"] - rows["x1"]) * (rows["y2"] - rows["y1"])).to_list()
     assert areas[:8] == sorted(areas[:8], reverse=True)
     assert len(rows) == 16
     assert rows["category_id"].n_unique() == 5  # the fifth of the six is ignored throughout
-    assert set(rows["failure"]) == {"miss"}
+    assert set(rows["failure"]) == {"fn"}
 
 
-def test_worst__sorts_false_alarms_by_their_cause():
+def test_worst__sorts_false_positives_by_their_cause():
     """One object of class 1 at (0, 0, 10, 10), found; then once more, half beside it, as class 2, and elsewhere."""
     truth = AnnotationTable.from_columns(
         images={"image_id": [1], "file_name": ["a.png"]},
         boxes={"annotation_id": [1], "image_id": [1], "category_id": [1], "x1": [0], "y1": [0], "x2": [10], "y2": [10]},
         categories={"category_id": [1, 2], "name": ["a", "b"]},
     )
-    found = Detections.from_columns(
+    detections = Detections.from_columns(
         {
             "image_id": [1] * 5,
             "category_id": [1, 1, 1, 2, 1],
@@ -219,11 +219,11 @@ def test_worst__sorts_false_alarms_by_their_cause():
             "score": [0.9, 0.8, 0.7, 0.6, 0.5],
         }
     )
-    rows = worst(truth, match(truth, found))
+    rows = worst(Case(truth, detections), 0.0)
     assert set(rows["failure"]) <= set(KINDS_OF_FAILURE)
-    assert sorted(rows.select("score", "failure", "again").rows(), reverse=True) == [
-        (0.8, "false_alarm", True),
+    assert sorted(rows.select("score", "failure", "duplicate").rows(), reverse=True) == [
+        (0.8, "fp", True),
         (0.7, "poor_box", False),
         (0.6, "confusion", False),
-        (0.5, "false_alarm", False),
+        (0.5, "fp", False),
     ]

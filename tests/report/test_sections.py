@@ -38,22 +38,26 @@ def test_point_table__three_goals_and_none_where_not_met(make_scene):
     result = MetricResult("operating_points", values, {}, {"target_precision": 0.9, "target_fppi": 0.1})
     (row,) = sections.point_table({"operating_points": result}, scores)
     assert row.points == ((0.4, 0.9, 0.8), (None, None, None), (None, None, None))
-    assert sections.goals_of({"operating_points": result}) == ["best F1", "precision 0.9", "0.1 false alarms an image"]
+    assert sections.goals_of({"operating_points": result}) == [
+        "best F1",
+        "precision 0.9",
+        "0.1 false positives an image",
+    ]
 
 
 def test_class_intervals__of_each_class_and_why_some_have_none(make_scene):
-    truth, found = make_scene(["stop", "yield"])
-    assert sections.class_intervals(score(truth, found)) == {}
-    assert sections.missing_intervals(score(truth, found)) == []
+    truth, detections = make_scene(["stop", "yield"])
+    assert sections.class_intervals(score(truth, detections)) == {}
+    assert sections.missing_intervals(score(truth, detections)) == []
     first = truth.boxes["image_id"] == 1
     truth = truth.with_boxes(truth.boxes.filter(first | (truth.boxes["category_id"] == 1)))
-    scores = score(truth, found, n_draws=100)
+    scores = score(truth, detections, n_draws=100)
     low, high = scores.interval.per_class[1]["AP50"]
     spans = sections.class_intervals(scores)
     assert spans[1]["AP50"] == f"{low:.3f}–{high:.3f}"
     assert spans[2] == {"AP": "", "AP50": ""}
     assert sections.missing_intervals(scores) == [
-        (1, "all objects are in one image or group, so draws cannot tell how the number would move")
+        (1, "all objects are in one image or group, so draws cannot show how the number would move")
     ]
 
 
@@ -69,11 +73,11 @@ def test_size_table__counts_objects_and_one_at_a_limit_twice():
         categories={"category_id": [1], "name": ["a"]},
     )
     scores = score(truth, Detections.empty())
-    rows = sections.size_table(scores, truth)
+    rows = sections.size_table(scores, Case(truth, Detections.empty()))
     assert [(row.name, row.count) for row in rows] == [("small", 2), ("medium", 2), ("large", 1)]
     assert [row.ap for row in rows] == [0.0, 0.0, 0.0]
     strict = score(truth, Detections.empty(), ignore_policy="strict")
-    assert sections.size_table(strict, truth)[0].count == 3
+    assert sections.size_table(strict, Case(truth, Detections.empty()))[0].count == 3
 
 
 def test_slice_table__spans_in_words(make_scene):

@@ -66,13 +66,13 @@ def test_compare__two_runs_leave_json_and_page(runs, tmp_path: Path, capsys: pyt
     assert left.value.code == 0
     assert "blurred against sharp" in said
     assert re.search(r"AP +1\.0000 -> 0\.\d+ +-0\.\d+ \[-0\.\d+, -0\.\d+\], p .*: worse", said)
-    told = json.loads((tmp_path / "out" / "compare.json").read_text())
-    ap = told["comparisons"][0]["metrics"][0]
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    ap = record["comparisons"][0]["metrics"][0]
     assert (ap["name"], ap["first"], ap["verdict"]) == ("AP", pytest.approx(1.0), "worse")
     assert ap["interval"][0] <= ap["difference"] <= ap["interval"][1] < 0
-    assert told["sides"][0]["runs"][0]["phases"] == "epochs 1-1: head, neck 1.0e-03"
-    assert told["sides"][0]["runs"][0]["seconds"] == 5.0
-    assert {row["class"] for row in told["comparisons"][0]["classes"]} >= {"stop"}
+    assert record["groups"][0]["runs"][0]["phases"] == "epochs 1-1: head, neck 1.0e-03"
+    assert record["groups"][0]["runs"][0]["seconds"] == 5.0
+    assert {row["class"] for row in record["comparisons"][0]["classes"]} >= {"stop"}
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count('class="plot"') == 4  # differences of the metrics and of the classes, two learning curves
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
@@ -80,12 +80,12 @@ def test_compare__two_runs_leave_json_and_page(runs, tmp_path: Path, capsys: pyt
 
 def test_sides__seeds_of_one_plan_go_together(runs) -> None:
     words = [runs("a0", 1.0, seed=0), runs("b0", 2.0, seed=0, lr=1e-4), runs("a1", 1.0, seed=1)]
-    sides = groups_of_runs(words)
-    assert [[e.name for e in side.entries] for side in sides] == [["a0", "a1"], ["b0"]]
-    assert sides[0].name == "a0 and 1 more"
-    assert [len(side.entries) for side in groups_of_runs([words[0], words[2]])] == [1, 1]
+    groups = groups_of_runs(words)
+    assert [[e.name for e in group.runs] for group in groups] == [["a0", "a1"], ["b0"]]
+    assert groups[0].name == "a0 and 1 more"
+    assert [len(group.runs) for group in groups_of_runs([words[0], words[2]])] == [1, 1]
     given = groups_of_runs([words[0], "vs", words[1], words[2]])
-    assert [[e.name for e in side.entries] for side in given] == [["a0"], ["b0", "a1"]]
+    assert [[e.name for e in group.runs] for group in given] == [["a0"], ["b0", "a1"]]
 
 
 def test_two_dashes__part_the_sides(runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,8 +183,8 @@ def test_same_truth__under_other_ids(tiny_data: Path) -> None:
     wider = other.images.with_columns(pl.col("width") + 1)
     assert what_differs(truth, replace(other, images=wider)) == "the sizes of 18 images"
     twice = pl.concat([truth.boxes, truth.boxes[:1].with_columns(annotation_id=pl.lit(10**6, pl.Int64))])
-    assert what_differs(truth, replace(truth, boxes=twice)) == "how often some boxes stand there"
-    assert what_differs(replace(truth, boxes=twice), other) == "how often some boxes stand there"
+    assert what_differs(truth, replace(truth, boxes=twice)) == "how often some boxes are there"
+    assert what_differs(replace(truth, boxes=twice), other) == "how often some boxes are there"
 
 
 def test_same_truth__equal_names_in_two_folders_are_told_apart() -> None:
@@ -203,8 +203,8 @@ def test_same_truth__equal_names_in_two_folders_are_told_apart() -> None:
 def test_sides__one_split_read_through_two_formats(runs, tmp_path: Path, tiny_data: Path) -> None:
     """The second run reads the same images from the data.yaml, which knows them by other names and ids."""
     other = make_run(tmp_path / "yolo", tiny_data / "data.yaml", noise=0.0)
-    sides = groups_of_runs([runs("folder", 0.0), str(other)])
-    numbers = compare(sides, plan=Plan(n_draws=100)).numbers
+    groups = groups_of_runs([runs("folder", 0.0), str(other)])
+    numbers = compare(groups, plan=Plan(n_draws=100)).numbers
     assert [row["AP"] for side in numbers for row in side] == pytest.approx([1.0, 1.0])
 
 
@@ -244,12 +244,12 @@ def test_files__one_alone_and_a_wrong_policy_are_refused(files: list[Path]) -> N
 
 
 def test_nothing_to_score__is_null_with_a_reason(files: list[Path], tmp_path: Path) -> None:
-    told = json.loads(files[0].read_text())
-    files[0].write_text(json.dumps({**told, "annotations": []}))
+    record = json.loads(files[0].read_text())
+    files[0].write_text(json.dumps({**record, "annotations": []}))
     compared = compare(groups_of_files(read_ground_truth(files[0]), files[1:]), plan=Plan(n_draws=100)).as_dict()
     ap = compared["comparisons"][0]["metrics"][0]
-    assert (ap["difference"], ap["verdict"], ap["reason"]) == (None, "cannot tell", "no object that must be found")
-    assert compared["sides"][0]["runs"][0]["AP"] is None
+    assert (ap["difference"], ap["verdict"], ap["reason"]) == (None, "cannot tell", "no object")
+    assert compared["groups"][0]["runs"][0]["AP"] is None
 
 
 def test_truth_without_images__is_refused(tmp_path: Path) -> None:
@@ -273,12 +273,13 @@ def test_explain__is_written_and_told_a_step_a_line(
     said = capsys.readouterr().out
     assert re.search(r"^missing labels +\+0\.\d+ .*1 boxes are in images without a label file", said, re.MULTILINE)
     assert re.search(r"^AP +0\.5050 \[0\.\d+, 0\.\d+\]$", said, re.MULTILINE)
-    told = json.loads((tmp_path / "out" / "explain.json").read_text())
-    assert told["coco"]["AP"] == pytest.approx(51 / 101)
-    assert told["ultralytics"]["AP"] == pytest.approx(
+    record = json.loads((tmp_path / "out" / "explain.json").read_text())
+    assert record["coco"]["AP"] == pytest.approx(51 / 101)
+    assert record["ultralytics"]["AP"] == pytest.approx(
         np.trapezoid(np.interp(np.linspace(0, 1, 101), [0, 6 / 11, 6 / 11, 1], [1, 1, 0, 0]), dx=0.01), abs=0.006
     )
-    assert sum(step["part"] for step in told["steps"]) == pytest.approx(told["ultralytics"]["AP"] - told["coco"]["AP"])
+    gap = record["ultralytics"]["AP"] - record["coco"]["AP"]
+    assert sum(step["part"] for step in record["steps"]) == pytest.approx(gap)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["interval"]["AP"][0] < metrics["AP"] < metrics["interval"]["AP"][1]
 

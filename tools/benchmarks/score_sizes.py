@@ -117,8 +117,9 @@ def do(step: str, folder: Path, n_images: int, told: Connection) -> None:
 
 def page_of(folder: Path, table: AnnotationTable, found: Detections) -> None:
     """Score and write the report, as `evaluate` does."""
-    scores, metrics = score_all(table, found)
-    write_page(folder / "report.html", table, found, scores, facts={}, metrics=metrics)
+    case = Case(table, found)
+    scores, metrics = score_all(case)
+    write_page(folder / "report.html", case, scores, facts={}, metrics=metrics)
 
 
 def opened(page: Path) -> tuple[float, float]:

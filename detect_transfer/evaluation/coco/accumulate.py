@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detect_transfer.evaluation.arrays import EVERY_CLASS, DetectionArrays, IntArray, TruthArrays
-
-FloatArray = NDArray[np.float64]
+from detect_transfer.core.arrays import FloatArray, IntArray
+from detect_transfer.evaluation.arrays import EVERY_CLASS, DetectionArrays, TruthArrays
 
 METRIC_NAMES = (
     "AP",
@@ -51,7 +49,7 @@ class Tables:
     cap: int
 
 
-def accumulate(known: TruthArrays, found: DetectionArrays, max_detections: int) -> Tables:
+def accumulate(gt: TruthArrays, dt: DetectionArrays, max_detections: int) -> Tables:
     """Match and accumulate as COCO does; ids are positions from 1, as id 0 reads as `unmatched` there.
 
     Source:
@@ -61,21 +59,21 @@ def accumulate(known: TruthArrays, found: DetectionArrays, max_detections: int) 
 
     caps = tuple(sorted({1, 10, 100, max_detections}))
     cap = caps.index(max_detections)
-    n_classes = len(known.category_ids)
+    n_classes = len(gt.category_ids)
     if not n_classes:
         shape = (N_IOU_THRESHOLDS, 101, 0, 4, len(caps))
         return Tables(np.empty(shape), np.empty((shape[0], *shape[2:])), np.empty(shape), caps, cap)
-    image, category, rows = _truth_columns(known, found)
+    image, category, rows = _truth_columns(gt, dt)
     objects = COCO.from_arrays(
-        [{"id": i} for i in range(1, len(known.image_ids) + 1)],
+        [{"id": i} for i in range(1, len(gt.image_ids) + 1)],
         [{"id": i, "name": str(i)} for i in range(1, n_classes + 1)],
         image + 1,
         category + 1,
-        known.xywh[rows],
-        area=known.area[rows],
-        iscrowd=known.is_region[rows],
+        gt.xywh[rows],
+        area=gt.area[rows],
+        iscrowd=gt.is_region[rows],
     )
-    columns = (found.image[:, None] + 1, found.xywh, found.score[:, None], found.category[:, None] + 1)
+    columns = (dt.image[:, None] + 1, dt.xywh, dt.score[:, None], dt.category[:, None] + 1)
     evaluator = COCOeval(objects, objects.load_res(np.concatenate(columns, axis=1)), "bbox")
     evaluator.params.max_dets = list(caps)
     evaluator.evaluate()
@@ -84,23 +82,23 @@ def accumulate(known: TruthArrays, found: DetectionArrays, max_detections: int) 
     return Tables(result["precision"], result["recall"], result["scores"], caps, cap)
 
 
-def _truth_columns(known: TruthArrays, found: DetectionArrays) -> tuple[IntArray, IntArray, IntArray]:
+def _truth_columns(gt: TruthArrays, dt: DetectionArrays) -> tuple[IntArray, IntArray, IntArray]:
     """List image, class and row of every truth box, a region of every class once for each class it could excuse."""
-    own = np.flatnonzero((known.is_object | known.is_region) & (known.category != EVERY_CLASS))
-    every = np.flatnonzero(known.is_region & (known.category == EVERY_CLASS))
+    own = np.flatnonzero((gt.is_object | gt.is_region) & (gt.category != EVERY_CLASS))
+    every = np.flatnonzero(gt.is_region & (gt.category == EVERY_CLASS))
     if not len(every):
-        return known.image[own], known.category[own], own
-    n_classes = len(known.category_ids)
-    # only a class that was detected in the image can be excused there: 200 classes do not make 200 copies
-    seen = np.unique(found.image * n_classes + found.category)
-    low = np.searchsorted(seen, known.image[every] * n_classes)
-    count = np.searchsorted(seen, (known.image[every] + 1) * n_classes) - low
+        return gt.image[own], gt.category[own], own
+    n_classes = len(gt.category_ids)
+    # only a class that is detected in the image can be excused there: 200 classes do not make 200 copies
+    seen = np.unique(dt.image * n_classes + dt.category)
+    low = np.searchsorted(seen, gt.image[every] * n_classes)
+    count = np.searchsorted(seen, (gt.image[every] + 1) * n_classes) - low
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     rows = np.repeat(every, count)
     category = seen[np.repeat(low, count) + within] % n_classes
     return (
-        np.concatenate([known.image[own], known.image[rows]]),
-        np.concatenate([known.category[own], category]),
+        np.concatenate([gt.image[own], gt.image[rows]]),
+        np.concatenate([gt.category[own], category]),
         np.concatenate([own, rows]),
     )
 
@@ -126,6 +124,6 @@ def metrics_of(tables: Tables) -> dict[str, float | None]:
 
 
 def mean(values: FloatArray) -> float | None:
-    """Return the mean of the values that are there (> -1); None when there is none."""
-    there = values[values > -1]
-    return float(there.mean()) if there.size else None
+    """Return the mean of the values above -1, which stands for none; None when there is none."""
+    present = values[values > -1]
+    return float(present.mean()) if present.size else None

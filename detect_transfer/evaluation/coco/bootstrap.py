@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.evaluation.arrays import FloatArray, IntArray
 from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches
 from detect_transfer.evaluation.coco.weighted import Weights, weighted_ap
 
@@ -28,13 +28,13 @@ class Sampled:
     """One set of detections under the draws; row 0 are the images as they are, then B draws.
 
     Args:
-        marked: The matched case.
+        matches: The matched case.
         metrics: (1 + B,) for each of `SAMPLED`; NaN in a draw without any object.
         class_ap: (1 + B, K) AP of each class; NaN in a draw without an object of it.
         class_ap50: (1 + B, K) the same at IoU .5.
     """
 
-    marked: ThresholdMatches
+    matches: ThresholdMatches
     metrics: dict[str, FloatArray]
     class_ap: FloatArray
     class_ap50: FloatArray
@@ -44,7 +44,7 @@ def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Weig
     """Return how often (B, U) each unit is drawn when as many units as there are are drawn with replacement.
 
     Raises:
-        InputError: Less than 100 draws are asked for, of which no interval can be read.
+        InputError: There are less than 100 draws, of which no interval can be read.
     """
     if n_draws < 100:
         raise InputError("DRAWS", "at least 100 are needed", field="draws", value=n_draws, remedy=f"give {N_DRAWS}")
@@ -55,13 +55,13 @@ def draw_weights(n_units: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Weig
     return weights
 
 
-def sample(marked: ThresholdMatches, weights: Weights) -> Sampled:
+def sample(matches: ThresholdMatches, weights: Weights) -> Sampled:
     """Score the images as they are, and each draw of `weights` (B, U)."""
     weights = np.concatenate([np.ones_like(weights[:1]), weights])
-    ap = weighted_ap(marked, weights)
+    ap = weighted_ap(matches, weights)
     return Sampled(
-        marked,
-        {**mean_ap(ap), "AR100": mean_of_classes(_recall(marked, weights))},
+        matches,
+        {**mean_ap(ap), "AR100": mean_of_classes(_recall(matches, weights))},
         ap.mean(axis=2),
         ap[:, :, _AT_IOU_50],
     )
@@ -75,23 +75,21 @@ def mean_ap(ap: FloatArray) -> dict[str, FloatArray]:
 
 def mean_of_classes(values: FloatArray) -> FloatArray:
     """Return the mean (B,) over the classes of (B, K) that are not NaN; NaN where all are."""
-    there = ~np.isnan(values)
-    count = there.sum(axis=1)
-    total = np.where(there, values, 0).sum(axis=1)
-    return ratio(total, count)
+    present = ~np.isnan(values)
+    return ratio(np.where(present, values, 0).sum(axis=1), present.sum(axis=1))
 
 
 def ratio(over: FloatArray, under: FloatArray | IntArray) -> FloatArray:
-    """Return the quotient of two sums over units; NaN where nothing is below the line."""
+    """Return the quotient of two sums over units; NaN where the second is 0."""
     return np.asarray(np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0))
 
 
-def _recall(marked: ThresholdMatches, weights: Weights) -> FloatArray:
+def _recall(matches: ThresholdMatches, weights: Weights) -> FloatArray:
     """Return the recall (B, K) of all detections, mean over the IoU thresholds."""
-    hits = np.zeros(marked.objects.shape)
-    np.add.at(hits, (marked.unit, marked.category), marked.hit.sum(axis=0))
-    n_objects = _totals(weights, marked.objects.astype(np.float64))
-    return ratio(_totals(weights, hits / len(IOU_THRESHOLDS)), n_objects)
+    n_tp = np.zeros(matches.objects.shape)
+    np.add.at(n_tp, (matches.unit, matches.category), matches.tp.sum(axis=0))
+    n_objects = _totals(weights, matches.objects.astype(np.float64))
+    return ratio(_totals(weights, n_tp / len(IOU_THRESHOLDS)), n_objects)
 
 
 def _totals(weights: Weights, of_units: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from detect_transfer.evaluation.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, draw_weights, sample
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
@@ -61,24 +61,24 @@ class Intervals:
 def score_intervals(case: Case, *, max_detections: int = 100, n_draws: int = N_DRAWS, seed: int = 0) -> Intervals:
     """Compute 95 % intervals over images, or over groups of images where the truth has a column `group`.
 
-    They tell how the numbers would move with other images of the same kind, not with another training.
+    They say how the numbers would move with other images of the same kind, not with another training.
 
     Raises:
         InputError: As for `score`, or there are less than 100 draws.
     """
-    marked = match_at_thresholds(case, max_detections=max_detections)
-    n_units = len(marked.objects)
-    sampled = sample(marked, draw_weights(n_units, n_draws=n_draws, seed=seed))
+    matches = match_at_thresholds(case, max_detections=max_detections)
+    n_units = len(matches.objects)
+    sampled = sample(matches, draw_weights(n_units, n_draws=n_draws, seed=seed))
     reasons: dict[str, str] = {}
-    any_class = int(marked.objects.any(axis=1).sum())
+    any_class = int(matches.objects.any(axis=1).sum())
     metrics = {name: _noted(sampled.metrics[name], any_class, name, reasons) for name in _NAMES}
-    n_with, columns = (marked.objects > 0).sum(axis=0), (sampled.class_ap, sampled.class_ap50)
+    n_with, columns = (matches.objects > 0).sum(axis=0), (sampled.class_ap, sampled.class_ap50)
     per_class = {
         i: {
             name: _noted(values[:, k], int(n_with[k]), f"{name}/{i}", reasons)
             for name, values in zip(_NAMES, columns, strict=True)
         }
-        for k, i in enumerate(case.known.category_ids.tolist())
+        for k, i in enumerate(case.gt.category_ids.tolist())
     }
     unit = "image" if n_units == case.n_images else "group"
     return Intervals(metrics, per_class, reasons, unit, n_units, n_draws, seed)
@@ -95,7 +95,7 @@ def span_of(values: FloatArray) -> Span:
     """
     from scipy.special import ndtr, ndtri  # type: ignore[import-untyped]
 
-    return between(values, ndtr(2 * lean(values) + ndtri(_ENDS)))
+    return between(values, ndtr(2 * bias(values) + ndtri(_ENDS)))
 
 
 def between(values: FloatArray, shares: FloatArray = _ENDS) -> Span:
@@ -104,7 +104,7 @@ def between(values: FloatArray, shares: FloatArray = _ENDS) -> Span:
     return float(low), float(high)
 
 
-def lean(values: FloatArray) -> float:
+def bias(values: FloatArray) -> float:
     """Return how far (1 + B,) a number lies above the median of its draws, in standard deviations of a normal one."""
     from scipy.special import ndtri
 
@@ -114,11 +114,11 @@ def lean(values: FloatArray) -> float:
 
 
 def why_no_span(n_units_with_objects: int) -> str | None:
-    """Tell why nothing can be drawn from so few units; None where it can."""
+    """Say why nothing can be drawn from so few units; None where it can."""
     if n_units_with_objects == 0:
-        return "no object that must be found"
+        return "no object"
     if n_units_with_objects == 1:
-        return "all objects are in one image or group, so draws cannot tell how the number would move"
+        return "all objects are in one image or group, so draws cannot show how the number would move"
     return None
 
 

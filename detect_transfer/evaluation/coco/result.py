@@ -13,17 +13,17 @@ from detect_transfer.evaluation.coco.intervals import Intervals
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class: how much there was of it, and how well it was found; None where it has no object.
+    """One class: how much there is of it, and how well it is detected; None where it has no object.
 
     Args:
         category_id: The id of the class.
         name: Its name.
         n_images: Images with an object of the class.
-        n_boxes: Objects that must be found.
+        n_boxes: Objects.
         n_ignored: Truth boxes of the class that are ignored.
         n_detections: Detections of the class.
         AP: Mean AP over IoU .50 to .95; `AP50` and `AP75` at one IoU; `AR100` the mean recall.
-        score_threshold: The score with the best F1 at IoU .5; None also where nothing was hit.
+        score_threshold: The score with the best F1 at IoU .5; None also without a true positive.
         precision: At that threshold, IoU .5; so are `recall` and `f1`.
     """
 
@@ -58,14 +58,14 @@ class Scores:
     Args:
         metrics: The twelve of `METRIC_NAMES`, in [0, 1]; None where there is nothing to score.
         reasons: For each None in `metrics`, why.
-        ignore_policy: What the numbers were made under; see `policy`.
+        ignore_policy: What the numbers were made under; see `arrays`.
         strict: The twelve under `strict` where `ignore_policy` is `region` and they differ, else None.
         per_class: A row a class, in order of `category_id`.
         curves: Precision against recall for each class with objects.
         counts: `images`, `images_without_objects`, `boxes`, `objects`, `ignored`, `ignored_for_every_class`,
             `detections`, `classes`, `classes_without_objects`.
         max_detections: How many detections of a class count in an image, best first.
-        interval: Of AP and AP50, of the whole and of each class; None where none were asked for.
+        interval: Of AP and AP50, of the whole and of each class; None where none were computed.
     """
 
     metrics: dict[str, float | None]

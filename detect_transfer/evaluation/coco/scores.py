@@ -19,6 +19,7 @@ from detect_transfer.evaluation.coco.accumulate import (
 )
 from detect_transfer.evaluation.coco.intervals import score_intervals
 from detect_transfer.evaluation.coco.result import ClassScores, Curve, Scores
+from detect_transfer.evaluation.matching import match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.threshold_curves import best_f1_threshold
 
@@ -27,7 +28,7 @@ _AREA_WORDS = {
     "medium": "no object with an area from 32 x 32 to 96 x 96 pixels is in the truth",
     "large": "no object with an area of 96 x 96 pixels or more is in the truth",
 }
-_NO_OBJECT = "the truth has no object that must be found"
+_NO_OBJECT = "the truth has no object"
 
 
 def score(
@@ -42,8 +43,8 @@ def score(
 
     Args:
         truth: All images that were predicted on, with their boxes and classes.
-        detections: What was found; none at all gives AP 0.
-        ignore_policy: `region` or `strict`, see `policy`.
+        detections: The detections; none at all gives AP 0.
+        ignore_policy: `region` or `strict`, see `arrays`.
         max_detections: How many detections of a class count in an image; AR1, AR10 and AR100 keep their own caps.
         n_draws: Draws of the bootstrap for the intervals of AP and AP50; 0 leaves them out.
 
@@ -67,8 +68,8 @@ def score_case(case: Case, *, max_detections: int = 100, n_draws: int = 0) -> Sc
         ignore_policy=case.ignore_policy,
         strict=strict if strict is not None and _differ(metrics, strict) else None,
         per_class=_per_class(case, tables),
-        curves=_curves(case.known, tables),
-        counts=_counts(case.known, case.found),
+        curves=_curves(case.gt, tables),
+        counts=_counts(case.gt, case.dt),
         max_detections=max_detections,
         interval=score_intervals(case, max_detections=max_detections, n_draws=n_draws) if n_draws else None,
     )
@@ -92,7 +93,7 @@ def coco_metrics(
 def coco_policies(case: Case, *, max_detections: int = 100) -> MetricResult:
     """Compute the twelve under both policies: `AP` under `region`, `strict/AP` as pycocotools has it for the same file.
 
-    `policies_differ` in the bounds tells whether any of the twelve does.
+    `policies_differ` in the bounds says whether any of the twelve does.
     """
     metrics = metrics_of(_tables(case, max_detections))
     strict = _strict(case, max_detections) or metrics
@@ -115,15 +116,19 @@ def _tables(case: Case, max_detections: int) -> Tables:
         raise InputError(
             "MAX_DETECTIONS", "at least 1 is needed", field="max_detections", value=max_detections, remedy="give 100"
         )
-    return case.coco_tables if max_detections == 100 else accumulate(case.known, case.found, max_detections)
+    return case.shared(("coco tables", max_detections), lambda: accumulate(case.gt, case.dt, max_detections))
 
 
 def _strict(case: Case, max_detections: int) -> dict[str, float | None] | None:
     """Return the twelve under `strict`; None where it makes of every box what `region` does."""
+    return case.shared(("strict", max_detections), lambda: _strict_metrics(case, max_detections))
+
+
+def _strict_metrics(case: Case, max_detections: int) -> dict[str, float | None] | None:
     as_file = truth_arrays(case.truth, ignore_policy="strict")
-    if (as_file.is_object == case.known.is_object).all() and (as_file.is_region == case.known.is_region).all():
+    if (as_file.is_object == case.gt.is_object).all() and (as_file.is_region == case.gt.is_region).all():
         return None
-    return metrics_of(accumulate(as_file, case.found, max_detections))
+    return metrics_of(accumulate(as_file, case.dt, max_detections))
 
 
 def _reasons(metrics: dict[str, float | None]) -> dict[str, str]:
@@ -142,36 +147,36 @@ def _differ(a: dict[str, float | None], b: dict[str, float | None]) -> bool:
     return any(apart(a[name], b[name]) for name in a)
 
 
-def _counts(known: TruthArrays, found: DetectionArrays) -> dict[str, int]:
-    n_images, n_classes = len(known.image_ids), len(known.category_ids)
-    with_objects = len(np.unique(known.image[known.is_object]))
-    present = len(np.unique(known.category[known.is_object]))
+def _counts(gt: TruthArrays, dt: DetectionArrays) -> dict[str, int]:
+    n_images, n_classes = len(gt.image_ids), len(gt.category_ids)
+    with_objects = len(np.unique(gt.image[gt.is_object]))
+    present = len(np.unique(gt.category[gt.is_object]))
     return {
         "images": n_images,
         "images_without_objects": n_images - with_objects,
-        "boxes": len(known.image),
-        "objects": int(known.is_object.sum()),
-        "ignored": int((~known.is_object).sum()),
-        "ignored_for_every_class": int((known.category == EVERY_CLASS).sum()),
-        "detections": len(found.image),
+        "boxes": len(gt.image),
+        "objects": int(gt.is_object.sum()),
+        "ignored": int((~gt.is_object).sum()),
+        "ignored_for_every_class": int((gt.category == EVERY_CLASS).sum()),
+        "detections": len(dt.image),
         "classes": n_classes,
         "classes_without_objects": n_classes - present,
     }
 
 
 def _per_class(case: Case, tables: Tables) -> tuple[ClassScores, ...]:
-    known, found = case.known, case.found
-    n_classes = len(known.category_ids)
-    objects = known.is_object
-    pairs = np.unique(known.category[objects] * len(known.image_ids) + known.image[objects])
-    n_images = np.bincount(pairs // len(known.image_ids), minlength=n_classes)
-    n_boxes = np.bincount(known.category[objects], minlength=n_classes)
-    n_ignored = np.bincount(known.category[~objects & (known.category != EVERY_CLASS)], minlength=n_classes)
-    n_detections = np.bincount(found.category, minlength=n_classes)
-    points = best_f1_threshold(case.matches)
+    gt, dt = case.gt, case.dt
+    n_classes = len(gt.category_ids)
+    objects = gt.is_object
+    pairs = np.unique(gt.category[objects] * len(gt.image_ids) + gt.image[objects])
+    n_images = np.bincount(pairs // len(gt.image_ids), minlength=n_classes)
+    n_boxes = np.bincount(gt.category[objects], minlength=n_classes)
+    n_ignored = np.bincount(gt.category[~objects & (gt.category != EVERY_CLASS)], minlength=n_classes)
+    n_detections = np.bincount(dt.category, minlength=n_classes)
+    points = best_f1_threshold(match_case(case))
     at_100 = tables.caps.index(100)
     rows = []
-    for k, (category_id, name) in enumerate(zip(known.category_ids.tolist(), case.names, strict=True)):
+    for k, (category_id, name) in enumerate(zip(gt.category_ids.tolist(), case.names, strict=True)):
         precision = tables.precision[:, :, k, ALL_AREAS, tables.cap]
         point = points.get(category_id)
         rows.append(
@@ -195,9 +200,9 @@ def _per_class(case: Case, tables: Tables) -> tuple[ClassScores, ...]:
     return tuple(rows)
 
 
-def _curves(known: TruthArrays, tables: Tables) -> dict[int, Curve]:
+def _curves(gt: TruthArrays, tables: Tables) -> dict[int, Curve]:
     curves = {}
-    for k, category_id in enumerate(known.category_ids.tolist()):
+    for k, category_id in enumerate(gt.category_ids.tolist()):
         precision = tables.precision[AT_IOU_50, :, k, ALL_AREAS, tables.cap]
         if precision[0] > -1:  # else the class has no object
             at = tables.score[AT_IOU_50, :, k, ALL_AREAS, tables.cap]

@@ -1,4 +1,4 @@
-"""The fate of every detection at each of COCO's ten IoU thresholds, and the units that a draw of images is made of."""
+"""What every detection is at each of COCO's ten IoU thresholds, and the units that a draw of images is made of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.evaluation.arrays import BoolArray, FloatArray, IntArray
-from detect_transfer.evaluation.assignment import take_turns
+from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
+from detect_transfer.evaluation.assignment import match_in_turn
 from detect_transfer.evaluation.case import Case
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -17,15 +17,15 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 @dataclass(frozen=True)
 class ThresholdMatches:
-    """The fate of every detection at every IoU threshold, sorted by class, within it by falling score and image.
+    """What every detection is at every IoU threshold, sorted by class, within it by falling score and image.
 
     Args:
         unit: (D,) unit of the image of each detection.
         category: (D,) position of its class.
         image: (D,) position of its image.
         score: (D,) its score.
-        hit: (T, D) whether it found an object.
-        counted: (T, D) whether it is a hit or a false alarm.
+        tp: (T, D) whether it is a true positive.
+        counted: (T, D) whether it is a true or a false positive.
         objects: (U, K) how many objects of each class each unit has.
     """
 
@@ -33,7 +33,7 @@ class ThresholdMatches:
     category: IntArray
     image: IntArray
     score: FloatArray
-    hit: BoolArray
+    tp: BoolArray
     counted: BoolArray
     objects: IntArray
 
@@ -59,39 +59,39 @@ def match_at_thresholds(case: Case, *, max_detections: int = 100) -> ThresholdMa
     Source:
         pycocotools 2.0.11, `COCOeval.evaluateImg`.
     """
-    known = case.known
-    kept = case.place_in_class < max_detections
-    pairs = case.excusing.take(kept[case.excusing.found])
-    regions = known.is_region[pairs.truth]
-    hit, counted = (np.zeros((len(IOU_THRESHOLDS), len(kept)), bool) for _ in range(2))
+    gt = case.gt
+    included = case.rank_in_class < max_detections
+    pairs = case.excusing.take(included[case.excusing.dt])
+    regions = gt.is_region[pairs.gt]
+    tp, counted = (np.zeros((len(IOU_THRESHOLDS), len(included)), bool) for _ in range(2))
     for at, threshold in enumerate(IOU_THRESHOLDS):
         enough = pairs.overlap >= threshold
-        hits = take_turns(pairs.take(enough & ~regions), case.rank, len(known.image))
-        hit[at, hits.found] = True
-        excused = np.zeros(len(kept), bool)
-        excused[pairs.found[enough & regions]] = True
-        counted[at] = kept & (hit[at] | ~excused)
-    return threshold_matches_of(case, hit, counted)
+        matched = match_in_turn(pairs.take(enough & ~regions), case.rank, len(gt.image))
+        tp[at, matched.dt] = True
+        excused = np.zeros(len(included), bool)
+        excused[pairs.dt[enough & regions]] = True
+        counted[at] = included & (tp[at] | ~excused)
+    return threshold_matches_of(case, tp, counted)
 
 
-def threshold_matches_of(case: Case, hit: BoolArray, counted: BoolArray) -> ThresholdMatches:
-    """Sort what became of the detections, (T, D) in row order; those that never count are left out."""
-    known, found = case.known, case.found
+def threshold_matches_of(case: Case, tp: BoolArray, counted: BoolArray) -> ThresholdMatches:
+    """Sort the statuses (T, D) of the detections, which are in row order; those that never count are left out."""
+    gt, dt = case.gt, case.dt
     unit, n_units = units_of(case.truth)
     objects = np.zeros((n_units, len(case.names)), np.int64)
-    np.add.at(objects, (unit[known.image[known.is_object]], known.category[known.is_object]), 1)
+    np.add.at(objects, (unit[gt.image[gt.is_object]], gt.category[gt.is_object]), 1)
     ever = np.asarray(counted.any(axis=0))
     rows = case.by_class[ever[case.by_class]]
-    image = found.image[rows]
+    image = dt.image[rows]
     return ThresholdMatches(
-        unit[image], found.category[rows], image, found.score[rows], hit[:, rows], counted[:, rows], objects
+        unit[image], dt.category[rows], image, dt.score[rows], tp[:, rows], counted[:, rows], objects
     )
 
 
 def side_by_side(a: ThresholdMatches, b: ThresholdMatches) -> ThresholdMatches:
     """Put two sets of detections of the same images into one, the units of `b` after those of `a`.
 
-    Weights that give a unit of `a` what they take from the one of `b` choose, image by image, which set is scored.
+    Weights that give a unit of `a` what they take from that of `b` choose, image by image, which set is scored.
     """
     n = len(a.objects)
     unit = np.concatenate([a.unit, b.unit + n])
@@ -99,13 +99,7 @@ def side_by_side(a: ThresholdMatches, b: ThresholdMatches) -> ThresholdMatches:
         np.concatenate([getattr(a, name), getattr(b, name)]) for name in ("category", "image", "score")
     )
     order = np.lexsort((image, -score, category))
-    hit, counted = (np.concatenate([getattr(a, name), getattr(b, name)], axis=1) for name in ("hit", "counted"))
-    return ThresholdMatches(
-        unit[order],
-        category[order],
-        image[order],
-        score[order],
-        hit[:, order],
-        counted[:, order],
-        np.concatenate([a.objects, b.objects]),
-    )
+    tp, counted = (np.concatenate([getattr(a, name), getattr(b, name)], axis=1) for name in ("tp", "counted"))
+    objects = np.concatenate([a.objects, b.objects])
+    unit, category, image, score = (column[order] for column in (unit, category, image, score))
+    return ThresholdMatches(unit, category, image, score, tp[:, order], counted[:, order], objects)

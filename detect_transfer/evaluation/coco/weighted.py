@@ -1,7 +1,7 @@
 """AP of a case whose images count several times or not at all: matched once, then re-weighted in whole arrays.
 
-A draw of the bootstrap gives each unit (an image, or a group of images) a whole number. Precision only has to be known
-at the hits, so the false alarms between two hits are added up by one sparse product for all draws together.
+A draw of the bootstrap gives each unit (an image, or a group of images) a whole number. Precision is needed at
+the true positives alone, so the false positives between two of them are added up by one sparse product for all draws.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect_transfer.evaluation.arrays import FloatArray, IntArray
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS, ThresholdMatches
 from detect_transfer.evaluation.outcomes import RECALLS
 
-Weights = NDArray[
-    np.uint16
-]  # (B, U) how often each draw has each unit: small, as 1,000 draws of 100,000 images are many
+# (B, U) how often each draw has each unit: small, as 1,000 draws of 100,000 images are many
+Weights = NDArray[np.uint16]
 # numbers of one class in one array: keeps it near the processor, and the memory of all threads within bounds
 _NUMBERS_AT_ONCE, _FEWEST_DRAWS, _MOST_DRAWS = 1 << 21, 16, 256
 _BLOCK = 16
@@ -31,12 +30,12 @@ class _AtThreshold:
     """What one class needs at one IoU threshold.
 
     Args:
-        hits: (H,) the events that hit at it.
-        further: (H, U) how many detections of each unit stand between the hit before and each hit, of those that
-            count at this threshold but not at all; None where there is none.
+        tp: (H,) the events that are true positives at it.
+        further: (H, U) how many detections of each unit are between the true positive before and each one, of those
+            that count at this threshold but not at all; None where there is none.
     """
 
-    hits: IntArray
+    tp: IntArray
     further: Any
 
 
@@ -45,8 +44,8 @@ class _OfClass:
     """What the draws of one class have in common.
 
     Args:
-        unit: (E,) the unit of each event, a detection that hits at some IoU threshold, by falling score.
-        always: (E, U) how many detections of each unit stand between the event before and each event, that one
+        unit: (E,) the unit of each event, a detection that is a true positive at some IoU threshold, by falling score.
+        always: (E, U) how many detections of each unit are between the event before and each event, that one
             included, of those that count at every threshold.
         at: One for each IoU threshold.
     """
@@ -56,21 +55,21 @@ class _OfClass:
     at: tuple[_AtThreshold, ...]
 
 
-def weighted_ap(marked: ThresholdMatches, weights: Weights) -> FloatArray:
+def weighted_ap(matches: ThresholdMatches, weights: Weights) -> FloatArray:
     """Return AP (B, K, T) of each draw, class and IoU threshold; NaN where a draw has no object of the class.
 
     Equal to scoring a table in which each image stands as often as it weighs; of equal scores, the copies of a
     detection follow each other.
 
     Args:
-        marked: The matched case.
+        matches: The matched case.
         weights: (B, U) how often each unit is drawn.
 
     Source:
         pycocotools 2.0.11, `COCOeval.accumulate`.
     """
-    bounds = np.searchsorted(marked.category, np.arange(marked.objects.shape[1] + 1)).tolist()
-    classes = [_of_class(marked, slice(*ends)) for ends in pairwise(bounds)]
+    bounds = np.searchsorted(matches.category, np.arange(matches.objects.shape[1] + 1)).tolist()
+    classes = [_of_class(matches, slice(*ends)) for ends in pairwise(bounds)]
 
     def score(draws: Weights) -> FloatArray:
         by_unit = np.ascontiguousarray(draws.T, dtype=np.float32)  # (U, B), whole numbers, so nothing is lost
@@ -78,7 +77,7 @@ def weighted_ap(marked: ThresholdMatches, weights: Weights) -> FloatArray:
         ap = [_class_ap(part, by_unit, n) for part, n in zip(classes, n_objects.T, strict=True)]
         return np.where(n_objects[..., None] > 0, np.stack(ap, axis=1), np.nan)
 
-    objects = marked.objects.astype(np.float32)
+    objects = matches.objects.astype(np.float32)
     if not classes:
         return np.empty((len(weights), 0, len(IOU_THRESHOLDS)))
     largest = max(len(part.unit) for part in classes)
@@ -88,9 +87,9 @@ def weighted_ap(marked: ThresholdMatches, weights: Weights) -> FloatArray:
         return np.concatenate(list(pool.map(score, chunks)))
 
 
-def _of_class(marked: ThresholdMatches, rows: slice) -> _OfClass:
-    hit, counted, unit = marked.hit[:, rows], marked.counted[:, rows], marked.unit[rows]
-    events = np.flatnonzero(hit.any(axis=0))
+def _of_class(matches: ThresholdMatches, rows: slice) -> _OfClass:
+    tp, counted, unit = matches.tp[:, rows], matches.counted[:, rows], matches.unit[rows]
+    events = np.flatnonzero(tp.any(axis=0))
     always = counted.all(axis=0)
 
     def units_before(which: IntArray, ends: IntArray) -> Any:
@@ -100,13 +99,13 @@ def _of_class(marked: ThresholdMatches, rows: slice) -> _OfClass:
         cell = np.searchsorted(ends, which)  # the first end at or after each detection
         inside = cell < len(ends)
         ones = np.ones(int(inside.sum()), np.float32)
-        return coo_array((ones, (cell[inside], unit[which[inside]])), shape=(len(ends), len(marked.objects))).tocsr()
+        return coo_array((ones, (cell[inside], unit[which[inside]])), shape=(len(ends), len(matches.objects))).tocsr()
 
     at = []
-    for hit_now, counted_now in zip(hit, counted, strict=True):
-        hits = np.flatnonzero(hit_now[events])
-        further = np.flatnonzero(counted_now & ~always)
-        at.append(_AtThreshold(hits, units_before(further, events[hits]) if len(further) else None))
+    for tp_at, counted_at in zip(tp, counted, strict=True):
+        tp_events = np.flatnonzero(tp_at[events])
+        further = np.flatnonzero(counted_at & ~always)
+        at.append(_AtThreshold(tp_events, units_before(further, events[tp_events]) if len(further) else None))
     return _OfClass(unit[events], units_before(np.flatnonzero(always), events), tuple(at))
 
 
@@ -118,11 +117,11 @@ def _class_ap(part: _OfClass, by_unit: NDArray[np.float32], n_objects: FloatArra
     before = _added_up(part.always @ by_unit)
     weight = by_unit[part.unit]
     for t, at in enumerate(part.at):
-        if len(at.hits):
-            n = before[at.hits]
+        if len(at.tp):
+            n = before[at.tp]
             if at.further is not None:
                 n += _added_up(at.further @ by_unit)
-            ap[:, t] = _mean_precision(_added_up(weight[at.hits]), n, n_objects)
+            ap[:, t] = _mean_precision(_added_up(weight[at.tp]), n, n_objects)
     return ap
 
 
@@ -133,19 +132,19 @@ def _added_up(values: NDArray[np.float32]) -> FloatArray:
     return sums
 
 
-def _mean_precision(found: FloatArray, n: FloatArray, n_objects: FloatArray) -> FloatArray:
+def _mean_precision(tp: FloatArray, n: FloatArray, n_objects: FloatArray) -> FloatArray:
     """Return the mean (B,) of the precision at the 101 recalls.
 
     Args:
-        found: (E, B) hits up to each one.
-        n: (E, B) counted detections up to each hit; overwritten.
+        tp: (E, B) true positives up to each one.
+        n: (E, B) counted detections up to each one; overwritten.
         n_objects: (B,) objects; where 0, the result means nothing.
     """
-    precision = np.divide(found, np.maximum(n, 1, out=n), out=n)
+    precision = np.divide(tp, np.maximum(n, 1, out=n), out=n)
     _running(np.maximum, precision[::-1])
-    recall = np.divide(found, np.maximum(n_objects, 1), out=found)
-    place = (recall * 100 + 1e-6).astype(np.int64)
-    reached = place + (RECALLS.take(place) <= recall)  # how many of the recalls are reached
+    recall = np.divide(tp, np.maximum(n_objects, 1), out=tp)
+    floor = (recall * 100 + 1e-6).astype(np.int64)
+    reached = floor + (RECALLS.take(floor) <= recall)  # how many of the recalls are reached
     reached[1:] -= reached[:-1].copy()
     return np.asarray(np.einsum("eb,eb->b", precision, reached) / len(RECALLS))
 

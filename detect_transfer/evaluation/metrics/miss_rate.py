@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.core import boxes
-from detect_transfer.evaluation.arrays import BoolArray, FloatArray
+from detect_transfer.core.arrays import BoolArray, FloatArray
 from detect_transfer.evaluation.attributes import Bounds, inside
 from detect_transfer.evaluation.case import Case, Overlaps
 from detect_transfer.evaluation.metric_result import Curves, MetricResult, Sheet
-from detect_transfer.evaluation.metrics.protocol_boxes import as_taken, image_sizes, prepared, protocol_attributes
+from detect_transfer.evaluation.metrics.protocol_boxes import case_of, image_sizes, prepared, protocol_attributes
 from detect_transfer.evaluation.metrics.protocols import Protocol
 from detect_transfer.evaluation.outcomes import MatchOutcomes, Ranked, match_detections, ranked
 
@@ -31,8 +31,8 @@ def miss_rate(case: Case, name: str, protocol: Protocol, *, quirk: bool = False)
         case: What is scored.
         name: The name of the result.
         protocol: How.
-        quirk: Read the curve as the CityPersons code does where its first point has more false alarms than is asked
-            for: at its very last point, which flatters. It happens with fewer than 100 images.
+        quirk: Read the curve as the CityPersons code does where its first point has more false positives than the
+            reference: at its very last point, which flatters. It happens with fewer than 100 images.
     """
     if quirk and protocol.read_at == "last_up_to":
         protocol = replace(protocol, read_at="last_up_to_wrapping")
@@ -40,36 +40,38 @@ def miss_rate(case: Case, name: str, protocol: Protocol, *, quirk: bool = False)
     names = [class_name for class_name in case.names if class_name.casefold() in scored] or case.names
     sheet = Sheet()
     curves: Curves = {}
-    taken = as_taken(case, protocol)
+    prepared_case = case_of(case, protocol)
     for part in (protocol, *protocol.variants):
         same = part.neighbours == protocol.neighbours
-        _score(taken if same else as_taken(case, part), part, names, sheet, curves)
+        _score(prepared_case if same else case_of(case, part), part, names, sheet, curves)
     return sheet.result(name, {"classes": names, **_bounds(protocol)}, curves)
 
 
 def _score(case: Case, protocol: Protocol, names: list[str], sheet: Sheet, curves: Curves) -> None:
     """Put the miss rates of the subsets, and their curves, beside what is there."""
-    found_xywh, overlaps = prepared(case, protocol)
+    dt_xywh, overlaps = prepared(case, protocol)
     attributes = protocol_attributes(case, protocol)
     for subset, bounds in protocol.subsets.items():
-        objects = case.known.is_object & inside(attributes, bounds)
-        fates = _fates(case, protocol, objects, overlaps, kept=_kept(case, protocol, bounds, found_xywh[:, 3]))
+        objects = case.gt.is_object & inside(attributes, bounds)
+        outcomes = _outcomes(
+            case, protocol, objects, overlaps, included=_included(case, protocol, bounds, dt_xywh[:, 3])
+        )
         rates: dict[str, float | None] = dict.fromkeys(names)
-        for rows in ranked(case, fates):
+        for rows in ranked(case, outcomes):
             class_name = case.names[rows.category]
             if class_name not in rates:
                 continue
-            fppi = np.cumsum(~rows.hit) / case.n_images
+            fppi = np.cumsum(~rows.tp) / case.n_images
             rates[class_name] = log_average(fppi, rows.recall, protocol.fppi, protocol.read_at)
             curves[f"{subset}/{class_name}"] = _curve(rows, fppi)
-        sheet.spread(subset, rates, "no object lies within " + (_told(bounds) or "the truth"))
+        sheet.spread(subset, rates, "no object lies within " + (_in_words(bounds) or "the truth"))
 
 
 def log_average(fppi: FloatArray, recall: FloatArray, references: tuple[float, ...], read_at: str) -> float:
-    """Return exp(mean(log(1 - recall))) over the reference points of a curve (C,); 1 where nothing was found.
+    """Return exp(mean(log(1 - recall))) over the reference points of a curve (C,); 1 without a detection.
 
     Args:
-        fppi: False alarms per image, rising.
+        fppi: False positives per image, rising.
         recall: Recall at each point.
         references: Where to read.
         read_at: See `Protocol`.
@@ -85,41 +87,45 @@ def log_average(fppi: FloatArray, recall: FloatArray, references: tuple[float, .
     return float(np.exp(np.log(np.maximum(1 - reached, _FLOOR)).mean()))
 
 
-def _fates(case: Case, protocol: Protocol, objects: BoolArray, overlaps: Overlaps, *, kept: BoolArray) -> MatchOutcomes:
+def _outcomes(
+    case: Case, protocol: Protocol, objects: BoolArray, overlaps: Overlaps, *, included: BoolArray
+) -> MatchOutcomes:
     if protocol.margin is not None:
         objects = objects & _within_margin(case, protocol.margin)
     by_iou = None
     if protocol.ignored_by_iou:
-        by_iou = ~case.truth.boxes["iscrowd"].fill_null(False).to_numpy() & (case.known.category >= 0)
-    return match_detections(case, overlaps, objects, kept=kept, by_iou=by_iou)
+        by_iou = ~case.truth.boxes["iscrowd"].fill_null(False).to_numpy() & (case.gt.category >= 0)
+    return match_detections(case, overlaps, objects, included=included, by_iou=by_iou)
 
 
-def _kept(case: Case, protocol: Protocol, bounds: Bounds, heights: FloatArray) -> BoolArray:
-    """Tell (D,) which detections take part in a subset."""
-    kept = np.ones(len(heights), bool)
+def _included(case: Case, protocol: Protocol, bounds: Bounds, heights: FloatArray) -> BoolArray:
+    """Return a mask (D,) of the detections that take part in a subset."""
+    included = np.ones(len(heights), bool)
     if protocol.max_detections is not None:
-        kept = case.place_in_class < protocol.max_detections
+        included = case.rank_in_class < protocol.max_detections
     if "height" in bounds:
         span = bounds["height"]
         low = span.low / protocol.expand
-        kept &= (heights > low if protocol.above_lowest else heights >= low) & (heights < span.high * protocol.expand)
-    return kept
+        included &= (heights > low if protocol.above_lowest else heights >= low) & (
+            heights < span.high * protocol.expand
+        )
+    return included
 
 
 def _within_margin(case: Case, margin: float) -> BoolArray:
-    xyxy = boxes.xywh_to_xyxy(case.known.xywh) + _FIRST_PIXEL
-    far = image_sizes(case)[case.known.image] - margin
+    xyxy = boxes.xywh_to_xyxy(case.gt.xywh) + _FIRST_PIXEL
+    far = image_sizes(case)[case.gt.image] - margin
     return np.asarray((xyxy[:, :2] >= margin).all(axis=1) & (xyxy[:, 2:] <= far).all(axis=1))
 
 
 def _curve(rows: Ranked, fppi: FloatArray) -> dict[str, list[float]]:
-    """Keep the points before which the miss rate falls, and the last; the others only repeat it."""
-    keep = rows.hit.copy()
+    """Return the points before which the miss rate falls, and the last; the others only repeat it."""
+    keep = rows.tp.copy()
     keep[-1:] = True
     return {"fppi": fppi[keep].tolist(), "miss_rate": (1 - rows.recall[keep]).tolist()}
 
 
-def _told(bounds: Bounds) -> str:
+def _in_words(bounds: Bounds) -> str:
     return " and ".join(f"{column} {span}" for column, span in bounds.items())
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detect_transfer.evaluation.arrays import BoolArray
+from detect_transfer.core.arrays import BoolArray
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.matching import Matches
+from detect_transfer.evaluation.matching import Matches, match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
-from detect_transfer.evaluation.threshold_curves import OperatingPoint, ThresholdCurve, class_curves, point_of
+from detect_transfer.evaluation.threshold_curves import OperatingPoint, ThresholdCurve, class_curves
 
 TARGET_PRECISION = 0.9
 TARGET_FPPI = 0.1
@@ -34,9 +34,9 @@ class Goal:
 
 
 def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI) -> tuple[Goal, Goal, Goal]:
-    """Return the three goals: the best F1, a precision, and a number of false alarms per image."""
+    """Return the three goals: the best F1, a precision, and a number of false positives per image."""
     return (
-        Goal("best_f1", _best_f1, "nothing of it was hit"),
+        Goal("best_f1", lambda curve: curve.best_f1, "nothing of it was detected"),
         Goal(
             "target_precision",
             lambda curve: _lowest(curve, curve.precision >= target_precision),
@@ -44,8 +44,8 @@ def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGE
         ),
         Goal(
             "target_fppi",
-            lambda curve: _lowest(curve, curve.false_alarms_per_image <= target_fppi),
-            f"no threshold has a hit and at most {target_fppi:g} false alarms per image",
+            lambda curve: _lowest(curve, curve.fp_per_image <= target_fppi),
+            f"no threshold has a true positive and at most {target_fppi:g} false positives per image",
         ),
     )
 
@@ -58,23 +58,23 @@ def operating_points(
     Args:
         matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
         target_precision: The least precision, in [0, 1].
-        target_fppi: The most false alarms per image.
+        target_fppi: The most false positives per image.
     """
-    found = {}
+    points = {}
     for category_id, curve in class_curves(matches).items():
         at = {goal.name: goal.index(curve) for goal in goals(target_precision, target_fppi)}
-        found[category_id] = {name: None if i is None else point_of(curve, i) for name, i in at.items()}
-    return found
+        points[category_id] = {name: None if i is None else curve.point(i) for name, i in at.items()}
+    return points
 
 
 def operating_metric(
     case: Case, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
 ) -> MetricResult:
     """Give the thresholds of `operating_points` with the precision and recall there, at IoU .5."""
-    points = operating_points(case.matches, target_precision=target_precision, target_fppi=target_fppi)
+    points = operating_points(match_case(case), target_precision=target_precision, target_fppi=target_fppi)
     sheet = Sheet()
     for goal in goals(target_precision, target_fppi):
-        for category_id, name in zip(case.known.category_ids.tolist(), case.names, strict=True):
+        for category_id, name in zip(case.gt.category_ids.tolist(), case.names, strict=True):
             point = points.get(category_id, {}).get(goal.name)
             reason = goal.reason if category_id in points else _NO_OBJECT
             for column in ("score_threshold", "precision", "recall"):
@@ -84,10 +84,6 @@ def operating_metric(
         "operating_points",
         {"overlap": ">= 0.5", "target_precision": target_precision, "target_fppi": target_fppi},
     )
-
-
-def _best_f1(curve: ThresholdCurve) -> int | None:
-    return int(np.argmax(curve.f1)) if len(curve.f1) and curve.f1.max() > 0 else None
 
 
 def _lowest(curve: ThresholdCurve, meets: BoolArray) -> int | None:

@@ -1,4 +1,4 @@
-"""The boxes as a protocol of the miss rate takes them, and what they overlap."""
+"""The boxes as a protocol of the miss rate sees them, and what they overlap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core import boxes
-from detect_transfer.evaluation.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.evaluation.assignment import in_turn
 from detect_transfer.evaluation.attributes import truth_attributes
-from detect_transfer.evaluation.case import LEAST_OVERLAP, Case, Overlaps, pairs_of, tolerate
+from detect_transfer.evaluation.case import LEAST_OVERLAP, Case, Overlaps, overlaps_of, tolerate
 from detect_transfer.evaluation.metrics.protocols import Clip, Protocol
 
 
-def as_taken(case: Case, protocol: Protocol) -> Case:
+def case_of(case: Case, protocol: Protocol) -> Case:
     """Return the case with the truth boxes that the protocol discards, counts or ignores; the case is not changed."""
     if protocol.discarded or protocol.counted:
         truth = case.truth
@@ -29,7 +29,7 @@ def as_taken(case: Case, protocol: Protocol) -> Case:
 
 
 def _ignored_for(rule: Mapping[str, tuple[str, ...]], names: Mapping[int, str]) -> pl.Expr:
-    """Tell which boxes are of a class of the rule and ignored for one of its reasons."""
+    """Return which boxes are of a class of the rule and ignored for one of its reasons."""
     ruled = [
         pl.col("category_id").eq(category_id) & pl.col("ignore_reason").is_in(rule[name])
         for category_id, name in names.items()
@@ -40,28 +40,26 @@ def _ignored_for(rule: Mapping[str, tuple[str, ...]], names: Mapping[int, str]) 
 
 def prepared(case: Case, protocol: Protocol) -> tuple[FloatArray, Overlaps]:
     """Return the detections (D, 4) `xywh` as the protocol wants them, and what they overlap."""
-    key = (protocol.aspect, protocol.clip, protocol.strictly, protocol.overlap)
-    if key not in case.prepared:
-        case.prepared[key] = _prepare(case, protocol)
-    return case.prepared[key]
+    key = ("protocol boxes", protocol.aspect, protocol.clip, protocol.strictly, protocol.overlap)
+    return case.shared(key, lambda: _prepare(case, protocol))
 
 
 def _prepare(case: Case, protocol: Protocol) -> tuple[FloatArray, Overlaps]:
     sizes = image_sizes(case)
-    found = _clipped(case.found.xywh, sizes[case.found.image], protocol.clip)
-    truth = regions = _clipped(case.known.xywh, sizes[case.known.image], protocol.clip)
+    dt = _clipped(case.dt.xywh, sizes[case.dt.image], protocol.clip)
+    gt = _clipped(case.gt.xywh, sizes[case.gt.image], protocol.clip)
+    regions = None
     if protocol.aspect is not None:
-        found, truth = _with_aspect(found, protocol.aspect), _with_aspect(truth, protocol.aspect)
-    unchanged = np.array_equal(found, case.found.xywh) and np.array_equal(truth, case.known.xywh)
+        dt, gt, regions = _with_aspect(dt, protocol.aspect), _with_aspect(gt, protocol.aspect), gt
+    unchanged = np.array_equal(dt, case.dt.xywh) and np.array_equal(gt, case.gt.xywh)
     if unchanged and protocol.overlap == LEAST_OVERLAP:
-        iou, ioa = case.overlaps.iou, case.overlaps.ioa
+        overlaps = case.overlaps
     else:
-        iou = in_turn(pairs_of(case, found, truth, protocol.overlap), case.rank)
-        ioa = pairs_of(case, found, regions, protocol.overlap, by_own_area=True)
+        overlaps = overlaps_of(case, dt, gt, protocol.overlap, region_xywh=regions)
     if protocol.strictly:
-        iou = in_turn(iou.take(iou.overlap > protocol.overlap), case.rank, first_wins=True)
-        ioa = ioa.take(ioa.overlap > protocol.overlap)
-    return found, Overlaps(iou, ioa)
+        iou, ioa = (pairs.take(pairs.overlap > protocol.overlap) for pairs in (overlaps.iou, overlaps.ioa))
+        overlaps = Overlaps(in_turn(iou, case.rank, first_wins=True), ioa)
+    return dt, overlaps
 
 
 def image_sizes(case: Case) -> FloatArray:
@@ -92,6 +90,6 @@ def protocol_attributes(case: Case, protocol: Protocol) -> dict[str, FloatArray]
     elif protocol.visible == "flag":
         attributes["visible"] = np.where(attributes["occluded"] > 0, 0.5, 1.0)
     if protocol.clip == "image":
-        xywh = _clipped(case.known.xywh, image_sizes(case)[case.known.image], protocol.clip)
+        xywh = _clipped(case.gt.xywh, image_sizes(case)[case.gt.image], protocol.clip)
         attributes["height"] = xywh[:, 3]
     return attributes

@@ -27,17 +27,17 @@ class Protocol:
         subsets: The bounds of each subset on `height`, `visible`, `occluded`, `truncated` and `off_aspect`, how far
             width / height is from .41; an object outside them is ignored.
         source: The code or text that it follows.
-        fppi: The false alarms per image at which the curve is read.
-        read_at: `last_up_to`: the last point with no more false alarms, recall 0 where there is none;
+        fppi: The false positives per image at which the curve is read.
+        read_at: `last_up_to`: the last point with no more false positives, recall 0 where there is none;
             `last_up_to_wrapping`: as the CityPersons code, which there takes the very last point of the curve;
             `first_from`: the first point with as many, the last point where there is none.
-        visible: `share`: as the table tells; `unhidden_is_infinite`: an object with nothing hidden is beyond every
+        visible: `share`: as the table states; `unhidden_is_infinite`: an object with nothing hidden is beyond every
             upper bound; `flag`: .5 for every occluded object, 1 for the others.
         variants: The same with another rule, each with its own subsets, which are scored beside the others.
         expand: A detection takes part if its height is at least the lowest of the subset divided by this and less than
             the highest times this.
         above_lowest: The detection must be higher than that instead of as high.
-        overlap: The least overlap, of a hit and of what excuses.
+        overlap: The least overlap, of a true positive and of what excuses.
         strictly: The overlap must be more than that, and of equal ones the first box wins instead of the last.
         aspect: Objects and detections get this width for their height, about their centre.
         margin: An object must stay this many pixels from the border of the image, counted from pixel 1.
@@ -46,7 +46,7 @@ class Protocol:
         max_detections: How many detections of a class count in an image.
         discarded: By class in lower case, the reasons for which a box is ignored that leave it out: it excuses nothing.
         counted: By class in lower case, the reasons for which a box is ignored that do not count: it is an object.
-        neighbours: Classes that may be found for a class without harm.
+        neighbours: Classes whose boxes a detection of a class may match without harm.
         classes: The classes that are scored, by name in any case; where the truth has none of them, all are.
     """
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.core.errors import InputError
-from detect_transfer.evaluation.arrays import BoolArray, FloatArray, IntArray
-from detect_transfer.evaluation.assignment import Pairs, joined, overlapping, starts, take_turns
+from detect_transfer.evaluation.assignment import Pairs, in_turn, joined, match_in_turn
 from detect_transfer.evaluation.case import LEAST_OVERLAP, Case
 from detect_transfer.evaluation.metric_result import Curves, MetricResult, Sheet
-from detect_transfer.evaluation.outcomes import outcomes_of
+from detect_transfer.evaluation.outcomes import last_of_score, outcomes_of
 
 _SIZES = {"all": (0.0, 400.0), "small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, 400.0)}
 _GTSDB_IOU = 0.6
@@ -41,24 +41,24 @@ def tt100k(case: Case, *, iou_threshold: float = 0.5, score_threshold: float = 0
             value=iou_threshold,
             remedy="give .5 as the papers do, or .75 as the code of TT100K does",
         )
-    known, found = case.known, case.found
-    kept = found.score >= score_threshold
+    gt, dt = case.gt, case.dt
+    included = dt.score >= score_threshold
     pairs = case.overlaps.iou
-    pairs = pairs.take(known.is_object[pairs.truth] & kept[pairs.found] & (pairs.overlap > iou_threshold))
-    partner = np.full(len(kept), -1, np.int64)
-    best = best_pairs(pairs, len(kept), len(known.image))
-    partner[best.found] = best.truth
-    excusing = case.overlaps.ioa.take(known.is_region[case.overlaps.ioa.truth])
-    excused = np.zeros(len(kept), bool)
-    excused[excusing.found] = True
-    unpaired = kept & (partner < 0) & ~excused
-    truth_side, found_side = known.xywh[:, 2:].max(axis=1, initial=0), found.xywh[:, 2:].max(axis=1, initial=0)
+    pairs = pairs.take(gt.is_object[pairs.gt] & included[pairs.dt] & (pairs.overlap > iou_threshold))
+    partner = np.full(len(included), -1, np.int64)
+    best = best_pairs(pairs, len(included), len(gt.image))
+    partner[best.dt] = best.gt
+    excusing = case.overlaps.ioa.take(gt.is_region[case.overlaps.ioa.gt])
+    excused = np.zeros(len(included), bool)
+    excused[excusing.dt] = True
+    unpaired = included & (partner < 0) & ~excused
+    gt_side, dt_side = gt.xywh[:, 2:].max(axis=1, initial=0), dt.xywh[:, 2:].max(axis=1, initial=0)
     sheet = Sheet()
     for name, (low, high) in _SIZES.items():
-        objects = known.is_object & _within(truth_side, low, high)
-        right = int(objects[best.truth].sum())
-        alarms = int((unpaired & _within(found_side, low, high)).sum())
-        _put_size(sheet, name, right, right + alarms, int(objects.sum()))
+        objects = gt.is_object & _within(gt_side, low, high)
+        n_tp = int(objects[best.gt].sum())
+        n_fp = int((unpaired & _within(dt_side, low, high)).sum())
+        _put_size(sheet, name, n_tp, n_tp + n_fp, int(objects.sum()))
     return sheet.result(
         "tt100k",
         {
@@ -69,22 +69,22 @@ def tt100k(case: Case, *, iou_threshold: float = 0.5, score_threshold: float = 0
     )
 
 
-def best_pairs(pairs: Pairs, n_found: int, n_truth: int) -> Pairs:
+def best_pairs(pairs: Pairs, n_dt: int, n_gt: int) -> Pairs:
     """Choose pairs one to one by falling overlap; of equal ones the first truth box, then the first detection."""
-    order = np.lexsort((pairs.found, pairs.truth, -pairs.overlap))
+    order = np.lexsort((pairs.dt, pairs.gt, -pairs.overlap))
     pairs = pairs.take(order)
     chosen = []
-    while len(pairs.found):
-        turn = np.arange(len(pairs.found))
-        first_found, first_truth = np.full(n_found, len(turn)), np.full(n_truth, len(turn))
-        np.minimum.at(first_found, pairs.found, turn)
-        np.minimum.at(first_truth, pairs.truth, turn)
-        # a pair that is the first of both its boxes is taken whatever else happens
-        won = (first_found[pairs.found] == turn) & (first_truth[pairs.truth] == turn)
+    while len(pairs.dt):
+        turn = np.arange(len(pairs.dt))
+        first_dt, first_gt = np.full(n_dt, len(turn)), np.full(n_gt, len(turn))
+        np.minimum.at(first_dt, pairs.dt, turn)
+        np.minimum.at(first_gt, pairs.gt, turn)
+        # a pair that is the first of both its boxes is chosen whatever else happens
+        won = (first_dt[pairs.dt] == turn) & (first_gt[pairs.gt] == turn)
         chosen.append(pairs.take(won))
-        gone_found, gone_truth = np.zeros(n_found, bool), np.zeros(n_truth, bool)
-        gone_found[pairs.found[won]], gone_truth[pairs.truth[won]] = True, True
-        pairs = pairs.take(~(gone_found[pairs.found] | gone_truth[pairs.truth]))
+        gone_dt, gone_gt = np.zeros(n_dt, bool), np.zeros(n_gt, bool)
+        gone_dt[pairs.dt[won]], gone_gt[pairs.gt[won]] = True, True
+        pairs = pairs.take(~(gone_dt[pairs.dt] | gone_gt[pairs.gt]))
     return joined(chosen)
 
 
@@ -92,49 +92,45 @@ def _within(side: FloatArray, low: float, high: float) -> BoolArray:
     return np.asarray((side >= low) & (side < high))
 
 
-def _put_size(sheet: Sheet, name: str, right: int, n_found: int, n_objects: int) -> None:
+def _put_size(sheet: Sheet, name: str, n_tp: int, n_dt: int, n_objects: int) -> None:
     """Note accuracy, recall and F1 of one range of sizes."""
     no_object = "no object has this size"
-    accuracy = right / n_found if n_found and n_objects else None
-    recall = right / n_objects if n_objects else None
+    accuracy = n_tp / n_dt if n_dt and n_objects else None
+    recall = n_tp / n_objects if n_objects else None
     sheet.put(f"accuracy_{name}", accuracy, "nothing was detected in this size" if n_objects else no_object)
     sheet.put(f"recall_{name}", recall, no_object)
-    sheet.put(f"f1_{name}", 2 * right / (n_found + n_objects) if n_objects else None, no_object)
+    sheet.put(f"f1_{name}", 2 * n_tp / (n_dt + n_objects) if n_objects else None, no_object)
 
 
 def gtsdb(case: Case) -> MetricResult:
     """Score the area under precision against recall at IoU .6, one number for each supercategory.
 
     Within a supercategory the class does not matter; a sign of another one is neither target nor excused. Several
-    detections of one sign count once: the best is a hit, the others are left out. The area is that under straight lines
-    between the points of all scores that occur, from recall 0 at the first precision.
+    detections of one sign count once: the best is a true positive, the others are left out. The area is that under
+    straight lines between the points of all scores that occur, from recall 0 at the first precision.
 
     Source:
         Houben et al., Detection of Traffic Signs in Real-World Images, IJCNN 2013, section IV.
     """
     groups, group = _groups(case)
-    known, found = case.known, case.found
-    objects = np.flatnonzero(known.is_object)
-    found_key = found.image * len(groups) + group[found.category]
-    key = known.image[objects] * len(groups) + group[known.category[objects]]
-    pairs = overlapping(found_key, found.xywh, key, known.xywh[objects], threshold=_GTSDB_IOU)
-    pairs = Pairs(pairs.found, objects[pairs.truth], pairs.overlap)
-    order = np.lexsort((-pairs.truth, -pairs.overlap, case.rank[pairs.found]))
-    hits = take_turns(pairs.take(order), case.rank, len(known.image))
-    left_out = np.zeros(len(found.score), bool)
-    left_out[pairs.found] = True  # unless it hits: a further detection of a sign
+    gt, dt = case.gt, case.dt
+    pairs = case.near
+    pairs = pairs.take((pairs.overlap >= _GTSDB_IOU) & (group[gt.category[pairs.gt]] == group[dt.category[pairs.dt]]))
+    matched = match_in_turn(in_turn(pairs, case.rank), case.rank, len(gt.image))
+    left_out = np.zeros(len(dt.score), bool)
+    left_out[pairs.dt] = True  # unless it is matched: a further detection of a sign
     regions = case.overlaps.ioa
-    left_out[regions.found[known.is_region[regions.truth] & (regions.overlap >= _GTSDB_IOU)]] = True
-    fates = outcomes_of(case, hits, known.is_object, left_out=left_out)
+    left_out[regions.dt[gt.is_region[regions.gt] & (regions.overlap >= _GTSDB_IOU)]] = True
+    outcomes = outcomes_of(case, matched, gt.is_object, left_out=left_out)
     areas: dict[str, float | None] = {}
     curves: Curves = {}
     for g, name in enumerate(groups):
-        rows = case.by_turn[(fates.counted & (group[found.category] == g))[case.by_turn]]
-        n_objects = int(fates.n_objects[group == g].sum())
-        areas[name] = _area(fates.hit[rows], found.score[rows], n_objects, curves, name) if n_objects else None
+        rows = case.by_rank[(outcomes.counted & (group[dt.category] == g))[case.by_rank]]
+        n_objects = int(outcomes.n_objects[group == g].sum())
+        areas[name] = _area(outcomes.tp[rows], dt.score[rows], n_objects, curves, name) if n_objects else None
     sheet = Sheet()
     sheet.spread("AUC", areas, "the truth has no sign of it")
-    return sheet.result("gtsdb", {"overlap": f">= {_GTSDB_IOU:g}", "further_hits_of_a_sign": "left out"}, curves)
+    return sheet.result("gtsdb", {"overlap": f">= {_GTSDB_IOU:g}", "further_detections_of_a_sign": "left out"}, curves)
 
 
 def _groups(case: Case) -> tuple[list[str], IntArray]:
@@ -145,12 +141,12 @@ def _groups(case: Case) -> tuple[list[str], IntArray]:
     return groups, np.array([groups.index(name) for name in names], np.int64)
 
 
-def _area(hit: BoolArray, score: FloatArray, n_objects: int, curves: Curves, name: str) -> float:
-    """Return the area, and note the curve; detections are in turn."""
-    if not len(hit):
+def _area(tp: BoolArray, score: FloatArray, n_objects: int, curves: Curves, name: str) -> float:
+    """Return the area, and note the curve; detections are sorted by rank."""
+    if not len(tp):
         return 0.0
-    last = np.roll(starts(score), -1)  # a threshold takes all detections of one score together
-    hits = np.cumsum(hit)[last]
-    precision, recall = hits / (np.flatnonzero(last) + 1), hits / n_objects
+    last = last_of_score(score)
+    n_tp = np.cumsum(tp)[last]
+    precision, recall = n_tp / (np.flatnonzero(last) + 1), n_tp / n_objects
     curves[name] = {"recall": recall.tolist(), "precision": precision.tolist()}
     return float(np.trapezoid(np.append(precision[0], precision), np.append(0.0, recall)))

@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import IMAGE_SCHEMA
+from detect_transfer.core.arrays import BoolArray, IntArray
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.evaluation.arrays import BoolArray, IntArray
-from detect_transfer.evaluation.assignment import Pairs, take_turns
+from detect_transfer.evaluation.assignment import Pairs, match_in_turn
 from detect_transfer.evaluation.attributes import Span, attribute_values, truth_attributes
 from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.coco.threshold_matches import IOU_THRESHOLDS
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.outcomes import average_precision_101
 
 MIN_POSITIVES = 10
-IOU_THRESHOLDS = tuple(float(t) for t in np.linspace(0.5, 0.95, 10))
 _MAX_DETECTIONS = 100
 _MOST_VALUES = 12  # an image column or an attribute with more is no property to slice by
 _OF_OBJECTS = "attribute"  # what the names of slices by attributes of objects begin with
@@ -44,7 +44,7 @@ class Slice:
         objects: (N,) truth boxes in it.
         images: (I,) images that are scored, by position.
         classes: (K,) classes that are scored.
-        out_of_range: (D,) detections that are ignored if they find nothing, as their own size is outside.
+        out_of_range: (D,) detections that are ignored if they match nothing, as their own size is outside.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """The numbers of a slice: None with a `reason` where it has fewer objects than are asked for."""
+    """The numbers of a slice: None with a `reason` where it has too few objects."""
 
     name: str
     n_positives: int
@@ -67,10 +67,10 @@ class SliceScore:
 
 
 def slices(case: Case, *, min_positives: int = MIN_POSITIVES) -> MetricResult:
-    """Score all slices that the table tells enough for; `n_positives` is given for each, however few.
+    """Score all slices that the table has enough objects of; `n_positives` is given for each, however few.
 
     `recall` is that at IoU .5 of all detections that count. A slice ``attribute colour red`` has the objects whose
-    `attributes` say so; objects of another colour, and those of which no colour is told, cost nothing.
+    `attributes` say so; objects of another colour, and those without a stated colour, cost nothing.
     """
     sheet = Sheet()
     for part in all_slices(case):
@@ -93,44 +93,46 @@ def score_slice(case: Case, part: Slice, *, min_positives: int = MIN_POSITIVES) 
     Source:
         pycocotools 2.0.11, `COCOeval`: what it does for a range of areas is done for any slice.
     """
-    objects = case.known.is_object & part.objects & part.images[case.known.image]
+    objects = case.gt.is_object & part.objects & part.images[case.gt.image]
     objects &= _of_classes(case, part)
     n = int(objects.sum())
     if n < min_positives:
-        told = "no object" if n == 0 else "1 object" if n == 1 else f"{n} objects"
-        reason = f"{told} in it, fewer than {min_positives}"
+        count = "no object" if n == 0 else "1 object" if n == 1 else f"{n} objects"
+        reason = f"{count} in it, fewer than {min_positives}"
         return SliceScore(part.name, n, None, None, None, reason)
-    kept = (case.place_in_class < _MAX_DETECTIONS) & part.images[case.found.image] & part.classes[case.found.category]
-    n_objects = np.bincount(case.known.category[objects], minlength=len(case.names))
+    included = (case.rank_in_class < _MAX_DETECTIONS) & part.images[case.dt.image] & part.classes[case.dt.category]
+    n_objects = np.bincount(case.gt.category[objects], minlength=len(case.names))
     ap, recall = [], 0.0
-    pairs = case.excusing.take(kept[case.excusing.found])
+    pairs = case.excusing.take(included[case.excusing.dt])
     for threshold in IOU_THRESHOLDS:
         pairs = pairs.take(pairs.overlap >= threshold)
-        hits, counted = _settle(case, part, objects, kept, pairs)
-        ap.append(_mean_ap(case, hits, counted, n_objects))
+        matched, counted = _match_slice(case, part, objects, included, pairs)
+        ap.append(_mean_ap(case, matched, counted, n_objects))
         if threshold == IOU_THRESHOLDS[0]:
-            found = np.bincount(case.known.category[hits.truth], minlength=len(n_objects))
-            recall = float((found[n_objects > 0] / n_objects[n_objects > 0]).mean())
+            n_tp = np.bincount(case.gt.category[matched.gt], minlength=len(n_objects))
+            recall = float((n_tp[n_objects > 0] / n_objects[n_objects > 0]).mean())
     return SliceScore(part.name, n, float(np.mean(ap)), ap[0], recall, None)
 
 
-def _settle(case: Case, part: Slice, objects: BoolArray, kept: BoolArray, pairs: Pairs) -> tuple[Pairs, BoolArray]:
-    """Return the hits, and which detections (D,) count: an object outside excuses one, a region any number."""
-    wanted = objects[pairs.truth]
-    hits = take_turns(pairs.take(wanted), case.rank, len(objects))
-    counted = kept & ~part.out_of_range
-    free = np.ones(len(kept), bool)
-    free[hits.found] = False
-    others = pairs.take(~wanted & free[pairs.found])
-    counted[take_turns(others, case.rank, len(objects), unlimited=case.known.is_region).found] = False
-    counted[hits.found] = True
-    return hits, counted
+def _match_slice(
+    case: Case, part: Slice, objects: BoolArray, included: BoolArray, pairs: Pairs
+) -> tuple[Pairs, BoolArray]:
+    """Return the matched pairs, and which detections (D,) count: an object outside excuses one, a region any number."""
+    wanted = objects[pairs.gt]
+    matched = match_in_turn(pairs.take(wanted), case.rank, len(objects))
+    counted = included & ~part.out_of_range
+    free = np.ones(len(included), bool)
+    free[matched.dt] = False
+    others = pairs.take(~wanted & free[pairs.dt])
+    counted[match_in_turn(others, case.rank, len(objects), unlimited=case.gt.is_region).dt] = False
+    counted[matched.dt] = True
+    return matched, counted
 
 
-def _mean_ap(case: Case, hits: Pairs, counted: BoolArray, n_objects: IntArray) -> float:
+def _mean_ap(case: Case, matched: Pairs, counted: BoolArray, n_objects: IntArray) -> float:
     """Return the mean over the classes with objects."""
     before = np.append(0, np.cumsum(counted[case.by_class]))  # counted detections, class after class
-    rows = np.sort(case.place_by_class[hits.found])
+    rows = np.sort(case.position_by_class[matched.dt])
     first = case.class_bounds
     bounds = np.searchsorted(rows, first)
     values = [
@@ -141,35 +143,35 @@ def _mean_ap(case: Case, hits: Pairs, counted: BoolArray, n_objects: IntArray) -
 
 
 def all_slices(case: Case) -> Iterator[Slice]:
-    """Yield every slice that something is told about."""
+    """Yield every slice that the table says something about."""
     yield _whole(case, "all")
     attributes = truth_attributes(case.truth)
     for span in _HEIGHTS:
         yield by_height(case, span)
     for column, spans in _SHARES.items():
         stated = attributes[f"stated_{column}"]
-        if np.isfinite(stated[case.known.is_object]).any():
+        if np.isfinite(stated[case.gt.is_object]).any():
             for span in spans:
                 yield _whole(case, f"{column} {span}", objects=span.holds(stated))
     yield from _class_groups(case)
     yield from _image_values(case)
-    for key, value, which in attribute_values(case.truth, case.known.is_object, most=_MOST_VALUES):
+    for key, value, which in attribute_values(case.truth, case.gt.is_object, most=_MOST_VALUES):
         yield _whole(case, f"{_OF_OBJECTS} {key} {value}", objects=which)
 
 
 def by_height(case: Case, span: Span) -> Slice:
     """Return the slice of objects with a height in pixels; detections of another height cost nothing."""
     height = truth_attributes(case.truth)["height"]
-    return _whole(case, f"height {span}", objects=span.holds(height), out_of_range=~span.holds(case.found.xywh[:, 3]))
+    return _whole(case, f"height {span}", objects=span.holds(height), out_of_range=~span.holds(case.dt.xywh[:, 3]))
 
 
 def _whole(case: Case, name: str, *, objects: BoolArray | None = None, out_of_range: BoolArray | None = None) -> Slice:
     return Slice(
         name,
-        np.ones(len(case.known.image), bool) if objects is None else objects,
+        np.ones(len(case.gt.image), bool) if objects is None else objects,
         np.ones(case.n_images, bool),
         np.ones(len(case.names), bool),
-        np.zeros(len(case.found.image), bool) if out_of_range is None else out_of_range,
+        np.zeros(len(case.dt.image), bool) if out_of_range is None else out_of_range,
     )
 
 
@@ -191,14 +193,14 @@ def _image_values(case: Case) -> Iterator[Slice]:
         if column in IMAGE_SCHEMA or images[column].dtype not in (pl.String, pl.Boolean, pl.Categorical):
             continue
         values = images[column].cast(pl.String)
-        there = values.drop_nulls().unique().sort().to_list()
-        for value in there if 2 <= len(there) <= _MOST_VALUES else []:
+        occurring = values.drop_nulls().unique().sort().to_list()
+        for value in occurring if 2 <= len(occurring) <= _MOST_VALUES else []:
             which = (values == value).fill_null(False).to_numpy()
             yield Slice(f"{column} {value}", plain.objects, which, plain.classes, plain.out_of_range)
 
 
 def _of_classes(case: Case, part: Slice) -> BoolArray:
-    return np.append(part.classes, False)[case.known.category]  # the last for a region of every class
+    return np.append(part.classes, False)[case.gt.category]  # the last for a region of every class
 
 
 def slice_rows(result: MetricResult) -> list[Mapping[str, float | str | None]]:
@@ -229,15 +231,16 @@ def choose_slices(result: MetricResult, words: Sequence[str]) -> MetricResult:
     wanted = {"all"}
     for word in words:
         starts = (word, _OTHER_WORDS.get(word, word), f"{_OF_OBJECTS} {word}")
-        found = {name for name in names if any(f"{name} ".startswith(f"{start} ") for start in starts)}
-        if not found:
+        chosen = {name for name in names if any(f"{name} ".startswith(f"{start} ") for start in starts)}
+        if not chosen:
             kinds = {name.removeprefix(f"{_OF_OBJECTS} ").partition(" ")[0] for name in names} - {"all"}
             raise InputError(
-                *("SLICE_UNKNOWN", "the truth tells nothing to slice by under this name"),
+                "SLICE_UNKNOWN",
+                "the truth has nothing to slice by under this name",
                 field="slices",
                 value=word,
                 remedy=did_you_mean(word, sorted(kinds)),
             )
-        wanted |= found
+        wanted |= chosen
     values = {key: value for key, value in result.values.items() if key.partition("/")[2] in wanted}
     return replace(result, values=values, reasons={key: why for key, why in result.reasons.items() if key in values})

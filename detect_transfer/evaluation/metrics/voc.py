@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detect_transfer.evaluation.arrays import BoolArray
+from detect_transfer.core.arrays import BoolArray
 from detect_transfer.evaluation.assignment import Pairs, starts
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
@@ -16,17 +16,17 @@ _NO_OBJECT = "the truth has no object of it that is not difficult"
 def voc(case: Case) -> MetricResult:
     """Score as Pascal VOC: a detection goes to the box of its class with the largest IoU, taken or not.
 
-    If that is difficult, the detection is left out; a second detection of one object is a false alarm. VOC measures
+    If that is difficult, the detection is left out; a second detection of one object is a false positive. VOC measures
     width as right - left + 1 of the last pixels, which is x2 - x1 of our exclusive edges, so the IoU is the same. Other
-    ignored regions, which VOC has none of, excuse what would be a false alarm.
+    ignored regions, which VOC has none of, excuse what would be a false positive.
 
     Source:
         VOCdevkit 2007 and 2012, `VOCevaldet.m`.
     """
-    fates = _fates(case)
+    outcomes = _outcomes(case)
     eleven: dict[str, float | None] = dict.fromkeys(case.names)
     every: dict[str, float | None] = dict.fromkeys(case.names)
-    for rows in ranked(case, fates):
+    for rows in ranked(case, outcomes):
         eleven[case.names[rows.category]] = ap_11(rows)
         every[case.names[rows.category]] = ap_all(rows)
     sheet = Sheet()
@@ -37,34 +37,34 @@ def voc(case: Case) -> MetricResult:
 
 def ap_11(rows: Ranked) -> float:
     """Return the mean over recall 0, 0.1, ... 1 of the largest precision at that recall or more (VOC 2007)."""
-    hits, precision = np.cumsum(rows.hit), rows.precision
-    tenths = [precision[hits * 10 >= tenth * rows.n_objects] for tenth in range(11)]  # in whole numbers, so exact
+    n_tp, precision = np.cumsum(rows.tp), rows.precision
+    tenths = [precision[n_tp * 10 >= tenth * rows.n_objects] for tenth in range(11)]  # in whole numbers, so exact
     return float(sum(part.max(initial=0.0) for part in tenths) / 11)
 
 
 def ap_all(rows: Ranked) -> float:
     """Return the area under the precision that is made to fall with recall (VOC 2010 and later)."""
     precision = np.maximum.accumulate(rows.precision[::-1])[::-1]
-    return float(precision[rows.hit].sum() / rows.n_objects)
+    return float(precision[rows.tp].sum() / rows.n_objects)
 
 
-def _fates(case: Case) -> MatchOutcomes:
-    known = case.known
-    difficult = case.truth.boxes["difficult"].fill_null(False).to_numpy() & (known.category >= 0)
-    objects = known.is_object & ~difficult
+def _outcomes(case: Case) -> MatchOutcomes:
+    gt = case.gt
+    difficult = case.truth.boxes["difficult"].fill_null(False).to_numpy() & (gt.category >= 0)
+    objects = gt.is_object & ~difficult
     pairs = _largest(case, objects | difficult)
     left_out = np.zeros(len(case.rank), bool)
-    left_out[pairs.found[difficult[pairs.truth]]] = True
+    left_out[pairs.dt[difficult[pairs.gt]]] = True
     regions = ~objects & ~difficult
-    left_out[case.overlaps.ioa.found[regions[case.overlaps.ioa.truth]]] = True
-    wanted = pairs.take(objects[pairs.truth])
-    order = np.lexsort((case.rank[wanted.found], wanted.truth))
-    hits = wanted.take(order[starts(wanted.truth[order])])
-    return outcomes_of(case, hits, objects, left_out=left_out)
+    left_out[case.overlaps.ioa.dt[regions[case.overlaps.ioa.gt]]] = True
+    wanted = pairs.take(objects[pairs.gt])
+    order = np.lexsort((case.rank[wanted.dt], wanted.gt))
+    matched = wanted.take(order[starts(wanted.gt[order])])
+    return outcomes_of(case, matched, objects, left_out=left_out)
 
 
 def _largest(case: Case, boxes: BoolArray) -> Pairs:
     """Return for each detection the pair with the largest IoU; of equal ones the first box."""
-    pairs = case.overlaps.iou.take(boxes[case.overlaps.iou.truth])
-    order = np.lexsort((pairs.truth, -pairs.overlap, pairs.found))
-    return pairs.take(order[starts(pairs.found[order])])
+    pairs = case.overlaps.iou.take(boxes[case.overlaps.iou.gt])
+    order = np.lexsort((pairs.gt, -pairs.overlap, pairs.dt))
+    return pairs.take(order[starts(pairs.dt[order])])

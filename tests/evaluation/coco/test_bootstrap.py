@@ -8,18 +8,18 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import Case, coco_metrics
 from detect_transfer.evaluation.coco.bootstrap import draw_weights, mean_ap, sample
-from detect_transfer.evaluation.coco.intervals import lean, score_intervals, span_of
+from detect_transfer.evaluation.coco.intervals import bias, score_intervals, span_of
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, side_by_side, units_of
 from detect_transfer.evaluation.coco.weighted import weighted_ap
 
 
-def untied(found: Detections) -> Detections:
+def untied(detections: Detections) -> Detections:
     """Give every detection a score of its own in the same order, as copies of tied ones may stand in any order."""
-    turn = found.rows.with_columns(pl.col("score").rank("ordinal") / (len(found.rows) + 1))
-    return Detections(turn.select(found.rows.columns))
+    turn = detections.rows.with_columns(pl.col("score").rank("ordinal") / (len(detections.rows) + 1))
+    return Detections(turn.select(detections.rows.columns))
 
 
-def repeated(truth: AnnotationTable, found: Detections, times) -> tuple[AnnotationTable, Detections]:
+def repeated(truth: AnnotationTable, detections: Detections, times) -> tuple[AnnotationTable, Detections]:
     """Write a table in which each image stands as often as told, with new ids."""
     ids = truth.images.sort("image_id")["image_id"]
     copies = pl.DataFrame({"image_id": np.repeat(ids.to_numpy(), times)}).with_row_index("new", offset=1)
@@ -28,7 +28,7 @@ def repeated(truth: AnnotationTable, found: Detections, times) -> tuple[Annotati
         part.join(copies, on="image_id", maintain_order="left_right")
         .with_columns(pl.col("new").alias("image_id"))
         .drop("new")
-        for part in (truth.images, truth.boxes, found.rows)
+        for part in (truth.images, truth.boxes, detections.rows)
     ]
     boxes = parts[1].with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("annotation_id"))
     return AnnotationTable(parts[0], boxes, truth.categories), Detections(parts[2])
@@ -42,15 +42,15 @@ def values_of(ap) -> dict[str, float | None]:
 @pytest.mark.parametrize("cap", [100, 2])
 def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: str, cap: int) -> None:
     for seed in range(40):
-        truth, found = generated(seed)
-        marked = match_at_thresholds(Case(truth, found, policy), max_detections=cap)
-        got = values_of(weighted_ap(marked, np.ones((1, len(marked.objects)), np.uint16)))
-        metrics = coco_metrics(truth, found, ignore_policy=policy, max_detections=cap)
+        truth, detections = generated(seed)
+        matches = match_at_thresholds(Case(truth, detections, policy), max_detections=cap)
+        got = values_of(weighted_ap(matches, np.ones((1, len(matches.objects)), np.uint16)))
+        metrics = coco_metrics(truth, detections, ignore_policy=policy, max_detections=cap)
         assert {name: metrics[name] for name in got} == got, seed
         assert (
             metrics["AR100"] is None
             or cap != 100
-            or sample(marked, np.ones((1, len(marked.objects)), np.uint16)).metrics["AR100"][0]
+            or sample(matches, np.ones((1, len(matches.objects)), np.uint16)).metrics["AR100"][0]
             == pytest.approx(metrics["AR100"], abs=1e-9)
         )
 
@@ -58,33 +58,33 @@ def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: st
 def test_draw__equals_a_table_with_repeated_images(generated) -> None:
     rng = np.random.default_rng(0)
     for seed in range(40):
-        truth, found = generated(seed)
-        found = untied(found)
-        marked = match_at_thresholds(Case(truth, found, "region"))
-        times = rng.integers(0, 4, len(marked.objects))
+        truth, detections = generated(seed)
+        detections = untied(detections)
+        matches = match_at_thresholds(Case(truth, detections, "region"))
+        times = rng.integers(0, 4, len(matches.objects))
         times[0] += 1  # a table without images cannot be scored
-        got = values_of(weighted_ap(marked, times[None].astype(np.uint16)))
-        metrics = coco_metrics(*repeated(truth, found, times))
+        got = values_of(weighted_ap(matches, times[None].astype(np.uint16)))
+        metrics = coco_metrics(*repeated(truth, detections, times))
         assert {name: metrics[name] for name in got} == got, (seed, times)
 
 
 def test_draws_together__equal_draws_one_by_one(generated) -> None:
-    truth, found = generated(3)
-    marked = match_at_thresholds(Case(truth, found, "region"))
-    weights = draw_weights(len(marked.objects), n_draws=600)
-    alone = np.concatenate([weighted_ap(marked, row[None]) for row in weights])
-    np.testing.assert_array_equal(weighted_ap(marked, weights), alone)
+    truth, detections = generated(3)
+    matches = match_at_thresholds(Case(truth, detections, "region"))
+    weights = draw_weights(len(matches.objects), n_draws=600)
+    alone = np.concatenate([weighted_ap(matches, row[None]) for row in weights])
+    np.testing.assert_array_equal(weighted_ap(matches, weights), alone)
 
 
 def test_side_by_side__scores_the_set_that_each_image_is_given_to(generated) -> None:
-    truth, found = generated(4)
-    rows = untied(found).rows
+    truth, detections = generated(4)
+    rows = untied(detections).rows
     a, b = rows, rows.with_columns(pl.col("score") * 0.7, pl.col("x2") + 3)
-    marked = side_by_side(*(match_at_thresholds(Case(truth, Detections(r), "region")) for r in (a, b)))
-    give = np.arange(len(marked.objects) // 2) % 2
+    matches = side_by_side(*(match_at_thresholds(Case(truth, Detections(r), "region")) for r in (a, b)))
+    give = np.arange(len(matches.objects) // 2) % 2
     chosen = truth.images.sort("image_id")["image_id"].filter(pl.Series(give == 1)).implode()
     mixed = pl.concat([a.filter(pl.col("image_id").is_in(chosen)), b.filter(~pl.col("image_id").is_in(chosen))])
-    got = values_of(weighted_ap(marked, np.concatenate([give, 1 - give])[None].astype(np.uint16)))
+    got = values_of(weighted_ap(matches, np.concatenate([give, 1 - give])[None].astype(np.uint16)))
     metrics = coco_metrics(truth, Detections(mixed))
     assert metrics["AP"]
     assert {name: metrics[name] for name in got} == got
@@ -111,14 +111,14 @@ def test_weights__draw_as_many_units_as_there_are_and_the_same_for_a_seed() -> N
         draw_weights(7, n_draws=10)
 
 
-def test_interval__half_of_the_images_found(make_table, make_found) -> None:
+def test_interval__half_of_the_images_found(make_table, make_detections) -> None:
     """40 images with one object each, 20 found, no false alarm: AP is the share found, binomial with n 40, p .5.
 
     The step at 101 recalls adds 1/101 or less. The 95 % interval of the share is .5 +- 1.96 sqrt(.25 / 40) = +- .155.
     """
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
-    found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
-    spans = score_intervals(Case(truth, found))
+    detections = make_detections([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
+    spans = score_intervals(Case(truth, detections))
     low, high = spans.metrics["AP"]
     assert low == pytest.approx(0.345, abs=0.03)
     assert high == pytest.approx(0.655, abs=0.03)
@@ -126,24 +126,24 @@ def test_interval__half_of_the_images_found(make_table, make_found) -> None:
     assert spans.unit == "image"
 
 
-def test_interval__images_of_one_video_are_drawn_together(make_table, make_found) -> None:
+def test_interval__images_of_one_video_are_drawn_together(make_table, make_detections) -> None:
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
     groups = truth.images.with_columns(pl.Series("group", [str(i // 10) for i in range(40)]))
-    found = make_found([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
-    grouped = score_intervals(Case(AnnotationTable(groups, truth.boxes, truth.categories), found))
-    alone = score_intervals(Case(truth, found))
+    detections = make_detections([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, 21)])
+    grouped = score_intervals(Case(AnnotationTable(groups, truth.boxes, truth.categories), detections))
+    alone = score_intervals(Case(truth, detections))
     assert grouped.n_units == 4
     assert grouped.unit == "group"
     assert np.diff(grouped.metrics["AP"]) > 1.5 * np.diff(alone.metrics["AP"])
 
 
-def test_interval__no_object_and_one_image_have_none_and_a_reason(make_table, make_found) -> None:
-    found = make_found([(1, 1, 0, 0, 10, 10, 0.9)])
-    nothing = score_intervals(Case(make_table([], n_images=3), found))
+def test_interval__no_object_and_one_image_have_none_and_a_reason(make_table, make_detections) -> None:
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9)])
+    nothing = score_intervals(Case(make_table([], n_images=3), detections))
     assert nothing.metrics == {"AP": None, "AP50": None}
     assert score_intervals(Case(make_table([], n_classes=0), Detections.empty())).metrics == nothing.metrics
     assert "no object" in nothing.reasons["AP"]
-    one = score_intervals(Case(make_table([(1, 1, 0, 0, 10, 10)], n_images=3, n_classes=2), found))
+    one = score_intervals(Case(make_table([(1, 1, 0, 0, 10, 10)], n_images=3, n_classes=2), detections))
     assert one.metrics["AP"] is None
     assert "one image" in one.reasons["AP/1"]
     assert "no object" in one.reasons["AP50/2"]
@@ -157,21 +157,21 @@ def test_interval__no_detection_at_all_is_zero(make_table) -> None:
 def test_span__bias_is_corrected_by_hand() -> None:
     """Draws 1 to 1000, the number at 800: z0 = .8416, so the ends are at Phi(2 z0 -+ 1.96), 39.1 % and 99.986 %."""
     values = np.concatenate([[800.5], np.arange(1, 1001.0)])
-    assert lean(values) == pytest.approx(0.8416, abs=1e-3)
+    assert bias(values) == pytest.approx(0.8416, abs=1e-3)
     assert span_of(values) == pytest.approx((391.3, 999.9), abs=0.6)
     centred = np.concatenate([[500.5], np.arange(1, 1001.0)])
     assert span_of(centred) == pytest.approx((26, 975), abs=0.1)
 
 
-def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_found) -> None:
+def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_detections) -> None:
     """Samples of 40 from images of which 60 % have their object found: 95 % of intervals should hold .6."""
     rng = np.random.default_rng(1)
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
     held = 0
     for seed in range(100):
         hit = np.flatnonzero(rng.random(40) < 0.6) + 1
-        found = make_found([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit])
-        spans = score_intervals(Case(truth, found), n_draws=200, seed=seed)
+        detections = make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit])
+        spans = score_intervals(Case(truth, detections), n_draws=200, seed=seed)
         low, high = spans.metrics["AP50"]
         held += low <= 0.6 <= high + 0.01  # the steps of the 101 recalls
     assert held >= 86

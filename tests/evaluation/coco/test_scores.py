@@ -12,10 +12,10 @@ from detect_transfer.evaluation import METRIC_NAMES, coco_metrics, score
 @pytest.mark.parametrize("block", range(5))
 def test_score__equals_pycocotools(block, generated, pycocotools):
     for seed in range(block * 100, block * 100 + 100):
-        table, found = generated(seed)
+        table, detections = generated(seed)
         for policy in ("region", "strict"):
-            expected, _ = pycocotools(table, found, as_region=policy == "region")
-            ours = coco_metrics(table, found, ignore_policy=policy)
+            expected, _ = pycocotools(table, detections, as_region=policy == "region")
+            ours = coco_metrics(table, detections, ignore_policy=policy)
             for name, value in zip(METRIC_NAMES, expected, strict=True):
                 assert (ours[name] is None) == (value is None), (seed, policy, name)
                 assert value is None or abs(ours[name] - value) <= 1e-9, (seed, policy, name)
@@ -23,9 +23,9 @@ def test_score__equals_pycocotools(block, generated, pycocotools):
 
 def test_score__per_class_and_curves_equal_pycocotools(generated, pycocotools):
     for seed in range(20):
-        table, found = generated(seed)
-        _, evaluator = pycocotools(table, found, as_region=True)
-        scores = score(table, found)
+        table, detections = generated(seed)
+        _, evaluator = pycocotools(table, detections, as_region=True)
+        scores = score(table, detections)
         for k, row in enumerate(scores.per_class):
             precision = evaluator.eval["precision"][:, :, k, 0, 2]
             if row.n_boxes == 0:
@@ -42,17 +42,17 @@ def test_score__per_class_and_curves_equal_pycocotools(generated, pycocotools):
             assert curve.score == pytest.approx(evaluator.eval["scores"][0, :, k, 0, 2], abs=1e-9)
 
 
-def test_score__more_than_100_detections(make_table, make_found):
+def test_score__more_than_100_detections(make_table, make_detections):
     # 101 false alarms with higher scores push the only hit past the cap
     table = make_table([(1, 1, 0, 0, 10, 10)])
-    found = make_found([(1, 1, 50, 50, 60, 60, 0.9)] * 100 + [(1, 1, 0, 0, 10, 10, 0.5)])
-    assert score(table, found).metrics["AP"] == 0.0
-    assert score(table, found, max_detections=101).metrics["AP"] == pytest.approx(1 / 101)
-    assert score(table, found, max_detections=101).metrics["AR100"] == 0.0
+    detections = make_detections([(1, 1, 50, 50, 60, 60, 0.9)] * 100 + [(1, 1, 0, 0, 10, 10, 0.5)])
+    assert score(table, detections).metrics["AP"] == 0.0
+    assert score(table, detections, max_detections=101).metrics["AP"] == pytest.approx(1 / 101)
+    assert score(table, detections, max_detections=101).metrics["AR100"] == 0.0
 
 
-def test_score__perfect(make_table, make_found):
-    scores = score(make_table([(1, 1, 0, 0, 10, 10)]), make_found([(1, 1, 0, 0, 10, 10, 0.3)]))
+def test_score__perfect(make_table, make_detections):
+    scores = score(make_table([(1, 1, 0, 0, 10, 10)]), make_detections([(1, 1, 0, 0, 10, 10, 0.3)]))
     for name in ("AP", "AP75", "AP_small", "AR1"):
         assert scores.metrics[name] == pytest.approx(1.0)
     assert scores.metrics["AP_large"] is None
@@ -63,41 +63,41 @@ def test_score__perfect(make_table, make_found):
     assert (row.score_threshold, row.precision, row.recall, row.f1) == (0.3, 1.0, 1.0, 1.0)
 
 
-def test_score__one_of_two_found_is_read_at_101_recalls(make_table, make_found):
+def test_score__one_of_two_found_is_read_at_101_recalls(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 50, 50, 60, 60)])
-    assert score(table, make_found([(1, 1, 0, 0, 10, 10, 0.3)])).metrics["AP50"] == pytest.approx(51 / 101)
+    assert score(table, make_detections([(1, 1, 0, 0, 10, 10, 0.3)])).metrics["AP50"] == pytest.approx(51 / 101)
 
 
-def test_score__three_detections_in_a_crowd_cost_nothing(make_table, make_found):
+def test_score__three_detections_in_a_crowd_cost_nothing(make_table, make_detections):
     inside = [(1, 1, 100 + 10 * i, 100, 110 + 10 * i, 110, 0.9) for i in range(3)]
-    found = make_found([*inside, (1, 1, 0, 0, 10, 10, 0.5)])
-    assert score(make_table([(1, 1, 0, 0, 10, 10), (1, 1, 90, 90, 200, 200, "c")]), found).metrics[
+    detections = make_detections([*inside, (1, 1, 0, 0, 10, 10, 0.5)])
+    assert score(make_table([(1, 1, 0, 0, 10, 10), (1, 1, 90, 90, 200, 200, "c")]), detections).metrics[
         "AP"
     ] == pytest.approx(1.0)
-    assert score(make_table([(1, 1, 0, 0, 10, 10)]), found).metrics["AP"] == pytest.approx(0.25)
+    assert score(make_table([(1, 1, 0, 0, 10, 10)]), detections).metrics["AP"] == pytest.approx(0.25)
 
 
-def test_score__ignore_without_crowd_differs_between_the_policies(make_table, make_found):
+def test_score__ignore_without_crowd_differs_between_the_policies(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 110, 110, "i")])
-    found = make_found([(1, 1, 0, 0, 10, 10, 0.9)])
-    region = score(table, found)
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9)])
+    region = score(table, detections)
     assert region.metrics["AP"] == pytest.approx(1.0)
     assert region.strict["AP"] == pytest.approx(51 / 101)
-    strict = score(table, found, ignore_policy="strict")
+    strict = score(table, detections, ignore_policy="strict")
     assert strict.metrics == region.strict
     assert strict.strict is None
 
 
-def test_score__crowds_alone_do_not_differ(make_table, make_found):
+def test_score__crowds_alone_do_not_differ(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 110, 110, "c")])
-    assert score(table, make_found([(1, 1, 0, 0, 10, 10, 0.9)])).strict is None
+    assert score(table, make_detections([(1, 1, 0, 0, 10, 10, 0.9)])).strict is None
 
 
-def test_score__region_without_class_excuses_every_class(make_table, make_found):
+def test_score__region_without_class_excuses_every_class(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 2, 0, 0, 10, 10), (1, None, 90, 90, 200, 200, "i")], n_classes=2)
     hits = [(1, 1, 0, 0, 10, 10, 0.5), (1, 2, 0, 0, 10, 10, 0.5)]
-    found = make_found([*hits, (1, 1, 100, 100, 110, 110, 0.9), (1, 2, 120, 100, 130, 110, 0.9)])
-    scores = score(table, found)
+    detections = make_detections([*hits, (1, 1, 100, 100, 110, 110, 0.9), (1, 2, 120, 100, 130, 110, 0.9)])
+    scores = score(table, detections)
     assert scores.metrics["AP"] == pytest.approx(1.0)
     assert scores.strict["AP"] == pytest.approx(0.5)  # no COCO file can hold the region
     assert scores.counts["ignored_for_every_class"] == 1
@@ -110,8 +110,8 @@ def test_score__no_detections_is_zero(make_table):
 
 
 @pytest.mark.parametrize("boxes", [[], [(1, 1, 0, 0, 10, 10, "i")], [(1, None, 0, 0, 10, 10, "i")]])
-def test_score__no_positives_is_null_with_a_reason(boxes, make_table, make_found, tmp_path):
-    scores = score(make_table(boxes), make_found([(1, 1, 0, 0, 10, 10, 0.3)]))
+def test_score__no_positives_is_null_with_a_reason(boxes, make_table, make_detections, tmp_path):
+    scores = score(make_table(boxes), make_detections([(1, 1, 0, 0, 10, 10, 0.3)]))
     assert set(scores.metrics.values()) == {None}
     assert set(scores.reasons) == set(METRIC_NAMES)
     assert scores.classes_without_objects == ["class1"]
@@ -123,8 +123,9 @@ def test_score__no_classes(make_table):
     assert score(make_table([], n_classes=0), Detections.empty()).metrics["AP"] is None
 
 
-def test_score__metrics_json_has_the_promised_keys(make_table, make_found, tmp_path):
-    score(make_table([(1, 1, 0, 0, 10, 10)]), make_found([(1, 1, 0, 0, 10, 10, 0.3)])).save(tmp_path / "metrics.json")
+def test_score__metrics_json_has_the_promised_keys(make_table, make_detections, tmp_path):
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.3)])
+    score(make_table([(1, 1, 0, 0, 10, 10)]), detections).save(tmp_path / "metrics.json")
     value = json.loads((tmp_path / "metrics.json").read_text())
     assert set(METRIC_NAMES) <= set(value)
     assert value["per_class"][0]["name"] == "class1"
@@ -141,9 +142,9 @@ def test_score__metrics_json_has_the_promised_keys(make_table, make_found, tmp_p
         pytest.param([(1, None, 0, 0, 1, 1, 0.5)], "category_id", "none", id="no-class"),
     ],
 )
-def test_score__unknown_id_is_refused(rows, field, listed, make_table, make_found):
+def test_score__unknown_id_is_refused(rows, field, listed, make_table, make_detections):
     with pytest.raises(InputError) as caught:
-        score(make_table([(1, 1, 0, 0, 10, 10)]), make_found(rows))
+        score(make_table([(1, 1, 0, 0, 10, 10)]), make_detections(rows))
     assert (caught.value.code, caught.value.field) == ("DETECTION_UNKNOWN_ID", field)
     assert caught.value.what.endswith(": " + listed)
 
@@ -160,14 +161,14 @@ def test_score__wrong_option_is_refused(keywords, make_table):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_score__boxes_that_are_not_finite_cannot_come_in(bad, make_found):
+def test_score__boxes_that_are_not_finite_cannot_come_in(bad, make_detections):
     with pytest.raises(InputError, match="BOX_INVALID"):
-        make_found([(1, 1, 0.0, 0.0, bad, 10.0, 0.5)])
+        make_detections([(1, 1, 0.0, 0.0, bad, 10.0, 0.5)])
 
 
 def test_score__inputs_are_not_changed(generated):
-    table, found = generated(3)
-    before = [f.clone() for f in (table.images, table.boxes, table.categories, found.rows)]
-    score(table, found)
-    for frame, same in zip((table.images, table.boxes, table.categories, found.rows), before, strict=True):
+    table, detections = generated(3)
+    before = [f.clone() for f in (table.images, table.boxes, table.categories, detections.rows)]
+    score(table, detections)
+    for frame, same in zip((table.images, table.boxes, table.categories, detections.rows), before, strict=True):
         assert frame.equals(same, null_equal=True)

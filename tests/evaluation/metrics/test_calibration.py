@@ -6,7 +6,7 @@ import pytest
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import METRICS, Case, apply_temperature, fit_temperature
-from detect_transfer.evaluation.metrics.calibration import place_error, reliability
+from detect_transfer.evaluation.metrics.calibration import position_error, reliability
 
 
 def test_reliability__by_hand():
@@ -18,14 +18,14 @@ def test_reliability__by_hand():
     assert got.count.tolist() == [2, 2]
 
 
-def test_place_error__by_hand():
+def test_position_error__by_hand():
     # one score, but hits at the left and alarms at the right: both halves are off, though the whole is not
     score, hit = np.full(20, 0.5), np.arange(20) < 10
-    place = np.column_stack([np.where(hit, 0.1, 0.9), *np.full((3, 20), 0.5)])
+    position = np.column_stack([np.where(hit, 0.1, 0.9), *np.full((3, 20), 0.5)])
     assert reliability(score, hit).error == 0.0
-    assert place_error(score, hit, place) == (0.5, 1.0)
-    assert place_error(score[:7], hit[:7], place[:7]) == (None, 0.0)  # fewer than 8 in the bin
-    assert place_error(score[:17], hit[:17], place[:17]) == (0.5, pytest.approx(10 / 17))
+    assert position_error(score, hit, position) == (0.5, 1.0)
+    assert position_error(score[:7], hit[:7], position[:7]) == (None, 0.0)  # fewer than 8 in the bin
+    assert position_error(score[:17], hit[:17], position[:17]) == (0.5, pytest.approx(10 / 17))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -81,7 +81,7 @@ def test_calibration__images_of_one_group_stay_together():
     group = ["a"] * 100 + ["b"] * 100
     result = METRICS["calibration"](case_of(n, 1.0, group=group))
     assert result.values["temperature"] is None
-    assert "only hits" in result.reasons["temperature"]
+    assert "only true" in result.reasons["temperature"]
 
 
 def test_calibration__too_few_and_below_the_floor_are_null_with_a_reason():
@@ -90,13 +90,13 @@ def test_calibration__too_few_and_below_the_floor_are_null_with_a_reason():
     assert result.reasons["D_ECE"] == "fewer than 10 detections have a score of 0.3 or more"
 
 
-def test_calibration__without_image_sizes_the_place_is_null(make_table, make_found):
+def test_calibration__without_image_sizes_the_place_is_null(make_table, make_detections):
     rows = [(1, 1, 0, 0, 10, 10, 0.9)] * 12
-    result = METRICS["calibration"](Case(make_table([(1, 1, 0, 0, 10, 10)]), make_found(rows)))
+    result = METRICS["calibration"](Case(make_table([(1, 1, 0, 0, 10, 10)]), make_detections(rows)))
     assert result.values["D_ECE"] == pytest.approx(0.9 - 1 / 12)
-    assert result.reasons["D_ECE_by_place"] == "the sizes of the images are not known"
+    assert result.reasons["D_ECE_by_position"] == "the sizes of the images are not known"
 
 
-def test_calibration__no_object_is_null_with_a_reason(make_table, make_found):
-    result = METRICS["calibration"](Case(make_table([]), make_found([(1, 1, 0, 0, 10, 10, 0.9)] * 12)))
-    assert set(result.reasons.values()) == {"the truth has no object that must be found"}
+def test_calibration__no_object_is_null_with_a_reason(make_table, make_detections):
+    result = METRICS["calibration"](Case(make_table([]), make_detections([(1, 1, 0, 0, 10, 10, 0.9)] * 12)))
+    assert set(result.reasons.values()) == {"the truth has no object"}

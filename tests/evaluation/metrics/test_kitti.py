@@ -20,20 +20,20 @@ def scene(make_table, boxes, *, levels=None, truncated=None, n_images=1):
     return AnnotationTable(table.images, table.boxes, table.categories.with_columns(pl.Series("name", NAMES)))
 
 
-def values(table, found):
-    return METRICS["kitti"](Case(table, found)).values
+def values(table, detections):
+    return METRICS["kitti"](Case(table, detections)).values
 
 
-def test_kitti__by_hand(make_table, make_found):
+def test_kitti__by_hand(make_table, make_detections):
     # 40 cars, the 20 with the best scores found, then one false alarm, then 10 found: 30 scores for 41 recalls
     cars = [(i, 1, 0, 0, 100, 50) for i in range(1, 41)]
-    found = [(i, 1, 0, 0, 100, 50, 0.9 - i / 1000) for i in range(1, 21)]
-    found += [(1, 1, 300, 0, 400, 50, 0.5)]
-    found += [(i, 1, 0, 0, 100, 50, 0.4 - i / 1000) for i in range(21, 31)]
+    detections = [(i, 1, 0, 0, 100, 50, 0.9 - i / 1000) for i in range(1, 21)]
+    detections += [(1, 1, 300, 0, 400, 50, 0.5)]
+    detections += [(i, 1, 0, 0, 100, 50, 0.4 - i / 1000) for i in range(21, 31)]
     table = scene(make_table, cars, n_images=40)
     # scores of hits 1..30 are at recall 1/40..30/40, so point i reads hit i + 1: precision 1 up to 20 hits, 30/31 at 30
     expected = [1.0] * 20 + [30 / 31] * 10 + [0.0] * 11
-    got = values(table, make_found(found))
+    got = values(table, make_detections(detections))
     assert got["AP40_easy/Car"] == pytest.approx(sum(expected[1:]) / 40)
     assert got["AP11_easy/Car"] == pytest.approx(sum(expected[::4]) / 11)
 
@@ -82,25 +82,25 @@ def test_kitti__level_is_told_or_stands_for_the_hidden_share(make_table):
     assert counted(None, '{"occlusion_level": 3}') == []
 
 
-def test_kitti__overlap_must_be_passed(make_table, make_found):
+def test_kitti__overlap_must_be_passed(make_table, make_detections):
     cyclist, half = (1, 3, 0, 0, 100, 50), (1, 3, 0, 0, 50, 50)
     table = scene(make_table, [cyclist])
-    assert values(table, make_found([(*half, 0.9)]))["AP40_easy/Cyclist"] == 0.0
-    assert values(table, make_found([(1, 3, 0, 0, 51, 50, 0.9)]))["AP11_easy/Cyclist"] == pytest.approx(1 / 11)
+    assert values(table, make_detections([(*half, 0.9)]))["AP40_easy/Cyclist"] == 0.0
+    assert values(table, make_detections([(1, 3, 0, 0, 51, 50, 0.9)]))["AP11_easy/Cyclist"] == pytest.approx(1 / 11)
 
 
-def test_kitti__vans_and_dont_care_cost_nothing(make_table, make_found):
+def test_kitti__vans_and_dont_care_cost_nothing(make_table, make_detections):
     # one point at recall 0; a false alarm above it would give 1/2
     boxes = [(1, 1, 0, 0, 100, 50), (1, 4, 200, 0, 300, 50), (1, None, 400, 0, 600, 100, "ic")]
     alarms = [(1, 1, 200, 0, 300, 50, 0.9), (1, 1, 450, 0, 550, 50, 0.9), (1, 1, 700, 0, 800, 39, 0.9)]
     hit = (1, 1, 0, 0, 100, 50, 0.5)
     table = scene(make_table, boxes)
-    assert values(table, make_found([*alarms, hit]))["AP11_easy/Car"] == pytest.approx(1 / 11)
-    assert values(table, make_found([(1, 1, 700, 0, 800, 40, 0.9), hit]))["AP11_easy/Car"] == pytest.approx(1 / 22)
+    assert values(table, make_detections([*alarms, hit]))["AP11_easy/Car"] == pytest.approx(1 / 11)
+    assert values(table, make_detections([(1, 1, 700, 0, 800, 40, 0.9), hit]))["AP11_easy/Car"] == pytest.approx(1 / 22)
 
 
-def test_kitti__classes_that_are_not_there_are_null_with_a_reason(make_table, make_found):
-    result = METRICS["kitti"](Case(make_table([(1, 1, 0, 0, 100, 50)]), make_found([])))
+def test_kitti__classes_that_are_not_there_are_null_with_a_reason(make_table, make_detections):
+    result = METRICS["kitti"](Case(make_table([(1, 1, 0, 0, 100, 50)]), make_detections([])))
     assert set(result.values.values()) == {None}
     assert set(result.reasons) == set(result.values)
 
@@ -108,12 +108,12 @@ def test_kitti__classes_that_are_not_there_are_null_with_a_reason(make_table, ma
 def test_kitti__equals_plain_loops(detailed):
     compared = 0
     for seed in range(120):
-        table, found = detailed(seed, names=NAMES)
-        case = Case(table, found)
+        table, detections = detailed(seed, names=NAMES)
+        case = Case(table, detections)
         result = METRICS["kitti"](case)
         for name in set(OVERLAP) & set(case.names):
             for level, limits in LEVELS.items():
-                expected = naive.kitti(table, found, name, limits, OVERLAP[name])
+                expected = naive.kitti(table, detections, name, limits, OVERLAP[name])
                 if expected is None:
                     assert result.values[f"AP40_{level}/{name}"] is None
                     continue

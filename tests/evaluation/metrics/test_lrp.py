@@ -9,31 +9,31 @@ from detect_transfer.evaluation import METRICS, Case, match
 A, B = (1, 1, 0, 0, 10, 10), (1, 1, 100, 0, 110, 10)
 
 
-def test_lrp__by_hand(make_table, make_found):
+def test_lrp__by_hand(make_table, make_detections):
     # A with IoU .8, an alarm, B with IoU .6. At .9: (.2/.5 + 1 miss)/2 = .7; at .7: (.2/.5 + 1 + 1)/3 = .8; at .5:
     # (.2/.5 + .4/.5 + 1)/3 = .7333
-    found = make_found([(1, 1, 0, 0, 8, 10, 0.9), (1, 1, 300, 0, 310, 10, 0.7), (1, 1, 100, 0, 106, 10, 0.5)])
-    got = METRICS["lrp"](Case(make_table([A, B]), found)).values
+    detections = make_detections([(1, 1, 0, 0, 8, 10, 0.9), (1, 1, 300, 0, 310, 10, 0.7), (1, 1, 100, 0, 106, 10, 0.5)])
+    got = METRICS["lrp"](Case(make_table([A, B]), detections)).values
     assert got["oLRP"] == got["oLRP/class1"] == pytest.approx(0.7)
     assert got["localisation"] == pytest.approx(0.2)
-    assert (got["false_alarms"], got["misses"]) == (0.0, 0.5)
+    assert (got["fp"], got["fn"]) == (0.0, 0.5)
     assert got["score_threshold/class1"] == 0.9
 
 
-def test_lrp__nothing_hit_is_one_and_perfect_is_zero(make_table, make_found):
+def test_lrp__nothing_hit_is_one_and_perfect_is_zero(make_table, make_detections):
     got = METRICS["lrp"](Case(make_table([A]), Detections.empty()))
     assert (got.values["oLRP"], got.values["localisation"]) == (1.0, None)
-    assert "hit" in got.reasons["localisation"]
-    assert METRICS["lrp"](Case(make_table([A]), make_found([(*A, 0.4)]))).values["oLRP"] == 0.0
+    assert "detected" in got.reasons["localisation"]
+    assert METRICS["lrp"](Case(make_table([A]), make_detections([(*A, 0.4)]))).values["oLRP"] == 0.0
 
 
 def test_lrp__is_the_least_over_all_thresholds(generated):
     compared = 0
     for seed in range(25):
-        table, found = generated(seed)
-        got = METRICS["lrp"](Case(table, found)).values
+        table, detections = generated(seed)
+        got = METRICS["lrp"](Case(table, detections)).values
         for category_id, name in table.categories.select("category_id", "name").iter_rows():
-            errors = [_error(table, found, category_id, t) for t in np.unique(found.rows["score"].to_numpy())]
+            errors = [_error(table, detections, category_id, t) for t in np.unique(detections.rows["score"].to_numpy())]
             there = [error for error in errors if error is not None]
             if there:
                 assert got[f"oLRP/{name}"] == pytest.approx(min(there)), seed
@@ -41,12 +41,12 @@ def test_lrp__is_the_least_over_all_thresholds(generated):
     assert compared > 20
 
 
-def _error(table, found, category_id, threshold):
+def _error(table, detections, category_id, threshold):
     """LRP of one class at one score threshold; None without an object."""
-    at = match(table, found, score_threshold=threshold)
+    at = match(table, detections, score_threshold=threshold)
     rows, truth = (f.filter(f["category_id"] == category_id) for f in (at.detections, at.truth))
-    hits = rows.filter(rows["status"] == "hit")
-    wrong = (rows["status"] == "false_alarm").sum() + (truth["status"] == "miss").sum()
+    hits = rows.filter(rows["status"] == "tp")
+    wrong = (rows["status"] == "fp").sum() + (truth["status"] == "fn").sum()
     if not (truth["status"] != "ignored").any():
         return None
     return ((1 - hits["iou"]).sum() / 0.5 + wrong) / (hits.height + wrong)

@@ -39,11 +39,11 @@ def test_log_average__nothing_found_is_one_and_a_perfect_curve_ends_at_the_floor
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
-def test_miss_rate__by_hand(name, make_table, make_found):
+def test_miss_rate__by_hand(name, make_table, make_detections):
     # one of two persons of 100 px found before any false alarm, in 100 images: half is missed at every point
     table = sized(make_table([person(100, 100, 100), person(200, 100, 100)], n_images=100))
-    found = make_found([hit(person(100, 100, 100), 0.9)])
-    result = METRICS[name](Case(table, found))
+    detections = make_detections([hit(person(100, 100, 100), 0.9)])
+    result = METRICS[name](Case(table, detections))
     assert result.values["all"] == pytest.approx(0.5)
     assert result.values["all/class1"] == result.values["all"]
     assert result.curves["all/class1"] == {"fppi": [0.0], "miss_rate": [0.5]}
@@ -70,23 +70,23 @@ def test_citypersons__both_ends_of_the_bounds_are_in(subset, is_scored, make_tab
         assert "visible" in result.reasons[subset]
 
 
-def test_miss_rate__ignored_excuses_any_number_by_the_share_of_the_detection(make_table, make_found):
+def test_miss_rate__ignored_excuses_any_number_by_the_share_of_the_detection(make_table, make_detections):
     truth = [person(100, 100, 100), (1, 1, 300, 50, 500, 250, "i")]
-    found = [hit(person(320, 100, 100), 0.9), hit(person(420, 100, 100), 0.8), hit(person(100, 100, 100), 0.7)]
+    detections = [hit(person(320, 100, 100), 0.9), hit(person(420, 100, 100), 0.8), hit(person(100, 100, 100), 0.7)]
     table = sized(make_table(truth, n_images=100))
     for name in ("miss_rate_caltech", "miss_rate_citypersons", "miss_rate_crowdhuman"):
-        assert METRICS[name](Case(table, make_found(found))).values["all"] == pytest.approx(1e-10), name
+        assert METRICS[name](Case(table, make_detections(detections))).values["all"] == pytest.approx(1e-10), name
     # EuroCity asks for IoU unless it is a group; two alarms in 100 images pass .01 (recall 0 there) and .0178
     rest = math.exp((2 * math.log(1) + 7 * math.log(1e-10)) / NINE)
-    assert METRICS["miss_rate_eurocity"](Case(table, make_found(found))).values["all"] == pytest.approx(rest)
+    assert METRICS["miss_rate_eurocity"](Case(table, make_detections(detections))).values["all"] == pytest.approx(rest)
     group = sized(make_table([truth[0], (*truth[1][:6], "ic")], n_images=100))
-    assert METRICS["miss_rate_eurocity"](Case(group, make_found(found))).values["all"] == pytest.approx(1e-10)
+    assert METRICS["miss_rate_eurocity"](Case(group, make_detections(detections))).values["all"] == pytest.approx(1e-10)
 
 
-def test_miss_rate__an_object_out_of_bounds_excuses(make_table, make_found):
+def test_miss_rate__an_object_out_of_bounds_excuses(make_table, make_detections):
     table = sized(make_table([person(100, 100, 100), person(300, 100, 45)], n_images=100))
-    found = make_found([hit(person(300, 100, 45), 0.9), hit(person(100, 100, 100), 0.8)])
-    assert METRICS["miss_rate_citypersons"](Case(table, found)).values["reasonable"] == pytest.approx(1e-10)
+    detections = make_detections([hit(person(300, 100, 45), 0.9), hit(person(100, 100, 100), 0.8)])
+    assert METRICS["miss_rate_citypersons"](Case(table, detections)).values["reasonable"] == pytest.approx(1e-10)
 
 
 @pytest.mark.parametrize(
@@ -98,17 +98,19 @@ def test_miss_rate__an_object_out_of_bounds_excuses(make_table, make_found):
         ("miss_rate_eurocity", 32.1, True),
     ],
 )
-def test_miss_rate__detections_far_below_the_least_height_are_left_out(name, height, counts, make_table, make_found):
+def test_miss_rate__detections_far_below_the_least_height_are_left_out(
+    name, height, counts, make_table, make_detections
+):
     table = sized(make_table([person(100, 100, 100)], n_images=10))
-    found = make_found([hit(person(300, 100, height), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([hit(person(300, 100, height), 0.9), hit(person(100, 100, 100), 0.8)])
     missed = math.exp((4 * math.log(1) + 5 * math.log(1e-10)) / NINE)  # .1 alarms in an image are too many for four
-    assert METRICS[name](Case(table, found)).values["reasonable"] == pytest.approx(missed if counts else 1e-10)
+    assert METRICS[name](Case(table, detections)).values["reasonable"] == pytest.approx(missed if counts else 1e-10)
 
 
-def test_citypersons__the_quirk_reads_the_end_of_the_curve(make_table, make_found):
+def test_citypersons__the_quirk_reads_the_end_of_the_curve(make_table, make_detections):
     table = sized(make_table([person(100, 100, 100), person(200, 100, 100)], n_images=10))
-    found = make_found([(1, 1, *FAR, 0.9), hit(person(100, 100, 100), 0.8)])
-    case = Case(table, found)
+    detections = make_detections([(1, 1, *FAR, 0.9), hit(person(100, 100, 100), 0.8)])
+    case = Case(table, detections)
     plain = miss_rate(case, "m", CITYPERSONS)
     flattered = miss_rate(case, "m", CITYPERSONS, quirk=True)
     assert plain.values["reasonable"] == pytest.approx(0.5 ** (5 / NINE))
@@ -116,12 +118,12 @@ def test_citypersons__the_quirk_reads_the_end_of_the_curve(make_table, make_foun
     assert (plain.bounds["read_at"], flattered.bounds["read_at"]) == ("last_up_to", "last_up_to_wrapping")
 
 
-def test_citypersons__only_pedestrians_are_scored_and_others_excuse(make_table, make_found):
+def test_citypersons__only_pedestrians_are_scored_and_others_excuse(make_table, make_detections):
     rider, group = of_class(person(300, 100, 100), 2), (1, 3, 400, 50, 600, 250, "ic")
     table = make_table([person(100, 100, 100), rider, group], n_classes=3, n_images=100)
     named = called(table, "pedestrian", "rider", "person group")
     rows = [hit(person(300, 100, 100), 0.9), hit(person(450, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)]
-    result = METRICS["miss_rate_citypersons"](Case(named, make_found(rows)))
+    result = METRICS["miss_rate_citypersons"](Case(named, make_detections(rows)))
     assert result.values["reasonable"] == pytest.approx(1e-10)
     assert "reasonable/rider" not in result.values
     assert result.bounds["classes"] == ["pedestrian"]
@@ -134,23 +136,24 @@ def test_nightowls__an_occluded_person_is_heavy(make_table):
 
 
 @pytest.mark.parametrize("name", ["miss_rate_nightowls", "miss_rate_tju"])
-def test_miss_rate__who_rides_excuses_no_pedestrian_unless_ignored(name, make_table, make_found):
+def test_miss_rate__who_rides_excuses_no_pedestrian_unless_ignored(name, make_table, make_detections):
     rider = of_class(person(300, 100, 100), 2)
-    found = make_found([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
     other = called(make_table([person(100, 100, 100), rider], n_classes=2, n_images=10), "Pedestrian", "bicycledriver")
-    result = METRICS[name](Case(other, found))
+    result = METRICS[name](Case(other, detections))
     assert result.values["reasonable"] == pytest.approx(math.exp(5 * math.log(FLOOR) / NINE))
     assert result.bounds["classes"] == ["Pedestrian"]
     ignored = make_table([person(100, 100, 100), (*person(300, 100, 100)[:6], "i")], n_images=10)
-    assert METRICS[name](Case(called(ignored, "pedestrian"), found)).values["reasonable"] == pytest.approx(FLOOR)
+    assert METRICS[name](Case(called(ignored, "pedestrian"), detections)).values["reasonable"] == pytest.approx(FLOOR)
 
 
-def test_crowdhuman__boxes_are_cut_at_the_image_and_half_is_not_enough(make_table, make_found):
+def test_crowdhuman__boxes_are_cut_at_the_image_and_half_is_not_enough(make_table, make_detections):
     table = sized(make_table([(1, 1, -100, 0, 100, 100)], n_images=100))
-    assert METRICS["miss_rate_crowdhuman"](Case(table, make_found([(1, 1, 0, 0, 100, 100, 0.9)]))).values[
+    assert METRICS["miss_rate_crowdhuman"](Case(table, make_detections([(1, 1, 0, 0, 100, 100, 0.9)]))).values[
         "all"
     ] == pytest.approx(1e-10)
-    assert METRICS["miss_rate_crowdhuman"](Case(table, make_found([(1, 1, 0, 0, 50, 100, 0.9)]))).values["all"] == 1.0
+    outside = Case(table, make_detections([(1, 1, 0, 0, 50, 100, 0.9)]))
+    assert METRICS["miss_rate_crowdhuman"](outside).values["all"] == 1.0
 
 
 def test_bounds__are_told_and_both_heavies_differ():
@@ -194,14 +197,14 @@ def with_reasons(table, seed):
 def test_miss_rate__equals_plain_loops(name, detailed):
     compared = dict.fromkeys((name, *(subset for v in PROTOCOLS[name].variants for subset in v.subsets)), 0)
     for seed in range(30):
-        table, found = detailed(seed, names=NAMES.get(name, ("pedestrian", "rider")))
+        table, detections = detailed(seed, names=NAMES.get(name, ("pedestrian", "rider")))
         table = with_reasons(table, seed)
-        result = METRICS[name](Case(table, found))
+        result = METRICS[name](Case(table, detections))
         ids = dict(table.categories.select("name", "category_id").iter_rows())
         for protocol in (PROTOCOLS[name], *PROTOCOLS[name].variants):
             for subset, bounds in protocol.subsets.items():
                 for class_name in result.bounds["classes"]:
-                    expected = naive.miss_rate(table, found, protocol, bounds, ids[class_name])
+                    expected = naive.miss_rate(table, detections, protocol, bounds, ids[class_name])
                     value = result.values[f"{subset}/{class_name}"]
                     assert (value is None) == (expected is None), (seed, subset)
                     assert value is None or value == pytest.approx(expected, rel=1e-9), (seed, subset)
@@ -217,7 +220,7 @@ def test_citypersons__real_persons_of_whom_a_third_is_missed(shared):
     tall = pl.col("y2") - pl.col("y1") >= 50
     reasonable = table.boxes.filter(pl.col("category_id").eq(1) & tall & (share >= 0.65))
     assert (table.boxes.height, reasonable.height) == (5795, 1579)
-    for missed, found in ((0, reasonable), (527, reasonable.filter(pl.int_range(pl.len()) % 3 > 0))):
-        rows = found.with_columns(score=pl.lit(0.9)).select(DETECTION_SCHEMA.keys())
+    for missed, detections in ((0, reasonable), (527, reasonable.filter(pl.int_range(pl.len()) % 3 > 0))):
+        rows = detections.with_columns(score=pl.lit(0.9)).select(DETECTION_SCHEMA.keys())
         values = METRICS["miss_rate_citypersons"](Case(table, Detections(rows))).values
         assert values["reasonable"] == pytest.approx(missed / 1579 or FLOOR)

@@ -11,11 +11,11 @@ from detect_transfer.evaluation import METRICS, Case
 from detect_transfer.formats.pedestrians import eurocity
 
 
-def test_eurocity__riders_found_for_pedestrians_are_alarms_unless_others_are_ignored(make_table, make_found):
+def test_eurocity__riders_found_for_pedestrians_are_alarms_unless_others_are_ignored(make_table, make_detections):
     rider = of_class(person(300, 100, 100), 2)
     table = sized(make_table([person(100, 100, 100), rider], n_classes=2, n_images=10))
-    found = make_found([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
-    values = METRICS["miss_rate_eurocity"](Case(called(table, "pedestrian", "rider"), found)).values
+    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    values = METRICS["miss_rate_eurocity"](Case(called(table, "pedestrian", "rider"), detections)).values
     assert values["reasonable_others_ignored/pedestrian"] == pytest.approx(FLOOR)
     # .1 alarms in an image are too many for four of the nine points
     assert values["reasonable/pedestrian"] == pytest.approx(math.exp(5 * math.log(FLOOR) / NINE))
@@ -33,14 +33,14 @@ def test_eurocity__riders_found_for_pedestrians_are_alarms_unless_others_are_ign
         pytest.param("bicycle-group", "ic", "group", True, id="group-of-another-class"),
     ],
 )
-def test_eurocity__what_is_discarded_excuses_nothing(name, flags, reason, is_alarm, make_table, make_found):
+def test_eurocity__what_is_discarded_excuses_nothing(name, flags, reason, is_alarm, make_table, make_detections):
     # as large as the detection, so that IoU and share of the detection are both 1
     other = (*of_class(person(300, 100, 100), 1 if name == "pedestrian" else 2)[:6], flags)
     boxes = [person(100, 100, 100), other]
     table = sized(make_table(boxes, n_classes=2, n_images=10, extra={"ignore_reason": [None, reason]}))
     table = called(table, "pedestrian", "other" if name == "pedestrian" else name)
-    found = make_found([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
-    values = METRICS["miss_rate_eurocity"](Case(table, found)).values
+    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    values = METRICS["miss_rate_eurocity"](Case(table, detections)).values
     expected = math.exp(5 * math.log(FLOOR) / NINE) if is_alarm else FLOOR
     assert values["reasonable/pedestrian"] == pytest.approx(expected)
 
@@ -63,7 +63,7 @@ def test_eurocity__tags_that_the_benchmark_does_not_look_at_make_no_difference(n
     assert result.bounds["discarded"] == {"person-group-far-away": ["depiction"]}
 
 
-def test_eurocity__groups_of_the_native_files(tmp_path, make_found):
+def test_eurocity__groups_of_the_native_files(tmp_path, make_detections):
     def child(identity, x, *tags):
         return {"identity": identity, "x0": x, "y0": 100, "x1": x + 41, "y1": 200, "tags": list(tags), "children": []}
 
@@ -82,8 +82,9 @@ def test_eurocity__groups_of_the_native_files(tmp_path, make_found):
     image, category = table.images["image_id"][0], table.boxes["category_id"][0]
 
     def alarms(subset, x):
-        found = make_found([(image, category, x, 100, x + 41, 200, 0.9), (image, category, 100, 100, 141, 200, 0.8)])
-        curve = METRICS["miss_rate_eurocity"](Case(table, found)).curves[f"{subset}/pedestrian"]
+        rows = [(image, category, x, 100, x + 41, 200, 0.9), (image, category, 100, 100, 141, 200, 0.8)]
+        detections = make_detections(rows)
+        curve = METRICS["miss_rate_eurocity"](Case(table, detections)).curves[f"{subset}/pedestrian"]
         return curve["fppi"][-1]
 
     assert [x for x in (300, 500, 700, 900) if alarms("reasonable", x)] == [500, 900]

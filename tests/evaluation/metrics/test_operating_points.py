@@ -29,18 +29,18 @@ FOUND = [
         ("target_fppi", {"target_fppi": 1.5}, 0.4, 4 / 7, 1.0),
     ],
 )
-def test_operating_points__by_hand(goal, keywords, score, precision, recall, make_table, make_found):
-    points = operating_points(match(make_table(OBJECTS, n_images=2), make_found(FOUND)), **keywords)
+def test_operating_points__by_hand(goal, keywords, score, precision, recall, make_table, make_detections):
+    points = operating_points(match(make_table(OBJECTS, n_images=2), make_detections(FOUND)), **keywords)
     point = points[1][goal]
     assert (point.score_threshold, point.precision, point.recall) == pytest.approx((score, precision, recall))
 
 
-def test_operating_points__what_is_not_reached_is_null_with_a_reason(make_table, make_found):
+def test_operating_points__what_is_not_reached_is_null_with_a_reason(make_table, make_detections):
     table = make_table([*OBJECTS, (1, 2, 0, 0, 10, 10)], n_classes=3)
-    result = METRICS["operating_points"](Case(table, make_found([(*FAR[:0], 1, 1, 300, 0, 310, 10, 0.9)])))
+    result = METRICS["operating_points"](Case(table, make_detections([(*FAR[:0], 1, 1, 300, 0, 310, 10, 0.9)])))
     assert set(result.values.values()) == {None}
     assert result.reasons["target_precision_recall/class1"] == "no threshold gives a precision of 0.9"
-    assert result.reasons["best_f1_score_threshold/class2"] == "nothing of it was hit"
+    assert result.reasons["best_f1_score_threshold/class2"] == "nothing of it was detected"
     assert result.reasons["best_f1_score_threshold/class3"] == "the truth has no object of it"
 
 

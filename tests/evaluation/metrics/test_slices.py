@@ -23,13 +23,13 @@ def table_area(rows):
 def test_slices__areas_equal_pycocotools(generated, pycocotools):
     compared = 0
     for seed in range(60):
-        table, found = generated(seed)
-        expected, _ = pycocotools(table, found, as_region=True)
-        case = Case(table, found)
+        table, detections = generated(seed)
+        expected, _ = pycocotools(table, detections, as_region=True)
+        case = Case(table, detections)
         spans = {3: Span(0, 32**2), 4: Span(32**2, 96**2), 5: Span(96**2, 1e10), 0: Span(0, 1e10)}
         for index, span in spans.items():
-            area = table_area(found.rows)
-            part = replace(next(all_slices(case)), objects=span.holds(case.known.area), out_of_range=~span.holds(area))
+            area = table_area(detections.rows)
+            part = replace(next(all_slices(case)), objects=span.holds(case.gt.area), out_of_range=~span.holds(area))
             row = score(case, part)
             assert (row.ap is None) == (expected[index] is None), seed
             assert row.ap is None or row.ap == pytest.approx(expected[index], abs=1e-9), seed
@@ -39,8 +39,8 @@ def test_slices__areas_equal_pycocotools(generated, pycocotools):
 
 def test_slices__all_equals_coco(generated):
     for seed in range(40):
-        table, found = generated(seed)
-        case = Case(table, found)
+        table, detections = generated(seed)
+        case = Case(table, detections)
         whole = score(case, next(all_slices(case)))
         values = METRICS["coco"](case).values
         assert (whole.ap is None) == (values["AP"] is None)
@@ -58,8 +58,8 @@ FOUND = [
 ]
 
 
-def test_by_height__detections_of_another_height_cost_nothing(make_table, make_found):
-    case = Case(make_table([*NEAR, *FAR]), make_found(FOUND))
+def test_by_height__detections_of_another_height_cost_nothing(make_table, make_detections):
+    case = Case(make_table([*NEAR, *FAR]), make_detections(FOUND))
     tall = score(case, by_height(case, Span(50, 100, below=True)))
     # hit at .9, alarm at .85 of 2: precision 1 up to recall 1/2, which are 51 of 101 points
     assert (tall.n_positives, tall.ap50, tall.recall) == (2, pytest.approx(51 / 101), 0.5)
@@ -67,14 +67,14 @@ def test_by_height__detections_of_another_height_cost_nothing(make_table, make_f
     assert low.ap50 == pytest.approx(51 / 101)  # the alarm at .85 is tall, that at .5 comes after the hit
 
 
-def test_slices__an_object_outside_excuses_one_detection(make_table, make_found):
+def test_slices__an_object_outside_excuses_one_detection(make_table, make_detections):
     # an occluded object found twice: in the slice of what is not hidden once excused, once an alarm
     table = make_table([*NEAR], extra={"occluded": [0.0, 0.5]})
     once = [(*NEAR[1], 0.9), (*NEAR[0], 0.5)]
-    case = Case(table, make_found(once))
+    case = Case(table, make_detections(once))
     seen = next(s for s in all_slices(case) if s.name == "occluded [0, 0]")
     assert score(case, seen).ap50 == pytest.approx(1.0)
-    case = Case(table, make_found([*once, (*NEAR[1], 0.8)]))
+    case = Case(table, make_detections([*once, (*NEAR[1], 0.8)]))
     assert score(case, seen_of(case)).ap50 == pytest.approx(1 / 2)
 
 
@@ -82,11 +82,11 @@ def seen_of(case):
     return next(s for s in all_slices(case) if s.name == "occluded [0, 0]")
 
 
-def test_slices__names_and_positives(make_table, make_found):
+def test_slices__names_and_positives(make_table, make_detections):
     table = make_table([*NEAR, *FAR], n_classes=2, n_images=2, extra={"occluded": [0.0, 0.3, 0.5, None]})
     images = table.images.with_columns(weather=pl.Series(["rain", "clear"]), camera=pl.lit("a"))
     groups = table.categories.with_columns(supercategory=pl.Series(["near", "other"]))
-    case = Case(AnnotationTable(images, table.boxes, groups), make_found(FOUND))
+    case = Case(AnnotationTable(images, table.boxes, groups), make_detections(FOUND))
     result = METRICS["slices"](case)
     positives = {k.removeprefix("n_positives/"): v for k, v in result.values.items() if k.startswith("n_positives")}
     assert positives == {
@@ -118,11 +118,11 @@ def test_slices__names_and_positives(make_table, make_found):
     }
 
 
-def test_slices__an_image_value_leaves_out_the_detections_of_other_images(make_table, make_found):
+def test_slices__an_image_value_leaves_out_the_detections_of_other_images(make_table, make_detections):
     table = make_table([NEAR[0], (2, *NEAR[0][1:])], n_images=2)
     images = table.images.with_columns(rain=pl.Series([True, False]))
-    found = make_found([(2, 1, 500, 0, 550, 60, 0.9), (*NEAR[0], 0.5)])
-    case = Case(AnnotationTable(images, table.boxes, table.categories), found)
+    detections = make_detections([(2, 1, 500, 0, 550, 60, 0.9), (*NEAR[0], 0.5)])
+    case = Case(AnnotationTable(images, table.boxes, table.categories), detections)
     rows = {s.name: score(case, s) for s in all_slices(case)}
     assert rows["rain true"].ap == pytest.approx(1.0)
     assert rows["rain false"].ap == 0.0
@@ -136,11 +136,11 @@ TOLD = [
 ]
 
 
-def test_slices__by_attributes_of_objects(make_table, make_found):
+def test_slices__by_attributes_of_objects(make_table, make_detections):
     """Of the red one and the blue one the red is found; the others are found, excused, and no false alarm."""
     table = make_table([*NEAR, *FAR], extra={"attributes": TOLD})
-    found = make_found([(*FAR[0], 0.95), (*FAR[1], 0.9), (*NEAR[0], 0.5), (1, 1, 500, 0, 550, 60, 0.4)])
-    case = Case(table, found)
+    detections = make_detections([(*FAR[0], 0.95), (*FAR[1], 0.9), (*NEAR[0], 0.5), (1, 1, 500, 0, 550, 60, 0.4)])
+    case = Case(table, detections)
     rows = {s.name: score(case, s) for s in all_slices(case) if s.name.startswith("attribute")}
     assert {name: (row.n_positives, row.ap) for name, row in rows.items()} == {
         "attribute colour blue": (1, 0.0),
@@ -198,9 +198,9 @@ def test_slices__enough_positives_are_scored(make_table):
     assert nine.values["AP/height [50, 100)"] is None
 
 
-def test_slice__of_classes(make_table, make_found):
+def test_slice__of_classes(make_table, make_detections):
     table = make_table([NEAR[0], (1, 2, *NEAR[1][2:])], n_classes=2)
-    case = Case(table, make_found([(*NEAR[0], 0.9)]))
+    case = Case(table, make_detections([(*NEAR[0], 0.9)]))
     whole = next(all_slices(case))
     one = Slice("one", whole.objects, whole.images, (whole.classes * [True, False]).astype(bool), whole.out_of_range)
     assert (score(case, whole).ap, score(case, one).ap) == (pytest.approx(0.5), pytest.approx(1.0))

@@ -28,15 +28,15 @@ def ap(hits, n_objects):
     return float(np.append(precision, 0)[reached].mean())
 
 
-def test_classify__one_of_each(make_table, make_found):
-    errors = classify(Case(make_table(TRUTH, n_classes=2), make_found(FOUND)))
+def test_classify__one_of_each(make_table, make_detections):
+    errors = classify(Case(make_table(TRUTH, n_classes=2), make_detections(FOUND)))
     assert errors.kind.tolist() == KINDS
     assert errors.used.tolist() == [True, False, False, False]
     assert errors.usable.tolist() == [False, True, True, False]
 
 
-def test_tide__mending_each_kind_by_hand(make_table, make_found):
-    got = METRICS["tide"](Case(make_table(TRUTH, n_classes=2), make_found(FOUND))).values
+def test_tide__mending_each_kind_by_hand(make_table, make_detections):
+    got = METRICS["tide"](Case(make_table(TRUTH, n_classes=2), make_detections(FOUND))).values
     # class 1 has 2 objects and one hit before 5 alarms; class 2 has 1 object and nothing
     base = ap([1, 0, 0, 0, 0, 0], 2) / 2
     assert got["AP50"] == pytest.approx(base)
@@ -56,11 +56,11 @@ def test_tide__mending_each_kind_by_hand(make_table, make_found):
     assert (got["count_FalseNeg"], got["count_FalsePos"]) == (2, 5)
 
 
-def test_tide__only_the_best_of_an_object_is_mended_and_the_other_leaves(make_table, make_found):
+def test_tide__only_the_best_of_an_object_is_mended_and_the_other_leaves(make_table, make_detections):
     # two badly placed for one object, .9 with IoU .3 and .8 with IoU .4, and a hit of another object at .7
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 50, 0, 60, 10)])
-    found = make_found([(1, 1, 0, 0, 3, 10, 0.9), (1, 1, 0, 0, 4, 10, 0.8), (1, 1, 50, 0, 60, 10, 0.7)])
-    got = METRICS["tide"](Case(table, found)).values
+    detections = make_detections([(1, 1, 0, 0, 3, 10, 0.9), (1, 1, 0, 0, 4, 10, 0.8), (1, 1, 50, 0, 60, 10, 0.7)])
+    got = METRICS["tide"](Case(table, detections)).values
     assert got["AP50"] == pytest.approx(ap([0, 0, 1], 2))
     assert got["AP50"] + got["dAP_Loc"] == pytest.approx(1.0)
     assert got["count_Loc"] == 2
@@ -74,19 +74,20 @@ def test_tide__only_the_best_of_an_object_is_mended_and_the_other_leaves(make_ta
         pytest.param((0, 0, 0.9, 10), BACK, id="iou-.09-is-background"),
     ],
 )
-def test_classify__bounds(box, kind, make_table, make_found):
-    assert classify(Case(make_table([(1, 1, 0, 0, 10, 10)]), make_found([(1, 1, *box, 0.5)]))).kind.tolist() == [kind]
+def test_classify__bounds(box, kind, make_table, make_detections):
+    case = Case(make_table([(1, 1, 0, 0, 10, 10)]), make_detections([(1, 1, *box, 0.5)]))
+    assert classify(case).kind.tolist() == [kind]
 
 
-def test_classify__an_image_without_objects_holds_background(make_table, make_found):
+def test_classify__an_image_without_objects_holds_background(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10)], n_images=2)
-    assert classify(Case(table, make_found([(2, 1, 0, 0, 10, 10, 0.5)]))).kind.tolist() == [BACK]
-    assert classify(Case(make_table([]), make_found([(1, 1, 0, 0, 10, 10, 0.5)]))).kind.tolist() == [BACK]
+    assert classify(Case(table, make_detections([(2, 1, 0, 0, 10, 10, 0.5)]))).kind.tolist() == [BACK]
+    assert classify(Case(make_table([]), make_detections([(1, 1, 0, 0, 10, 10, 0.5)]))).kind.tolist() == [BACK]
 
 
-def test_classify__more_than_100_of_an_image_do_not_count(make_table, make_found):
+def test_classify__more_than_100_of_an_image_do_not_count(make_table, make_detections):
     rows = [(1, 1, 300, 300, 310, 310, 0.9)] * 100 + [(1, 1, 0, 0, 10, 10, 0.5)]
-    assert classify(Case(make_table([(1, 1, 0, 0, 10, 10)]), make_found(rows))).kind.tolist() == [BACK] * 100 + [
+    assert classify(Case(make_table([(1, 1, 0, 0, 10, 10)]), make_detections(rows))).kind.tolist() == [BACK] * 100 + [
         EXCUSED
     ]
 
@@ -95,12 +96,12 @@ def test_tide__hits_and_ap_agree_with_coco(generated, pycocotools):
     """With few detections in an image TIDE's AP is COCO's AP50; and fixing never counts below 0."""
     compared = 0
     for seed in range(80):
-        table, found = generated(seed)
-        found = Detections(found.rows.head(60))
+        table, detections = generated(seed)
+        detections = Detections(detections.rows.head(60))
         regions_apart = table.boxes.filter(~table.boxes["iscrowd"] & ~table.boxes["ignore"])
         table = table.with_boxes(regions_apart)
-        result = METRICS["tide"](Case(table, found))
-        expected = pycocotools(table, found)[0][1]
+        result = METRICS["tide"](Case(table, detections))
+        expected = pycocotools(table, detections)[0][1]
         assert (result.values["AP50"] is None) == (expected is None)
         if expected is not None:
             # of equal overlaps TIDE takes the first and COCO the last object, which may change a second choice

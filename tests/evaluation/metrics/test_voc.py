@@ -9,39 +9,39 @@ from detect_transfer.evaluation import METRICS, Case
 FAR = (1, 1, 300, 300, 310, 310)
 
 
-def test_voc__by_hand(make_table, make_found):
+def test_voc__by_hand(make_table, make_detections):
     # by score: hit, alarm, hit of 4 objects: precision 1, 1/2, 2/3 at recall 1/4, 1/4, 2/4
     table = make_table([(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(4)])
-    found = make_found([(1, 1, 0, 0, 10, 10, 0.9), (*FAR, 0.8), (1, 1, 20, 0, 30, 10, 0.7)])
-    values = METRICS["voc"](Case(table, found)).values
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9), (*FAR, 0.8), (1, 1, 20, 0, 30, 10, 0.7)])
+    values = METRICS["voc"](Case(table, detections)).values
     # 11 points: recall 0, .1, .2 give 1; .3, .4, .5 give 2/3; the rest 0
     assert values["AP_11_point"] == pytest.approx((3 * 1 + 3 * 2 / 3) / 11)
     assert values["AP_all_point"] == pytest.approx(1 / 4 * 1 + 1 / 4 * 2 / 3)
     assert values["AP_all_point/class1"] == values["AP_all_point"]
 
 
-def test_voc__no_second_choice(make_table, make_found):
+def test_voc__no_second_choice(make_table, make_detections):
     # both overlap A most; for COCO the second would fall to B, which it overlaps by 7.5/12.5
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 4, 0, 14, 10)])
-    found = make_found([(1, 1, 1, 0, 11, 10, 0.9), (1, 1, 1.5, 0, 11.5, 10, 0.8)])
-    assert METRICS["voc"](Case(table, found)).values["AP_all_point"] == pytest.approx(1 / 2)
+    detections = make_detections([(1, 1, 1, 0, 11, 10, 0.9), (1, 1, 1.5, 0, 11.5, 10, 0.8)])
+    assert METRICS["voc"](Case(table, detections)).values["AP_all_point"] == pytest.approx(1 / 2)
 
 
-def test_voc__difficult_is_left_out_and_never_makes_a_false_alarm(make_table, make_found):
+def test_voc__difficult_is_left_out_and_never_makes_a_false_alarm(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 50, 0, 60, 10)], extra={"difficult": [False, True]})
     twice = [(1, 1, 50, 0, 60, 10, 0.9), (1, 1, 50, 0, 60, 10, 0.8)]
-    values = METRICS["voc"](Case(table, make_found([*twice, (1, 1, 0, 0, 10, 10, 0.5)]))).values
+    values = METRICS["voc"](Case(table, make_detections([*twice, (1, 1, 0, 0, 10, 10, 0.5)]))).values
     assert values["AP_all_point"] == pytest.approx(1.0)
 
 
-def test_voc__width_is_counted_as_in_the_devkit(make_table, make_found):
+def test_voc__width_is_counted_as_in_the_devkit(make_table, make_detections):
     # last pixels 1..2 and 1..4 (width 2 and 4): the devkit's IoU is 2/4, which is enough; without its + 1 it is 1/3
     table = make_table([(1, 1, 0, 0, 4, 1)])
-    assert METRICS["voc"](Case(table, make_found([(1, 1, 0, 0, 2, 1, 0.9)]))).values["AP_11_point"] == 1.0
+    assert METRICS["voc"](Case(table, make_detections([(1, 1, 0, 0, 2, 1, 0.9)]))).values["AP_11_point"] == 1.0
 
 
-def test_voc__only_difficult_is_null_with_a_reason(make_table, make_found):
-    result = METRICS["voc"](Case(make_table([(1, 1, 0, 0, 10, 10)], extra={"difficult": [True]}), make_found([])))
+def test_voc__only_difficult_is_null_with_a_reason(make_table, make_detections):
+    result = METRICS["voc"](Case(make_table([(1, 1, 0, 0, 10, 10)], extra={"difficult": [True]}), make_detections([])))
     assert result.values["AP_11_point"] is None
     assert "difficult" in result.reasons["AP_11_point"]
 
@@ -49,10 +49,10 @@ def test_voc__only_difficult_is_null_with_a_reason(make_table, make_found):
 def test_voc__equals_plain_loops(detailed):
     compared = 0
     for seed in range(150):
-        table, found = detailed(seed)
-        values = METRICS["voc"](Case(table, found)).values
+        table, detections = detailed(seed)
+        values = METRICS["voc"](Case(table, detections)).values
         for category_id, name in table.categories.select("category_id", "name").iter_rows():
-            hits, n_objects = naive.voc(table, found, category_id)
+            hits, n_objects = naive.voc(table, detections, category_id)
             if not n_objects:
                 assert values[f"AP_11_point/{name}"] is None
                 continue
