@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,14 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "data"
     draw_data(Synthetic(task="target", train_images=20, val_images=18, size=96), folder, seed=3)
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums over threads come in any order; with one thread runs are equal to the last bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

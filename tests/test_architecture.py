@@ -2,14 +2,12 @@
 
 import ast
 import importlib
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from paths import ROOT
+from processes import loaded_after
 
 PACKAGE = ROOT / "detect_transfer"
 
@@ -116,12 +114,6 @@ def test_packages_without_torch_do_not_import_it() -> None:
             continue
         heavy = {"torch", "torchvision", "ultralytics", "accelerate"} & top_level_imports(path)
         assert not heavy, f"{path}: {heavy}"
-
-
-def loaded_after(code: str) -> set[str]:
-    code += "\nimport sys, json; print(json.dumps([m for m in ('torch', 'ultralytics') if m in sys.modules]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_importing_the_package_loads_neither_torch_nor_ultralytics() -> None:

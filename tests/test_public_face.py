@@ -3,23 +3,17 @@
 import doctest
 import importlib
 import inspect
-import json
 import shutil
 import subprocess
 import sys
 
 import pytest
 from paths import DATASETS, ROOT
+from processes import loaded_after
 
 import detect_transfer
 
 FUNCTIONS = ["read_dataset", "convert", "train", "load_detector", "predict", "evaluate", "compare"]  # in this order
-
-
-def loaded_after(code: str) -> set[str]:
-    code += "\nimport sys, json; print(json.dumps([m for m in ('torch', 'ultralytics') if m in sys.modules]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_all__is_sorted_and_is_what_can_be_imported() -> None:

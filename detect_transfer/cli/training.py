@@ -95,7 +95,8 @@ def _share(text: str, flag: str) -> float:
 
 
 def _command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    return shlex.join(["detect-transfer" if program.stem == "__main__" else program.name, *sys.argv[1:]])
 
 
 def _dry_run(config: Any) -> None:

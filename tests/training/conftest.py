@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,8 @@ from detect_transfer.workflows.train import RunResult, train
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums over threads come in any order; with one thread runs are equal to the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def runs_are_equal(one_thread: None) -> None:
+    """Train on one thread."""
 
 
 @pytest.fixture(scope="session")

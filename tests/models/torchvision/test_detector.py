@@ -24,12 +24,7 @@ DENSE = ["retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn", "ssdlite320_mobilenet
 REGION = np.array([[0.0, 0.0, 40.0, 64.0]])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def scratch(arch: str | None = FAST, **options) -> TorchvisionDetector:
