@@ -18,6 +18,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Detector, Postprocess, Prediction
+from detect_transfer.models.device import full_precision
 from detect_transfer.models.letterbox import Fit, letterbox
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def predict(
     progress: Callable[[int], None] | None = None,
     forward: Callable[[torch.Tensor], Any] | None = None,
 ) -> Detections:
-    """Run a detector over images, in single precision so that a score does not depend on how it was trained.
+    """Run a detector over images, in full single precision whatever it was trained in.
 
     Args:
         detector: The detector; it is put into evaluation mode and back.
@@ -81,11 +82,12 @@ def predict(
     module.eval()
     columns: list[dict[str, Any]] = []
     try:
-        for batch in _batches(images, settings.batch):
-            for image, prediction in zip(batch, _run(detector, batch, settings, forward), strict=True):
-                columns.append(_columns(image, prediction, category_ids))
-            if progress is not None:
-                progress(len(batch))
+        with full_precision(next(module.parameters()).device):
+            for batch in _batches(images, settings.batch):
+                for image, prediction in zip(batch, _run(detector, batch, settings, forward), strict=True):
+                    columns.append(_columns(image, prediction, category_ids))
+                if progress is not None:
+                    progress(len(batch))
     finally:
         module.train(was_training)
     if not columns:

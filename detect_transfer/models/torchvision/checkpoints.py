@@ -128,6 +128,8 @@ def _rows(checkpoint: Checkpoint, arch: str, tensors: Mapping[str, torch.Tensor]
     names = checkpoint.names
     if isinstance(names, list | tuple) and len(names) == n_rows and "background" in str(names[0]).lower():
         checkpoint, background = dataclasses.replace(checkpoint, names=[BACKGROUND, *names[1:]]), 0
+    elif names is not None and len(names) == n_rows - 1:
+        background = 1  # torchvision counts one for RetinaNet and FCOS too, though they never find it
     if (given := checkpoint.class_names(n_rows - background)) is not None:
         return [*[BACKGROUND] * background, *given]
     coco = [str(name) for name in torchvision.models.get_model_weights(_detectors()[0]).DEFAULT.meta["categories"]]
