@@ -70,14 +70,9 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Compute single precision in full meanwhile: without TF32, autocast or anything else that rounds."""
-    backends = torch.backends
-    owners = (
-        backends.cuda.matmul,
-        backends.cudnn.conv,
-        backends.cudnn.rnn,
-        backends.mkldnn.matmul,
-        backends.mkldnn.conv,
-    )
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    owners = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv)
     before = [owner.fp32_precision for owner in owners]
     try:
         for owner in owners:
