@@ -101,7 +101,7 @@ WRAPPERS = {
 }
 
 
-@pytest.mark.parametrize(("wrapper", "suffix"), zip(WRAPPERS, [".pt", ".pth", ".bin", ".ckpt"] * 2, strict=True))
+@pytest.mark.parametrize(("wrapper", "suffix"), list(zip(WRAPPERS, [".pt", ".pth", ".bin", ".ckpt"] * 2, strict=True)))
 def test_state_dict__is_read_in_any_wrapping(tmp_path: Path, model: Any, wrapper: str, suffix: str) -> None:
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     path = tmp_path / f"yolov8n_mine{suffix}"
