@@ -49,10 +49,9 @@ def training_watch(console: Console) -> Iterator[Watch]:
     with Progress(console=console, transient=True) as bars:
         task = bars.add_task("", visible=False)
 
-        def on_step(epoch: int, step: int, steps: int, loss: float) -> None:
-            bars.update(
-                task, description=f"epoch {epoch}  loss {loss:.3f}", completed=step, total=steps, visible=step < steps
-            )
+        def on_step(epoch: int, step: int, steps: int, loss: float, share: float) -> None:
+            text = f"epoch {epoch}, step {step} of {steps}  loss {loss:.3f}"
+            bars.update(task, description=text, completed=share, total=1.0, visible=share < 1.0)
 
         watch = Watch(
             on_stage=lambda text: console.print(f"... {text}", markup=False),
@@ -95,7 +94,12 @@ def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
     """Show the stages and their rates in each phase."""
     from rich.table import Table
 
-    table = Table(title=f"strategy {plan.strategy}, {plan.epochs} epochs", title_justify="left", box=None)
+    lengths = plan.course_epochs
+    epochs = f"{plan.epochs} epochs"
+    if len(lengths) > 1:
+        each = f"{lengths[0]} epochs each (train.epochs={lengths[0]})" if len({*lengths}) == 1 else f"{lengths} epochs"
+        epochs = f"{len(lengths)} plans of {each}, {plan.epochs} epochs in all"
+    table = Table(title=f"strategy {plan.strategy}: {epochs}", title_justify="left", box=None)
     for heading in ("stage", "tensors", "parameters", *(f"epochs {p.first_epoch}-{p.last_epoch}" for p in plan.phases)):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for row in rows:

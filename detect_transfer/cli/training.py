@@ -24,22 +24,24 @@ def train(
     """Fine-tune a detector; without a config, the embedded quick start."""
     from detect_transfer.config import load_config
     from detect_transfer.workflows.api import QUICK_START
-    from detect_transfer.workflows.run_folder import RunFolder
 
     overrides = [word for word in words or [] if "=" in word]
     files = [word for word in words or [] if "=" not in word]
-    if len(files) > 1 or (resume and (files or overrides)):
+    if len(files) > 1 or (resume and files):
         raise InputError(
             "USAGE",
-            "one config and key=value words were expected; --resume takes neither",
+            "one config and key=value words were expected; --resume takes no config",
             field="arguments",
             value=" ".join(words or []),
             remedy="python tools/train.py [CONFIG] [key=value ...]",
         )
-    path = RunFolder(resume).config if resume else Path(files[0]) if files else QUICK_START
-    config = load_config(path, overrides)
+    path = Path(files[0]) if files else QUICK_START
     if resume:
-        config = config.model_copy(update={"out": resume})  # the folder may have been moved
+        from detect_transfer.workflows.train import resume_config
+
+        config = resume_config(resume, overrides)
+    else:
+        config = load_config(path, overrides)
     if dry_run:
         _dry_run(config)
         return

@@ -30,6 +30,7 @@ class Progress:
         step: How many steps of the next epoch are done.
         sums: The sums of the loss parts over these steps.
         rate_share: What is left of the rates after roll-backs.
+        planned_epochs: `train.epochs` of the run, and of each time that it was extended.
     """
 
     epoch: int = 0
@@ -43,6 +44,7 @@ class Progress:
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     rate_share: float = 1.0
+    planned_epochs: list[int] = field(default_factory=list)
 
     def note(self, row: dict[str, Any]) -> bool:
         """Add the row of an epoch; tell whether it is the best so far."""
@@ -90,37 +92,3 @@ def read_states(path: Path) -> dict[str, Any]:
             remedy="start the run again from weights/last.safetensors of this folder",
         ) from error
     return states
-
-
-def load_state(path: Path, fingerprint: str, *, complete: bool) -> tuple[Progress, dict[str, Any]]:
-    """Load what `save_state` saved.
-
-    Args:
-        path: The file.
-        fingerprint: Of the data and the config as they are now.
-        complete: The run folder is whole; if training has finished too, there is nothing to go on with.
-
-    Raises:
-        InputError: The file is missing or damaged, the run had finished, or data or plan are not those it began with.
-    """
-    if not path.is_file():
-        raise InputError(
-            "RESUME_NOTHING", "no epoch of this run was finished", where=path, remedy="start the run again"
-        )
-    states = read_states(path)
-    progress = Progress(**states["progress"])
-    if progress.finished and complete:
-        raise InputError(
-            "RESUME_FINISHED",
-            f"this run ended by itself after epoch {progress.epoch}",
-            where=path,
-            remedy="start a new run with model.weights set to its weights/best.safetensors",
-        )
-    if states["fingerprint"] != fingerprint:
-        raise InputError(
-            "RESUME_CHANGED",
-            "the data or the config are not those that the run began with",
-            where=path,
-            remedy="put them back, or start a new run",
-        )
-    return progress, states

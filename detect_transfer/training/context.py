@@ -65,7 +65,7 @@ class TrainContext:
         progress: How far it is.
         stop: Asks it to end.
         accelerator: Devices and processes.
-        on_step: Told epoch, step, steps and loss after each step.
+        on_step: Told epoch, step, steps, loss and the share of the whole run that is done after each step.
         on_epoch: Told the row of each epoch.
         save_best: Writes the weights of the best epoch so far.
         save_last: Writes the weights of the last epoch.
@@ -89,7 +89,7 @@ class TrainContext:
     accelerator: Accelerator
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
-    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_step: Callable[[int, int, int, float, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     save_best: Callable[[nn.Module], None] = lambda _: None
     save_last: Callable[[nn.Module], None] = lambda _: None

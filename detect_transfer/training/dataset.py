@@ -187,7 +187,8 @@ class Loader:
                 "WORKER_DIED",
                 f"a loading process died ({str(error).splitlines()[0]})",
                 field="train.workers",
-                remedy="the memory was full, or /dev/shm: set train.workers=0 or fewer, or a smaller train.cache_mb",
+                remedy="the memory was full, or /dev/shm: go on with --resume RUN train.workers=0 or fewer, or with a "
+                "smaller train.cache_mb",
             ) from error
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import orjson
 import torch
+from accelerate.utils import broadcast
 from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.core.io import write_atomic
@@ -167,6 +168,10 @@ class _Trainer:
         """Score the averaged network, note the row, keep weights and state."""
         context, progress = self.context, self.context.progress
         began = time.monotonic()
+        if (
+            context.accelerator.num_processes > 1
+        ):  # each has running statistics of its own: all score those of the first
+            broadcast(list(self.average.module.state_dict().values()))
         metrics = context.score(self.average.module, self.as_source)
         now = time.monotonic()
         row = {
@@ -210,7 +215,7 @@ def _ended(context: TrainContext, phase: PlannedPhase) -> After | None:
     if reached and all(reached):
         logger.info("phase %d: good enough after epoch %d", phase.number, progress.epoch)
         return phase.on_until
-    without = min(progress.epoch - progress.best_epoch, progress.phase_epoch)
+    without = min(_epochs_without_better(progress), progress.phase_epoch)
     if context.settings.patience is not None and without >= context.settings.patience:
         another_start = any(later.start != "previous" for later in context.plan.phases[phase.number :])
         logger.info("%d epochs without a better AP: %s ends", without, "this plan" if another_start else "training")
@@ -219,6 +224,12 @@ def _ended(context: TrainContext, phase: PlannedPhase) -> After | None:
         logger.info("phase %d: %d epochs without a better AP", phase.number, phase.patience)
         return "next"
     return None
+
+
+def _epochs_without_better(progress: Progress) -> int:
+    """Return the epochs since the best one after the network last began again: an earlier plan is no measure."""
+    aps = [-1.0 if row["AP"] is None else row["AP"] for row in progress.history if row["epoch"] > progress.course_start]
+    return len(aps) - 1 - max(range(len(aps)), key=lambda i: (aps[i], -i))
 
 
 def _average_of(module: torch.nn.Module) -> AveragedModel:

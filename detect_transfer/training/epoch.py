@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from detect_transfer.config import Stage
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models.base import Detector, LossPart
 from detect_transfer.models.device import autocast
@@ -23,6 +24,7 @@ from detect_transfer.training.optim import L2SP, rate_factor
 from detect_transfer.training.plan import PlannedPhase
 
 BATCHNORM_MOMENTUM = 0.1
+_LEAST_SCALE = 1.0  # below it the gradient is not finite for its own sake
 
 
 class LossNotFinite(InputError):
@@ -66,7 +68,9 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.step = i + 1
         images += len(batch.targets) * context.accelerator.num_processes
-        context.on_step(epoch, i + 1, steps, sum(parts.values()))
+        planned = phase.first_epoch - 1 + progress.phase_epoch
+        share = (planned + (i + 1) / steps) / context.plan.epochs
+        context.on_step(epoch, i + 1, steps, sum(parts.values()), share)
         if _asked_to_stop(context):
             raise Interrupted(context.stop.signal or 0, context.folder)
         requested = time.monotonic()
@@ -97,8 +101,8 @@ def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) ->
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
-        # in half precision the scaler leaves such a step out
-        if not torch.isfinite(norm) and context.precision != "fp16":
+        # in half precision the scaler leaves such a step out and halves its scale, which starts at 65536
+        if not torch.isfinite(norm) and (context.precision != "fp16" or step.scaler.get_scale() < _LEAST_SCALE):
             raise _not_finite({"gradient": float(norm)}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
@@ -180,18 +184,32 @@ def _check_finite(context: TrainContext, losses: dict[str, torch.Tensor], batch:
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:
-    """Put the network into training mode, with the running statistics of frozen stages held still.
+    """Put what trains into training mode and frozen stages into evaluation mode, dropout and stochastic depth too.
 
-    Statistics that move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is
-    made for hundreds of batches an epoch; after a small set it would still be half of what the source had.
+    What computes proposals and losses stays in training mode, as else it would do so as in prediction. Statistics that
+    move do so by a tenth a batch, torch's own default. The 0.03 that YOLO networks are built with is made for hundreds
+    of batches an epoch; after a small set it would still be half of what the source had.
     """
     detector.module.train()
     stages = detector.stages()
     for name, layer in detector.module.named_modules():
+        own = _stages_of(name, stages)
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            trains = stages[f"{name}.running_mean"] in phase.rates
             layer.momentum = BATCHNORM_MOMENTUM
-            layer.train(phase.batchnorm == "all" or (phase.batchnorm == "with_stage" and trains))
+            layer.train(
+                phase.batchnorm == "all" or (phase.batchnorm == "with_stage" and not own.isdisjoint(phase.rates))
+            )
+        elif own.isdisjoint(phase.rates) and (own.isdisjoint({"rpn", "head"}) or not any(layer.children())):
+            layer.training = False
+
+
+def _stages_of(name: str, stages: Mapping[str, Stage]) -> set[Stage]:
+    """Return the stages of the tensors in a module; of one without tensors, those of what it stands in."""
+    while True:
+        own = {stage for tensor, stage in stages.items() if not name or tensor.startswith(f"{name}.")}
+        if own or not name:
+            return own
+        name = name.rpartition(".")[0]
 
 
 @contextmanager
@@ -219,8 +237,8 @@ def _not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNot
         "LOSS_NOT_FINITE",
         f"the loss is not finite ({values}) on {files}" if here else "the loss of another process is not finite",
         field="train.lr",
-        remedy="lower train.lr, set train.precision=fp32 or train.on_not_finite=roll_back, or look at these images; "
-        "the last epoch is kept",
+        remedy="start again with a lower train.lr or train.precision=fp32, go on with --resume and "
+        "train.on_not_finite=roll_back, or look at these images; the last epoch is kept",
     )
 
 
@@ -236,11 +254,11 @@ def _too_small(context: TrainContext) -> InputError:
 
 def _out_of_memory(context: TrainContext) -> ResourceError:
     settings = context.settings
-    smaller = f"train.accumulate={2 * settings.accumulate} or train.batch={max(1, settings.batch // 2)}"
     return ResourceError(
         "OUT_OF_MEMORY",
         f"a batch of {settings.batch} images of {settings.imgsz} px does not fit",
         field="train.batch",
         value=settings.batch,
-        remedy=f"try {smaller}, or a smaller train.imgsz; the last epoch is kept",
+        remedy=f"go on with --resume {context.folder} train.accumulate={2 * settings.accumulate}, or start again with "
+        f"train.batch={max(1, settings.batch // 2)} or a smaller train.imgsz; the last epoch is kept",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -79,6 +79,11 @@ class Plan:
         """The number of epochs over all phases, where none ends sooner."""
         return self.phases[-1].last_epoch
 
+    @property
+    def course_epochs(self) -> tuple[int, ...]:
+        """How many epochs each course has."""
+        return tuple(self.course(p)[1] for p in self.phases if p.number == 1 or p.start != "previous")
+
     def course(self, phase: PlannedPhase) -> tuple[int, int]:
         """Return how many epochs of one course lie before a phase, and how many it has: a new start begins a course."""
         starts = [p.number for p in self.phases if p.number == 1 or p.start != "previous"]
@@ -86,6 +91,12 @@ class Plan:
         end = min((number for number in starts if number > phase.number), default=len(self.phases) + 1)
         course = [p for p in self.phases if begin <= p.number < end]
         return sum(p.epochs for p in course if p.number < phase.number), sum(p.epochs for p in course)
+
+    def extended(self, epochs: int) -> Plan:
+        """Return the plan with so many epochs more, which go on from the last weights as the last phase did."""
+        last = self.phases[-1]
+        more = replace(last, number=last.number + 1, first_epoch=last.last_epoch + 1, epochs=epochs, start="previous")
+        return replace(self, phases=(*self.phases, more))
 
     @property
     def trained(self) -> frozenset[Stage]:

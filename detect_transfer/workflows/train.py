@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from detect_transfer.config import Model, RunConfig, dump_config
+from detect_transfer.config import Model, RunConfig, dump_config, load_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file, require_new, write_atomic
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
@@ -31,14 +33,14 @@ from detect_transfer.models.families import check_model
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.checkpoint import Progress, load_state
+from detect_transfer.training.checkpoint import Progress, read_states
 from detect_transfer.training.context import Stop, TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.train_context import RunContext, drop_cache, drop_unfinished, make_context
+from detect_transfer.workflows.train_context import RESUMABLE, RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
 
 logger = logging.getLogger(__name__)
@@ -51,14 +53,14 @@ class Watch:
     Args:
         on_stage: Told what begins now, in a few words.
         on_plan: Told the plan and its table before training.
-        on_step: Told epoch, step, steps and loss.
+        on_step: Told epoch, step, steps, loss and the share of the whole run that is done.
         on_epoch: Told the row of each epoch, with `best`.
         stop: Set from outside to end training at the next step.
     """
 
     on_stage: Callable[[str], None] = lambda _: None
     on_plan: Callable[[Plan, list[dict[str, Any]]], None] = lambda *_: None
-    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_step: Callable[[int, int, int, float, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     stop: Stop = field(default_factory=Stop)
 
@@ -99,7 +101,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     """
     watch = watch or Watch()
     device = choose_device(config.train.device)
-    accelerator = Accelerator(cpu=device.type == "cpu")
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
     source = _load_source(config)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
@@ -111,7 +113,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     try:
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
-        detector, report, plan = _prepare(config, data, source)
+        progress, states = _read_state(folder, config) if resume else (Progress(), None)
+        detector, report, plan = _prepare(config, data, source, progress)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         context = make_context(
@@ -119,10 +122,12 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         )
         context.stop, context.on_step, context.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began
-        resumed = _resume(context, folder) if resume else None
+        context.progress = progress
+        if states is not None:
+            _resume(context, states, folder, watch)
         write_atomic(folder.config, dump_config(config.model_copy(update={"out": folder.path})))
         watch.on_stage("training")
-        progress = fit(context, resumed)
+        fit(context, states)
         watch.on_stage("scoring the best weights and writing the report")
         facts = RunFacts(
             config, command, plan, report, source, initial, progress, accelerator.device, context.precision
@@ -152,7 +157,7 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
         draw_data(few, scratch / "data", seed=config.train.seed)
     data = load_run_data(config.data, drawn=scratch / "data")
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    detector, report, plan = _prepare(config, data, source)
+    detector, report, plan = _prepare(config, data, source, Progress())
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
 
@@ -197,19 +202,88 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
     return with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
 
 
-def _prepare(config: RunConfig, data: RunData, source: SourceWeights | None) -> tuple[Detector, TransferReport, Plan]:
+def _prepare(
+    config: RunConfig, data: RunData, source: SourceWeights | None, progress: Progress
+) -> tuple[Detector, TransferReport, Plan]:
     torch.manual_seed(config.train.seed)
     detector, report = build_detector(_model(config), config.transfer, data.train.class_names, source)
     source_classes: Classes = "none" if source is None else "all" if all(row.sources for row in report.rows) else "some"
-    plan = make_plan(config.transfer, config.train, frozenset(detector.stages().values()), source_classes)
+    progress.planned_epochs = progress.planned_epochs or [config.train.epochs]
+    settings = config.train.model_copy(update={"epochs": progress.planned_epochs[0]})
+    plan = make_plan(config.transfer, settings, frozenset(detector.stages().values()), source_classes)
+    for before, after in pairwise(progress.planned_epochs):
+        plan = plan.extended(after - before)
     return detector, report, plan
 
 
-def _resume(context: TrainContext, folder: RunFolder) -> dict[str, Any]:
-    """Put the context where it stopped; return the states that it goes on with."""
-    context.progress, states = load_state(folder.state, context.fingerprint, complete=folder.manifest.exists())
+def resume_config(folder: Path, words: Sequence[str]) -> RunConfig:
+    """Return the config that a run goes on with: its own, with the few keys changed that may be.
+
+    Raises:
+        InputError: There is no such run, or a key would change what it computes.
+    """
+    for word in words:
+        key = word.partition("=")[0]
+        if key.removeprefix("train.") not in RESUMABLE or not key.startswith("train."):
+            raise InputError(
+                "RESUME_KEY",
+                "a run goes on with the config that it began with",
+                field=key,
+                remedy=f"start a new run; --resume takes {', '.join(f'train.{name}' for name in RESUMABLE)}",
+            )
+    config = load_config(require_file(RunFolder(folder).config, what="the config of a run"), words)
+    return config.model_copy(update={"out": folder})  # the folder may have been moved
+
+
+def _read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str, Any]]:
+    """Read how far a run is; where it has finished and is to be extended, put it before its new epochs.
+
+    Raises:
+        InputError: Nothing can be gone on with.
+    """
+    if not folder.state.is_file():
+        what = "no epoch of this run was finished"
+        raise InputError("RESUME_NOTHING", what, where=folder.state, remedy="start the run again")
+    states = read_states(folder.state)
+    progress = Progress(**deepcopy(states["progress"]))
+    wanted, planned = config.train.epochs, progress.planned_epochs[-1]
+    if progress.finished and wanted > planned and config.transfer.phases is None:
+        progress.planned_epochs.append(wanted)
+    elif progress.finished and folder.manifest.exists():
+        more = f"go on with --resume {folder.path} train.epochs={2 * planned}"
+        raise InputError(
+            "RESUME_FINISHED",
+            f"this run ended by itself after epoch {progress.epoch}",
+            where=folder.state,
+            remedy=more if config.transfer.phases is None else f"start a new run with model.weights={folder.last}",
+        )
+    elif not progress.finished and wanted != planned:
+        raise InputError(
+            "RESUME_UNFINISHED",
+            f"the run has not finished its {planned} epochs",
+            field="train.epochs",
+            value=wanted,
+            remedy="resume it without train.epochs first",
+        )
     require_file(folder.best, what="the best epoch so far, which the run may hand back")
-    return states
+    return progress, states
+
+
+def _resume(context: TrainContext, states: dict[str, Any], folder: RunFolder, watch: Watch) -> None:
+    """Check that data and config are those of the run; begin the new phase of one that is extended."""
+    if states["fingerprint"] != context.fingerprint:
+        raise InputError(
+            "RESUME_CHANGED",
+            "the data or the config are not those that the run began with",
+            where=folder.state,
+            remedy="put them back, or start a new run",
+        )
+    progress, phase = context.progress, context.plan.phases[-1]
+    if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
+        progress.finished, progress.phase, progress.phase_epoch = False, phase.number, 0
+        folder.manifest.unlink(missing_ok=True)  # it marks a whole run
+        last = progress.epoch + phase.epochs
+        watch.on_stage(f"extending the finished run from its last weights: epochs {progress.epoch + 1} to {last}")
 
 
 def _model(config: RunConfig) -> Model:

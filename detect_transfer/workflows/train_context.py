@@ -36,6 +36,9 @@ from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 from detect_transfer.workflows.run_folder import RunFolder
 
+# keys of `train` that change where and how long a run computes, not what: they may change when it is resumed
+RESUMABLE = ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -93,7 +96,7 @@ def make_context(
         state_path=run.folder.state,
         history_path=run.folder.history,
         cache_folder=run.folder.cache,
-        fingerprint=f"{data.fingerprint} {config.model_copy(update={'out': None}).model_dump_json()}",
+        fingerprint=f"{data.fingerprint} {config.model_dump_json(exclude={'out': True, 'train': set(RESUMABLE)})}",
         accelerator=accelerator,
         save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data),
         save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data),

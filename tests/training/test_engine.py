@@ -1,5 +1,6 @@
 """The loop on a tiny run: epoch 0, freezing, resuming, stopping, losses that are not finite."""
 
+import json
 import logging
 import resource
 from dataclasses import replace
@@ -7,14 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
+from torchvision.ops import StochasticDepth
 
+from detect_transfer.config import Model, Phase, Train, Transfer, load_config
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.checkpoint import Progress, save_state
 from detect_transfer.training.context import Interrupted
+from detect_transfer.training.epoch import set_mode
 from detect_transfer.training.lock import lock_folder
-from detect_transfer.workflows.train import Watch, _log_to
+from detect_transfer.training.plan import make_plan
+from detect_transfer.workflows.train import Watch, _log_to, resume_config
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
@@ -43,8 +49,6 @@ def test_training_that_harms__hands_back_epoch_0(config, run, tmp_path: Path, we
 def test_frozen_stages__do_not_change_by_a_bit(
     config, run, weights: Path, tmp_path: Path, strategy: str, moved: set[str]
 ) -> None:
-    import json
-
     settings = config("run", transfer={"strategy": strategy}, train={"epochs": 1})
     run(settings)
     source = load_weights(weights)
@@ -189,7 +193,7 @@ def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: py
 
     monkeypatch.setattr(YoloDetector, "loss", full)
     with pytest.raises(
-        ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*try train\.accumulate=2 or train\.batch=4"
+        ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*--resume \S+run train\.accumulate=2, .*train\.batch=4"
     ):
         run(config("run"))
 
@@ -207,3 +211,126 @@ def test_a_folder_that_another_run_locks__is_refused(config, run, tmp_path: Path
         run(config(), resume=True)
     assert (tmp_path / "run" / "weights" / "state.pt").read_bytes() == before
     run(config(), resume=True)
+
+
+def test_frozen_stages__are_wholly_in_evaluation_mode() -> None:
+    """Dropout and stochastic depth of a frozen backbone would make its features random."""
+    model = Model(family="torchvision", arch="fasterrcnn", backbone="efficientnet_b0", weights="scratch")
+    detector, _ = build_detector(model, Transfer(), ["a"], None)
+    for phase, backbone_trains in ((head_phase(["neck", "rpn", "head"]), False), (head_phase("all"), True)):
+        plan = make_plan(Transfer(phases=[phase]), Train(), frozenset(detector.stages().values()), "none")
+        set_mode(detector, plan.phases[0])
+        random = [m for m in detector.module.modules() if isinstance(m, (StochasticDepth, torch.nn.Dropout))]
+        assert random
+        assert {m.training for m in random} == {backbone_trains}
+        assert all(m.training == backbone_trains for m in detector.module.backbone.body.modules())
+        assert detector.module.rpn.training
+
+
+def head_phase(train) -> Phase:
+    return Phase(epochs=1, train=train)
+
+
+def test_precision__is_that_of_the_config_whatever_the_environment_says(
+    config, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(config("plain", train={"epochs": 1}))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    AcceleratorState._reset_state(True)
+    try:
+        run(config("told", train={"epochs": 1}))
+    finally:
+        AcceleratorState._reset_state(True)
+    first, second = (
+        load_weights(tmp_path / name / "weights" / "last.safetensors").tensors for name in ("plain", "told")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_half_precision__that_stays_not_finite_ends_with_a_message(
+    config, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_loss = YoloDetector.loss
+
+    def huge(self, outputs, targets, size_hw):
+        parts = true_loss(self, outputs, targets, size_hw)
+        return {name: replace(part, total=part.total * 1e34) for name, part in parts.items()}
+
+    monkeypatch.setattr(YoloDetector, "loss", huge)
+    with pytest.raises(InputError, match=r"LOSS_NOT_FINITE .*gradient.*train\.precision=fp32"):
+        run(
+            config(
+                train={"batch": 1, "imgsz": 64, "precision": "fp16", "epochs": 2}, transfer={"strategy": "head_only"}
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    "word", ["train.accumulate=2", "train.workers=1", "train.cache=disk", "train.cache_mb=1", "train.device=cpu"]
+)
+def test_resuming__takes_the_remedies_of_full_memory(config, run, tmp_path: Path, word: str) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    changed = resume_config(tmp_path / "run", [word])
+    assert run(changed, resume=True).progress.finished
+    assert load_config(tmp_path / "run" / "config.yaml").train == changed.train
+
+
+@pytest.mark.parametrize("word", ["train.lr=0.1", "train.batch=4", "transfer.strategy=full", "data.val_split=train"])
+def test_resuming__refuses_what_would_change_the_run(config, run, tmp_path: Path, word: str) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    with pytest.raises(
+        InputError, match=rf"RESUME_KEY {word.partition('=')[0].replace('.', chr(92) + '.')}.*train\.accumulate"
+    ):
+        resume_config(tmp_path / "run", [word])
+
+
+def test_a_finished_run__is_extended_from_its_last_weights(config, run, tmp_path: Path) -> None:
+    first = run(config())
+    stages: list[str] = []
+    watch = Watch(on_stage=stages.append)
+    result = run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True, watch=watch)
+    assert [row["epoch"] for row in result.progress.history] == [0, 1, 2, 3, 4]
+    assert result.progress.history[:3] == first.progress.history
+    assert any("from its last weights" in text and "epochs 3 to 4" in text for text in stages)
+    assert (tmp_path / "run" / "manifest.json").exists()
+    assert load_config(tmp_path / "run" / "config.yaml").train.epochs == 4
+    record = json.loads((tmp_path / "run" / "transfer.json").read_text())
+    assert [phase["epochs"] for phase in record["phases"]] == [2, 2]
+
+
+def test_an_extension__that_was_stopped_goes_on_to_the_bit(config, run, tmp_path: Path) -> None:
+    for name, watches in (("whole", [Watch()]), ("cut", [stop_after(4), Watch()])):
+        run(config(name))
+        words = ["train.epochs=4"]
+        for watch in watches:
+            try:
+                run(resume_config(tmp_path / name, words), resume=True, watch=watch)
+            except Interrupted:
+                words = []
+    first, second = (
+        load_weights(tmp_path / name / "weights" / "last.safetensors").tensors for name in ("whole", "cut")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train.epochs=2"], "RESUME_FINISHED .*train\\.epochs=4"),
+        (["train.epochs=1"], "RESUME_FINISHED"),
+        ([], "RESUME_FINISHED .*--resume"),
+    ],
+)
+def test_a_finished_run__is_not_extended_by_nothing(config, run, tmp_path: Path, words, message: str) -> None:
+    run(config())
+    with pytest.raises(InputError, match=message):
+        run(resume_config(tmp_path / "run", words), resume=True)
+
+
+def test_a_run_that_has_not_finished__is_not_extended(config, run, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    with pytest.raises(InputError, match=r"RESUME_UNFINISHED train\.epochs=4 .*resume it without"):
+        run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True)

@@ -51,6 +51,13 @@ def test_patience_of_training__still_tries_the_other_plan(config, run) -> None:
     assert result.progress.finished
 
 
+def test_the_bar__counts_the_whole_run(config, run) -> None:
+    shares: list[float] = []
+    watch = Watch(on_step=lambda *facts: shares.append(facts[4]))
+    run(config(transfer={}, train={"epochs": 1, "imgsz": 64}), watch=watch)
+    assert shares == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+
+
 def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, tmp_path: Path) -> None:
     """After a phase that changes much, a new start with a rate of nearly nothing is the source again."""
     phases = [{"epochs": 1, "lr": 1e-2}, {"epochs": 1, "lr": 1e-12, "start": "source", "batchnorm": "frozen"}]

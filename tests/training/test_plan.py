@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 import torchvision
 
+from detect_transfer.cli.console import make_console, print_plan
 from detect_transfer.config import Model, Phase, RunConfig, StrategyName, Train, Transfer
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import build_detector, save_weights
+from detect_transfer.training import engine
+from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.optim import rate_factor
-from detect_transfer.training.plan import PlannedPhase, make_plan
+from detect_transfer.training.plan import Plan, PlannedPhase, make_plan
 from detect_transfer.training.strategies import STRATEGIES, phases_of
 from detect_transfer.workflows.train import dry_run
 
@@ -158,3 +162,42 @@ def test_kept_features__need_a_frozen_backbone() -> None:
     transfer = Transfer(phases=[Phase(epochs=1, train=["stage4", "neck", "head"], cache_features=True)])
     with pytest.raises(InputError, match=r"PLAN_FEATURES transfer\.phases\.0\.cache_features=True - .*backbone"):
         make_plan(transfer, Train(), YOLO, "some")
+
+
+def test_plan_of_two_plans__says_what_the_epochs_of_the_config_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    for strategy, title in (
+        (None, "strategy auto: 2 plans of 2 epochs each (train.epochs=2), 4 epochs in all"),
+        ("full", "strategy full: 2 epochs"),
+    ):
+        plan = make_plan(Transfer(strategy=strategy), Train(epochs=2), YOLO, "some")
+        print_plan(make_console(), plan, [])
+        assert capsys.readouterr().out.splitlines()[0].strip() == title
+
+
+def progress_of(plan: Plan, values: list[float]) -> Progress:
+    """Return how far a run of two plans is whose first one came to AP 0.5 in three epochs."""
+    rows = [{"epoch": i, "phase": 1, "AP": ap} for i, ap in enumerate([0.1, 0.3, 0.5, 0.4])]
+    rows += [{"epoch": 4 + i, "phase": 2, "AP": ap} for i, ap in enumerate(values)]
+    return Progress(
+        epoch=rows[-1]["epoch"],
+        best_epoch=2,
+        best_ap=0.5,
+        history=rows,
+        phase=2,
+        phase_epoch=len(values),
+        course_start=3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "end"),
+    [
+        pytest.param([0.1, 0.2, 0.3, 0.35], None, id="still-improves"),
+        pytest.param([0.1, 0.3, 0.2, 0.25], "stop", id="no-longer"),
+        pytest.param([0.6, 0.5, 0.4], "stop", id="better-than-the-first-and-no-longer"),
+    ],
+)
+def test_patience__counts_from_the_start_of_the_plan_that_trains(values: list[float], end: str | None) -> None:
+    plan = make_plan(Transfer(), Train(epochs=9), YOLO, "some")
+    context = SimpleNamespace(progress=progress_of(plan, values), settings=Train(patience=2), plan=plan)
+    assert engine._ended(context, plan.phases[1]) == end

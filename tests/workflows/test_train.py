@@ -149,7 +149,8 @@ def test_two_processes__train_one_model_and_score_it_once(
 ) -> None:
     """`torchrun` on the CPU: both processes see their half of the images, and one run folder is written.
 
-    The scores of the same network are equal; statistics of batches are those of a process, so that losses are near.
+    The scores of the same network are equal, to rounding where those of a random head are nearly tied. Statistics of
+    batches are those of a process, so that the losses are near.
     """
     phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
     changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
@@ -170,7 +171,7 @@ def test_two_processes__train_one_model_and_score_it_once(
     for one, two in zip(rows["one"][1:], rows["two"][1:], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=0.2)
     metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
-    assert metrics["AP"] == pytest.approx(rows["two"][metrics["best_epoch"]]["AP"], abs=5e-3)
+    assert metrics["AP"] == pytest.approx(rows["two"][metrics["best_epoch"]]["AP"], abs=1e-5 if model else 1e-6)
 
 
 ROLL_BACK = """
