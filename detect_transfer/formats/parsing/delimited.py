@@ -1,6 +1,6 @@
 """Rows of delimited text as columns of strings.
 
-Files are joined and divided together by polars; every row keeps its file and line, so that each check of `_checks` can
+Files are joined and divided together by polars; every row keeps its file and line, so that each check of `Rows` can
 point.
 """
 
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, InternalError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-_REMEDY = "fix or remove the row"
+_OWN_COLUMNS = ("file", "line", "image")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Dialect:
 
 
 def read_delimited(
-    root: Path, names: Mapping[str, str | None], fields: Sequence[str], dialect: Dialect, problems: ErrorCollector
+    root: Path, names: Mapping[str, str | None], fields: Sequence[str], dialect: Dialect, errors: ErrorCollector
 ) -> pl.DataFrame:
     """Read the rows of text files.
 
@@ -57,187 +57,185 @@ def read_delimited(
             (`image_field`), the folder that they name it relative to, or None.
         fields: The names of the columns in order.
         dialect: How the files are divided.
-        problems: Where faults go.
+        errors: Where faults go.
 
     Returns:
         A row a row: `file`, `line` (from 1), `image` (null where nothing tells it) and the fields, all stripped
         strings; a field that is absent is null.
+
+    Raises:
+        InternalError: A field has the name of one of these three columns, which only our own code can cause.
     """
-    groups: dict[tuple[str, ...], _Group] = {}
-    frames = []
-    for name, image in names.items():
-        given = None if dialect.image_field else image
-        try:
-            lines = native.lines_of(native.read_text(root, root / name))
-        except InputError as error:
-            problems.put(error, image=given)
-            continue
-        start, heading = _heading(lines, fields, dialect)
-        if dialect.header and not heading:
-            what, remedy = "the file is empty, expected a header", "restore the file: " + ", ".join(fields)
-            problems.add("CSV_HEADER", what, where=root / name, remedy=remedy, image=given)
-            continue
-        order = _order(root / name, start, heading, (fields, dialect), problems) if heading else range(len(fields))
-        if order is None:
-            continue
-        group = groups.setdefault(heading, _Group(tuple(order), len(heading)))
-        if dialect.quoted and any('"' in line for line in lines):
-            frames.append(_quoted(root, (name, image), (start, lines), (fields, dialect, group), problems))
-        else:
-            group.put(name, image, start, lines)
-    frames += [_plain(root, group, fields, dialect, problems) for group in groups.values() if group.names]
-    if not frames:
-        return _frame({}, [], [], [], fields)
-    return pl.concat(frames, rechunk=True)  # expressions over groups of several chunks fail in polars 2.1
+    if reserved := set(fields) & set(_OWN_COLUMNS):
+        what = f"the field {', '.join(sorted(reserved))} of a reader has the name of a column that every row has"
+        raise InternalError("FIELD_RESERVED", what, remedy="name the field otherwise, such as file_name")
+    return _Reader(root, fields, dialect, errors).read(names)
 
 
-@dataclass
-class _Group:
-    """Files whose columns stand in one order: their names, images, lines, and the number of their first line."""
+@dataclass(frozen=True)
+class _Layout:
+    """The place of each field in a row, None for one that the header lacks, and how many fields a row may have."""
 
-    order: tuple[int | None, ...]  # where each field stands in a row
-    width: int  # how many columns the header names; 0: there is none
-    names: list[str] = field(default_factory=list)
-    images: list[str | None] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    blocks: list[list[str]] = field(default_factory=list)
-
-    def put(self, name: str, image: str | None, start: int, lines: list[str]) -> None:
-        """Add a file; `start` lines of it are above the rows."""
-        self.names.append(name)
-        self.images.append(image)
-        self.starts.append(start)
-        self.blocks.append(lines[start:])
-
-    def fits(self, dialect: Dialect) -> tuple[int, int]:
-        """Return the least and the greatest number of fields that a row may have."""
-        if self.width:
-            needed = [place for place in self.order[: len(self.order) - dialect.optional] if place is not None]
-            return max(needed) + 1, self.width
-        return len(self.order) - dialect.optional, len(self.order)
+    order: tuple[int | None, ...]
+    least: int
+    most: int
 
 
-def _heading(lines: Sequence[str], fields: Sequence[str], dialect: Dialect) -> tuple[int, tuple[str, ...]]:
-    """Return how many lines stand above the rows, and the names of the columns where a header gives them."""
-    if dialect.header is False:
-        return 0, ()
-    for number, text in enumerate(lines, start=1):
-        if not text.strip() or (dialect.comment and text.lstrip().startswith(dialect.comment)):
-            continue
-        parts = text.split() if dialect.separator == " " else text.split(dialect.separator)
-        named = tuple(part.strip().strip('"').strip("#% ").casefold() for part in parts)
-        return (number, named) if dialect.header or named[0] == fields[0].casefold() else (0, ())
-    return 0, ()
+@dataclass(frozen=True)
+class _Text:
+    """A file: its name, its image or folder, its lines, and how many of these stand above the rows."""
+
+    name: str
+    of: str | None
+    lines: list[str]
+    start: int
 
 
-def _order(
-    path: Path, line: int, named: Sequence[str], wanted: tuple[Sequence[str], Dialect], problems: ErrorCollector
-) -> list[int | None] | None:
-    """Return where each field stands in the rows; None after reporting that one is not named."""
-    fields, dialect = wanted
-    places = {name: i for i, name in reversed(list(enumerate(named)))}
-    order = [places.get(one.casefold()) for one in fields]
-    needed = fields[: len(fields) - dialect.optional]
-    missing = [one for one, place in zip(needed, order, strict=False) if place is None]
-    if not missing:
-        return order
-    what = f"the header does not name {', '.join(missing)}; it says {dialect.separator.join(named)}"
-    problems.add("CSV_HEADER", what, where=f"{path}:{line}", remedy="give the columns: " + ", ".join(needed))
-    return None
+@dataclass(frozen=True)
+class _Reader:
+    """Reads files of one dialect."""
 
+    root: Path
+    fields: Sequence[str]
+    dialect: Dialect
+    errors: ErrorCollector
 
-def _plain(
-    root: Path, group: _Group, fields: Sequence[str], dialect: Dialect, problems: ErrorCollector
-) -> pl.DataFrame:
-    """Divide files without quotes, all together."""
-    mark, text = dialect.separator, pl.col("text")
-    counts = [len(block) for block in group.blocks]
-    file = np.repeat(np.arange(len(counts)), counts)
-    first = np.cumsum(counts) - counts
-    lines = pl.DataFrame(
-        {
-            "text": pl.Series([one for block in group.blocks for one in block], dtype=pl.String).str.strip_chars(" \t"),
-            "file": pl.Series(group.names, dtype=pl.String).gather(file),
-            "line": np.arange(len(file)) - np.repeat(first, counts) + np.repeat(group.starts, counts) + 1,
-            "given": pl.Series(group.images, dtype=pl.String).gather(file),
-        }
-    ).filter(text != "")
-    for beginning in (dialect.comment,) if isinstance(dialect.comment, str) else dialect.comment or ():
-        lines = lines.filter(~text.str.starts_with(beginning))
-    if mark == " ":
-        lines = lines.with_columns(text.str.replace_all(r"[ \t]+", " "))
-    if dialect.trailing:
-        lines = lines.with_columns(text.str.strip_suffix(mark))
-    least, most = group.fits(dialect)
-    found = text.str.count_matches(mark, literal=True) + 1
-    good = lines.select(keep=found.is_between(least, most))["keep"]
-    for name, line, given, row in lines.filter(~good).select("file", "line", "given", "text").iter_rows():
-        _report_columns((root / name, line), row.split(mark), (fields, dialect, group), given, problems)
-    kept = lines.filter(good)
-    parts = kept["text"].str.split_exact(mark, max(most, 2) - 1).struct.unnest()
-    columns = {
-        one: parts.to_series(place).str.strip_chars() if place is not None else None
-        for one, place in zip(fields, group.order, strict=True)
-    }
-    return _frame(columns, kept["file"], kept["line"], kept["given"], fields, dialect.image_field)
-
-
-def _quoted(
-    root: Path, file: tuple[str, str | None], text: tuple[int, Sequence[str]],
-    kind: tuple[Sequence[str], Dialect, _Group], problems: ErrorCollector,
-) -> pl.DataFrame:  # fmt: skip
-    """Divide one file that has quotes."""
-    (name, image), (start, lines), (fields, dialect, group) = file, text, kind
-    rows: list[list[str]] = []
-    places: list[int] = []
-    least, most = group.fits(dialect)
-    reader = csv.reader((f"{one}\n" for one in lines[start:]), delimiter=dialect.separator, strict=True)
-    try:
-        for row in reader:
-            if not any(part.strip() for part in row) or (dialect.comment and row[0].startswith(dialect.comment)):
+    def read(self, names: Mapping[str, str | None]) -> pl.DataFrame:
+        """Read files; those of one layout without quotes together."""
+        plain: dict[_Layout, list[_Text]] = {}
+        frames = []
+        for name, of in names.items():
+            image = None if self.dialect.image_field else of
+            try:
+                lines = native.lines_of(native.read_text(self.root, self.root / name))
+                start, layout = self._layout(self.root / name, lines)
+            except InputError as error:
+                self.errors.put(error, image=image)
                 continue
-            if least <= len(row) <= most:
-                rows.append(row)
-                places.append(start + reader.line_num)
+            text = _Text(name, of, lines, start)
+            if self.dialect.quoted and any('"' in line for line in lines):
+                frames.append(self._quoted(text, layout))
             else:
-                _report_columns((root / name, start + reader.line_num), row, kind, image, problems)
-    except csv.Error as error:
-        where = f"{root / name}:{start + reader.line_num}"
-        problems.add("CSV_SYNTAX", str(error), where=where, remedy="close the quotes, or write the file again")
-        return _frame({}, [], [], [], fields)
-    columns = {
-        one: None
-        if place is None
-        else pl.Series([row[place] if place < len(row) else None for row in rows], dtype=pl.String).str.strip_chars()
-        for one, place in zip(fields, group.order, strict=True)
-    }
-    return _frame(columns, [name] * len(rows), places, [image] * len(rows), fields, dialect.image_field)
+                plain.setdefault(layout, []).append(text)
+        frames += [self._plain(texts, layout) for layout, texts in plain.items()]
+        if not frames:
+            return self._frame({}, [], [], [])
+        return pl.concat(frames, rechunk=True)  # expressions over groups of several chunks fail in polars 2.1
 
+    def _layout(self, path: Path, lines: Sequence[str]) -> tuple[int, _Layout]:
+        """Return how many lines stand above the rows, and where the fields stand in these.
 
-def _frame(
-    columns: Mapping[str, pl.Series | None], file: Any, line: Any, given: Any, fields: Sequence[str],
-    image_field: str | None = None,
-) -> pl.DataFrame:  # fmt: skip
-    data = {name: [None] * len(file) if columns.get(name) is None else columns[name] for name in fields}
-    schema = {name: pl.Int64 if name == "line" else pl.String for name in ("file", "line", "image", *fields)}
-    rows = pl.DataFrame({"file": file, "line": line, "image": given, **data}, schema=schema)
-    if image_field is None:
-        return rows
-    folder = pl.when(pl.col("image").is_null()).then(pl.lit("")).otherwise(pl.col("image") + "/")
-    return rows.with_columns(image=folder + pl.col(image_field))
+        Raises:
+            InputError: There is no header, or it does not name a field.
+        """
+        fields, n_needed = self.fields, len(self.fields) - self.dialect.optional
+        start, heading = self._heading(lines)
+        if not heading:
+            if self.dialect.header:
+                remedy = "restore the file: " + ", ".join(fields)
+                raise InputError("CSV_HEADER", "the file is empty, expected a header", where=path, remedy=remedy)
+            return 0, _Layout(tuple(range(len(fields))), n_needed, len(fields))
+        places = {name: i for i, name in reversed(list(enumerate(heading)))}
+        order = tuple(places.get(field.casefold()) for field in fields)
+        needed = dict(zip(fields[:n_needed], order[:n_needed], strict=True))
+        if missing := [field for field, place in needed.items() if place is None]:
+            what = f"the header does not name {', '.join(missing)}; it says {self.dialect.separator.join(heading)}"
+            remedy = "give the columns: " + ", ".join(needed)
+            raise InputError("CSV_HEADER", what, where=f"{path}:{start}", remedy=remedy)
+        return start, _Layout(order, max(place or 0 for place in needed.values()) + 1, len(heading))
 
+    def _heading(self, lines: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+        """Return how many lines stand above the rows, and the names of the columns where a header gives them."""
+        header, comment, separator = self.dialect.header, self.dialect.comment, self.dialect.separator
+        for number, text in enumerate(lines if header is not False else (), start=1):
+            if not text.strip() or (comment and text.lstrip().startswith(comment)):
+                continue
+            parts = text.split() if separator == " " else text.split(separator)
+            names = tuple(part.strip().strip('"').strip("#% ").casefold() for part in parts)
+            return (number, names) if header or names[0] == self.fields[0].casefold() else (0, ())
+        return 0, ()
 
-def _report_columns(
-    at: tuple[Path, int], parts: Sequence[str], kind: tuple[Sequence[str], Dialect, _Group], image: str | None,
-    problems: ErrorCollector,
-) -> None:  # fmt: skip
-    (path, line), (fields, dialect, group) = at, kind
-    least, most = group.fits(dialect)
-    expected = str(most) if least == most else f"{least} to {most}"
-    place = group.order[fields.index(dialect.image_field)] if dialect.image_field else None
-    of = image if place is None else parts[place].strip() if place < len(parts) else None
-    if of and image and place is not None:
-        of = f"{image}/{of}"
-    row = dialect.separator.join(parts)
-    what = f"found {len(parts)} fields, expected {expected}: {dialect.separator.join(fields)}"
-    problems.add("ROW_COLUMNS", what, where=f"{path}:{line}", field="row", value=row, remedy=_REMEDY, row_of=of or "")
+    def _plain(self, texts: Sequence[_Text], layout: _Layout) -> pl.DataFrame:
+        """Divide files without quotes, all together."""
+        separator, text = self.dialect.separator, pl.col("text")
+        counts = [len(each.lines) - each.start for each in texts]
+        file = np.repeat(np.arange(len(texts)), counts)
+        first = np.cumsum(counts) - counts - [each.start for each in texts]
+        lines = [line for each in texts for line in each.lines[each.start :]]
+        data = pl.DataFrame(
+            {
+                "text": pl.Series(lines, dtype=pl.String).str.strip_chars(" \t"),
+                "file": pl.Series([each.name for each in texts], dtype=pl.String).gather(file),
+                "line": np.arange(len(file)) - np.repeat(first, counts) + 1,
+                "of": pl.Series([each.of for each in texts], dtype=pl.String).gather(file),
+            }
+        ).filter(text != "")
+        comment = self.dialect.comment or ()
+        for beginning in (comment,) if isinstance(comment, str) else comment:
+            data = data.filter(~text.str.starts_with(beginning))
+        if separator == " ":
+            data = data.with_columns(text.str.replace_all(r"[ \t]+", " "))
+        if self.dialect.trailing:
+            data = data.with_columns(text.str.strip_suffix(separator))
+        n_fields = text.str.count_matches(separator, literal=True) + 1
+        is_whole = data.select(whole=n_fields.is_between(layout.least, layout.most))["whole"]
+        for name, line, of, row in data.filter(~is_whole).select("file", "line", "of", "text").iter_rows():
+            self._report(f"{self.root / name}:{line}", row.split(separator), layout, of)
+        data = data.filter(is_whole)
+        parts = data["text"].str.split_exact(separator, max(layout.most, 2) - 1).struct.unnest()
+        columns = {
+            field: parts.to_series(place).str.strip_chars()
+            for field, place in zip(self.fields, layout.order, strict=True)
+            if place is not None
+        }
+        return self._frame(columns, data["file"], data["line"], data["of"])
+
+    def _quoted(self, text: _Text, layout: _Layout) -> pl.DataFrame:
+        """Divide one file that has quotes."""
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        comment, path = self.dialect.comment, self.root / text.name
+        lines = (f"{line}\n" for line in text.lines[text.start :])
+        reader = csv.reader(lines, delimiter=self.dialect.separator, strict=True)
+        try:
+            for row in reader:
+                number = text.start + reader.line_num
+                if not any(part.strip() for part in row) or (comment and row[0].startswith(comment)):
+                    continue
+                if layout.least <= len(row) <= layout.most:
+                    rows.append(row)
+                    numbers.append(number)
+                else:
+                    self._report(f"{path}:{number}", row, layout, text.of)
+        except csv.Error as error:
+            where, remedy = f"{path}:{text.start + reader.line_num}", "close the quotes, or write the file again"
+            self.errors.add("CSV_SYNTAX", str(error), where=where, remedy=remedy)
+            return self._frame({}, [], [], [])
+        columns = {}
+        for field, place in zip(self.fields, layout.order, strict=True):
+            if place is not None:
+                values = [row[place] if place < len(row) else None for row in rows]
+                columns[field] = pl.Series(values, dtype=pl.String).str.strip_chars()
+        return self._frame(columns, [text.name] * len(rows), numbers, [text.of] * len(rows))
+
+    def _frame(self, columns: Mapping[str, pl.Series], file: Any, line: Any, of: Any) -> pl.DataFrame:
+        data = {field: columns.get(field, [None] * len(file)) for field in self.fields}
+        schema = {name: pl.Int64 if name == "line" else pl.String for name in (*_OWN_COLUMNS, *self.fields)}
+        rows = pl.DataFrame({"file": file, "line": line, "image": of, **data}, schema=schema)
+        if self.dialect.image_field is None:
+            return rows
+        folder = pl.when(pl.col("image").is_null()).then(pl.lit("")).otherwise(pl.col("image") + "/")
+        return rows.with_columns(image=folder + pl.col(self.dialect.image_field))
+
+    def _report(self, where: str, parts: Sequence[str], layout: _Layout, of: str | None) -> None:
+        """Report a row of too few or too many fields."""
+        image, image_field = of, self.dialect.image_field
+        if image_field is not None:
+            place = layout.order[self.fields.index(image_field)]
+            name = parts[place].strip() if place is not None and place < len(parts) else None
+            image = f"{of}/{name}" if of and name else name
+        expected = str(layout.most) if layout.least == layout.most else f"{layout.least} to {layout.most}"
+        separator = self.dialect.separator
+        what = f"found {len(parts)} fields, expected {expected}: {separator.join(self.fields)}"
+        row, remedy = separator.join(parts), "fix or remove the row"
+        self.errors.add("ROW_COLUMNS", what, where=where, field="row", value=row, remedy=remedy, row_of=image or "")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, InternalError
 from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -138,3 +138,11 @@ def test_images__are_named_relative_to_a_folder(tmp_path: Path) -> None:
     assert sorted(found["image"]) == ["one/p.jpg", "p.jpg"]
     assert list(problems.skipped_images) == ["one/q.jpg"]
     assert found.n_chunks() == 1
+
+
+@pytest.mark.parametrize("field", ["image", "file", "line"])
+def test_field__cannot_have_the_name_of_a_column_of_ours(tmp_path: Path, field: str) -> None:
+    (tmp_path / "rows.txt").write_text("a.png;1;2\n")
+    dialect = Dialect(";", image_field=field)
+    with pytest.raises(InternalError, match=rf"FIELD_RESERVED .*the field {field} of a reader"):
+        read_delimited(tmp_path, {"rows.txt": None}, (field, "x", "y"), dialect, ErrorCollector())
