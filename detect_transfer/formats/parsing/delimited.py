@@ -19,7 +19,7 @@ from detect_transfer.core.errors import InputError, InternalError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-_OWN_COLUMNS = ("file", "line", "image")
+_OWN_COLUMNS = ("file", "line")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_delimited(
         strings; a field that is absent is null.
 
     Raises:
-        InternalError: A field has the name of one of these three columns, which only our own code can cause.
+        InternalError: A field is named `file` or `line`, which only our own code can cause.
     """
     if reserved := set(fields) & set(_OWN_COLUMNS):
         what = f"the field {', '.join(sorted(reserved))} of a reader has the name of a column that every row has"
@@ -220,12 +220,13 @@ class _Reader:
 
     def _frame(self, columns: Mapping[str, pl.Series], file: Any, line: Any, of: Any) -> pl.DataFrame:
         data = {field: columns.get(field, [None] * len(file)) for field in self.fields}
-        schema = {name: pl.Int64 if name == "line" else pl.String for name in (*_OWN_COLUMNS, *self.fields)}
+        schema = {name: pl.Int64 if name == "line" else pl.String for name in (*_OWN_COLUMNS, "image", *self.fields)}
         rows = pl.DataFrame({"file": file, "line": line, "image": of, **data}, schema=schema)
         if self.dialect.image_field is None:
             return rows
-        folder = pl.when(pl.col("image").is_null()).then(pl.lit("")).otherwise(pl.col("image") + "/")
-        return rows.with_columns(image=folder + pl.col(self.dialect.image_field))
+        folder = pl.lit(pl.Series(of, dtype=pl.String))  # not the column `image`, which may be a field as well
+        prefix = pl.when(folder.is_null()).then(pl.lit("")).otherwise(folder + "/")
+        return rows.with_columns(image=prefix + pl.col(self.dialect.image_field))
 
     def _report(self, where: str, parts: Sequence[str], layout: _Layout, of: str | None) -> None:
         """Report a row of too few or too many fields."""

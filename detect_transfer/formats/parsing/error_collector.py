@@ -1,4 +1,4 @@
-"""Collecting the faults of native files, so that one look tells them all.
+"""Collecting the faults of native files, so that they are reported at once.
 
 A fault is of a row (one box), of an image (its annotation as a whole) or of the data set. What becomes of the first
 two is the user's choice, `on_error`: nothing is left out unless it was asked for, and then it is counted and listed.
@@ -35,12 +35,8 @@ class ErrorCollector:
 
     def __init__(self, on_error: str = "fail") -> None:
         if on_error not in ON_ERROR:
-            raise InputError(
-                *("OPTION_VALUE", "no such choice"),
-                field="on_error",
-                value=on_error,
-                remedy="give one of: " + ", ".join(ON_ERROR),
-            )
+            remedy = "give one of: " + ", ".join(ON_ERROR)
+            raise InputError("OPTION_VALUE", "no such choice", field="on_error", value=on_error, remedy=remedy)
         self.on_error = on_error
         self.shown: list[InputError] = []
         self.total = 0  # all faults, whatever becomes of them
@@ -58,7 +54,7 @@ class ErrorCollector:
 
     def add(
         self, code: str, what: str, *, where: str | Path, remedy: str, row_of: str | None = None,
-        image: str | None = None, **found: Any,
+        image: str | None = None, **given: Any,
     ) -> None:  # fmt: skip
         """Add a fault.
 
@@ -69,9 +65,9 @@ class ErrorCollector:
             remedy: What to do.
             row_of: The `file_name` of the image whose row is at fault; empty where the row does not tell it.
             image: The `file_name` of the image whose annotation is at fault as a whole.
-            found: `field` and `value`, as for `InputError`.
+            given: `field` and `value`, as for `InputError`.
         """
-        self.put(InputError(code, what, where=where, remedy=remedy, **found), row_of=row_of, image=image)
+        self.put(InputError(code, what, where=where, remedy=remedy, **given), row_of=row_of, image=image)
 
     def put(self, error: InputError, *, row_of: str | None = None, image: str | None = None) -> None:
         """Add an error that was made elsewhere; `row_of` and `image` as for `add`."""
@@ -124,8 +120,8 @@ class ErrorCollector:
 
     def rename_skipped(self, names_of: Callable[[str], Iterable[str]]) -> None:
         """Let faults be of other images than were named: those that stand in the table under these names."""
-        named, self.skipped_images = self.skipped_images, {}
-        for name, error in named.items():
+        errors, self.skipped_images = self.skipped_images, {}
+        for name, error in errors.items():
             for other in names_of(name):
                 self.skipped_images.setdefault(other, error)
 
@@ -144,14 +140,8 @@ class ErrorCollector:
         """
         shown = list(self.shown[:MOST_SHOWN])
         if self.fatal > len(shown):
-            shown.append(
-                InputError(
-                    "MORE_PROBLEMS",
-                    f"{self.fatal - len(shown):,} more problems of these files are not shown",
-                    where=shown[-1].where,
-                    remedy="fix these first",
-                )
-            )
+            what = f"{self.fatal - len(shown):,} more problems of these files are not shown"
+            shown.append(InputError("MORE_PROBLEMS", what, where=shown[-1].where, remedy="fix these first"))
         raise_problems(shown)
 
     def reading(self, *, boxes_of_skipped: int = 0) -> tuple[LedgerLine, ...]:
@@ -198,5 +188,5 @@ def _lines(kind: Literal["box", "image"], errors: list[InputError]) -> Iterator[
     by_code: dict[str, list[str]] = {}
     for error in errors:
         by_code.setdefault(error.code, []).append(str(error))
-    for code, told in by_code.items():
-        yield LedgerLine(kind, "dropped", f"skipped: {code}", len(told), tuple(told[:_MOST_LISTED]))
+    for code, messages in by_code.items():
+        yield LedgerLine(kind, "dropped", f"skipped: {code}", len(messages), tuple(messages[:_MOST_LISTED]))

@@ -35,7 +35,7 @@ class ImageRef:
 
     Args:
         where: The first place that names it, ``file:line`` or ``file#/pointer``, for messages.
-        size_wh: Its size, where it is told.
+        size_wh: Its size, where it is stated.
     """
 
     where: str
@@ -52,14 +52,7 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class ImageLookup:
-    """How named images are found, and what is done where they are not.
-
-    Args:
-        by: Whether an image is found by its whole name, by its name without the suffix, by the last part alone, or
-            (``tail``) without the suffix in whatever folder its path ends as the name does.
-        missing_images: ``error``; ``keep`` goes on with what the annotations say of the size; ``skip`` leaves the
-            image and its rows out, which the ledger counts.
-        size_mismatch: ``error``, or ``keep`` to trust the image where the annotation states another size.
+    """How named images are found, and what is done where they are not: the options of `Source` of these names.
 
     Raises:
         InputError: There is no such choice.
@@ -76,46 +69,46 @@ class ImageLookup:
 
 
 def find_images(
-    root: Path, named: Mapping[str, ImageRef], media: ImageLookup, problems: ErrorCollector
+    root: Path, refs: Mapping[str, ImageRef], lookup: ImageLookup, errors: ErrorCollector
 ) -> dict[str, FoundImage]:
     """Find the images that annotations name.
 
     Args:
         root: The folder that names are relative to.
-        named: What is said of each, by the name that the annotations use.
-        media: How.
-        problems: Where faults go, each of its image.
+        refs: What is said of each, by the name that the annotations use.
+        lookup: How.
+        errors: Where faults go, each of its image.
 
     Returns:
-        The image of each name, in the order of `named`; one that is left out or at fault is not among them. A name
+        The image of each name, in the order of `refs`; one that is left out or at fault is not among them. A name
         that fits several images is at fault, unless it is the whole name of one.
     """
-    held = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
-    fitting = _fitting(held, named, media.by)
-    there = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
-    sizes = dict(zip(there, native.read_sizes(root, there.values(), problems), strict=True))
+    paths = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
+    fitting = _fitting(paths, refs, lookup.by)
+    path_of = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
+    sizes = dict(zip(path_of, native.read_sizes(root, path_of.values(), errors), strict=True))
     images: dict[str, FoundImage] = {}
     absent: list[str] = []
     inside: set[str] = set()
-    for name, told in named.items():
-        if name in there:
+    for name, ref in refs.items():
+        if name in path_of:
             size = sizes[name]
             if size is None:
                 continue  # reported
-            if told.size_wh is not None and media.size_mismatch == "error":
-                native.check_size(told.size_wh, size, where=told.where, image=there[name], problems=problems)
-            images[name] = FoundImage(there[name], size)
+            if ref.size_wh is not None and lookup.size_mismatch == "error":
+                native.check_size(ref.size_wh, size, where=ref.where, image=path_of[name], problems=errors)
+            images[name] = FoundImage(path_of[name], size)
         elif fitting[name]:
-            _report_several(told, (name, fitting[name]), problems)
-        elif media.missing_images == "keep":
-            with problems.image(name):
-                _check_inside(root, name, told.where, inside)
-                images[name] = FoundImage(name, told.size_wh)
-        elif media.missing_images == "skip":
+            _report_several(name, ref, fitting[name], errors)
+        elif lookup.missing_images == "keep":
+            with errors.image(name):
+                _check_inside(root, name, ref.where, inside)
+                images[name] = FoundImage(name, ref.size_wh)
+        elif lookup.missing_images == "skip":
             absent.append(name)
         else:
-            _report(root, name, told, problems)
-    problems.note("image is not there", len(absent), tuple(absent), kind="image")
+            _report_missing(root, name, ref, errors)
+    errors.note("image is not there", len(absent), tuple(absent), kind="image")
     return images
 
 
@@ -127,13 +120,13 @@ def _check_inside(root: Path, name: str, where: str, folders: set[str]) -> None:
         folders.add(folder)
 
 
-def _fitting(held: Iterable[str], named: Iterable[str], by: By) -> dict[str, list[str]]:
-    """Map each name to the images that it fits."""
+def _fitting(paths: Iterable[str], names: Iterable[str], by: By) -> dict[str, list[str]]:
+    """Map each name to the paths of the images that it fits."""
     key_of = _KEY_OF[by]
-    tidy = {name: PurePosixPath(name).as_posix() for name in named if "//" in name or "./" in name}
-    wanted = {name: key_of(tidy.get(name, name)) for name in named}
+    tidy = {name: PurePosixPath(name).as_posix() for name in names if "//" in name or "./" in name}
+    wanted = {name: key_of(tidy.get(name, name)) for name in names}
     by_key: dict[str, list[str]] = {key: [] for key in wanted.values()}
-    for path in held:
+    for path in paths:
         key = key_of(path)
         while True:
             if key in by_key:
@@ -144,31 +137,17 @@ def _fitting(held: Iterable[str], named: Iterable[str], by: By) -> dict[str, lis
     return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
 
 
-def _report_several(told: ImageRef, fit: tuple[str, list[str]], problems: ErrorCollector) -> None:
-    name, paths = fit
-    problems.add(
-        "IMAGE_TWICE",
-        f"{len(paths)} images fit this name: {', '.join(paths[:3])}",
-        where=told.where,
-        field="image",
-        value=name,
-        image=name,
-        remedy="remove or rename all but one, or give the folder of one of them",
-    )
+def _report_several(name: str, ref: ImageRef, paths: list[str], errors: ErrorCollector) -> None:
+    what = f"{len(paths)} images fit this name: {', '.join(paths[:3])}"
+    remedy = "remove or rename all but one, or give the folder of one of them"
+    errors.add("IMAGE_TWICE", what, where=ref.where, field="image", value=name, image=name, remedy=remedy)
 
 
-def _report(root: Path, name: str, told: ImageRef, problems: ErrorCollector) -> None:
-    if problems.full:
-        problems.count(1)
+def _report_missing(root: Path, name: str, ref: ImageRef, errors: ErrorCollector) -> None:
+    if errors.full:
+        errors.count(1)
         return
-    with problems.image(name):
-        io.safe_join(root, name, where=told.where)
-        problems.add(
-            "IMAGE_MISSING",
-            f"there is no such image in {root}",
-            where=told.where,
-            field="image",
-            value=name,
-            image=name,
-            remedy=MISSING_REMEDY,
-        )
+    with errors.image(name):
+        io.safe_join(root, name, where=ref.where)
+        what = f"there is no such image in {root}"
+        errors.add("IMAGE_MISSING", what, where=ref.where, field="image", value=name, image=name, remedy=MISSING_REMEDY)

@@ -70,28 +70,28 @@ class NearbyImages:
     """
 
     def __init__(self, root: Path) -> None:
-        self._held: dict[str, list[tuple[str, ...]]] = {}
-        self._all = set(io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ())
-        for held in sorted(self._all):
-            parts = PurePosixPath(held).parts
-            self._held.setdefault(parts[-1], []).append(parts)
+        self._by_name: dict[str, list[tuple[str, ...]]] = {}
+        self._paths = set(io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ())
+        for path in sorted(self._paths):
+            parts = PurePosixPath(path).parts
+            self._by_name.setdefault(parts[-1], []).append(parts)
 
     def __contains__(self, base_name: str) -> bool:
         """Tell whether some folder holds an image of this name."""
-        return base_name in self._held
+        return base_name in self._by_name
 
     def nearest(self, path: str) -> str:
         """Return the image that shares most of its last parts with a path.
 
         A path that no image ends like stays as it is, and so does the shared part where several are equally near.
         """
-        if path in self._all:
+        if path in self._paths:
             return path
         parts = PurePosixPath(path).parts
-        shared = {held: _shared_tail(parts, held) for held in self._held.get(parts[-1] if parts else "", ())}
-        best = max(shared.values(), default=0)
-        nearest = ["/".join(held) for held, count in shared.items() if count == best]
-        return nearest[0] if len(nearest) == 1 else "/".join(parts[-best:]) if nearest else path
+        shared = {other: _shared_tail(parts, other) for other in self._by_name.get(parts[-1] if parts else "", ())}
+        most = max(shared.values(), default=0)
+        nearest = ["/".join(other) for other, count in shared.items() if count == most]
+        return nearest[0] if len(nearest) == 1 else "/".join(parts[-most:]) if nearest else path
 
 
 def _shared_tail(one: Sequence[str], other: Sequence[str]) -> int:

@@ -70,8 +70,8 @@ def lines_of(text: str) -> list[str]:
 
 def folder_named(root: Path, *names: str) -> Path | None:
     """Return the first folder in `root` whose name is one of `names` in any case, or None."""
-    held = {p.name.casefold(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
-    return next((held[n.casefold()] for n in names if n.casefold() in held), None)
+    folders = {p.name.casefold(): p for p in sorted(root.iterdir(), reverse=True) if p.is_dir()}
+    return next((folders[n.casefold()] for n in names if n.casefold() in folders), None)
 
 
 def stem_of(name: str) -> str:
@@ -83,51 +83,47 @@ def stem_of(name: str) -> str:
     return path.with_suffix("").as_posix() if path.name else name
 
 
-def images_by_stem(folder: Path, problems: ErrorCollector, *, recursive: bool = True) -> dict[str, str]:
+def images_by_stem(folder: Path, errors: ErrorCollector, *, recursive: bool = True) -> dict[str, str]:
     """Map the stem of every image in `folder` to its name relative to `folder`, sorted by name.
 
-    Two images of one stem would share one annotation, which is a problem (`STEM_TWICE`).
+    Two images of one stem would share one annotation, which is a fault (`STEM_TWICE`).
     """
-    if recursive:
-        names = io.list_files(folder, IMAGE_SUFFIXES)
-    else:
-        entries = (p.name for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
-        names = sorted(n for n in entries if PurePosixPath(n).suffix.lower() in IMAGE_SUFFIXES)
-    found: dict[str, str] = {}
+    names = io.list_files(folder, IMAGE_SUFFIXES) if recursive else _images_directly_in(folder)
+    by_stem: dict[str, str] = {}
     for name in names:
-        check_text(folder / name, problems)
-        first = found.setdefault(stem_of(name), name)
+        check_text(folder / name, errors)
+        first = by_stem.setdefault(stem_of(name), name)
         if first != name:
-            problems.add(
-                "STEM_TWICE",
-                f"'{first}' and '{name}' share one stem, so one annotation would serve both",
-                where=folder / name,
-                remedy="remove one of them or rename it with its annotation",
-            )
-    return found
+            what = f"'{first}' and '{name}' share one stem, so one annotation would serve both"
+            remedy = "remove one of them or rename it with its annotation"
+            errors.add("STEM_TWICE", what, where=folder / name, remedy=remedy)
+    return by_stem
 
 
-def check_text(path: Path, problems: ErrorCollector) -> None:
+def _images_directly_in(folder: Path) -> list[str]:
+    names = (p.name for p in folder.iterdir() if not p.is_dir() and not p.name.startswith("."))
+    return sorted(name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+
+
+def check_text(path: Path, errors: ErrorCollector) -> None:
     """Refuse a file name that is not UTF-8: no table, JSON or report could hold it."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        problems.add("NAME_ENCODING", "the file name is not UTF-8", where=shown, remedy="rename the file")
+        errors.add("NAME_ENCODING", "the file name is not UTF-8", where=shown, remedy="rename the file")
 
 
-def read_sizes(root: Path, names: Iterable[str], problems: ErrorCollector) -> list[SizeWh | None]:
-    """Return (width, height) of each image from its header; None for one that is reported as a problem."""
-    found: list[SizeWh | None] = []
+def read_sizes(root: Path, names: Iterable[str], errors: ErrorCollector) -> list[SizeWh | None]:
+    """Return (width, height) of each image from its header; None for one that is reported as a fault."""
+    sizes: list[SizeWh | None] = []
     for name in names:
-        try:
-            path = root / name
-            require_regular(root, path)
-            found.append(read_size_wh(path))
-        except InputError as error:
-            problems.put(error, image=name)
-            found.append(None)
-    return found
+        size = None
+        with errors.image(name):
+            require_regular(root, root / name)
+            size = read_size_wh(root / name)
+        sizes.append(size)
+    return sizes
 
 
 def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, image: str, problems: ErrorCollector) -> None:
@@ -135,14 +131,9 @@ def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, image: str, p
     if stated == real:
         return
     turned = " (the image may be turned by its EXIF orientation)" if stated == real[::-1] else ""
-    problems.add(
-        "IMAGE_SIZE",
-        f"the annotation says {stated[0]} x {stated[1]}, '{image}' has {real[0]} x {real[1]} pixels{turned}",
-        where=where,
-        field="size",
-        image=image,
-        remedy="put the right image beside it, or read with size_mismatch=keep to trust the image",
-    )
+    what = f"the annotation says {stated[0]} x {stated[1]}, '{image}' has {real[0]} x {real[1]} pixels{turned}"
+    remedy = "put the right image beside it, or read with size_mismatch=keep to trust the image"
+    problems.add("IMAGE_SIZE", what, where=where, field="size", image=image, remedy=remedy)
 
 
 def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str, ...]) -> None:
@@ -158,7 +149,7 @@ def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str
 
 
 def finish(
-    problems: ErrorCollector,
+    errors: ErrorCollector,
     *,
     images: Columns,
     boxes: Columns,
@@ -169,7 +160,7 @@ def finish(
     """Make the table that a reader gives, without what its faults leave out.
 
     Args:
-        problems: The faults found; those that are errors are raised.
+        errors: The faults so far; those that are errors are raised.
         images: As for `AnnotationTable.from_columns`.
         boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
         categories: As for `AnnotationTable.from_columns`.
@@ -180,30 +171,26 @@ def finish(
         InputError: There are faults, no image is left, or the boxes are not what the format says.
     """
     image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
-    check_corner_order(problems, box_rows.height)
-    problems.raise_any()
+    check_corner_order(errors, box_rows.height)
+    errors.raise_any()
     check_shares(image_rows, box_rows)
-    if not problems.skipped_images:
-        table = AnnotationTable.from_columns(
-            images=image_rows, boxes=box_rows, categories=categories, image_root=image_root
-        )
-        return replace(table, reading=problems.reading())
-    skipped = pl.Series([(names or {}).get(name, name) for name in problems.skipped_images], dtype=pl.String)
-    kept = image_rows.filter(~pl.col("file_name").is_in(skipped.implode()))
-    if kept.is_empty():
-        first = next(iter(problems.skipped_images.values()))
-        raise InputError(
-            *("IMAGES_NONE", "every image has a fault, so skip-image leaves none"),
-            where=first.where,
-            remedy=f"fix them; the first is: {first}",
-        )
-    whole = box_rows.join(kept, on="image_id", how="semi")
-    table = AnnotationTable.from_columns(images=kept, boxes=whole, categories=categories, image_root=image_root)
-    return replace(table, reading=problems.reading(boxes_of_skipped=box_rows.height - whole.height))
+    n_boxes, skipped = box_rows.height, errors.skipped_images
+    if skipped:
+        names_of_skipped = [(names or {}).get(name, name) for name in skipped]
+        image_rows = image_rows.filter(~pl.col("file_name").is_in(names_of_skipped))
+        if image_rows.is_empty():
+            first = next(iter(skipped.values()))
+            what = "every image has a fault, so skip-image leaves none"
+            raise InputError("IMAGES_NONE", what, where=first.where, remedy=f"fix them; the first is: {first}")
+        box_rows = box_rows.join(image_rows, on="image_id", how="semi", maintain_order="left")
+    table = AnnotationTable.from_columns(
+        images=image_rows, boxes=box_rows, categories=categories, image_root=image_root
+    )
+    return replace(table, reading=errors.reading(boxes_of_skipped=n_boxes - box_rows.height))
 
 
 def leave_out(
-    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], problems: ErrorCollector
+    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], errors: ErrorCollector
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Leave out images that are not there, with their boxes, and note both.
 
@@ -212,18 +199,16 @@ def leave_out(
     """
     if not absent:
         return images, boxes
-    kept = images.filter(~pl.col("file_name").is_in(pl.Series(absent).implode()))
-    if kept.is_empty():
-        raise InputError(
-            *("IMAGES_NONE", f"none of the {len(absent)} images is there, so missing_images=skip leaves none"),
-            field="file_name",
-            value=absent[0],
-            remedy="give the folder that holds them",
-        )
-    whole = boxes.join(kept, on="image_id", how="semi", maintain_order="left")
-    problems.note("image is not there", len(absent), tuple(absent), kind="image")
-    problems.note("their image is not there", len(boxes) - len(whole), kind="box")
-    return kept, whole
+    images = images.filter(~pl.col("file_name").is_in(list(absent)))
+    if images.is_empty():
+        what = f"none of the {len(absent)} images is there, so missing_images=skip leaves none"
+        remedy = "give the folder that holds them"
+        raise InputError("IMAGES_NONE", what, field="file_name", value=absent[0], remedy=remedy)
+    n_boxes = boxes.height
+    boxes = boxes.join(images, on="image_id", how="semi", maintain_order="left")
+    errors.note("image is not there", len(absent), tuple(absent), kind="image")
+    errors.note("their image is not there", n_boxes - boxes.height, kind="box")
+    return images, boxes
 
 
 def box_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

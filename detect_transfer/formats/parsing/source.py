@@ -29,7 +29,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,14 +47,14 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
 from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef
 from detect_transfer.formats.parsing.json_boxes import dump, row_frame
-from detect_transfer.formats.parsing.rows import Rows, named_in, source_of
+from detect_transfer.formats.parsing.rows import Rows, named_in
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape
+from detect_transfer.formats.parsing.table import ImageColumn, box_frame, image_frame, with_categories
+from detect_transfer.formats.parsing.table import listed as listed
+from detect_transfer.formats.parsing.table import numbered as numbered
 
 OTHER_SHAPES = ("extent", "skip", "error")
 _FLAGS = ("iscrowd", "ignore", "difficult")
-_MOST_LISTED = 1000
-
-ImageColumn = Callable[[str], Any] | Mapping[str, Any]
 
 
 @dataclass(eq=False)
@@ -236,10 +236,12 @@ class Source:
     def box_rows(self) -> Rows:
         """Return the boxes that were added as rows; their class is the column `label`."""
         columns = {key for row in self._boxes for key in row} - {"image", "source", "label"}
-        data = {key: [row.get(key, False if key in _FLAGS else None) for row in self._boxes] for key in sorted(columns)}
-        named = {key: [row[key] for row in self._boxes] for key in ("image", "source", "label")}
-        schema = {key: BOX_SCHEMA.get(key, pl.String) for key in (*named, *data)}
-        return Rows(pl.DataFrame({**named, **data}, schema_overrides=schema), self.root, self.errors)
+        data = {key: [row[key] for row in self._boxes] for key in ("image", "source", "label")}
+        for key in sorted(columns):
+            absent = False if key in _FLAGS else None
+            data[key] = [row.get(key, absent) for row in self._boxes]
+        schema = {key: BOX_SCHEMA.get(key, pl.String) for key in data}
+        return Rows(pl.DataFrame(data, schema_overrides=schema), self.root, self.errors)
 
     def find_images(self) -> dict[str, FoundImage]:
         """Find the images that were added so far, by the names that annotations use; each is looked for once."""
@@ -273,14 +275,18 @@ class Source:
         self.errors.note("not an upright rectangle", len(self._other_shapes), tuple(self._other_shapes), kind="box")
         found = self.find_images()
         self._check_shared(found)
-        images = self._image_frame(found, facts, columns, by_name=is_listed)
-        data, classes = _numbered(rows.data, categories)
+        images = image_frame(found, self._columns, columns)
+        number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
+        images = images.with_columns(image_id=number.cast(pl.Int64))
+        if facts is not None:
+            images = images.join(facts, on="image", how="left", maintain_order="left")
+        data, classes = with_categories(rows.data, categories)
         check_corner_order(self.errors, len(data))
         self.errors.raise_any()
         if not found:
             remedy = "give the folder that holds the annotations with their images"
             raise InputError("IMAGES_NONE", "no image is left", where=self.image_root, remedy=remedy)
-        boxes = self._box_frame(data, images)
+        boxes = box_frame(data, images, self.errors)
         if rows.sized:
             check_sizes(images, boxes)
         return native.finish(
@@ -291,47 +297,6 @@ class Source:
             image_root=self.image_root if self.image_root.is_dir() else None,
             names={name: image.file_name for name, image in found.items()},
         )
-
-    def _image_frame(
-        self, found: Mapping[str, FoundImage], facts: pl.DataFrame | None, columns: Mapping[str, ImageColumn], *,
-        by_name: bool,
-    ) -> pl.DataFrame:  # fmt: skip
-        """Return a row a name, with the number of the image: in order of file names, or as images were added."""
-        own = [self._columns.get(name, {}) for name in found]
-        told = {key for row in own for key, value in row.items() if value is not None}
-        values = {key: [row.get(key) for row in own] for key in sorted(told)}
-        for key, column in columns.items():
-            if isinstance(column, Mapping):
-                values[key] = [column.get(name) for name in found]
-            else:
-                values[key] = [column(image.file_name) for image in found.values()]
-        sizes = [image.size_wh or (None, None) for image in found.values()]
-        names = [image.file_name for image in found.values()]
-        images = pl.DataFrame(
-            {
-                "image": list(found),
-                "file_name": names,
-                "width": [w for w, _ in sizes],
-                "height": [h for _, h in sizes],
-                **values,
-            },
-            schema_overrides={"image": pl.String, "file_name": pl.String, "width": pl.Int32, "height": pl.Int32},
-        ).with_columns(pl.col(pl.Null).cast(pl.String))
-        number = pl.col("file_name").rank("dense") if by_name else pl.int_range(1, pl.len() + 1)
-        images = images.with_columns(image_id=number.cast(pl.Int64))
-        return images if facts is None else images.join(facts, on="image", how="left", maintain_order="left")
-
-    def _box_frame(self, data: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
-        """Return the boxes of the images that there are; count the others."""
-        data = data.with_columns(source_of(data))
-        lost = data.join(images, on="image", how="anti")
-        skipped = lost["image"].is_in(list(self.errors.skipped_images))
-        self.errors.note("skipped with their image", int(skipped.sum()), kind="box")
-        absent = lost.filter(~skipped)["source"]
-        self.errors.note("its image is left out", len(absent), tuple(absent.head(_MOST_LISTED)), kind="box")
-        boxes = data.join(images.select("image", "image_id"), on="image", how="inner", maintain_order="left")
-        columns = [name for name in BOX_SCHEMA if name in boxes.columns and name != "annotation_id"]
-        return boxes.select(columns).with_row_index("annotation_id", offset=1)
 
     def _check_shared(self, found: Mapping[str, FoundImage]) -> None:
         """Report two annotations whose images are one file."""
@@ -346,31 +311,3 @@ class Source:
     def _report_shared(self, name: str, where: str, what: str) -> None:
         remedy = "remove one of them, or name the right image there"
         self.errors.add("ID_DUPLICATE", what, where=where, field="image", value=name, image=name, remedy=remedy)
-
-
-def _numbered(data: pl.DataFrame, categories: Columns | Sequence[str] | None) -> tuple[pl.DataFrame, Columns]:
-    """Return the rows with `category_id`, and the classes as columns."""
-    if categories is None:
-        categories = data["label"].drop_nulls().unique().sort().to_list()
-    classes = categories if isinstance(categories, Mapping | pl.DataFrame) else numbered(categories)
-    if "category_id" not in data.columns:
-        ids = dict(zip(classes["name"], classes["category_id"], strict=True))
-        number = pl.col("label").replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
-        data = data.with_columns(category_id=number if ids else pl.lit(None, dtype=pl.Int64))
-    return data, classes
-
-
-def numbered(names: Sequence[str], supercategories: Sequence[str | None] | None = None) -> dict[str, pl.Series]:
-    """Number classes from 1 in the order given."""
-    classes = {
-        "category_id": pl.Series(range(1, len(names) + 1), dtype=pl.Int64),
-        "name": pl.Series(list(names), dtype=pl.String),
-    }
-    if supercategories is not None:
-        classes["supercategory"] = pl.Series(list(supercategories), dtype=pl.String)
-    return classes
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """Return the names in a text that commas divide."""
-    return tuple(name.strip() for name in text.split(","))

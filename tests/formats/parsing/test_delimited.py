@@ -140,9 +140,16 @@ def test_images__are_named_relative_to_a_folder(tmp_path: Path) -> None:
     assert found.n_chunks() == 1
 
 
-@pytest.mark.parametrize("field", ["image", "file", "line"])
+@pytest.mark.parametrize("field", ["file", "line"])
 def test_field__cannot_have_the_name_of_a_column_of_ours(tmp_path: Path, field: str) -> None:
     (tmp_path / "rows.txt").write_text("a.png;1;2\n")
-    dialect = Dialect(";", image_field=field)
     with pytest.raises(InternalError, match=rf"FIELD_RESERVED .*the field {field} of a reader"):
-        read_delimited(tmp_path, {"rows.txt": None}, (field, "x", "y"), dialect, ErrorCollector())
+        read_delimited(tmp_path, {"rows.txt": None}, (field, "x", "y"), Dialect(";"), ErrorCollector())
+
+
+def test_field__named_image_may_name_the_image(tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("a.png;1;2\n")
+    dialect = Dialect(";", image_field="image")
+    for folder, image in ((None, "a.png"), ("one", "one/a.png")):
+        rows = read_delimited(tmp_path, {"rows.txt": folder}, ("image", "x", "y"), dialect, ErrorCollector())
+        assert rows["image"].to_list() == [image]

@@ -1,0 +1,95 @@
+"""The frames of the table that readers end in, and its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from detect_transfer.core.annotations import BOX_SCHEMA, Columns
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.image_lookup import FoundImage
+from detect_transfer.formats.parsing.rows import source_of
+
+_MOST_LISTED = 1000
+
+ImageColumn = Callable[[str], Any] | Mapping[str, Any]
+
+
+def image_frame(
+    found: Mapping[str, FoundImage], own: Mapping[str, Mapping[str, Any]], columns: Mapping[str, ImageColumn]
+) -> pl.DataFrame:
+    """Return a row a name: `image`, `file_name`, `width`, `height` and further columns.
+
+    Args:
+        found: The images by the names that annotations use; several names may stand for one image.
+        own: Values of further columns, for the images that have some.
+        columns: Whole further columns.
+    """
+    rows = [own.get(name, {}) for name in found]
+    keys = sorted({key for row in rows for key, value in row.items() if value is not None})
+    further = {key: [row.get(key) for row in rows] for key in keys}
+    for key, column in columns.items():
+        if isinstance(column, Mapping):
+            further[key] = [column.get(name) for name in found]
+        else:
+            further[key] = [column(image.file_name) for image in found.values()]
+    sizes = [image.size_wh or (None, None) for image in found.values()]
+    return pl.DataFrame(
+        {
+            "image": list(found),
+            "file_name": [image.file_name for image in found.values()],
+            "width": [width for width, _ in sizes],
+            "height": [height for _, height in sizes],
+            **further,
+        },
+        schema_overrides={"image": pl.String, "file_name": pl.String, "width": pl.Int32, "height": pl.Int32},
+    ).with_columns(pl.col(pl.Null).cast(pl.String))
+
+
+def box_frame(rows: pl.DataFrame, images: pl.DataFrame, errors: ErrorCollector) -> pl.DataFrame:
+    """Return the boxes of the images that there are; note the others.
+
+    Args:
+        rows: A row a box with `image`, its place and columns of the table.
+        images: `image` and `image_id`.
+        errors: Where to note.
+    """
+    rows = rows.with_columns(source_of(rows))
+    lost = rows.join(images, on="image", how="anti")
+    is_skipped = lost["image"].is_in(list(errors.skipped_images))
+    errors.note("skipped with their image", int(is_skipped.sum()), kind="box")
+    absent = lost.filter(~is_skipped)["source"]
+    errors.note("its image is left out", len(absent), tuple(absent.head(_MOST_LISTED)), kind="box")
+    boxes = rows.join(images.select("image", "image_id"), on="image", how="inner", maintain_order="left")
+    columns = [name for name in BOX_SCHEMA if name in boxes.columns and name != "annotation_id"]
+    return boxes.select(columns).with_row_index("annotation_id", offset=1)
+
+
+def with_categories(rows: pl.DataFrame, categories: Columns | Sequence[str] | None) -> tuple[pl.DataFrame, Columns]:
+    """Return the rows with `category_id`, and the classes as columns; see `Source.table`."""
+    if categories is None:
+        categories = rows["label"].drop_nulls().unique().sort().to_list()
+    classes = categories if isinstance(categories, Mapping | pl.DataFrame) else numbered(categories)
+    if "category_id" not in rows.columns:
+        ids = dict(zip(classes["name"], classes["category_id"], strict=True))
+        number = pl.col("label").replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
+        rows = rows.with_columns(category_id=number if ids else pl.lit(None, dtype=pl.Int64))
+    return rows, classes
+
+
+def numbered(names: Sequence[str], supercategories: Sequence[str | None] | None = None) -> dict[str, pl.Series]:
+    """Number classes from 1 in the order given."""
+    classes = {
+        "category_id": pl.Series(range(1, len(names) + 1), dtype=pl.Int64),
+        "name": pl.Series(list(names), dtype=pl.String),
+    }
+    if supercategories is not None:
+        classes["supercategory"] = pl.Series(list(supercategories), dtype=pl.String)
+    return classes
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the names in a text that commas divide."""
+    return tuple(name.strip() for name in text.split(","))
