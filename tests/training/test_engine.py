@@ -81,6 +81,7 @@ def stop_after(epoch: int) -> Watch:
     return watch
 
 
+@pytest.mark.slow
 def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2, "train": "all", "lr": 1e-3}]}
     whole = run(config("whole", transfer=transfer))
@@ -98,6 +99,7 @@ def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, t
     assert len((tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_resuming__is_refused_where_it_would_lie(config, run, weights: Path, tmp_path: Path) -> None:
     settings = config("run", train={"epochs": 2})
     with pytest.raises(Interrupted):

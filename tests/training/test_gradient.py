@@ -85,6 +85,7 @@ def gradient(
 
 
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.slow
 def test_accumulation__gives_the_gradient_of_the_whole_batch(model: str, gradient) -> None:
     whole = gradient(model, 1)
     for parts in (2, 4, 8):
@@ -109,6 +110,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize("model", ["yolo", "faster-rcnn"])
+@pytest.mark.slow
 def test_two_processes__give_the_gradient_of_the_whole_batch(tiny_data: Path, tmp_path: Path, model: str) -> None:
     data = half_background(tiny_data, tmp_path / "data")
     script = tmp_path / "look.py"

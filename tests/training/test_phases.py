@@ -98,6 +98,7 @@ def test_kept_features__on_the_disk_or_not_at_all_change_nothing(config, run, tm
     assert not (tmp_path / cache / "cache").exists()
 
 
+@pytest.mark.slow
 def test_kept_features__resume_to_the_bit(config, run, tmp_path: Path) -> None:
     transfer = {"phases": [{**HEAD, "cache_features": 2}]}
     run(config("whole", transfer=transfer))
@@ -111,6 +112,7 @@ def test_kept_features__resume_to_the_bit(config, run, tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_a_strong_pull__holds_the_network_at_its_source(config, run, tmp_path: Path) -> None:
     """The new class layer is not pulled."""
     far, near = (

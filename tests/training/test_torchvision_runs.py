@@ -31,6 +31,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return load_weights(folder / "weights" / "last.safetensors").tensors
 
 
+@pytest.mark.slow
 def test_resumed_inside_an_epoch__equals_the_uninterrupted_run(config, run, model, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["rpn", "head"]}, {"epochs": 1, "train": "all", "lr": 1e-4}]}
     run(config("whole", model=model, transfer=transfer))

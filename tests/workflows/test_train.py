@@ -144,6 +144,7 @@ FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_l
 
 
 @pytest.mark.parametrize("model", [(), FASTER_RCNN], ids=["yolo", "torchvision"])
+@pytest.mark.slow
 def test_two_processes__train_one_model_and_score_it_once(
     tiny_data: Path, tmp_path: Path, model: tuple[str, ...]
 ) -> None:
@@ -190,6 +191,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(tiny_data: Path, tmp_path: Path) -> None:
     script = tmp_path / "poisoned.py"
     script.write_text(ROLL_BACK)
