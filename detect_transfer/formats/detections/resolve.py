@@ -172,11 +172,29 @@ def _category_ids(
         if reading is not None:
             ids = numbered["number"].replace_strict(dict(reading[0]), return_dtype=pl.Int64)
             return ids, reading[1]
+        _refuse_places(numbered, truth, stated.root)
     numbered_classes = truth.class_ids is not None
     return (
         resolve(names, manners, rows["source"], what="class", root=stated.root, numbered=numbered_classes),
         None,
     )
+
+
+def _refuse_places(rows: pl.DataFrame, truth: KnownNames, root: Path) -> None:
+    """Refuse class numbers that are no ids but may be places in the list of classes."""
+    used = set(rows["number"])
+    possible = [kind for kind, ids in class_readings(truth).items() if used <= ids.keys()]
+    if possible:
+        outside = rows.filter(~pl.col("number").is_in(list(truth.class_ids or ())))
+        raise InputError(
+            "DETECTION_UNKNOWN_ID",
+            f"{len(outside):,} detections have class numbers that are no category ids of the truth",
+            where=root / str(outside["source"][0]),
+            field="class",
+            value=outside["number"][0],
+            remedy=f"if they are {' or '.join(map(meaning_of, possible))}, give --class-numbers "
+            f"{' or '.join(possible)}",
+        )
 
 
 def _all_are_names(names: pl.Series, manners: list[Manner]) -> bool:
