@@ -168,18 +168,22 @@ def _of_known_classes(detections: Detections, truth: AnnotationTable) -> Detecti
 
 
 def _class_ids(pair: ScoredPair, given: Detections) -> tuple[ScoredPair, int | None, str]:
-    """Read class ids as positions from 0 where they cannot be ids: COCO's evaluator overlooks unknown ones."""
-    ids = np.sort(pair.truth.categories["category_id"].to_numpy())
-    indices = given.rows["category_id"].unique().to_numpy()
+    """Read class ids as positions in the list of classes where they cannot be ids, which COCO's evaluator overlooks."""
+    ids = pl.Series("category_id", np.sort(pair.truth.categories["category_id"].to_numpy()))
+    numbers = given.rows["category_id"]
     n_unknown = len(given.rows) - len(pair.detections.rows)
     if not n_unknown:
         return pair, 0, "all class ids of the detections are ids of the truth"
-    if ((indices < 0) | (indices >= len(ids))).any():
+    starts = [start for start in (0, 1) if numbers.is_between(start, start + len(ids) - 1).all()]
+    if not starts:
         return pair, 0, f"{n_unknown} detections of classes that the truth does not have count in neither"
-    names = pl.Series(ids).gather(given.rows["category_id"])
-    fixed = Detections(given.rows.with_columns(names.alias("category_id")))
-    text = "the ids of the detections are class indices from 0, which COCO reads as ids of other classes"
-    return replace(pair, detections=fixed), len(given.rows), text
+    readings = {
+        s: replace(pair, detections=Detections(given.rows.with_columns(ids.gather(numbers - s)))) for s in starts
+    }
+    # where both are possible the boxes decide
+    start = max(starts, key=lambda s: scored(readings[s])["AP50"] or 0.0) if len(starts) > 1 else starts[0]
+    text = f"the ids of the detections are class indices from {start}, which COCO reads as ids of other classes"
+    return readings[start], len(given.rows), text
 
 
 def _ignored_boxes(pair: ScoredPair) -> tuple[ScoredPair, int | None, str]:

@@ -168,6 +168,19 @@ def test_class_ids__indices_from_0_are_told_apart_from_ids(make_table, make_dete
     assert "1 detections of classes" in part(other, "class ids").text
 
 
+def test_class_ids__indices_from_1_are_told_apart_from_sparse_ids(make_table, make_detections) -> None:
+    """Classes 3, 7 and 20 counted as 1, 2, 3 or, without the last one, as 1 and 2, which could count from 0 as well."""
+    spread = {1: 3, 2: 7, 3: 20}
+    for classes in ((1, 2, 3), (1, 2)):
+        boxes = [(1, c, 20 * c, 0, 20 * c + 10, 10) for c in classes]
+        truth = sized(make_table(boxes, n_classes=3))
+        ids = pl.col("category_id").replace_strict(spread, return_dtype=pl.Int64)
+        truth = replace(truth, boxes=truth.boxes.with_columns(ids), categories=truth.categories.with_columns(ids))
+        result = explain(truth, make_detections([(*box, 0.9) for box in boxes]))
+        assert pytest.approx(1.0) == part(result, "class ids").AP
+        assert "from 1" in part(result, "class ids").text
+
+
 def test_matching__of_equal_overlaps_the_first_box(make_table, make_detections) -> None:
     """Two boxes overlap the first detection alike; the second detection can only hit one of them.
 
