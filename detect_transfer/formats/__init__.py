@@ -136,6 +136,7 @@ READERS: dict[str, Format] = {
         citypersons.read,
         "CityPersons: anno_<split>.mat, gtBboxCityPersons or <split>_gt.json, with leftImg8bit",
         hints="**/anno_*.mat gtBboxCityPersons *_gt.json",
+        numbers=_BOTH,
     ),
     "coco": Format(
         read_coco,
@@ -249,7 +250,7 @@ READERS: dict[str, Format] = {
         tju.read,
         "TJU-DHD and TJU-Ped: <name>_<split>.json with their images in any folder",
         hints="*_train.json *_val.json annotations/*_train.json annotations/*_val.json",
-        numbers=frozenset({"images"}),
+        numbers=_BOTH,
     ),
     "tt100k": Format(
         tt100k.read,

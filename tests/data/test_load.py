@@ -241,3 +241,45 @@ def test_converted_truth__scores_as_the_native_one(
         assert evaluate_files(truth, found, tmp_path / f"scored_{place.stem}").metrics == pytest.approx(expected)
     labels = read_ground_truth(data / "data.yaml")  # which cannot tell what is ignored
     assert evaluate_files(labels, found, tmp_path / "labels").metrics["AP"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        pytest.param("tju", "annotations/dhd_traffic_val.json", id="tju"),
+        pytest.param("nightowls", "", id="nightowls"),
+        pytest.param("citypersons_gt", "val_gt.json", id="citypersons"),
+    ],
+)
+def test_official_results__have_the_ids_of_the_official_files(name: str, file: str, tmp_path: Path) -> None:
+    """Readers number images and classes again; results for the official evaluation mean the ids of its files."""
+    sample = DATASETS / name / "sample"
+    path = sample / file if file else next(sample.rglob("nightowls_*.json"))
+    split = path.stem.removesuffix("_gt").rpartition("_")[2].replace("validation", "val").replace("training", "train")
+    truth = read_ground_truth(sample, format=name.removesuffix("_gt"), split=split)
+    document = json.loads(path.read_text(encoding="utf-8-sig"))
+    names = {image["id"]: Path(image.get("file_name") or image["im_name"]).name for image in document["images"]}
+    native = {category["id"]: category["name"].lower() for category in document["categories"]}
+    boxes = [box for box in document["annotations"] if not native[box["category_id"]].startswith("ignore")]
+    rows = [
+        {"image_id": box["image_id"], "category_id": box["category_id"], "bbox": box["bbox"], "score": 0.5}
+        for box in boxes
+    ]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    found = truth.read_detections(tmp_path / "d.json").rows
+    ours = dict(truth.table.images.select("image_id", "file_name").iter_rows())
+    assert [Path(ours[i]).name for i in found["image_id"]] == [names[box["image_id"]] for box in boxes]
+    classes = dict(truth.table.categories.select("category_id", "name").iter_rows())
+    spelt = {"pedstrian": "pedestrian"}
+    expected = [spelt.get(name := native[box["category_id"]], name) for box in boxes]
+    assert [classes[i] for i in found["category_id"]] == expected
+
+
+def test_coco_like_truth__without_file_names_is_told_what_reads_it(tmp_path: Path) -> None:
+    path = DATASETS / "citypersons_gt" / "sample" / "val_gt.json"
+    with pytest.raises(InputError, match=r"COCO_KEY .*`im_name`; .*--option lenient=true.*citypersons"):
+        read_ground_truth(path)
+    truth = read_ground_truth(path, options=["lenient=true"])
+    assert truth.table.images["file_name"].to_list() == [
+        image["im_name"] for image in json.loads(path.read_text())["images"]
+    ]

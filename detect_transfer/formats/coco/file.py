@@ -56,7 +56,7 @@ def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool 
     """
     problems = ErrorCollector(on_error)
     with no_collection():
-        document = load(path)
+        document = load(path, lenient=lenient)
         if lenient:
             loosen(document, problems)
         images = read_images(Columns(document["images"], f"{path}#/images", problems, _of_image))

@@ -9,11 +9,11 @@ from collections import Counter
 from typing import Any, Literal
 
 from detect_transfer.formats.coco.json import Items
+from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _Kind = Literal["box", "image"]
-_NAMES_OF_FILE = ("im_name", "filename", "image_name")
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 
 
@@ -34,7 +34,7 @@ def loosen(document: dict[str, Items], problems: ErrorCollector) -> None:
                 if how:
                     changes[kind, f"{name}: {key} written as {how}"] += 1
     for item in document["images"]:
-        given = next((key for key in _NAMES_OF_FILE if key in item), None)
+        given = next((key for key in NAMES_OF_FILE if key in item), None)
         if "file_name" not in item and given is not None:
             item["file_name"] = item.pop(given)
             changes["image", f"{given} taken for file_name"] += 1

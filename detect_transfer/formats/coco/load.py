@@ -15,15 +15,21 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import ABSENT, Items, kind_of
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
+NAMES_OF_FILE = ("im_name", "filename", "image_name")  # keys that are taken for `file_name` when asked
 LISTS = ("images", "annotations", "categories")
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
 
 
-def load(path: Path) -> dict[str, Items]:
+def load(path: Path, *, lenient: bool = False) -> dict[str, Items]:
     """Read an instances file and check that its three lists are lists of objects.
 
+    Args:
+        path: The file.
+        lenient: As for `coco.read`.
+
     Raises:
-        InputError: It is missing, is no JSON, lacks a list, holds something else, or has a key twice.
+        InputError: It is missing, is no JSON, lacks a list, holds something else, has a key twice, or names all images
+            by another key.
     """
     document = io.read_json(path)
     if not isinstance(document, dict):
@@ -35,6 +41,8 @@ def load(path: Path) -> dict[str, Items]:
         _check_list(document.get(name, ABSENT), f"{path}#/{name}", problems)
     problems.raise_any()
     _check_keys_once(path, document)
+    if not lenient:
+        _check_file_names(path, document["images"])
     return {name: document[name] for name in LISTS}
 
 
@@ -80,6 +88,21 @@ def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
             value=key,
             remedy="keep one of them",
         ) from error
+
+
+def _check_file_names(path: Path, images: Items) -> None:
+    """Refuse a file that names all images by another key, with what reads it."""
+    other = next((key for key in NAMES_OF_FILE if images and all(key in image for image in images)), None)
+    if other is not None and not any("file_name" in image for image in images):
+        # the files of the evaluation of CityPersons and its kin
+        known = "; CityPersons: give its folder as the format citypersons" if other == "im_name" else ""
+        raise InputError(
+            "COCO_KEY",
+            f"no image has `file_name`, all have `{other}`",
+            where=f"{path}#/images",
+            field="file_name",
+            remedy=f"read it with --option lenient=true, which takes {other} for it{known}",
+        )
 
 
 class _TwiceError(Exception):

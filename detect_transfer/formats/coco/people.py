@@ -66,7 +66,11 @@ def read_people(root: Path, names: Mapping[str, str | None], on_error: str) -> C
         part = read_file(root / name, source=name, on_error=on_error, lenient=True)
         problems.absorb(part.problems)
         place = text_of("{}#/images/{}", pl.lit(name), pl.int_range(pl.len()))
-        parts.append(replace(part, images=part.images.with_columns(split=pl.lit(split), told_in=place)))
+        parts.append(
+            replace(
+                part, images=part.images.with_columns(split=pl.lit(split), told_in=place, native_image_id="image_id")
+            )
+        )
     whole = join_files([_lower_classes(part) for part in parts], problems)
     seen = (pl.col("vis_x2") - pl.col("vis_x1")) * (pl.col("vis_y2") - pl.col("vis_y1"))
     area = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
@@ -86,13 +90,18 @@ def _lower_classes(part: CocoFile) -> CocoFile:
 
 
 def rename_classes(whole: CocoFile, names: Mapping[str, str], order: Sequence[str]) -> CocoFile:
-    """Give classes other names, and number them from 1: those in `order` first, then the others by their names."""
+    """Give classes other names, and number them from 1: those in `order` first, then the others by their names.
+
+    `native_category_id` keeps the ids that submissions need.
+    """
     renamed = whole.categories.with_columns(pl.col("name").replace(dict(names)))
     rest = sorted(set(renamed["name"]) - set(order))
     new = {name: i for i, name in enumerate([n for n in order if n in set(renamed["name"])] + rest, start=1)}
     ids = dict(renamed.select("category_id", pl.col("name").replace_strict(new, return_dtype=pl.Int64)).rows())
     boxes = whole.boxes.with_columns(pl.col("category_id").replace(ids))
-    return replace(whole, categories=pl.DataFrame({"category_id": list(new.values()), "name": list(new)}), boxes=boxes)
+    native = dict(renamed.select("name", "category_id").unique("name", keep="first").rows())
+    categories = {"category_id": list(new.values()), "name": list(new), "native_category_id": [native[n] for n in new]}
+    return replace(whole, categories=pl.DataFrame(categories), boxes=boxes)
 
 
 def finish_people(root: Path, whole: CocoFile, media: ImageLookup) -> AnnotationTable:
@@ -105,7 +114,7 @@ def finish_people(root: Path, whole: CocoFile, media: ImageLookup) -> Annotation
     named = {name: ImageRef(f"{root}/{place}", (w, h) if w and h else None) for name, place, w, h in rows}
     images = find_images(root, named, media, problems)
     image = whole.images.select("image_id", image="file_name")
-    facts = whole.images.with_columns(image="file_name", native_image_id="image_id")
+    facts = whole.images.with_columns(image="file_name")
     return finish_rows(
         problems,
         rows=whole.boxes.join(image, on="image_id", how="left", maintain_order="left").drop(*_OF_TABLE, strict=False),

@@ -49,10 +49,12 @@ class KnownNames:
         return cls(truth, images, classes, not {"classes", "order of classes"}.isdisjoint(numbers))
 
 
-def _native_ids(frame: pl.DataFrame, column: str) -> dict[int, int]:
+def _native_ids(frame: pl.DataFrame, column: str) -> dict[int, int] | None:
+    """Return the id of ours for each id of the files; None where several of these, such as splits, count alike."""
     native = f"native_{column}"
     known = frame.select(pl.col(native if native in frame.columns else column).cast(pl.Int64).alias("_native"), column)
-    return dict(known.drop_nulls().rows())
+    known = known.drop_nulls()
+    return dict(known.rows()) if known["_native"].is_unique().all() else None
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def read(
         found=find_images(root, named, media, problems),
         categories={"category_id": range(1, len(_CLASSES) + 1), "name": _CLASSES},
         image_root=root,
-        facts=_facts(list(named)),
+        facts=_facts(list(named), numbered=found == "mat"),
     )
 
 
@@ -113,17 +113,18 @@ def _marked(rows: pl.DataFrame) -> pl.DataFrame:
     ).drop("class", "instance_id")
 
 
-def _facts(names: list[str]) -> pl.DataFrame:
-    """Return split, group and place in the annotations of each image."""
-    return pl.DataFrame(
+def _facts(names: list[str], *, numbered: bool) -> pl.DataFrame:
+    """Return split, group and, where the files number them, the place in the annotations of each image."""
+    facts = pl.DataFrame(
         {
             "image": names,
             "split": [split_of_path(name) for name in names],
             "group": [_city(name) for name in names],
-            "native_image_id": range(1, len(names) + 1),
         },
-        schema={"image": pl.String, "split": pl.String, "group": pl.String, "native_image_id": pl.Int64},
+        schema={"image": pl.String, "split": pl.String, "group": pl.String},
     )
+    place = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("split")  # the evaluation counts each split from 1
+    return facts.with_columns(native_image_id=place if numbered else pl.lit(None, dtype=pl.Int64))
 
 
 def _city(name: str) -> str:
