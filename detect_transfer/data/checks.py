@@ -14,8 +14,8 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.data.box_checks import check_boxes
 from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
-from detect_transfer.data.image_checks import Inspection, Progress, find_leaks, inspect_images, name_in_split
-from detect_transfer.data.near_duplicates import find_lookalikes
+from detect_transfer.data.image_checks import Inspection, Progress, inspect_images
+from detect_transfer.data.leaks import find_leaks, near_findings
 
 IMBALANCE = 100  # the largest class has this many times the boxes of the smallest
 
@@ -44,7 +44,7 @@ def check(
     findings: list[Finding] = []
     if read_images:
         inspection = inspect_images(table, follow_links=follow_links, progress=progress)
-        findings += [*_damaged(table, inspection), *_lookalikes(table, inspection)]
+        findings += [*_damaged(table, inspection), *near_findings(table.images, inspection.images)]
     findings += [*_reading(table), *check_boxes(table, imgsz=imgsz), *_classes(table), *_splits(table), *_images(table)]
     ordered = sorted((f for f in findings if f.count), key=lambda f: LEVELS.index(f.level))
     return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_images, tuple(ordered))
@@ -68,7 +68,7 @@ def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
         make_finding("error", code, "images that cannot be used as annotated", places)
         for code, places in by_code.items()
     ]
-    leaks = find_leaks(table, inspection)
+    leaks = find_leaks(table.images, inspection.images)
     findings.append(
         make_finding("error", "SPLIT_LEAK", "byte-identical images in two splits", [f"{a} = {b}" for a, b in leaks])
     )
@@ -78,28 +78,6 @@ def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
         make_finding("warning", "IMAGE_DUPLICATE", "images that equal another, byte for byte", copies["file_name"])
     )
     return findings
-
-
-def _lookalikes(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
-    """Tell images that look alike and are not the same file: across splits a leak, within one a repetition."""
-    facts = inspection.images.select("image_id", "sha256", "visual_hash")
-    pairs = find_lookalikes(table.images.select("image_id", "file_name", "split", "group").join(facts, on="image_id"))
-    names = table.images.select("image_id", name_in_split().alias("name"))
-    pairs = pairs.join(names, on="image_id", maintain_order="left").join(
-        names, left_on="other_id", right_on="image_id", suffix="_other", maintain_order="left"
-    )
-    found = []
-    for across, level, code, message in (
-        (True, "warning", "NEAR_LEAK", "pairs of images in two splits that look alike"),
-        (False, "note", "NEAR_DUPLICATE", "pairs of images in one split that look alike"),
-    ):
-        rows = pairs.filter(pl.col("across") == across)
-        examples = [
-            f"{a} ~ {b} ({bits} of 64 bits differ)" for a, b, bits in rows.select("name", "name_other", "bits").rows()
-        ]
-        ids = rows.select("image_id", "other_id").rows()
-        found.append(make_finding(level, code, message, examples, image_pairs=ids))  # type: ignore[arg-type]
-    return found
 
 
 def _classes(table: AnnotationTable) -> list[Finding]:

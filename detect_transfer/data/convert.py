@@ -32,6 +32,7 @@ from detect_transfer.data.image_checks import (
 )
 from detect_transfer.data.image_plan import ImagePlan, plan_images, plan_names
 from detect_transfer.data.image_writing import ImageStage, write_images
+from detect_transfer.data.leaks import near_findings
 from detect_transfer.data.manifest import count_splits, write_manifest
 from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.data.split import check_positives
@@ -192,11 +193,23 @@ def _select(
         inspection=inspection,
         val_from_train=options.val_from_train,
     )
+    _note_near_leaks(chosen.table, inspection, ledger)
     ignored = plan_ignored(
         chosen.table, options.ignored_regions, max_ignored_share=options.max_ignored_share, ledger=ledger
     )
     _check_splits_kept(chosen.table, ignored.table)
     return chosen, ignored
+
+
+def _note_near_leaks(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> None:
+    """Write into the ledger which images of two splits look alike; without images nothing is known of it."""
+    if inspection.images.is_empty():
+        return
+    images, boxes = len(table.images), len(table.boxes)
+    finding, _ = near_findings(table.images, inspection.images)
+    step = ledger.open("split", images=images, boxes=boxes)
+    step.add("image", "noted", f"{finding.code}: {finding.message}", finding.count, finding.examples)
+    step.close(images_out=images, boxes_out=boxes)
 
 
 def _plan_images(ignored: IgnorePlan, stage: ImageStage, *, options: ConvertOptions, ledger: Ledger) -> ImagePlan:

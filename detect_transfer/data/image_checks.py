@@ -157,24 +157,6 @@ def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) 
     return good
 
 
-def find_leaks(table: AnnotationTable, inspection: Inspection) -> list[tuple[str, str]]:
-    """Return pairs ``split/file_name`` of byte-identical images that lie in different splits, sorted."""
-    images = table.images.filter(pl.col("split").is_not_null()).join(
-        inspection.images.select("image_id", "sha256"), on="image_id"
-    )
-    copies = images.with_columns(name_in_split().alias("name")).sort("split", "name")
-    first = copies.unique("sha256", keep="first", maintain_order=True)
-    pairs = first.join(copies, on="sha256", suffix="_other").filter(pl.col("split") != pl.col("split_other"))
-    return sorted(pairs.select("name", "name_other").rows())
-
-
-def name_in_split() -> pl.Expr:
-    """Return ``split/file_name`` of an image, or the name alone where it begins so, or there is no split."""
-    prefix = pl.concat_str("split", pl.lit("/"))
-    plain = pl.col("split").is_null() | pl.col("file_name").str.starts_with(prefix)
-    return pl.when(plain).then("file_name").otherwise(pl.concat_str(prefix, "file_name"))
-
-
 @dataclass(frozen=True)
 class _VideoFacts:
     """Where a video lies, its size in pixels, its length in bytes and its hash."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,11 +15,12 @@ from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.images import read_size_wh
-from detect_transfer.core.io import read_json, safe_join
+from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import as_published, clean
 from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.formats import get_format
 from detect_transfer.formats.coco.reader import read_splits
@@ -40,6 +41,7 @@ class RunData:
         image_root: The folder that `file_name` is relative to.
         ledger: What was left out on the way and why.
         fingerprint: A hash of tables and image files.
+        content: A hash of the length and the first bytes of each image, by image_id.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
     """
 
@@ -49,6 +51,7 @@ class RunData:
     image_root: Path
     ledger: dict[str, Any]
     fingerprint: str
+    content: dict[int, str] = field(default_factory=dict)
     kept_classes: tuple[str, ...] = ()
 
 
@@ -77,7 +80,9 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
     paths = _check_images(pl.concat([train.images, val.images]), table.image_root, links=converted)
     _refuse_shared(train, val, paths)
     val = as_published(val)
-    return RunData(train, val, paths, table.image_root, facts, _fingerprint((train, val), paths))
+    fingerprint, content = _fingerprint((train, val), paths)
+    refuse_leaks(_copies(train, val, paths, content), field="data.val_split")
+    return RunData(train, val, paths, table.image_root, facts, fingerprint, content)
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
@@ -206,13 +211,32 @@ def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int,
     return paths
 
 
-def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> str:
-    """Hash tables and images; of an image its size and first bytes, so that large sets start quickly."""
+def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> tuple[str, dict[int, str]]:
+    """Hash tables and images; of an image its size and first bytes, so that large sets start quickly.
+
+    Returns:
+        The hash of all, and that of each image by its id.
+    """
     digest = hashlib.sha256()
+    content = {}
     for table in tables:
         for data in (table.images, table.boxes.drop("source"), table.categories):
             digest.update(data.write_csv().encode())
         for image_id in table.images["image_id"]:
             with paths[image_id].open("rb") as stream:
-                digest.update(str(paths[image_id].stat().st_size).encode() + stream.read(_HEAD_BYTES))
-    return digest.hexdigest()
+                start = str(paths[image_id].stat().st_size).encode() + stream.read(_HEAD_BYTES)
+            digest.update(start)
+            content[image_id] = hashlib.sha256(start).hexdigest()
+    return digest.hexdigest(), content
+
+
+def _copies(
+    train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path], content: dict[int, str]
+) -> list[tuple[str, str]]:
+    """Return pairs of byte-identical images in both parts; only those that begin alike are read to the end."""
+    shared = {content[i] for i in train.images["image_id"]} & {content[i] for i in val.images["image_id"]}
+    ids = [i for i in (*train.images["image_id"], *val.images["image_id"]) if content[i] in shared]
+    hashes = {"image_id": ids, "sha256": [sha256_file(paths[i]) for i in ids]}
+    schema = {"image_id": pl.Int64, "sha256": pl.String}
+    images = pl.concat([train.images, val.images], how="diagonal")
+    return find_leaks(images, pl.DataFrame(hashes, schema=schema))

@@ -15,7 +15,8 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import read_json
-from detect_transfer.data.image_checks import Inspection, find_leaks
+from detect_transfer.data.image_checks import Inspection
+from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.split import TRAIN, check_ratios, check_split_name, split_by_ratio
 from detect_transfer.data.split import split_from_source as take_source
 
@@ -128,13 +129,13 @@ def choose_split(
         return _by_ratio(table, split, seed, inspection, why="")
     if isinstance(split, SplitFile):
         chosen = take_source(_from_file(table, split))
-        _refuse_leaks(chosen, inspection)
+        refuse_leaks(find_leaks(chosen.images, inspection.images))
         return SplitChoice(chosen, {"kind": "file", "file": split.name}, f"as {split.name} says")
     why_not = _why_not_official(table)
     if split == "auto" and why_not is not None:
         return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {why_not}")
     chosen = take_source(table)
-    _refuse_leaks(chosen, inspection)
+    refuse_leaks(find_leaks(chosen.images, inspection.images))
     rule: dict[str, Any] = {"kind": "source"}
     description = f"the source's own ({', '.join(chosen.splits)})"
     if val_from_train:
@@ -261,15 +262,3 @@ def _by_ratio(
 
 def _hashes(inspection: Inspection) -> dict[int, str]:
     return dict(inspection.images.select("image_id", "sha256").rows())
-
-
-def _refuse_leaks(table: AnnotationTable, inspection: Inspection) -> None:
-    leaks = find_leaks(table, inspection)
-    if leaks:
-        pairs = ", ".join(f"{a} = {b}" for a, b in leaks[:5])
-        raise InputError(
-            "SPLIT_LEAK",
-            f"{len(leaks)} images lie in two splits, byte for byte: {pairs}",
-            field="split",
-            remedy="remove one of each pair, or keep copies together: --split-ratio train=0.8,val=0.2",
-        )

@@ -119,6 +119,7 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
         *(
             "read",
             "clean",
+            "split",
             "labels, ignored: drop",
             "images",
             "coco instances_train.json",
@@ -132,7 +133,7 @@ def test_convert__ledger_balances_from_step_to_step(root, tmp_path):
             change = sum(moved.get(x["action"], 0) * x["count"] for x in step["lines"] if x["kind"] == kind)
             plural = {"image": "images", "box": "boxes"}[kind]
             assert step[f"{plural}_in"] + change == step[f"{plural}_out"]
-    read, clean, labels, images, train, val, yolo = steps
+    read, clean, _, labels, images, train, val, yolo = steps
     assert (read["images_in"], read["boxes_in"], read["lines"]) == (8, 12, [])
     assert clean["boxes_in"] == 12
     assert clean["boxes_out"] == labels["boxes_in"] == 11

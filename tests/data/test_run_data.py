@@ -2,15 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+from PIL import Image
 
 from detect_transfer.config import Data
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import ConvertOptions, convert
 from detect_transfer.data.load import read_dataset
+from detect_transfer.data.run_checks import run_findings, small_targets
 from detect_transfer.data.run_data import load_run_data
+from detect_transfer.formats.coco.reader import read_splits
 
 
 def counts(data: Data, folder: Path) -> tuple[int, ...]:
@@ -95,3 +101,81 @@ def test_images_of_both_splits__are_refused(tiny_data: Path, tmp_path: Path) -> 
     ):
         with pytest.raises(InputError, match=r"SPLIT_SHARED .*\.jpg data\.val_split - 20 images .*; a score"):
             load_run_data(data, drawn=tmp_path)
+
+
+def coco_pair(folder: Path, *, train: dict[int, str], val: dict[int, str]) -> Data:
+    """Two COCO files over one folder of images, which are drawn by their number; a name says where each lies."""
+    for names in (train, val):
+        for number, name in names.items():
+            path = folder / "images" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            coarse = np.random.default_rng(number).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+            image = Image.fromarray(coarse).resize((96, 72), Image.Resampling.BICUBIC)
+            image.save(path, **({"quality": 60} if name.endswith(".jpg") else {}))
+    paths = {}
+    for split, names in (("train", train), ("val", val)):
+        images = [
+            {"id": i, "file_name": name, "width": 96, "height": 72, "group": f"drive{number % 7}"}
+            for i, (number, name) in enumerate(names.items(), start=1)
+        ]
+        boxes = [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [5, 5, 40, 30], "area": 1200, "iscrowd": 0}
+            for i in range(1, len(names) + 1)
+        ]
+        boxes[-1]["category_id"] = 2 if split == "val" else 1
+        boxes[0]["bbox"] = [5, 5, 3, 30] if split == "train" else [5, 5, 40, 30]
+        classes = [{"id": 1, "name": "sign"}, {"id": 2, "name": "light"}, {"id": 3, "name": "unused"}]
+        paths[f"{split}_json"] = folder / f"{split}.json"
+        paths[f"{split}_json"].write_text(json.dumps({"images": images, "annotations": boxes, "categories": classes}))
+    return Data(**paths, images=folder / "images")
+
+
+def test_copies_in_both_splits__are_refused_with_their_names(tmp_path: Path) -> None:
+    data = coco_pair(tmp_path, train={1: "a.png", 2: "b.png", 3: "c.png"}, val={4: "d.png", 2: "again/b2.png"})
+    with pytest.raises(InputError, match=r"SPLIT_LEAK .*1 images .*: train/b\.png = val/again/b2\.png"):
+        load_run_data(data, drawn=tmp_path)
+    other = tmp_path / "images" / "again" / "b2.png"
+    other.write_bytes(other.read_bytes() + b"\0")  # other bytes at the very end
+    assert len(load_run_data(data, drawn=tmp_path).paths) == 5
+
+
+def test_findings__what_training_cannot_see(tmp_path: Path) -> None:
+    data = coco_pair(tmp_path, train={1: "a.png", 2: "b.png", 3: "c.png"}, val={8: "d.png", 2: "b.jpg", 11: "e.png"})
+    loaded = load_run_data(data, drawn=tmp_path)
+    findings = {finding.code: finding for finding in run_findings(loaded, imgsz=48, smallest_px=2.0)}
+    assert set(findings) == {"NEAR_LEAK", "SPLIT_CUTS_GROUP", "CLASS_NOT_TRAINED", "TARGET_TOO_SMALL"}
+    assert all(finding.level == "warning" for finding in findings.values())
+    assert findings["NEAR_LEAK"].examples[0].startswith("train/b.png ~ val/b.jpg (")
+    assert findings["SPLIT_CUTS_GROUP"].examples == ("drive1", "drive2")
+    assert findings["CLASS_NOT_TRAINED"].examples == ("light: 1 in validation",)
+    assert findings["TARGET_TOO_SMALL"].examples == ("sign: 1 of 3",)
+    codes = {finding.code for finding in run_findings(loaded, imgsz=96, smallest_px=2.0)}
+    assert "TARGET_TOO_SMALL" not in codes
+
+
+def test_findings__a_data_folder_brings_those_of_its_conversion(tmp_path: Path) -> None:
+    pair = coco_pair(tmp_path, train={1: "a.png", 2: "b.png"}, val={8: "d.png", 2: "b.jpg"})
+    assert pair.train_json is not None
+    assert pair.val_json is not None
+    table = read_splits({"train": pair.train_json, "val": pair.val_json}, images=pair.images)
+    ungrouped = replace(table, images=table.images.with_columns(group=pl.lit(None, dtype=pl.String)))
+    result = convert(ungrouped, tmp_path / "data", options=ConvertOptions(format="coco", split="source"))
+    lines = [line for step in result.ledger.steps if step.step == "split" for line in step.lines]
+    assert [(line.action, line.count) for line in lines] == [("noted", 1)]
+    assert "NEAR_LEAK" in lines[0].reason
+    for image in (tmp_path / "data" / "images").rglob("*.jpg"):
+        image.write_bytes(image.read_bytes())
+    loaded = load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path)
+    near = [f for f in run_findings(loaded, imgsz=96, smallest_px=2.0) if f.code == "NEAR_LEAK"]
+    assert [finding.count for finding in near] == [1]
+    assert near[0].examples[0].startswith("train/b.png ~ val/b.jpg (")
+
+
+def test_small_targets__are_counted_by_class(tiny_data: Path, tmp_path: Path) -> None:
+    train = load_run_data(Data(path=tiny_data), drawn=tmp_path).train
+    counts = small_targets(train, imgsz=96, smallest_px=12.0)
+    objects = train.boxes.filter(~pl.col("ignore"))
+    side = pl.min_horizontal(pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1"))
+    assert sum(small for small, _ in counts.values()) == objects.filter(side < 12).height > 0
+    assert sum(total for _, total in counts.values()) == objects.height
+    assert all(small == 0 for small, _ in small_targets(train, imgsz=960, smallest_px=12.0).values())
