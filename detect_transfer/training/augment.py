@@ -21,7 +21,7 @@ from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.models.letterbox import PAD_VALUE
 
-_SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target
+SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target
 _LEAST_VISIBLE = 0.1  # share of the area that must stay in the image
 
 
@@ -55,7 +55,7 @@ def clip_sample(sample: TrainSample, full_xyxy: FloatArray) -> TrainSample:
     xyxy, ignored = (np.clip(boxes, 0, [width, height] * 2) for boxes in (sample.xyxy, sample.ignored))
     sides = xyxy[:, 2:] - xyxy[:, :2]
     whole = np.prod(full_xyxy[:, 2:] - full_xyxy[:, :2], axis=1)
-    trainable = (sides >= _SMALLEST_SIDE).all(axis=1) & (np.prod(sides, axis=1) >= _LEAST_VISIBLE * whole)
+    trainable = (sides >= SMALLEST_SIDE).all(axis=1) & (np.prod(sides, axis=1) >= _LEAST_VISIBLE * whole)
     ignored = np.concatenate([ignored, xyxy[~trainable]])
     not_empty = (ignored[:, 2:] > ignored[:, :2]).all(axis=1)
     return replace(sample, xyxy=xyxy[trainable], labels=sample.labels[trainable], ignored=ignored[not_empty])

@@ -5,13 +5,14 @@ The data set is only read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.data.checks import check
-from detect_transfer.data.findings import CheckReport, make_finding
+from detect_transfer.data.findings import CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.report.check_page import write_check_page
@@ -74,10 +75,10 @@ def check_table(
     return report, trip
 
 
-def finding_lines(report: CheckReport) -> list[str]:
-    """Return a line for each finding, errors first."""
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """Return a line for each finding."""
     lines = []
-    for finding in report.findings:
+    for finding in findings:
         examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
         lines.append(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}")
     return lines
@@ -85,7 +86,7 @@ def finding_lines(report: CheckReport) -> list[str]:
 
 def check_lines(report: CheckReport, trip: RoundTrip | None) -> list[str]:
     """Return what a check found and how the round trip went, in lines for the console."""
-    lines = [*finding_lines(report), *([] if trip is None else round_trip_lines(trip))]
+    lines = [*finding_lines(report.findings), *([] if trip is None else round_trip_lines(trip))]
     size = f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes"
     return [*lines, f"{size}: {report.count('error')} errors, {report.count('warning')} warnings"]
 

@@ -25,6 +25,7 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, dump_config, load_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file, require_new, write_atomic
+from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.base import Detector, TransferReport
@@ -32,13 +33,14 @@ from detect_transfer.models.device import choose_device
 from detect_transfer.models.families import check_model
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
 from detect_transfer.training.checkpoint import Progress, read_states
 from detect_transfer.training.context import Stop, TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
+from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train_context import RESUMABLE, RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
@@ -199,7 +201,11 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
         draw_data(config.data.synthetic, drawn, seed=config.train.seed)
     accelerator.wait_for_everyone()
     watch.on_stage("reading and checking the data")
-    return with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
+    data = with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
+    if accelerator.is_main_process:
+        for line in finding_lines(run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE)):
+            watch.on_stage(line)
+    return data
 
 
 def _prepare(

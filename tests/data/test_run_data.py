@@ -179,3 +179,18 @@ def test_small_targets__are_counted_by_class(tiny_data: Path, tmp_path: Path) ->
     assert sum(small for small, _ in counts.values()) == objects.filter(side < 12).height > 0
     assert sum(total for _, total in counts.values()) == objects.height
     assert all(small == 0 for small, _ in small_targets(train, imgsz=960, smallest_px=12.0).values())
+
+
+def test_train__says_what_it_cannot_see(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detect_transfer.cli import main
+
+    data = coco_pair(tmp_path, train={1: "a.png", 2: "b.png", 3: "c.png"}, val={8: "d.png", 2: "b.jpg", 11: "e.png"})
+    words = [f"data.{key}={getattr(data, key)}" for key in ("train_json", "val_json", "images")]
+    config = tmp_path / "c.yaml"
+    config.write_text("model: {weights: embedded}\ntrain: {epochs: 1, imgsz: 64, batch: 2, device: cpu}")
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(config), *words, f"out={tmp_path / 'run'}"])
+    out = capsys.readouterr().out
+    assert left.value.code == 0
+    for code in ("NEAR_LEAK (1)", "SPLIT_CUTS_GROUP (2)", "CLASS_NOT_TRAINED (1)", "TARGET_TOO_SMALL"):
+        assert (f"warning {code}" in out) == (code != "TARGET_TOO_SMALL"), out
