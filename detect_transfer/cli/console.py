@@ -208,6 +208,7 @@ def print_comparison(compared: Any) -> None:
         console.print(f"{group.name} against {compared.groups[0].name}", markup=False)
         for d in comparison.metrics:
             console.print(f"  {shown(d.name, d)}", markup=False)
+        console.print(f"  {comparison.seeds}", markup=False)
         counts: dict[str, int] = {}
         for name, d in zip(compared.class_names.values(), comparison.classes, strict=True):
             counts[d.verdict] = counts.get(d.verdict, 0) + 1

@@ -27,12 +27,14 @@ class Pair:
         second: The name of the group that is judged.
         metrics: The differences of the whole.
         classes: The name and the difference of each class.
+        seeds: What is said of other seeds.
     """
 
     first: str
     second: str
     metrics: tuple[Difference, ...]
     classes: tuple[tuple[str, Difference], ...]
+    seeds: str
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Compared:
                 {
                     "first": self.groups[0].name,
                     "second": group.name,
+                    "seeds": comparison.seeds,
                     "metrics": [d.as_dict() for d in comparison.metrics],
                     "classes": [
                         {"category_id": i, "class": name, **d.as_dict()}
@@ -147,7 +148,7 @@ def _page(compared: Compared) -> ComparePage:
     pairs = []
     for group, comparison in zip(compared.groups[1:], compared.comparisons, strict=True):
         rows = tuple(zip(names.values(), comparison.classes, strict=True))
-        pairs.append(Pair(compared.groups[0].name, group.name, comparison.metrics, rows))
+        pairs.append(Pair(compared.groups[0].name, group.name, comparison.metrics, rows, comparison.seeds))
     record = compared.as_dict()
     runs = [{"group": group["name"], **run} for group in record["groups"] for run in group["runs"]]
     lines = [Line(i, e.name, e.history) for i, group in enumerate(compared.groups) for e in group.runs if e.history]

@@ -1,12 +1,23 @@
-"""Comparisons: verdicts that hold, and none where nothing can be told."""
+"""Comparisons: verdicts that hold, and none where nothing can be differences."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from detect_transfer.evaluation.case import Case
-from detect_transfer.evaluation.coco.bootstrap import draw_weights, sample
+from detect_transfer.evaluation.coco.bootstrap import SAMPLED, Sampled, draw_weights, sample
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
-from detect_transfer.evaluation.comparison import Plan, compare_groups, group_values, holm, sign_flip, two_sided_p
+from detect_transfer.evaluation.comparison import (
+    Plan,
+    compare_groups,
+    holm,
+    seed_spread,
+    sign_flip,
+    total_spread,
+    two_sided_p,
+)
 
 N = 60
 
@@ -35,27 +46,27 @@ def by_name(comparison):
 
 def test_better_and_worse__where_one_side_finds_a_third_more(sides) -> None:
     low, high = sides(30, 30), sides(50, 50)
-    told = by_name(compare_groups([low], [high], [1, 2], Plan(n_draws=400)))
-    assert told["AP"].verdict == "better"
-    assert told["AP"].difference == pytest.approx(20 / 60, abs=0.01)
-    assert told["AP"].interval[0] > 0.2
-    assert told["AP"].p_signs < 0.01
+    differences = by_name(compare_groups([low], [high], [1, 2], Plan(n_draws=400)))
+    assert differences["AP"].verdict == "better"
+    assert differences["AP"].difference == pytest.approx(20 / 60, abs=0.01)
+    assert differences["AP"].interval[0] > 0.2
+    assert differences["AP"].p_signs < 0.01
     back = by_name(compare_groups([high], [low], [1, 2], Plan(n_draws=400)))
     assert back["AP"].verdict == back["AP/1"].verdict == "worse"
-    assert back["AP"].interval == pytest.approx(tuple(-x for x in reversed(told["AP"].interval)))
+    assert back["AP"].interval == pytest.approx(tuple(-x for x in reversed(differences["AP"].interval)))
 
 
 def test_same__where_both_sides_are_equal(sides) -> None:
-    told = by_name(compare_groups([sides(30, 30)], [sides(30, 30)], [1, 2], Plan(n_draws=400)))
-    assert {d.verdict for d in told.values()} == {"same"}
-    assert told["AP"].p == told["AP"].p_signs == 1.0
-    assert told["AP"].interval == (0.0, 0.0)
+    differences = by_name(compare_groups([sides(30, 30)], [sides(30, 30)], [1, 2], Plan(n_draws=400)))
+    assert {d.verdict for d in differences.values()} == {"same"}
+    assert differences["AP"].p == differences["AP"].p_signs == 1.0
+    assert differences["AP"].interval == (0.0, 0.0)
 
 
 def test_cannot_tell__one_image_more_is_no_proof(sides) -> None:
-    told = by_name(compare_groups([sides(30, 30)], [sides(32, 30)], [1, 2], Plan(n_draws=400)))
-    assert told["AP"].verdict == "cannot tell"
-    assert told["AP"].p > 0.05
+    differences = by_name(compare_groups([sides(30, 30)], [sides(32, 30)], [1, 2], Plan(n_draws=400)))
+    assert differences["AP"].verdict == "cannot tell"
+    assert differences["AP"].p > 0.05
 
 
 def test_margin__decides_what_is_the_same(sides) -> None:
@@ -65,28 +76,33 @@ def test_margin__decides_what_is_the_same(sides) -> None:
 
 
 def test_class__better_in_one_class_alone(sides) -> None:
-    told = by_name(compare_groups([sides(20, 30)], [sides(50, 30)], [1, 2], Plan(n_draws=400)))
-    assert told["AP/1"].verdict == "better"
-    assert told["AP/2"].verdict == "same"
-    assert told["AP/1"].p_holm >= told["AP/1"].p
+    differences = by_name(compare_groups([sides(20, 30)], [sides(50, 30)], [1, 2], Plan(n_draws=400)))
+    assert differences["AP/1"].verdict == "better"
+    assert differences["AP/2"].verdict == "same"
+    assert differences["AP/1"].p_holm >= differences["AP/1"].p
 
 
 def test_few_images__no_verdict_and_the_reason(make_table, make_detections) -> None:
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 6)], n_images=5, n_classes=2)
     none, full = (sampled(truth, make_detections([(i, 1, 0, 0, 10, 10, 0.9) for i in range(1, n)])) for n in (1, 6))
-    told = by_name(compare_groups([none], [full], [1, 2], Plan(n_draws=400)))
-    assert told["AP"].difference == pytest.approx(1.0)
-    assert told["AP"].verdict == "cannot tell"
-    assert "only 5" in told["AP"].reason
-    assert told["AP/2"].first is None
-    assert "no object" in told["AP/2"].reason
+    differences = by_name(compare_groups([none], [full], [1, 2], Plan(n_draws=400)))
+    assert differences["AP"].difference == pytest.approx(1.0)
+    assert differences["AP"].verdict == "cannot tell"
+    assert "only 5" in differences["AP"].reason
+    assert differences["AP/2"].first is None
+    assert "no object" in differences["AP/2"].reason
 
 
 def test_one_image__a_difference_without_interval(make_table, make_detections) -> None:
     truth = make_table([(1, 1, 0, 0, 10, 10)])
     none, full = sampled(truth, make_detections([])), sampled(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9)]))
-    told = by_name(compare_groups([none], [full], [1], Plan(n_draws=400)))["AP"]
-    assert (told.difference, told.interval, told.p, told.verdict) == (1.0, None, None, "cannot tell")
+    differences = by_name(compare_groups([none], [full], [1], Plan(n_draws=400)))["AP"]
+    assert (differences.difference, differences.interval, differences.p, differences.verdict) == (
+        1.0,
+        None,
+        None,
+        "cannot tell",
+    )
 
 
 def test_seeds__a_side_whose_trainings_differ_has_a_wider_interval(sides) -> None:
@@ -98,13 +114,6 @@ def test_seeds__a_side_whose_trainings_differ_has_a_wider_interval(sides) -> Non
     assert steady.interval == pytest.approx(
         compare_groups([sides(30, 30)], [sides(40, 40)], [1, 2], plan).metrics[0].interval
     )
-
-
-def test_side_values__two_trainings_by_hand() -> None:
-    """Values .2 and .4, mean .3; picks 1 1 have the deviation .1, times sqrt 2."""
-    runs = [np.array([0.2, 0.2, 0.2]), np.array([0.4, 0.4, 0.4])]
-    values = group_values(runs, np.array([[1, 1], [0, 1]]))
-    assert values == pytest.approx([0.3, 0.3 + 0.1 * np.sqrt(2), 0.3])
 
 
 def test_holm__by_hand() -> None:
@@ -149,5 +158,63 @@ def test_false_alarm_rate__equal_sides_are_seldom_called_different(make_table, m
 def test_verdict__the_test_by_signs_must_agree(sides, monkeypatch: pytest.MonkeyPatch) -> None:
     low, high = sides(30, 30), sides(50, 50)
     monkeypatch.setattr("detect_transfer.evaluation.comparison.sign_flip", lambda *_: {"AP": 0.2})
-    told = by_name(compare_groups([low], [high], [1, 2], Plan(n_draws=400)))
-    assert (told["AP"].verdict, told["AP50"].verdict) == ("cannot tell", "better")
+    differences = by_name(compare_groups([low], [high], [1, 2], Plan(n_draws=400)))
+    assert (differences["AP"].verdict, differences["AP50"].verdict) == ("cannot tell", "better")
+
+
+def test_seed_spread__two_runs_a_group_by_hand() -> None:
+    """.2 .4 and .3 .3: variances .02 and 0, halves .01 and 0, so Welch's degrees are those of the first, 1."""
+    variance, degrees = seed_spread(np.array([0.2, 0.4]), np.array([0.3, 0.3]))
+    assert (variance, degrees) == (pytest.approx(0.01), pytest.approx(1.0))
+    variance, degrees = seed_spread(np.array([0.1]), np.array([0.2, 0.4]))  # the one run varies as the two do
+    assert (variance, degrees) == (pytest.approx(0.02 * 1.5), 1.0)
+    assert seed_spread(np.array([0.1]), np.array([0.2])) == (0.0, np.inf)
+    error, degrees = total_spread(np.array(0.03), (np.array(0.01), np.array(1.0)))
+    assert (error, degrees) == (pytest.approx(0.2), pytest.approx(4.0))
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_seeds__equal_groups_are_called_different_in_one_of_twenty(n_seeds: int) -> None:
+    """Trainings that differ by their seeds alone, with a variance over images of so many times that over seeds."""
+    rng = np.random.default_rng(n_seeds)
+    n = 40_000
+    for images in (0.25, 0.5, 1.0, 4.0):
+        groups = rng.normal(0, 1, (2, n, n_seeds))
+        image_variance = np.full(n, images * 2 / n_seeds)
+        apart = groups[1].mean(axis=1) - groups[0].mean(axis=1) + rng.normal(0, 1, n) * np.sqrt(image_variance)
+        error, degrees = total_spread(image_variance, seed_spread(*groups))
+        wrong = float((2 * stdtr(degrees, -abs(apart) / error) < 0.05).mean())
+        assert 0.03 <= wrong <= 0.065, (images, wrong)  # of few runs Welch's test is a little strict
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_seeds__verdicts_over_four_metrics_hold_the_level(sides, n_seeds: int, monkeypatch) -> None:
+    """`compare_groups` itself: four metrics that move together over images and seeds, without a difference."""
+    monkeypatch.setattr("detect_transfer.evaluation.comparison.sign_flip", lambda *_: {})
+    rng = np.random.default_rng(n_seeds)
+    base, n_draws, n_trials = sides(30, 30), 100, 1200
+
+    def run(images: np.ndarray, common: np.ndarray) -> Sampled:
+        seed = 0.01 * (0.8 * rng.normal() + 0.6 * rng.normal(size=4))
+        noise = common[:, None] + images + seed
+        metrics = {name: 0.5 + noise[:, i] for i, name in enumerate(SAMPLED)}
+        return replace(base, metrics=metrics, class_ap=np.zeros((1 + n_draws, 0)))
+
+    wrong = 0
+    for _ in range(n_trials):
+        common = rng.normal(0, 0.02, 1 + n_draws)  # what both groups gain on a draw
+        images = [rng.normal(0, 0.004, (1 + n_draws, 1)) + rng.normal(0, 0.002, (1 + n_draws, 4)) for _ in range(2)]
+        for part in (common, *images):
+            part[1:] += part[0]  # draws lie about the images as they are
+        groups = [[run(part, common) for _ in range(n_seeds)] for part in images]
+        metrics = compare_groups(*groups, [], Plan(margin=0.0, n_draws=n_draws)).metrics
+        wrong += any(d.verdict in ("better", "worse") for d in metrics)
+    assert wrong / n_trials <= 0.065
+
+
+def test_one_run_a_group__says_nothing_about_other_seeds(sides) -> None:
+    one = compare_groups([sides(30, 30)], [sides(50, 50)], [1, 2], Plan(n_draws=400))
+    assert "nothing about other seeds" in one.seeds
+    several = compare_groups([sides(30, 30), sides(31, 30)], [sides(50, 50), sides(49, 50)], [1, 2], Plan(n_draws=400))
+    assert "nothing" not in several.seeds
+    assert several.metrics[0].p_holm >= several.metrics[0].p  # corrected over the four metrics
