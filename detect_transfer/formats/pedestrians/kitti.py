@@ -6,7 +6,7 @@ they are edges as ours are. Rows `DontCare` are regions where objects of any cla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -32,8 +32,9 @@ _HIDDEN = {0: 0.0, 1: 0.25, 2: 0.75}
 
 
 def read(
-    root: Path, *, missing_images: str = "error", allow_missing: bool = False, on_error: str = "fail"
-) -> AnnotationTable:
+    root: Path, *, names: Sequence[str] = _NAMES, missing_images: str = "error", allow_missing: bool = False,
+    on_error: str = "fail",
+) -> AnnotationTable:  # fmt: skip
     """Read KITTI labels: the eight classes of the devkit in its order; what is told in 3D goes to `attributes`.
 
     `DontCare` becomes a crowd region without class that is ignored (reason ``DontCare``). `occluded` is 0, .25 or .75
@@ -43,6 +44,7 @@ def read(
 
     Args:
         root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
+        names: The classes in order, where the labels have classes of their own.
         missing_images: See `Source`.
         allow_missing: Whether an image without a label file shows no object; otherwise it is an error.
         on_error: See `Source`.
@@ -52,6 +54,9 @@ def read(
 
     Source: Geiger et al., Are we ready for Autonomous Driving?, CVPR 2012; devkit_object/readme.txt.
     """
+    if isinstance(names, str) or len(set(names)) < len(names) or _DONT_CARE in names:
+        remedy = "write names=[car, dog]"
+        raise InputError("OPTION_VALUE", "expected a list of names", field="names", value=names, remedy=remedy)
     what = "a folder with training/label_2 or label_2"
     source = Source(root, what, missing_images=missing_images, on_error=on_error)
     home = _home(root)
@@ -67,13 +72,13 @@ def read(
         source.images[name] = ImageRef(str(home / "label_2" / texts.get(stem, "")))
     folder = (home / "label_2").relative_to(root)
     labels = {(folder / text).as_posix(): image_of[stem] for stem, text in texts.items()}
-    rows = _check(source.rows(labels, _FIELDS, Dialect(" ", optional=1), labels))
+    rows = _check(source.rows(labels, _FIELDS, Dialect(" ", optional=1), labels), names)
     lists = [p for p in (root / "ImageSets" / f"{split}.txt" for split in ("train", "val")) if p.is_file()]
     splits, drives = read_lists(root, lists, set(image_of), source.errors), read_drives(root, source.errors)
     stem_of = {name: stem for stem, name in image_of.items()}
     return source.table(
         rows,
-        _NAMES,
+        names,
         split={name: splits.get(stem) for name, stem in stem_of.items()},
         group={name: drives.get(stem) for name, stem in stem_of.items()},
     )
@@ -98,7 +103,7 @@ def _home(root: Path) -> Path:
     raise InputError("KITTI_LAYOUT", "it holds neither training/label_2 nor label_2", where=root, remedy=remedy)
 
 
-def _check(rows: Rows) -> Rows:
+def _check(rows: Rows, names: Sequence[str]) -> Rows:
     """Return the rows that are not at fault with the columns of the table."""
     what = "found 16 fields: these are detections, no labels"
     rows = rows.check(pl.col("score").is_null(), "KITTI_SCORE", what, "score", "give the folder of labels")
@@ -106,7 +111,8 @@ def _check(rows: Rows) -> Rows:
     is_share = pl.col("truncated").is_between(0, 1) | (pl.col("truncated") == -1)
     rows = rows.check(is_share, "ROW_NUMBER", "expected a share from 0 to 1, or -1", "truncated")
     rows = rows.between("occluded", -1, 3, "expected a level from 0 to 3, or -1").box(*_CORNERS)
-    rows = rows.category("type", {_DONT_CARE: 0, **{name: i for i, name in enumerate(_NAMES, start=1)}})
+    ids = {_DONT_CARE: 0, **{name: i for i, name in enumerate(names, start=1)}}
+    rows = rows.category("type", ids, remedy="name other classes by names=[...]; there is: " + ", ".join(ids))
     is_region = pl.col("type") == _DONT_CARE
     rows = rows.ignore({_DONT_CARE: is_region}, crowds=[_DONT_CARE])
     rows = rows.attributes(pl.col("occluded").alias("occlusion_level"), "alpha", *_OBJECT, where=~is_region)

@@ -67,8 +67,9 @@ def read(
 
     All frames of a sequence are images of the data set. Objects that the benchmark does not consider (``active`` 0)
     are ignored with the reason ``not considered``, the people-like classes 2, 7, 8 and 12 with ``distractor``, crowds
-    with ``crowd``. `occluded` is 1 - visibility. The sequence is the `group`; of MOT17's three copies of a sequence
-    (DPM, FRCNN, SDP) the first is read. Sequences without ``gt/gt.txt`` are not annotated and are not read.
+    with ``crowd``. `vis_ratio` is the visibility, `occluded` 1 minus it. The sequence is the `group`; of MOT17's three
+    copies of a sequence (DPM, FRCNN, SDP) the first is read. Sequences without ``gt/gt.txt`` are not annotated and are
+    not read.
 
     Args:
         root: The folder that holds the sequences, at any depth, or that of one sequence.
@@ -163,7 +164,10 @@ def _rows(source: Source, sequences: Sequence[_Sequence]) -> Rows:
         "not considered": pl.col("active") == 0,
     }
     return rows.ignore(reasons, crowds=["crowd"]).with_columns(
-        category_id="class", occluded=1 - pl.col("visibility"), track_id=pl.col("id").cast(pl.String)
+        category_id="class",
+        occluded=1 - pl.col("visibility"),
+        vis_ratio="visibility",
+        track_id=pl.col("id").cast(pl.String),
     )
 
 

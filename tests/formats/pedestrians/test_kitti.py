@@ -66,6 +66,16 @@ def test_levels__become_shares_and_stay_in_attributes(root: Path, write: Any) ->
     assert boxes["truncated"].to_list() == [0.5] * 4
 
 
+def test_names__are_classes_of_ones_own(root: Path, write: Any, check_error: Any) -> None:
+    write("label_2/000000.txt", f"{ROW.replace('Car', 'person')}\n{ROW.replace('Car', 'road_sign')}\n")
+    check_error(lambda: kitti.read(root), "CLASS_UNKNOWN", "type=person", "names=[...]")
+    table = kitti.read(root, names=["road_sign", "person"])
+    assert table.class_names == ["road_sign", "person"]
+    assert table.boxes["category_id"].to_list() == [2, 1]
+    for names in ("person", ["person", "person"], ["DontCare"]):
+        check_error(lambda given=names: kitti.read(root, names=given), "OPTION_VALUE", "names=")
+
+
 def test_sample__regions_and_drives(sample: Any) -> None:
     table = kitti.read(sample("kitti"))
     region = table.boxes.filter(table.boxes["category_id"].is_null())

@@ -83,6 +83,7 @@ def test_sample__reasons_and_tracks(sample: Any) -> None:
     reasons = ["", "", "not considered", "distractor", "not considered", "", "crowd"]
     assert [reason or "" for reason in table.boxes["ignore_reason"]] == reasons
     assert table.boxes["occluded"].to_list() == pytest.approx([0.26, 0.5, 1, 0, 0, 0, 0])
+    assert table.boxes["vis_ratio"].to_list() == [0.74, 0.5, 0, 1, 1, 1, 1]
     assert table.boxes["track_id"].to_list() == ["3", "4", "3", "9", "12", "1", "2"]
     assert table.images["frame"].to_list() == [0, 1, 2, 0]
 
@@ -103,8 +104,8 @@ def test_folder__of_one_sequence(root: Path) -> None:
 def test_rows__of_2015_are_pedestrians_of_unknown_visibility(root: Path, write: Any) -> None:
     write(TRUTH, "1,3,11,21,15,20,1,-1,-1,-1\n2,3,11,21,15,20,0,-1.5,2.5,0\n")
     boxes = mot17det.read(root).boxes
-    columns = ("category_id", "x1", "y1", "x2", "y2", "occluded", "ignore_reason")
+    columns = ("category_id", "x1", "y1", "x2", "y2", "occluded", "vis_ratio", "ignore_reason")
     assert boxes.select(columns).rows() == [
-        (1, 10, 20, 25, 40, None, None),
-        (1, 10, 20, 25, 40, None, "not considered"),
+        (1, 10, 20, 25, 40, None, None, None),
+        (1, 10, 20, 25, 40, None, None, "not considered"),
     ]
