@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import traceback
@@ -71,7 +73,7 @@ class _TerminatedError(BaseException):
 def _run(words: list[str], *, debug: bool) -> int:
     try:
         refuse_renamed(words)
-        with _sigterm_raised():
+        with _sigterm_raised(), _warnings_shown():
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except DetectTransferError as error:
         return _report(str(error), error.exit_code, debug=debug)
@@ -98,6 +100,20 @@ def _sigterm_raised() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Show the warnings of the package on the error stream; of several processes the first one shows."""
+    logger, handler = logging.getLogger("detect_transfer"), logging.StreamHandler()
+    is_first = os.environ.get("RANK", "0") == "0"
+    handler.addFilter(lambda record: is_first and record.levelno == logging.WARNING)  # errors end in one line below
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _report_exception(error: Exception, *, debug: bool) -> int:

@@ -10,7 +10,7 @@ import pytest
 from paths import ROOT
 
 from detect_transfer.cli import main
-from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.models.checkpoints import EMBEDDED, load_weights, save_weights
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
@@ -40,6 +40,8 @@ def write_config(folder: Path, text: str) -> Path:
         pytest.param("data: {synthetic: {}}\ndata: {path: x}", "YAML_SYNTAX", id="key-twice"),
         pytest.param("- 1", "CONFIG_KIND", id="no-mapping"),
         pytest.param("data: {synthetic: {}}\nmodel: {weights: nothing.pt}", "WEIGHTS_MISSING", id="weights"),
+        pytest.param("data: {synthetic: {}}\nmodel: {family: detr}", "CONFIG_VALUE model.family", id="family"),
+        pytest.param("data: {synthetic: {}}\nmodel: {backbone: vgg11}", "CONFIG_VALUE model.backbone", id="backbone"),
         pytest.param("data: {synthetic: {}}\ntrain: {device: tpu9}", "DEVICE", id="device"),
         pytest.param(
             "data: {synthetic: {}}\naugment: [{Flip: {}}]\nmodel: {weights: embedded}", "AUGMENT", id="augment"
@@ -252,6 +254,21 @@ def test_dry_run__prints_the_plan_and_makes_nothing(
     assert "strategy frozen_backbone" in out
     assert "mean of all rows" in out
     assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
+
+
+def test_weights_that_fit_in_part__are_told_on_the_console(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = load_weights(EMBEDDED)
+    tensors = {name: tensor for name, tensor in whole.tensors.items() if not name.startswith("model.9.")}
+    save_weights(tmp_path / "cut.safetensors", tensors, whole.metadata)
+    path = write_config(tmp_path, f"data: {{path: {tiny_data}}}\nmodel: {{weights: {tmp_path / 'cut.safetensors'}}}")
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(path), "--dry-run"])
+    assert left.value.code == 0
+    said = capsys.readouterr().err
+    assert "warning: cut.safetensors fits yolo11n in part: 10 tensors start at random: model.9.cv1 (5)" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_a_data_folder_of_links__is_checked_drawn_and_read_for_training(
