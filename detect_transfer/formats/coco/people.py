@@ -1,11 +1,11 @@
-"""COCO files of pedestrians, which name their splits and tell visible parts."""
+"""COCO files of pedestrians, which name their splits and state visible parts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -16,110 +16,102 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef, find_images
 from detect_transfer.formats.parsing.locations import split_named
-from detect_transfer.formats.parsing.row_table import finish_rows
+from detect_transfer.formats.parsing.source import Source
 
 _SPLIT = re.compile(r".*[_-](?=[^_-]+$)")  # what stands before the split in the name of a file
-_OF_TABLE = ("annotation_id", "image_id", "file_name")
 
 
-def split_files(root: Path, what: str, *, subset: str = "") -> dict[str, str]:
+def split_files(source: Source, what: str, *, subset: str = "") -> dict[str, str]:
     """Return the JSON files of a data set that are named after a split, with that split.
 
     Args:
-        root: The folder of the data set.
+        source: The data set.
         what: How such files are named, for the message.
         subset: What their paths must hold.
 
     Raises:
-        InputError: There is no such folder, or no such file in it.
+        InputError: There is no such file.
     """
-    io.require_dir(root, what=f"a folder that holds {what}")
-    held = [name for name in io.list_files(root, (".json",)) if subset in name]
-    found = {name: split_named(_SPLIT.sub("", PurePosixPath(name).stem)) for name in held}
-    splits = {name: split for name, split in found.items() if split is not None}
+    names = [name for name in io.list_files(source.root, (".json",)) if subset in name]
+    stated = {name: split_named(_SPLIT.sub("", PurePosixPath(name).stem)) for name in names}
+    splits = {name: split for name, split in stated.items() if split is not None}
     if not splits:
-        named = f"{what} with '{subset}' in its path" if subset else what
-        raise InputError(
-            *("ANNOTATION_MISSING", f"there is no {named}"), where=root, remedy="give the folder that holds them"
-        )
+        missing = f"there is no {what}" + (f" with '{subset}' in its path" if subset else "")
+        raise InputError("ANNOTATION_MISSING", missing, where=source.root, remedy="give the folder that holds them")
     return splits
 
 
-def read_people(root: Path, names: Mapping[str, str | None], on_error: str) -> CocoFile:
-    """Read COCO files as one; `occluded` is the hidden share where a visible box is told.
+def read_people(
+    source: Source, names: Mapping[str, str | None], *, misspelt: Mapping[str, str] | None = None
+) -> CocoFile:
+    """Read COCO files as one; `occluded` is the hidden share where a visible box or the visible share is stated.
+
+    The ids are those of the files, except where two files mean different things by one; `native_image_id` is always
+    that of the file.
 
     Args:
-        root: The folder of the data set.
-        names: The files, relative to `root`, with the split of each.
-        on_error: As for `ErrorCollector`.
+        source: The data set; faults go to it.
+        names: The files, with the split of each.
+        misspelt: Class names in lower case that stand for others.
 
     Raises:
         InputError: As for `coco.read`.
     """
-    problems = ErrorCollector(on_error)
     parts = []
     for name, split in names.items():
-        native.require_regular(root, root / name)
-        part = read_file(root / name, source=name, on_error=on_error, lenient=True)
-        problems.absorb(part.problems)
-        place = text_of("{}#/images/{}", pl.lit(name), pl.int_range(pl.len()))
-        parts.append(
-            replace(
-                part, images=part.images.with_columns(split=pl.lit(split), told_in=place, native_image_id="image_id")
-            )
-        )
-    whole = join_files([_lower_classes(part) for part in parts], problems)
+        native.require_regular(source.root, source.root / name)
+        part = read_file(source.root / name, source=name, on_error=source.on_error, lenient=True)
+        source.errors.absorb(part.problems)
+        where = text_of("{}/{}#/images/{}", pl.lit(str(source.root)), pl.lit(name), pl.int_range(pl.len()))
+        images = part.images.with_columns(split=pl.lit(split), stated_at=where, native_image_id="image_id")
+        part = replace(part, images=images)
+        parts.append(_lower_classes(part, misspelt or {}))
+    whole = join_files(parts, source.errors)
     seen = (pl.col("vis_x2") - pl.col("vis_x1")) * (pl.col("vis_y2") - pl.col("vis_y1"))
     area = (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
     hidden = pl.when(area > 0).then((1 - seen / area).clip(0, 1))
-    return replace(
-        whole, boxes=whole.boxes.with_columns(occluded=pl.coalesce(hidden, 1 - pl.col("vis_ratio"), "occluded"))
-    )
+    occluded = pl.coalesce(hidden, 1 - pl.col("vis_ratio"), "occluded")
+    return replace(whole, boxes=whole.boxes.with_columns(occluded=occluded))
 
 
-def _lower_classes(part: CocoFile) -> CocoFile:
+def _lower_classes(part: CocoFile, misspelt: Mapping[str, str]) -> CocoFile:
     """Name the classes in lower case; those that then share a name become one."""
-    lower = part.categories.with_columns(pl.col("name").str.strip_chars().str.to_lowercase())
+    name = pl.col("name").str.strip_chars().str.to_lowercase().replace(dict(misspelt))
+    lower = part.categories.with_columns(name)
     first = pl.col("category_id").first().over("name")
     ids = dict(lower.select("category_id", first=first).rows())
     boxes = part.boxes.with_columns(pl.col("category_id").replace(ids))
     return replace(part, categories=lower.unique("name", keep="first", maintain_order=True), boxes=boxes)
 
 
-def rename_classes(whole: CocoFile, names: Mapping[str, str], order: Sequence[str]) -> CocoFile:
-    """Give classes other names, and number them from 1: those in `order` first, then the others by their names.
-
-    `native_category_id` keeps the ids that submissions need.
-    """
-    renamed = whole.categories.with_columns(pl.col("name").replace(dict(names)))
-    rest = sorted(set(renamed["name"]) - set(order))
-    new = {name: i for i, name in enumerate([n for n in order if n in set(renamed["name"])] + rest, start=1)}
-    ids = dict(renamed.select("category_id", pl.col("name").replace_strict(new, return_dtype=pl.Int64)).rows())
-    boxes = whole.boxes.with_columns(pl.col("category_id").replace(ids))
-    native = dict(renamed.select("name", "category_id").unique("name", keep="first").rows())
-    categories = {"category_id": list(new.values()), "name": list(new), "native_category_id": [native[n] for n in new]}
-    return replace(whole, categories=pl.DataFrame(categories), boxes=boxes)
-
-
-def finish_people(root: Path, whole: CocoFile, media: ImageLookup) -> AnnotationTable:
-    """Find the images and make the table; `native_image_id` keeps the ids that submissions need.
+def table_of_people(source: Source, whole: CocoFile) -> AnnotationTable:
+    """Find the images and make the table; the ids stay.
 
     Raises:
         InputError: There are faults, or no image is left.
     """
-    problems, rows = whole.problems, whole.images.select("file_name", "told_in", "width", "height").rows()
-    named = {name: ImageRef(f"{root}/{place}", (w, h) if w and h else None) for name, place, w, h in rows}
-    images = find_images(root, named, media, problems)
-    image = whole.images.select("image_id", image="file_name")
-    facts = whole.images.with_columns(image="file_name")
-    return finish_rows(
-        problems,
-        rows=whole.boxes.join(image, on="image_id", how="left", maintain_order="left").drop(*_OF_TABLE, strict=False),
-        found=images,
-        categories=whole.categories,
-        image_root=root,
-        facts=facts.drop("file_name", "image_id", "width", "height", "told_in"),
+    images = whole.images
+    for name, where, width, height in images.select("file_name", "stated_at", "width", "height").rows():
+        source.add_image(name, where, (width, height) if width and height else None)
+    found = source.find_images()
+    source.errors.raise_any()
+    files = {name: image.file_name for name, image in found.items()}
+    sizes = [(name, *(image.size_wh or (None, None))) for name, image in found.items()]
+    schema = {"file_name": pl.String, "width": pl.Int32, "height": pl.Int32}
+    frame = pl.DataFrame(sizes, schema=schema, orient="row")
+    images = images.drop("width", "height", "stated_at").join(frame, on="file_name", maintain_order="left")
+    if images.is_empty():
+        remedy = "give the folder that holds the annotations with their images"
+        raise InputError("IMAGES_NONE", "no image is left", where=source.root, remedy=remedy)
+    boxes = whole.boxes.join(images, on="image_id", how="semi", maintain_order="left")
+    lost = whole.boxes.join(images, on="image_id", how="anti")["source"]
+    source.errors.note("its image is left out", len(lost), tuple(lost.head(1000)), kind="box")
+    return native.finish(
+        source.errors,
+        images=images.with_columns(pl.col("file_name").replace(files)),
+        boxes=boxes,
+        categories=whole.categories.sort("category_id"),
+        image_root=source.root,
+        names=files,
     )

@@ -276,8 +276,9 @@ class Source:
         found = self.find_images()
         self._check_shared(found)
         images = image_frame(found, self._columns, columns)
-        number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
-        images = images.with_columns(image_id=number.cast(pl.Int64))
+        if "image_id" not in images.columns:  # the annotations number them otherwise
+            number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
+            images = images.with_columns(image_id=number.cast(pl.Int64))
         if facts is not None:
             images = images.join(facts, on="image", how="left", maintain_order="left")
         data, classes = with_categories(rows.data, categories)

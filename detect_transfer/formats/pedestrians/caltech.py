@@ -13,16 +13,13 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing.checks import check_rows
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.frames import find_media
-from detect_transfer.formats.parsing.image_lookup import ImageLookup
-from detect_transfer.formats.parsing.row_table import finish_rows
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.pedestrians.caltech_frames import Frames, frame_in
 from detect_transfer.formats.pedestrians.caltech_json import read_dump
 from detect_transfer.formats.pedestrians.caltech_text import read_texts
 from detect_transfer.formats.pedestrians.caltech_vbb import read_vbb
-from detect_transfer.formats.pedestrians.persons import FULL, VISIBLE, choose_form, to_boxes
+from detect_transfer.formats.pedestrians.persons import FULL, VISIBLE, choose_form, visible_boxes
 
 _CLASSES = ("person", "people", "person?", "person-fa")
 _REGION = "ignore"
@@ -44,7 +41,7 @@ def read(
 
     `people` (a group), `person?` (perhaps a person) and regions are crowds to be ignored; `person-fa` (looks like a
     person and is none) is a class of its own, which the evaluation leaves out. Sets 00 to 05 are `train`, 06 to 10
-    `test`; a video is a group. Where no visible part is told, the whole box is seen.
+    `test`; a video is a group. Where no visible part is stated, the whole box is seen.
 
     Args:
         root: The folder that holds the annotations and, in any folders, extracted images (``set06_V000_I00029.jpg``,
@@ -54,73 +51,50 @@ def read(
         stride: Every how many frames one is taken, the first being number `stride` - 1 from 0. None means 30 for whole
             videos, which the benchmark uses, and every frame that has a text.
         one_based: Whether pixels count from 1; some dumps have subtracted it.
-        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
-            and their boxes out.
-        on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        missing_images: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its place.
 
     Source: P. Dollar et al., Pedestrian Detection: An Evaluation of the State of the Art, PAMI 2012.
     """
-    media = ImageLookup("name", missing_images)
-    problems = ErrorCollector(on_error)
-    found, names = _annotations(root, form)
-    step = stride if stride is not None else 1 if found == "text" else _STANDARD_STRIDE
-    if step < 1:
-        raise InputError(
-            *("OPTION_VALUE", "expected a number of frames from 1 on"), field="stride", value=stride, remedy="give 1"
-        )
-    frames = Frames(root, step, problems)
-    if found == "text":
-        rows = read_texts(names, frames)
-    else:
-        rows = pl.concat([(read_vbb if found == "vbb" else read_dump)(name, frames) for name in names])
-    told = ("CLASS_UNKNOWN", f"expected one of {', '.join((*_CLASSES, _REGION))}", "label")
-    known = pl.col("label").is_in([*_CLASSES, _REGION]).fill_null(False)
-    rows = check_rows(_seen(rows), known, root, problems, told=told)
-    return finish_rows(
-        problems,
-        rows=_marked(to_boxes(rows, root, problems, first=int(one_based))),
-        found=find_media(root, frames.named, media, problems),
-        categories={"category_id": range(1, len(_CLASSES) + 1), "name": _CLASSES},
-        image_root=root,
-        facts=frames.facts(),
-    )
-
-
-def _annotations(root: Path, form: str) -> tuple[str, list[str]]:
-    """Return the form of the annotations and their files."""
-    io.require_dir(root, what="a folder of Caltech annotations")
-    there = {
+    what = "a folder of Caltech annotations"
+    source = Source(root, what, missing_images=missing_images, on_error=on_error)
+    files = {
         "vbb": io.list_files(root, (".vbb",)),
-        "json": [n for n in io.list_files(root, (".json",)) if _DUMP.fullmatch(PurePosixPath(n).name)],
-        "text": [n for n in io.list_files(root, (".txt",)) if frame_in(n)],
+        "json": [name for name in io.list_files(root, (".json",)) if _DUMP.fullmatch(PurePosixPath(name).name)],
+        "text": [name for name in io.list_files(root, (".txt",)) if frame_in(name)],
     }
-    missing = InputError(
-        *("CALTECH_MISSING", "no setNN/VNNN.vbb, annotations.json or setNN_VNNN_INNNNN.txt is there"),
-        where=root,
-        remedy="give the folder that holds them",
+    missing = "CALTECH_MISSING: no setNN/VNNN.vbb, annotations.json or setNN_VNNN_INNNNN.txt is there"
+    chosen, names = choose_form(root, files, form, missing)
+    step = stride if stride is not None else 1 if chosen == "text" else _STANDARD_STRIDE
+    if step < 1:
+        what = "expected a number of frames from 1 on"
+        raise InputError("OPTION_VALUE", what, field="stride", value=stride, remedy="give 1")
+    frames = Frames(source, step)
+    if chosen == "text":
+        data = read_texts(names, frames)
+    else:
+        data = pl.concat([(read_vbb if chosen == "vbb" else read_dump)(name, frames) for name in names])
+    frames.note_left()
+    is_known = pl.col("label").is_in([*_CLASSES, _REGION]).fill_null(False)
+    what = f"expected one of {', '.join((*_CLASSES, _REGION))}"
+    rows = Rows(_seen(data), root, source.errors).check(is_known, "CLASS_UNKNOWN", what, "label")
+    is_crowd = pl.col("label").is_in(_IGNORED)
+    rows = visible_boxes(rows, one_based=one_based).with_columns(
+        label=pl.when(pl.col("label") != _REGION).then("label"),
+        iscrowd=is_crowd,
+        ignore=is_crowd | pl.col("ign"),
+        ignore_reason=pl.when(is_crowd).then("label").when("ign").then(pl.lit("ignore flag")),
     )
-    return choose_form(root, there, form, missing)
+    return source.table(rows, _CLASSES)
 
 
-def _seen(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take the whole box for the visible part where that is told as four zeros."""
-    told = pl.any_horizontal(pl.col(*VISIBLE) != 0)
-    return rows.with_columns(
-        pl.when(told).then(pl.col(part)).otherwise(pl.col(whole)).alias(part)
+def _seen(data: pl.DataFrame) -> pl.DataFrame:
+    """Take the whole box for the visible part where that is stated as four zeros."""
+    is_stated = pl.any_horizontal(pl.col(*VISIBLE) != 0)
+    return data.with_columns(
+        pl.when(is_stated).then(pl.col(part)).otherwise(pl.col(whole)).alias(part)
         for whole, part in zip(FULL, VISIBLE, strict=True)
     )
-
-
-def _marked(rows: pl.DataFrame) -> pl.DataFrame:
-    """Put class and ignore flags into columns of the table."""
-    label, crowd = pl.col("label"), pl.col("label").is_in(_IGNORED)
-    ids = {name: i for i, name in enumerate(_CLASSES, start=1)}
-    return rows.with_columns(
-        category_id=label.replace_strict(ids, default=None, return_dtype=pl.Int64),
-        iscrowd=crowd,
-        ignore=crowd | pl.col("ign"),
-        ignore_reason=pl.when(crowd).then(label).when("ign").then(pl.lit("ignore flag")),
-    ).drop("label", "ign")

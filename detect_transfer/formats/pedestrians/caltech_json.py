@@ -7,6 +7,7 @@ from 0.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import orjson
 import polars as pl
@@ -20,58 +21,42 @@ _FLAGS = ("occl", "lock", "hide")
 
 
 def read_dump(name: str, frames: Frames) -> pl.DataFrame:
-    """Read the file.
-
-    Args:
-        name: The file, relative to the root of `frames`.
-        frames: Where its frames are added, and which are taken.
-
-    Returns:
-        A row a box, with the columns of `SCHEMA`.
-
-    Raises:
-        InputError: It is no such file.
-    """
-    document = read_json(frames.root, name).as_object()
-    rows: list[tuple[object, ...]] = []
+    """Read the file `name`, add its frames and return a row a box, with the columns of `SCHEMA`."""
+    document = read_json(frames.source.root, name).as_object()
+    rows: list[tuple[Any, ...]] = []
     for folder in document.value:
         videos = document.child(folder)
         for video in videos.value:
             if not _SET.fullmatch(folder) or not _VIDEO.fullmatch(video):
                 raise videos.error(None, "JSON_KEY", f"found {folder} and {video}, expected such as set06 and V000")
-            _read_video(videos.child(video), Video(folder, video), frames, rows)
+            rows += _read_video(videos.child(video), Video(folder, video), frames)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _read_video(node: Node, video: Video, frames: Frames, rows: list[tuple[object, ...]]) -> None:
+def _read_video(node: Node, video: Video, frames: Frames) -> list[tuple[Any, ...]]:
     count = node.whole("nFrame")
     if not 0 < count <= MOST_FRAMES:
         raise node.error("nFrame", "JSON_NUMBER", f"expected a number of frames from 1 to {MOST_FRAMES:,}")
-    held = node.child("frames")
+    lists, errors = node.child("frames"), frames.source.errors
+    rows: list[tuple[Any, ...]] = []
     for number in range(count):
         key = str(number)
-        if not frames.wanted(number):
-            frames.leave(1, len(held.value.get(key) or ()))
-            continue
-        image = frames.add(video, number, f"{frames.root}/{held.source}/{key}")
-        if image is None:
-            continue
-        with frames.problems.image(image):
-            for one in held.items(key, []):
-                with frames.problems.row(image):
-                    rows.append(_row(one, image, video))
-    if stray := sorted(held.value.keys() - {str(number) for number in range(count)}):
-        raise held.error(stray[0], "JSON_KEY", f"expected the number of a frame from 0 to {count - 1}")
+        if not frames.takes(number):
+            frames.leave(1, len(lists.value.get(key) or ()))
+        elif image := frames.add(video, number, f"{lists.where}/{key}"):
+            with errors.image(image):
+                for each in lists.items(key, []):
+                    with errors.row(image):
+                        rows.append(_row(each, image, video))
+    if stray := sorted(lists.value.keys() - {str(number) for number in range(count)}):
+        raise lists.error(stray[0], "JSON_KEY", f"expected the number of a frame from 0 to {count - 1}")
+    return rows
 
 
-def _row(one: Node, image: str, video: Video) -> tuple[object, ...]:
-    visible = (0.0,) * len(VISIBLE) if _is_nothing(one) else one.numbers("posv", len(VISIBLE))
-    flags = {key: one.whole(key) for key in _FLAGS if key in one}
-    track = f"{video.folder}/{video.name}/{one.whole('id') + 1}"
-    box = one.numbers("pos", len(FULL))
-    return (image, *box, *visible, one.source, one.string("lbl"), False, track, orjson.dumps(flags).decode())
-
-
-def _is_nothing(one: Node) -> bool:
-    """Tell whether no visible part is told: it is absent, 0 or empty."""
-    return "posv" not in one or one.value["posv"] in (0, [], [0])
+def _row(node: Node, image: str, video: Video) -> tuple[Any, ...]:
+    has_visible = node.value.get("posv") not in (None, 0, [], [0])
+    visible = node.numbers("posv", len(VISIBLE)) if has_visible else (0.0,) * len(VISIBLE)
+    flags = {key: node.whole(key) for key in _FLAGS if key in node}
+    track_id = f"{video}/{node.whole('id') + 1}"
+    box = node.numbers("pos", len(FULL))
+    return image, *box, *visible, node.source, node.string("lbl"), False, track_id, orjson.dumps(flags).decode()

@@ -13,9 +13,9 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile
-from detect_transfer.formats.coco.people import finish_people, read_people, split_files
+from detect_transfer.formats.coco.people import read_people, split_files, table_of_people
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.image_lookup import ImageLookup
+from detect_transfer.formats.parsing.source import Source
 
 _REGION = "ignore"  # what the name of the class of regions begins with
 _DIFFICULT = ("keep", "ignore")
@@ -32,17 +32,17 @@ def read(
 ) -> AnnotationTable:
     """Read NightOwls: the classes of the files, in lower case, without the one of regions to be ignored.
 
-    Such regions are crowds without a class. The recording (`recordings_id`) is the group, `tracking_id` the track; what
-    else is told of images and boxes stays beside them. Most frames show nobody and are negatives.
+    Such regions are crowds without a class. Ids of images and classes are those of the files. The recording
+    (`recordings_id`) is the group, `tracking_id` the track; what else is said of images and boxes stays beside them.
+    Most frames show nobody and are negatives.
 
     Args:
         root: The folder that holds the JSON files and, in any folders, the images.
         occluded: The hidden share that a box marked as occluded is taken to have; 0.5 is that of the evaluation.
         difficult: Whether boxes marked as difficult are ignored: ``keep`` as in the evaluation, or ``ignore``.
-        missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
-            and their boxes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where the file states another size.
-        on_error: What becomes of a box or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once, each with
@@ -50,16 +50,16 @@ def read(
 
     Source: L. Neumann et al., NightOwls, ACCV 2018; the API and evaluation code of the data.
     """
-    media = ImageLookup("tail", missing_images, size_mismatch)
     native.check_choice("difficult", difficult, _DIFFICULT)
     if isinstance(occluded, bool) or not isinstance(occluded, int | float) or not 0 <= occluded <= 1:
         raise InputError(
-            *("OPTION_VALUE", "expected a share from 0 to 1"),
-            field="occluded",
-            value=occluded,
-            remedy="give such as 0.5",
+            "OPTION_VALUE", "expected a share from 0 to 1", field="occluded", value=occluded, remedy="give such as 0.5"
         )
-    whole = read_people(root, split_files(root, "nightowls_<split>.json"), on_error)
+    what = "a folder that holds nightowls_<split>.json"
+    source = Source(
+        root, what, by="tail", missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error
+    )
+    whole = read_people(source, split_files(source, "nightowls_<split>.json"))
     hidden = pl.when(pl.col("occluded") > 0).then(pl.lit(float(occluded))).otherwise(pl.col("occluded"))
     boxes = whole.boxes.with_columns(
         occluded=hidden,
@@ -74,7 +74,7 @@ def read(
     images = whole.images
     if "recordings_id" in images.columns:
         images = images.with_columns(group=pl.coalesce("group", pl.col("recordings_id").cast(pl.String)))
-    return finish_people(root, _free_regions(replace(whole, images=images, boxes=boxes)), media)
+    return table_of_people(source, _free_regions(replace(whole, images=images, boxes=boxes)))
 
 
 def _free_regions(whole: CocoFile) -> CocoFile:

@@ -191,7 +191,7 @@ def test_text__fault_names_the_line(
 def test_text__of_one_frame_is_there_once(tmp_path: Path, write: Any, check_error: Any) -> None:
     write(TEXT, "person 1 1 2 2 0 0 0 0 0\n")
     write("new/set06/V000/I00029.jpg.txt", "person 1 1 2 2 0 0 0 0 0\n")
-    check_error(lambda: caltech.read(tmp_path, **KEEP), "ID_DUPLICATE", f"{TEXT}:1", "the same frame")
+    check_error(lambda: caltech.read(tmp_path, **KEEP), "ID_DUPLICATE", f"{TEXT}:1", "is annotated at")
 
 
 def test_form__must_be_chosen_where_several_are_there(tmp_path: Path, write: Any, check_error: Any) -> None:

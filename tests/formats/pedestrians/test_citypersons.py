@@ -149,7 +149,7 @@ def test_json__needs_a_size_and_one_file_a_image(tmp_path: Path, write: Any, che
     check_error(lambda: citypersons.read(tmp_path, **KEEP), "IMAGE_SIZE", "#/imgHeight", "imgHeight=0")
     write(TWIN, json.dumps({"imgHeight": 1024, "imgWidth": 2048, "objects": [OBJECT]}))
     write(f"copy/{TWIN}", (tmp_path / TWIN).read_bytes())
-    check_error(lambda: citypersons.read(tmp_path, **KEEP), "ID_DUPLICATE", TWIN, "same image")
+    check_error(lambda: citypersons.read(tmp_path, **KEEP), "ID_DUPLICATE", TWIN, "is annotated at")
 
 
 def test_gt__visible_share_and_ids_of_the_evaluation(sample: Any) -> None:
@@ -159,3 +159,25 @@ def test_gt__visible_share_and_ids_of_the_evaluation(sample: Any) -> None:
     assert box["vis_ratio"] == 0.803
     assert table.boxes["ignore_reason"].to_list() == [None, "ignore flag", "crowd", None]
     assert table.images.select("native_image_id", "group").rows() == [(1, "frankfurt"), (2, "lindau")]
+
+
+def test_gt__keeps_its_own_ids(tmp_path: Path, write: Any) -> None:
+    images = [
+        {"id": 500, "im_name": "munster_000001_000019_leftImg8bit.png", "height": 1024, "width": 2048},
+        {"id": 2, "im_name": "lindau_000000_000019_leftImg8bit.png", "height": 1024, "width": 2048},
+        {"id": 3, "im_name": "frankfurt_000000_000294_leftImg8bit.png", "height": 1024, "width": 2048},
+    ]
+    box = {"id": 1, "image_id": 500, "category_id": 1, "bbox": [1, 2, 10, 20], "vis_ratio": 0.4, "height": 20}
+    whole = {"images": images, "annotations": [box], "categories": [{"id": 1, "name": "pedestrian"}]}
+    write("val_gt.json", json.dumps(whole))
+    table = citypersons.read(tmp_path, **KEEP)
+    assert table.images["image_id"].to_list() == [500, 2, 3]
+    (row,) = table.boxes.to_dicts()
+    assert (row["image_id"], row["category_id"], row["vis_ratio"]) == (500, 1, 0.4)
+    assert row["occluded"] == pytest.approx(0.6)
+
+
+def test_mat__counts_images_as_the_annotations_do(tmp_path: Path) -> None:
+    save(tmp_path, ("munster", NAME.replace("lindau", "munster"), np.array([ROW])), (CITY, NAME, np.array([ROW])))
+    images = citypersons.read(tmp_path, **KEEP).images
+    assert images.select("image_id", "group").rows() == [(1, "munster"), (2, "lindau")]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.formats import READERS
 from detect_transfer.formats.pedestrians import nightowls, tju
 
 KEEP: dict[str, Any] = {"missing_images": "keep"}
@@ -66,13 +67,29 @@ def test_folder__without_such_files(tmp_path: Path, write: Any, check_error: Any
     check_error(lambda: nightowls.read(tmp_path), "ANNOTATION_MISSING", "nightowls_<split>.json")
 
 
-def test_tju__classes_have_one_order_and_spelling(tmp_path: Path, write: Any) -> None:
+def test_tju__classes_have_one_spelling_and_the_ids_of_the_file(tmp_path: Path, write: Any) -> None:
     names = ("Van", "pedstrian", "Pedestrian", "Bus")
     boxes = [{**BOX, "id": i, "category_id": i} for i in (1, 2, 3, 4)]
     write("dhd_traffic_train.json", coco(boxes, names))
     table = tju.read(tmp_path, **KEEP)
-    assert table.class_names == ["pedestrian", "van", "bus"]
-    assert table.boxes["category_id"].to_list() == [2, 1, 1, 3]
+    assert table.categories.select("category_id", "name").rows() == [(1, "van"), (2, "pedestrian"), (4, "bus")]
+    assert table.boxes["category_id"].to_list() == [1, 2, 2, 4]
+
+
+@pytest.mark.parametrize(("reader", "name"), [(tju, "dhd_traffic_val.json"), (nightowls, "nightowls_validation.json")])
+def test_ids__are_those_of_the_file(reader: Any, name: str, tmp_path: Path, write: Any) -> None:
+    images = [{**IMAGE, "id": 31, "file_name": "b.png"}, {**IMAGE, "id": 12, "file_name": "a.png"}]
+    boxes = [{**BOX, "image_id": 12, "category_id": 7}, {**BOX, "id": 2, "image_id": 31, "category_id": 7}]
+    categories = [{"id": 7, "name": "Pedestrian"}]
+    write(name, json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    table = reader.read(tmp_path, **KEEP)
+    assert dict(table.images.select("file_name", "image_id").rows()) == {"a.png": 12, "b.png": 31}
+    assert table.boxes.select("image_id", "category_id").rows() == [(12, 7), (31, 7)]
+
+
+def test_formats__say_that_they_keep_the_ids() -> None:
+    numbers = {name: READERS[name].numbers for name in ("tju", "nightowls", "citypersons")}
+    assert set(numbers.values()) == {frozenset({"images", "classes"})}
 
 
 def test_tju__subset_chooses_files(tmp_path: Path, write: Any, check_error: Any) -> None:
