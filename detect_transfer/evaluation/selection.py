@@ -1,0 +1,81 @@
+"""The optimism of the best of several candidates, such as epochs, chosen by AP on the images that it is reported on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detect_transfer.evaluation.coco.bootstrap import mean_ap
+from detect_transfer.evaluation.coco.threshold_matches import ThresholdMatches
+from detect_transfer.evaluation.coco.weighted import weighted_ap
+
+N_HALVES = 200
+_FEWEST_UNITS = 6  # halves of fewer images or groups say little
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What choosing the best candidate adds to its AP.
+
+    Args:
+        n_candidates: How many there were to choose from.
+        optimism: How much of the AP is owed to the choice, in AP; None where it cannot be estimated.
+        reason: Why it is None.
+    """
+
+    n_candidates: int
+    optimism: float | None
+    reason: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What to say beside the AP."""
+        best = f"best of {self.n_candidates} epochs on this split"
+        if self.optimism is None:
+            return f"{best}; its optimism is not known: {self.reason}"
+        return f"{best}; the choice alone adds about {self.optimism:+.3f} to the AP"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `metrics.json` holds."""
+        return {"candidates": self.n_candidates, "optimism": self.optimism, "reason": self.reason}
+
+
+def selection_optimism(candidates: Sequence[ThresholdMatches], *, n_halves: int = N_HALVES, seed: int = 0) -> Selection:
+    """Estimate how much higher the AP of the best candidate is than it would be on other images of the same kind.
+
+    The images, or groups of images, are cut into random halves. The candidate with the best AP on one half is scored on
+    the other, and the mean difference of its two AP is what the choice added. A half has half of the images, on which
+    chance moves AP by sqrt(2) more, so the mean is divided by that.
+
+    Args:
+        candidates: The matches of each candidate, on the same images; the first of equal ones is chosen.
+        n_halves: How often the images are cut; each half chooses once.
+        seed: Of the cuts.
+
+    Source:
+        Cawley and Talbot, On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation,
+        2010; Tibshirani and Tibshirani, A Bias Correction for the Minimum Error Rate in Cross-validation, 2009.
+    """
+    n_candidates = len(candidates)
+    if n_candidates < 2:
+        return Selection(n_candidates, 0.0)
+    n_units = len(candidates[0].objects)
+    n_with = int(candidates[0].objects.any(axis=1).sum())
+    if n_with < _FEWEST_UNITS:
+        return Selection(n_candidates, None, f"only {n_with} images or groups have an object")
+    rng = np.random.default_rng(seed)
+    half = np.zeros((n_halves, n_units), np.uint16)
+    for row in half:
+        row[rng.permutation(n_units)[: n_units // 2]] = 1
+    weights = np.concatenate([half, 1 - half])
+    ap = np.stack([mean_ap(weighted_ap(matches, weights))["AP"] for matches in candidates])  # (candidates, 2 halves)
+    here, other = ap, np.concatenate(np.split(ap, 2, axis=1)[::-1], axis=1)
+    usable = np.isfinite(here).all(axis=0) & np.isfinite(other).all(axis=0)
+    if not usable.any():
+        return Selection(n_candidates, None, "no cut leaves objects in both halves")
+    best = np.argmax(here[:, usable], axis=0)[None]
+    gained = np.take_along_axis(here[:, usable], best, axis=0) - np.take_along_axis(other[:, usable], best, axis=0)
+    return Selection(n_candidates, float(gained.mean() / np.sqrt(2)))
