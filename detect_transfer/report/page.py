@@ -130,6 +130,7 @@ def _further(data: ReportData) -> dict[str, Any]:
         "calibration": sections.calibration_facts(data.metrics),
         "goals": sections.goals_of(data.metrics),
         "points": sections.point_table(data.metrics, data.scores),
+        "pooled_note": sections.pooled_note(data.metrics),
         "protocols": sections.protocol_blocks(data.metrics),
     }
 

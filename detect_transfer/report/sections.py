@@ -50,10 +50,11 @@ class ErrorRow:
 
 @dataclass(frozen=True)
 class PointRow:
-    """The operating points of one class: for each goal threshold, precision and recall, or None with the reason."""
+    """The operating points of one class: for each goal threshold, precision and recall, and why it is that of all."""
 
     name: str
     points: tuple[tuple[float | None, float | None, float | None], ...]
+    pooled: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,17 @@ def goals_of(metrics: Mapping[str, MetricResult]) -> list[str]:
     return [heading.format(bounds.get(name, 0)) for name, heading in _GOALS.items()]
 
 
+def pooled_note(metrics: Mapping[str, MetricResult]) -> str:
+    """Return what is said of classes whose threshold is that of all classes; "" where there is none."""
+    bounds = metrics["operating_points"].bounds if "operating_points" in metrics else {}
+    if not any(bounds.get("pooled", {}).values()):
+        return ""
+    return (
+        f"“all” beside a score: the threshold of all classes together, as the class has fewer than "
+        f"{bounds['min_objects']} objects, or its own would give a precision below {bounds['min_precision']:g}."
+    )
+
+
 def point_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[PointRow]:
     """Return the operating points of each class."""
     if "operating_points" not in metrics:
@@ -169,7 +181,15 @@ def point_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[Poi
         low, middle, high = (values.get(f"{goal}_{column}/{name}") for column in columns)
         return low, middle, high
 
-    return [PointRow(row.name, tuple(point(goal, row.name) for goal in _GOALS)) for row in scores.per_class]
+    pooled = metrics["operating_points"].bounds.get("pooled", {})
+    return [
+        PointRow(
+            row.name,
+            tuple(point(goal, row.name) for goal in _GOALS),
+            tuple(pooled.get(goal, {}).get(row.name, "") for goal in _GOALS),
+        )
+        for row in scores.per_class
+    ]
 
 
 def protocol_blocks(metrics: Mapping[str, MetricResult]) -> list[Block]:

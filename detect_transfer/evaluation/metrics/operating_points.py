@@ -11,10 +11,19 @@ from detect_transfer.core.arrays import BoolArray
 from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.matching import Matches, match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
-from detect_transfer.evaluation.threshold_curves import OperatingPoint, ThresholdCurve, class_curves
+from detect_transfer.evaluation.threshold_curves import (
+    OperatingPoint,
+    ThresholdCurve,
+    class_curves,
+    object_counts,
+    threshold_curve,
+)
 
 TARGET_PRECISION = 0.9
 TARGET_FPPI = 0.1
+MIN_OBJECTS = 20  # a threshold of fewer is chance
+MIN_PRECISION = 0.25  # no threshold is given at which more than three of four detections are wrong
+_COLUMNS = ("score_threshold", "precision", "recall")
 _NO_OBJECT = "the truth has no object of it"
 
 
@@ -31,6 +40,23 @@ class Goal:
     name: str
     index: Callable[[ThresholdCurve], int | None]
     reason: str
+
+
+@dataclass(frozen=True)
+class ClassPoint:
+    """The operating point of one class.
+
+    Args:
+        score_threshold: None where neither the class nor all classes together have one.
+        precision: At that threshold; None where it has no meaning.
+        recall: At that threshold; None where it has no meaning.
+        pooled: Why the threshold is that of all classes together; "" where it is the class's own.
+    """
+
+    score_threshold: float | None
+    precision: float | None
+    recall: float | None
+    pooled: str = ""
 
 
 def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI) -> tuple[Goal, Goal, Goal]:
@@ -52,38 +78,87 @@ def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGE
 
 def operating_points(
     matches: Matches, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
-) -> dict[int, dict[str, OperatingPoint | None]]:
-    """Return for each class with objects the point of each goal, the one with the largest recall that meets it.
+) -> dict[int, dict[str, ClassPoint]]:
+    """Return for each class the point of each goal, the one with the largest recall that meets it.
+
+    A class of few objects, or of a low precision at its own threshold, has the threshold of all classes together; that
+    is none where its precision is too low as well.
 
     Args:
         matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
         target_precision: The least precision, in [0, 1].
         target_fppi: The most false positives per image.
     """
-    points = {}
-    for category_id, curve in class_curves(matches).items():
-        at = {goal.name: goal.index(curve) for goal in goals(target_precision, target_fppi)}
-        points[category_id] = {name: None if i is None else curve.point(i) for name, i in at.items()}
+    curves, n_objects, whole = class_curves(matches), object_counts(matches), threshold_curve(matches)
+    ids = sorted({*matches.detections["category_id"].drop_nulls().to_list(), *curves})
+    points: dict[int, dict[str, ClassPoint]] = {category_id: {} for category_id in ids}
+    for goal in goals(target_precision, target_fppi):
+        pooled = _supported(whole, goal)
+        for category_id in ids:
+            curve, n = curves.get(category_id), n_objects.get(category_id, 0)
+            own = None if curve is None else _supported(curve, goal)
+            if n < MIN_OBJECTS:
+                why = f"{n} object{'' if n == 1 else 's'}, fewer than {MIN_OBJECTS}"
+            elif own is None:
+                why = f"{goal.reason}, or its precision there is below {MIN_PRECISION:g}"
+            else:
+                points[category_id][goal.name] = ClassPoint(own.score_threshold, own.precision, own.recall)
+                continue
+            points[category_id][goal.name] = _at_pooled(curve, pooled, why)
     return points
+
+
+def pooled_points(
+    matches: Matches, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
+) -> dict[str, OperatingPoint | None]:
+    """Return the point of each goal for all classes together; None where it is not met or its precision too low."""
+    whole = threshold_curve(matches)
+    return {goal.name: _supported(whole, goal) for goal in goals(target_precision, target_fppi)}
+
+
+def _supported(curve: ThresholdCurve | None, goal: Goal) -> OperatingPoint | None:
+    index = None if curve is None else goal.index(curve)
+    point = None if curve is None or index is None else curve.point(index)
+    return point if point is not None and point.precision >= MIN_PRECISION else None
+
+
+def _at_pooled(curve: ThresholdCurve | None, pooled: OperatingPoint | None, why: str) -> ClassPoint:
+    """Return the threshold of all classes, with what it gives for the class of a curve."""
+    if pooled is None:
+        return ClassPoint(None, None, None)
+    if curve is None:
+        return ClassPoint(pooled.score_threshold, None, None, why)
+    index = int((curve.score >= pooled.score_threshold).sum()) - 1
+    if index < 0:
+        return ClassPoint(pooled.score_threshold, None, 0.0, why)
+    return ClassPoint(pooled.score_threshold, float(curve.precision[index]), float(curve.recall[index]), why)
 
 
 def operating_metric(
     case: Case, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
 ) -> MetricResult:
-    """Give the thresholds of `operating_points` with the precision and recall there, at IoU .5."""
-    points = operating_points(match_case(case), target_precision=target_precision, target_fppi=target_fppi)
-    sheet = Sheet()
-    for goal in goals(target_precision, target_fppi):
-        for category_id, name in zip(case.gt.category_ids.tolist(), case.names, strict=True):
-            point = points.get(category_id, {}).get(goal.name)
-            reason = goal.reason if category_id in points else _NO_OBJECT
-            for column in ("score_threshold", "precision", "recall"):
-                value = None if point is None else float(getattr(point, column))
-                sheet.put(f"{goal.name}_{column}/{name}", value, reason)
-    return sheet.result(
-        "operating_points",
-        {"overlap": ">= 0.5", "target_precision": target_precision, "target_fppi": target_fppi},
-    )
+    """Give the thresholds of `operating_points` with the precision and recall there, at IoU .5.
+
+    `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why.
+    """
+    targets = {"target_precision": target_precision, "target_fppi": target_fppi}
+    points, whole = operating_points(match_case(case), **targets), pooled_points(match_case(case), **targets)
+    classes = dict(zip(case.gt.category_ids.tolist(), case.names, strict=True))
+    sheet, pooled = Sheet(), {}
+    for goal in goals(**targets):
+        of_all = whole[goal.name]
+        low = f"{goal.reason}, or the precision of all classes there is below {MIN_PRECISION:g}"
+        for column in _COLUMNS:
+            sheet.put(f"{goal.name}_{column}", None if of_all is None else getattr(of_all, column), low)
+        chosen = {i: points.get(i, {}).get(goal.name, _at_pooled(None, of_all, _NO_OBJECT)) for i in classes}
+        for category_id, name in classes.items():
+            for column in _COLUMNS:
+                value = getattr(chosen[category_id], column)
+                none = low if of_all is None else "no object or no detection of it reaches the threshold"
+                sheet.put(f"{goal.name}_{column}/{name}", value, none)
+        pooled[goal.name] = {name: chosen[i].pooled for i, name in classes.items() if chosen[i].pooled}
+    bounds = {"overlap": ">= 0.5", **targets, "min_objects": MIN_OBJECTS, "min_precision": MIN_PRECISION}
+    return sheet.result("operating_points", {**bounds, "pooled": pooled})
 
 
 def _lowest(curve: ThresholdCurve, meets: BoolArray) -> int | None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from detect_transfer.core.annotations import Detections
 from detect_transfer.evaluation import METRICS, Case, match, operating_points
 
 OBJECTS = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(4)]
+OTHERS = [(1, 2, 20 * i, 50, 20 * i + 10, 60) for i in range(30)]
 FAR = (2, 1, 300, 300, 310, 310)
-# hit .9, hit .8, alarm .7, hit .6, two alarms .5, hit .4; 4 objects, 2 images:
-# precision 1, 1, 2/3, 3/4, 3/6, 4/7 and recall 1/4, 2/4, 2/4, 3/4, 3/4, 4/4 and alarms 0, 0, .5, .5, 1.5, 1.5
+# tp .9, tp .8, fp .7, tp .6, two fp .5, tp .4; 4 objects, 2 images:
+# precision 1, 1, 2/3, 3/4, 3/6, 4/7 and recall 1/4, 2/4, 2/4, 3/4, 3/4, 4/4 and fp per image 0, 0, .5, .5, 1.5, 1.5
 FOUND = [
     *((*box, score) for box, score in zip(OBJECTS, (0.9, 0.8, 0.6, 0.4), strict=True)),
     (*FAR, 0.7),
@@ -37,12 +37,38 @@ def test_operating_points__by_hand(goal, keywords, score, precision, recall, mak
 
 def test_operating_points__what_is_not_reached_is_null_with_a_reason(make_table, make_detections):
     table = make_table([*OBJECTS, (1, 2, 0, 0, 10, 10)], n_classes=3)
-    result = METRICS["operating_points"](Case(table, make_detections([(*FAR[:0], 1, 1, 300, 0, 310, 10, 0.9)])))
+    result = METRICS["operating_points"](Case(table, make_detections([(1, 1, 300, 0, 310, 10, 0.9)])))
     assert set(result.values.values()) == {None}
-    assert result.reasons["target_precision_recall/class1"] == "no threshold gives a precision of 0.9"
-    assert result.reasons["best_f1_score_threshold/class2"] == "nothing of it was detected"
-    assert result.reasons["best_f1_score_threshold/class3"] == "the truth has no object of it"
+    assert "no threshold gives a precision of 0.9" in result.reasons["target_precision_recall/class1"]
+    assert "nothing of it was detected" in result.reasons["best_f1_score_threshold/class2"]
 
 
-def test_operating_points__a_class_without_objects_has_no_row(make_table):
-    assert set(operating_points(match(make_table(OBJECTS, n_classes=2), Detections.empty()))) == {1}
+def test_operating_points__few_objects_take_the_threshold_of_all_classes(make_table, make_detections):
+    """All classes: F1 is best at .6, where class 2 has 30 of 30. Class 1 alone, 4 objects, would take .002."""
+    mine = [(*OBJECTS[0], 0.9), *((*box, 0.002) for box in OBJECTS[1:])]
+    case = Case(make_table([*OBJECTS, *OTHERS], n_classes=3), make_detections([*mine, *((*b, 0.6) for b in OTHERS)]))
+    result = METRICS["operating_points"](case)
+    assert result.values["best_f1_score_threshold"] == 0.002  # all 34, of which class 1 has its own at .002
+    assert result.bounds["pooled"]["best_f1"] == {
+        "class1": "4 objects, fewer than 20",
+        "class3": "the truth has no object of it",
+    }
+    wrong = [(1, 1, 300, 300 + i, 310, 310 + i, 0.002) for i in range(40)]
+    case = Case(case.truth, make_detections([*mine, *wrong, *((*b, 0.6) for b in OTHERS)]))
+    values = METRICS["operating_points"](case).values
+    assert [values[f"best_f1_score_threshold{name}"] for name in ("", "/class1", "/class2", "/class3")] == [0.6] * 4
+    assert (values["best_f1_precision/class1"], values["best_f1_recall/class1"]) == (1.0, 1 / 4)
+
+
+def test_operating_points__none_below_the_least_precision(make_table, make_detections):
+    """20 objects of class 2, all detected below 80 wrong detections: precision .2 at best; class 1 has 20 of 20."""
+    good = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(20)]
+    wrong = [(2, 2, 300, 300 + i, 310, 310 + i, 0.9) for i in range(80)]
+    truth = make_table([*good, *OTHERS[:20]], n_images=2, n_classes=2)
+    late = [(*box, 0.1) for box in OTHERS[:20]]
+    result = METRICS["operating_points"](Case(truth, make_detections([*((*b, 0.95) for b in good), *wrong, *late])))
+    assert result.values["best_f1_score_threshold/class2"] == 0.95
+    assert "below 0.25" in result.bounds["pooled"]["best_f1"]["class2"]
+    alone = METRICS["operating_points"](Case(truth, make_detections([*wrong, *late])))
+    assert alone.values["best_f1_score_threshold/class2"] is None
+    assert "below 0.25" in alone.reasons["best_f1_score_threshold/class2"]
