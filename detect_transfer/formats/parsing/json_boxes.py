@@ -29,11 +29,6 @@ def corners(node: Node, keys: Sequence[str] = ("xmin", "ymin", "xmax", "ymax")) 
     return x1, y1, x2, y2
 
 
-def as_attributes(facts: Mapping[str, Any]) -> str | None:
-    """Return what no column holds as a JSON object; None where there is nothing."""
-    return orjson.dumps(facts).decode() if facts else None
-
-
 def row_frame(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pl.DataFrame:
     """Make the frame of rows of values; `image` and further columns that the table does not have are strings."""
     schema = {name: BOX_SCHEMA.get(name, pl.String) for name in columns}

@@ -1,7 +1,7 @@
 """Typed access to a JSON document that says where a fault is.
 
-The getters raise an `InputError` with the JSON pointer of what is wrong; a reader catches it by `Problems.row` or
-`Problems.image`, which decide what becomes of the box or the image.
+The getters raise an `InputError` with the JSON pointer of what is wrong; a reader catches it by `ErrorCollector.row`
+or `ErrorCollector.image`, which decide what becomes of the box or the image.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Node:
         """Return the points under a key, a list of one or more pairs of finite numbers."""
         values = self._typed(key, list, _REQUIRED)
         if not values or not all(
-            isinstance(one, list) and len(one) == 2 and all(map(_is_finite, one)) for one in values
+            isinstance(pair, list) and len(pair) == 2 and all(map(_is_finite, pair)) for pair in values
         ):
             raise self.error(key, "JSON_NUMBER", "expected a list of pairs of finite numbers")
         return [(float(x), float(y)) for x, y in values]

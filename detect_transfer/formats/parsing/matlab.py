@@ -2,7 +2,7 @@
 
 SciPy reads the values. Before that the variable is walked through by its tags alone, since SciPy trusts them: a damaged
 one may ask for any amount of memory, nest until the stack is used up, or name a kind of number that crashes it all.
-Places are told as MATLAB writes them, so that `anno{18}.bbs(4,:)` can be pasted there.
+Places are written as in MATLAB, so that `anno{18}.bbs(4,:)` can be pasted there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ _CELL, _STRUCT, _CHAR, _OPAQUE = 1, 2, 4, 17
 _NUMBERS = range(6, 16)
 _KINDS_OF_NUMBERS = (9, 1, 2, 3, 4, 5, 6, 7, 12, 13)  # how values may be stored; SciPy crashes on any other
 _KINDS_OF_TEXT = (4, 1, 2, 3, 16, 17, 18)
+_LOADING_ERRORS = (  # that SciPy ends with where the values of a file are damaged
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+    Warning,
+)
 _REMEDY = "the file is cut short or damaged: copy it again"
 
 
@@ -49,39 +63,34 @@ def read_matlab(root: Path, name: str, variable: str) -> Array:
     data = native.read_bytes(root, path)
     order = _BYTE_ORDER.get(data[124:_HEADER_BYTES])
     if order is None:
-        raise InputError(
-            *("MATLAB_VERSION", "it does not begin as a MATLAB file of level 5 does"),
-            where=path,
-            remedy="load it in MATLAB and save it by: save(file, '-v7')",
-        )
-    found: dict[str, bytes] = {}
+        what, remedy = "it does not begin as a MATLAB file of level 5 does", "save it in MATLAB by: save(file, '-v7')"
+        raise InputError("MATLAB_VERSION", what, where=path, remedy=remedy)
+    elements: dict[str, bytes] = {}
     try:
-        for known, element in _variables(data, order):
-            if known in found:
-                raise _DamagedError(f"the variable '{known}' is there twice")
-            found[known] = element
-        if variable in found and _Walk(found[variable], order).matrix(0, 0) != len(found[variable]):
+        for other, element in _variables(data, order):
+            if other in elements:
+                raise _DamagedError(f"the variable '{other}' is there twice")
+            elements[other] = element
+        if variable in elements and _Walk(elements[variable], order).matrix(0, 0) != len(elements[variable]):
             raise _DamagedError(f"the variable '{variable}' ends before its bytes do")
     except (_DamagedError, struct.error, zlib.error) as error:
         raise InputError("MATLAB_SYNTAX", str(error), where=path, remedy=_REMEDY) from error
-    if variable not in found:
-        raise InputError(
-            *("MATLAB_VARIABLE", f"there is no such variable; there is: {', '.join(found) or 'none'}"),
-            where=path,
-            field="variable",
-            value=variable,
-            remedy="give the file as it was published",
+    if variable not in elements:
+        what, remedy = (
+            f"there is no such variable; there is: {', '.join(elements) or 'none'}",
+            "give the file as it was published",
         )
-    return _load(path, data[:_HEADER_BYTES] + found[variable], variable)
+        raise InputError("MATLAB_VARIABLE", what, where=path, field="variable", value=variable, remedy=remedy)
+    return _load(path, data[:_HEADER_BYTES] + elements[variable], variable)
 
 
 def numbers(values: list[Any], width: int) -> NDArray[np.float64]:
     """Return values of `width` numbers each as (N, width); a row of NaN stands for one that is none of the kind."""
-    found = np.full((len(values), width), np.nan)
+    rows = np.full((len(values), width), np.nan)
     good = [i for i, v in enumerate(values) if isinstance(v, np.ndarray) and v.size == width and v.dtype.kind in "iufb"]
     if good and width:
-        found[good] = np.concatenate([values[i].ravel() for i in good]).reshape(-1, width)
-    return found
+        rows[good] = np.concatenate([values[i].ravel() for i in good]).reshape(-1, width)
+    return rows
 
 
 def text(value: Any) -> str | None:
@@ -206,9 +215,6 @@ def _load(path: Path, data: bytes, variable: str) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return np.asarray(loadmat(io.BytesIO(data), variable_names=[variable])[variable])
-    except (
-        *(MatReadError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError),
-        *(OSError, EOFError, RuntimeError, MemoryError, Warning, SystemError),
-    ) as error:
+    except (MatReadError, *_LOADING_ERRORS) as error:
         what = f"the variable '{variable}' cannot be read: {error}"
         raise InputError("MATLAB_SYNTAX", what, where=path, remedy=_REMEDY) from error

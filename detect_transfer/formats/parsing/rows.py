@@ -164,20 +164,20 @@ def linked(rows: pl.DataFrame, column: str) -> dict[str, str]:
     """
     pairs = rows.select("image", column).drop_nulls().unique()
     images, values = pairs["image"].unique().sort(), pairs[column].unique().sort()
-    one = values.search_sorted(pairs[column]).to_numpy().astype(np.int64)
-    other = images.search_sorted(pairs["image"]).to_numpy().astype(np.int64)
-    least = _least_reached(one, other + len(values), len(values) + len(images))
+    value_nodes = values.search_sorted(pairs[column]).to_numpy().astype(np.int64)
+    image_nodes = images.search_sorted(pairs["image"]).to_numpy().astype(np.int64) + len(values)
+    least = _least_reached(value_nodes, image_nodes, len(values) + len(images))
     return dict(zip(images.to_list(), values.gather(least[len(values) :]).to_list(), strict=True))
 
 
-def _least_reached(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the least node that each of `count` nodes reaches over edges (E,) from `one` to `other`."""
+def _least_reached(starts: NDArray[np.int64], ends: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the least node that each of `count` nodes reaches over edges (E,) from `starts` to `ends`."""
     lead = np.arange(count)
     while True:
-        low = np.minimum(lead[one], lead[other])
+        low = np.minimum(lead[starts], lead[ends])
         new = lead.copy()
-        np.minimum.at(new, lead[one], low)
-        np.minimum.at(new, lead[other], low)
+        np.minimum.at(new, lead[starts], low)
+        np.minimum.at(new, lead[ends], low)
         new = new[new]  # the leader of the leader: long chains take few rounds
         if (new == lead).all():
             return lead

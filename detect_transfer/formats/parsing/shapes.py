@@ -88,12 +88,13 @@ def mask_extent(data: bytes, origin: Point, where: str) -> Corners:
                 if image.width * image.height > MAX_PIXELS:
                     raise ValueError(f"it has {image.width} x {image.height} pixels")
                 has_alpha = "A" in image.mode or "transparency" in image.info
-                found = (image.convert("RGBA").getchannel("A") if has_alpha else image.convert("RGB")).getbbox()
+                set_pixels = image.convert("RGBA").getchannel("A") if has_alpha else image.convert("RGB")
+                bounds = set_pixels.getbbox()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(
             "MASK_BROKEN", f"the mask cannot be decoded ({error})", where=where, remedy="draw it again, or remove it"
         ) from error
-    if found is None:
+    if bounds is None:
         raise InputError("MASK_EMPTY", "no pixel of the mask is set", where=where, remedy="draw it again, or remove it")
-    left, top, right, bottom = found
+    left, top, right, bottom = bounds
     return origin[0] + left, origin[1] + top, origin[0] + right, origin[1] + bottom

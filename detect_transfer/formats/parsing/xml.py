@@ -39,31 +39,25 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
     try:
         tree: Element = parse_plain(text) if _is_plain(text) else ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:
-        found = file_kind(data)
-        raise InputError(
-            "XML_DTD",
-            f"the file is {found[0]}, no XML" if found else "a document type or entities may not be declared",
-            where=path,
-            remedy=found[1] if found else "remove the declaration",
-        ) from error
+        what, remedy = "a document type or entities may not be declared", "remove the declaration"
+        raise _not_xml(data, "XML_DTD", what, path, remedy) from error
     except (ParseError, ValueError, LookupError) as error:  # ValueError, LookupError: an encoding nobody knows
         line, column = getattr(error, "position", (1, 0))
-        found = file_kind(data)
         what = f"{str(error).partition(': line')[0]} (column {column + 1})"  # the parser counts the lines of `text`
-        raise InputError(
-            *("XML_SYNTAX", f"the file is {found[0]}, no XML" if found else what),
-            where=f"{path}:{line + first_line}",
-            remedy=found[1] if found else _REMEDY,
-        ) from error
+        raise _not_xml(data, "XML_SYNTAX", what, f"{path}:{line + first_line}", _REMEDY) from error
     if tree.tag != outermost:
-        raise InputError(
-            *("XML_ROOT", f"the outermost element must be <{outermost}>"),
-            where=f"{path}:{1 + first_line}",
-            field="element",
-            value=tree.tag,
-            remedy="this is a file of another format: move it away",
-        )
+        what, remedy = f"the outermost element must be <{outermost}>", "this is a file of another format: move it away"
+        where = f"{path}:{1 + first_line}"
+        raise InputError("XML_ROOT", what, where=where, field="element", value=tree.tag, remedy=remedy)
     return tree
+
+
+def _not_xml(data: bytes, code: str, what: str, where: str | Path, remedy: str) -> InputError:
+    """Return the error of a file that is no XML, which says what it is where its first bytes show it."""
+    kind = file_kind(data)
+    if kind:
+        what, remedy = f"the file is {kind[0]}, no XML", kind[1]
+    return InputError(code, what, where=where, remedy=remedy)
 
 
 def _is_plain(text: bytes) -> bool:

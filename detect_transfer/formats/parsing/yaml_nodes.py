@@ -1,4 +1,4 @@
-"""YAML of plain values, fast, as a `Node` of `_json`.
+"""YAML of plain values, fast, as a `Node` of `json_nodes`.
 
 All scalars stay strings, so a label `off` is not False. The events of the parser are put together here: libyaml's own
 composer can be made to overflow the stack, and an alias may stand for a million boxes.
@@ -55,20 +55,20 @@ def parse_yaml(text: str, root: Path, name: str) -> Node:
 def _compose(text: str, path: Path) -> Plain:
     """Put the value of the one document together from the events of the parser."""
     documents: list[Plain] = []
-    held: list[Any] = [documents]  # the containers that are open, the outermost first
+    containers: list[Any] = [documents]  # those that are open, the outermost first
     keys: list[str | None] = [None]  # the key of each that waits for its value
     event: Any
     for event in yaml.parse(text, Loader=_LOADER):
         kind = type(event)
         if kind in _ENDS:
-            held.pop()
+            containers.pop()
             keys.pop()
         if kind not in _VALUES:
             continue
-        if kind is yaml.AliasEvent or event.anchor or event.tag or len(held) > _DEEPEST:
+        if kind is yaml.AliasEvent or event.anchor or event.tag or len(containers) > _DEEPEST:
             raise _not_plain(path, event.start_mark.line + 1)
         value = event.value if kind is yaml.ScalarEvent else [] if kind is yaml.SequenceStartEvent else {}
-        into = held[-1]
+        into = containers[-1]
         if isinstance(into, list):
             into.append(value)
         elif keys[-1] is None:
@@ -78,7 +78,7 @@ def _compose(text: str, path: Path) -> Plain:
             into[keys[-1]] = value
             keys[-1] = None
         if kind is not yaml.ScalarEvent:
-            held.append(value)
+            containers.append(value)
             keys.append(None)
     if len(documents) != 1:
         what = f"found {len(documents)} documents, expected one"
@@ -93,11 +93,6 @@ def _not_plain(path: Path, line: int) -> InputError:
 
 def _key(value: Any, into: dict[str, Any], event: Any, path: Path) -> str:
     if not isinstance(value, str) or value in into:
-        raise InputError(
-            *("YAML_KEY_TWICE", "the key stands twice or is no plain word"),
-            where=f"{path}:{event.start_mark.line + 1}",
-            field="key",
-            value=value,
-            remedy="keep one of them",
-        )
+        what, where = "the key stands twice or is no plain word", f"{path}:{event.start_mark.line + 1}"
+        raise InputError("YAML_KEY_TWICE", what, where=where, field="key", value=value, remedy="keep one of them")
     return value

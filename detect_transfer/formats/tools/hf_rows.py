@@ -10,7 +10,7 @@ from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect
-from detect_transfer.formats.parsing.json_boxes import as_attributes
+from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, parse_json
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
@@ -41,7 +41,8 @@ def read_metadata(source: Source, names: Sequence[str]) -> Rows:
                 with source.errors.image(image):
                     size_wh = node.size_wh() if "width" in node and "height" in node else None
                     further = {key: value for key, value in node.value.items() if key not in _KNOWN}
-                    source.add_image(image, node.where, size_wh, metadata=as_attributes(further))
+                    metadata = dump(further, node.where) if further else None
+                    source.add_image(image, node.where, size_wh, metadata=metadata)
                     for place, values in _objects(node):
                         with source.errors.row(image):
                             rows.append((image, *_object(place, values)))
@@ -103,7 +104,8 @@ def _object(place: Node, values: dict[str, Any]) -> tuple[Any, ...]:
     else:
         raise place.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
     further = {key: value for key, value in values.items() if key not in (box_key, category_key, "iscrowd")}
-    return place.source, marked, *numbers, place.flag("iscrowd", False), as_attributes(further)
+    attributes = dump(further, place.where) if further else None
+    return place.source, marked, *numbers, place.flag("iscrowd", False), attributes
 
 
 def class_names(root: Path) -> list[str] | None:

@@ -15,7 +15,7 @@ from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.json_boxes import as_attributes, corners
+from detect_transfer.formats.parsing.json_boxes import corners, dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.source import Source, listed
 
@@ -138,7 +138,7 @@ def _add_frame(source: Source, node: Node, image: str, split: str) -> list[Node]
         split=split,
         group=node.string_or_none("videoName"),
         timestamp=inner.number_or_none("timestamp"),
-        attributes=as_attributes(further),
+        attributes=dump(further, node.where) if further else None,
         **columns,
     )
     return labels if is_new else []
