@@ -162,6 +162,10 @@ def print_result(result: Any) -> None:
 def print_scores(scores: Any) -> None:
     """Show the twelve numbers with the intervals of some, and the strict ones where they differ."""
     console = make_console()
+    for words, value in scores.headline:
+        console.print(f"{words}: {'null' if value is None else f'{value:.4f}'}", markup=False)
+    if scores.sizes_note:
+        console.print(f"objects by size: {scores.sizes_note}", markup=False)
     for name, value in scores.metrics.items():
         text = f"null ({scores.reasons.get(name, '')})" if value is None else f"{value:.4f}"
         span = scores.interval.get(name) if scores.interval is not None else None

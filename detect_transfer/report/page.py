@@ -123,7 +123,7 @@ def _further(data: ReportData) -> dict[str, Any]:
         "intervals": {name: sections.interval_of(data.scores, name) for name in ("AP", "AP50")},
         "class_intervals": sections.class_intervals(data.scores),
         "missing_intervals": sections.missing_intervals(data.scores),
-        "sizes": sections.size_table(data.scores, data.case),
+        "sizes": sections.size_table(data.scores),
         "slices": sections.slice_table(data.metrics),
         "errors": errors,
         "largest_error": max((row.won or 0 for row in errors), default=0) or 1,

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from detect_transfer.evaluation import Case, MetricResult, Scores, slice_rows
-from detect_transfer.evaluation.arrays import truth_arrays
+from detect_transfer.evaluation import MetricResult, Scores, slice_rows
 from detect_transfer.report.health import Block, cell
 from detect_transfer.report.text import number, short_name
 
@@ -23,11 +22,7 @@ _ERRORS = {
     "Bkg": ("background", "no object near it"),
 }
 _GOALS = {"best_f1": "best F1", "target_precision": "precision {:g}", "target_fppi": "{:g} false positives an image"}
-_SIZES = {
-    "small": ("up to 32² px", 0.0, 32.0**2),
-    "medium": ("32² to 96² px", 32.0**2, 96.0**2),
-    "large": ("96² px and more", 96.0**2, float("inf")),
-}
+_SIZES = {"small": "up to 32² px", "medium": "32² to 96² px", "large": "96² px and more"}
 _SPAN = re.compile(r"(height|visible|occluded|truncated) ([\[(])([\d.]+), ([\d.]+|inf)([\])])")
 _CALIBRATION = {
     "D_ECE": "D-ECE, mean distance of precision and score",
@@ -96,16 +91,12 @@ def _span(ends: tuple[float, float] | None, between: str) -> str:
     return "" if ends is None else f"{number(ends[0])}{between}{number(ends[1])}"
 
 
-def size_table(scores: Scores, case: Case) -> list[SizeRow]:
+def size_table(scores: Scores) -> list[SizeRow]:
     """Return COCO's three sizes with how many objects are in each; one at a limit is in both, as in pycocotools."""
-    policy = scores.ignore_policy
-    gt = case.gt if policy == case.ignore_policy else truth_arrays(case.truth, ignore_policy=policy)
-    area = gt.area[gt.is_object]
-    rows = []
-    for name, (meaning, low, high) in _SIZES.items():
-        count = int(((area >= low) & (area <= high)).sum())
-        rows.append(SizeRow(name, meaning, count, scores.metrics[f"AP_{name}"], scores.metrics[f"AR_{name}"]))
-    return rows
+    return [
+        SizeRow(name, meaning, scores.counts[name], scores.metrics[f"AP_{name}"], scores.metrics[f"AR_{name}"])
+        for name, meaning in _SIZES.items()
+    ]
 
 
 def slice_table(metrics: Mapping[str, MetricResult]) -> list[Mapping[str, Any]]:

@@ -74,11 +74,13 @@ def test_size_table__counts_objects_and_one_at_a_limit_twice():
         categories={"category_id": [1], "name": ["a"]},
     )
     scores = score(truth, Detections.empty())
-    rows = sections.size_table(scores, Case(truth, Detections.empty()))
+    rows = sections.size_table(scores)
     assert [(row.name, row.count) for row in rows] == [("small", 2), ("medium", 2), ("large", 1)]
     assert [row.ap for row in rows] == [0.0, 0.0, 0.0]
+    assert scores.sizes_note.startswith("1 of exactly 32² or 96² px are in two sizes")
+    assert scores.as_dict()["counts"]["small"] == 2
     strict = score(truth, Detections.empty(), ignore_policy="strict")
-    assert sections.size_table(strict, Case(truth, Detections.empty()))[0].count == 3
+    assert sections.size_table(strict)[0].count == 3
 
 
 def test_slice_table__spans_in_words(make_scene):

@@ -10,6 +10,15 @@ from detect_transfer.core.io import write_json
 from detect_transfer.evaluation.arrays import IgnorePolicy
 from detect_transfer.evaluation.coco.intervals import Intervals
 
+EQUAL = "AP, equal to pycocotools"
+EXCUSED = "AP, detections in ignored boxes excused"
+EQUAL_STRICT = "AP, equal to pycocotools: ignored boxes that are no crowd are objects"
+SIZES = {  # least and largest area in square pixels, both in
+    "small": (0.0, 32.0**2),
+    "medium": (32.0**2, 96.0**2),
+    "large": (96.0**2, float("inf")),
+}
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -63,7 +72,8 @@ class Scores:
         per_class: A row a class, in order of `category_id`.
         curves: Precision against recall for each class with objects.
         counts: `images`, `images_without_objects`, `boxes`, `objects`, `ignored`, `ignored_for_every_class`,
-            `detections`, `classes`, `classes_without_objects`.
+            `detections`, `classes`, `classes_without_objects`, and the objects of each size: `small`, `medium` and
+            `large`, one at a limit in both.
         max_detections: How many detections of a class count in an image, best first.
         interval: Of AP and AP50, of the whole and of each class; None where none were computed.
     """
@@ -83,6 +93,23 @@ class Scores:
         """The names of the classes that no metric counts, as the truth has no object of theirs."""
         return [row.name for row in self.per_class if row.n_boxes == 0]
 
+    @property
+    def headline(self) -> list[tuple[str, float | None]]:
+        """AP with the words for it; where ignored boxes change it, ours and that of pycocotools beside each other."""
+        if self.strict is None:
+            return [(EQUAL, self.metrics["AP"])]
+        return [(EXCUSED, self.metrics["AP"]), (EQUAL_STRICT, self.strict["AP"])]
+
+    @property
+    def sizes_note(self) -> str:
+        """Why the objects of the three sizes are more than all objects; "" where they are not."""
+        twice = sum(self.counts[size] for size in SIZES) - self.counts["objects"]
+        if twice <= 0:
+            return ""
+        return (
+            f"{twice} of exactly 32² or 96² px are in two sizes, as in pycocotools, which makes more than all objects"
+        )
+
     def as_dict(self, *, curves: bool = False) -> dict[str, Any]:
         """Return what `metrics.json` holds: the twelve at the top level, then the rest; curves on request."""
         value: dict[str, Any] = {
@@ -92,7 +119,9 @@ class Scores:
             "ignore_policy": self.ignore_policy,
             "strict": None if self.strict is None else dict(self.strict),
             "max_detections": self.max_detections,
+            "headline": [{"words": words, "AP": value} for words, value in self.headline],
             "counts": dict(self.counts),
+            "sizes_note": self.sizes_note,
             "classes_without_objects": self.classes_without_objects,
             "per_class": [asdict(row) for row in self.per_class],
         }

@@ -1,4 +1,4 @@
-"""`score`: the twelve COCO numbers, equal to pycocotools, with classes and curves; and both ignore policies at once."""
+"""`score`: the twelve COCO numbers with classes and curves, under both ignore policies; `strict` is pycocotools."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from detect_transfer.evaluation.coco.accumulate import (
     metrics_of,
 )
 from detect_transfer.evaluation.coco.intervals import score_intervals
-from detect_transfer.evaluation.coco.result import ClassScores, Curve, Scores
+from detect_transfer.evaluation.coco.result import SIZES, ClassScores, Curve, Scores
 from detect_transfer.evaluation.matching import match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.threshold_curves import best_f1_threshold
@@ -151,6 +151,7 @@ def _counts(gt: TruthArrays, dt: DetectionArrays) -> dict[str, int]:
     n_images, n_classes = len(gt.image_ids), len(gt.category_ids)
     with_objects = len(np.unique(gt.image[gt.is_object]))
     present = len(np.unique(gt.category[gt.is_object]))
+    area = gt.area[gt.is_object]
     return {
         "images": n_images,
         "images_without_objects": n_images - with_objects,
@@ -161,6 +162,7 @@ def _counts(gt: TruthArrays, dt: DetectionArrays) -> dict[str, int]:
         "detections": len(dt.image),
         "classes": n_classes,
         "classes_without_objects": n_classes - present,
+        **{name: int(((area >= low) & (area <= high)).sum()) for name, (low, high) in SIZES.items()},
     }
 
 

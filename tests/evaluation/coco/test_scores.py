@@ -123,6 +123,31 @@ def test_score__no_classes(make_table):
     assert score(make_table([], n_classes=0), Detections.empty()).metrics["AP"] is None
 
 
+def test_headline__ours_and_pycocotools_beside_each_other_where_they_differ(make_table, make_detections):
+    """One object detected, one ignored and not detected: 1 with it excused, 51 / 101 as pycocotools counts it."""
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9)])
+    boxes = [(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 110, 110, "i")]
+    scores = score(make_table(boxes), detections)
+    (excused, ours), (equal, theirs) = scores.headline
+    assert (ours, theirs) == (pytest.approx(1.0), pytest.approx(51 / 101))
+    assert ("equal to pycocotools" in excused, "equal to pycocotools" in equal) == (False, True)
+    assert [row["AP"] for row in scores.as_dict()["headline"]] == [ours, theirs]
+    for same in (
+        score(make_table(boxes[:1]), detections),
+        score(make_table(boxes), detections, ignore_policy="strict"),
+    ):
+        ((words, value),) = same.headline
+        assert (words, value) == ("AP, equal to pycocotools", same.metrics["AP"])
+
+
+def test_sizes__say_why_they_are_more_than_all_objects(make_table, make_detections):
+    limits = make_table([(1, 1, 0, 0, 32, 32), (1, 1, 100, 0, 196, 96), (1, 1, 200, 0, 210, 10)])
+    scores = score(limits, make_detections([]))
+    assert [scores.counts[size] for size in ("small", "medium", "large", "objects")] == [2, 2, 1, 3]
+    assert scores.sizes_note.startswith("2 of exactly 32² or 96² px are in two sizes")
+    assert score(make_table([(1, 1, 0, 0, 10, 10)]), make_detections([])).sizes_note == ""
+
+
 def test_score__metrics_json_has_the_promised_keys(make_table, make_detections, tmp_path):
     detections = make_detections([(1, 1, 0, 0, 10, 10, 0.3)])
     score(make_table([(1, 1, 0, 0, 10, 10)]), detections).save(tmp_path / "metrics.json")
