@@ -23,16 +23,17 @@ from detect_transfer.formats.cvat import xml
 from detect_transfer.formats.cvat.columns import take_columns
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
-from detect_transfer.formats.parsing.image_lookup import ImageLookup, ImageRef
-from detect_transfer.formats.parsing.locations import annotation_files, split_of_path
+from detect_transfer.formats.parsing.json_boxes import dump
+from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.numbers import parse_integer
-from detect_transfer.formats.parsing.shape_table import Shape, TableBuilder, dump
+from detect_transfer.formats.parsing.shapes import Shape
+from detect_transfer.formats.parsing.source import Source, listed
 from detect_transfer.formats.parsing.xml import read_xml
 
 _KNOWN = frozenset(
-    (
-        *("label", "occluded", "outside", "frame", "keyframe", "xtl", "ytl", "xbr", "ybr", "points", "rotation", "rle"),
-        *("left", "top", "width", "height", "cx", "cy", "rx", "ry"),
+    listed(
+        """label, occluded, outside, frame, keyframe, xtl, ytl, xbr, ybr, points, rotation, rle, left, top, width,
+        height, cx, cy, rx, ry"""
     )
 )
 _CUBOID = re.compile("[xy](tl|bl|tr|br)[12]")
@@ -59,12 +60,10 @@ def read(
 
     Args:
         root: The folder of one or more exports, or an XML file.
-        other_shapes: What becomes of polygons, masks, ellipses, turned boxes and the like: ``extent`` takes the box
-            around them, ``skip`` leaves them out, which the ledger counts, ``error`` refuses them.
-        missing_images: ``error``; ``keep`` goes on with the sizes that the XML states; ``skip`` leaves the image and
-            its shapes out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where the XML states another size.
-        on_error: ``fail``, or ``skip-row`` or ``skip-image`` to leave out what is at fault and count it.
+        other_shapes: See `Source`; turned boxes are among them.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with the
@@ -72,48 +71,48 @@ def read(
 
     Source: CVAT documentation, XML annotation format, version 1.1.
     """
-    media = ImageLookup(by="tail", missing_images=missing_images, size_mismatch=size_mismatch)
-    problems = ErrorCollector(on_error)
-    folder, names = annotation_files(root, (".xml",), what="annotations.xml of CVAT")
-    drawing = TableBuilder(folder, media, problems, other_shapes)
-    for name in names:
-        try:
-            with no_collection():
-                tree = read_xml(folder, name, "annotations")
-                _read_images(tree, name, drawing)
-                _read_tracks(tree, name, drawing)
-        except InputError as error:
-            problems.put(error)
-    return drawing.table()
+    source = Source(
+        root,
+        "a folder with annotations.xml of CVAT",
+        by="tail",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        other_shapes=other_shapes,
+        or_file=True,
+    )
+    for name in source.files("*.xml", missing="it holds no .xml file; annotations.xml of CVAT was expected"):
+        with source.errors.file(), no_collection():
+            tree = read_xml(source.root, name, "annotations")
+            _read_images(source, tree, name)
+            _read_tracks(source, tree, name)
+    return source.table()
 
 
-def _read_images(tree: Element, name: str, drawing: TableBuilder) -> None:
+def _read_images(source: Source, tree: Element, name: str) -> None:
     videos = {
-        xml.text_of(one, "id"): xml.text_of(one, "name")
+        xml.text_of(task, "id"): xml.text_of(task, "name")
         for path in ("meta/task", "meta/job", "meta/project/tasks/task")
-        for one in tree.findall(path)
-        if xml.text_of(one, "mode") == "interpolation"
+        for task in tree.findall(path)
+        if xml.text_of(task, "mode") == "interpolation"
     }
     only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
     for number, element in enumerate(tree.findall("image"), start=1):
-        source = f"{name}#image[{number}]"
-        where = f"{drawing.root}/{source}"
+        place = f"{name}#image[{number}]"
+        where = f"{source.root}/{place}"
         file_name = element.get("name", "").strip()
         if not file_name:
-            drawing.problems.add(
-                "IMAGE_NAME", "the image has no name", where=where, remedy="write the name of its image", image=source
-            )
+            remedy = "write the name of its image"
+            source.errors.add("IMAGE_NAME", "the image has no name", where=where, remedy=remedy, image=place)
             continue
-        with drawing.problems.image(file_name):
-            size = _size(element, where)
+        with source.errors.image(file_name):
+            size_wh = _size(element, where)
             tags = [{"label": xml.label(tag, where), **xml.attributes(tag, _KNOWN)} for tag in element.findall("tag")]
-            facts = {
-                "split": xml.subset_split(element.get("subset", "")) or split_of_path(file_name),
-                "group": videos.get(element.get("task_id", ""), only),
-                "tags": dump(tags, where) if tags else None,
-            }
-            if drawing.add_image(file_name, ImageRef(where, size), facts):
-                _read_shapes(element, file_name, source, drawing)
+            split = xml.subset_split(element.get("subset", "")) or split_of_path(file_name)
+            group = videos.get(element.get("task_id", ""), only)
+            text = dump(tags, where) if tags else None
+            if source.add_image(file_name, where, size_wh, split=split, group=group, tags=text):
+                _read_shapes(source, element, file_name, place)
 
 
 def _size(image: Element, where: str) -> tuple[int, int] | None:
@@ -127,14 +126,15 @@ def _size(image: Element, where: str) -> tuple[int, int] | None:
     return width, height
 
 
-def _read_shapes(parent: Element, file_name: str, source: str, drawing: TableBuilder) -> None:
+def _read_shapes(source: Source, parent: Element, file_name: str, parent_place: str) -> None:
     counts: dict[str, int] = {}
     for element in parent:
         if element.tag == "tag":
             continue
         counts[element.tag] = counts.get(element.tag, 0) + 1
-        place = f"{source}/{element.tag}[{counts[element.tag]}]"
-        drawing.take(file_name, _shape, element, place, drawing.root)
+        place = f"{parent_place}/{element.tag}[{counts[element.tag]}]"
+        with source.errors.row(file_name):
+            source.add_shape(file_name, _shape(element, place, source.root))
 
 
 def _shape(
@@ -144,13 +144,8 @@ def _shape(
     where = f"{root}/{source}"
     label = xml.label(element, where) if label is None else label
     if element.tag not in xml.SHAPES:
-        raise InputError(
-            *("SHAPE_KIND", "CVAT draws no such shape"),
-            where=where,
-            field="element",
-            value=element.tag,
-            remedy="there is: " + ", ".join(xml.SHAPES),
-        )
+        what, remedy = "CVAT draws no such shape", "there is: " + ", ".join(xml.SHAPES)
+        raise InputError("SHAPE_KIND", what, where=where, field="element", value=element.tag, remedy=remedy)
     kind, xyxy, drawn = xml.outline(element, where)
     attributes = xml.attributes(element, _KNOWN)
     if element.tag == "cuboid":
@@ -175,50 +170,49 @@ class _Video:
         return frame_name(self.path, number) if self.path else f"{self.pattern}{number:06d}.png"
 
 
-def _read_tracks(tree: Element, name: str, drawing: TableBuilder) -> None:
+def _read_tracks(source: Source, tree: Element, name: str) -> None:
     about = xml.task(tree)
     tracks = tree.findall("track")
     if not tracks and (tree.find("image") is not None or xml.text_of(about, "mode") != "interpolation"):
         return
-    where = f"{drawing.root}/{name}"
-    video = _video(tree, name, drawing.root)
+    where = f"{source.root}/{name}"
+    video = _video(tree, name, source.root)
     frames = set(xml.frame_numbers(tree, f"{where}#meta"))
     for number, track in enumerate(tracks, start=1):
         track_id = f"{video.name}/{track.get('id', number)}"
-        for index, element in enumerate((one for one in track if one.tag != "attribute"), start=1):
-            source = f"{name}#track[{number}]/{element.tag}[{index}]"
+        for index, element in enumerate((each for each in track if each.tag != "attribute"), start=1):
+            place = f"{name}#track[{number}]/{element.tag}[{index}]"
             image = ""
             try:
-                frame = xml.whole(element, "frame", f"{drawing.root}/{source}")
+                frame = xml.whole(element, "frame", f"{source.root}/{place}")
                 frames.add(frame)
                 image = video.frame(frame)
-                label = xml.label(track, f"{drawing.root}/{name}#track[{number}]")
-                if not xml.flag(element, "outside", f"{drawing.root}/{source}"):
-                    shape = _shape(element, source, drawing.root, label=label, columns={"track_id": track_id})
-                    drawing.add_shape(image, shape)
+                label = xml.label(track, f"{source.root}/{name}#track[{number}]")
+                if not xml.flag(element, "outside", f"{source.root}/{place}"):
+                    shape = _shape(element, place, source.root, label=label, columns={"track_id": track_id})
+                    source.add_shape(image, shape)
             except InputError as error:
-                drawing.problems.put(error, row_of=image)
-    _remark_gaps(tracks, frames, name, drawing.problems)
-    named = ImageRef(where, video.size_wh)
+                source.errors.put(error, row_of=image)
+    _remark_gaps(tracks, frames, name, source.errors)
     for frame in sorted(frames):
-        drawing.add_image(video.frame(frame), named, video.facts)
+        source.add_image(video.frame(frame), where, video.size_wh, **video.facts)
 
 
-def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, problems: ErrorCollector) -> None:
+def _remark_gaps(tracks: Sequence[Element], frames: Collection[int], name: str, errors: ErrorCollector) -> None:
     """Remark on frames without a box between two boxes of a track; nothing is interpolated."""
-    known = sorted(frames)
+    numbers = sorted(frames)
     gaps: dict[str, int] = {}
     for number, track in enumerate(tracks, start=1):
-        told = [(parse_integer(one.get("frame", "")), one.get("outside") != "1") for one in track]
-        shown = sorted((frame, there) for frame, there in told if frame is not None)
+        states = [(parse_integer(each.get("frame", "")), each.get("outside") != "1") for each in track]
+        shown = sorted((frame, is_there) for frame, is_there in states if frame is not None)
         between = [
-            bisect_left(known, after) - bisect_right(known, before)
-            for (before, there), (after, _) in pairwise(shown)
-            if there
+            bisect_left(numbers, after) - bisect_right(numbers, before)
+            for (before, is_there), (after, _) in pairwise(shown)
+            if is_there
         ]
         gaps[f"{name}#track[{number}]"] = sum(gap for gap in between if gap > 0)
     examples = tuple(track for track, gap in gaps.items() if gap)
-    problems.remark("no box in frames between boxes of a track", sum(gaps.values()), examples, kind="image")
+    errors.remark("no box in frames between boxes of a track", sum(gaps.values()), examples, kind="image")
 
 
 def _video(tree: Element, name: str, root: Path) -> _Video:
@@ -227,7 +221,7 @@ def _video(tree: Element, name: str, root: Path) -> _Video:
     title = PurePosixPath(xml.text_of(about, "source").replace("\\", "/")).name or xml.text_of(about, "name") or name
     home = PurePosixPath(name).parent
     images = (home / "images").as_posix()
-    held = [] if (root / images).is_dir() else io.list_files(root / home, VIDEO_SUFFIXES)
-    path = next(((home / one).as_posix() for one in held if PurePosixPath(one).name == title), None)
+    videos = [] if (root / images).is_dir() else io.list_files(root / home, VIDEO_SUFFIXES)
+    path = next(((home / video).as_posix() for video in videos if PurePosixPath(video).name == title), None)
     facts = {"split": xml.subset_split(xml.text_of(about, "subset")) or split_of_path(name), "group": title}
     return _Video(title, f"{images}/frame_", path, xml.size_wh(tree, f"{root}/{name}#meta"), facts)

@@ -20,10 +20,10 @@ from detect_transfer.formats.detections.evidence import fits_image
 from detect_transfer.formats.detections.names import KnownNames, image_manners, resolve
 from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
+from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.yolo.files import Sample
 from detect_transfer.formats.yolo.rows import FIELDS, read_rows
 
@@ -132,13 +132,13 @@ def read_csv(path: Path, known: KnownNames, options: DetectionOptions) -> Stated
     if class_name and class_id:
         columns |= {"category": class_id, "category_name": class_name}
     fields = {str(column): name for name, column in columns.items()}
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     dialect = Dialect(separator, header=True, quoted=True)
-    rows = read_delimited(path.parent, {path.name: None}, list(fields), dialect, problems)
-    rows = rows.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
+    data = read_delimited(path.parent, {path.name: None}, list(fields), dialect, errors)
+    data = data.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
     form = BoxForm.XYXY if all(corners) else BoxForm.XYWH
-    rows = _checked(rows, path.parent, problems, options.boxes or form)
-    problems.raise_any()
+    rows = _checked(Rows(data, path.parent, errors), options.boxes or form).data
+    errors.raise_any()
     return StatedDetections(path, rows, form, ids_first=class_name is None)
 
 
@@ -153,11 +153,11 @@ def read_texts(folder: Path, known: KnownNames, options: DetectionOptions) -> St
     layout = find_layout(folder)
     names = list(_texts(folder))
     ids = _images_of(names, known, folder)
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     images: dict[str, str | None] = {name: native.stem_of(name) for name in names}
-    rows = read_delimited(folder, images, layout.columns, Dialect(" "), problems)
-    rows = _checked(rows, folder, problems, options.boxes or layout.form)
-    problems.raise_any()
+    data = read_delimited(folder, images, layout.columns, Dialect(" "), errors)
+    rows = _checked(Rows(data, folder, errors), options.boxes or layout.form).data
+    errors.raise_any()
     rows = rows.with_columns(image_id=rows["file"].replace_strict(names, ids, return_dtype=pl.Int64)).drop("image")
     return StatedDetections(folder, rows, layout.form, reading=(layout.reading,))
 
@@ -176,19 +176,18 @@ def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> Sta
     names = list(_texts(folder))
     class_names = _classes_in_order(folder, known)
     ids = pl.Series(_images_of(names, known, folder), dtype=pl.Int64)
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     if layout.score_last:
-        rows = _label_rows(folder, names, class_names, problems)
+        rows = _label_rows(folder, names, class_names, errors)
         image_id = ids.gather(rows["file_index"])
     else:
-        rows = read_delimited(folder, dict.fromkeys(names), layout.columns, Dialect(" "), problems)
-        rows = _checked(rows, folder, problems, options.boxes or layout.form)
-        index = rows["category"].cast(pl.Int64, strict=False)
-        told = ("LABEL_CLASS", f"expected a class from 0 to {len(class_names) - 1}", "category")
-        known_class = pl.lit(index.is_between(0, len(class_names) - 1).fill_null(False))
-        rows = check_rows(rows, known_class, folder, problems, told=told)
+        data = read_delimited(folder, dict.fromkeys(names), layout.columns, Dialect(" "), errors)
+        checked = _checked(Rows(data, folder, errors), options.boxes or layout.form)
+        last = len(class_names) - 1
+        is_class = pl.col("category").cast(pl.Int64, strict=False).is_between(0, last).fill_null(False)
+        rows = checked.check(is_class, "LABEL_CLASS", f"expected a class from 0 to {last}", "category").data
         image_id = rows["file"].replace_strict(names, ids.to_list(), return_dtype=pl.Int64)
-    problems.raise_any()
+    errors.raise_any()
     category = pl.Series(class_names, dtype=pl.String).gather(rows["category"].cast(pl.Int64))
     rows = rows.with_columns(image_id=image_id, category=category, source=text_of("{}:{}", "file", "line"))
     return StatedDetections(
@@ -196,30 +195,28 @@ def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> Sta
     )
 
 
-def _label_rows(
-    folder: Path, names: Sequence[str], class_names: Sequence[str], problems: ErrorCollector
-) -> pl.DataFrame:
+def _label_rows(folder: Path, names: Sequence[str], class_names: Sequence[str], errors: ErrorCollector) -> pl.DataFrame:
     """Read rows of label files that end in a score."""
     samples = [Sample(native.stem_of(name), name, "") for name in names]
-    rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=problems)
+    rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=errors)
     files = pl.Series(list(names), dtype=pl.String).gather(rows["file"])
     rows = rows.with_columns(image=pl.lit(""), file_index="file", file=files, category="class")
-    told = ("LABEL_COLUMNS", "found no score: class cx cy width height score was expected", "score")
-    rows = check_rows(rows, pl.col("score").is_not_null(), folder, problems, told=told, remedy="save scores as well")
-    return rows.rename(dict(zip(FIELDS[1:], XYXY, strict=True)))
+    what = "found no score: class cx cy width height score was expected"
+    has_score = pl.col("score").is_not_null()
+    checked = Rows(rows, folder, errors).check(has_score, "LABEL_COLUMNS", what, "score", "save scores as well")
+    return checked.data.rename(dict(zip(FIELDS[1:], XYXY, strict=True)))
 
 
-def _checked(rows: pl.DataFrame, root: Path, problems: ErrorCollector, form: BoxForm) -> pl.DataFrame:
+def _checked(rows: Rows, form: BoxForm) -> Rows:
     """Turn text into numbers; rows at fault are reported."""
-    rows = to_numbers(rows.with_columns(source=text_of("{}:{}", "file", "line")), (*XYXY, "score"), root, problems)
+    rows = rows.with_columns(source=text_of("{}:{}", "file", "line")).numbers(*XYXY, "score")
     good = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
     what = "x2 and y2 must not be below x1 and y1"
     if not form.value.startswith("xyxy"):
         good, what = (pl.col("x2") >= 0) & (pl.col("y2") >= 0), "a size must not be negative"
     remedy = "fix or remove the row; if all are so, say what the numbers are with --box-form"
-    rows = check_rows(rows, good, root, problems, told=("BOX_INVALID", what, "x2"), remedy=remedy)
-    told = ("SCORE_RANGE", "expected a score in [0, 1]", "score")
-    return check_rows(rows, pl.col("score").is_between(0, 1), root, problems, told=told)
+    rows = rows.check(good, "BOX_INVALID", what, "x2", remedy)
+    return rows.between("score", 0, 1, "expected a score in [0, 1]", "SCORE_RANGE")
 
 
 def _texts(folder: Path) -> list[str]:

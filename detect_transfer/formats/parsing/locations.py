@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from detect_transfer.core import io
-from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 
 _SPLITS = {
@@ -24,24 +23,6 @@ def split_named(*words: str | None) -> str | None:
 def split_of_path(name: str) -> str | None:
     """Return the split that a folder of a relative path names, or None."""
     return split_named(*PurePosixPath(name).parts[:-1])
-
-
-def annotation_files(root: Path, suffixes: Sequence[str], *, what: str) -> tuple[Path, list[str]]:
-    """Return the folder of a data set and its annotation files; `root` may be one of these itself.
-
-    Raises:
-        InputError: There is no such folder, or it holds no such file.
-    """
-    if root.is_file():
-        return root.parent, [root.name]
-    io.require_dir(root, what=what)
-    names = io.list_files(root, suffixes)
-    if not names:
-        kinds = ", ".join(suffixes)
-        raise InputError(
-            "FILE_MISSING", f"it holds no {kinds} file; {what} was expected", where=root, remedy="check it"
-        )
-    return root, names
 
 
 def path_of_address(address: str) -> str:

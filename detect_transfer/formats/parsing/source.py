@@ -285,8 +285,9 @@ class Source:
         check_corner_order(self.errors, len(data))
         self.errors.raise_any()
         if not found:
+            what = "no image is left" if self.images else "no image is annotated"
             remedy = "give the folder that holds the annotations with their images"
-            raise InputError("IMAGES_NONE", "no image is left", where=self.image_root, remedy=remedy)
+            raise InputError("IMAGES_NONE", what, where=self.image_root, remedy=remedy)
         boxes = box_frame(data, images, self.errors)
         if rows.sized:
             check_sizes(images, boxes)

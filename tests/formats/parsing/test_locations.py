@@ -7,7 +7,6 @@ import pytest
 
 from detect_transfer.formats.parsing.locations import (
     NearbyImages,
-    annotation_files,
     path_of_address,
     split_named,
     split_of_path,
@@ -43,15 +42,6 @@ def test_nearby__takes_the_longest_shared_end(write: Any, tmp_path: Path) -> Non
     assert nearby.nearest("") == ""
     assert "a.jpg" in nearby
     assert "c.jpg" not in nearby
-
-
-def test_annotation_files__of_a_folder_and_of_a_file(write: Any, tmp_path: Path, check_error: Any) -> None:
-    path = write("sub/a.json", "{}")
-    write("b.JSON", "{}")
-    assert annotation_files(tmp_path, (".json",), what="x") == (tmp_path, ["b.JSON", "sub/a.json"])
-    assert annotation_files(path, (".json",), what="x") == (path.parent, ["a.json"])
-    check_error(lambda: annotation_files(tmp_path, (".csv",), what="a CSV"), "FILE_MISSING", "a CSV was expected")
-    check_error(lambda: annotation_files(tmp_path / "no", (".csv",), what="a CSV"), "FOLDER_MISSING", "a CSV")
 
 
 def test_split_named__by_the_usual_words() -> None:

@@ -79,6 +79,17 @@ def test_files__of_no_name_and_folders_that_are_not_there(root: Path, check_erro
         check_error(lambda name=option: read_rows(root, **{name: "no"}), "OPTION_VALUE", f"{option}=no")
 
 
+def test_files__of_a_folder_and_of_a_file(write: Any, tmp_path: Path, check_error: Any) -> None:
+    path = write("sub/a.json", "{}")
+    write("b.JSON", "{}")
+    assert Source(tmp_path, "x").files("*.json") == ["b.JSON", "sub/a.json"]
+    assert Source(tmp_path, "x").files("sub/a.json") == ["sub/a.json"]
+    alone = Source(path, "x", or_file=True)
+    assert (alone.root, alone.files("*.json")) == (path.parent, ["a.json"])
+    check_error(lambda: Source(path, "a folder"), "FOLDER_MISSING", "a file is there; a folder was expected")
+    check_error(lambda: Source(tmp_path, "x").files("*.csv", code="CSV_MISSING"), "CSV_MISSING", "it holds no *.csv")
+
+
 def objects(image: str, *labels: str, **further: Any) -> str:
     box = {"left": 1, "top": 2, "right": 30, "bottom": 20}
     return json.dumps({"image": image, "objects": [{"label": label, **box, **further} for label in labels]})
