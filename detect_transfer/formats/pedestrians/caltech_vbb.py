@@ -50,16 +50,16 @@ def _read(name: str, frames: Frames) -> pl.DataFrame:
         if not frames.takes(number):
             frames.leave(1, boxes.size)
             continue
-        place = f"{name}#A.objLists{{{number + 1}}}"
-        image = frames.add(video, number, f"{root}/{place}")
+        list_source = f"{name}#A.objLists{{{number + 1}}}"
+        image = frames.add(video, number, f"{root}/{list_source}")
         if image is None or boxes.size == 0:
             continue
         if not set(_OF_BOX) <= set(boxes.dtype.names or ()):
             what = f"expected a struct of {', '.join(_OF_BOX)}"
-            errors.add("VBB_STRUCT", what, where=f"{root}/{place}", image=image, remedy=_REMEDY)
+            errors.add("VBB_STRUCT", what, where=f"{root}/{list_source}", image=image, remedy=_REMEDY)
             continue
         rows["image"] += [image] * boxes.size
-        rows["source"] += [f"{place}({i})" for i in range(1, boxes.size + 1)]
+        rows["source"] += [f"{list_source}({i})" for i in range(1, boxes.size + 1)]
         for key in _OF_BOX:
             rows[key] += list(boxes[key])
     return _frame(rows, struct, str(video))

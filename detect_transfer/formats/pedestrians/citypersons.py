@@ -48,7 +48,7 @@ def read(
     """Read CityPersons: five classes, id = native class; regions to be ignored (native class 0) have no class.
 
     Groups are crowds. That the benchmark ignores riders, sitting persons and other postures is a matter of a class map.
-    The evaluation files tell no class but `pedestrian`: all others are `ignore` there. Their image ids are kept; in the
+    The evaluation files have no class but `pedestrian`: all others are `ignore` there. Their image ids are kept; in the
     other forms they count the images of the annotations, which for the validation files alone comes to the same. A city
     is never cut by a split.
 

@@ -30,7 +30,7 @@ def read_mat(source: Source, name: str, add_image: Callable[[str, str], bool]) -
     Args:
         source: The data set; faults go to it.
         name: The file, relative to the root.
-        add_image: Adds an image by its name and place; false where another cell is of it.
+        add_image: Adds an image by its name and where it stands; false where another cell is of it.
 
     Returns:
         A row a box: the columns of `ROW_SCHEMA`, `class` and `instance_id`.
@@ -44,8 +44,8 @@ def read_mat(source: Source, name: str, add_image: Callable[[str, str], bool]) -
     cells: list[str] = []
     tables: list[FloatArray] = []
     for i, cell in enumerate(_cells(read_matlab(source.root, name, variable)), start=1):
-        place = f"{name}#{variable}{{{i}}}"
-        where = f"{source.root}/{place}"
+        cell_source = f"{name}#{variable}{{{i}}}"
+        where = f"{source.root}/{cell_source}"
         city, file_name = (text(cell[field]) for field in _FIELDS[:2]) if cell else (None, None)
         if not city or not file_name:
             what = f"expected a struct with the fields {', '.join(_FIELDS)}"
@@ -58,7 +58,7 @@ def read_mat(source: Source, name: str, add_image: Callable[[str, str], bool]) -
             source.errors.add("CITYPERSONS_ROWS", what, where=f"{where}.bbs", image=image, remedy=_REMEDY)
         elif add_image(image, where):
             images.append(image)
-            cells.append(place)
+            cells.append(cell_source)
             tables.append(table)
     return _frame(images, cells, tables)
 

@@ -106,15 +106,15 @@ def _read_video(source: Source, name: str, splits: Mapping[str, str], fully_occl
     frames = set(xml.frame_numbers(tree, meta))
     for number, track in enumerate(tree.findall("track"), start=1):
         for index, box in enumerate(track.findall("box"), start=1):
-            place = f"{name}#track[{number}]/box[{index}]"
-            where = f"{source.root}/{place}"
+            box_source = f"{name}#track[{number}]/box[{index}]"
+            where = f"{source.root}/{box_source}"
             image = ""
             try:
                 frame = xml.whole(box, "frame", where)
                 frames.add(frame)
                 image = f"{prefix}{frame:05d}{suffix}"
                 if not xml.flag(box, "outside", where):
-                    _add_box(source, image, track, box, place, fully_occluded)
+                    _add_box(source, image, track, box, box_source, fully_occluded)
             except InputError as error:
                 source.errors.put(error, row_of=image)
     size_wh = xml.size_wh(tree, meta)
@@ -133,8 +133,8 @@ def _frame_names(root: Path, video: str) -> tuple[str, str]:
     return f"images/{video}/", ".png"
 
 
-def _add_box(source: Source, image: str, track: Element, box: Element, place: str, fully_occluded: str) -> None:
-    where = f"{source.root}/{place}"
+def _add_box(source: Source, image: str, track: Element, box: Element, box_source: str, fully_occluded: str) -> None:
+    where = f"{source.root}/{box_source}"
     label = xml.label(track, where)
     if label not in (*CLASSES, _GROUP):
         raise _error("CLASS_UNKNOWN", where, "label", label, "expected pedestrian, ped or people")
@@ -148,7 +148,7 @@ def _add_box(source: Source, image: str, track: Element, box: Element, place: st
         image,
         None if is_group else label,
         xml.corners(box, where),
-        place,
+        box_source,
         attributes,
         track_id=track_id,
         iscrowd=is_group,

@@ -38,11 +38,11 @@ def use_masks(
                 mask = masks[image]
                 boxes = _boxes(root, mask, text)
                 alone += [f"{mask}#{number}" for number in boxes.keys() ^ text.objects.keys()]
-                for number, one in text.objects.items():
+                for number, person in text.objects.items():
                     if number in boxes:
-                        distances[f"{mask}#{number}"] = float(np.abs(np.subtract(boxes[number], one.xyxy)).max())
+                        distances[f"{mask}#{number}"] = float(np.abs(np.subtract(boxes[number], person.xyxy)).max())
                     if choice == "boxes":
-                        one.xyxy = _box_of(boxes, number, root / mask)
+                        person.xyxy = _box_of(boxes, number, root / mask)
         elif choice == "boxes":
             remedy = "restore it, or read with masks=ignore to take the boxes of the texts"
             errors.add("MASK_MISSING", "the image has no mask", where=root / image, image=image, remedy=remedy)

@@ -130,8 +130,8 @@ def _read_objects(lines: Sequence[str], text: PascalText, first: int, path: Path
                 stated.setdefault(int(match[1]), {})["centre"] = [value - first for value in point]
             elif line.startswith(_STRICT):
                 raise _error(path, number, "the line is not as the format has it", value=line)
-    for number, one in text.objects.items():
-        one.attributes.update(stated.get(number, {}))
+    for number, person in text.objects.items():
+        person.attributes.update(stated.get(number, {}))
 
 
 def _corners(match: re.Match[str], first: int, path: Path, line: int) -> Corners:

@@ -72,8 +72,8 @@ def read(
         use_masks(root, here, _masks(root, here, errors), masks, errors)
     for image, ref in sorted(refs.items()):
         source.add_image(image, ref.where, ref.size_wh, split=split_of_path(image))
-        for one in texts[image].objects.values() if image in texts else ():
-            source.add_box(image, "person", one.xyxy, f"{texts[image].name}:{one.line}", one.attributes)
+        for person in texts[image].objects.values() if image in texts else ():
+            source.add_box(image, "person", person.xyxy, f"{texts[image].name}:{person.line}", person.attributes)
     images = {text.name: image for image, text in texts.items()}
     errors.rename_skipped(lambda name: [images.get(name, name)])
     return source.table(categories=["person"])

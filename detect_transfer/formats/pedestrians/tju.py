@@ -24,7 +24,7 @@ def read(
 ) -> AnnotationTable:
     """Read TJU-DHD or TJU-Ped: the classes of the files in lower case, `pedstrian` being `pedestrian`.
 
-    Ids of images and classes are those of the files. The files of TJU-Ped tell visible boxes and whom the evaluation
+    Ids of images and classes are those of the files. The files of TJU-Ped state visible boxes and whom the evaluation
     ignores; `vis_ratio` is a column, `height` stands in `attributes`.
 
     Args:

@@ -65,8 +65,8 @@ def read(
     files = _metadata_files(source)
     rows = read_metadata(source, files)
     folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in files)
-    named = source.images.keys() | source.errors.skipped_images.keys()
-    unnamed = [name for name in source.image_files() if name not in named and name.startswith(folders)]
+    in_rows = source.images.keys() | source.errors.skipped_images.keys()
+    unnamed = [name for name in source.image_files() if name not in in_rows and name.startswith(folders)]
     remedy = "add or remove it, or read with allow_missing=true if it shows no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)
@@ -155,9 +155,9 @@ def _with_classes(rows: Rows, names: Sequence[str] | None) -> tuple[Rows, dict[s
         rows = rows.check(~is_index, "CLASS_MIXED", "other objects have names", "category", _REMEDY)
         return rows.with_columns(label=text), None
     index = text.cast(pl.Int64)
-    known = list(names) if names is not None else class_names(rows.root)
-    if known is None:
-        known = [f"class_{i}" for i in range(int(rows.data.select(index.max()).item()) + 1)]
-    what = f"expected an index from 0 to {len(known) - 1}"
-    rows = rows.check(index < len(known), "CLASS_INDEX", what, "category", _REMEDY)
-    return rows.with_columns(category_id=index + 1), numbered(known)
+    classes = list(names) if names is not None else class_names(rows.root)
+    if classes is None:
+        classes = [f"class_{i}" for i in range(int(rows.data.select(index.max()).item()) + 1)]
+    what = f"expected an index from 0 to {len(classes) - 1}"
+    rows = rows.check(index < len(classes), "CLASS_INDEX", what, "category", _REMEDY)
+    return rows.with_columns(category_id=index + 1), numbered(classes)

@@ -19,7 +19,7 @@ from detect_transfer.formats.tools.shared import folder_of
 
 _BOXES = ("bbox", "bboxes", "boxes")
 _CATEGORIES = ("category", "categories", "label", "labels", "category_id", "class", "classes")
-_KNOWN = {"file_name", "objects", "width", "height"}
+_COLUMNS = {"file_name", "objects", "width", "height"}
 _MOST_CLASSES = 100_000
 
 
@@ -40,12 +40,12 @@ def read_metadata(source: Source, names: Sequence[str]) -> Rows:
                     raise node.error("file_name", "IMAGE_TWICE", "an earlier row names the same image")
                 with source.errors.image(image):
                     size_wh = node.size_wh() if "width" in node and "height" in node else None
-                    further = {key: value for key, value in node.value.items() if key not in _KNOWN}
+                    further = {key: value for key, value in node.value.items() if key not in _COLUMNS}
                     metadata = dump(further, node.where) if further else None
                     source.add_image(image, node.where, size_wh, metadata=metadata)
-                    for place, values in _objects(node):
+                    for object_node, values in _objects(node):
                         with source.errors.row(image):
-                            rows.append((image, *_object(place, values)))
+                            rows.append((image, *_object(object_node, values)))
     return source.rows_of(rows, ("image", "source", "category", *XYXY, "iscrowd", "attributes"))
 
 
@@ -93,19 +93,19 @@ def _objects(node: Node) -> Iterator[tuple[Node, dict[str, Any]]]:
         yield objects.below(str(i), values), values
 
 
-def _object(place: Node, values: dict[str, Any]) -> tuple[Any, ...]:
+def _object(node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
     box_key = next((key for key in _BOXES if key in values), _BOXES[0])
     category_key = next((key for key in _CATEGORIES if key in values), _CATEGORIES[0])
-    numbers, category = place.numbers(box_key, 4), values.get(category_key)
+    numbers, category = node.numbers(box_key, 4), values.get(category_key)
     if isinstance(category, str) and category.strip():
         marked = f"'{category}"
     elif type(category) is int and 0 <= category < _MOST_CLASSES:
         marked = f"#{category}"
     else:
-        raise place.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
+        raise node.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
     further = {key: value for key, value in values.items() if key not in (box_key, category_key, "iscrowd")}
-    attributes = dump(further, place.where) if further else None
-    return place.source, marked, *numbers, place.flag("iscrowd", False), attributes
+    attributes = dump(further, node.where) if further else None
+    return node.source, marked, *numbers, node.flag("iscrowd", False), attributes
 
 
 def class_names(root: Path) -> list[str] | None:

@@ -1,12 +1,13 @@
 """The CSV of keras-retinanet: ``path,x1,y1,x2,y2,class``, with or without that header, and `classes.csv`.
 
-The corners count from 0 and the right and bottom edges are exclusive. A row with a path alone (``a.jpg,,,,,``) states
-that the image shows no object.
+VoTT writes the same rows under the header ``image,xmin,ymin,xmax,ymax,label``. The corners count from 0 and the right
+and bottom edges are exclusive. A row with a path alone (``a.jpg,,,,,``) states that the image shows no object.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.rows import Rows
@@ -21,6 +23,7 @@ from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.shared import splits_by_file, with_nearest_images
 
 _FIELDS = ("path", *XYXY, "class")
+_VOTT_FIELDS = ("image", "xmin", "ymin", "xmax", "ymax", "label")
 _CLASSES = re.compile(r"(.*[_-])?class(es)?([_-].*)?\.csv", re.IGNORECASE)
 
 
@@ -50,7 +53,7 @@ def read(
     if not names:
         remedy = "give the folder that holds the rows, or the file of rows"
         raise InputError("CSV_MISSING", "there is no CSV file of rows", where=root, remedy=remedy)
-    given = source.rows(names, _FIELDS, Dialect(",", header=None, quoted=True, image_field="path"))
+    given = _rows(source, names)
     given = with_nearest_images(given.filled("path", what="expected the path of an image", code="ROW_FIELD"))
     source.name_images(given)
     is_empty = pl.all_horizontal(pl.col(*_FIELDS[1:]) == "")
@@ -60,6 +63,26 @@ def read(
     if classes is not None:
         rows = rows.category("class", dict(classes.select("name", "category_id").rows()))
     return source.table(rows.with_columns(label="class"), classes, split=splits_by_file(given, "path"))
+
+
+def _rows(source: Source, names: list[str]) -> Rows:
+    """Return the rows of all files, whichever header they have."""
+    headed = [name for name in names if _first_field(source, name) == _VOTT_FIELDS[0]]
+    plain = [name for name in names if name not in headed]
+    rows = source.rows(plain, _FIELDS, Dialect(",", header=None, quoted=True, image_field="path"))
+    if headed:
+        vott = source.rows(headed, _VOTT_FIELDS, Dialect(",", header=True, quoted=True, image_field="image")).data
+        renamed = vott.with_columns(path="image").rename(dict(zip(_VOTT_FIELDS[1:], _FIELDS[1:], strict=True)))
+        rows = replace(rows, data=pl.concat([rows.data, renamed.select(rows.data.columns)]))
+    return rows
+
+
+def _first_field(source: Source, name: str) -> str:
+    try:
+        text = native.read_text(source.root, source.root / name)
+    except InputError:  # reported where the rows are read
+        return ""
+    return text.lstrip().partition("\n")[0].partition(",")[0].strip().strip('"').casefold()
 
 
 def _classes(source: Source, lists: list[str]) -> pl.DataFrame:

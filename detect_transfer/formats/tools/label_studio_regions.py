@@ -12,12 +12,9 @@ from detect_transfer.formats.parsing.json_nodes import Node
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, turned_extent
 from detect_transfer.formats.parsing.source import Source
 
-_PLACES = {"x", "points", "rle", "vertices"}
-_NOT_SAID = {
-    *_PLACES,
-    *("y", "width", "height", "rotation", "radiusX", "radiusY", "closed", "format"),
-    *("original_width", "original_height", "image_rotation", "id"),
-}
+_OUTLINES = {"x", "points", "rle", "vertices"}
+_GEOMETRY = _OUTLINES | {"y", "width", "height", "rotation", "radiusX", "radiusY", "closed", "format"}
+_OF_TOOL = {"original_width", "original_height", "image_rotation", "id"}
 
 
 class Item(NamedTuple):
@@ -31,9 +28,9 @@ class Item(NamedTuple):
     region: str
 
     @property
-    def is_place(self) -> bool:
+    def is_outline(self) -> bool:
         """Whether it states where the region lies."""
-        return not _PLACES.isdisjoint(self.value.value)
+        return not _OUTLINES.isdisjoint(self.value.value)
 
 
 def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tuple[int, int] | None) -> None:
@@ -42,35 +39,35 @@ def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tu
     for item in items:
         regions.setdefault(item.region, []).append(item)
     for parts in regions.values():
-        place = next((part for part in parts if part.is_place), None)
-        if place is None:
+        outline = next((part for part in parts if part.is_outline), None)
+        if outline is None:
             continue
         labels: list[str] = []
         with source.errors.row(image):
             labels = [label for part in parts for label in _labels(part.value)]
             if not labels:
-                raise place.value.error(None, "OBJECT_NAME", "the region has no label", "label or remove it")
+                raise outline.value.error(None, "OBJECT_NAME", "the region has no label", "label or remove it")
         for label in labels:
             with source.errors.row(image):
-                is_mask = "x" not in place.value.value and "points" not in place.value.value
-                if not (is_mask and source.leaves_out(place.value.source, "brush")):
-                    source.add_shape(image, _shape(label, place, parts, real_size))
+                is_mask = "x" not in outline.value.value and "points" not in outline.value.value
+                if not (is_mask and source.leaves_out(outline.value.source, "brush")):
+                    source.add_shape(image, _shape(label, outline, parts, real_size))
 
 
 def tags_of_image(items: Sequence[Item]) -> list[dict[str, Any]]:
     """Return what is said of the image as a whole."""
-    return [item.value.value for item in items if item.value.value and not item.is_place]
+    return [item.value.value for item in items if item.value.value and not item.is_outline]
 
 
-def _shape(label: str, place: Item, parts: Sequence[Item], real_size: tuple[int, int] | None) -> Shape:
-    about, value, _ = place
+def _shape(label: str, outline: Item, parts: Sequence[Item], real_size: tuple[int, int] | None) -> Shape:
+    about, value, _ = outline
     if real_size is None or "original_width" in about or "original_height" in about:
         size = about.number("original_width"), about.number("original_height")
     else:
         size = real_size  # results that a program uploaded need not state it
     kind, xyxy, drawn = _outline(value, size)
     said = [(key, what) for part in parts for key, what in part.value.value.items()]
-    attributes = {key: what for key, what in said if key not in _NOT_SAID and not _is_label(key)}
+    attributes = {key: what for key, what in said if key not in _GEOMETRY | _OF_TOOL and not _is_label(key)}
     if rotation := about.value.get("image_rotation"):
         attributes["image_rotation"] = rotation
     return Shape(label, xyxy, value.source, kind, drawn, attributes)

@@ -22,6 +22,7 @@ from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, mask_extent
 from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.shared import report_unannotated
 
 _POINTS = ("polygon", "linestrip", "line", "point", "points", "oriented_rectangle", "rotation")
 _KNOWN = {"label", "points", "shape_type", "mask", "flags", "group_id", "description", "difficult"}
@@ -205,12 +206,11 @@ def _joined(parts: list[Shape]) -> Shape:
 
 def _add_unannotated(names: list[str], unannotated: str, source: Source) -> None:
     """Do with images without a file what the option says."""
-    if unannotated == "skip":
+    if unannotated == "error":
+        remedy = "annotate or remove it, or read with unannotated=negative or =skip"
+        report_unannotated(source, names, "no JSON file is of this image", remedy)
+    elif unannotated == "skip":
         source.errors.note("image without a JSON file", len(names), tuple(names), kind="image")
-    for name in names if unannotated != "skip" else ():
-        if unannotated == "negative":
+    else:
+        for name in names:
             source.add_image(name, f"{source.root}/{name}", split=split_of_path(name))
-        else:
-            what = "no JSON file is of this image"
-            remedy = "annotate or remove it, or read with unannotated=negative or =skip"
-            source.errors.add("ANNOTATION_MISSING", what, where=source.root / name, image=name, remedy=remedy)

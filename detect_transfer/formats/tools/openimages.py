@@ -70,8 +70,8 @@ def read(
     source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=True)
     given = _rows(source)
     source.name_images(given)
-    named = {*source.images, *source.errors.skipped_images}
-    unnamed = [n for n in source.image_files() if PurePosixPath(native.stem_of(n)).name not in named]
+    in_rows = {*source.images, *source.errors.skipped_images}
+    unnamed = [n for n in source.image_files() if PurePosixPath(native.stem_of(n)).name not in in_rows]
     remedy = "remove it, or read with allow_missing=true if such images show no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)

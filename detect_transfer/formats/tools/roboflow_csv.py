@@ -1,4 +1,4 @@
-"""Roboflow's CSV export, `_annotations.csv` beside the images of each split, and the CSV of TensorFlow tutorials.
+"""Roboflow's CSV export, `_annotations.csv` beside the images, and the lists of TensorFlow tutorials, `*_labels.csv`.
 
 A row is ``filename,width,height,class,xmin,ymin,xmax,ymax``; the corners count from 0 and the right and bottom edges
 are exclusive.
@@ -14,8 +14,9 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.tools.shared import folder_of
+from detect_transfer.formats.tools.shared import folder_of, splits_by_file, with_nearest_images
 
+_ANNOTATIONS = "_annotations.csv"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _FIELDS = ("filename", "width", "height", "class", *_CORNERS)
 _DIALECT = Dialect(",", header=True, quoted=True, image_field="filename")
@@ -31,11 +32,13 @@ def read(
 ) -> AnnotationTable:
     """Read `_annotations.csv` files; the split is the name of their folder, classes are sorted by name.
 
-    Images beside such a file that it does not name show no object. Copies that were made of one image
-    (``a_jpg.rf.<hash>.jpg``) form a group.
+    Images beside such a file that it does not name show no object. Files of other names, such as ``train_labels.csv``,
+    name all images that they are of, wherever these lie below the folder; the name of the file states the split. Copies
+    that were made of one image (``a_jpg.rf.<hash>.jpg``) form a group.
 
     Args:
-        root: A folder with ``_annotations.csv`` in it or in its sub-folders, or a CSV file of that form.
+        root: A folder with ``_annotations.csv`` or ``*_labels.csv`` in it or in its sub-folders, or a CSV file of that
+            form.
         inclusive: Whether xmax and ymax are the last pixel of the box rather than its edge.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
@@ -54,10 +57,16 @@ def read(
         on_error=on_error,
         or_file=True,
     )
-    names = source.files("_annotations.csv", code="CSV_MISSING", remedy="give the folder that holds it, or the file")
+    remedy = "give the folder that holds it, or the file"
+    files = source.files(
+        _ANNOTATIONS, "*_labels.csv", code="CSV_MISSING", missing=f"there is no {_ANNOTATIONS}", remedy=remedy
+    )
+    beside = [name for name in files if PurePosixPath(name).name == _ANNOTATIONS]  # lie beside all their images
+    names = beside or files
     folders = {name: folder_of(name) for name in names}
     given = source.rows(names, _FIELDS, _DIALECT, of=folders)
     given = given.filled("filename", what="expected the name of an image", code="ROW_FIELD")
+    given = given if beside else with_nearest_images(given)
     rows = given.numbers("width", "height", whole=True)
     for side in ("width", "height"):
         rows = rows.between(side, 1, 2**31 - 1, "expected a size of at least 1", "IMAGE_SIZE")
@@ -67,8 +76,10 @@ def read(
     rows = rows.box(*_CORNERS, inclusive=inclusive)
     source.name_images(given)
     source.name_images(rows, size=("width", "height"))
-    source.add_images(name for name in source.image_files() if folder_of(name) in folders.values())
-    return source.table(rows.with_columns(label="class"), split=split_of_path, group=_original)
+    if beside:
+        source.add_images(name for name in source.image_files() if folder_of(name) in folders.values())
+    split = split_of_path if beside else splits_by_file(given, "filename")
+    return source.table(rows.with_columns(label="class"), split=split, group=_original)
 
 
 def _original(file_name: str) -> str | None:

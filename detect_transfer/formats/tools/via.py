@@ -147,26 +147,27 @@ def _read_csv(source: Source, name: str, nearby: NearbyImages) -> list[_Image]:
         if path not in names:
             names[path] = nearby.nearest(_name(name, address))
         with source.errors.row(path):
-            place = f"{name}:{line}"
-            nodes = [_object(source, text, column, place) for column, text in zip(_FIELDS[1:], cells, strict=True)]
-            about, shape, said = nodes
+            row = f"{name}:{line}"
+            about, shape, said = (
+                _object(source, text, column, row) for column, text in zip(_FIELDS[1:], cells, strict=True)
+            )
             image = images.setdefault(names[path], _Image(names[path], about.where, about.value))
             if shape.value:
-                image.regions.append(_Region(shape, said, place))
+                image.regions.append(_Region(shape, said, row))
     source.errors.rename_skipped(lambda path: [names.get(path, path)])
     return list(images.values())
 
 
-def _object(source: Source, text: str, column: str, place: str) -> Node:
+def _object(source: Source, text: str, column: str, row: str) -> Node:
     """Parse a cell that holds a JSON object; an empty one holds none."""
     try:
         value = orjson.loads(text or "{}")
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        where, remedy = f"{source.root}/{place}", "fix or remove the row"
+        where, remedy = f"{source.root}/{row}", "fix or remove the row"
         raise InputError("JSON_SYNTAX", "expected a JSON object", where=where, field=column, value=text, remedy=remedy)
-    return Node(value, f"{source.root}/", place)
+    return Node(value, f"{source.root}/", row)
 
 
 def _class_key(images: Sequence[_Image], class_key: str | None, root: Path) -> str:

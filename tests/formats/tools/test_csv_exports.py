@@ -128,3 +128,22 @@ def test_keras__header_is_no_row(keras: Path, write: Any) -> None:
     write("train.csv", "path,x1,y1,x2,y2,class\npics/a.png,1,2,11,12,dog\npics/b.png,,,,,\n")
     table = keras_csv.read(keras)
     assert (len(table.images), table.boxes["source"].to_list()) == (2, ["train.csv:2"])
+
+
+def test_keras__rows_of_vott_have_a_header_of_their_own(keras: Path, write: Any) -> None:
+    write("sub/val-export.csv", '"image","xmin","ymin","xmax","ymax","label"\n"c.png",1.5,2,11,12,"cat"\n')
+    write("sub/c.png", (40, 30))
+    table = keras_csv.read(keras)
+    (row,) = table.boxes.filter(table.boxes["source"] == "sub/val-export.csv:2").to_dicts()
+    assert [row[c] for c in (*CORNERS, "category_id")] == [1.5, 2, 11, 12, 1]
+    assert dict(table.images.select("file_name", "split").rows())["sub/c.png"] == "val"
+
+
+def test_roboflow__lists_of_tutorials_name_their_split_and_all_their_images(write: Any, tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        write(f"images/{name}_labels.csv", f"{HEAD}\n{ROW.replace('a.png', name + '.png')}\n")
+        write(f"images/{name}/{name}.png", (40, 30))
+    images = roboflow_csv.read(tmp_path / "images").images
+    assert images.select("file_name", "split").rows() == [("test/test.png", "test"), ("train/train.png", "train")]
+    alone = roboflow_csv.read(tmp_path / "images/train_labels.csv")
+    assert alone.images["file_name"].to_list() == ["train/train.png"]  # the image of another list is no background
