@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -42,7 +43,8 @@ def config_keys() -> str:
     """Return a table for each part of the config."""
     parts = [
         "# Config\n\nA run config is one YAML file; `key.subkey=value` words on the command line replace its values. "
-        "An unknown key is an error. `configs/` has examples.",
+        "An unknown key is an error. `configs/` has examples; with the JSON schema, "
+        "[config.schema.json](config.schema.json), editors complete and check keys.",
         _model("The file", "", config.RunConfig),
     ]
     for name, field in config.RunConfig.model_fields.items():
@@ -132,6 +134,11 @@ def errors() -> str:
     )
 
 
+def schema() -> str:
+    """Return the JSON schema of a config."""
+    return json.dumps(config.RunConfig.model_json_schema(), indent=2)
+
+
 def contributing() -> str:
     """Return CONTRIBUTING.md."""
     return (ROOT / "CONTRIBUTING.md").read_text()
@@ -145,6 +152,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/config.md": config_keys,
+    "reference/config.schema.json": schema,
     "reference/formats.md": native_formats,
     "reference/metrics.md": metrics,
     "reference/errors.md": errors,

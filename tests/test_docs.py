@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,26 @@ def test_config__has_the_keys_that_the_page_gives_it(text: str) -> None:
 def test_python__compiles(page: Path) -> None:
     for text in blocks(page, "python"):
         compile(text, str(page), "exec")
+
+
+def test_ci__installs_and_tests_with_the_line_of_the_readme() -> None:
+    pattern = re.search(r"grep -m1 -E '([^']*)' README.md", (ROOT / ".ci" / "run").read_text())
+    assert pattern is not None
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if re.search(pattern[1], line)]
+    assert len(lines) == 1
+    assert "-r requirements/lock.txt" in lines[0]
+
+
+def test_lock__has_one_version_with_hashes_of_all_that_the_project_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(word for group in project["optional-dependencies"].values() for word in group)]
+    lock = (ROOT / "requirements" / "lock.txt").read_text()
+    for word in named:
+        name = re.split(r"[<>=\[ ]", word)[0].lower().replace("_", "-")
+        assert re.search(rf"^{re.escape(name)}==\S+.*\\\n +--hash=sha256:", lock, re.MULTILINE), (
+            f"run make lock: {name}"
+        )
+    assert "://" not in lock
 
 
 @pytest.mark.slow
