@@ -40,6 +40,7 @@ class TransferReport:
         new_tensors: Names of the tensors that the source does not have or has in another shape.
         by_rows: Names of the tensors that were filled row by row, a class each.
         left_out: Names of the source's tensors that were not used.
+        lacking: Names of those new tensors that whole weights of this kind would have.
     """
 
     rows: tuple[ClassInit, ...]
@@ -47,6 +48,7 @@ class TransferReport:
     new_tensors: tuple[str, ...]
     by_rows: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -91,13 +91,13 @@ def build_detector(
     detector, report = family.from_source(
         source, class_names, class_inits(source, class_names, class_map, transfer), model
     )
-    if report.new_tensors and source.arch:
+    if report.lacking:
         logger.warning(
             "%s fits %s in part: %d tensors start at random: %s",
             source.path.name,
             detector.arch,
-            len(report.new_tensors),
-            tensor_groups(report.new_tensors),
+            len(report.lacking),
+            tensor_groups(report.lacking),
         )
     return detector, report
 
@@ -110,11 +110,11 @@ def load_detector(source: SourceWeights) -> Detector:
     """
     rows = tuple(ClassInit(name, (name,), "same name") for name in source.class_names)
     detector, report = FAMILIES[source.family].from_source(source, source.class_names, rows, None)
-    if report.new_tensors:
+    if report.lacking:
         raise InputError(
             "WEIGHTS_ARCH",
-            f"{len(report.new_tensors)} tensors of {detector.arch} are missing or have another shape: "
-            f"{tensor_groups(report.new_tensors)}",
+            f"{len(report.lacking)} tensors of {detector.arch} are missing or have another shape: "
+            f"{tensor_groups(report.lacking)}",
             where=source.path,
             remedy="give whole weights; training can start from these",
         )

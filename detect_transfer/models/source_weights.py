@@ -43,7 +43,7 @@ class Checkpoint:
             n_rows: How many classes the tensors have a row for.
 
         Raises:
-            InputError: The names are no list and no mapping from consecutive numbers, or not one a row.
+            InputError: The names are no list and no mapping from consecutive numbers, not one a row, or not unique.
         """
         if self.names is None:
             return None
@@ -61,6 +61,8 @@ class Checkpoint:
             raise self.error(
                 "WEIGHTS_CARD", f"its class names cannot be read: {error}", "write them as a list"
             ) from error
+        if len(set(names)) != len(names):
+            raise self.error("WEIGHTS_CARD", "two of its classes have one name", "give each class a name of its own")
         if len(names) != n_rows:
             raise self.error(
                 "WEIGHTS_CARD",

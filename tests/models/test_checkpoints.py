@@ -26,6 +26,13 @@ class Evil:
         return (Path(self.marker).write_text, ("ran",))
 
 
+class EvilExpression(Evil):
+    """Unpickling it would evaluate an expression that makes a file."""
+
+    def __reduce__(self):
+        return (eval, (f"open({self.marker!r}, 'w')",))
+
+
 @pytest.mark.parametrize("how", ["zip", "legacy", "plain"])
 def test_malicious_checkpoint__is_refused_and_does_not_run(tmp_path: Path, how: str) -> None:
     marker, path = tmp_path / "marker", tmp_path / "evil.pt"
@@ -36,6 +43,13 @@ def test_malicious_checkpoint__is_refused_and_does_not_run(tmp_path: Path, how: 
         torch.save(evil, path, _use_new_zipfile_serialization=how == "zip")
     with pytest.raises(InputError, match="WEIGHTS_DAMAGED"):
         load_weights(path)
+    assert not marker.exists()
+
+
+def test_code_beside_the_tensors__does_not_run(tmp_path: Path) -> None:
+    marker, path = tmp_path / "marker", tmp_path / "mixed.pt"
+    torch.save({"state_dict": {"a": torch.ones(2)}, "callbacks": [EvilExpression(str(marker))]}, path)
+    assert read_checkpoint(path).tensors.keys() == {"a"}
     assert not marker.exists()
 
 

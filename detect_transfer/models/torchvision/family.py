@@ -44,19 +44,11 @@ class TorchvisionFamily:
         return any(name.startswith("backbone.") for name in tensors) or checkpoints.is_features(tensors)
 
     def recognise(self, checkpoint: Checkpoint) -> SourceWeights:
-        """Find architecture and classes of a checkpoint.
-
-        Raises:
-            InputError: It is of no known architecture, or its class names do not fit its class rows.
-        """
+        """Find architecture and classes of a checkpoint."""
         return checkpoints.recognise(checkpoint)
 
     def from_scratch(self, model: Model, class_names: Sequence[str]) -> TorchvisionDetector:
-        """Build an untrained detector of the config's architecture from torch's random state.
-
-        Raises:
-            InputError: There is no such architecture, or what is chosen about it is not for it.
-        """
+        """Build an untrained detector of the config's architecture from torch's random state."""
         arch = model.arch or (CHOSEN_BACKBONE if model.backbone else _DEFAULT_ARCH)
         options = _options(model, {})
         return TorchvisionDetector(build(arch, len(class_names), options), arch, class_names, options)
@@ -64,17 +56,7 @@ class TorchvisionFamily:
     def from_source(
         self, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
     ) -> tuple[TorchvisionDetector, TransferReport]:
-        """Build a detector for new classes from a pretrained one, or on a pretrained backbone.
-
-        Args:
-            source: The pretrained model.
-            class_names: The target classes in order.
-            rows: The start of each target class.
-            model: The model part of the config; what it leaves open is that of the source.
-
-        Raises:
-            InputError: The weights are of another architecture or backbone.
-        """
+        """Build a detector for new classes from a pretrained one, or on a pretrained backbone."""
         arch = (model.arch if model else None) or source.arch or (CHOSEN_BACKBONE if model and model.backbone else "")
         if not arch:
             raise InputError(

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 from torchvision.models import detection
 from torchvision.models.detection import roi_heads, rpn
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.ops import clip_boxes_to_image
 
 from detect_transfer.models.base import LossPart
@@ -51,18 +53,10 @@ class RegionProposalNetwork(rpn.RegionProposalNetwork):  # type: ignore[misc] # 
     """The region proposal network; its head and its losses are torchvision's."""
 
     def __init__(self, stock: rpn.RegionProposalNetwork, *, training: int, testing: int | None) -> None:
-        matcher, sampler = stock.proposal_matcher, stock.fg_bg_sampler
-        super().__init__(
-            stock.anchor_generator,
-            stock.head,
-            matcher.high_threshold,
-            matcher.low_threshold,
-            sampler.batch_size_per_image,
-            sampler.positive_fraction,
-            {"training": 2 * training, "testing": max(stock._pre_nms_top_n["testing"], testing or 0)},
-            {"training": training, "testing": testing or stock._post_nms_top_n["testing"]},
-            stock.nms_thresh,
-        )
+        nn.Module.__init__(self)
+        self.__dict__.update(stock.__dict__)  # its parts are used as they are
+        self._pre_nms_top_n = {"training": 2 * training, "testing": max(stock._pre_nms_top_n["testing"], testing or 0)}
+        self._post_nms_top_n = {"training": training, "testing": testing or stock._post_nms_top_n["testing"]}
         self.anchors = Anchors(stock.anchor_generator)
 
     def forward(
@@ -136,20 +130,9 @@ class RoIHeads(roi_heads.RoIHeads):  # type: ignore[misc]
     """The heads on the regions; pooling, layers, matching and sampling are torchvision's."""
 
     def __init__(self, stock: roi_heads.RoIHeads, sampled_regions: int) -> None:
-        matcher = stock.proposal_matcher
-        super().__init__(
-            stock.box_roi_pool,
-            stock.box_head,
-            stock.box_predictor,
-            matcher.high_threshold,
-            matcher.low_threshold,
-            sampled_regions,
-            stock.fg_bg_sampler.positive_fraction,
-            stock.box_coder.weights,
-            stock.score_thresh,
-            stock.nms_thresh,
-            stock.detections_per_img,
-        )
+        nn.Module.__init__(self)
+        self.__dict__.update(stock.__dict__)  # its parts are used as they are
+        self.fg_bg_sampler = BalancedPositiveNegativeSampler(sampled_regions, stock.fg_bg_sampler.positive_fraction)
 
     def predict(
         self, maps: OrderedDict[str, torch.Tensor], proposals: list[torch.Tensor], size_hw: tuple[int, int]

@@ -77,7 +77,8 @@ def load_tensors(network: Network, source: SourceWeights, rows: Sequence[ClassIn
         rows = [ClassInit(row.target, (), "random") for row in rows]
     used = {id(tensor) for name, tensor in tensors.items() if name in fits or name in filled}
     left_out = tuple(sorted(name for name, tensor in source.tensors.items() if id(tensor) not in used))
-    return TransferReport(tuple(rows), len(fits), tuple(new), tuple(sorted(filled)), left_out)
+    lacking = tuple(k for k in new if k in expected or k in by_row)
+    return TransferReport(tuple(rows), len(fits), tuple(new), tuple(sorted(filled)), left_out, lacking)
 
 
 def _numbers(name: str) -> int:

@@ -52,11 +52,7 @@ class YoloFamily:
         return 2 * sum(_LAYER.match(name) is not None for name in tensors) > len(tensors)
 
     def recognise(self, checkpoint: Checkpoint) -> SourceWeights:
-        """Find architecture and classes of a checkpoint; the shapes of its tensors tell what it does not say.
-
-        Raises:
-            InputError: It is of no known architecture, or its class names do not fit its class rows.
-        """
+        """Find architecture and classes of a checkpoint; the shapes of its tensors tell what it does not say."""
         tensors = checkpoint.tensors
         n_rows, width = class_layer_shape(tensors) or (0, 0)
         arch = checkpoint.arch if is_known(checkpoint.arch) else _arch_of(checkpoint, width or 80)
@@ -64,11 +60,7 @@ class YoloFamily:
         return SourceWeights(tensors, arch, names, checkpoint.path, checkpoint.sha256, checkpoint.metadata, self.name)
 
     def from_scratch(self, model: Model, class_names: Sequence[str]) -> YoloDetector:
-        """Build an untrained detector of the config's architecture from torch's random state.
-
-        Raises:
-            InputError: There is no such architecture, or it has no plain detection head.
-        """
+        """Build an untrained detector of the config's architecture from torch's random state."""
         arch = model.arch or _DEFAULT_ARCH
         return YoloDetector(_build(arch, len(class_names)), arch, class_names)
 
@@ -79,15 +71,6 @@ class YoloFamily:
 
         The network is built around the tensors: with the hidden width of their class branch, and as many class rows.
         Where a part of the class branch is missing, no class has a row.
-
-        Args:
-            source: The pretrained model.
-            class_names: The target classes in order.
-            rows: The start of each target class.
-            model: Not used: the weights tell all that this family needs.
-
-        Raises:
-            InputError: Too little of the architecture is in the weights.
         """
         n_rows, width = class_layer_shape(source.tensors) or (len(class_names), len(class_names))
         module = _build(source.arch, width)
@@ -111,6 +94,7 @@ class YoloFamily:
             tuple(sorted(missing | replaced - by_rows)),
             tuple(sorted(by_rows)),
             tuple(sorted(source.tensors.keys() - fits.keys())),
+            tuple(sorted(missing)),
         )
         new_class_params = replaced if not all(row.sources for row in rows) else frozenset()
         return YoloDetector(module, source.arch, class_names, new_class_params), report
@@ -130,8 +114,9 @@ def _numbered(checkpoint: Checkpoint, n_rows: int) -> tuple[str, ...]:
 
 def _arch_of(checkpoint: Checkpoint, width: int) -> str:
     """Return the architecture that the tensors fit best; one that the file is named after is looked at first."""
-    depth = 1 + max(int(match[1]) for name in checkpoint.tensors if (match := _LAYER.match(name)))
-    candidates = architectures_of_depth(depth)
+    last = max(int(match[1]) for name in checkpoint.tensors if (match := _LAYER.match(name)))
+    has_other_head = any(name.startswith(f"model.{last}.cv4.") for name in checkpoint.tensors)  # masks, key points ...
+    candidates = [] if has_other_head else architectures_of_depth(last + 1)
     best, best_share = "", 0.0
     for arch in sorted(candidates, key=lambda arch: (arch not in checkpoint.path.name, candidates.index(arch))):
         state = build_module(arch, width).state_dict()

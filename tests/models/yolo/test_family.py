@@ -80,8 +80,9 @@ def test_names__are_read_in_any_form(tmp_path: Path, model: Any, names: Any) -> 
         ({0: "red", 2: "green", 3: "blue", 4: "white"}, "its class names cannot be read"),
         ({"a": "red"}, "its class names cannot be read"),
         ([["red"], None], "its class names cannot be read"),
+        (["red", "green", "red", "white"], "two of its classes have one name"),
     ],
-    ids=["too few", "too many", "gap", "words as keys", "no texts"],
+    ids=["too few", "too many", "gap", "words as keys", "no texts", "twice"],
 )
 def test_names__that_do_not_fit_the_rows_are_refused(tmp_path: Path, model: Any, names: Any, message: str) -> None:
     model.names = names
@@ -155,3 +156,11 @@ def test_weights_of_too_small_a_part__are_refused(tmp_path: Path, model: Any) ->
     torch.save({"state_dict": state}, tmp_path / "yolov8n.pt")
     with pytest.raises(InputError, match="WEIGHTS_ARCH"):
         build_detector(Model(), Transfer(), NAMES, load_weights(tmp_path / "yolov8n.pt"))
+
+
+@pytest.mark.parametrize("task", ["-seg", "-pose", "-obb"])
+def test_weights_for_another_task__are_refused(tmp_path: Path, model: Any, task: str) -> None:
+    state = {**model.state_dict(), "model.22.cv4.0.2.weight": torch.zeros(1)}
+    torch.save({"state_dict": state, "yaml": {"yaml_file": f"yolov8n{task}.yaml"}}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"WEIGHTS_ARCH .*w\.pt - its tensors are of no detection architecture"):
+        load_weights(tmp_path / "w.pt")
