@@ -56,7 +56,11 @@ class TorchvisionFamily:
     def from_source(
         self, source: SourceWeights, class_names: Sequence[str], rows: Sequence[ClassInit], model: Model | None
     ) -> tuple[TorchvisionDetector, TransferReport]:
-        """Build a detector for new classes from a pretrained one, or on a pretrained backbone."""
+        """Build a detector for new classes from a pretrained one, or on a pretrained backbone.
+
+        Raises:
+            InputError: The weights are of another architecture, or of a backbone alone and no architecture is chosen.
+        """
         arch = (model.arch if model else None) or source.arch or (CHOSEN_BACKBONE if model and model.backbone else "")
         if not arch:
             raise InputError(
