@@ -201,3 +201,56 @@ def test_classes__meet_by_name_by_a_map_or_are_refused(
     assert re.search(message, shown), shown
     if class_map == "deer=diamond_deer":
         assert ap_of(tmp_path / "out") == pytest.approx(ap_of(world / "of_run"), abs=1e-9)
+
+
+def test_weights__of_others_are_scored_untrained(world: Path, coco_weights: Path, shared: Path, tmp_path: Path) -> None:
+    """COCO weights on a few images of COCO: by the weights themselves, and by what they predict, is one AP."""
+    source = next((shared / "data" / "coco64" / "annotations").glob("instances_*.json"))
+    document = json.loads(source.read_text())
+    document["images"] = document["images"][:5]
+    ids = {image["id"] for image in document["images"]}
+    document["annotations"] = [box for box in document["annotations"] if box["image_id"] in ids]
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps(document))
+    images = shared / "data" / "coco64" / "train2017"
+    given = ("--images", images, "--out", tmp_path / "direct")
+    assert cli(None, "evaluate", coco_weights, "--data", truth, *given)[0] == 0
+    few = tmp_path / "few"
+    few.mkdir()
+    for image in document["images"]:
+        shutil.copyfile(images / image["file_name"], few / image["file_name"])
+    assert cli(None, "predict", coco_weights, few, "--out", tmp_path / "predicted")[0] == 0
+    words = ("--truth", truth, "--detections", tmp_path / "predicted" / "detections.json", "--out", tmp_path / "scored")
+    assert cli(None, "evaluate", *words)[0] == 0
+    assert ap_of(tmp_path / "direct") > 0.3
+    assert ap_of(tmp_path / "scored") == pytest.approx(ap_of(tmp_path / "direct"), abs=1e-9)
+
+
+def test_shown_boxes__have_one_label_unless_asked(world: Path) -> None:
+    from detect_transfer.core.annotations import Detections
+    from detect_transfer.workflows.thresholds import one_label
+
+    found = Detections.from_columns(
+        {
+            "image_id": [1, 1, 1, 1, 2],
+            "category_id": [1, 2, 1, 2, 2],
+            "x1": [0.0, 0.0, 0.0, 50.0, 0.0],
+            "y1": [0.0] * 5,
+            "x2": [40.0, 40.0, 39.0, 90.0, 40.0],
+            "y2": [40.0] * 5,
+            "score": [0.5, 0.9, 0.4, 0.3, 0.2],
+        }
+    )
+    kept = one_label(found).rows
+    assert kept["score"].to_list() == [0.9, 0.3, 0.2], "another label of the best box leaves, wherever it stands"
+
+
+def test_predict__agnostic_boxes_suppress_each_other(world: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, words in (("plain", ()), ("agnostic", ("--agnostic",)), ("labels", ("--multi-label",))):
+        out = tmp_path / name
+        source = (world / "run", world / "data/images/val", "--score", "0.01", "--out", out, *words)
+        assert cli(None, "predict", *source)[0] == 0
+        found[name] = json.loads((out / "detections.json").read_text())
+    assert found["plain"] == found["labels"], "the file holds everything; what is drawn differs"
+    assert len(found["agnostic"]) <= len(found["plain"])
