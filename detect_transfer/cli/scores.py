@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +74,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda, for weights.")] = "auto",
 ) -> None:
     """Score a run, any weights on any data, or any detections against any truth: metrics.json and report.html."""
-    from detect_transfer.core.io import write_json
+    from detect_transfer.core.io import read_json, write_json
     from detect_transfer.workflows.evaluate import EvaluateOptions
 
     _check_usage(weights, data, truth, detections, class_map)
@@ -91,7 +92,7 @@ def evaluate(
         explanation = _explain_scored(weights, given, out, labels) if explain else None
     if explanation is not None:
         write_json(out / "explain.json", explanation.as_dict())
-    _print_readings(out / "metrics.json")
+    _print_sentences(read_json(out / "metrics.json").get("reading", ()))
     print_metrics(out / "metrics.json")
     if explanation is not None and truth is None:
         print_explanation(explanation)
@@ -175,11 +176,9 @@ def _explain_scored(weights: str, data: GroundTruth | None, out: Path, labels: P
     return explain_files(data, written, labels=labels)
 
 
-def _print_readings(metrics: Path) -> None:
+def _print_sentences(sentences: Sequence[str]) -> None:
     """Show how a file of detections was understood where its layout leaves that open."""
-    from detect_transfer.core.io import read_json
-
-    for sentence in read_json(metrics).get("reading", ()):
+    for sentence in sentences:
         make_console().print(sentence, markup=False)
 
 
@@ -229,6 +228,8 @@ def compare(
     else:
         options = _detection_options(detections_format, box_form, class_numbers)
         sides = groups_of_files(given, detections or [], options)
+        for entry in (entry for side in sides for entry in side.runs):
+            _print_sentences([f"{entry.name}: {sentence}" for sentence in entry.detections.reading])
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
     print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy.value))
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
