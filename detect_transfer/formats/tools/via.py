@@ -97,20 +97,22 @@ def read(
             split = split_of_path(image.name)
             if source.add_image(image.name, image.where, split=split, file_attributes=about):
                 for region in image.regions:
+                    labels = [] if class_name is None else [class_name]
                     with source.errors.row(image.name):
-                        _add_region(source, image.name, region, key, class_name)
+                        labels = labels or _labels(region.said, key)
+                    for label in labels:
+                        with source.errors.row(image.name):
+                            source.add_shape(image.name, _shape(region, label, key))
     return source.table()
 
 
-def _add_region(source: Source, image: str, region: _Region, key: str, class_name: str | None) -> None:
-    labels = [class_name] if class_name is not None else _labels(region.said, key)
+def _shape(region: _Region, label: str, key: str) -> Shape:
     kind = region.shape.choice("name", _KINDS)
     attributes = {name: value for name, value in region.said.value.items() if name != key}
     drawn = {name: value for name, value in region.shape.value.items() if name != "name"}
     xyxy = _extent(region.shape, kind)
     kind, drawn = (RECTANGLE, {}) if kind == "rect" else (kind, drawn)
-    for label in labels:
-        source.add_shape(image, Shape(label, xyxy, region.source, kind, drawn, attributes))
+    return Shape(label, xyxy, region.source, kind, drawn, attributes)
 
 
 def _read_json(source: Source, name: str, nearby: NearbyImages) -> list[_Image]:

@@ -19,12 +19,12 @@ KEEP: dict[str, Any] = {"missing_images": "keep"}
 
 
 def save(root: Path, *cells: tuple[object, object, object], split: str = "val") -> Path:
-    held = np.empty((1, len(cells)), object)
+    aligned = np.empty((1, len(cells)), object)
     for i, (city, name, rows) in enumerate(cells):
-        held[0, i] = np.empty((1, 1), [(key, object) for key in ("cityname", "im_name", "bbs")])
-        held[0, i][0, 0] = (city, name, rows)
+        aligned[0, i] = np.empty((1, 1), [(key, object) for key in ("cityname", "im_name", "bbs")])
+        aligned[0, i][0, 0] = (city, name, rows)
     path = root / f"anno_{split}.mat"
-    savemat(path, {f"anno_{split}_aligned": held})
+    savemat(path, {f"anno_{split}_aligned": aligned})
     return path
 
 

@@ -24,8 +24,8 @@ def test_attributes__keep_corners_and_angle(root: Path, write: Any) -> None:
     write("labelTxt/a.txt", "0 0 10 10 0 20 -10 10 ship 2")
     row = dota.read(root).boxes.row(0, named=True)
     assert (row["x1"], row["y1"], row["x2"], row["y2"], row["ignore_reason"]) == (-10, 0, 10, 20, "difficult")
-    told = json.loads(row["attributes"])
-    assert told == {"quad": [0, 0, 10, 10, 0, 20, -10, 10], "angle": pytest.approx(45), "level": 2}
+    stated = json.loads(row["attributes"])
+    assert stated == {"quad": [0, 0, 10, 10, 0, 20, -10, 10], "angle": pytest.approx(45), "level": 2}
 
 
 def test_head__is_kept(root: Path) -> None:

@@ -12,8 +12,8 @@ VALUE = {"x": 10, "y": 20, "width": 50, "height": 40, "rotation": 0, "rectanglel
 
 
 def item(value: Any, **further: Any) -> dict[str, Any]:
-    told = {"id": "r", "type": "rectanglelabels", "original_width": 40, "original_height": 30, "image_rotation": 0}
-    return {**told, "value": value, **further}
+    stated = {"id": "r", "type": "rectanglelabels", "original_width": 40, "original_height": 30, "image_rotation": 0}
+    return {**stated, "value": value, **further}
 
 
 def task(*annotations: Any, image: str = "/data/upload/1/0123abcd-a.png") -> dict[str, Any]:
@@ -36,10 +36,10 @@ def save(write: Any, *tasks: Any) -> Path:
 
 def test_region__keeps_what_was_said_of_it(sample: Any) -> None:
     table = label_studio.read(sample("label_studio"))
-    told = [json.loads(text) if text else {} for text in table.boxes["attributes"]]
-    assert told[0] == {"choices": ["sitting"]}
-    assert told[1]["drawn"] == {"shape": "turned rectangle", "box": [20, 6, 28, 18], "rotation": 90}
-    assert told[3]["image_rotation"] == 90
+    stated = [json.loads(text) if text else {} for text in table.boxes["attributes"]]
+    assert stated[0] == {"choices": ["sitting"]}
+    assert stated[1]["drawn"] == {"shape": "turned rectangle", "box": [20, 6, 28, 18], "rotation": 90}
+    assert stated[3]["image_rotation"] == 90
     facts = table.images.select("tags", "data").rows()
     assert facts[0] == ('[{"choices":["rainy"]}]', '{"city":"Bonn"}')
     assert [(line.kind, line.reason, line.count) for line in table.reading] == [

@@ -15,7 +15,7 @@ for _ in range(300):
 
 
 def document(*shapes: Any, **further: Any) -> str:
-    told = {
+    stated = {
         "version": "5.5.0",
         "flags": {},
         "imagePath": "a.png",
@@ -23,7 +23,7 @@ def document(*shapes: Any, **further: Any) -> str:
         "imageHeight": 30,
         "imageWidth": 40,
     }
-    return json.dumps({**told, "shapes": list(shapes), **further})
+    return json.dumps({**stated, "shapes": list(shapes), **further})
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
     table = labelme.read(sample("labelme"))
-    told = dict(zip(table.boxes["source"], table.boxes["attributes"], strict=True))
-    person = json.loads(told["train/street one.json#/shapes/1"])
+    stated = dict(zip(table.boxes["source"], table.boxes["attributes"], strict=True))
+    person = json.loads(stated["train/street one.json#/shapes/1"])
     assert person["flags"] == ["sitting"]
     assert person["description"] == "at the kerb"
     assert person["drawn"] == {"shape": "polygon", "points": [[-1e-13, 1], [8, 1.5], [4, 20.75]]}
-    dog = json.loads(told["train/street one.json#/shapes/4"])
+    dog = json.loads(stated["train/street one.json#/shapes/4"])
     assert [part["xyxy"] for part in dog["parts"]] == [[1, 22, 5, 28], [7, 21, 12, 27]]
     facts = dict(table.images.select("file_name", "flags").rows())
     assert facts == {"train/b.JPG": None, "train/street one.png": '["night"]', "val/c.png": None}

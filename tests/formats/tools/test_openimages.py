@@ -25,8 +25,8 @@ def test_flags__become_columns_and_attributes(root: Path) -> None:
     row = openimages.read(root).boxes.row(0, named=True)
     assert (row["x1"], row["y1"], row["x2"], row["y2"]) == (10, 2, 20, 18)
     assert (row["occluded"], row["truncated"], row["ignore"], row["source"]) == (0.0, 1.0, False, f"{FILE}:2")
-    told = json.loads(row["attributes"])
-    assert (told["IsTruncated"], told["IsInside"], told["Source"], told["Confidence"]) == (1, -1, "xclick", 1.0)
+    stated = json.loads(row["attributes"])
+    assert (stated["IsTruncated"], stated["IsInside"], stated["Source"], stated["Confidence"]) == (1, -1, "xclick", 1.0)
 
 
 def test_flags__of_minus_one_are_not_told(root: Path, write: Any) -> None:

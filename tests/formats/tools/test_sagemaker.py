@@ -13,8 +13,8 @@ BOX = {"class_id": 0, "left": 1, "top": 2, "width": 8, "height": 6}
 
 def line(*boxes: Any, job: str = "job", **further: Any) -> dict[str, Any]:
     about = {"class-map": {"0": "car"}, "type": "groundtruth/object-detection", "objects": [{"confidence": 0.5}]}
-    told = {"image_size": [{"width": 40, "height": 30, "depth": 3}], "annotations": list(boxes)}
-    return {"source-ref": "s3://bucket/x/a.png", job: told, f"{job}-metadata": about, **further}
+    stated = {"image_size": [{"width": 40, "height": 30, "depth": 3}], "annotations": list(boxes)}
+    return {"source-ref": "s3://bucket/x/a.png", job: stated, f"{job}-metadata": about, **further}
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ def csv_of(*rows: tuple[Any, Any]) -> str:
 
 
 def json_of(*regions: tuple[Any, Any]) -> str:
-    told = [{"shape_attributes": shape, "region_attributes": region} for shape, region in regions]
-    return json.dumps({"a.png9": {"filename": "a.png", "size": 9, "file_attributes": {}, "regions": told}})
+    stated = [{"shape_attributes": shape, "region_attributes": region} for shape, region in regions]
+    return json.dumps({"a.png9": {"filename": "a.png", "size": 9, "file_attributes": {}, "regions": stated}})
 
 
 @pytest.fixture
