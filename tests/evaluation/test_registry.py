@@ -5,6 +5,8 @@ import math
 
 import polars as pl
 import pytest
+from by_hand import BY_HAND
+from persons import called, sized
 
 from detect_transfer.core.annotations import DETECTION_SCHEMA, Detections
 from detect_transfer.core.errors import InputError
@@ -13,6 +15,19 @@ from detect_transfer.formats.traffic_signs import gtsdb
 
 NAMES = ("Car", "Pedestrian", "Cyclist", "Van")
 COUNTS = ("count_", "n_positives")
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_metrics__have_a_case_by_hand(name, make_table, make_detections):
+    assert name in BY_HAND, f"the metric {name} has no case computed by hand: add one to tests/evaluation/by_hand.py"
+    case = BY_HAND[name]
+    table = called(sized(make_table(case.objects, n_images=100)), case.class_name)
+    values = METRICS[name](Case(table, make_detections(case.detections))).values
+    assert {key: values[key] for key in case.expected} == pytest.approx(case.expected)
+
+
+def test_cases_by_hand__are_of_metrics():
+    assert set(BY_HAND) <= set(METRICS)
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
