@@ -72,10 +72,10 @@ def selection_optimism(candidates: Sequence[ThresholdMatches], *, n_halves: int 
         row[rng.permutation(n_units)[: n_units // 2]] = 1
     weights = np.concatenate([half, 1 - half])
     ap = np.stack([mean_ap(weighted_ap(matches, weights))["AP"] for matches in candidates])  # (candidates, 2 halves)
-    here, other = ap, np.concatenate(np.split(ap, 2, axis=1)[::-1], axis=1)
-    usable = np.isfinite(here).all(axis=0) & np.isfinite(other).all(axis=0)
+    chooses, scores = ap, np.concatenate(np.split(ap, 2, axis=1)[::-1], axis=1)
+    usable = np.isfinite(chooses).all(axis=0) & np.isfinite(scores).all(axis=0)
     if not usable.any():
         return Selection(n_candidates, None, "no cut leaves objects in both halves")
-    best = np.argmax(here[:, usable], axis=0)[None]
-    gained = np.take_along_axis(here[:, usable], best, axis=0) - np.take_along_axis(other[:, usable], best, axis=0)
+    best = np.argmax(chooses[:, usable], axis=0)[None]
+    gained = np.take_along_axis((chooses - scores)[:, usable], best, axis=0)
     return Selection(n_candidates, float(gained.mean() / np.sqrt(2)))

@@ -24,12 +24,12 @@ class Line:
     """The learning curve of one run.
 
     Args:
-        side: Which side it belongs to, from 0.
+        group: The group of runs that it belongs to, from 0.
         name: The name of the run.
         history: A row an epoch, with `epoch`, `AP` and `epoch_seconds`.
     """
 
-    side: int
+    group: int
     name: str
     history: Sequence[Mapping[str, Any]]
 
@@ -41,8 +41,8 @@ def difference_plot(rows: Sequence[tuple[str, Difference]], margin: float) -> st
     """
     shown = [(name, d) for name, d in rows if d.difference is not None]
     if len(shown) > _MOST:
-        kept = sorted(shown, key=lambda row: -abs(row[1].difference or 0))[:_MOST]
-        shown = [row for row in shown if row in kept]
+        largest = sorted(shown, key=lambda row: -abs(row[1].difference or 0))[:_MOST]
+        shown = [row for row in shown if row in largest]
     if not shown:
         return ""
 
@@ -73,9 +73,9 @@ def learning_plot(lines: Sequence[Line], against: Literal["epoch", "seconds"]) -
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot(xlabel=against, ylabel="AP")
-        dashes = {side: itertools.cycle(_DASHES) for side in {line.side for line in lines}}
+        dashes = {group: itertools.cycle(_DASHES) for group in {line.group for line in lines}}
         for line, x, y in curves:
-            style = {"color": OKABE_ITO[line.side % len(OKABE_ITO)], "linestyle": next(dashes[line.side])}
+            style = {"color": OKABE_ITO[line.group % len(OKABE_ITO)], "linestyle": next(dashes[line.group])}
             axes.plot(x, y, marker="o", markersize=3, linewidth=1.6, label=plot_name(line.name), **style)
         axes.set_ylim(bottom=0)
         legend_below(figure)

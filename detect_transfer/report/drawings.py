@@ -1,4 +1,4 @@
-"""Boxes drawn on images, told apart by colour, by line and by a letter. Pure functions on arrays.
+"""Boxes drawn on images, which differ by colour, line and short name. Pure functions on arrays.
 
 The colours are those of Okabe and Ito, which readers with any common colour blindness tell apart; every line has a dark
 rim, so that it shows on any ground.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detect_transfer.core.arrays import BoolArray, FloatArray
+from detect_transfer.core.boxes import area, intersection
 
 _GAP = 8.0  # what the outline takes up outside of its box
 _RIM = np.array([-_GAP, -_GAP, _GAP, _GAP])
@@ -29,7 +30,7 @@ def place_tags(xyxy: FloatArray, sizes_wh: Sequence[tuple[int, int]], canvas_wh:
     tags, lines = np.zeros((len(xyxy), 4)), np.zeros((len(xyxy), 4))
     rings = _RINGS if len(xyxy) <= _CROWD else _RINGS[:4]
     placed = np.zeros(len(xyxy), bool)
-    for i in np.argsort(_area(xyxy), kind="stable").tolist():
+    for i in np.argsort(area(xyxy), kind="stable").tolist():
         if sizes_wh[i] == (0, 0):
             continue
         best = np.inf
@@ -77,13 +78,13 @@ def _candidates(box: FloatArray, size_wh: tuple[int, int], canvas_wh: tuple[int,
 def _cost_of_edge(places: FloatArray, canvas_wh: tuple[int, int]) -> FloatArray:
     """Return (P,) how bad it is that a part of each place is outside of the drawing."""
     inside = np.minimum(places[:, 2:], canvas_wh) - np.maximum(places[:, :2], 0)
-    return np.asarray(40 * (1 - np.clip(inside, 0, None).prod(axis=1) / _area(places)))
+    return np.asarray(40 * (1 - np.clip(inside, 0, None).prod(axis=1) / area(places)))
 
 
 def _cost_of_own(places: FloatArray, box: FloatArray) -> FloatArray:
     """Return (P,) how bad it is that each place hides the box that it names."""
-    share = _common(places, box[None])[:, 0] / _area(places)
-    return np.asarray(share * (20 if _area(box[None])[0] <= _SMALL * 4 else 6))
+    share = intersection(places, box[None])[:, 0] / area(places)
+    return np.asarray(share * (20 if area(box[None])[0] <= _SMALL * 4 else 6))
 
 
 def _cost_of_boxes(places: FloatArray, lines: FloatArray, others: FloatArray) -> FloatArray:
@@ -91,16 +92,16 @@ def _cost_of_boxes(places: FloatArray, lines: FloatArray, others: FloatArray) ->
 
     A box counts the more, the smaller it is: a tag may lie on a street, but not on a sign.
     """
-    area = np.maximum(_area(others), 1.0)
-    common = _common(places, others)
-    hidden = common / np.minimum(area, _area(places)[:, None])
-    rims = _common(places, others + _RIM) > common
-    return np.asarray((20 * hidden + 0.5 * rims + 3 * _passes(lines, others)) @ np.minimum(_SMALL / area, 1.0))
+    areas = np.maximum(area(others), 1.0)
+    common = intersection(places, others)
+    hidden = common / np.minimum(areas, area(places)[:, None])
+    rims = intersection(places, others + _RIM) > common
+    return np.asarray((20 * hidden + 0.5 * rims + 3 * _passes(lines, others)) @ np.minimum(_SMALL / areas, 1.0))
 
 
 def _cost_of_tags(places: FloatArray, lines: FloatArray, tags: FloatArray, tag_lines: FloatArray) -> FloatArray:
     """Return (P,) how much each place and its line hide of tags that are there, or are crossed by their lines."""
-    on_tags = _common(places, tags) / _area(places)[:, None]
+    on_tags = intersection(places, tags) / area(places)[:, None]
     crossed = _passes(lines, tags).sum(axis=1) + _passes(tag_lines, places).sum(axis=0)
     return np.asarray(25 * on_tags.sum(axis=1) + 5 * (on_tags > 0).sum(axis=1) + 0.8 * crossed)
 
@@ -110,8 +111,8 @@ def _passes(lines: FloatArray, boxes: FloatArray) -> BoolArray:
     start = lines[:, None, :2]
     along = lines[:, None, 2:] - start
     along = np.where(along == 0, 1e-9, along)
-    one, other = (boxes[:, :2] - start) / along, (boxes[:, 2:] - start) / along  # (L, B, 2), 0 to 1 on the line
-    enters, leaves = np.minimum(one, other).max(axis=2), np.maximum(one, other).min(axis=2)
+    low, high = (boxes[:, :2] - start) / along, (boxes[:, 2:] - start) / along  # (L, B, 2), 0 to 1 on the line
+    enters, leaves = np.minimum(low, high).max(axis=2), np.maximum(low, high).min(axis=2)
     return np.asarray(np.maximum(enters, 0) < np.minimum(leaves, 1))
 
 
@@ -123,13 +124,3 @@ def _meets(hull_of: FloatArray, *kinds: FloatArray) -> BoolArray:
         first, last = np.minimum(ends[:, :2], ends[:, 2:]), np.maximum(ends[:, :2], ends[:, 2:])
         meets |= ((first <= high) & (last >= low)).all(axis=1)
     return meets
-
-
-def _area(xyxy: FloatArray) -> FloatArray:
-    return np.asarray((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]))
-
-
-def _common(a: FloatArray, b: FloatArray) -> FloatArray:
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.asarray(np.clip(high - low, 0, None).prod(axis=2))

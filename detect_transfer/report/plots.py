@@ -213,8 +213,8 @@ def _panel(lines: Mapping[str, list[tuple[float, float]]], label: str, phases: M
         for j, (phase, epochs) in enumerate(phases.items()):
             low, high = min(epochs) - 0.5, max(epochs) + 0.5
             axes.axvspan(low, high, color=FAINT, alpha=0.28 if j % 2 else 0.1, linewidth=0)
-            place = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
-            axes.text((low + high) / 2, 1.01, plot_name(f"phase {phase}"), fontsize=8, **place)
+            style = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+            axes.text((low + high) / 2, 1.01, plot_name(f"phase {phase}"), fontsize=8, **style)
         for j, (name, points) in enumerate(lines.items()):
             style = {"color": OKABE_ITO[j % _NAMED], "linestyle": _DASHES[j % _NAMED]}
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.6, label=name, **style)

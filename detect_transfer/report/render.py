@@ -78,7 +78,7 @@ def render_predictions(
     Args:
         table: The images, and the truth where there is one. A table without any box is taken as one without truth, so
             that detections are drawn as such and not as false positives.
-        detections: What was found; None draws the truth alone.
+        detections: The detections; None draws the truth alone.
         image_root: The folder that `file_name` is relative to.
         out_dir: Where the images go, under their own relative names with the suffix `.jpg`.
         score_threshold: Detections below it are left out.
@@ -108,20 +108,23 @@ class _Album:
     def __init__(
         self, table: AnnotationTable, detections: Detections | None, root: Path, score_threshold: float
     ) -> None:
-        truth, found = _rows(table, detections, score_threshold)
-        self._none = truth.clear(), found.clear()
+        truth, detected = _rows(table, detections, score_threshold)
+        self._none = truth.clear(), detected.clear()
         self._truths = truth.partition_by("image_id", as_dict=True)
-        self._founds = found.partition_by("image_id", as_dict=True)
+        self._detected = detected.partition_by("image_id", as_dict=True)
         self._names = {int(i): str(n) for i, n in table.categories.select("category_id", "name").iter_rows()}
         self._root = root
-        statuses = {*truth["status"].to_list(), *found.get_column("status", default=pl.Series(["detection"])).to_list()}
+        statuses = {
+            *truth["status"].to_list(),
+            *detected.get_column("status", default=pl.Series(["detection"])).to_list(),
+        }
         self.kinds = [kind for kind in KINDS if kind in statuses or kind == "truth"]
 
     def read(self, images: pl.DataFrame) -> Iterator[tuple[RgbArray, list[Mark]]]:
         """Give each image of the rows with its marks."""
         for image_id, image in read_all(images, self._root):
             key = (image_id,)
-            here, seen = self._truths.get(key, self._none[0]), self._founds.get(key, self._none[1])
+            here, seen = self._truths.get(key, self._none[0]), self._detected.get(key, self._none[1])
             yield image, marks_of(here, seen, self._names)
 
 
@@ -145,9 +148,9 @@ def _sheets(album: _Album, images: pl.DataFrame, out_dir: Path, size: int) -> It
         for image, marks in album.read(images)
     )
     number = 0
-    while held := list(islice(drawn, size)):
+    while batch := list(islice(drawn, size)):
         number += 1
-        sheet = contact_sheet(held, math.ceil(math.sqrt(len(held))), cell_wh=_CELL_WH)
+        sheet = contact_sheet(batch, math.ceil(math.sqrt(len(batch))), cell_wh=_CELL_WH)
         path = out_dir / f"sheet_{number:04d}.jpg"
         write_atomic(path, encode_jpeg(_with_legend(sheet, album.kinds)))
         yield path

@@ -47,7 +47,7 @@ def _fitted(frame: RgbArray, size_wh: tuple[int, int]) -> RgbArray:
         return frame[: size_wh[1], : size_wh[0]]
     scale = min(size_wh[0] / width, size_wh[1] / height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    held = np.full((size_wh[1], size_wh[0], 3), 18, np.uint8)
+    canvas = np.full((size_wh[1], size_wh[0], 3), 18, np.uint8)
     left, top = (size_wh[0] - inner[0]) // 2, (size_wh[1] - inner[1]) // 2
-    held[top : top + inner[1], left : left + inner[0]] = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
-    return held
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+    return canvas

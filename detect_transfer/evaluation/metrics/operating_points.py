@@ -12,7 +12,6 @@ from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.matching import Matches, match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.threshold_curves import (
-    OperatingPoint,
     ThresholdCurve,
     class_curves,
     object_counts,
@@ -78,8 +77,8 @@ def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGE
 
 def operating_points(
     matches: Matches, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
-) -> dict[int, dict[str, ClassPoint]]:
-    """Return for each class the point of each goal, the one with the largest recall that meets it.
+) -> dict[int | None, dict[str, ClassPoint]]:
+    """Return for each class, and under None for all together, the point with the largest recall that meets each goal.
 
     A class of few objects, or of a low precision at its own threshold, has the threshold of all classes together; that
     is none where its precision is too low as well.
@@ -91,43 +90,35 @@ def operating_points(
     """
     curves, n_objects, whole = class_curves(matches), object_counts(matches), threshold_curve(matches)
     ids = sorted({*matches.detections["category_id"].drop_nulls().to_list(), *curves})
-    points: dict[int, dict[str, ClassPoint]] = {category_id: {} for category_id in ids}
+    points: dict[int | None, dict[str, ClassPoint]] = {category_id: {} for category_id in (None, *ids)}
     for goal in goals(target_precision, target_fppi):
-        pooled = _supported(whole, goal)
+        pooled = points[None][goal.name] = _supported(whole, goal)
         for category_id in ids:
             curve, n = curves.get(category_id), n_objects.get(category_id, 0)
-            own = None if curve is None else _supported(curve, goal)
+            own = _supported(curve, goal)
             if n < MIN_OBJECTS:
                 why = f"{n} object{'' if n == 1 else 's'}, fewer than {MIN_OBJECTS}"
-            elif own is None:
+            elif own.score_threshold is None:
                 why = f"{goal.reason}, or its precision there is below {MIN_PRECISION:g}"
             else:
-                points[category_id][goal.name] = ClassPoint(own.score_threshold, own.precision, own.recall)
+                points[category_id][goal.name] = own
                 continue
             points[category_id][goal.name] = _at_pooled(curve, pooled, why)
     return points
 
 
-def pooled_points(
-    matches: Matches, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
-) -> dict[str, OperatingPoint | None]:
-    """Return the point of each goal for all classes together; None where it is not met or its precision too low."""
-    whole = threshold_curve(matches)
-    return {goal.name: _supported(whole, goal) for goal in goals(target_precision, target_fppi)}
-
-
-def _supported(curve: ThresholdCurve | None, goal: Goal) -> OperatingPoint | None:
+def _supported(curve: ThresholdCurve | None, goal: Goal) -> ClassPoint:
     index = None if curve is None else goal.index(curve)
     point = None if curve is None or index is None else curve.point(index)
-    return point if point is not None and point.precision >= MIN_PRECISION else None
-
-
-def _at_pooled(curve: ThresholdCurve | None, pooled: OperatingPoint | None, why: str) -> ClassPoint:
-    """Return the threshold of all classes, with what it gives for the class of a curve."""
-    if pooled is None:
+    if point is None or point.precision < MIN_PRECISION:
         return ClassPoint(None, None, None)
-    if curve is None:
-        return ClassPoint(pooled.score_threshold, None, None, why)
+    return ClassPoint(point.score_threshold, point.precision, point.recall)
+
+
+def _at_pooled(curve: ThresholdCurve | None, pooled: ClassPoint, why: str) -> ClassPoint:
+    """Return the threshold of all classes, with what it gives for the class of a curve."""
+    if pooled.score_threshold is None or curve is None:
+        return ClassPoint(pooled.score_threshold, None, None, "" if pooled.score_threshold is None else why)
     index = int((curve.score >= pooled.score_threshold).sum()) - 1
     if index < 0:
         return ClassPoint(pooled.score_threshold, None, 0.0, why)
@@ -142,19 +133,21 @@ def operating_metric(
     `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why.
     """
     targets = {"target_precision": target_precision, "target_fppi": target_fppi}
-    points, whole = operating_points(match_case(case), **targets), pooled_points(match_case(case), **targets)
+    points = operating_points(match_case(case), **targets)
     classes = dict(zip(case.gt.category_ids.tolist(), case.names, strict=True))
     sheet, pooled = Sheet(), {}
     for goal in goals(**targets):
-        of_all = whole[goal.name]
+        of_all = points[None][goal.name]
         low = f"{goal.reason}, or the precision of all classes there is below {MIN_PRECISION:g}"
         for column in _COLUMNS:
-            sheet.put(f"{goal.name}_{column}", None if of_all is None else getattr(of_all, column), low)
+            sheet.put(f"{goal.name}_{column}", getattr(of_all, column), low)
         chosen = {i: points.get(i, {}).get(goal.name, _at_pooled(None, of_all, _NO_OBJECT)) for i in classes}
         for category_id, name in classes.items():
             for column in _COLUMNS:
                 value = getattr(chosen[category_id], column)
-                none = low if of_all is None else "no object or no detection of it reaches the threshold"
+                none = (
+                    low if of_all.score_threshold is None else "no object or no detection of it reaches the threshold"
+                )
                 sheet.put(f"{goal.name}_{column}/{name}", value, none)
         pooled[goal.name] = {name: chosen[i].pooled for i, name in classes.items() if chosen[i].pooled}
     bounds = {"overlap": ">= 0.5", **targets, "min_objects": MIN_OBJECTS, "min_precision": MIN_PRECISION}

@@ -179,24 +179,20 @@ def _class_groups(case: Case) -> Iterator[Slice]:
     """Yield a slice for each supercategory, if there are two at least."""
     groups = case.truth.categories.sort("category_id")["supercategory"]
     names = groups.drop_nulls().unique(maintain_order=True).to_list()
-    plain = _whole(case, "")
     for name in names if len(names) > 1 else []:
-        classes = (groups == name).fill_null(False).to_numpy()
-        yield Slice(f"group {name}", plain.objects, plain.images, classes, plain.out_of_range)
+        yield replace(_whole(case, f"group {name}"), classes=(groups == name).fill_null(False).to_numpy())
 
 
 def _image_values(case: Case) -> Iterator[Slice]:
     """Yield a slice for each value of each column of the images that the data set adds, such as the weather."""
     images = case.truth.images.sort("image_id")
-    plain = _whole(case, "")
     for column in images.columns:
         if column in IMAGE_SCHEMA or images[column].dtype not in (pl.String, pl.Boolean, pl.Categorical):
             continue
         values = images[column].cast(pl.String)
         occurring = values.drop_nulls().unique().sort().to_list()
         for value in occurring if 2 <= len(occurring) <= _MOST_VALUES else []:
-            which = (values == value).fill_null(False).to_numpy()
-            yield Slice(f"{column} {value}", plain.objects, which, plain.classes, plain.out_of_range)
+            yield replace(_whole(case, f"{column} {value}"), images=(values == value).fill_null(False).to_numpy())
 
 
 def _of_classes(case: Case, part: Slice) -> BoolArray:
