@@ -57,6 +57,8 @@ class ReportData:
         ledger: `Ledger.as_dict()`.
         transfer: What was taken over and what trained; lists of objects become tables.
         notes: Sentences to show at the top.
+        selection: How the scored weights were chosen, such as the sentence of `Selection`; shown below the headline.
+        test_ap: AP on a test split that nothing was chosen by, which is then the headline.
     """
 
     title: str
@@ -69,6 +71,8 @@ class ReportData:
     ledger: Mapping[str, Any] | None = None
     transfer: Mapping[str, Any] | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    selection: str = ""
+    test_ap: float | None = None
 
 
 def write_report(path: Path, data: ReportData) -> None:
@@ -98,6 +102,8 @@ def _values(data: ReportData) -> dict[str, Any]:
         "title": short_name(data.title, longest=120),
         "notes": [str(note) for note in data.notes],
         "scores": scores,
+        "selection": short_name(data.selection, longest=400) if data.selection else "",
+        "test_ap": data.test_ap,
         "gain": _gain(data.history),
         "metrics": [(n, _MEANINGS[n], scores.metrics[n], (scores.strict or {}).get(n)) for n in METRIC_NAMES],
         "reasons": _grouped_reasons(scores.reasons),

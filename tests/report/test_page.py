@@ -13,6 +13,7 @@ import pytest
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import Case, score_case
+from detect_transfer.evaluation.selection import Selection
 from detect_transfer.report import write_report
 from detect_transfer.report.failures import KINDS_OF_FAILURE, worst
 
@@ -156,6 +157,18 @@ def test_report__no_external_address(make_data, tmp_path):
     assert not re.findall(r"""(?:src|href)=["'](?!data:|\#)""", text)
     assert "default-src 'none'" in text
     assert "url(" not in text
+
+
+@pytest.mark.parametrize("test_ap", [None, 0.4321])
+def test_report__says_how_the_weights_were_chosen(test_ap, make_data, tmp_path):
+    """Without a test split the AP of the best epoch is the headline with what the choice adds; else the test AP is."""
+    page, words = tmp_path / "report.html", Selection(12, 0.03).sentence
+    data = make_data(["stop"], selection=words, test_ap=test_ap)
+    write_report(page, data)
+    text = page.read_text("utf-8")
+    assert "best of 12 epochs on this split; the choice alone adds about +0.030 to the AP" in text
+    (headline,) = re.findall(r'<div class="main"><dt>[^<]*</dt><dd id="[^"]*">([^<]*)<', text)
+    assert headline == (f"{data.scores.metrics['AP']:.3f}" if test_ap is None else "0.432")
 
 
 def test_report__nothing_to_show(make_data, tmp_path):
