@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import (
     Case,
@@ -221,7 +221,7 @@ def test_match__a_dense_case_gives_each_object_one_hit(make_detections, make_tab
         {
             "image_id": rng.integers(1, 101, n),
             "category_id": np.ones(n, int),
-            **dict(zip(("x1", "y1", "x2", "y2", "score"), columns, strict=True)),
+            **dict(zip((*XYXY, "score"), columns, strict=True)),
         }
     )
     truth = [(i, 1, x, y, x + 40, y + 40) for i in range(1, 101) for x, y in rng.uniform(0, 400, (30, 2)).tolist()]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.evaluation.assignment import Pairs, starts
 from detect_transfer.evaluation.case import Case, Overlaps
@@ -74,7 +74,7 @@ def _objects_in_regions(case: Case) -> BoolArray:
     """Return a mask (N,) of the objects that lie in a region of their class or of every class."""
     gt = case.gt
     objects = np.flatnonzero(gt.is_object)
-    rows = case.truth.boxes[objects].select("image_id", "category_id", "x1", "y1", "x2", "y2")
+    rows = case.truth.boxes[objects].select("image_id", "category_id", *XYXY)
     as_detections = Case(case.truth, Detections(rows.with_columns(score=1.0)))
     _, overlaps = prepared(as_detections, CROWDHUMAN)
     inside = np.zeros(len(gt.image), bool)
