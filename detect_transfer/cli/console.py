@@ -147,13 +147,18 @@ def print_result(result: Any) -> None:
     from detect_transfer.workflows.run_folder import RunFolder
 
     console = make_console()
-    first, best = result.progress.history[0], result.progress.best_epoch
-    ap = result.metrics.get("AP")
-    before = "null" if first["AP"] is None else f"{first['AP']:.3f}"
+    scores, best = result.scores, result.progress.best_epoch
+
+    def shown(value: float | None) -> str:
+        return "null" if value is None else f"{value:.3f}"
+
+    if scores.test is not None:
+        console.print(f"test AP {shown(scores.test['AP'])}, AP50 {shown(scores.test['AP50'])}")
+    before = shown(result.progress.history[0]["AP"])
     console.print(
-        f"AP {'null' if ap is None else f'{ap:.3f}'} (epoch {best}; untrained {before}), "
-        f"AP50 {result.metrics.get('AP50') or 0:.3f}"
+        f"AP {shown(scores.val.get('AP'))}, AP50 {shown(scores.val.get('AP50'))}: {scores.selection}", markup=False
     )
+    console.print(f"epoch {best} is the best; untrained AP {before}")
     folder = RunFolder(result.folder)
     for name, path in (("weights", folder.best), ("images", folder.images), ("report", folder.report)):
         console.print(f"{name + ':':9s} {path}", markup=False)

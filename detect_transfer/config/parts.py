@@ -42,7 +42,9 @@ class Data(Strict):
     train_split: str = "train"
     """The split to train on."""
     val_split: str = "val"
-    """The split to score on."""
+    """The split that every epoch is scored on, and that the best epoch is chosen by."""
+    test_split: str | None = None
+    """A split that is scored once, at the end, with the weights and the thresholds that were chosen on the other."""
     allow_missing_labels: bool = False
     """YOLO: an image without a label file has no objects; else it is an error."""
 

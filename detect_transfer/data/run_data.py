@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +29,7 @@ from detect_transfer.synthetic.dataset import write_scenes
 
 _MOST_PROBLEMS = 20
 _HEAD_BYTES = 1 << 16
+_SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class RunData:
         fingerprint: A hash of tables and image files.
         content: A hash of the length and the first bytes of each image, by image_id.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
+        test: Images that nothing is chosen by, with the boxes as published; None where the config names none.
     """
 
     train: AnnotationTable
@@ -53,6 +56,7 @@ class RunData:
     fingerprint: str
     content: dict[int, str] = field(default_factory=dict)
     kept_classes: tuple[str, ...] = ()
+    test: AnnotationTable | None = None
 
 
 def load_run_data(data: Data, *, drawn: Path) -> RunData:
@@ -70,19 +74,24 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         ledger = Ledger()
         table = clean(table, ledger)
         facts = ledger.as_dict()
-    train, val = table.split_of(data.train_split), table.split_of(data.val_split)
-    for part, split in ((train, data.train_split), (val, data.val_split)):
-        _check_positives(part, split)
-    _refuse_frames([*train.images["file_name"], *val.images["file_name"]])
+    names = {"train": data.train_split, "val": data.val_split, "test": data.test_split}
+    parts = {part: table.split_of(split) for part, split in names.items() if split is not None}
+    for part, rows in parts.items():
+        _check_positives(rows, str(names[part]))
+    images = pl.concat([part.images for part in parts.values()])
+    _refuse_frames(images["file_name"].to_list())
     converted = data.path is not None and (data.path / "manifest.json").is_file()
     if table.image_root is None:
         raise _no_images(data, converted=converted)
-    paths = _check_images(pl.concat([train.images, val.images]), table.image_root, links=converted)
-    _refuse_shared(train, val, paths)
-    val = as_published(val)
-    fingerprint, content = _fingerprint((train, val), paths)
-    refuse_leaks(_copies(train, val, paths, content), field="data.val_split")
-    return RunData(train, val, paths, table.image_root, facts, fingerprint, content)
+    paths = _check_images(images, table.image_root, links=converted)
+    for first, second in combinations(parts, 2):
+        _refuse_shared(parts[first], parts[second], paths, (first, second))
+    scored = {part: as_published(rows) for part, rows in parts.items() if part != "train"}
+    fingerprint, content = _fingerprint((parts["train"], *scored.values()), paths)
+    for first, second in combinations(parts, 2):
+        refuse_leaks(_copies(parts[first], parts[second], paths, content), field=f"data.{second}_split")
+    root, test = table.image_root, scored.get("test")
+    return RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content, test=test)
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
@@ -91,9 +100,12 @@ def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
     first = int(data.train.categories["category_id"].max() or 0) + 1  # type: ignore[arg-type]
     rows = {"category_id": list(range(first, first + len(new))), "name": new}
     further = pl.DataFrame({**rows, "supercategory": [None] * len(new)}, schema=CATEGORY_SCHEMA)
-    tables = (replace(t, categories=pl.concat([t.categories, further], how="diagonal")) for t in (data.train, data.val))
-    train, val = tables
-    return replace(data, train=train, val=val, kept_classes=tuple(new))
+    train, val, test = (
+        None if t is None else replace(t, categories=pl.concat([t.categories, further], how="diagonal"))
+        for t in (data.train, data.val, data.test)
+    )
+    assert train is not None and val is not None  # noqa: PT018
+    return replace(data, train=train, val=val, test=test, kept_classes=tuple(new))
 
 
 def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
@@ -172,15 +184,17 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
         )
 
 
-def _refuse_shared(train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path]) -> None:
+def _refuse_shared(
+    first: AnnotationTable, second: AnnotationTable, paths: dict[int, Path], names: tuple[str, str]
+) -> None:
     """Refuse images that are trained on and scored on; `check` finds copies of one image too."""
-    shared = {paths[i] for i in train.images["image_id"]}.intersection(paths[i] for i in val.images["image_id"])
+    shared = {paths[i] for i in first.images["image_id"]}.intersection(paths[i] for i in second.images["image_id"])
     if shared:
         raise InputError(
             "SPLIT_SHARED",
-            f"{len(shared)} images are in the training and in the validation split",
+            f"{len(shared)} images are in the {_SPLIT_WORDS[names[0]]} and in the {_SPLIT_WORDS[names[1]]} split",
             where=min(shared),
-            field="data.val_split",
+            field=f"data.{names[1]}_split",
             remedy="a score on what was trained on says nothing: give other images, or split again",
         )
 

@@ -18,8 +18,8 @@ from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.sampler import EpochBatches
 
-# scores a network, of which the named stages are those of the source: at least AP, AP50 and AP75
-Score = Callable[[nn.Module, frozenset[Stage]], dict[str, float | None]]
+# scores a network after an epoch, of which the named stages are those of the source: at least AP, AP50 and AP75
+Score = Callable[[nn.Module, frozenset[Stage], int], dict[str, float | None]]
 
 
 @dataclass

@@ -172,10 +172,11 @@ class _Trainer:
             context.accelerator.num_processes > 1
         ):  # each has running statistics of its own: all score those of the first
             broadcast(list(self.average.module.state_dict().values()))
-        metrics = context.score(self.average.module, self.as_source)
+        epoch = 0 if phase is None else progress.epoch + 1
+        metrics = context.score(self.average.module, self.as_source, epoch)
         now = time.monotonic()
         row = {
-            "epoch": 0 if phase is None else progress.epoch + 1,
+            "epoch": epoch,
             "phase": 0 if phase is None else phase.number,
             **{k: metrics[k] for k in ("AP", "AP50", "AP75")},
             **facts,

@@ -96,6 +96,16 @@ class RunFolder:
         return self.path / "images"
 
     @property
+    def test(self) -> RunFolder:
+        """The scores on the test split."""
+        return RunFolder(self.path / "test")
+
+    @property
+    def scored_epochs(self) -> Path:
+        """What each epoch detected on the validation split; it goes when the run has finished."""
+        return self.path / "weights" / "epochs"
+
+    @property
     def drawn_data(self) -> Path:
         """The data folder of the street scenes that a run drew itself."""
         return self.path / "data"

@@ -43,7 +43,7 @@ from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train_context import RESUMABLE, RunContext, drop_cache, drop_unfinished, make_context
-from detect_transfer.workflows.train_outputs import RunFacts, write_outputs
+from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +73,22 @@ class RunResult:
 
     Args:
         folder: The run folder.
-        metrics: The twelve numbers of its best weights.
+        scores: What its best weights score, and what they were chosen by.
         progress: How training went.
         train_images: Images of an epoch.
         loading_seconds: What reading and fitting the images took before the first epoch.
     """
 
     folder: Path
-    metrics: dict[str, float | None]
+    scores: RunScores
     progress: Progress
     train_images: int
     loading_seconds: float
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The twelve numbers on the validation split."""
+        return self.scores.val
 
 
 def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = None, resume: bool = False) -> RunResult:
@@ -134,9 +139,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         facts = RunFacts(
             config, command, plan, report, source, initial, progress, accelerator.device, context.precision
         )
-        metrics = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else {}
+        scores = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else RunScores({})
         accelerator.wait_for_everyone()
-        return RunResult(folder.path, metrics, progress, data.train.images.height, loading)
+        return RunResult(folder.path, scores, progress, data.train.images.height, loading)
     except BaseException as error:
         logger.error("ended by %s: %s", type(error).__name__, error)
         if not folder.state.exists() and accelerator.is_main_process and not resume:

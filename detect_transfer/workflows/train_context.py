@@ -35,6 +35,7 @@ from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.selection import EpochDetections
 
 # keys of `train` that change where and how long a run computes, not what: they may change when it is resumed
 RESUMABLE = ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")
@@ -89,7 +90,7 @@ def make_context(
         batches=batches,
         settings=settings,
         precision=choose_precision(settings.precision, device),
-        score=_Scorer(config, detector, data, accelerator),
+        score=_Scorer(config, detector, data, run),
         best_weights=lambda: load_weights(run.folder.best).tensors,
         memory_bytes=memory // 2,
         folder=run.folder.path,
@@ -161,11 +162,13 @@ class _Scorer:
     Images stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
     """
 
-    def __init__(self, config: RunConfig, detector: Detector, data: RunData, accelerator: Accelerator) -> None:
+    def __init__(self, config: RunConfig, detector: Detector, data: RunData, run: RunContext) -> None:
+        accelerator = run.accelerator
         self._config = config
         self._detector = detector
         self._data = data
         self._accelerator = accelerator
+        self._epochs = EpochDetections(run.folder.scored_epochs)
         ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
         self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
         side = config.train.imgsz
@@ -175,7 +178,7 @@ class _Scorer:
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []
 
-    def __call__(self, module: nn.Module, as_source: frozenset[Stage]) -> dict[str, float | None]:
+    def __call__(self, module: nn.Module, as_source: frozenset[Stage], epoch: int) -> dict[str, float | None]:
         """Return the twelve numbers of a network of which these stages are those of the source."""
         if self._fits and not self._images:
             self._images = list(read_images(self._chosen, self._config.train.imgsz))
@@ -189,6 +192,8 @@ class _Scorer:
         )
         many = self._accelerator.num_processes > 1
         rows = pl.concat(gather_object([detections.rows])) if many else detections.rows
+        if self._accelerator.is_main_process:
+            self._epochs.add(epoch, Detections(rows))
         return coco_metrics(self._data.val, Detections(rows), ignore_policy=self._config.evaluate.ignore_policy)
 
     def _forward(self, detector: Detector, as_source: frozenset[Stage]) -> Callable[[torch.Tensor], Any] | None:

@@ -14,7 +14,7 @@ import torch
 
 import detect_transfer
 from detect_transfer.config import RunConfig
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import Case
@@ -34,7 +34,11 @@ from detect_transfer.workflows.evaluate import (
     write_page,
     write_scored,
 )
+from detect_transfer.workflows.evaluate_weights import score_table
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.selection import EpochDetections
+from detect_transfer.workflows.thresholds import read_thresholds
+from detect_transfer.workflows.trained_detector import TrainedDetector
 
 MOST_IMAGES = 16
 
@@ -66,7 +70,22 @@ class RunFacts:
     precision: Precision
 
 
-def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class RunScores:
+    """What the best weights of a run score.
+
+    Args:
+        val: The twelve numbers on the split that they were chosen by.
+        test: Those on the test split; None where there is none.
+        selection: What the weights were chosen by, in words.
+    """
+
+    val: dict[str, float | None]
+    test: dict[str, float | None] | None = None
+    selection: str = ""
+
+
+def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts) -> RunScores:
     """Score the best weights as they lie on the disk, and write everything that tells of the run."""
     best = load_weights(folder.best)
     detector.module.load_state_dict(best.tensors)
@@ -84,13 +103,18 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     data_set = data_set_of(facts.config.data.path, facts.config.data.format)
     case = Case(data.val, detections)
     scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
-    history = facts.progress.history
+    history, epochs = facts.progress.history, EpochDetections(folder.scored_epochs)
+    split, choice = facts.config.data.val_split, epochs.selection(data.val, len(history), facts.config.evaluate)
+    tested = f"best of {len(history)} epochs on {split}, and scored once on {facts.config.data.test_split}"
+    selection = choice.sentence if data.test is None else tested
     extra = {
+        "selection": {"split": split, **choice.as_dict(), "text": selection},
         "best_epoch": facts.progress.best_epoch,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
     write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
+    test = None if data.test is None else _score_test(folder, detector, data.test, facts)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
@@ -98,19 +122,46 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         folder.report,
         case,
         scores,
-        facts=_shown_facts(facts, data, detector.arch),
+        facts={**_score_facts(scores.metrics, test, selection), **_shown_facts(facts, data, detector.arch)},
         title=folder.path.name,
         metrics=metrics,
         history=history,
         ledger=data.ledger,
         transfer=transfer,
     )
+    epochs.remove()
     write_json(folder.manifest, _manifest(folder, facts, data))
-    return scores.metrics
+    return RunScores(scores.metrics, test, selection)
+
+
+def _score_test(
+    folder: RunFolder, detector: Detector, truth: AnnotationTable, facts: RunFacts
+) -> dict[str, float | None]:
+    """Score the best weights on the test split, at the thresholds that the validation split gave."""
+    config = facts.config
+    ids = tuple(truth.categories["category_id"].sort().to_list())
+    trained = TrainedDetector(detector, folder.best, config.train.imgsz, config.evaluate, ids)
+    options = EvaluateOptions(ignore_policy=config.evaluate.ignore_policy)
+    data_set = data_set_of(config.data.path, config.data.format)
+    scored = score_table(trained, truth, options, data_set=data_set, thresholds=read_thresholds(folder.path))
+    folder.test.path.mkdir(exist_ok=True)
+    about = {"Run": folder.path.name, "Split": f"{config.data.test_split}, scored once", "Weights": "best"}
+    scored.write(folder.test.path, about, title=f"{folder.path.name}, test split")
+    return scored.scores.metrics
+
+
+def _score_facts(val: dict[str, float | None], test: dict[str, float | None] | None, selection: str) -> dict[str, str]:
+    """Return what the page says first: the AP that nothing was chosen by where there is one, and how it was chosen."""
+    lines = {} if test is None else {"Test AP": _shown(test["AP"])}
+    return {**lines, "AP": f"{_shown(val['AP'])}, {selection}"}
+
+
+def _shown(value: float | None) -> str:
+    return "null" if value is None else f"{value:.3f}"
 
 
 def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
-    """Say what was report over, what trained when, and show that what was frozen throughout did not change by a bit."""
+    """Say what was taken over, what trained when, and show that what was frozen throughout did not change by a bit."""
     state, stages = detector.module.state_dict(), detector.stages()
     frozen = sorted(name for name, stage in stages.items() if stage not in facts.plan.trained)
     before, after = (_digest(tensors, frozen) for tensors in (facts.initial, state))

@@ -36,7 +36,7 @@ def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunC
     def _config(name: str = "run", **parts: dict[str, Any]) -> RunConfig:
         return RunConfig.model_validate(
             {
-                "data": {"path": tiny_data},
+                "data": parts.get("data", {"path": tiny_data}),
                 "model": parts.get("model", {"weights": str(weights)}),
                 "transfer": parts.get("transfer", {"strategy": "full"}),
                 "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
