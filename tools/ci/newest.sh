@@ -8,9 +8,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3.11 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q torch torchvision -e '.[dev,docs,bench]'
-"$work/venv/bin/pip" list --format freeze | sed 's/==/ /' | sort > "$work/newest"
-sed -nE 's/^([A-Za-z0-9_.-]+)==([^ ]+).*/\1 \2/p' requirements/lock.txt | sort > "$work/lock"
-echo "newer than the lock (lock, newest):"
-join -i "$work/lock" "$work/newest" | awk '$2 != $3'
+names() { sed -nE 's/^([A-Za-z0-9._-]+)==([^ ]+).*/\1 \2/p' | tr 'A-Z_' 'a-z-' | LC_ALL=C sort; }
+"$work/venv/bin/pip" list --format freeze | names > "$work/newest"
+names < requirements/lock.txt > "$work/lock"
+echo "not the release of the lock:"
+LC_ALL=C comm -13 "$work/lock" "$work/newest"
 make PYTHON="$work/venv/bin/python" lint types docs
 "$work/venv/bin/python" -m pytest "$@"
