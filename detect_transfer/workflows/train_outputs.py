@@ -37,7 +37,7 @@ from detect_transfer.workflows.evaluate import (
 from detect_transfer.workflows.evaluate_weights import score_table
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.selection import EpochDetections
-from detect_transfer.workflows.thresholds import read_thresholds
+from detect_transfer.workflows.thresholds import one_label, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector
 
 MOST_IMAGES = 16
@@ -116,7 +116,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
     test = None if data.test is None else _score_test(folder, detector, data.test, facts)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
-    shown = Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi"))
+    shown = one_label(Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi")))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
     write_page(
         folder.report,

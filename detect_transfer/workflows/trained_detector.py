@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,11 +108,5 @@ def load_trained(source: str | Path, *, device: str = "auto") -> TrainedDetector
         weights,
         int(loaded.metadata.get("imgsz", "640")),
         load_config(config).evaluate if in_run else Evaluate(),
-        _category_ids(loaded.metadata.get("category_ids"), len(detector.class_names)),
+        loaded.category_ids or tuple(range(1, len(detector.class_names) + 1)),
     )
-
-
-def _category_ids(text: str | None, n_classes: int) -> tuple[int, ...]:
-    """Return the ids that a header states for the classes, else 1, 2, ..."""
-    stated = None if text is None else json.loads(text)
-    return tuple(range(1, n_classes + 1)) if stated is None else tuple(map(int, stated))
