@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
+from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
 from detect_transfer.formats.parsing.box_format import check_corner_order, check_shares
@@ -183,9 +183,8 @@ def finish(
             what = "every image has a fault, so skip-image leaves none"
             raise InputError("IMAGES_NONE", what, where=first.where, remedy=f"fix them; the first is: {first}")
         box_rows = box_rows.join(image_rows, on="image_id", how="semi", maintain_order="left")
-    table = AnnotationTable.from_columns(
-        images=image_rows, boxes=box_rows, categories=categories, image_root=image_root
-    )
+    classes = frame(categories, CATEGORY_SCHEMA)
+    table = AnnotationTable(images=image_rows, boxes=box_rows, categories=classes, image_root=image_root)
     return replace(table, reading=errors.reading(boxes_of_skipped=n_boxes - box_rows.height))
 
 

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.columns import text_of
-from detect_transfer.formats.parsing.checks import FIX_ROW, check_rows, to_numbers
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import ImageRef
+from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
+
+_FIX_ROW = "fix or remove the row"
+_INTEGER_PATTERN = r"[+-]?[0-9]{1,18}"
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,19 @@ class Rows:
     def _with(self, data: pl.DataFrame) -> Rows:
         return Rows(data, self.root, self.errors, self.sized)
 
-    def check(self, good: pl.Expr, code: str, what: str, field: str, remedy: str = FIX_ROW) -> Rows:
+    def check(self, good: pl.Expr, code: str, what: str, field: str, remedy: str = _FIX_ROW) -> Rows:
         """Keep the rows that meet a condition; null passes. `field` is the column at fault."""
-        return self._with(check_rows(self.data, good, self.root, self.errors, told=(code, what, field), remedy=remedy))
+        keep = self.data.select(good.fill_null(True).alias("keep"))["keep"]
+        if keep.all():
+            return self
+        wrong, value = self.data.filter(~keep), pl.col(field) if field in self.data.columns else pl.lit(None)
+        for place, image, given in wrong.select(source_of(wrong), "image", value.alias("value")).iter_rows():
+            if self.errors.full:
+                self.errors.count(1, code)
+            else:
+                where, of = f"{self.root}/{place}", image or ""
+                self.errors.add(code, what, where=where, field=field, value=given, remedy=remedy, row_of=of)
+        return self._with(self.data.filter(keep))
 
     def one_of(self, field: str, words: Sequence[str], code: str = "ROW_VALUE") -> Rows:
         """Keep the rows whose field is one of some words, or null."""
@@ -60,8 +73,26 @@ class Rows:
         return rows
 
     def numbers(self, *fields: str, whole: bool = False) -> Rows:
-        """Turn fields into finite floats, or integers where `whole`; an absent field stays null."""
-        return self._with(to_numbers(self.data, fields, self.root, self.errors, whole=whole))
+        """Turn fields into finite floats, or integers where `whole`; an absent field stays null.
+
+        Python's and polars' liberties (``1_0``, ``nan``, ``0.``) are no numbers.
+        """
+        pattern = f"^(?:{_INTEGER_PATTERN if whole else NUMBER_PATTERN})$"
+        what = "expected an integer" if whole else "expected a finite number"
+        dtype = pl.Int64 if whole else pl.Float64
+        cast = {field: pl.col(field).str.strip_prefix("+").cast(dtype, strict=False) for field in fields}
+
+        def is_good(field: str, number: pl.Expr) -> pl.Expr:
+            text = pl.col(field)
+            return text.is_null() | (text.str.contains(pattern) & number.is_finite().fill_null(False))
+
+        numbers = self.data.select(**cast)
+        if all(self.data.select(is_good(field, pl.lit(numbers[field])).all() for field in fields).row(0)):
+            return self._with(self.data.with_columns(numbers))
+        rows = self
+        for field in fields:
+            rows = rows.check(is_good(field, cast[field]), "ROW_NUMBER", what, field)
+        return rows.with_columns(**cast)
 
     def box(self, *edges: str, one_based: bool = False, inclusive: bool = False) -> Rows:
         """Check four edges in pixels, and make `x1, y1, x2, y2` of them.

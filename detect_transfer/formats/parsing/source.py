@@ -175,8 +175,9 @@ class Source:
 
     def name_images(self, rows: Rows, size: tuple[str, str] | None = None) -> None:
         """Add the images that rows name, with their sizes where two columns of the rows state them."""
-        for name, ref in named_in(rows.data, self.root).items():
-            self.images.setdefault(name, ref)
+        if any(name not in self.images for name in rows.data["image"].unique()):
+            refs = named_in(rows.data, self.root)
+            self.images |= {name: ref for name, ref in refs.items() if name not in self.images}
         if size is not None:
             for name, *size_wh in rows.data.unique("image", keep="first").select("image", *size).rows():
                 self.images[name] = replace(self.images[name], size_wh=tuple(size_wh))
@@ -252,9 +253,8 @@ class Source:
         return self._found
 
     def table(
-        self, rows: Rows | None = None, categories: Columns | Sequence[str] | None = None, *,
-        facts: pl.DataFrame | None = None, **columns: ImageColumn,
-    ) -> AnnotationTable:  # fmt: skip
+        self, rows: Rows | None = None, categories: Columns | Sequence[str] | None = None, **columns: ImageColumn
+    ) -> AnnotationTable:
         """Find the images and make the table.
 
         Args:
@@ -262,7 +262,6 @@ class Source:
                 images were added with annotations of their own.
             categories: The classes as columns, or their names in order. Where they are not given, the labels that
                 occur, sorted.
-            facts: Further columns of images, by `image`.
             columns: Further columns of images: a function of the file name, or values by the names of annotations.
 
         Raises:
@@ -279,8 +278,6 @@ class Source:
         if "image_id" not in images.columns:  # the annotations number them otherwise
             number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
             images = images.with_columns(image_id=number.cast(pl.Int64))
-        if facts is not None:
-            images = images.join(facts, on="image", how="left", maintain_order="left")
         data, classes = with_categories(rows.data, categories)
         check_corner_order(self.errors, len(data))
         self.errors.raise_any()

@@ -9,9 +9,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from detect_transfer.core.errors import InputError, InternalError
-from detect_transfer.formats.parsing.checks import check_rows, to_numbers
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.rows import Rows
 
 FIELDS = ("name", "x", "y")
 
@@ -94,7 +94,7 @@ def test_numbers__take_no_liberties(tmp_path: Path, word: str) -> None:
     (tmp_path / "rows.txt").write_text(f"a;1;-2.5\nb;{word};4\n", encoding="utf-8")
     problems = ErrorCollector("skip-row")
     rows = read_delimited(tmp_path, {"rows.txt": "p.jpg"}, FIELDS, Dialect(";"), problems)
-    numbers = to_numbers(rows, ("x", "y"), tmp_path, problems)
+    numbers = Rows(rows, tmp_path, problems).numbers("x", "y").data
     assert numbers.select("line", "x", "y").rows() == [(1, 1.0, -2.5)]
     (error,) = problems.skipped_rows
     assert (error.code, error.field, error.value) == ("ROW_NUMBER", "x", word)
@@ -104,14 +104,14 @@ def test_check__keeps_what_is_good_and_null(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text("a;1;2\nb;3;4\n")
     rows = read_delimited(tmp_path, {"rows.txt": None}, FIELDS, Dialect(";"), ErrorCollector())
     problems = ErrorCollector("skip-row")
-    kept = check_rows(rows, pl.col("name") != "b", tmp_path, problems, told=("NAME", "no b", "name"))
+    kept = Rows(rows, tmp_path, problems).check(pl.col("name") != "b", "NAME", "no b", "name").data
     assert kept["name"].to_list() == ["a"]
     assert len(problems.skipped_rows) == 1
     elsewhere = rows.select("name", image=pl.lit("b.png"), source=pl.lit("rows.mat#A(1)"))
-    check_rows(elsewhere, pl.col("name") != "b", tmp_path, problems, told=("NAME", "no b", "name"))
+    Rows(elsewhere, tmp_path, problems).check(pl.col("name") != "b", "NAME", "no b", "name")
     assert problems.skipped_rows[1].where == f"{tmp_path}/rows.mat#A(1)"
     unknown = pl.lit(None, dtype=pl.Boolean)
-    assert_frame_equal(check_rows(rows, unknown, tmp_path, problems, told=("NAME", "no b", "name")), rows)
+    assert_frame_equal(Rows(rows, tmp_path, problems).check(unknown, "NAME", "no b", "name").data, rows)
 
 
 def test_row__longer_than_its_header_is_told(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef, find_images
-from detect_transfer.formats.parsing.row_table import check_classes, check_corners, finish_rows
+from detect_transfer.formats.parsing.image_lookup import By, ImageLookup, ImageRef, find_images
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
 
 
 def found(root: Path, name: str, by: By, missing_images: str = "error") -> list[str]:
@@ -61,25 +62,24 @@ def test_name__that_means_several_is_told_unless_it_is_the_whole_name_of_one(tmp
 ROWS = pl.DataFrame({"file": ["t"] * 3, "line": [1, 2, 3], "image": ["b", "a", "c"], "x1": [0.0] * 3, "y1": [0.0] * 3})
 
 
-def test_table__rows_without_image_are_counted_and_two_names_may_mean_one(tmp_path: Path) -> None:
-    rows = ROWS.with_columns(x2=pl.lit(1.0), y2=pl.lit(1.0), category_id=pl.lit(1))
-    table = finish_rows(
-        ErrorCollector(),
-        rows=rows,
-        found={"a": FoundImage("one.png", (4, 3)), "b": FoundImage("one.png", (4, 3))},
-        categories={"category_id": [1], "name": ["sign"]},
-        image_root=tmp_path,
-        facts=pl.DataFrame({"image": ["a"], "split": ["val"]}),
+def test_table__rows_without_image_are_counted_and_two_names_may_mean_one(tmp_path: Path, write: Any) -> None:
+    write("one.png", (4, 3))
+    names = pl.col("image").replace({"a": "one.png", "b": "./one.png"})
+    source = Source(tmp_path, "a folder", missing_images="skip")
+    rows = Rows(
+        ROWS.with_columns(names, x2=pl.lit(1.0), y2=pl.lit(1.0), category_id=pl.lit(1)), tmp_path, source.errors
     )
+    table = source.table(rows, ["sign"], split=lambda name: "val")
     assert table.images.select("file_name", "width", "split").rows() == [("one.png", 4, "val")]
     assert table.boxes["source"].to_list() == ["t:1", "t:2"]
-    assert [(line.kind, line.count, line.examples) for line in table.reading] == [("box", 1, ("t:3",))]
+    left_out = [(line.kind, line.count, line.examples) for line in table.reading]
+    assert left_out == [("image", 1, ("c",)), ("box", 1, ("t:3",))]
 
 
 def test_checks__report_the_row_and_leave_it_out(tmp_path: Path) -> None:
-    problems = ErrorCollector("skip-row")
+    errors = ErrorCollector("skip-row")
     data = ROWS.with_columns(x2=pl.Series([1.0, -1.0, 1.0]), y2=pl.lit(1.0), kind=pl.Series(["p", "q", "r"]))
-    kept = check_corners(data, tmp_path, problems, ("x1", "y1", "x2", "y2"))
-    assert check_classes(kept, "kind", {"p": 7}, tmp_path, problems)["category_id"].to_list() == [7]
-    assert [error.code for error in problems.skipped_rows] == ["BOX_INVALID", "CLASS_UNKNOWN"]
-    assert [error.where for error in problems.skipped_rows] == [f"{tmp_path}/t:2", f"{tmp_path}/t:3"]
+    rows = Rows(data, tmp_path, errors).box("x1", "y1", "x2", "y2").category("kind", {"p": 7})
+    assert rows.data["category_id"].to_list() == [7]
+    assert [error.code for error in errors.skipped_rows] == ["BOX_INVALID", "CLASS_UNKNOWN"]
+    assert [error.where for error in errors.skipped_rows] == [f"{tmp_path}/t:2", f"{tmp_path}/t:3"]
