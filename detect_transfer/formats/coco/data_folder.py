@@ -58,11 +58,11 @@ def _is_without_images(manifest: dict[str, Any]) -> bool:
 
 def _verify(root: Path, listed: dict[str, Any]) -> None:
     """Compare every file with the manifest."""
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     for name, facts in listed.items():
         where = f"{root / _MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
         if not isinstance(facts, dict) or "sha256" not in facts or "bytes" not in facts:
-            problems.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
+            errors.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
             continue
         try:
             # an image may be a link to the source by wish of whoever converted; its folder may not lead out
@@ -72,8 +72,8 @@ def _verify(root: Path, listed: dict[str, Any]) -> None:
                 native.require_regular(root, path)
             same = path.stat().st_size == facts["bytes"] and io.sha256_file(path) == facts["sha256"]
         except InputError as error:
-            problems.put(error)
+            errors.put(error)
             continue
         if not same:
-            problems.add("DATA_CHANGED", "its bytes are not those that were written", where=root / name, remedy=_REMEDY)
-    problems.raise_any()
+            errors.add("DATA_CHANGED", "its bytes are not those that were written", where=root / name, remedy=_REMEDY)
+    errors.raise_any()

@@ -39,7 +39,7 @@ class CocoFile:
     images: pl.DataFrame
     boxes: pl.DataFrame
     categories: pl.DataFrame
-    problems: ErrorCollector
+    errors: ErrorCollector
 
 
 def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool = False) -> CocoFile:
@@ -54,27 +54,27 @@ def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool 
     Raises:
         InputError: As `coco.read` tells.
     """
-    problems = ErrorCollector(on_error)
+    errors = ErrorCollector(on_error)
     with no_collection():
         document = load(path, lenient=lenient)
         if lenient:
-            loosen(document, problems)
-        images = read_images(Columns(document["images"], f"{path}#/images", problems, _of_image))
-        categories = read_categories(Columns(document["categories"], f"{path}#/categories", problems))
+            loosen(document, errors)
+        images = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
+        categories = read_categories(Columns(document["categories"], f"{path}#/categories", errors))
         of_row = _blame(images) if on_error != "fail" else _of_data_set
-        annotations = Columns(document["annotations"], f"{path}#/annotations", problems, of_row)
+        annotations = Columns(document["annotations"], f"{path}#/annotations", errors, of_row)
         boxes = _good(_boxes(annotations, source), annotations)
         check_unique(annotations, boxes, "annotation_id", "id")
-        problems.raise_any()
+        errors.raise_any()
         boxes = _good(boxes, annotations)
         _check_known(annotations, boxes, "image_id", images["image_id"])
         _check_known(annotations, boxes, "category_id", categories["category_id"])
-        problems.raise_any()
+        errors.raise_any()
         boxes = _good(boxes, annotations).drop("row")
         n_masks = sum("segmentation" in item for item in annotations.items) if "segmentation" in annotations.keys else 0
     if n_masks:
         _log.info("%s: %d segmentations are not kept, their boxes and areas are", path, n_masks)
-    return CocoFile(path, images.drop("row"), _fold_copies(path, boxes), categories.drop("row"), problems)
+    return CocoFile(path, images.drop("row"), _fold_copies(path, boxes), categories.drop("row"), errors)
 
 
 def _of_data_set(item: dict[str, Any]) -> Of:
@@ -140,15 +140,15 @@ def _attributes(columns: Columns) -> pl.Series:
     further = sorted(columns.keys - _BOX_KEYS)
     if not further and "attributes" not in columns.keys:
         return pl.Series("attributes", [None] * len(columns.items), dtype=pl.String)
-    found: list[str | None] = []
+    values: list[str | None] = []
     for index, item in enumerate(columns.items):
         own = item.get("attributes") or {}
         if type(own) is not dict:
             columns.report(index, "attributes", "COCO_TYPE", "expected an object")
             own = {}
         whole = {**own, **{key: item[key] for key in further if key in item}} if further else own
-        found.append(orjson.dumps(whole).decode() if whole else None)
-    return pl.Series("attributes", found, dtype=pl.String)
+        values.append(orjson.dumps(whole).decode() if whole else None)
+    return pl.Series("attributes", values, dtype=pl.String)
 
 
 def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, known: pl.Series) -> None:
@@ -157,8 +157,8 @@ def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, known: pl.Seri
         return
     ids = ", ".join(map(str, lost[key].unique(maintain_order=True)[:_FIRST_SHOWN]))
     what = f"{len(lost)} annotations name a {key} that does not exist: {ids}"
-    told = lost["row"] if columns.problems.on_error != "fail" else lost["row"].head(1)
-    for row in told:
+    rows = lost["row"] if columns.errors.on_error != "fail" else lost["row"].head(1)
+    for row in rows:
         columns.report(row, key, "ID_DANGLING", what, remedy="add what they name, or remove the annotations")
 
 
@@ -179,6 +179,6 @@ def _fold_copies(path: Path, boxes: pl.DataFrame) -> pl.DataFrame:
             value=odd["all_classes"][0],
             remedy="remove the key 'all_classes', or convert again",
         )
-    kept = boxes.filter(pl.col("all_classes").is_null() | (pl.col("annotation_id") == pl.col("all_classes")))
+    first_copies = boxes.filter(pl.col("all_classes").is_null() | (pl.col("annotation_id") == pl.col("all_classes")))
     class_free = pl.when(pl.col("all_classes").is_null()).then(pl.col("category_id"))
-    return kept.with_columns(category_id=class_free).drop("all_classes")
+    return first_copies.with_columns(category_id=class_free).drop("all_classes")

@@ -56,23 +56,23 @@ def split_name(path: Path) -> str:
 
 
 def find_root(
-    parts: Sequence[CocoFile], look: ImageOptions, problems: ErrorCollector
+    parts: Sequence[CocoFile], options: ImageOptions, errors: ErrorCollector
 ) -> tuple[Path | None, Sequence[CocoFile]]:
     """Find the folder of each file's images; where they differ, file names become relative to the one above all.
 
-    The faults that the files have go to `problems`, by the names that images then have.
+    The faults that the files have go to `errors`, by the names that images then have.
 
     Raises:
         InputError: The folder that is given is not there, or none is found and images are needed.
     """
-    if look.images is not None:
-        given = io.require_dir(look.images, what="the folder of the images")
+    if options.images is not None:
+        given = io.require_dir(options.images, what="the folder of the images")
         folders: list[Path | None] = [given] * len(parts)
     else:
         folders = [_folder_of(part) for part in parts]
-    found = {folder for folder in folders if folder is not None}
-    base = Path(os.path.commonpath(found)) if found else None
-    if base is None and look.missing != "keep":
+    distinct = {folder for folder in folders if folder is not None}
+    base = Path(os.path.commonpath(distinct)) if distinct else None
+    if base is None and options.missing != "keep":
         raise InputError(
             *("IMAGES_NONE", "none of its images is in any of the usual places"),
             where=parts[0].path,
@@ -81,7 +81,7 @@ def find_root(
     moved = []
     for part, folder in zip(parts, folders, strict=True):
         below = "" if folder is None or folder == base else f"{folder.relative_to(base or '').as_posix()}/"
-        problems.absorb(part.problems, below)
+        errors.absorb(part.errors, below)
         name = (pl.lit(below) + pl.col("file_name")).alias("file_name")
         moved.append(replace(part, images=part.images.with_columns(name)) if below else part)
     return base, moved
@@ -91,58 +91,58 @@ def _folder_of(part: CocoFile) -> Path | None:
     home, split = home_of(part.path), split_name(part.path)
     names = part.images["file_name"].drop_nulls().head(_PROBED)
     places = (home / "images", home / split, home / "images" / split, home, part.path.parent)
-    return next((place for place in places if any(_is_file(place / name) for name in names)), None)
+    return next((folder for folder in places if any(_is_file(folder / name) for name in names)), None)
 
 
 def _is_file(path: Path) -> bool:
     return "\0" not in str(path) and path.is_file()
 
 
-def look_at_images(whole: CocoFile, root: Path | None, look: ImageOptions) -> CocoFile:
+def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) -> CocoFile:
     """Check the images as far as it is asked for, and fill in sizes that the files do not state."""
     if root is None:
         return whole
-    if look.missing != "keep":
-        whole = _check_there(whole, root, look)
-    wanted = pl.lit(True) if look.size_mismatch != "unchecked" else pl.col("width").is_null()
-    rows = whole.images.filter(wanted).select("file_name", "width", "height").rows()
-    rows = [row for row in rows if row[0] not in whole.problems.skipped_images and _is_file(root / row[0])]
+    if options.missing != "keep":
+        whole = _check_there(whole, root, options)
+    to_read = pl.lit(True) if options.size_mismatch != "unchecked" else pl.col("width").is_null()
+    rows = whole.images.filter(to_read).select("file_name", "width", "height").rows()
+    rows = [row for row in rows if row[0] not in whole.errors.skipped_images and _is_file(root / row[0])]
     if not rows:
         return whole
-    sizes = native.read_sizes(root, [name for name, _, _ in rows], whole.problems)
-    if look.size_mismatch == "error":
+    sizes = native.read_sizes(root, [name for name, _, _ in rows], whole.errors)
+    if options.size_mismatch == "error":
         for (name, width, height), size in zip(rows, sizes, strict=True):
             if size is not None and width is not None:
                 stated, where = (width, height), root / name
-                native.check_size(stated, size, where=where, image=name, problems=whole.problems)
+                native.check_size(stated, size, where=where, image=name, problems=whole.errors)
     return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
 
 
-def _check_there(whole: CocoFile, root: Path, look: ImageOptions) -> CocoFile:
-    problems = whole.problems
-    skipped = problems.skipped_images
+def _check_there(whole: CocoFile, root: Path, options: ImageOptions) -> CocoFile:
+    errors = whole.errors
+    skipped = errors.skipped_images
     names = [name for name in whole.images["file_name"] if name not in skipped]
     absent = [name for name in names if not _is_file(root / name)]
-    if look.missing == "error":
+    if options.missing == "error":
         for name in absent:
-            problems.add(
+            errors.add(
                 *("IMAGE_MISSING", "there is no such image"),
                 where=root / name,
                 image=name,
                 remedy=MISSING_REMEDY,
             )
         return whole
-    images, boxes = native.leave_out(whole.images, whole.boxes, absent, problems)
+    images, boxes = native.leave_out(whole.images, whole.boxes, absent, errors)
     return replace(whole, images=images, boxes=boxes)
 
 
 def _with_sizes(images: pl.DataFrame, names: list[str], sizes: list[native.SizeWh | None]) -> pl.DataFrame:
     """Take the sizes of these images from what was read."""
-    found = pl.DataFrame(
+    sizes_read = pl.DataFrame(
         {"file_name": names, "w": [s and s[0] for s in sizes], "h": [s and s[1] for s in sizes]},
         schema={"file_name": pl.String, "w": pl.Int32, "h": pl.Int32},
     )
-    real = images.select("file_name").join(found, on="file_name", how="left", maintain_order="left")
+    real = images.select("file_name").join(sizes_read, on="file_name", how="left", maintain_order="left")
     return images.with_columns(
         real["w"].fill_null(images["width"]).alias("width"), real["h"].fill_null(images["height"]).alias("height")
     )

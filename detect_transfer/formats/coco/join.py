@@ -11,32 +11,32 @@ from detect_transfer.formats.coco.file import CocoFile
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 
-def join_files(parts: Sequence[CocoFile], problems: ErrorCollector) -> CocoFile:
+def join_files(parts: Sequence[CocoFile], errors: ErrorCollector) -> CocoFile:
     """Join the files of a data set, by one list of classes.
 
     Ids are kept where they are unique across the files. Where they are not (every split of its own counting from 1),
     all are numbered again from 1 in the order of the files; classes are the same where their names are.
 
     Args:
-        parts: The files, whose own faults `problems` has already.
-        problems: Where faults go.
+        parts: The files, whose own faults `errors` has already.
+        errors: Where faults go.
     """
     if len(parts) > 1:
-        _check_images_once(parts, problems)
+        _check_images_once(parts, errors)
         parts = _one_class_list(parts)
         parts = _unique_ids(parts, "image_id")
         parts = _unique_ids(parts, "annotation_id")
     images = pl.concat([p.images for p in parts], how="diagonal_relaxed")
     boxes = pl.concat([p.boxes for p in parts])
-    return CocoFile(parts[0].path, images, boxes, parts[0].categories, problems)
+    return CocoFile(parts[0].path, images, boxes, parts[0].categories, errors)
 
 
-def _check_images_once(parts: Sequence[CocoFile], problems: ErrorCollector) -> None:
+def _check_images_once(parts: Sequence[CocoFile], errors: ErrorCollector) -> None:
     names = pl.concat(
         [p.images.select("file_name", file=pl.lit(str(p.path)), row=pl.int_range(pl.len())) for p in parts]
     ).with_columns(first=pl.col("file").first().over("file_name"))
     for name, file, row, first in names.filter(pl.col("file") != pl.col("first")).rows():
-        problems.add(
+        errors.add(
             "IMAGE_TWICE",
             f"{first} lists the same image",
             where=f"{file}#/images/{row}/file_name",
@@ -53,12 +53,12 @@ def _one_class_list(parts: Sequence[CocoFile]) -> Sequence[CocoFile]:
     agreed = together.select("category_id", "name").n_unique() == len(classes)
     if not agreed or classes["category_id"].n_unique() < len(classes):
         classes = classes.with_columns(category_id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    found = []
+    joined = []
     for part in parts:
         new = part.categories.select("category_id", "name").join(classes.select("name", new="category_id"), on="name")
         boxes = part.boxes.join(new.drop("name"), on="category_id", how="left", maintain_order="left")
-        found.append(replace(part, boxes=boxes.with_columns(category_id="new").drop("new"), categories=classes))
-    return found
+        joined.append(replace(part, boxes=boxes.with_columns(category_id="new").drop("new"), categories=classes))
+    return joined
 
 
 def _unique_ids(parts: Sequence[CocoFile], key: str) -> Sequence[CocoFile]:
@@ -68,7 +68,7 @@ def _unique_ids(parts: Sequence[CocoFile], key: str) -> Sequence[CocoFile]:
     every = pl.concat(ids)
     if every.n_unique() == len(every):
         return parts
-    found, start = [], 1
+    renumbered, start = [], 1
     for part, own in zip(parts, ids, strict=True):
         new = pl.DataFrame({key: own, "new": pl.int_range(start, start + len(own), dtype=pl.Int64, eager=True)})
         start += len(own)
@@ -80,5 +80,5 @@ def _unique_ids(parts: Sequence[CocoFile], key: str) -> Sequence[CocoFile]:
             else frame
             for which, frame in (("images", part.images), ("boxes", part.boxes))
         )
-        found.append(replace(part, images=images, boxes=boxes))
-    return found
+        renumbered.append(replace(part, images=images, boxes=boxes))
+    return renumbered

@@ -42,17 +42,17 @@ class Columns:
     Args:
         items: The objects.
         where: File and pointer of the list, such as ``a.json#/annotations``.
-        problems: Where faults go.
+        errors: Where faults go.
         of: Tells whose the fault of an object is: `row_of` or `image`, as for `Problems.add`; without it each is one of
             the data set.
     """
 
     def __init__(
-        self, items: Items, where: str, problems: ErrorCollector, of: Callable[[dict[str, Any]], Of] = lambda item: {}
+        self, items: Items, where: str, errors: ErrorCollector, of: Callable[[dict[str, Any]], Of] = lambda item: {}
     ) -> None:
         self.items = items
         self.where = where
-        self.problems = problems
+        self.errors = errors
         self.of = of
         self.bad: set[int] = set()
         self.keys: set[str] = set().union(*items)
@@ -118,10 +118,10 @@ class Columns:
 
         if not set(map(type, values)) <= {int, float, bool, type(None)}:
             values = self._explain(key, values, expected, good)
-        found = np.array(values, dtype=np.float64)  # None becomes NaN
-        if ((found < low) | (found > high)).any():
-            found = np.array(self._explain(key, values, expected, good), dtype=np.float64)
-        return pl.Series(key, found, nan_to_null=True)
+        numbers = np.array(values, dtype=np.float64)  # None becomes NaN
+        if ((numbers < low) | (numbers > high)).any():
+            numbers = np.array(self._explain(key, values, expected, good), dtype=np.float64)
+        return pl.Series(key, numbers, nan_to_null=True)
 
     def boxes(self, key: str, *, required: bool = True) -> NDArray[np.float64]:
         """Return boxes (N, 4) of four finite numbers with sizes that are not negative; NaN where there is none."""
@@ -130,9 +130,9 @@ class Columns:
         values = self.raw(key)
         if not required and not set(map(type, values)) <= {list}:
             absent = [value is ABSENT or value is None for value in values]
-            found = self._flat(key, [[0, 0, 0, 0] if gone else v for v, gone in zip(values, absent, strict=True)])
-            found[np.array(absent)] = np.nan
-            return found
+            flat = self._flat(key, [[0, 0, 0, 0] if gone else v for v, gone in zip(values, absent, strict=True)])
+            flat[np.array(absent)] = np.nan
+            return flat
         return self._flat(key, values)
 
     def _flat(self, key: str, values: list[Any]) -> NDArray[np.float64]:
@@ -155,32 +155,32 @@ class Columns:
         remedy: str = _REMEDY,
     ) -> list[Any]:  # fmt: skip
         """Report the values at fault and return all with `instead` in their places."""
-        found = list(values)
+        replaced = list(values)
         for index, value in enumerate(values):
             if good(value):
                 continue
-            found[index] = instead
+            replaced[index] = instead
             if value is ABSENT:
                 self.report(index, key, "COCO_KEY", f"there is no such key, expected {expected}", remedy=remedy)
             else:
                 self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}", remedy=remedy)
-        return found
+        return replaced
 
     def report(
         self, index: int, key: str, code: str, what: str, *, remedy: str = _REMEDY, of: Of | None = None
     ) -> None:
         """Add a problem with the value of one key of one object; `of` where it is not as for other faults."""
-        if index in self.bad and self.problems.on_error != "fail":
+        if index in self.bad and self.errors.on_error != "fail":
             return  # it is left out for another fault already
         self.bad.add(index)
-        if self.problems.full:
-            self.problems.count(1)
+        if self.errors.full:
+            self.errors.count(1)
             return
         item = self.items[index]
         blame: dict[str, Any] = dict(self.of(item) if of is None else of)
         if key in item:
             blame["value"] = one_line(item[key])
-        self.problems.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **blame)
+        self.errors.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **blame)
 
 
 def kind_of(value: Any) -> str:

@@ -17,8 +17,8 @@ _Kind = Literal["box", "image"]
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 
 
-def loosen(document: dict[str, Items], problems: ErrorCollector) -> None:
-    """Write the objects again, in place, as COCO has them, with a remark in `problems` for each kind of change.
+def loosen(document: dict[str, Items], errors: ErrorCollector) -> None:
+    """Write the objects again, in place, as COCO has them, with a remark in `errors` for each kind of change.
 
     Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
     `file_name`, and annotations without `id` are numbered after the highest one.
@@ -44,7 +44,7 @@ def loosen(document: dict[str, Items], problems: ErrorCollector) -> None:
         item["id"] = number
         changes["box", "annotation without id numbered"] += 1
     for (kind, reason), count in changes.items():
-        problems.remark(reason, count, kind=kind)
+        errors.remark(reason, count, kind=kind)
 
 
 def _make_whole(item: dict[str, Any], key: str) -> str:

@@ -69,7 +69,7 @@ def _check_name(columns: Columns, row: int, name: str | None) -> None:
             value=name,
         )
     except InputError as error:
-        columns.problems.put(error, image=name or None)
+        columns.errors.put(error, image=name or None)
 
 
 def read_categories(columns: Columns) -> pl.DataFrame:
@@ -89,10 +89,10 @@ def read_categories(columns: Columns) -> pl.DataFrame:
     return data
 
 
-def _extras(columns: Columns, known: set[str], schema: dict[str, Any]) -> list[pl.Series]:
+def _extras(columns: Columns, own_keys: set[str], schema: dict[str, Any]) -> list[pl.Series]:
     """Return the keys of our own or somebody else's extension as columns; what is no plain value becomes JSON."""
-    found = []
-    for key in sorted(columns.keys - known):
+    columns_found = []
+    for key in sorted(columns.keys - own_keys):
         values = [None if v is ABSENT else v for v in columns.raw(key)]
         name = f"native_{key}" if key in schema or key == "row" else key
         kinds = frozenset(map(type, values)) - {type(None)}
@@ -101,8 +101,8 @@ def _extras(columns: Columns, known: set[str], schema: dict[str, Any]) -> list[p
             dtype = pl.Float64
         if dtype is None:
             values = [None if v is None else orjson.dumps(v).decode() for v in values]
-        found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
-    return found
+        columns_found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
+    return columns_found
 
 
 def check_unique(columns: Columns, data: pl.DataFrame, column: str, key: str, *, of: Of | None = None) -> None:

@@ -36,25 +36,25 @@ def load(path: Path, *, lenient: bool = False) -> dict[str, Items]:
         raise InputError(
             "COCO_TYPE", f"found {kind_of(document)}, expected an object", where=f"{path}#/", remedy=_REMEDY
         )
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     for name in LISTS:
-        _check_list(document.get(name, ABSENT), f"{path}#/{name}", problems)
-    problems.raise_any()
+        _check_list(document.get(name, ABSENT), f"{path}#/{name}", errors)
+    errors.raise_any()
     _check_keys_once(path, document)
     if not lenient:
         _check_file_names(path, document["images"])
     return {name: document[name] for name in LISTS}
 
 
-def _check_list(value: Any, where: str, problems: ErrorCollector) -> None:
+def _check_list(value: Any, where: str, errors: ErrorCollector) -> None:
     if not isinstance(value, list):
         code = "COCO_KEY" if value is ABSENT else "COCO_TYPE"
-        problems.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)
+        errors.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)
     elif not set(map(type, value)) <= {dict}:
         for index, item in enumerate(value):
             if type(item) is not dict:
                 what = f"found {kind_of(item)}, expected an object"
-                problems.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
+                errors.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
 
 
 def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
@@ -69,11 +69,11 @@ def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
         return
 
     def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        content = dict(pairs)
+        if len(content) < len(pairs):
             keys = [key for key, _ in pairs]
             raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
-        return found
+        return content
 
     try:
         json.loads(data.decode("utf-8-sig"), object_pairs_hook=check)
@@ -95,13 +95,13 @@ def _check_file_names(path: Path, images: Items) -> None:
     other = next((key for key in NAMES_OF_FILE if images and all(key in image for image in images)), None)
     if other is not None and not any("file_name" in image for image in images):
         # the files of the evaluation of CityPersons and its kin
-        known = "; CityPersons: give its folder as the format citypersons" if other == "im_name" else ""
+        kin = "; CityPersons: give its folder as the format citypersons" if other == "im_name" else ""
         raise InputError(
             "COCO_KEY",
             f"no image has `file_name`, all have `{other}`",
             where=f"{path}#/images",
             field="file_name",
-            remedy=f"read it with --option lenient=true, which takes {other} for it{known}",
+            remedy=f"read it with --option lenient=true, which takes {other} for it{kin}",
         )
 
 

@@ -62,7 +62,7 @@ def read_people(
     for name, split in names.items():
         native.require_regular(source.root, source.root / name)
         part = read_file(source.root / name, source=name, on_error=source.on_error, lenient=True)
-        source.errors.absorb(part.problems)
+        source.errors.absorb(part.errors)
         where = text_of("{}/{}#/images/{}", pl.lit(str(source.root)), pl.lit(name), pl.int_range(pl.len()))
         images = part.images.with_columns(split=pl.lit(split), stated_at=where, native_image_id="image_id")
         part = replace(part, images=images)

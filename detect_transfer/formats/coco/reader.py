@@ -62,10 +62,10 @@ def read(
 
     Source: https://cocodataset.org/#format-data
     """
-    look = ImageOptions(images, missing_images, size_mismatch)
+    options = ImageOptions(images, missing_images, size_mismatch)
     paths = _instances(root)
     parts = [read_file(p, source=_source(p), on_error=on_error, lenient=lenient) for p in paths]
-    return _table([_with_split(part, alone=len(paths) == 1) for part in parts], look)
+    return _table([_with_split(part, alone=len(paths) == 1) for part in parts], options)
 
 
 def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> AnnotationTable:
@@ -85,12 +85,12 @@ def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> Ann
     return _table(parts, ImageOptions(images))
 
 
-def _table(parts: Sequence[CocoFile], look: ImageOptions) -> AnnotationTable:
-    problems = ErrorCollector(parts[0].problems.on_error)
-    image_root, parts = find_root(parts, look, problems)
-    whole = look_at_images(join_files(parts, problems), image_root, look)
+def _table(parts: Sequence[CocoFile], options: ImageOptions) -> AnnotationTable:
+    errors = ErrorCollector(parts[0].errors.on_error)
+    image_root, parts = find_root(parts, options, errors)
+    whole = look_at_images(join_files(parts, errors), image_root, options)
     return native.finish(
-        problems, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
+        errors, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
     )
 
 
@@ -99,17 +99,17 @@ def _instances(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     io.require_dir(root, what="a COCO file or a folder with annotations/instances_<split>.json")
-    found = sorted((root / "annotations").glob(_PATTERN)) or sorted(root.glob(_PATTERN))
-    if not found:
+    paths = sorted((root / "annotations").glob(_PATTERN)) or sorted(root.glob(_PATTERN))
+    if not paths:
         raise InputError(
             "COCO_MISSING",
             f"neither annotations/{_PATTERN} nor {_PATTERN} is there",
             where=root,
             remedy="give the JSON file itself, or a folder of that layout",
         )
-    for path in found:
+    for path in paths:
         native.require_regular(root, path)
-    return found
+    return paths
 
 
 def _source(path: Path) -> str:

@@ -21,23 +21,23 @@ def take_columns(attributes: dict[str, Any]) -> dict[str, Any]:
     """Take the attributes of a shape that are columns out of it, and return these columns with their values."""
     if not attributes.keys() & _COLUMNS:
         return {}
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         name: attributes.pop(name) == "true" for name in _FLAGS if attributes.get(name) in ("true", "false")
     }
     for name in _SHARES:
         text = attributes.get(name, "")
         share = _YES_NO.get(text, parse_number(text))
         if share is not None and 0 <= share <= 1:
-            found[name] = share
+            columns[name] = share
             del attributes[name]
     corners = [parse_number(attributes.get(name, "")) for name in _VISIBLE]
     if None not in corners:
-        found |= dict(zip(_VISIBLE, corners, strict=True))
+        columns |= dict(zip(_VISIBLE, corners, strict=True))
         for name in _VISIBLE:
             del attributes[name]
     if attributes.get("track_id"):
-        found["track_id"] = attributes.pop("track_id")
-    if found.get("iscrowd") or found.get("ignore"):
-        usual = "crowd" if found.get("iscrowd") else "ignore flag"
-        found |= {"ignore": True, "ignore_reason": attributes.pop("ignore_reason", usual)}
-    return found
+        columns["track_id"] = attributes.pop("track_id")
+    if columns.get("iscrowd") or columns.get("ignore"):
+        usual = "crowd" if columns.get("iscrowd") else "ignore flag"
+        columns |= {"ignore": True, "ignore_reason": attributes.pop("ignore_reason", usual)}
+    return columns

@@ -45,11 +45,11 @@ def write_cvat(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     check_text(table.images["file_name"], field="file_name", stripped=True)
     _check_sizes(table.images)
     boxes = _writable(table.boxes, step)
-    named = boxes.join(
+    boxes_by_name = boxes.join(
         table.categories.select("category_id", "name"), on="category_id", how="left", maintain_order="left"
     )
     texts = (
-        named.with_columns(inside=_own_attributes(named))
+        boxes_by_name.with_columns(inside=_own_attributes(boxes_by_name))
         .select("image_id", text=_box_text())
         .group_by("image_id", maintain_order=True)
         .agg(pl.col("text").str.join(""))
@@ -77,15 +77,15 @@ def _writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     rule = pl.col("category_id").is_null()
     leaving = boxes.filter(rule)
     step.add("box", "dropped", "ignored for every class: a box of CVAT has one", len(leaving), leaving["source"])
-    kept = boxes.filter(~rule)
+    rest = boxes.filter(~rule)
     for rule, reason in (
         (pl.col("ignore") | pl.col("iscrowd"), "ignored or crowd: a box like others, but for its attributes"),
         (~pl.col("occluded").is_in([0.0, 1.0]), "the share occluded became a flag"),
         (pl.col("occluded").is_null(), "occluded is not told: written as not occluded"),
     ):
-        changed = kept.filter(rule)
+        changed = rest.filter(rule)
         step.add("box", "changed", reason, len(changed), changed["source"])
-    return kept
+    return rest
 
 
 def _own_attributes(boxes: pl.DataFrame) -> pl.Series:

@@ -29,11 +29,11 @@ def number(element: Element, key: str, where: str) -> float:
         InputError: It is not there, or no number.
     """
     text = element.get(key)
-    found = None if text is None else parse_number(text)
-    if found is None:
+    value = None if text is None else parse_number(text)
+    if value is None:
         what = "there is no such attribute, expected a number" if text is None else "expected a number"
         raise InputError("XML_NUMBER", what, where=where, field=key, value=text, remedy=_REMEDY)
-    return found
+    return value
 
 
 def whole(element: Element, key: str, where: str) -> int:
@@ -43,11 +43,11 @@ def whole(element: Element, key: str, where: str) -> int:
         InputError: It is none.
     """
     text = element.get(key, "")
-    found = parse_integer(text.strip())
-    if found is None or found < 0:
+    value = parse_integer(text.strip())
+    if value is None or value < 0:
         what = "expected an integer from 0"
         raise InputError("XML_NUMBER", what, where=where, field=key, value=text, remedy=_REMEDY)
-    return found
+    return value
 
 
 def flag(element: Element, key: str, where: str) -> bool:
@@ -104,8 +104,8 @@ def outline(element: Element, where: str) -> tuple[str, Corners, dict[str, Any]]
         cx, cy, rx, ry = (number(element, key, where) for key in ("cx", "cy", "rx", "ry"))
         drawn = {"centre": (cx, cy), "radii": (rx, ry), "rotation": turned}
         return kind, ellipse_extent((cx, cy), (rx, ry), turned), drawn
-    found = _points(element, where)
-    return kind, extent(found), {"points": found}
+    points = _points(element, where)
+    return kind, extent(points), {"points": points}
 
 
 def _points(element: Element, where: str) -> list[tuple[float, float]]:
@@ -114,37 +114,37 @@ def _points(element: Element, where: str) -> list[tuple[float, float]]:
         return [(number(element, x, where), number(element, y, where)) for x, y in _CUBOID]
     if element.tag == "skeleton":
         parts = [part for part in element.findall("points") if part.get("outside", "0") != "1"]
-        found = [point for part in parts for point in _points(part, where)]
+        points = [point for part in parts for point in _points(part, where)]
     else:
         texts = element.get("points", "").split(";")
         pairs = [[parse_number(part.strip()) for part in text.split(",")] for text in texts]
-        found = [(x, y) for x, y in _pairs(pairs) if x is not None and y is not None]
-        if len(found) < len(texts):
+        points = [(x, y) for x, y in _pairs(pairs) if x is not None and y is not None]
+        if len(points) < len(texts):
             what = "expected points as x,y;x,y"
             value = element.get("points")
             raise InputError("XML_NUMBER", what, where=where, field="points", value=value, remedy=_REMEDY)
-    if not found:
+    if not points:
         raise InputError("SHAPE_EMPTY", "it has no points", where=where, remedy=_REMEDY)
-    return found
+    return points
 
 
 def _pairs(values: Sequence[Sequence[float | None]]) -> Iterator[tuple[float | None, float | None]]:
     return ((value[0], value[1]) for value in values if len(value) == 2)
 
 
-def attributes(element: Element, known: frozenset[str]) -> dict[str, Any]:
-    """Return the attributes that people gave to a shape, and what the tool says of it beside `known`."""
-    found: dict[str, Any] = {key: value for key, value in element.attrib.items() if key not in known}
+def attributes(element: Element, own_keys: frozenset[str]) -> dict[str, Any]:
+    """Return the attributes that people gave to a shape, and what the tool says of it beside `own_keys`."""
+    values: dict[str, Any] = {key: value for key, value in element.attrib.items() if key not in own_keys}
     for child in element:  # quicker than to look for them by a path
         if child.tag == "attribute":
-            found[child.get("name", "")] = (child.text or "").strip()
-    return found
+            values[child.get("name", "")] = (child.text or "").strip()
+    return values
 
 
 def task(tree: Element) -> Element | None:
     """Return what the file says of its task or job."""
-    found = tree.find("meta/task")
-    return tree.find("meta/job") if found is None else found
+    element = tree.find("meta/task")
+    return tree.find("meta/job") if element is None else element
 
 
 def text_of(element: Element | None, path: str) -> str:
@@ -178,21 +178,21 @@ def frame_numbers(tree: Element, where: str) -> range:
     start, stop = _whole_text(about, "start_frame", where), _whole_text(about, "stop_frame", where)
     count = _whole_text(about, "size", where) or 0
     step = _whole_text(about, "frame_filter", where, prefix="step=") or 1
-    found = range(start, stop + 1, step) if start is not None and stop is not None else range(count)
-    if len(found) > MOST_FRAMES:
-        what = f"{len(found):,} frames, at most {MOST_FRAMES:,} are read"
+    numbers = range(start, stop + 1, step) if start is not None and stop is not None else range(count)
+    if len(numbers) > MOST_FRAMES:
+        what = f"{len(numbers):,} frames, at most {MOST_FRAMES:,} are read"
         raise InputError("VIDEO_LENGTH", what, where=where, field="size", remedy="fix what <meta> says of the task")
-    return found
+    return numbers
 
 
 def _whole_text(element: Element | None, path: str, where: str, *, prefix: str = "") -> int | None:
     """Return the integer, not negative, that is the text of a descendant; None where there is none."""
     text = text_of(element, path).removeprefix(prefix)
-    found = parse_integer(text)
-    if text and (found is None or found < 0):
+    value = parse_integer(text)
+    if text and (value is None or value < 0):
         what = "expected an integer from 0"
         raise InputError("XML_NUMBER", what, where=where, field=path, value=text, remedy="fix what <meta> says")
-    return found
+    return value
 
 
 def subset_split(subset: str) -> str | None:

@@ -175,8 +175,8 @@ def _overlapping(rows: pl.DataFrame, truth: AnnotationTable) -> pl.DataFrame:
 
 def _agreement(pairs: pl.DataFrame, ids: Mapping[int, int], usual: Mapping[int, int]) -> tuple[int, int]:
     """Count the pairs that one reading alone gets right, and those that the usual one alone does."""
-    one, other = (
+    first, other = (
         pairs["number"].replace_strict(reading, default=None, return_dtype=pl.Int64).eq_missing(pairs["true_id"])
         for reading in (ids, usual)
     )
-    return int((one & ~other).sum()), int((other & ~one).sum())
+    return int((first & ~other).sum()), int((other & ~first).sum())

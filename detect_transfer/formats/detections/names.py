@@ -52,9 +52,9 @@ class KnownNames:
 def _native_ids(frame: pl.DataFrame, column: str) -> dict[int, int] | None:
     """Return the id of ours for each id of the files; None where several of these, such as splits, count alike."""
     native = f"native_{column}"
-    known = frame.select(pl.col(native if native in frame.columns else column).cast(pl.Int64).alias("_native"), column)
-    known = known.drop_nulls()
-    return dict(known.rows()) if known["_native"].is_unique().all() else None
+    ids = frame.select(pl.col(native if native in frame.columns else column).cast(pl.Int64).alias("_native"), column)
+    ids = ids.drop_nulls()
+    return dict(ids.rows()) if ids["_native"].is_unique().all() else None
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Manner:
     ids: dict[str, int]
 
 
-def image_manners(known: KnownNames) -> list[Manner]:
+def image_manners(truth: KnownNames) -> list[Manner]:
     """Return the ways to name an image, the most exact one first."""
-    images = known.truth.images.select("image_id", "file_name").rows()
-    by_id = [] if known.image_ids is None else [Manner("id", str, {str(k): i for k, i in known.image_ids.items()})]
+    images = truth.truth.images.select("image_id", "file_name").rows()
+    by_id = [] if truth.image_ids is None else [Manner("id", str, {str(k): i for k, i in truth.image_ids.items()})]
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
     deepest = max((len(PurePosixPath(name).parts) for _, name in images), default=1)
     return [
@@ -91,10 +91,10 @@ def _last_parts(n: int, images: Sequence[tuple[int, str]]) -> Manner:
     return Manner(by, form, _once((form(name), i) for i, name in images))
 
 
-def class_manners(known: KnownNames, *, ids_first: bool) -> list[Manner]:
+def class_manners(truth: KnownNames, *, ids_first: bool) -> list[Manner]:
     """Return the ways to name a class."""
-    classes = known.truth.categories.select("category_id", "name").rows()
-    by_id = [] if known.class_ids is None else [Manner("id", str, {str(k): i for k, i in known.class_ids.items()})]
+    classes = truth.truth.categories.select("category_id", "name").rows()
+    by_id = [] if truth.class_ids is None else [Manner("id", str, {str(k): i for k, i in truth.class_ids.items()})]
     by_name = [
         Manner("name", str, {name: i for i, name in classes}),
         Manner("name in any case", str.casefold, _once((name.casefold(), i) for i, name in classes)),

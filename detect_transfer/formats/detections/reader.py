@@ -62,8 +62,8 @@ def read_detections(
             where=path,
             remedy="check the path, or leave --detections-format out",
         )
-    known = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
-    return to_detections(DETECTION_FORMATS[layout](path, known, options), known, options)
+    names = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
+    return to_detections(DETECTION_FORMATS[layout](path, names, options), names, options)
 
 
 def read_results(path: Path) -> Detections:
@@ -83,11 +83,11 @@ def read_results(path: Path) -> Detections:
     )
 
 
-def _coco(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+def _coco(path: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     return read_coco(path)
 
 
-def _parquet(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+def _parquet(path: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read the columns of `Detections`, and where they are there `file_name` and `category_name`."""
     try:
         rows = pl.read_parquet(BytesIO(io.read_bytes(path)))

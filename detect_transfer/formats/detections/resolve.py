@@ -98,18 +98,18 @@ def to_detections(stated: StatedDetections, truth: KnownNames, options: Detectio
 def _check_pairs(rows: pl.DataFrame, number: str, name: str, root: Path) -> None:
     """Refuse a file in which one id goes with two names, or one name with two ids."""
     pairs = rows.select(number, name, "source").unique([number, name], keep="first", maintain_order=True)
-    for one, other in ((number, name), (name, number)):
-        twice = pairs.filter(pl.col(one).is_duplicated())
+    for column, other in ((number, name), (name, number)):
+        twice = pairs.filter(pl.col(column).is_duplicated())
         if twice.is_empty():
             continue
-        same = twice.filter(pl.col(one) == twice[one][0])
+        same = twice.filter(pl.col(column) == twice[column][0])
         raise InputError(
             "DETECTION_NAMES",
-            f"{one.replace('_', ' ')} '{same[one][0]}' goes with {other.replace('_', ' ')}s "
+            f"{column.replace('_', ' ')} '{same[column][0]}' goes with {other.replace('_', ' ')}s "
             f"'{same[other][0]}' and '{same[other][1]}', so ids and names contradict each other",
             where=root / str(same["source"][1]),
-            field=one,
-            value=same[one][0],
+            field=column,
+            value=same[column][0],
             remedy="give each image and class one id and one name, or leave the names out to go by the ids",
         )
 
@@ -210,8 +210,8 @@ def _given_numbers(
     Raises:
         InputError: A number is none of that kind.
     """
-    known = class_readings(truth).get(given, {})
-    outside = rows.filter(~pl.col("number").is_in(list(known)))
+    ids = class_readings(truth).get(given, {})
+    outside = rows.filter(~pl.col("number").is_in(list(ids)))
     if not outside.is_empty():
         raise InputError(
             "DETECTION_UNKNOWN_ID",
@@ -219,6 +219,6 @@ def _given_numbers(
             where=stated.root / str(outside["source"][0]),
             field="class",
             value=outside["number"][0],
-            remedy=f"there are {', '.join(map(str, sorted(known)[:10])) or 'none'}; give --class-numbers another value",
+            remedy=f"there are {', '.join(map(str, sorted(ids)[:10])) or 'none'}; give --class-numbers another value",
         )
-    return known, given
+    return ids, given

@@ -107,7 +107,7 @@ def _is_score(column: FloatArray) -> bool:
     return bool(((column >= 0) & (column <= 1)).all())
 
 
-def read_csv(path: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+def read_csv(path: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read a CSV whose header names image, class, score, and either two corners or a corner and a size.
 
     Raises:
@@ -142,7 +142,7 @@ def read_csv(path: Path, known: KnownNames, options: DetectionOptions) -> Stated
     return StatedDetections(path, rows, form, ids_first=class_name is None)
 
 
-def read_texts(folder: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+def read_texts(folder: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read texts of a class, a score and a box, one for each image and named after it.
 
     The usual layout is ``class score x1 y1 x2 y2`` in pixels; others are told apart by `find_layout`.
@@ -152,7 +152,7 @@ def read_texts(folder: Path, known: KnownNames, options: DetectionOptions) -> St
     """
     layout = find_layout(folder)
     names = list(_texts(folder))
-    ids = _images_of(names, known, folder)
+    ids = _images_of(names, truth, folder)
     errors = ErrorCollector()
     images: dict[str, str | None] = {name: native.stem_of(name) for name in names}
     data = read_delimited(folder, images, layout.columns, Dialect(" "), errors)
@@ -162,7 +162,7 @@ def read_texts(folder: Path, known: KnownNames, options: DetectionOptions) -> St
     return StatedDetections(folder, rows, layout.form, reading=(layout.reading,))
 
 
-def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> StatedDetections:
+def read_yolo(folder: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read ``index cx cy width height score`` in shares of the image, one for each image and named after it.
 
     The index counts from 0 the names in ``classes.txt`` beside the texts, or without it the classes of the truth in
@@ -174,8 +174,8 @@ def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> Sta
     """
     layout = find_layout(folder)
     names = list(_texts(folder))
-    class_names = _classes_in_order(folder, known)
-    ids = pl.Series(_images_of(names, known, folder), dtype=pl.Int64)
+    class_names = _classes_in_order(folder, truth)
+    ids = pl.Series(_images_of(names, truth, folder), dtype=pl.Int64)
     errors = ErrorCollector()
     if layout.score_last:
         rows = _label_rows(folder, names, class_names, errors)
@@ -198,7 +198,7 @@ def read_yolo(folder: Path, known: KnownNames, options: DetectionOptions) -> Sta
 def _label_rows(folder: Path, names: Sequence[str], class_names: Sequence[str], errors: ErrorCollector) -> pl.DataFrame:
     """Read rows of label files that end in a score."""
     samples = [Sample(native.stem_of(name), name, "") for name in names]
-    rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, problems=errors)
+    rows = read_rows(folder, samples, n_classes=len(class_names), scores=True, errors=errors)
     files = pl.Series(list(names), dtype=pl.String).gather(rows["file"])
     rows = rows.with_columns(image=pl.lit(""), file_index="file", file=files, category="class")
     what = "found no score: class cx cy width height score was expected"
@@ -231,12 +231,12 @@ def _texts(folder: Path) -> list[str]:
     return names
 
 
-def _classes_in_order(folder: Path, known: KnownNames) -> list[str]:
+def _classes_in_order(folder: Path, truth: KnownNames) -> list[str]:
     """Return the names that the indices of YOLO texts count."""
-    path, classes = folder / _CLASS_LIST, known.truth.class_names
+    path, classes = folder / _CLASS_LIST, truth.truth.class_names
     if path.is_file():
         return [line.strip() for line in io.read_text(path).rstrip().splitlines()]
-    if known.class_order or len(classes) < 2:
+    if truth.class_order or len(classes) < 2:
         return classes
     raise InputError(
         *("CLASS_ORDER_UNKNOWN", "the texts count classes, but the files of the truth tell no order of them"),
@@ -246,10 +246,10 @@ def _classes_in_order(folder: Path, known: KnownNames) -> list[str]:
     )
 
 
-def _images_of(names: Sequence[str], known: KnownNames, folder: Path) -> list[int]:
+def _images_of(names: Sequence[str], truth: KnownNames, folder: Path) -> list[int]:
     """Return the image that each text is named after."""
     stems = pl.Series([native.stem_of(name) for name in names], dtype=pl.String)
-    by_name = [manner for manner in image_manners(known) if manner.by != "id"]
+    by_name = [manner for manner in image_manners(truth) if manner.by != "id"]
     return resolve(stems, by_name, pl.Series(list(names), dtype=pl.String), what="image", root=folder).to_list()
 
 

@@ -46,7 +46,7 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
         image_root: Path | None = io.require_dir(images, what="the folder of the images")
     else:
         places = (root / "images", root.parent / "images")
-        image_root = next((place for place in places if place.is_dir()), None)
+        image_root = next((folder for folder in places if folder.is_dir()), None)
     names = frames["images"]["file_name"]
     for name in names.filter(names.is_null() | names.str.contains(_SUSPECT)):  # looking at every name takes a while
         io.safe_join(Path(), name or "", where=root / "images.parquet")

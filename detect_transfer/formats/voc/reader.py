@@ -76,52 +76,52 @@ def read(
     """
     media = ImageLookup("stem", missing_images, size_mismatch)
     layout = _find_layout(root, images_needed=missing_images == "error")
-    problems = ErrorCollector(on_error)
-    by_stem = native.images_by_stem(layout.images, problems) if layout.images else {}
+    errors = ErrorCollector(on_error)
+    by_stem = native.images_by_stem(layout.images, errors) if layout.images else {}
     named = {native.stem_of(n): n for n in io.list_files(layout.annotations, (".xml",))}
     folder = layout.annotations.relative_to(root)
     with no_collection():
-        parsed = {stem: read_file(root, (folder / name).as_posix(), stem, problems) for stem, name in named.items()}
-    _check_pairs(layout, by_stem, named, media=media, allow_missing=allow_missing, problems=problems)
-    splits = read_splits(root, by_stem.keys() | named.keys(), problems, skip_missing=missing_images == "skip")
-    sizes = {stem: one.size_wh for stem, one in parsed.items() if stem not in by_stem}
-    sizes |= _real_sizes(layout, by_stem, named, parsed, media=media, problems=problems)
-    problems.raise_any()
+        parsed = {stem: read_file(root, (folder / name).as_posix(), stem, errors) for stem, name in named.items()}
+    _check_pairs(layout, by_stem, named, media=media, allow_missing=allow_missing, errors=errors)
+    splits = read_splits(root, by_stem.keys() | named.keys(), errors, skip_missing=missing_images == "skip")
+    sizes = {stem: file.size_wh for stem, file in parsed.items() if stem not in by_stem}
+    sizes |= _real_sizes(layout, by_stem, named, parsed, media=media, errors=errors)
+    errors.raise_any()
     counted_from_one = _is_one_based(layout, parsed, sizes) if one_based is None else one_based
     names = {stem: by_stem.get(stem) or _name_of(stem, parsed[stem]) for stem in by_stem.keys() | named.keys()}
     names = dict(sorted(names.items(), key=lambda item: item[1]))
     images = {stem: (name, *(sizes[stem] or (None, None)), splits.get(stem)) for stem, name in names.items()}
     image_frame, boxes, categories = _frames(images, parsed, one_based=counted_from_one)
     if missing_images == "skip":
-        absent = [name for stem, name in names.items() if stem not in by_stem and stem not in problems.skipped_images]
-        image_frame, boxes = native.leave_out(image_frame, boxes, absent, problems)
+        absent = [name for stem, name in names.items() if stem not in by_stem and stem not in errors.skipped_images]
+        image_frame, boxes = native.leave_out(image_frame, boxes, absent, errors)
     return native.finish(
-        problems, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images, names=names
+        errors, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images, names=names
     )
 
 
 def _real_sizes(
     layout: _Layout, images: Mapping[str, str], named: Mapping[str, str], parsed: Mapping[str, VocFile],
-    *, media: ImageLookup, problems: ErrorCollector,
+    *, media: ImageLookup, errors: ErrorCollector,
 ) -> dict[str, native.SizeWh | None]:  # fmt: skip
     """Read the sizes of the images by their stems and compare them with what the files state."""
     if layout.images is None:
         return {}
-    found = ErrorCollector(problems.on_error)  # by the names of images
+    found = ErrorCollector(errors.on_error)  # by the names of images
     sizes = dict(zip(images, native.read_sizes(layout.images, images.values(), found), strict=True))
-    for stem, one in parsed.items():
+    for stem, file in parsed.items():
         real = sizes.get(stem)
-        if real is not None and one.size_wh is not None and media.size_mismatch == "error":
+        if real is not None and file.size_wh is not None and media.size_mismatch == "error":
             where = layout.annotations / named[stem]
-            native.check_size(one.size_wh, real, where=where, image=images[stem], problems=found)
+            native.check_size(file.size_wh, real, where=where, image=images[stem], problems=found)
     found.skipped_images = {native.stem_of(name): error for name, error in found.skipped_images.items()}
-    problems.absorb(found)
+    errors.absorb(found)
     return sizes
 
 
-def _name_of(stem: str, one: VocFile) -> str:
+def _name_of(stem: str, file: VocFile) -> str:
     """Return the name of an image that is not there, by the suffix that its annotation tells."""
-    suffix = PurePosixPath(one.filename.replace("\\", "/")).suffix
+    suffix = PurePosixPath(file.filename.replace("\\", "/")).suffix
     return stem + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".jpg")
 
 
@@ -130,12 +130,12 @@ def _find_layout(root: Path, *, images_needed: bool) -> _Layout:
     annotations = native.folder_named(root, "Annotations")
     images = native.folder_named(root, "JPEGImages", "images")
     if annotations is None or (images is None and images_needed):
-        held = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        content = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
         raise InputError(
             "VOC_LAYOUT",
             "it needs the folders Annotations and JPEGImages, or annotations and images",
             where=root,
-            remedy=f"give the folder that holds them; this one holds: {held}",
+            remedy=f"give the folder that holds them; this one holds: {content}",
         )
     devkit = (root / "ImageSets").is_dir() if images is None else images.name.casefold() == "jpegimages"
     return _Layout(root, annotations, images, devkit)
@@ -148,11 +148,11 @@ def _check_pairs(
     *,
     media: ImageLookup,
     allow_missing: bool,
-    problems: ErrorCollector,
+    errors: ErrorCollector,
 ) -> None:
     """Report every XML without an image and every image without an XML."""
     for stem in sorted(named.keys() - images.keys()) if media.missing_images == "error" else ():
-        problems.add(
+        errors.add(
             "IMAGE_MISSING",
             f"no image in {layout.images} has the stem '{stem}'",
             where=layout.annotations / named[stem],
@@ -160,7 +160,7 @@ def _check_pairs(
             remedy=MISSING_REMEDY,
         )
     for stem in sorted(images.keys() - named.keys()) if not allow_missing else ():
-        problems.add(
+        errors.add(
             "ANNOTATION_MISSING",
             f"there is no '{stem}.xml' in {layout.annotations}",
             where=f"{layout.images}/{images[stem]}",
@@ -169,26 +169,26 @@ def _check_pairs(
         )
     if not images and not named:
         where = layout.images or layout.annotations
-        problems.add("IMAGES_NONE", "there is no image", where=where, remedy="give the folder of the data")
+        errors.add("IMAGES_NONE", "there is no image", where=where, remedy="give the folder of the data")
 
 
 def _is_one_based(layout: _Layout, parsed: Mapping[str, VocFile], sizes: Mapping[str, native.SizeWh | None]) -> bool:
     """Find the convention as the docstring of `read` says."""
     lows, touches = [], False
-    for stem, one in parsed.items():
+    for stem, file in parsed.items():
         width, height = sizes.get(stem) or (0, 0)
-        for thing in one.objects:
+        for thing in file.objects:
             x1, y1, x2, y2 = thing.corners
             lows.append(min(x1, y1))
             touches = touches or x2 == width or y2 == height
     if lows and min(lows) < 1:
-        found, why = False, "a corner lies below 1"
+        one_based, why = False, "a corner lies below 1"
     elif lows and min(lows) == 1 and touches:
-        found, why = True, "corners reach from 1 to the size of the image"
+        one_based, why = True, "corners reach from 1 to the size of the image"
     else:
-        found, why = layout.devkit, "no corner decides, so the layout does"
-    _log.info("%s: pixels are counted from %d, for %s", layout.root, int(found), why)
-    return found
+        one_based, why = layout.devkit, "no corner decides, so the layout does"
+    _log.info("%s: pixels are counted from %d, for %s", layout.root, int(one_based), why)
+    return one_based
 
 
 def _frames(
@@ -201,10 +201,10 @@ def _frames(
     classes = {name: i for i, name in enumerate(sorted({o.name for f in parsed.values() for o in f.objects}), start=1)}
     image_ids = {stem: i for i, stem in enumerate(images, start=1)}
     rows = [
-        {"image_id": image_ids[stem], "category_id": classes[one.name], **_box(one, one_based=one_based)}
+        {"image_id": image_ids[stem], "category_id": classes[box.name], **_box(box, one_based=one_based)}
         for stem in images
         if stem in parsed
-        for one in parsed[stem].objects
+        for box in parsed[stem].objects
     ]
     convention = "one_based_inclusive" if one_based else "zero_based_exclusive"
     told = [(image_ids[stem], *facts, convention) for stem, facts in images.items()]
@@ -218,19 +218,19 @@ def _canonical(corners: Corners, *, one_based: bool) -> Corners:
     return (x1 - 1, y1 - 1, x2, y2) if one_based else corners
 
 
-def _box(one: VocObject, *, one_based: bool) -> dict[str, Any]:
-    attributes = dict(one.attributes)
+def _box(box: VocObject, *, one_based: bool) -> dict[str, Any]:
+    attributes = dict(box.attributes)
     if "parts" in attributes:
         attributes["parts"] = [
             {**part, "xyxy": _canonical(part["xyxy"], one_based=one_based)} for part in attributes["parts"]
         ]
     return {
-        **dict(zip(("x1", "y1", "x2", "y2"), _canonical(one.corners, one_based=one_based), strict=True)),
-        "ignore": one.difficult,
-        "ignore_reason": "difficult" if one.difficult else None,
-        "occluded": one.occluded,
-        "truncated": one.truncated,
-        "difficult": one.difficult,
+        **dict(zip(("x1", "y1", "x2", "y2"), _canonical(box.corners, one_based=one_based), strict=True)),
+        "ignore": box.difficult,
+        "ignore_reason": "difficult" if box.difficult else None,
+        "occluded": box.occluded,
+        "truncated": box.truncated,
+        "difficult": box.difficult,
         "attributes": orjson.dumps(attributes).decode() if attributes else None,
-        "source": one.source,
+        "source": box.source,
     }

@@ -14,7 +14,7 @@ _CLASS_ROW = re.compile(r"\S+\s+-?[01]")
 _UNION = "trainval"
 
 
-def read_splits(root: Path, stems: set[str], problems: ErrorCollector, *, skip_missing: bool = False) -> dict[str, str]:
+def read_splits(root: Path, stems: set[str], errors: ErrorCollector, *, skip_missing: bool = False) -> dict[str, str]:
     """Map the stem of every listed image to its split; empty where there are no lists.
 
     Lists such as ``person_train.txt``, whose rows end in 1, 0 or -1, tell the presence of a class and are no splits.
@@ -22,18 +22,18 @@ def read_splits(root: Path, stems: set[str], problems: ErrorCollector, *, skip_m
     Args:
         root: The folder of the data set.
         stems: The images that are known.
-        problems: Where faults go.
+        errors: Where faults go.
         skip_missing: Whether a list may name images that are not known, which is noted.
     """
     sets = native.folder_named(root, "ImageSets")
     main = native.folder_named(sets, "Main") if sets is not None else None
     # the union of train and val goes last, so that an image keeps the narrower name
     paths = sorted(main.glob("*.txt"), key=lambda p: (p.stem == _UNION, p.name)) if main else []
-    return read_lists(root, paths, stems, problems, skip_missing=skip_missing)
+    return read_lists(root, paths, stems, errors, skip_missing=skip_missing)
 
 
 def read_lists(
-    root: Path, paths: Iterable[Path], stems: set[str], problems: ErrorCollector, *, skip_missing: bool = False
+    root: Path, paths: Iterable[Path], stems: set[str], errors: ErrorCollector, *, skip_missing: bool = False
 ) -> dict[str, str]:
     """Map the stem of every image that a list names to the stem of the list, a file in `root`."""
     found: dict[str, str] = {}
@@ -42,7 +42,7 @@ def read_lists(
         try:
             lines = native.lines_of(native.read_text(root, path))
         except InputError as error:
-            problems.put(error)
+            errors.put(error)
             continue
         rows = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
         if rows and all(_CLASS_ROW.fullmatch(row) for row in rows.values()):
@@ -51,17 +51,15 @@ def read_lists(
             if skip_missing and stem not in stems:
                 absent[stem] = None
                 continue
-            _put(found, stem, path, number, stems=stems, problems=problems)
-    problems.note("image is listed and is not there", len(absent), tuple(absent), kind="image")
+            _put(found, stem, path, number, stems=stems, errors=errors)
+    errors.note("image is listed and is not there", len(absent), tuple(absent), kind="image")
     return found
 
 
-def _put(
-    found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], problems: ErrorCollector
-) -> None:
+def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], errors: ErrorCollector) -> None:
     split, where = path.stem, f"{path}:{number}"
     if stem not in stems:
-        problems.add(
+        errors.add(
             "IMAGE_MISSING",
             "no image has this stem",
             where=where,
@@ -70,7 +68,7 @@ def _put(
             remedy=did_you_mean(stem, sorted(stems)) if len(stems) < 1000 else "remove the line",
         )
     elif found.get(stem, split) != split and split != _UNION:
-        problems.add(
+        errors.add(
             "SPLIT_TWICE",
             f"the image is in '{found[stem]}' as well",
             where=where,

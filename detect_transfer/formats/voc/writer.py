@@ -54,7 +54,7 @@ def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None
     texts = images.join(objects, on="image_id", how="left", maintain_order="left").select(_image_text())
     write_small_files(out / "Annotations", [f"{name}.xml" for name in names], texts.to_series().to_list())
     for split in table.splits:
-        listed = [name for name, one in zip(names, images["split"], strict=True) if one == split]
+        listed = [name for name, own in zip(names, images["split"], strict=True) if own == split]
         write_atomic(out / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{name}\n" for name in listed))
     note_losses(step, table.with_boxes(boxes), CARRIED)
     step.close(images_out=len(images), boxes_out=len(boxes))

@@ -43,28 +43,28 @@ class VocFile:
     objects: list[VocObject] = field(default_factory=list)
 
 
-def read_file(root: Path, name: str, image: str, problems: ErrorCollector) -> VocFile:
-    """Read the file `name` below `root`; faults go to `problems`, with the file and the number of the object.
+def read_file(root: Path, name: str, image: str, errors: ErrorCollector) -> VocFile:
+    """Read the file `name` below `root`; faults go to `errors`, with the file and the number of the object.
 
     Args:
         root: The folder of the data set.
         name: The file, relative to `root`.
-        image: What the image is called in `problems`.
-        problems: Where faults go.
+        image: What the image is called in `errors`.
+        errors: Where faults go.
     """
     path, found, faults = root / name, VocFile(), ErrorCollector()
-    with problems.image(image):
+    with errors.image(image):
         tree = read_xml(root, name, "annotation")
         found.filename = _text(tree, "filename")
         for number, element in enumerate(tree.findall("object"), start=1):
-            place = f"#object[{number}]"
-            one = _object(element, f"{path}{place}", f"{name}{place}", faults)
-            if one is not None:
-                found.objects.append(one)
+            pointer = f"#object[{number}]"
+            box = _object(element, f"{path}{pointer}", f"{name}{pointer}", faults)
+            if box is not None:
+                found.objects.append(box)
                 continue
             # an object that is left out is counted once, however many faults it has
-            for error in faults.shown if problems.on_error == "fail" else faults.shown[:1]:
-                problems.put(error, row_of=image)
+            for error in faults.shown if errors.on_error == "fail" else faults.shown[:1]:
+                errors.put(error, row_of=image)
             faults = ErrorCollector()
         found.size_wh = _stated_size(tree, path)
     return found
@@ -79,7 +79,7 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
     size = tree.find("size")
     if size is None:
         return None
-    found = []
+    sides = []
     for tag in ("width", "height"):
         text = _text(size, tag)
         number = parse_number(text) if text else 0.0
@@ -92,56 +92,56 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
                 value=text,
                 remedy="write the size of the image",
             )
-        found.append(int(number))
-    return (found[0], found[1]) if any(found) else None
+        sides.append(int(number))
+    return (sides[0], sides[1]) if any(sides) else None
 
 
-def _object(element: Element, where: str, source: str, problems: ErrorCollector) -> VocObject | None:
+def _object(element: Element, where: str, source: str, errors: ErrorCollector) -> VocObject | None:
     """Return the object, or None after reporting what is wrong with it."""
-    before = problems.total
+    before = errors.total
     name = _text(element, "name")
     if not name:
-        problems.add("OBJECT_NAME", "the object has no <name>", where=where, remedy=_REMEDY)
-    corners = _corners(element, where, problems)
-    truncated = _share(element, "truncated", where, problems)
-    occluded = _share(element, "occluded", where, problems)
-    difficult = _share(element, "difficult", where, problems)
+        errors.add("OBJECT_NAME", "the object has no <name>", where=where, remedy=_REMEDY)
+    corners = _corners(element, where, errors)
+    truncated = _share(element, "truncated", where, errors)
+    occluded = _share(element, "occluded", where, errors)
+    difficult = _share(element, "difficult", where, errors)
     if difficult not in (None, 0.0, 1.0):
-        problems.add(
+        errors.add(
             *("XML_NUMBER", "expected 0 or 1"),
             where=where,
             field="difficult",
             value=_text(element, "difficult"),
             remedy=_REMEDY,
         )
-    attributes = _attributes(element, where, problems)
-    if problems.total > before or corners is None:
+    attributes = _attributes(element, where, errors)
+    if errors.total > before or corners is None:
         return None
     return VocObject(name, corners, truncated, occluded, difficult == 1.0, attributes, source)
 
 
-def _corners(element: Element, where: str, problems: ErrorCollector) -> Corners | None:
+def _corners(element: Element, where: str, errors: ErrorCollector) -> Corners | None:
     """Return the corners of the direct child <bndbox>; parts have boxes of their own."""
     boxes = element.findall("bndbox")
     if len(boxes) != 1:
         what = f"the object has {len(boxes)} <bndbox> of its own, expected one"
-        problems.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
+        errors.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
         return None
-    found = []
-    told = {child.tag: child.text for child in boxes[0][::-1]}  # of a tag that stands twice the first one
+    corners = []
+    texts = {child.tag: child.text for child in boxes[0][::-1]}  # of a tag that stands twice the first one
     for tag in _CORNERS:
-        text = (told.get(tag) or "").strip()
+        text = (texts.get(tag) or "").strip()
         number = parse_number(text)
         if number is None:
             what = "expected a number" if text else f"the box has no <{tag}>"
-            problems.add("XML_NUMBER", what, where=where, field=tag, value=text, remedy=_REMEDY)
+            errors.add("XML_NUMBER", what, where=where, field=tag, value=text, remedy=_REMEDY)
         else:
-            found.append(number)
-    if len(found) < len(_CORNERS):
+            corners.append(number)
+    if len(corners) < len(_CORNERS):
         return None
-    x1, y1, x2, y2 = found
+    x1, y1, x2, y2 = corners
     if x2 < x1 or y2 < y1:
-        problems.add(
+        errors.add(
             *("BOX_INVALID", "xmax must be >= xmin and ymax >= ymin"),
             where=where,
             field="bndbox",
@@ -152,7 +152,7 @@ def _corners(element: Element, where: str, problems: ErrorCollector) -> Corners 
     return x1, y1, x2, y2
 
 
-def _share(element: Element, tag: str, where: str, problems: ErrorCollector) -> float | None:
+def _share(element: Element, tag: str, where: str, errors: ErrorCollector) -> float | None:
     """Return a flag or share in [0, 1]; None where the file does not tell."""
     text = _text(element, tag)
     if text in _FLAGS:
@@ -161,29 +161,29 @@ def _share(element: Element, tag: str, where: str, problems: ErrorCollector) -> 
         return None
     number = parse_number(text)
     if number is None or not 0 <= number <= 1:
-        problems.add("XML_NUMBER", "expected 0 or 1", where=where, field=tag, value=text, remedy=_REMEDY)
+        errors.add("XML_NUMBER", "expected 0 or 1", where=where, field=tag, value=text, remedy=_REMEDY)
         return None
     return number
 
 
-def _attributes(element: Element, where: str, problems: ErrorCollector) -> dict[str, Any]:
+def _attributes(element: Element, where: str, errors: ErrorCollector) -> dict[str, Any]:
     """Return what the columns do not hold: the pose, the parts and the tags of other tools."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     pose = _text(element, "pose")
     if pose.lower() not in _UNTOLD:
-        found["pose"] = pose
+        values["pose"] = pose
     parts = []
     for number, part in enumerate(element.findall("part"), start=1):
-        corners = _corners(part, f"{where}/part[{number}]", problems)
+        corners = _corners(part, f"{where}/part[{number}]", errors)
         if corners is not None:
             parts.append({"name": _text(part, "name"), "xyxy": corners})
     if parts:
-        found["parts"] = parts
+        values["parts"] = parts
     for child in element:
         if child.tag not in _KNOWN:
             inside = {grandchild.tag: (grandchild.text or "").strip() for grandchild in child}
-            found[child.tag] = inside or (child.text or "").strip()
-    return found
+            values[child.tag] = inside or (child.text or "").strip()
+    return values
 
 
 def _text(element: Element, tag: str) -> str:

@@ -86,8 +86,8 @@ def _leave_out(regions: pl.DataFrame, step: LedgerStep) -> None:
 
 def _keep(boxes: pl.DataFrame, regions: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     without = regions.filter(pl.col("category_id").is_null())
-    kept = regions.filter(pl.col("category_id").is_not_null())
-    step.add("box", "changed", "ignored or crowd: trained as a positive", len(kept), kept["source"])
+    with_class = regions.filter(pl.col("category_id").is_not_null())
+    step.add("box", "changed", "ignored or crowd: trained as a positive", len(with_class), with_class["source"])
     step.add("box", "dropped", "ignored for every class: cannot be a positive", len(without), without["source"])
     return boxes.filter(pl.col("category_id").is_not_null())
 

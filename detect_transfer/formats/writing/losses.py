@@ -23,8 +23,8 @@ def note_losses(step: LedgerStep, table: AnnotationTable, carried: Collection[st
         carried: The columns that it carries, `supercategory` among them, beyond ids, names, sizes and boxes.
     """
     for name, rows in lost_fields(table, carried).items():
-        kind, place = ("image", "file_name") if name.startswith("image ") else ("box", "source")
-        examples = rows[place].drop_nulls()
+        kind, column = ("image", "file_name") if name.startswith("image ") else ("box", "source")
+        examples = rows[column].drop_nulls()
         step.add(kind, "noted", f"no field for '{name.removeprefix('image ')}'", len(rows), examples)  # type: ignore[arg-type]
 
 
@@ -34,15 +34,15 @@ def lost_fields(table: AnnotationTable, carried: Collection[str]) -> dict[str, p
     Fields of images have the prefix `image `; the four edges of the visible box are one field, `visible box`.
     """
     boxes = table.boxes.join(table.categories.select("category_id", "supercategory"), on="category_id", how="left")
-    found = {}
+    lost = {}
     for name in (*table.boxes.columns, "supercategory"):
         if name not in carried and name not in _KEYS:
             label = "visible box" if name in _VISIBLE else name
-            found[label] = boxes.filter(_says(name, BOX_SCHEMA.get(name)))
+            lost[label] = boxes.filter(_says(name, BOX_SCHEMA.get(name)))
     for name in table.images.columns:
         if name not in carried and name not in _IMAGE_KEYS:
-            found[f"image {name}"] = table.images.filter(_says(name, IMAGE_SCHEMA.get(name)))
-    return {name: rows for name, rows in found.items() if len(rows)}
+            lost[f"image {name}"] = table.images.filter(_says(name, IMAGE_SCHEMA.get(name)))
+    return {name: rows for name, rows in lost.items() if len(rows)}
 
 
 def _says(name: str, dtype: object) -> pl.Expr:

@@ -50,23 +50,23 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def choose_targets(asked: Sequence[str] | None, images: pl.DataFrame, ledger: Ledger) -> tuple[str, ...]:
+def choose_targets(names: Sequence[str] | None, images: pl.DataFrame, ledger: Ledger) -> tuple[str, ...]:
     """Return the formats to write; without a wish those of `DEFAULT_TARGETS` for which enough is known.
 
     Args:
-        asked: Keys of `WRITERS`, or None.
+        names: Keys of `WRITERS`, or None.
         images: With the sizes that are known.
         ledger: Gets a step for each format that is left out.
 
     Raises:
         InputError: A format that is asked for needs the size of every image, and one is not known.
     """
-    chosen = DEFAULT_TARGETS if asked is None else tuple(asked)
+    chosen = DEFAULT_TARGETS if names is None else tuple(names)
     unsized = images.filter(pl.col("width").is_null() | pl.col("height").is_null())["file_name"]
     needing = [target for target in chosen if target in _NEED_SIZES]
     if unsized.is_empty() or not needing:
         return chosen
-    if asked is not None:
+    if names is not None:
         raise InputError(
             *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every image; of {len(unsized)} none is told"),
             field="file_name",

@@ -54,19 +54,19 @@ def _data_file(root: Path) -> Path:
     if not root.is_dir():
         native.require_regular(root.parent, root)
         return root
-    found = sorted(path for path in root.iterdir() if path.suffix == ".data" and not path.name.startswith("."))
-    if len(found) != 1:
+    paths = sorted(path for path in root.iterdir() if path.suffix == ".data" and not path.name.startswith("."))
+    if len(paths) != 1:
         raise InputError(
-            *("DARKNET_DATA", f"there are {len(found)} .data files, expected one"),
+            *("DARKNET_DATA", f"there are {len(paths)} .data files, expected one"),
             where=root,
             remedy="give the file itself, or the folder that holds it",
         )
-    return found[0]
+    return paths[0]
 
 
 def _load(path: Path) -> DataYaml:
     """Read the `.data` file and the names that it names."""
-    folder, problems = path.parent, ErrorCollector()
+    folder, errors = path.parent, ErrorCollector()
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     for number, line in enumerate(native.lines_of(native.read_text(folder, path)), start=1):
@@ -76,20 +76,20 @@ def _load(path: Path) -> DataYaml:
         key, mark, value = (part.strip() for part in text.partition("="))
         if not mark or key in values:
             what = "the key stands twice" if mark else "expected key = value"
-            problems.add("DARKNET_DATA", what, where=f"{path}:{number}", field="line", value=text, remedy=_REMEDY)
+            errors.add("DARKNET_DATA", what, where=f"{path}:{number}", field="line", value=text, remedy=_REMEDY)
             continue
         values[key], lines[_SPLITS.get(key, key)] = value, number
     given = {split: [_tail(folder, values[key])] for key, split in _SPLITS.items() if values.get(key)}
     for key in ("names", "train"):
         if not values.get(key):
-            problems.add("DARKNET_DATA", "this key is needed", where=path, field=key, remedy=_REMEDY)
-    problems.raise_any()
-    names = _names(folder, _tail(folder, values["names"]), f"{path}:{lines['names']}", problems)
+            errors.add("DARKNET_DATA", "this key is needed", where=path, field=key, remedy=_REMEDY)
+    errors.raise_any()
+    names = _names(folder, _tail(folder, values["names"]), f"{path}:{lines['names']}", errors)
     count = values.get("classes")
     if count is not None and parse_integer(count) != len(names):
         where, what = f"{path}:{lines['classes']}", f"there are {len(names)} names"
-        problems.add("CLASS_COUNT", what, where=where, field="classes", value=count, remedy="make both agree")
-    problems.raise_any()
+        errors.add("CLASS_COUNT", what, where=where, field="classes", value=count, remedy="make both agree")
+    errors.raise_any()
     return DataYaml(path, names, given, None, lines, foreign=True)
 
 
@@ -100,8 +100,8 @@ def _tail(folder: Path, name: str) -> str:
     return next((tail for tail in tails if not tail.startswith("/") and (folder / tail).is_file()), name)
 
 
-def _names(folder: Path, name: str, where: str, problems: ErrorCollector) -> list[str]:
+def _names(folder: Path, name: str, where: str, errors: ErrorCollector) -> list[str]:
     path = io.safe_join(folder, name, where=where, field="names")
     names = [line.strip() for line in native.lines_of(native.read_text(folder, path).rstrip())]
-    check_names(names, str(path), problems)
+    check_names(names, str(path), errors)
     return names

@@ -52,16 +52,16 @@ def load(path: Path) -> DataYaml:
         InputError: It is missing, is no YAML of plain values, or says something wrong; all problems at once.
     """
     node = _compose(io.read_text(path), path)
-    problems = ErrorCollector()
+    errors = ErrorCollector()
     if not isinstance(node, yaml.MappingNode):
         raise InputError("YAML_SYNTAX", "expected keys with values", where=f"{path}:1", remedy=_REMEDY)
-    plain = _plain(node, path, problems)
+    plain = _plain(node, path, errors)
     lines = {str(key.value): key.start_mark.line + 1 for key, _ in node.value}
-    problems.raise_any()
+    errors.raise_any()
     content = {_ALSO_CALLED.get(k, k): v for k, v in plain.items() if v not in _NOTHING_AT_ALL}
     lines = {_ALSO_CALLED.get(k, k): line for k, line in lines.items()}
     if "download" in content:
-        problems.add(
+        errors.add(
             *("CONFIG_DOWNLOAD", "nothing is downloaded or run at the wish of a data file"),
             where=f"{path}:{lines['download']}",
             field="download",
@@ -69,18 +69,18 @@ def load(path: Path) -> DataYaml:
             remedy="fetch the data yourself and remove the key",
         )
     given = [name for name in SPLITS if name in content]
-    splits = {name: _entries(content[name], f"{path}:{lines[name]}", name, problems) for name in given}
+    splits = {name: _entries(content[name], f"{path}:{lines[name]}", name, errors) for name in given}
     if not splits:
-        problems.add(
+        errors.add(
             *("YAML_KEY", "none of train, val and test is there"),
             where=path,
             remedy=did_you_mean("train", list(content)) if content else _REMEDY,
         )
     root = content.get("path")
     if root is not None and not isinstance(root, str):
-        problems.add("YAML_TYPE", "expected one folder", where=f"{path}:{lines['path']}", field="path", remedy=_REMEDY)
-    names = _names(content, path, lines, problems)
-    problems.raise_any()
+        errors.add("YAML_TYPE", "expected one folder", where=f"{path}:{lines['path']}", field="path", remedy=_REMEDY)
+    names = _names(content, path, lines, errors)
+    errors.raise_any()
     return DataYaml(path, names, splits, root if isinstance(root, str) else None, lines)
 
 
@@ -105,80 +105,80 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
         raise InputError("YAML_SYNTAX", str(error), where=path, remedy="save the file as plain text") from error
 
 
-def _plain(node: yaml.Node, path: Path, problems: ErrorCollector) -> dict[str, Plain]:
+def _plain(node: yaml.Node, path: Path, errors: ErrorCollector) -> dict[str, Plain]:
     """Return a mapping node as a dict of plain values; the caller made sure that it is one."""
-    value = _value(node, path, problems)
+    value = _value(node, path, errors)
     return value if isinstance(value, dict) else {}
 
 
-def _value(node: yaml.Node, path: Path, problems: ErrorCollector) -> Plain:
+def _value(node: yaml.Node, path: Path, errors: ErrorCollector) -> Plain:
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(one, path, problems) for one in node.value]
-    found: dict[str, Plain] = {}
+        return [_value(item, path, errors) for item in node.value]
+    mapping: dict[str, Plain] = {}
     for key, value in node.value:
         name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-        if name in found or not isinstance(key, yaml.ScalarNode):
-            problems.add(
+        if name in mapping or not isinstance(key, yaml.ScalarNode):
+            errors.add(
                 *("YAML_KEY_TWICE", "the key stands twice or is no plain word"),
                 where=f"{path}:{key.start_mark.line + 1}",
                 field="key",
                 value=name,
                 remedy="keep one of them",
             )
-        found[name] = _value(value, path, problems)
-    return found
+        mapping[name] = _value(value, path, errors)
+    return mapping
 
 
-def _entries(value: Plain, where: str, split: str, problems: ErrorCollector) -> list[str]:
+def _entries(value: Plain, where: str, split: str, errors: ErrorCollector) -> list[str]:
     entries = value if isinstance(value, list) else [value]
     good = [e for e in entries if isinstance(e, str) and e not in _NOTHING]
     if len(good) < len(entries):
         what = "expected a folder, a text file that lists images, or a list of these"
-        problems.add("YAML_TYPE", what, where=where, field=split, value=value, remedy=_REMEDY)
+        errors.add("YAML_TYPE", what, where=where, field=split, value=value, remedy=_REMEDY)
     return good
 
 
-def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], problems: ErrorCollector) -> list[str]:
+def _names(content: dict[str, Plain], path: Path, lines: dict[str, int], errors: ErrorCollector) -> list[str]:
     """Return the class names in the order of their index."""
     given, count = content.get("names"), content.get("nc")
     where = f"{path}:{lines.get('names', lines.get('nc', 1))}"
     n = parse_integer(count) if isinstance(count, str) else None
     if count is not None and (n is None or n < 1 or n > 1_000_000):
-        problems.add("YAML_TYPE", "expected a count", where=where, field="nc", value=count, remedy=_REMEDY)
+        errors.add("YAML_TYPE", "expected a count", where=where, field="nc", value=count, remedy=_REMEDY)
         return []
     if given is None:
         if n is None:
-            problems.add("YAML_KEY", "neither names nor nc is there", where=path, field="names", remedy=_REMEDY)
+            errors.add("YAML_KEY", "neither names nor nc is there", where=path, field="names", remedy=_REMEDY)
         return [f"class_{i}" for i in range(n or 0)]
-    names = _by_index(given, where, problems) if isinstance(given, dict) else given
+    names = _by_index(given, where, errors) if isinstance(given, dict) else given
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         what = "expected a list of names, or names by index"
-        problems.add("YAML_TYPE", what, where=where, field="names", remedy=_REMEDY)
+        errors.add("YAML_TYPE", what, where=where, field="names", remedy=_REMEDY)
         return []
-    found = [str(name) for name in names]
-    check_names(found, where, problems)
-    if n is not None and n != len(found):
-        what = f"there are {len(found)} names"
-        problems.add("CLASS_COUNT", what, where=where, field="nc", value=n, remedy="make nc and names agree")
-    return found
+    texts = [str(name) for name in names]
+    check_names(texts, where, errors)
+    if n is not None and n != len(texts):
+        what = f"there are {len(texts)} names"
+        errors.add("CLASS_COUNT", what, where=where, field="nc", value=n, remedy="make nc and names agree")
+    return texts
 
 
-def check_names(names: list[str], where: str, problems: ErrorCollector) -> None:
+def check_names(names: list[str], where: str, errors: ErrorCollector) -> None:
     """Report classes without a name, or with that of another."""
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if not name.strip() or first.setdefault(name, index) < index:
             what = f"class {index} has " + ("no name" if not name.strip() else f"the name of class {first[name]}")
-            problems.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
+            errors.add("CLASS_NAME", what, where=where, field="names", value=name, remedy="give each class its own")
 
 
-def _by_index(given: dict[str, Plain], where: str, problems: ErrorCollector) -> list[Plain]:
+def _by_index(given: dict[str, Plain], where: str, errors: ErrorCollector) -> list[Plain]:
     indices = {parse_integer(key): value for key, value in given.items()}
     if set(indices) != set(range(len(given))):
         what = f"expected every index from 0 to {len(given) - 1} once"
         keys = ", ".join(given)
-        problems.add("CLASS_INDEX", what, where=where, field="names", value=keys, remedy="number the classes again")
+        errors.add("CLASS_INDEX", what, where=where, field="names", value=keys, remedy="number the classes again")
         return []
     return [indices[i] for i in range(len(given))]

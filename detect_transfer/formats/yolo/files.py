@@ -77,45 +77,45 @@ def find_root(data: DataYaml) -> tuple[Path, Path]:
     return (start.parent if start.name == "images" else start), start
 
 
-def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, problems: ErrorCollector) -> list[Sample]:
-    """List the images of all splits with their labels; faults go to `problems`."""
-    finder = _Finder(data, root, start, choices.missing_images, problems)
+def find_samples(data: DataYaml, root: Path, start: Path, choices: Choices, errors: ErrorCollector) -> list[Sample]:
+    """List the images of all splits with their labels; faults go to `errors`."""
+    finder = _Finder(data, root, start, choices.missing_images, errors)
     finder.add_all()
-    wanted: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> image
+    labels: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> image
     for image in finder.images:
         folder, _, name = label_of(image).rpartition("/")
-        first = wanted.setdefault(folder, {}).setdefault(name, image)
+        first = labels.setdefault(folder, {}).setdefault(name, image)
         if first != image:
             what = f"'{first}' and '{image}' share one stem, so one label would serve both"
-            problems.add("STEM_TWICE", what, where=root / image, remedy="rename one of them with its label")
-    there: set[str] = set()
-    for folder, names in wanted.items():
+            errors.add("STEM_TWICE", what, where=root / image, remedy="rename one of them with its label")
+    present: set[str] = set()
+    for folder, names in labels.items():
         check = LabelFolder(root, folder, names, finder.lists, finder.absent)
         skip_orphans = choices.missing_images == "skip"
-        there |= check.present(allow_missing=choices.allow_missing, skip_orphans=skip_orphans, problems=problems)
+        present |= check.present(allow_missing=choices.allow_missing, skip_orphans=skip_orphans, errors=errors)
     return [
-        Sample(image, label_of(image), split, label_of(image) in there, image not in finder.absent)
+        Sample(image, label_of(image), split, label_of(image) in present, image not in finder.absent)
         for image, split in finder.images.items()
     ]
 
 
 def label_of(image: str) -> str:
     """Return the label of an image: the last folder ``images`` becomes ``labels``, else it lies beside the image."""
-    head, found, tail = f"/{image}".rpartition("/images/")
-    label = f"{head}/labels/{tail}" if found else f"/{image}"
+    head, separator, tail = f"/{image}".rpartition("/images/")
+    label = f"{head}/labels/{tail}" if separator else f"/{image}"
     return label[1 : label.rindex(".")] + ".txt"
 
 
 class _Finder:
     """Collects the images of a data set, each in one split, and the lists that name them."""
 
-    def __init__(self, data: DataYaml, root: Path, start: Path, missing_images: str, problems: ErrorCollector) -> None:
+    def __init__(self, data: DataYaml, root: Path, start: Path, missing_images: str, errors: ErrorCollector) -> None:
         self.data = data
         self.missing_images = missing_images
         self.root = root
         self.start = start
         self.base = root.resolve()
-        self.problems = problems
+        self.errors = errors
         self.images: dict[str, str] = {}
         self.absent: set[str] = set()
         self.lists: set[Path] = set()
@@ -125,18 +125,18 @@ class _Finder:
         """Add the images of all splits."""
         for split, entries in self.data.splits.items():
             where, shown = self.data.where(split), ", ".join(entries)
-            before = self.problems.total
+            before = self.errors.total
             same = next((s for s, e in self.data.splits.items() if e == entries), split)
             if same != split:
                 what = f"'{same}' has the same images, so it would score what it was trained on"
                 remedy = f"name other images, or remove the key '{split}'"
-                self.problems.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
+                self.errors.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
                 continue
             for entry in entries:
                 self.add(split, entry)
-            if self.problems.total == before and split not in self.images.values():
+            if self.errors.total == before and split not in self.images.values():
                 remedy = "name a folder or a list that has some, or remove the key"
-                self.problems.add(
+                self.errors.add(
                     "IMAGES_NONE", "there is no image", where=where, field=split, value=shown, remedy=remedy
                 )
 
@@ -145,20 +145,20 @@ class _Finder:
         where = self.data.where(split)
         # a leading ../ is often one too many, so the place inside the data set comes first
         places = (self.start / entry.removeprefix("../"), self.start / entry)
-        found = next((p for p in places if "\0" not in entry and p.exists()), None)
-        if found is None:
+        path = next((p for p in places if "\0" not in entry and p.exists()), None)
+        if path is None:
             what = f"there is no such folder or list in {self.start}"
             remedy = did_you_mean(entry, sorted(p.name for p in self.start.iterdir()))
-            self.problems.add("FOLDER_MISSING", what, where=where, field=split, value=entry, remedy=remedy)
+            self.errors.add("FOLDER_MISSING", what, where=where, field=split, value=entry, remedy=remedy)
             return
-        inside = self.inside(found, where=where, field=split)
+        inside = self.inside(path, where=where, field=split)
         if inside is None:
             return
-        if not found.is_dir():
-            self.add_list(found, split)
+        if not path.is_dir():
+            self.add_list(path, split)
             return
-        for name in io.list_files(found, IMAGE_SUFFIXES):
-            native.check_text(found / name, self.problems)
+        for name in io.list_files(path, IMAGE_SUFFIXES):
+            native.check_text(path / name, self.errors)
             self.put(f"{inside}/{name}".removeprefix("./"), split, where)
 
     def add_list(self, path: Path, split: str) -> None:
@@ -167,7 +167,7 @@ class _Finder:
         try:
             lines = native.lines_of(native.read_text(self.root, path))
         except InputError as error:
-            self.problems.put(error)
+            self.errors.put(error)
             return
         for number, line in enumerate(lines, start=1):
             name, where = line.strip(), f"{path}:{number}"
@@ -179,7 +179,7 @@ class _Finder:
                 continue
             if image.suffix.lower() not in IMAGE_SUFFIXES:
                 what, remedy = "the name has no suffix of an image that is read here", "list images only"
-                self.problems.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
+                self.errors.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
                 continue
             if not image.is_file():
                 self.report_absent(inside, name, where)
@@ -205,7 +205,7 @@ class _Finder:
         if self.missing_images == "skip":
             return
         needed = ", which is needed because coordinates are shares of its size" * (self.missing_images == "keep")
-        self.problems.add(
+        self.errors.add(
             *("IMAGE_MISSING", f"there is no such image{needed}"),
             where=where,
             field="image",
@@ -221,7 +221,7 @@ class _Finder:
             self.images[image] = split
             return
         what, remedy = f"'{first}' has this image already", "list each image once, in one split"
-        self.problems.add("IMAGE_TWICE", what, where=where, field=split, value=image, remedy=remedy)
+        self.errors.add("IMAGE_TWICE", what, where=where, field=split, value=image, remedy=remedy)
 
     def inside(self, path: Path, *, where: str, field: str) -> str | None:
         """Return a path relative to the root, or None after reporting that it leads out."""
@@ -234,5 +234,5 @@ class _Finder:
         if real.is_relative_to(self.base):
             return real.relative_to(self.base).as_posix()
         what, remedy = f"it leads out of {self.root}", "keep all files inside the folder of the data set"
-        self.problems.add("PATH_OUTSIDE", what, where=where, field=field, value=str(path), remedy=remedy)
+        self.errors.add("PATH_OUTSIDE", what, where=where, field=field, value=str(path), remedy=remedy)
         return None

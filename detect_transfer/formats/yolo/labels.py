@@ -45,13 +45,13 @@ class LabelFolder:
         self.by_spelling: dict[str, str] = {}
         self.misspelt: set[str] = set()
 
-    def present(self, *, allow_missing: bool, skip_orphans: bool, problems: ErrorCollector) -> set[str]:
-        """Return the labels that are there, relative to the root; faults go to `problems`."""
+    def present(self, *, allow_missing: bool, skip_orphans: bool, errors: ErrorCollector) -> set[str]:
+        """Return the labels that are there, relative to the root; faults go to `errors`."""
         if self.path.is_dir():
             with os.scandir(self.path) as entries:
                 self.held = {entry.name: entry for entry in entries}
         if self.path.is_symlink() or self.path.resolve() != self.root.resolve() / self.folder:
-            problems.add(
+            errors.add(
                 *("PATH_OUTSIDE", "the folder of labels is reached through a link"),
                 where=self.path,
                 remedy="put the labels themselves into the data set",
@@ -59,29 +59,29 @@ class LabelFolder:
             return set()
         others = [name for name in self.held if name not in self.wanted and name.lower().endswith(".txt")]
         self.by_spelling = {_spelling(name): name for name in others}
-        found = {name for name in self.wanted if self._is_there(name, allow_missing, problems)}
+        present = {name for name in self.wanted if self._is_there(name, allow_missing, errors)}
         orphans = [name for name in others if self._is_orphan(name)]
-        if skip_orphans or problems.on_error == "skip-image":
-            self._note_orphans(orphans, problems)
+        if skip_orphans or errors.on_error == "skip-image":
+            self._note_orphans(orphans, errors)
         else:
             for name in orphans:
-                self._report_orphan(name, problems)
-        return {f"{self.folder}/{name}".removeprefix("/") for name in found}
+                self._report_orphan(name, errors)
+        return {f"{self.folder}/{name}".removeprefix("/") for name in present}
 
-    def _is_there(self, name: str, allow_missing: bool, problems: ErrorCollector) -> bool:
+    def _is_there(self, name: str, allow_missing: bool, errors: ErrorCollector) -> bool:
         entry = self.held.get(name)
         if entry is None:
             near = self.by_spelling.get(_spelling(name))
             if near is not None:
                 self.misspelt.add(near)
-                problems.add(
+                errors.add(
                     *("LABEL_NAME", f"the label of '{self.wanted[name]}' must be spelt exactly '{name}'"),
                     where=self.path / near,
                     image=self.wanted[name],
                     remedy="rename it",
                 )
             elif not allow_missing and self.wanted[name] not in self.absent:
-                problems.add(
+                errors.add(
                     *("LABEL_MISSING", f"'{self.wanted[name]}' has no label"),
                     where=self.path / name,
                     image=self.wanted[name],
@@ -95,9 +95,9 @@ class LabelFolder:
                 native.require_regular(self.root, self.path / name)
                 return True
             except InputError as error:
-                problems.put(error, image=self.wanted[name])
+                errors.put(error, image=self.wanted[name])
                 return False
-        problems.add(
+        errors.add(
             *("LABEL_KIND", "it is no file"),
             where=self.path / name,
             image=self.wanted[name],
@@ -111,21 +111,21 @@ class LabelFolder:
             return False
         return name not in self.misspelt and not self._has_image(name)
 
-    def _note_orphans(self, names: Sequence[str], problems: ErrorCollector) -> None:
+    def _note_orphans(self, names: Sequence[str], errors: ErrorCollector) -> None:
         rows = 0
         for name in names:
-            with problems.image(f"{self.folder}/{name}"):
+            with errors.image(f"{self.folder}/{name}"):
                 lines = native.lines_of(native.read_text(self.root, self.path / name))
                 rows += sum(1 for line in lines if line.strip())
         labels = tuple(f"{self.folder}/{name}" for name in names)
-        problems.note("label without its image", len(names), labels, kind="image")
-        problems.note("their image is not there", rows, kind="box")
+        errors.note("label without its image", len(names), labels, kind="image")
+        errors.note("their image is not there", rows, kind="box")
 
-    def _report_orphan(self, name: str, problems: ErrorCollector) -> None:
+    def _report_orphan(self, name: str, errors: ErrorCollector) -> None:
         stems = [PurePosixPath(n).stem for n in self.wanted][:_MOST_COMPARED]
         near = get_close_matches(PurePosixPath(name).stem, stems, n=1)
         nearest = f"; the nearest is '{self.wanted[near[0] + '.txt']}'" if near else ""
-        problems.add(
+        errors.add(
             *("LABEL_ORPHAN", f"there is no image of this stem{nearest}"),
             where=self.path / name,
             remedy="restore the image or remove the label, or read with missing_images=skip to leave it out",

@@ -49,21 +49,21 @@ def read(
     Source: https://docs.ultralytics.com/datasets/detect/
     """
     choices = Choices(allow_missing, missing_images, predictions)
-    problems = ErrorCollector(on_error)
-    return read_listed(load(_data_yaml(root)), choices, problems)
+    errors = ErrorCollector(on_error)
+    return read_listed(load(_data_yaml(root)), choices, errors)
 
 
 def _data_yaml(root: Path) -> Path:
     if not root.is_dir():
         native.require_regular(root.parent, root)
         return root
-    found = next((root / name for name in _NAMES if (root / name).exists()), None)
-    if found is None:
+    path = next((root / name for name in _NAMES if (root / name).exists()), None)
+    if path is None:
         raise InputError(
             "DATA_YAML_MISSING",
             "there is no data.yaml",
             where=root,
             remedy="give the file itself, or the folder that holds it",
         )
-    native.require_regular(root, found)
-    return found
+    native.require_regular(root, path)
+    return path

@@ -39,7 +39,7 @@ class _Chunk:
 
 
 def read_rows(
-    root: Path, samples: Sequence[Sample], *, n_classes: int, scores: bool = False, problems: ErrorCollector
+    root: Path, samples: Sequence[Sample], *, n_classes: int, scores: bool = False, errors: ErrorCollector
 ) -> pl.DataFrame:
     """Read label files into a row a box.
 
@@ -48,7 +48,7 @@ def read_rows(
         samples: The images with their labels.
         n_classes: How many classes there are.
         scores: Whether rows of 6 columns end in the score of a prediction; otherwise they are faults.
-        problems: Where faults go; rows that have one are left out.
+        errors: Where faults go; rows that have one are left out.
 
     Returns:
         The columns `file` (index of the sample), `line`, `class`, `polygon`, `score` (null: none), `cx`, `cy`, `width`
@@ -56,8 +56,8 @@ def read_rows(
     """
     frames = []
     for chunk in _chunks(root, samples):
-        lines = _lines(chunk, root, samples, problems)
-        frames.append(_parse(lines, (root, samples), n_classes=n_classes, scores=scores, problems=problems))
+        lines = _lines(chunk, root, samples, errors)
+        frames.append(_parse(lines, (root, samples), n_classes=n_classes, scores=scores, errors=errors))
     return pl.concat(frames)
 
 
@@ -81,7 +81,7 @@ def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:
     yield chunk
 
 
-def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: ErrorCollector) -> pl.DataFrame:
+def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], errors: ErrorCollector) -> pl.DataFrame:
     """Return the lines that are not blank: `file`, `line` (from 1) and `text`."""
     joined = b"\n".join(chunk.blobs)
     try:
@@ -89,7 +89,7 @@ def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: Error
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        chunk = _only_text(chunk, root, samples, problems)
+        chunk = _only_text(chunk, root, samples, errors)
         text = b"\n".join(chunk.blobs).decode("utf-8")
     if not chunk.blobs:
         return _NO_LINES
@@ -107,22 +107,22 @@ def _lines(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: Error
     ).filter(pl.col("text") != "")
 
 
-def _only_text(chunk: _Chunk, root: Path, samples: Sequence[Sample], problems: ErrorCollector) -> _Chunk:
+def _only_text(chunk: _Chunk, root: Path, samples: Sequence[Sample], errors: ErrorCollector) -> _Chunk:
     """Report the files that are no UTF-8 text and return the others."""
     good = _Chunk()
     for index, blob in zip(chunk.files, chunk.blobs, strict=True):
         sample = samples[index]
-        before = problems.total
-        with problems.image(sample.image):
+        before = errors.total
+        with errors.image(sample.image):
             io.read_text(root / sample.label)
-        if problems.total == before:
+        if errors.total == before:
             good.files.append(index)
             good.blobs.append(blob)
     return good
 
 
 def _parse(
-    lines: pl.DataFrame, at: tuple[Path, Sequence[Sample]], *, n_classes: int, scores: bool, problems: ErrorCollector
+    lines: pl.DataFrame, at: tuple[Path, Sequence[Sample]], *, n_classes: int, scores: bool, errors: ErrorCollector
 ) -> pl.DataFrame:
     """Turn lines into numbers; lines that are no good row are reported."""
     text = pl.col("text")
@@ -141,12 +141,12 @@ def _parse(
     misfits = kinds.join(rows.filter(~fits), on=["file", "line"], how="semi")
     wrong = pl.concat([kinds.filter(~pl.col("box") & ~pl.col("polygon")), misfits]).sort("file", "line")
     for file, line, row in wrong.select("file", "line", "text").iter_rows():
-        if problems.full:
-            problems.count(1)
+        if errors.full:
+            errors.count(1)
         else:
             (root, samples), (code, what, name, value) = at, explain(row, n_classes, scores=scores)
             where, image = f"{root / samples[file].label}:{line}", samples[file].image
-            problems.add(code, what, where=where, field=name, value=value, remedy=_REMEDY, row_of=image)
+            errors.add(code, what, where=where, field=name, value=value, remedy=_REMEDY, row_of=image)
     return rows.filter(fits)
 
 

@@ -20,29 +20,29 @@ from detect_transfer.formats.yolo.rows import read_rows
 _log = logging.getLogger(__name__)
 
 
-def read_listed(data: DataYaml, choices: Choices, problems: ErrorCollector) -> AnnotationTable:
+def read_listed(data: DataYaml, choices: Choices, errors: ErrorCollector) -> AnnotationTable:
     """Read the images and labels that a `data.yaml`, or a file that says the same, names.
 
     Raises:
         InputError: As `yolo.read` tells.
     """
-    place, start = find_root(data)
-    samples = find_samples(data, place, start, choices, problems)
-    there = [sample.image for sample in samples if sample.is_there]
-    found = dict(zip(there, native.read_sizes(place, there, problems), strict=True))
-    sizes = np.array([found.get(s.image) or (np.nan, np.nan) for s in samples], dtype=np.float64).reshape(-1, 2)
+    folder, start = find_root(data)
+    samples = find_samples(data, folder, start, choices, errors)
+    present = [sample.image for sample in samples if sample.is_there]
+    size_of = dict(zip(present, native.read_sizes(folder, present, errors), strict=True))
+    sizes = np.array([size_of.get(s.image) or (np.nan, np.nan) for s in samples], dtype=np.float64).reshape(-1, 2)
     labelled = [i for i, sample in enumerate(samples) if sample.has_label]
     rows = read_rows(
-        place,
+        folder,
         [samples[i] for i in labelled],
         n_classes=len(data.names),
         scores=choices.predictions != "error",
-        problems=problems,
+        errors=errors,
     )
-    problems.raise_any()
+    errors.raise_any()
     _log.info("%s: %d images, %d of them without label file", data.file, len(samples), len(samples) - len(labelled))
     if choices.predictions == "drop-score":
-        problems.remark("score of a prediction left out", rows["score"].count(), kind="box")
+        errors.remark("score of a prediction left out", rows["score"].count(), kind="box")
         rows = rows.with_columns(score=pl.lit(None, dtype=pl.Float64))
     images = pl.DataFrame(
         {
@@ -53,10 +53,10 @@ def read_listed(data: DataYaml, choices: Choices, problems: ErrorCollector) -> A
             "split": [s.split for s in samples],
         }
     )
-    absent = [s.image for s in samples if not s.is_there and s.image not in problems.skipped_images]
-    images, boxes = native.leave_out(images, _boxes(rows, labelled, samples, sizes), absent, problems)
+    absent = [s.image for s in samples if not s.is_there and s.image not in errors.skipped_images]
+    images, boxes = native.leave_out(images, _boxes(rows, labelled, samples, sizes), absent, errors)
     categories = {"category_id": range(1, len(data.names) + 1), "name": data.names}
-    return native.finish(problems, images=images, boxes=boxes, categories=categories, image_root=place)
+    return native.finish(errors, images=images, boxes=boxes, categories=categories, image_root=folder)
 
 
 def _boxes(

@@ -199,7 +199,7 @@ def test_rows__are_the_same_in_portions(yolo_root: Path, monkeypatch: Any) -> No
 def test_rows__none_at_all(tmp_path: Path) -> None:
     from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-    assert read_rows(tmp_path, [], n_classes=1, problems=ErrorCollector()).is_empty()
+    assert read_rows(tmp_path, [], n_classes=1, errors=ErrorCollector()).is_empty()
 
 
 @pytest.mark.parametrize(("row", "code", "part"), ROWS)
