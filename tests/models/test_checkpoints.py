@@ -129,15 +129,15 @@ def test_half_precision__is_read_as_single(tmp_path: Path) -> None:
 
 
 def test_saved_twice__is_the_same_file(tmp_path: Path) -> None:
-    card = {"arch": "x", "names": json.dumps(["é"], ensure_ascii=False), **{f"fact_{i}": str(i) for i in range(20)}}
+    metadata = {"arch": "x", "names": json.dumps(["é"], ensure_ascii=False), **{f"fact_{i}": str(i) for i in range(20)}}
     tensors = {f"t{i}": torch.full((i + 1,), float(i)) for i in range(20)}
     sums = {
-        save_weights(tmp_path / "w.safetensors", tensors, dict(reversed(card.items())) if i % 2 else card)
+        save_weights(tmp_path / "w.safetensors", tensors, dict(reversed(metadata.items())) if i % 2 else metadata)
         for i in range(4)
     }
     assert len(sums) == 1
     loaded = read_checkpoint(tmp_path / "w.safetensors")
-    assert loaded.metadata == card
+    assert loaded.metadata == metadata
     assert loaded.tensors.keys() == tensors.keys()
     assert all(torch.equal(loaded.tensors[name], tensor) for name, tensor in tensors.items())
 
@@ -153,18 +153,18 @@ def test_known_name_without_network__names_every_place_quickly(tmp_path: Path, m
     with pytest.raises(ResourceError) as caught:
         find_weights("yolo11n")
     assert time.monotonic() - began < 5
-    told = str(caught.value)
+    message = str(caught.value)
     assert caught.value.exit_code == 3
     for place in (tmp_path / "mine" / "yolo11n.pt", "weights/yolo11n.safetensors", "https://", "put the file at"):
-        assert str(place) in told
+        assert str(place) in message
     assert list(tmp_path.iterdir()) == []
 
 
 def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path: Path, monkeypatch) -> None:
-    asked = []
+    requests = []
 
     def answer(url: str, timeout: float) -> io.BytesIO:
-        asked.append((url, timeout))
+        requests.append((url, timeout))
         return io.BytesIO(b"the bytes of the vendor")
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
@@ -172,10 +172,10 @@ def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path
     path = find_weights("yolo11n")
     assert path == tmp_path / "mine" / "yolo11n.pt"
     assert path.read_bytes() == b"the bytes of the vendor"
-    assert asked[0][0].startswith("https://github.com/ultralytics/assets/")
-    assert asked[0][1] <= 5
+    assert requests[0][0].startswith("https://github.com/ultralytics/assets/")
+    assert requests[0][1] <= 5
     assert find_weights("yolo11n") == path
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 def test_known_name__is_found_in_the_folder_of_the_variable(tmp_path: Path, monkeypatch) -> None:

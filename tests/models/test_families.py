@@ -158,9 +158,9 @@ def test_split__gives_what_the_whole_network_gives(detector: Detector, frozen: f
         assert all(len(each) == 2 for each in features)
         wanted = detector.postprocess(detector.module(*detector.forward_args(x, None)), LIMITS)
         ours = detector.postprocess(split.tail(features, None), LIMITS)
-    for one, other in zip(ours, wanted, strict=True):
-        np.testing.assert_array_equal(one.xyxy, other.xyxy)
-        np.testing.assert_array_equal(one.scores, other.scores)
+    for each, expected in zip(ours, wanted, strict=True):
+        np.testing.assert_array_equal(each.xyxy, expected.xyxy)
+        np.testing.assert_array_equal(each.scores, expected.scores)
     detector.module.train()
     with torch.no_grad():
         features = split.trunk(x)  # batch norm of the whole network moves alike in both calls

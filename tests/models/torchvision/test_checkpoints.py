@@ -259,24 +259,24 @@ def test_fitted_anchors_and_backbone__stand_in_the_card(tmp_path: Path) -> None:
 def test_known_name__is_fetched_and_its_hash_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"the bytes of the vendor"
     digest = hashlib.sha256(data).hexdigest()
-    asked = []
+    requests = []
 
     def answer(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
+        requests.append(url)
         return io.BytesIO(data)
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path))
     with pytest.raises(ResourceError, match=rf"WEIGHTS_UNAVAILABLE .*{FAST}.*does not have the hash 907ea3f9"):
         find_weights(FAST)
-    assert asked == ["https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth"]
+    assert requests == ["https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth"]
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(checkpoints, "published_url", lambda _: f"https://x/resnet18-{digest[:8]}.pth")
     path = find_weights("resnet18")
     assert path == tmp_path / f"resnet18-{digest[:8]}.pth"
     assert path.read_bytes() == data
     assert find_weights("resnet18") == path
-    assert len(asked) == 2
+    assert len(requests) == 2
 
 
 def test_known_name__is_found_under_either_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

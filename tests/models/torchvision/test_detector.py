@@ -130,12 +130,12 @@ def test_ignored_region__leaves_no_gradient_on_its_anchors(arch: str) -> None:
     def gradient(ignored) -> torch.Tensor:
         leaves = {k: v.clone().requires_grad_() for k, v in outputs.items()}
         label = torch.tensor([1])
-        one = {
+        box = {
             "boxes": torch.tensor([[50.0, 8.0, 90.0, 60.0]]),
             "labels": label,
             "ignored": torch.tensor(ignored).float(),
         }
-        losses = network.losses(leaves, anchors, [one], cells)
+        losses = network.losses(leaves, anchors, [box], cells)
         sum(part.mean() for part in losses.values()).backward()
         return sum(leaf.grad.abs().sum(dim=2) for leaf in leaves.values() if leaf.grad is not None)[0]
 
@@ -169,8 +169,8 @@ def test_ignored_region__leaves_no_gradient_on_the_anchors_of_proposals() -> Non
     def gradient(ignored) -> torch.Tensor:
         objectness, deltas = ([torch.randn_like(each).requires_grad_() for each in part] for part in outputs)
         rpn.head = Given(objectness, deltas)
-        one = {"boxes": torch.tensor([[50.0, 8.0, 90.0, 60.0]]), "labels": torch.tensor([1])}
-        _, losses = rpn(maps, (64, 96), [{**one, "ignored": torch.tensor(ignored).float()}])
+        box = {"boxes": torch.tensor([[50.0, 8.0, 90.0, 60.0]]), "labels": torch.tensor([1])}
+        _, losses = rpn(maps, (64, 96), [{**box, "ignored": torch.tensor(ignored).float()}])
         sum(part.mean() for part in losses.values()).backward()
         return torch.cat([each.grad[0].permute(1, 2, 0).flatten() for each in objectness]).abs()
 
@@ -185,12 +185,12 @@ def test_ignored_region__gives_the_head_no_background() -> None:
     generator = torch.Generator().manual_seed(0)
     corner = torch.rand(200, 2, generator=generator) * torch.tensor([60.0, 40.0])
     proposals = torch.cat([corner, corner + 5 + 20 * torch.rand(200, 2, generator=generator)], dim=1)
-    one = {"boxes": torch.tensor([[2.0, 2.0, 30.0, 40.0]]), "labels": torch.tensor([1])}
+    box = {"boxes": torch.tensor([[2.0, 2.0, 30.0, 40.0]]), "labels": torch.tensor([1])}
     region = torch.tensor(REGION).float()
-    regions, labels, _ = head.sample([proposals], [{**one, "ignored": region}])
+    regions, labels, _ = head.sample([proposals], [{**box, "ignored": region}])
     assert not in_ignored(regions[0], region)[labels == 0].any()
     assert (labels == 1).any()  # a target inside of the region stays one
-    regions, labels, _ = head.sample([proposals], [{**one, "ignored": torch.empty(0, 4)}])
+    regions, labels, _ = head.sample([proposals], [{**box, "ignored": torch.empty(0, 4)}])
     assert in_ignored(regions[0], region)[labels == 0].any()
 
 
@@ -404,13 +404,13 @@ def test_fitted_anchors__are_refused_where_there_is_nothing_to_fit(arch: str, si
 
 def test_matching__leaves_out_background_in_ignored_regions_alone() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 22], [30, 30, 40, 40], [6, 0, 16, 10]])
-    one = {
+    box = {
         "boxes": torch.tensor([[0.0, 0.0, 10.0, 10.0]]),
         "labels": torch.tensor([0]),
         "ignored": torch.tensor([[0.0, 0.0, 10.0, 11.0]]),
     }
     matcher = scratch("retinanet_resnet50_fpn_v2").module.matcher
-    matched = match_anchors(matcher, torchvision.ops.box_iou, anchors, [one])
+    matched = match_anchors(matcher, torchvision.ops.box_iou, anchors, [box])
     # a target; half of it in the region (IoU .45: between the thresholds); far away; 4 tenths in the region
     assert matched.tolist() == [[0, -2, -1, -1]]
 

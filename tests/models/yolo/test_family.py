@@ -58,8 +58,8 @@ def test_fine_tuned_checkpoint__is_taken_whole(tmp_path: Path, arch: str) -> Non
     with torch.no_grad():
         theirs, ours = (each.eval()(image)[1] for each in (model, load_detector(source).module))
     for branch in ("one2many", "one2one") if "one2one" in theirs else (None,):
-        one, other = (each[branch] if branch else each for each in (theirs, ours))
-        assert torch.equal(one["scores"], other["scores"])
+        source_outputs, our_outputs = (each[branch] if branch else each for each in (theirs, ours))
+        assert torch.equal(source_outputs["scores"], our_outputs["scores"])
 
 
 @pytest.mark.parametrize(
