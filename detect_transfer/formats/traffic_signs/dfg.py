@@ -18,6 +18,7 @@ from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.image_files import ImageOptions, find_root, look_at_images
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import check_sizes
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _FOLDER = "DFG-tsd-annot-json"
@@ -35,9 +36,9 @@ def read(
 
     Args:
         root: The folder with ``DFG-tsd-annot-json/{train,test}.json`` (or these files themselves) and ``JPEGImages``.
-        missing_images: ``error``; ``keep`` goes on with the sizes stated; ``skip`` leaves absent images out.
-        size_mismatch: ``error``, or ``keep`` to trust the image where a file states another size.
-        on_error: As for `ErrorCollector`.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         InputError: Something is missing, damaged or contradicts itself; up to 20 problems of a file at once.
@@ -46,12 +47,13 @@ def read(
     """
     io.require_dir(root, what=f"a folder with {_FOLDER} and {_IMAGES}")
     native.check_choice("size_mismatch", size_mismatch, ("error", "keep"))
-    look = ImageOptions(native.folder_named(root, _IMAGES), missing_images, size_mismatch)
-    problems = ErrorCollector(on_error)
-    image_root, parts = find_root([_read_split(root, name, on_error) for name in _names(root)], look, problems)
-    whole = _numbered(look_at_images(join_files(parts, problems), image_root, look))
+    options = ImageOptions(native.folder_named(root, _IMAGES), missing_images, size_mismatch)
+    errors = ErrorCollector(on_error)
+    image_root, parts = find_root([_read_split(root, name, on_error) for name in _names(root)], options, errors)
+    whole = _numbered(look_at_images(join_files(parts, errors), image_root, options))
+    check_sizes(whole.images, whole.boxes)
     return native.finish(
-        problems, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
+        errors, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
     )
 
 
@@ -59,15 +61,11 @@ def _names(root: Path) -> list[str]:
     """Return the files of the splits, relative to the root."""
     folder = native.folder_named(root, _FOLDER)
     base = "" if folder is None else f"{folder.name}/"
-    found = [f"{base}{split}.json" for split in _SPLITS if (root / f"{base}{split}.json").exists()]
-    if not found:
-        raise InputError(
-            "FILE_MISSING",
-            f"there is neither train.json nor test.json in {folder or root}",
-            where=root,
-            remedy=f"give the folder that holds {_FOLDER}",
-        )
-    return found
+    names = [f"{base}{split}.json" for split in _SPLITS if (root / f"{base}{split}.json").exists()]
+    if not names:
+        what, remedy = f"there is neither train.json nor test.json in {folder or root}", f"give the folder of {_FOLDER}"
+        raise InputError("FILE_MISSING", what, where=root, remedy=remedy)
+    return names
 
 
 def _read_split(root: Path, name: str, on_error: str) -> CocoFile:

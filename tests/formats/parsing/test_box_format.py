@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.formats.tools import labelme
-from detect_transfer.formats.traffic_signs import gtsdb, tt100k
+from detect_transfer.formats.traffic_signs import dfg, gtsdb, rtsd, tt100k
 
 CORNERS = [(20, 10, 30, 25), (25, 12, 39, 29), (22, 11, 31, 20), (30, 15, 38, 28), (21, 14, 33, 27)]
 
@@ -81,3 +81,21 @@ def test_shapes__of_shares_where_pixels_belong(write: Any, tmp_path: Path, check
 def test_json__of_few_or_whole_small_numbers_is_taken(write_tt100k: Any) -> None:
     assert len(tt100k.read(write_tt100k(as_shares(CORNERS[:2]))).boxes) == 2
     assert len(tt100k.read(write_tt100k([(0, 0, 1, 1)] * 3)).boxes) == 3
+
+
+def test_sizes__that_are_corners(write: Any, tmp_path: Path, check_error: Any) -> None:
+    write("rtsd-frames/a.jpg", (40, 30))
+    rows = "".join(f"a.jpg,{','.join(map(str, box))},1_1,7\n" for box in CORNERS)
+    path = write("full-gt.csv", "filename,x_from,y_from,width,height,sign_class,sign_id\n" + rows)
+    check_error(lambda: rtsd.read(tmp_path), "BOX_FORMAT", "full-gt.csv:2", "none would if the numbers were x1, y1")
+    path.write_text(path.read_text().replace("20,10,30,25", "20,10,9,15"))
+    assert len(rtsd.read(tmp_path).boxes) == 5
+
+
+def test_coco__sizes_that_are_corners(write: Any, tmp_path: Path, check_error: Any) -> None:
+    write("JPEGImages/a.jpg", (40, 30))
+    image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
+    boxes = [{"id": i, "image_id": 1, "category_id": 0, "bbox": box} for i, box in enumerate(CORNERS)]
+    document = {"images": [image], "annotations": boxes, "categories": [{"id": 0, "name": "I-1"}]}
+    write("train.json", json.dumps(document))
+    check_error(lambda: dfg.read(tmp_path), "BOX_FORMAT", "train.json", "none would if the numbers were x1, y1")
