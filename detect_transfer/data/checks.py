@@ -1,4 +1,4 @@
-"""Data-set checks: what is wrong, doubtful or worth knowing before any training, told all at once.
+"""Data-set checks: what is wrong, doubtful or worth knowing before a training, all at once.
 
 Nothing is changed and nothing is raised for what the data hold: a finding says where, how often, and shows the first
 few.
@@ -16,6 +16,7 @@ from detect_transfer.data.box_checks import check_boxes
 from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Inspection, Progress, inspect_images
 from detect_transfer.data.leaks import find_leaks, near_findings
+from detect_transfer.data.split import cut_groups, is_positive
 
 IMBALANCE = 100  # the largest class has this many times the boxes of the smallest
 
@@ -51,13 +52,13 @@ def check(
 
 
 def _reading(table: AnnotationTable) -> list[Finding]:
-    """Tell what the reader left out because it was asked to."""
-    found = []
+    """Return what the reader left out because it was asked to."""
+    findings = []
     for line in table.reading:
-        fate = "left out" if line.action == "dropped" else line.action
-        message = f"{line.kind} rows {fate} by the reader, {line.reason}"
-        found.append(replace(make_finding("warning", "READ_SKIPPED", message, line.examples), count=line.count))
-    return found
+        action = "left out" if line.action == "dropped" else line.action
+        message = f"{line.kind} rows {action} by the reader, {line.reason}"
+        findings.append(replace(make_finding("warning", "READ_SKIPPED", message, line.examples), count=line.count))
+    return findings
 
 
 def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
@@ -72,8 +73,8 @@ def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
     findings.append(
         make_finding("error", "SPLIT_LEAK", "byte-identical images in two splits", [f"{a} = {b}" for a, b in leaks])
     )
-    named = table.images.join(inspection.images.select("image_id", "sha256"), on="image_id")
-    copies = named.filter(~pl.col("sha256").is_first_distinct())
+    hashed = table.images.join(inspection.images.select("image_id", "sha256"), on="image_id")
+    copies = hashed.filter(~pl.col("sha256").is_first_distinct())
     findings.append(
         make_finding("warning", "IMAGE_DUPLICATE", "images that equal another, byte for byte", copies["file_name"])
     )
@@ -87,8 +88,8 @@ def _classes(table: AnnotationTable) -> list[Finding]:
     unused = [name for i, name in names if i not in per_class]
     findings = [make_finding("warning", "CLASS_EMPTY", "classes without a box that counts", unused)]
     for split in table.splits:
-        held = set(positive.filter(pl.col("split") == split)["category_id"].to_list())
-        absent = [f"{split}: {name}" for i, name in names if i in per_class and i not in held]
+        present = set(positive.filter(pl.col("split") == split)["category_id"].to_list())
+        absent = [f"{split}: {name}" for i, name in names if i in per_class and i not in present]
         findings.append(make_finding("note", "CLASS_ABSENT", f"classes that '{split}' has no box of", absent))
     if per_class and max(per_class.values()) > IMBALANCE * min(per_class.values()):
         ranked = sorted((n, name) for i, name in names if (n := per_class.get(i)))
@@ -100,16 +101,9 @@ def _classes(table: AnnotationTable) -> list[Finding]:
 
 
 def _splits(table: AnnotationTable) -> list[Finding]:
-    held = _positives(table)["split"].unique().to_list()
-    without = [split for split in table.splits if split not in held]
-    cut = (
-        table.images.filter(pl.col("group").is_not_null())
-        .group_by("group")
-        .agg(pl.col("split").drop_nulls().unique().sort())
-        .filter(pl.col("split").list.len() > 1)
-        .sort("group")
-    )
-    cut_groups = [f"{group}: {', '.join(splits)}" for group, splits in cut.rows()]
+    with_positives = _positives(table)["split"].unique().to_list()
+    without = [split for split in table.splits if split not in with_positives]
+    cut = [f"{group}: {', '.join(splits)}" for group, splits in cut_groups(table.images).items()]
     return [
         make_finding(
             "error", "SPLIT_NO_POSITIVES", "splits without a box that counts", [s for s in without if s != "test"]
@@ -117,7 +111,7 @@ def _splits(table: AnnotationTable) -> list[Finding]:
         make_finding(
             "note", "SPLIT_NO_POSITIVES", "splits without a box that counts", [s for s in without if s == "test"]
         ),
-        make_finding("error", "SPLIT_CUTS_GROUP", "groups that lie in two splits", cut_groups),
+        make_finding("error", "SPLIT_CUTS_GROUP", "groups that lie in two splits", cut),
     ]
 
 
@@ -137,6 +131,5 @@ def _images(table: AnnotationTable) -> list[Finding]:
 
 
 def _positives(table: AnnotationTable) -> pl.DataFrame:
-    counts = ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
     splits = table.images.select("image_id", "split")
-    return table.boxes.filter(counts).select("image_id", "category_id").join(splits, on="image_id", how="left")
+    return table.boxes.filter(is_positive()).select("image_id", "category_id").join(splits, on="image_id", how="left")

@@ -1,7 +1,7 @@
 """Class maps: which source classes become which target class, are ignored, or leave.
 
 A map is a YAML file, a named map in a data-set card, or a few words on the command line; every source class has to be
-spoken for, so that none leaves unnoticed.
+mentioned, so that none leaves unnoticed.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ class ClassMap:
     rest: Rest = "error"
 
     def __post_init__(self) -> None:
-        """Check that every source class has one fate."""
-        named: set[str] = set()
+        """Check that every source class is mentioned once."""
+        seen: set[str] = set()
         for target, sources in (*self.targets, (IGNORE, self.ignore), (DROP, self.drop)):
             if not sources and target not in (IGNORE, DROP):
                 raise self._error("it has no source class", target, "name at least one source class")
             for source in sources:
-                if source in named:
+                if source in seen:
                     raise self._error("the source class is named twice", source, "give it one target")
-                named.add(source)
+                seen.add(source)
 
     @property
-    def named(self) -> list[str]:
+    def sources(self) -> list[str]:
         """All source classes that the map names."""
         return [s for _, sources in self.targets for s in sources] + [*self.ignore, *self.drop]
 
@@ -84,14 +84,14 @@ def load_class_map(text: str) -> ClassMap:
     if map_name:
         maps = content.get("class_maps") if isinstance(content, dict) else None
         if not isinstance(maps, dict) or map_name not in maps:
-            known = [str(k) for k in maps] if isinstance(maps, dict) else []
+            choices = [str(k) for k in maps] if isinstance(maps, dict) else []
             raise InputError(
                 "CLASS_MAP_UNKNOWN",
                 "the card has no class map of this name",
                 where=path_text,
                 field="class_maps",
                 value=map_name,
-                remedy=did_you_mean(map_name, known),
+                remedy=did_you_mean(map_name, choices),
             )
         content = maps[map_name]
     return class_map_from_dict(content, name=text)
@@ -165,21 +165,21 @@ def _resolve(
     present = table.class_names
     problems: list[DetectTransferError] = [
         class_map._error("the source has no such class", name, did_you_mean(name, present))
-        for name in class_map.named
+        for name in class_map.sources
         if name not in present
     ]
-    rest = [name for name in present if name not in class_map.named]
+    rest = [name for name in present if name not in class_map.sources]
     if rest and class_map.rest == "error":
-        near = [f"{name} ({did_you_mean(name, class_map.named)})" for name in rest] if problems else rest
+        near = [f"{name} ({did_you_mean(name, class_map.sources)})" for name in rest] if problems else rest
         remedy = f"name them, or say {REST}: {IGNORE}, {DROP} or keep"
         problems.append(class_map._error(f"{len(rest)} source classes are not in the map", ", ".join(near), remedy))
     targets = list(class_map.targets)
     if class_map.rest == "keep":
-        taken = {target for target, _ in targets}
+        target_names = {target for target, _ in targets}
         problems += [
             class_map._error("the class is kept, and is also the name of a target", name, f"add it: {name}: [{name}]")
             for name in rest
-            if name in taken
+            if name in target_names
         ]
         targets += [(name, (name,)) for name in rest]
     raise_problems(problems)
@@ -196,8 +196,8 @@ def _count(
     ignored: list[str],
     dropped: list[str],
 ) -> None:
-    named = table.boxes.join(table.categories.select("category_id", "name"), on="category_id", how="left")
-    by_name = {name: rows["source"] for (name,), rows in named.select("name", "source").group_by("name")}
+    with_names = table.boxes.join(table.categories.select("category_id", "name"), on="category_id", how="left")
+    by_name = {name: rows["source"] for (name,), rows in with_names.select("name", "source").group_by("name")}
     for source in dropped:
         if source in by_name:
             step.add("box", "dropped", f"class '{source}'", len(by_name[source]), by_name[source])

@@ -68,12 +68,12 @@ def _clipped(column: str) -> pl.Expr:
     """Return a coordinate clipped to its image; null, and one in an image of unknown size, stays as it is."""
     value, limit = pl.col(column), pl.col("_width" if column[-2] == "x" else "_height").cast(pl.Float64)
     inside = pl.min_horizontal(value.clip(lower_bound=0.0), limit)
-    told = value.is_not_null() & pl.col("_width").is_not_null() & pl.col("_height").is_not_null()
-    return pl.when(told).then(inside).otherwise(value).alias(column)
+    is_known = value.is_not_null() & pl.col("_width").is_not_null() & pl.col("_height").is_not_null()
+    return pl.when(is_known).then(inside).otherwise(value).alias(column)
 
 
 def _drop_small(boxes: pl.DataFrame, min_size: float, step: LedgerStep) -> pl.DataFrame:
-    """Drop what has no area, or a side below `min_size` pixels; the reason tells the cases apart."""
+    """Drop what has no area, or a side below `min_size` pixels; each case has its own reason."""
     had_area = (pl.col("_raw_x2") > pl.col("_raw_x1")) & (pl.col("_raw_y2") > pl.col("_raw_y1"))
     has_area = (pl.col("x2") > pl.col("x1")) & (pl.col("y2") > pl.col("y1"))
     boxes = _drop(boxes, ~had_area, "no width or no height as annotated", step)
@@ -92,7 +92,7 @@ def _drop(boxes: pl.DataFrame, unwanted: pl.Expr, reason: str, step: LedgerStep)
 
 
 def _count_clipped(boxes: pl.DataFrame, step: LedgerStep) -> None:
-    """Count the boxes that were clipped and stay; a slip of a pixel and a gross one are told apart."""
+    """Count the boxes that were clipped and stay, by up to a pixel and by more."""
     cut = [(pl.col(c) - pl.col(raw)).abs() for c, raw in zip(XYXY, _RAW, strict=True)]
     clipped = boxes.select("source", pl.max_horizontal(cut).alias("cut")).filter(pl.col("cut") > 0)
     for reason, those in (
@@ -123,9 +123,9 @@ def _remember_raw(boxes: pl.DataFrame) -> pl.DataFrame:
         bare = old.is_null() | old.str.contains(r"^\{\s*\}$")
         start = pl.when(bare).then(pl.lit("{")).otherwise(pl.concat_str(old.str.head(-1), pl.lit(",")))
         text = pl.concat_str(start, pl.lit(f'"{key}":'), value, pl.lit("}"))
-        known = old.str.contains(f'"{key}"', literal=True).fill_null(False)
+        is_there = old.str.contains(f'"{key}"', literal=True).fill_null(False)
         boxes = boxes.with_columns(
-            pl.when(value.is_not_null() & ~known).then(text).otherwise("attributes").alias("attributes")
+            pl.when(value.is_not_null() & ~is_there).then(text).otherwise("attributes").alias("attributes")
         )
     return boxes
 

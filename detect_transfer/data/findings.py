@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The findings of a check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of thing that was found.
+    """A kind of fault or oddity, and where it is.
 
     Args:
         level: `error` makes results wrong, `warning` may, `note` is worth knowing.

@@ -84,16 +84,16 @@ def plan_images(
     root = table.image_root or Path()
     sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
     images = []
-    for image_id, source, named in zip(table.images["image_id"], sources, _named(table.images), strict=True):
+    for image_id, source, name in zip(table.images["image_id"], sources, _image_names(table.images), strict=True):
         action: Action = "link" if link else "copy"
         if image_id in painted:
             action = "paint"
-        elif named.frame is not None:
+        elif name.frame is not None:
             action = "extract"
         elif image_id in transcoded:
             action = "transcode"
-        target = named.target(png=action in ("paint", "transcode"))
-        images.append(PlannedImage(image_id, source, target, action, named.frame))
+        target = name.target(png=action in ("paint", "transcode"))
+        images.append(PlannedImage(image_id, source, target, action, name.frame))
     step = ledger.open("images", images=len(images), boxes=len(table.boxes))
     for action, reason in (
         ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
@@ -117,7 +117,7 @@ def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
         InputError: As for `plan_images`.
     """
     images, n_boxes = ignored.table.images, len(ignored.table.boxes)
-    targets = [named.target(png=not named.file.lower().endswith(ACCEPTED_SUFFIXES)) for named in _named(images)]
+    targets = [name.target(png=not name.file.lower().endswith(ACCEPTED_SUFFIXES)) for name in _image_names(images)]
     step = ledger.open("images", images=len(images), boxes=n_boxes)
     step.add("image", "noted", "no image is written: --image-mode none", len(images))
     step.close(images_out=len(images), boxes_out=n_boxes)
@@ -125,7 +125,7 @@ def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
 
 
 @dataclass(frozen=True)
-class _Named:
+class _ImageName:
     """How an image is called: its file, its frame if that is a video, its split, and its name there."""
 
     file: str
@@ -134,18 +134,18 @@ class _Named:
     name: PurePosixPath
 
     def target(self, *, png: bool) -> str:
-        """Return its name below `images/`; `png` tells that it becomes one."""
+        """Return its name below `images/`; `png`: it becomes one."""
         name = self.name.with_suffix(".png") if png else self.name
         if self.frame is not None:
             name = self.name.with_name(f"{self.name.stem}_{self.frame:05d}.png")
         return f"{self.split}/{name}"
 
 
-def _named(images: pl.DataFrame) -> list[_Named]:
+def _image_names(images: pl.DataFrame) -> list[_ImageName]:
     files, splits = _files(images), images["split"]
     names = _names_in_split([(file, split) for (file, _), split in zip(files, splits, strict=True)])
     rows = zip(files, splits, names, strict=True)
-    return [_Named(file, frame, split, name) for (file, frame), split, name in rows]
+    return [_ImageName(file, frame, split, name) for (file, frame), split, name in rows]
 
 
 def _files(images: pl.DataFrame) -> list[tuple[str, int | None]]:

@@ -113,13 +113,13 @@ def write_images(
     for parent in sorted({str(PurePosixPath(p.target).parent) for p in plan.images}):
         safe_join(folder, parent).mkdir(parents=True, exist_ok=True)
     painted = plan.ignored.painted
-    kept_rows = plan.ignored.rows.join(painted, on="image_id", how="semi")
-    regions, kept = _by_image(painted), _by_image(kept_rows)
+    rows = plan.ignored.rows.join(painted, on="image_id", how="semi")
+    regions, objects = _by_image(painted), _by_image(rows)
 
     def paint(image: PlannedImage, rgb: RgbArray) -> RgbArray:
         if image.action != "paint":
             return rgb
-        return paint_over(rgb, regions[image.image_id], kept.get(image.image_id, _NO_BOXES))
+        return paint_over(rgb, regions[image.image_id], objects.get(image.image_id, _NO_BOXES))
 
     def write(batch: list[PlannedImage]) -> list[FileFacts]:
         with resource_errors(folder / batch[0].target):
@@ -138,16 +138,16 @@ def write_images(
     return facts
 
 
-def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, kept_xyxy: FloatArray) -> RgbArray:
-    """Return a copy with the pixels that regions touch painted grey, save those that a kept box touches.
+def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, objects_xyxy: FloatArray) -> RgbArray:
+    """Return a copy with the pixels that regions touch painted grey, save those that an object touches.
 
     Args:
         image_rgb: (H, W, 3) uint8.
         regions_xyxy: (N, 4) pixels.
-        kept_xyxy: (M, 4) pixels; an object that is trained on must not be painted over by a neighbour's region.
+        objects_xyxy: (M, 4) pixels; an object that is trained on must not be painted over by a neighbour's region.
     """
     grey = np.zeros(image_rgb.shape[:2], dtype=bool)
-    for boxes, value in ((regions_xyxy, True), (kept_xyxy, False)):
+    for boxes, value in ((regions_xyxy, True), (objects_xyxy, False)):
         low, high = np.floor(boxes[:, :2]).astype(int), np.ceil(boxes[:, 2:]).astype(int)
         for (x1, y1), (x2, y2) in zip(low, high, strict=True):
             grey[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = value

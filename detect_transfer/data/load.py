@@ -127,7 +127,7 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
     elif path.is_dir() and next(path.iterdir(), None) is None:
         what, remedy = "the folder is empty", "check the path"
     else:
-        what = "its format cannot be told by what is there"
+        what = "its format cannot be recognised by what is there"
         names = likely(path)
         choices = f"it may be {', '.join(names)}" if names else f"there is: {', '.join(sorted(formats.READERS))}"
         remedy = f"name the format with {flag}; {choices}"
@@ -172,10 +172,10 @@ def read_ground_truth(
     if images is not None:
         _check_takes_images(kind, images)
         given["images"] = images
-    named = _coco_file(path, split) if kind == "coco" and path.is_dir() else None
-    if named is not None:
-        table = read_dataset(named[1], format=kind, options=given, need_images=images is not None)
-        return GroundTruth(path, kind, as_published(table), named[0])
+    split_file = _coco_file(path, split) if kind == "coco" and path.is_dir() else None
+    if split_file is not None:
+        table = read_dataset(split_file[1], format=kind, options=given, need_images=images is not None)
+        return GroundTruth(path, kind, as_published(table), split_file[0])
     table = read_dataset(path, format=kind, options=given, need_images=images is not None)
     if kind in _WRITTEN_BY_US:
         table = as_published(table)
@@ -200,9 +200,9 @@ def _check_takes_images(kind: str, images: Path) -> None:
 def _coco_file(folder: Path, split: str | None) -> tuple[str, Path] | None:
     """Return the split and its file, so that ids stay as they are there; None where no single name tells it."""
     paths = [*folder.glob("annotations/instances_*.json")] or [*folder.glob("instances_*.json")]
-    named = [(path.stem.removeprefix("instances_").rstrip("0123456789"), path) for path in sorted(paths)]
+    by_split = [(path.stem.removeprefix("instances_").rstrip("0123456789"), path) for path in sorted(paths)]
     for wanted in _SCORED_SPLITS if split is None else (split,):
-        files = [path for name, path in named if name == wanted]
+        files = [path for name, path in by_split if name == wanted]
         if files:
             return (wanted, files[0]) if len(files) == 1 else None
     return None

@@ -1,4 +1,4 @@
-"""Images that look alike: a hash of 64 bits of what is seen, and a search for pairs of hashes that differ little.
+"""Images that look alike: a hash of 64 bits of each, and a search for pairs of hashes that differ little.
 
 The hash keeps the signs of the lowest frequencies of the grey image, so another size, compression, brightness or a
 small mark changes few bits. Of two hashes that differ in seven bits or fewer, one of four parts of 16 bits differs in
@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-RgbArray = NDArray[np.uint8]
+from detect_transfer.core.arrays import RgbArray
+
 HashArray = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 
@@ -46,16 +47,16 @@ def near_pairs(hashes: HashArray, *, most_bits: int = NEAR_BITS) -> tuple[Indice
         most_bits: At most `MOST_BITS`.
 
     Returns:
-        The places of the first and the second of each pair, first < second, sorted, and in how many bits they differ.
+        The indices of the first and the second of each pair, first < second, sorted, and in how many bits they differ.
     """
     assert most_bits <= MOST_BITS, "the parts would miss pairs"
-    found: list[NDArray[np.int64]] = []
+    pairs_of_part: list[NDArray[np.int64]] = []
     for part in range(_PARTS):
         values = (hashes >> np.uint64(part * _PART_BITS)).astype(np.uint16)
-        for one, other in _candidates(values):
-            near = np.bitwise_count(hashes[one] ^ hashes[other]) <= most_bits
-            found.append(np.stack([one[near], other[near]], axis=1))
-    pairs = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+        for first, second in _candidates(values):
+            near = np.bitwise_count(hashes[first] ^ hashes[second]) <= most_bits
+            pairs_of_part.append(np.stack([first[near], second[near]], axis=1))
+    pairs = np.unique(np.concatenate(pairs_of_part), axis=0) if pairs_of_part else np.empty((0, 2), np.int64)
     first, second = pairs[:, 0], pairs[:, 1]
     return first, second, np.bitwise_count(hashes[first] ^ hashes[second])
 
@@ -63,20 +64,20 @@ def near_pairs(hashes: HashArray, *, most_bits: int = NEAR_BITS) -> tuple[Indice
 def _candidates(values: NDArray[np.uint16]) -> Iterator[tuple[Indices, Indices]]:
     """Give pairs (first < second) whose values are equal or differ in one bit, in chunks."""
     order = np.argsort(values, kind="stable").astype(np.int64)
-    held = values[order]
+    ordered = values[order]
     for mask in (0, *(1 << bit for bit in range(_PART_BITS))):
         wanted = values ^ np.uint16(mask)
-        start, stop = np.searchsorted(held, wanted, "left"), np.searchsorted(held, wanted, "right")
+        start, stop = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
         ends = np.cumsum(stop - start)
         at = 0
         while at < len(values):
             done = ends[at - 1] if at else 0
             until = max(int(np.searchsorted(ends, done + _CHUNK, "right")), at + 1)
             counts = (stop - start)[at:until]
-            one = np.repeat(np.arange(at, until), counts)
-            inside = np.arange(len(one)) - np.repeat(np.cumsum(counts) - counts, counts)
-            other = order[np.repeat(start[at:until], counts) + inside]
-            yield one[one < other], other[one < other]
+            first = np.repeat(np.arange(at, until), counts)
+            inside = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+            second = order[np.repeat(start[at:until], counts) + inside]
+            yield first[first < second], second[first < second]
             at = until
 
 
@@ -84,7 +85,7 @@ def find_lookalikes(images: pl.DataFrame) -> pl.DataFrame:
     """Find images that look alike and are not the same file.
 
     Of many that look alike, each is paired with the first of each split, not with every other one. Images of one
-    group, such as frames of a video, are not paired within a split, since they are known to belong together.
+    group, such as frames of a video, are not paired within a split, since they belong together.
 
     Args:
         images: `image_id`, `split`, `group`, `sha256` and `visual_hash`, null where there is none.
@@ -97,16 +98,16 @@ def find_lookalikes(images: pl.DataFrame) -> pl.DataFrame:
     )
     hashes = seen["visual_hash"].unique(maintain_order=True)
     seen = seen.with_columns(
-        pl.col("visual_hash").replace_strict(hashes, np.arange(len(hashes)), return_dtype=pl.Int64).alias("place"),
+        pl.col("visual_hash").replace_strict(hashes, np.arange(len(hashes)), return_dtype=pl.Int64).alias("index"),
         pl.col("split").fill_null(""),
     )
-    anchors = seen.unique(["place", "split"], keep="first", maintain_order=True)
+    anchors = seen.unique(["index", "split"], keep="first", maintain_order=True)
     first, second, bits = near_pairs(hashes.to_numpy())
-    places = pl.DataFrame({"place": first, "place_other": second, "bits": bits.astype(np.int64)})
-    same = anchors.join(seen, on="place", suffix="_other").with_columns(pl.lit(0, dtype=pl.Int64).alias("bits"))
-    near = places.join(anchors, on="place").join(anchors, left_on="place_other", right_on="place", suffix="_other")
+    near_hashes = pl.DataFrame({"index": first, "index_other": second, "bits": bits.astype(np.int64)})
+    same = anchors.join(seen, on="index", suffix="_other").with_columns(pl.lit(0, dtype=pl.Int64).alias("bits"))
+    near = near_hashes.join(anchors, on="index").join(anchors, left_on="index_other", right_on="index", suffix="_other")
     columns = ["image_id", "image_id_other", "split", "split_other", "group", "group_other", "sha256", "sha256_other"]
-    pairs = pl.concat([one.select(*columns, "bits") for one in (same, near)])
+    pairs = pl.concat([rows.select(*columns, "bits") for rows in (same, near)])
     across = pl.col("split") != pl.col("split_other")
     one_group = pl.col("group").eq(pl.col("group_other")).fill_null(False)
     return (

@@ -1,14 +1,14 @@
-"""The round trip: a table is written as COCO and as YOLO, read back, and held against what it was.
+"""The round trip: a table is written as COCO and as YOLO, read back, and compared with what it was.
 
-COCO carries every field, and coordinates in full; a YOLO label carries a class and a box, so everything else is told as
-not carried, with the place where it stands instead.
+COCO carries every field, and coordinates in full; a YOLO label carries a class and a box, so everything else is
+listed as not carried, with the file that holds it instead.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,7 +47,7 @@ class NotCarried:
 
 @dataclass(frozen=True)
 class Leg:
-    """A way there and back: by which format, how near it must come, what was found."""
+    """A way there and back: by which format, how near it must come, the comparison."""
 
     target: str
     tolerance_px: float
@@ -110,18 +110,18 @@ def round_trip(table: AnnotationTable) -> RoundTrip:
 def _through_coco(table: AnnotationTable, scratch: Path) -> Leg:
     path = scratch / "instances_all.json"  # no name of a split, so that an image without one keeps none
     write_coco(table, path)
-    found = read_coco(path)
+    back = read_coco(path)
     left_out: list[str] = []
     not_carried = []
     if len(table.boxes.filter(pl.col("annotation_id") < 1)):
         left_out.append("annotation_id")
         not_carried.append(NotCarried("annotation_id", len(table.boxes), "an id is below 1: numbered again"))
     if "area" in table.boxes.columns:
-        found = found.with_boxes(_area_where_told(found.boxes, table.boxes))
-    expected, n_told = _with_reasons(table)
-    if n_told:
-        not_carried.append(NotCarried("ignore_reason", n_told, "none was told: read back as that of its flag"))
-    fields = compare_tables(expected, found, leave_out=left_out, tolerance_px=COCO_TOLERANCE_PX)
+        back = back.with_boxes(_area_where_stated(back.boxes, table.boxes))
+    expected, n_silent = _with_reasons(table)
+    if n_silent:
+        not_carried.append(NotCarried("ignore_reason", n_silent, "none was stated: read back as that of its flag"))
+    fields = compare_tables(expected, back, leave_out=left_out, tolerance_px=COCO_TOLERANCE_PX)
     return Leg("COCO", COCO_TOLERANCE_PX, fields, tuple(not_carried))
 
 
@@ -136,12 +136,12 @@ def _with_reasons(table: AnnotationTable) -> tuple[AnnotationTable, int]:
     return table.with_boxes(boxes), len(table.boxes.filter(silent))
 
 
-def _area_where_told(found: pl.DataFrame, written: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows without the area that COCO demands of a box of which the table tells none."""
-    told = written["area"].is_not_null()
-    if len(told) != len(found):
-        return found
-    return found.with_columns(pl.when(told).then(pl.col("area")).alias("area"))
+def _area_where_stated(back: pl.DataFrame, written: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows without the area that COCO demands of a box for which the table states none."""
+    is_stated = written["area"].is_not_null()
+    if len(is_stated) != len(back):
+        return back
+    return back.with_columns(pl.when(is_stated).then(pl.col("area")).alias("area"))
 
 
 def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
@@ -158,13 +158,13 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
             path = scratch / "images" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png_header(width, height))
-    found = _renamed(read_yolo(scratch))
+    back = _renamed(read_yolo(scratch))
     in_label = rows_on_grid(plan, Ledger().open("yolo", images=0, boxes=0))
     expected = plan.table.with_boxes(plan.rows.join(in_label, on="annotation_id", how="semi", maintain_order="left"))
-    kept = (*XYXY, "file_name", "width", "height", "split", "name")
+    compared = (*XYXY, "file_name", "width", "height", "split", "name")
     columns = (*expected.boxes.columns, *expected.images.columns, *expected.categories.columns)
     fields = compare_tables(
-        expected, found, leave_out=[c for c in columns if c not in kept], tolerance_px=YOLO_TOLERANCE_PX
+        expected, back, leave_out=[c for c in columns if c not in compared], tolerance_px=YOLO_TOLERANCE_PX
     )
     not_carried = [
         unsized,
@@ -173,7 +173,7 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
         *(NotCarried(name, len(rows), _SIDECAR) for name, rows in lost_fields(expected, CARRIED).items()),
         NotCarried("image split", len(_with_other_split(table.images)), "a data.yaml knows train, val and test"),
     ]
-    return Leg("YOLO", YOLO_TOLERANCE_PX, fields, tuple(one for one in not_carried if one.rows))
+    return Leg("YOLO", YOLO_TOLERANCE_PX, fields, tuple(field for field in not_carried if field.rows))
 
 
 def _with_other_split(images: pl.DataFrame) -> pl.DataFrame:
@@ -185,16 +185,15 @@ def _with_plain_names(table: AnnotationTable) -> AnnotationTable:
 
     A split that is none of the three that YOLO has a name for is taken as the first.
     """
-    known = pl.col("split").is_in(_SPLITS)
-    split = pl.when(known).then("split").otherwise(pl.lit(_SPLITS[0]))
+    is_usual = pl.col("split").is_in(_SPLITS)
+    split = pl.when(is_usual).then("split").otherwise(pl.lit(_SPLITS[0]))
     images = table.images.with_columns(split.alias("split"), text_of("{}/{}.png", split, "image_id").alias("file_name"))
-    return AnnotationTable(images, table.boxes, table.categories, table.image_root)
+    return replace(table, images=images)
 
 
-def _renamed(found: AnnotationTable) -> AnnotationTable:
+def _renamed(table: AnnotationTable) -> AnnotationTable:
     """Return the table with names relative to `images/`, as they were written."""
-    images = found.images.with_columns(pl.col("file_name").str.strip_prefix("images/"))
-    return AnnotationTable(images, found.boxes, found.categories, found.image_root)
+    return replace(table, images=table.images.with_columns(pl.col("file_name").str.strip_prefix("images/")))
 
 
 def _left_out(plan: IgnorePlan, n_rows: int) -> list[NotCarried]:
@@ -206,7 +205,7 @@ def _left_out(plan: IgnorePlan, n_rows: int) -> list[NotCarried]:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG file that tells its size and holds no pixel."""
+    """Return a PNG file that states its size and holds no pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -14,11 +14,11 @@ from detect_transfer.data.findings import Finding, make_finding
 from detect_transfer.data.leaks import near_findings
 from detect_transfer.data.near_duplicates import image_hash
 from detect_transfer.data.run_data import RunData
+from detect_transfer.data.split import cut_groups, is_positive
 
 SPLIT_STEP = "split"  # of the ledger of a conversion; its line about images that look alike begins with the code
 _MOST_COMPARED = 3000  # images that are decoded for a comparison before a training starts
 _THREADS = 2
-_OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
 
 
 def run_findings(data: RunData, *, imgsz: int, smallest_px: float) -> tuple[Finding, ...]:
@@ -59,7 +59,7 @@ def small_targets(table: AnnotationTable, *, imgsz: int, smallest_px: float) -> 
     sizes = table.images.select("image_id", pl.max_horizontal("width", "height").alias("longer"))
     side = pl.min_horizontal(pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1"))
     counts = (
-        table.boxes.filter(_OBJECT)
+        table.boxes.filter(is_positive())
         .join(sizes.drop_nulls(), on="image_id")
         .join(table.categories.select("category_id", "name"), on="category_id")
         .group_by("category_id", "name")
@@ -74,7 +74,7 @@ def near_leaks(data: RunData) -> Finding:
     for step in data.ledger["steps"]:
         if step["step"] == SPLIT_STEP:
             return _as_finding(step["lines"])
-    images = pl.concat([data.train.images, data.val.images], how="diagonal")
+    images = _both(data)
     if len(images) > _MOST_COMPARED:
         message = f"images in more than one split, too many to compare: run check, which looks at all {len(images)}"
         return make_finding("note", "NEAR_LEAK_UNKNOWN", message, images["file_name"])
@@ -95,6 +95,10 @@ def near_leaks(data: RunData) -> Finding:
     return near_findings(images, hashes)[0]
 
 
+def _both(data: RunData) -> pl.DataFrame:
+    return pl.concat([data.train.images, data.val.images], how="diagonal")
+
+
 def _as_finding(lines: list[dict[str, Any]]) -> Finding:
     for line in lines:
         code, _, message = line["reason"].partition(": ")
@@ -104,14 +108,13 @@ def _as_finding(lines: list[dict[str, Any]]) -> Finding:
 
 
 def _cut_groups(data: RunData) -> Finding:
-    train, val = (set(part.images["group"].drop_nulls()) for part in (data.train, data.val))
     message = "groups, such as videos or sequences, with images in the training and in the validation split"
-    return make_finding("warning", "SPLIT_CUTS_GROUP", message, sorted(train & val))
+    return make_finding("warning", "SPLIT_CUTS_GROUP", message, cut_groups(_both(data)))
 
 
 def _classes_not_trained(data: RunData) -> Finding:
     train, val = (
-        dict(part.boxes.filter(_OBJECT).group_by("category_id").len().rows()) for part in (data.train, data.val)
+        dict(part.boxes.filter(is_positive()).group_by("category_id").len().rows()) for part in (data.train, data.val)
     )
     names = data.train.categories.sort("category_id").select("category_id", "name").rows()
     untrained = [f"{name}: {val[i]} in validation" for i, name in names if i in val and i not in train]

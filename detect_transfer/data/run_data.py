@@ -20,9 +20,11 @@ from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import as_published, clean
-from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.data.split import is_positive
 from detect_transfer.formats import get_format
 from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
@@ -67,7 +69,7 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         drawn: The data folder that `draw_data` made, for a config with drawn scenes.
 
     Raises:
-        InputError: Something is missing or wrong; up to twenty images at fault are told at once.
+        InputError: Something is missing or wrong; up to twenty images at fault at once.
     """
     table, facts = _read(data, drawn)
     if facts is None:
@@ -154,7 +156,7 @@ def _no_images(data: Data, *, converted: bool) -> InputError:
         )
     return InputError(
         "IMAGES_MISSING",
-        "the folder of the images is not known",
+        "the folder of the images cannot be found",
         field="data.images",
         remedy="set data.images to the folder that file_name is relative to",
     )
@@ -174,7 +176,7 @@ def _refuse_frames(names: Sequence[str]) -> None:
 
 
 def _check_positives(table: AnnotationTable, split: str) -> None:
-    if table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).is_empty():
+    if table.boxes.filter(is_positive()).is_empty():
         raise InputError(
             "SPLIT_NO_POSITIVES",
             f"none of its {table.images.height} images has an object to find",
@@ -187,7 +189,7 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
 def _refuse_shared(
     first: AnnotationTable, second: AnnotationTable, paths: dict[int, Path], names: tuple[str, str]
 ) -> None:
-    """Refuse images that are trained on and scored on; `check` finds copies of one image too."""
+    """Refuse images that are trained on and scored on."""
     shared = {paths[i] for i in first.images["image_id"]}.intersection(paths[i] for i in second.images["image_id"])
     if shared:
         raise InputError(

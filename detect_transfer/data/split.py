@@ -78,7 +78,7 @@ def split_by_ratio(
 
 
 def split_from_source(table: AnnotationTable) -> AnnotationTable:
-    """Take the splits that the reader found, once they are whole.
+    """Take the splits that the reader gave, once they are whole.
 
     Raises:
         InputError: An image has no split, a group lies in two splits, or a split lacks positives.
@@ -94,19 +94,24 @@ def split_from_source(table: AnnotationTable) -> AnnotationTable:
         )
     for name in table.splits:
         check_split_name(name)
-    grouped = table.images.filter(pl.col("group").is_not_null())
-    held = grouped.group_by("group").agg(pl.col("split").unique().sort()).filter(pl.col("split").list.len() > 1)
-    if not held.is_empty():
-        group, splits = held.sort("group").row(0)
+    cut = cut_groups(table.images)
+    if cut:
+        group, splits = next(iter(cut.items()))
         raise InputError(
             "SPLIT_CUTS_GROUP",
-            f"the group lies in the splits '{splits[0]}' and '{splits[1]}' ({len(held)} groups are cut)",
+            f"the group lies in the splits '{splits[0]}' and '{splits[1]}' ({len(cut)} groups are cut)",
             field="group",
             value=group,
             remedy="split by ratio, which keeps groups whole: --split-ratio train=0.8,val=0.2",
         )
     check_positives(table)
     return table
+
+
+def cut_groups(images: pl.DataFrame) -> dict[str, list[str]]:
+    """Return the splits of each group that lies in more than one, sorted."""
+    splits = images.drop_nulls(["group", "split"]).group_by("group").agg(pl.col("split").unique().sort())
+    return dict(splits.filter(pl.col("split").list.len() > 1).sort("group").rows())
 
 
 def check_ratios(ratios: Mapping[str, float]) -> None:
@@ -150,10 +155,10 @@ def check_positives(table: AnnotationTable) -> None:
     Raises:
         InputError: One of them has none: nothing could be learnt or scored there.
     """
-    positive = table.boxes.filter(_positive()).select("image_id").unique()
-    held = table.images.join(positive, on="image_id", how="semi")["split"].unique().to_list()
+    positive = table.boxes.filter(is_positive()).select("image_id").unique()
+    with_positives = table.images.join(positive, on="image_id", how="semi")["split"].unique().to_list()
     for split in _NEED_POSITIVES:
-        if split in table.splits and split not in held:
+        if split in table.splits and split not in with_positives:
             raise InputError(
                 "SPLIT_NO_POSITIVES",
                 "no image in it has a box that is not ignored, so nothing can be learnt or scored there",
@@ -163,7 +168,8 @@ def check_positives(table: AnnotationTable) -> None:
             )
 
 
-def _positive() -> pl.Expr:
+def is_positive() -> pl.Expr:
+    """Return whether a box counts as an object of its class: neither ignored nor a crowd."""
     return ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
 
 
@@ -197,7 +203,7 @@ def _units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[_Unit]:
 
 
 def _count(table: AnnotationTable, unit_of: Mapping[int, _Unit]) -> None:
-    per_class = table.boxes.filter(_positive()).group_by("image_id", "category_id").len()
+    per_class = table.boxes.filter(is_positive()).group_by("image_id", "category_id").len()
     seen = set()
     for image_id, category_id, n in per_class.rows():
         counts = unit_of[image_id].counts

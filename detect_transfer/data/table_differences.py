@@ -1,7 +1,7 @@
-"""Two tables held against each other, field by field: what came back from a file against what was written.
+"""Two tables compared field by field: what was read back from a file, and what was written.
 
-Rows are the same when they stand at the same place of the same image, so one that is lost or added is told where it
-is and does not shift all that follow.
+Rows are the same when they stand at the same place of the same image, so a row that is lost or added is reported where
+it is and does not shift all that follow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 
 _VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
-_AS_ONE = {"xyxy": XYXY, "visible box": _VISIBLE}  # columns that are one field, compared in pixels
+_GROUPS = {"xyxy": XYXY, "visible box": _VISIBLE}  # columns that are one field, compared in pixels
 _MOST_EXAMPLES = 5
 _SHARE_TOLERANCE = 1e-9
 _BOX_KEY, _IMAGE_KEY, _CLASS_KEY = ["file_name", "_place"], ["file_name"], ["name"]
@@ -29,7 +29,7 @@ class FieldComparison:
         field: Its name, with the frame that it is of.
         equal: In how many rows both say the same.
         differing: In how many they do not.
-        examples: The first of these: the place, what was expected, and what was found.
+        examples: The first of these: the place, what was expected, and what was read.
     """
 
     field: str
@@ -39,31 +39,31 @@ class FieldComparison:
 
 
 def compare_tables(
-    expected: AnnotationTable, found: AnnotationTable, *, leave_out: Sequence[str] = (), tolerance_px: float
+    expected: AnnotationTable, actual: AnnotationTable, *, leave_out: Sequence[str] = (), tolerance_px: float
 ) -> tuple[FieldComparison, ...]:
     """Compare every field of the expected table, by the names of images and classes.
 
     Args:
         expected: What was written.
-        found: What was read back.
+        actual: What was read back.
         leave_out: Columns that are not compared; `category_id` leaves out the numbers of classes, not their names.
         tolerance_px: How far two coordinates may be apart.
     """
     parts = (
-        ("image", expected.images, found.images, _IMAGE_KEY),
-        ("box", _boxes(expected), _boxes(found), _BOX_KEY),
-        ("class", expected.categories, found.categories, _CLASS_KEY),
+        ("image", expected.images, actual.images, _IMAGE_KEY),
+        ("box", _boxes(expected), _boxes(actual), _BOX_KEY),
+        ("class", expected.categories, actual.categories, _CLASS_KEY),
     )
     results = []
     for kind, left, right, key in parts:
         columns = [c for c in left.columns if c not in (*key, *leave_out) and not (c == "image_id" and kind == "box")]
         joined = left.join(
-            _with_columns(right, left).with_columns(pl.lit(True).alias("_there")), on=key, how="left", suffix="_found"
+            _with_columns(right, left).with_columns(pl.lit(True).alias("_there")), on=key, how="left", suffix="_actual"
         ).with_columns(_place_text(kind, left).alias("_where"))
         extra = right.join(left, on=key, how="anti")
         results.append(_presence(kind, joined, extra))
         both = joined.filter(pl.col("_there").is_not_null())
-        together = {name: group for name, group in _AS_ONE.items() if set(group) <= set(columns)}
+        together = {name: group for name, group in _GROUPS.items() if set(group) <= set(columns)}
         single = [c for c in columns if c not in XYXY and c not in _VISIBLE and c != "_source"]
         for name, group in {**together, **{c: (c,) for c in single}}.items():
             results.append(_compare(f"{kind} {name}", both, group, tolerance_px=tolerance_px))
@@ -121,18 +121,18 @@ def _compare(field: str, both: pl.DataFrame, columns: Sequence[str], *, toleranc
     same = pl.all_horizontal([_same(c, both.schema[c], tolerance) for c in columns])
     differing = both.filter(~same)
     examples = tuple(
-        f"{row['_where']}: {_shown(row, columns)}, then {_shown(row, [f'{c}_found' for c in columns])}"
+        f"{row['_where']}: {_shown(row, columns)}, then {_shown(row, [f'{c}_actual' for c in columns])}"
         for row in differing.head(_MOST_EXAMPLES).iter_rows(named=True)
     )
     return FieldComparison(field, len(both) - len(differing), len(differing), examples)
 
 
 def _same(column: str, dtype: pl.DataType, tolerance: float) -> pl.Expr:
-    one, other = pl.col(column), pl.col(f"{column}_found")
+    first, other = pl.col(column), pl.col(f"{column}_actual")
     if not dtype.is_float():
-        return one.eq_missing(other.cast(dtype, strict=False))
-    near = ((one - other).abs() <= tolerance).fill_null(False)
-    return near | (one.is_null() & other.is_null())
+        return first.eq_missing(other.cast(dtype, strict=False))
+    near = ((first - other).abs() <= tolerance).fill_null(False)
+    return near | (first.is_null() & other.is_null())
 
 
 def _shown(row: dict[str, object], columns: Sequence[str]) -> str:

@@ -73,8 +73,8 @@ def convert(
         >>> {name: counts["images"] for name, counts in made.counts.items()}
         {'train': 3, 'val': 1}
     """
-    from detect_transfer.data.convert import ConvertOptions
     from detect_transfer.data.convert import convert as write_data_folder
+    from detect_transfer.data.convert_options import ConvertOptions
     from detect_transfer.data.load import recognise
 
     name = ""

@@ -12,11 +12,13 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.data.class_map import load_class_map
-from detect_transfer.data.convert import ConvertOptions, ConvertResult, convert
+from detect_transfer.data.convert import ConvertResult, convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.reader_options import parse_options
-from detect_transfer.data.split_choice import Split, load_split_file, parse_ratios
+from detect_transfer.data.split_choice import Split, parse_ratios
+from detect_transfer.data.split_file import load_split_file
 from detect_transfer.workflows.check import round_trip_lines
 
 

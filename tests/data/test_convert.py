@@ -26,8 +26,9 @@ from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.data import convert as module
 from detect_transfer.data.checks import check
 from detect_transfer.data.class_map import ClassMap
-from detect_transfer.data.convert import ConvertOptions, convert
-from detect_transfer.data.split_choice import load_split_file
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
+from detect_transfer.data.split_file import load_split_file
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.cvat.reader import read as read_cvat

@@ -11,7 +11,8 @@ from PIL import Image
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, ProblemsError
-from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.formats.tools import labelme
 
 OPTIONS = ConvertOptions(format="test", split={"train": 1.0})

@@ -10,7 +10,8 @@ import pytest
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.load import read_dataset
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.parquet.reader import read as read_parquet

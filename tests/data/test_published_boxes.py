@@ -9,7 +9,8 @@ import pytest
 
 from detect_transfer.config import Data
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
-from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.load import read_dataset, read_ground_truth
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.evaluation import Case, evaluate_metrics

@@ -12,7 +12,8 @@ from PIL import Image
 
 from detect_transfer.config import Data
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.convert import ConvertOptions, convert
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.run_checks import run_findings, small_targets
 from detect_transfer.data.run_data import load_run_data

@@ -9,14 +9,8 @@ import pytest
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.image_checks import IMAGE_SCHEMA, Inspection
-from detect_transfer.data.split_choice import (
-    SplitFile,
-    check_split,
-    choose_split,
-    load_split_file,
-    parse_ratios,
-    split_document,
-)
+from detect_transfer.data.split_choice import check_split, choose_split, parse_ratios, split_document
+from detect_transfer.data.split_file import SplitFile, load_split_file
 
 
 def make(splits, groups=None):

@@ -57,7 +57,8 @@ def test_pedestrians__epoch_0_is_the_source_models_own_person(shared: Path, coco
     from detect_transfer.config import Evaluate, RunConfig
     from detect_transfer.core.annotations import Detections
     from detect_transfer.data.class_map import load_class_map
-    from detect_transfer.data.convert import ConvertOptions, convert
+    from detect_transfer.data.convert import convert
+    from detect_transfer.data.convert_options import ConvertOptions
     from detect_transfer.evaluation import score
     from detect_transfer.formats import READERS
     from detect_transfer.models import build_detector, load_detector, load_weights

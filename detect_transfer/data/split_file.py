@@ -1,0 +1,93 @@
+"""The `splits.json` of a conversion, which gives another conversion of the same source the same split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.io import read_json
+from detect_transfer.data.split import check_split_name
+
+SPLITS_VERSION = 1
+_REMEDY = "give a splits.json that convert wrote, or --split-ratio train=0.8,val=0.2"
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """The split of every image by its name in the source, as a file says.
+
+    Args:
+        name: The name of the file, for messages and the manifest.
+        split_of: The split of each `file_name`.
+    """
+
+    name: str
+    split_of: Mapping[str, str] = field(repr=False)
+
+
+def load_split_file(path: Path) -> SplitFile:
+    """Load a `splits.json`.
+
+    Raises:
+        InputError: It is missing, damaged, or lists an image twice.
+    """
+    content = read_json(path)
+    version = content.get("splits_version") if isinstance(content, dict) else None
+    if version != SPLITS_VERSION:
+        raise InputError(
+            "SPLIT_FILE",
+            f"expected version {SPLITS_VERSION}",
+            where=f"{path}#/splits_version",
+            field="splits_version",
+            value=version,
+            remedy=_REMEDY,
+        )
+    splits = content.get("splits")
+    if not isinstance(splits, dict) or not splits:
+        raise InputError("SPLIT_FILE", "expected an object of lists of names", where=f"{path}#/splits", remedy=_REMEDY)
+    split_of: dict[str, str] = {}
+    for split, names in splits.items():
+        check_split_name(split)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                "SPLIT_FILE", "expected a list of names of images", where=f"{path}#/splits/{split}", remedy=_REMEDY
+            )
+        for number, name in enumerate(names):
+            if name in split_of:
+                raise InputError(
+                    "SPLIT_TWICE",
+                    f"the image is in '{split_of[name]}' as well",
+                    where=f"{path}#/splits/{split}/{number}",
+                    field="file_name",
+                    value=name,
+                    remedy="list it in one of them",
+                )
+            split_of[name] = split
+    return SplitFile(path.name, split_of)
+
+
+def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+    """Give every image the split of the file; each side must know all images of the other."""
+    names = set(table.images["file_name"])
+    lacking = [name for name in table.images["file_name"] if name not in split.split_of]
+    unknown = [name for name in split.split_of if name not in names]
+    for absent, what, choices in (
+        (lacking, "images of the source are not in the file", list(split.split_of)),
+        (unknown, "images of the file are not in the source", sorted(names)),
+    ):
+        if absent:
+            raise InputError(
+                "SPLIT_FILE",
+                f"{len(absent)} {what}, the first is shown",
+                where=split.name,
+                field="file_name",
+                value=absent[0],
+                remedy=did_you_mean(absent[0], choices) if len(choices) <= 1000 else _REMEDY,
+            )
+    chosen = pl.col("file_name").replace_strict(dict(split.split_of), return_dtype=pl.String).alias("split")
+    return replace(table, images=table.images.with_columns(chosen))
