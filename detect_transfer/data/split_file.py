@@ -72,7 +72,11 @@ def load_split_file(path: Path) -> SplitFile:
 
 
 def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
-    """Give every image the split of the file; each side must know all images of the other."""
+    """Give every image the split of the file.
+
+    Raises:
+        InputError: An image is not in the file, or the file names one that is not there.
+    """
     names = set(table.images["file_name"])
     lacking = [name for name in table.images["file_name"] if name not in split.split_of]
     unknown = [name for name in split.split_of if name not in names]

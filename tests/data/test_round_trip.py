@@ -145,3 +145,12 @@ def test_round_trip__of_any_table(table):
 def test_png_header__tells_a_size(tmp_path):
     (tmp_path / "a.png").write_bytes(png_header(1234, 5))
     assert read_size_wh(tmp_path / "a.png") == (1234, 5)
+
+
+def test_round_trip__what_a_format_says_of_a_class_comes_back():
+    table = make()
+    numbers = pl.Series("native_category_id", [7, None][: len(table.categories)] + [9] * (len(table.categories) - 2))
+    table = replace(table, categories=table.categories.with_columns(numbers))
+    trip = round_trip(table)
+    assert trip.ok
+    assert "class native_category_id" in {field.field for field in trip.legs[0].fields}

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, AnnotationTable
+from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InternalError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
@@ -46,7 +46,7 @@ def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     parts += _joined(boxes, _annotation_text(boxes))
     categories = table.categories.sort("category_id")
     parts.append('],\n"categories":[')
-    parts += _joined(categories, _category_text())
+    parts += _joined(categories, _category_text(categories))
     parts.append("]}\n")
     write_atomic(path, b"".join(part.encode() for part in parts))
     step.close(images_out=len(table.images), boxes_out=len(boxes))
@@ -130,9 +130,13 @@ def _annotation_text(boxes: pl.DataFrame) -> pl.Expr:
     )
 
 
-def _category_text() -> pl.Expr:
+def _category_text(categories: pl.DataFrame) -> pl.Expr:
+    extra = [c for c in categories.columns if c not in CATEGORY_SCHEMA]
     return pl.concat_str(
-        _key("id", pl.col("category_id"), before="{"), _json("name"), _json_if_not_null("supercategory"), pl.lit("}")
+        _key("id", pl.col("category_id"), before="{"),
+        _json("name"),
+        *[_json_if_not_null(c) for c in ("supercategory", *extra)],
+        pl.lit("}"),
     )
 
 
