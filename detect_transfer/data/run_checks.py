@@ -74,7 +74,7 @@ def near_leaks(data: RunData) -> Finding:
     for step in data.ledger["steps"]:
         if step["step"] == SPLIT_STEP:
             return _as_finding(step["lines"])
-    images = _both(data)
+    images = _images(data)
     if len(images) > _MOST_COMPARED:
         message = f"images in more than one split, too many to compare: run check, which looks at all {len(images)}"
         return make_finding("note", "NEAR_LEAK_UNKNOWN", message, images["file_name"])
@@ -95,8 +95,9 @@ def near_leaks(data: RunData) -> Finding:
     return near_findings(images, hashes)[0]
 
 
-def _both(data: RunData) -> pl.DataFrame:
-    return pl.concat([data.train.images, data.val.images], how="diagonal")
+def _images(data: RunData) -> pl.DataFrame:
+    parts = [part for part in (data.train, data.val, data.test) if part is not None]
+    return pl.concat([part.images for part in parts], how="diagonal")
 
 
 def _as_finding(lines: list[dict[str, Any]]) -> Finding:
@@ -108,8 +109,8 @@ def _as_finding(lines: list[dict[str, Any]]) -> Finding:
 
 
 def _cut_groups(data: RunData) -> Finding:
-    message = "groups, such as videos or sequences, with images in the training and in the validation split"
-    return make_finding("warning", "SPLIT_CUTS_GROUP", message, cut_groups(_both(data)))
+    message = "groups, such as videos or sequences, with images in more than one split"
+    return make_finding("warning", "SPLIT_CUTS_GROUP", message, cut_groups(_images(data)))
 
 
 def _classes_not_trained(data: RunData) -> Finding:
