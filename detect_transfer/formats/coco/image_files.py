@@ -114,7 +114,7 @@ def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) ->
         for (name, width, height), size in zip(rows, sizes, strict=True):
             if size is not None and width is not None:
                 stated, where = (width, height), root / name
-                native.check_size(stated, size, where=where, image=name, problems=whole.errors)
+                native.check_size(stated, size, where=where, image=name, errors=whole.errors)
     return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
 
 

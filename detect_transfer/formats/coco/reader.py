@@ -22,6 +22,7 @@ from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.image_files import ImageOptions, find_root, home_of, look_at_images, split_name
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import check_sizes
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _PATTERN = "instances_*.json"
@@ -89,6 +90,7 @@ def _table(parts: Sequence[CocoFile], options: ImageOptions) -> AnnotationTable:
     errors = ErrorCollector(parts[0].errors.on_error)
     image_root, parts = find_root(parts, options, errors)
     whole = look_at_images(join_files(parts, errors), image_root, options)
+    check_sizes(whole.images, whole.boxes)
     return native.finish(
         errors, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
     )

@@ -60,7 +60,7 @@ def _frames(
             native.require_regular(root, path)
             size = read_video_size_wh(path)
             if first.size_wh is not None and lookup.size_mismatch == "error":
-                native.check_size(first.size_wh, size, where=first.where, image=video, problems=errors)
+                native.check_size(first.size_wh, size, where=first.where, image=video, errors=errors)
             return {name: FoundImage(name, size) for name in refs}
     except InputError as error:
         errors.put(error)

@@ -96,7 +96,7 @@ def find_images(
             if size is None:
                 continue  # reported
             if ref.size_wh is not None and lookup.size_mismatch == "error":
-                native.check_size(ref.size_wh, size, where=ref.where, image=path_of[name], problems=errors)
+                native.check_size(ref.size_wh, size, where=ref.where, image=path_of[name], errors=errors)
             images[name] = FoundImage(path_of[name], size)
         elif fitting[name]:
             _report_several(name, ref, fitting[name], errors)

@@ -126,14 +126,14 @@ def read_sizes(root: Path, names: Iterable[str], errors: ErrorCollector) -> list
     return sizes
 
 
-def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, image: str, problems: ErrorCollector) -> None:
+def check_size(stated: SizeWh, real: SizeWh, *, where: str | Path, image: str, errors: ErrorCollector) -> None:
     """Report an annotation that states another size than the image has."""
     if stated == real:
         return
     turned = " (the image may be turned by its EXIF orientation)" if stated == real[::-1] else ""
     what = f"the annotation says {stated[0]} x {stated[1]}, '{image}' has {real[0]} x {real[1]} pixels{turned}"
     remedy = "put the right image beside it, or read with size_mismatch=keep to trust the image"
-    problems.add("IMAGE_SIZE", what, where=where, field="size", image=image, remedy=remedy)
+    errors.add("IMAGE_SIZE", what, where=where, field="size", image=image, remedy=remedy)
 
 
 def check_choice(option: str, value: str, choices: Mapping[str, str] | tuple[str, ...]) -> None:

@@ -113,7 +113,7 @@ def _real_sizes(
         real = sizes.get(stem)
         if real is not None and file.size_wh is not None and media.size_mismatch == "error":
             where = layout.annotations / named[stem]
-            native.check_size(file.size_wh, real, where=where, image=images[stem], problems=found)
+            native.check_size(file.size_wh, real, where=where, image=images[stem], errors=found)
     found.skipped_images = {native.stem_of(name): error for name, error in found.skipped_images.items()}
     errors.absorb(found)
     return sizes

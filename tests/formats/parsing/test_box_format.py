@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.tools import labelme
 from detect_transfer.formats.traffic_signs import dfg, gtsdb, rtsd, tt100k
 
@@ -97,5 +98,7 @@ def test_coco__sizes_that_are_corners(write: Any, tmp_path: Path, check_error: A
     image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
     boxes = [{"id": i, "image_id": 1, "category_id": 0, "bbox": box} for i, box in enumerate(CORNERS)]
     document = {"images": [image], "annotations": boxes, "categories": [{"id": 0, "name": "I-1"}]}
-    write("train.json", json.dumps(document))
-    check_error(lambda: dfg.read(tmp_path), "BOX_FORMAT", "train.json", "none would if the numbers were x1, y1")
+    path = write("train.json", json.dumps(document))
+    part = "none would if the numbers were x1, y1"
+    check_error(lambda: dfg.read(tmp_path), "BOX_FORMAT", "train.json", part)
+    check_error(lambda: read_coco(path, images=tmp_path / "JPEGImages"), "BOX_FORMAT", "train.json", part)
