@@ -275,11 +275,13 @@ def _truth_or_runs(
     """Read the truth that is given, if any; runs have their own, of which nothing can be told."""
     if path is not None:
         return _read_truth(path, format, split, images, words)
-    told = {"--truth-format": format, "--split": split, "--images": images, "--option": words}
-    needless = [name for name, value in told.items() if value]
+    given = {"--truth-format": format, "--split": split, "--images": images, "--option": words}
+    needless = [name for name, value in given.items() if value]
     if needless:
         raise InputError(
-            *("USAGE", "it is of a truth, and none is given"), field=needless[0], remedy="give --truth, or leave it out"
+            *("USAGE", "it is of a truth or of data, and none is given"),
+            field=needless[0],
+            remedy="give --truth, or --data with weights, or leave it out",
         )
     return None
 

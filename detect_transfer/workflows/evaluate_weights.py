@@ -168,12 +168,12 @@ def meet_classes(
         InputError: A class of the map is not there, or one of the truth meets none.
     """
     by_plain = {_plain(name): name for name in names}
-    wanted = {} if class_map is None else dict(class_map.targets)
-    for side, asked, present in (
-        ("the data", wanted, truth.class_names),
-        ("the weights", [source for sources in wanted.values() for source in sources], names),
+    mapped = {} if class_map is None else dict(class_map.targets)
+    for side, mentioned, present in (
+        ("the data", mapped, truth.class_names),
+        ("the weights", [source for sources in mapped.values() for source in sources], names),
     ):
-        for name in asked:
+        for name in mentioned:
             if name not in present:
                 raise InputError(
                     "CLASS_UNKNOWN",
@@ -182,10 +182,10 @@ def meet_classes(
                     value=name,
                     remedy=did_you_mean(name, list(present)),
                 )
-    meeting = {source: target for target, sources in wanted.items() for source in sources}
+    meeting = {source: target for target, sources in mapped.items() for source in sources}
     for name in truth.class_names:
         near = by_plain.get(_plain(name))
-        if name not in wanted and near is not None and near not in meeting:
+        if name not in mapped and near is not None and near not in meeting:
             meeting[near] = name
     unmet = [name for name in truth.class_names if name not in meeting.values()]
     rest = "error" if class_map is None else class_map.rest

@@ -30,13 +30,13 @@ def explain_files(
         InputError: A file is missing or wrong, or ids do not meet.
     """
     try:
-        found = truth.read_detections(detections, options)
+        read = truth.read_detections(detections, options)
     except InputError as error:
         by_ids = truth.numbers_all and detections.suffix == ".json"
         if (error.code, error.field) != ("DETECTION_UNKNOWN_ID", "class") or not by_ids:
             raise
-        found = read_results(detections)
-    return _explain(truth.table, found, labels)
+        read = read_results(detections)
+    return _explain(truth.table, read, labels)
 
 
 def explain_run(run: Path, detections: Path, *, labels: Path | None = None) -> Explanation:
@@ -54,11 +54,11 @@ def without_label(table: AnnotationTable, labels: Path) -> list[int]:
     Raises:
         InputError: There is no such folder, or no image has one.
     """
-    there = set(list_files(require_dir(labels, what="a folder of YOLO labels"), (".txt",)))
+    labelled = set(list_files(require_dir(labels, what="a folder of YOLO labels"), (".txt",)))
     missing = []
     for image_id, file_name in table.images.select("image_id", "file_name").iter_rows():
         name = PurePosixPath(file_name).with_suffix(".txt")
-        if str(name) not in there and name.name not in there:
+        if str(name) not in labelled and name.name not in labelled:
             missing.append(image_id)
     if len(missing) == table.images.height:
         raise InputError(
@@ -71,5 +71,5 @@ def without_label(table: AnnotationTable, labels: Path) -> list[int]:
     return missing
 
 
-def _explain(table: AnnotationTable, found: Detections, labels: Path | None) -> Explanation:
-    return explain(table, found, without_label=without_label(table, labels) if labels else ())
+def _explain(table: AnnotationTable, detections: Detections, labels: Path | None) -> Explanation:
+    return explain(table, detections, without_label=without_label(table, labels) if labels else ())

@@ -66,15 +66,15 @@ def predict_folder(
     table = _image_table(images, trained)
     root = table.image_root or images
     chosen = [(i, root / name) for i, name in table.images.select("image_id", "file_name").iter_rows()]
-    found = trained.find(chosen, trained.category_ids, progress)
+    detections = trained.find(chosen, trained.category_ids, progress)
     if options.score_threshold is None:
-        shown = above_thresholds(found, table.categories, thresholds, otherwise=SHOWN_SCORE)
+        shown = above_thresholds(detections, table.categories, thresholds, otherwise=SHOWN_SCORE)
     else:
-        shown = Detections(found.rows.filter(pl.col("score") >= options.score_threshold))
+        shown = Detections(detections.rows.filter(pl.col("score") >= options.score_threshold))
     shown = shown if options.multi_label else one_label(shown)
     with new_folder(out) as building:
         files = RunFolder(building)
-        write_results(found, table, files.detections)
+        write_results(detections, table, files.detections)
         write_json(building / "images.json", table.images.select("image_id", "file_name", "width", "height").to_dicts())
         render_predictions(table, shown, root, files.images, score_threshold=0.0)
     return len(chosen), shown.rows.height

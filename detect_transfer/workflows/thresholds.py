@@ -60,30 +60,30 @@ def read_thresholds(run: Path) -> dict[str, float]:
 
 
 def above_thresholds(
-    found: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float], *, otherwise: float
+    detections: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float], *, otherwise: float
 ) -> Detections:
     """Return the detections that reach the threshold of their class, or `otherwise` where it has none."""
     least = categories.select(
         "category_id",
         pl.col("name").replace_strict(dict(thresholds), default=otherwise, return_dtype=pl.Float64).alias("_least"),
     )
-    rows = found.rows.join(least, on="category_id", how="left", maintain_order="left")
+    rows = detections.rows.join(least, on="category_id", how="left", maintain_order="left")
     return Detections(rows.filter(pl.col("score") >= pl.col("_least")).drop("_least"))
 
 
 def one_label(detections: Detections) -> Detections:
     """Return the detections without those that are another label of a box with a better one."""
     rows = detections.rows.with_row_index("_row").sort("score", descending=True, maintain_order=True)
-    kept: list[int] = []
+    rows_kept: list[int] = []
     for (_,), part in rows.group_by("image_id", maintain_order=True):
         same = iou(part.select(XYXY).to_numpy(), part.select(XYXY).to_numpy()) >= _SAME_BOX
         other_class = part["category_id"].to_numpy()[:, None] != part["category_id"].to_numpy()[None]
         hidden = np.zeros(len(part), bool)
         for i in range(len(part)):
             if not hidden[i]:
-                kept.append(part["_row"][i])
+                rows_kept.append(part["_row"][i])
                 hidden |= same[i] & other_class[i]
-    return Detections(detections.rows[sorted(kept)])
+    return Detections(detections.rows[sorted(rows_kept)])
 
 
 def at_thresholds(

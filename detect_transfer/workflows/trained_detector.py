@@ -72,8 +72,12 @@ class TrainedDetector:
 
         ids = [_LEFT_OUT if i is None else i for i in category_ids]
         read = read_images(images, self.imgsz)
-        found = predict(self.detector, read, settings=self.settings, category_ids=ids, progress=advance)
-        return Detections(found.rows.filter(pl.col("category_id") != _LEFT_OUT)) if None in category_ids else found
+        detections = predict(self.detector, read, settings=self.settings, category_ids=ids, progress=advance)
+        return (
+            Detections(detections.rows.filter(pl.col("category_id") != _LEFT_OUT))
+            if None in category_ids
+            else detections
+        )
 
 
 def load_trained(source: str | Path, *, device: str = "auto") -> TrainedDetector:

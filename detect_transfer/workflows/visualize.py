@@ -35,8 +35,8 @@ def visualize_files(
             field="--images",
             remedy="give the folder that file_name is relative to",
         )
-    found = None if detections is None else truth.read_detections(detections, options)
+    read = None if detections is None else truth.read_detections(detections, options)
     with new_folder(out) as building:
-        drawn = render(table, found, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
+        drawn = render(table, read, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
         names = [path.relative_to(building) for path in drawn]
     return [out / name for name in names]
