@@ -72,8 +72,8 @@ class Node:
         where = self.where
         if key is None:
             return InputError(code, what, where=where, value=self.value, remedy=remedy)
-        found = self.value.get(key, "(missing)") if isinstance(self.value, dict) else self.value
-        return InputError(code, what, where=f"{where}/{key}", field=key, value=found, remedy=remedy)
+        value = self.value.get(key, "(missing)") if isinstance(self.value, dict) else self.value
+        return InputError(code, what, where=f"{where}/{key}", field=key, value=value, remedy=remedy)
 
     def __contains__(self, key: str) -> bool:
         """Tell whether this object has the key with a value other than null."""

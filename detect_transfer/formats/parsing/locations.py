@@ -75,8 +75,8 @@ class NearbyImages:
         return nearest[0] if len(nearest) == 1 else "/".join(parts[-most:]) if nearest else path
 
 
-def _shared_tail(one: Sequence[str], other: Sequence[str]) -> int:
+def _shared_tail(parts: Sequence[str], other: Sequence[str]) -> int:
     count = 0
-    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
+    while count < min(len(parts), len(other)) and parts[-1 - count] == other[-1 - count]:
         count += 1
     return count

@@ -123,9 +123,9 @@ class Rows:
     def category(self, field: str, names: Sequence[str] | Mapping[str, int], remedy: str | None = None) -> Rows:
         """Add `category_id` by the word in a field: its place among `names` from 1, or what these map it to."""
         ids = names if isinstance(names, Mapping) else {name: i for i, name in enumerate(names, start=1)}
-        known = pl.col(field).is_in(list(ids)).fill_null(False)
+        is_class = pl.col(field).is_in(list(ids)).fill_null(False)
         remedy = remedy or "give one of: " + ", ".join(ids)
-        rows = self.check(known, "CLASS_UNKNOWN", "there is no such class", field, remedy)
+        rows = self.check(is_class, "CLASS_UNKNOWN", "there is no such class", field, remedy)
         number = pl.col(field).replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
         return rows.with_columns(category_id=number)
 

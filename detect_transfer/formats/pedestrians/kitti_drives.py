@@ -17,42 +17,33 @@ from detect_transfer.formats.parsing.numbers import parse_integer
 _MAPPING, _ORDER = "train_mapping.txt", "train_rand.txt"
 
 
-def read_drives(root: Path, problems: ErrorCollector) -> dict[str, str]:
+def read_drives(root: Path, errors: ErrorCollector) -> dict[str, str]:
     """Map the stem of each training image to its drive; empty where the mapping is not in `root`.
 
     Args:
         root: The folder of the data set; the mapping may lie in it at any depth.
-        problems: Where faults go.
+        errors: Where faults go.
     """
-    folder = next((root / n for n in io.list_files(root, (".txt",)) if Path(n).name == _MAPPING), None)
-    if folder is None:
-        return {}
-    try:
-        return _read(root, folder.parent)
-    except InputError as error:
-        problems.put(error)
-        return {}
+    mapping = next((root / n for n in io.list_files(root, (".txt",)) if Path(n).name == _MAPPING), None)
+    drives: dict[str, str] = {}
+    if mapping is not None:
+        with errors.file():
+            drives = _read(root, mapping.parent)
+    return drives
 
 
 def _read(root: Path, folder: Path) -> dict[str, str]:
+    remedy = "restore the file of the devkit"
     rows = [line.split() for line in native.lines_of(native.read_text(root, folder / _MAPPING)) if line.strip()]
     order = [parse_integer(word.strip()) for word in native.read_text(root, folder / _ORDER).split(",")]
     for number, row in enumerate(rows, start=1):
         if len(row) != 3:
-            raise InputError(
-                *("KITTI_MAPPING", f"found {len(row)} fields, expected 3: date drive frame"),
-                where=f"{folder / _MAPPING}:{number}",
-                remedy="restore the file of the devkit",
-            )
-    found = {}
+            what = f"found {len(row)} fields, expected 3: date drive frame"
+            raise InputError("KITTI_MAPPING", what, where=f"{folder / _MAPPING}:{number}", remedy=remedy)
+    drives = {}
     for i, line in enumerate(order):
         if line is None or not 1 <= line <= len(rows):
-            raise InputError(
-                *("KITTI_MAPPING", f"expected numbers from 1 to {len(rows)} divided by commas"),
-                where=folder / _ORDER,
-                field=f"number {i + 1}",
-                value=line,
-                remedy="restore the file of the devkit",
-            )
-        found[f"{i:06d}"] = rows[line - 1][1]
-    return found
+            what, field = f"expected numbers from 1 to {len(rows)} divided by commas", f"number {i + 1}"
+            raise InputError("KITTI_MAPPING", what, where=folder / _ORDER, field=field, value=line, remedy=remedy)
+        drives[f"{i:06d}"] = rows[line - 1][1]
+    return drives

@@ -179,11 +179,11 @@ def _flags(node: Node) -> dict[str, bool]:
 def _add_rest(source: Source, image: str) -> None:
     """Add the region that stands for the signs of an image that nobody boxed."""
     reference = source.images[image]
-    place = f"{reference.where.removeprefix(f'{source.root}/')}#"
+    region_source = f"{reference.where.removeprefix(f'{source.root}/')}#"
     width, height = reference.size_wh or (0, 0)
     reason = "partially annotated"
     xyxy = (0.0, 0.0, float(width), float(height))
-    source.add_box(image, None, xyxy, place, iscrowd=True, ignore=True, ignore_reason=reason)
+    source.add_box(image, None, xyxy, region_source, iscrowd=True, ignore=True, ignore_reason=reason)
 
 
 def _without_panoramas(source: Source, rows: Rows, panorama: set[str]) -> Rows:
@@ -200,7 +200,7 @@ def _without_panoramas(source: Source, rows: Rows, panorama: set[str]) -> Rows:
 
 def _splits(source: Source, sets: dict[str, list[str]]) -> dict[str, str]:
     """Return the split of each image by the lists of keys, reporting those that have no annotation."""
-    known = {_image_of(name) for names in sets.values() for name in names}
+    annotated = {_image_of(name) for names in sets.values() for name in names}
     splits: dict[str, str] = {}
     unannotated: list[str] = []
     lists = [(f"{base}splits/{split}.txt", split) for base in sets for split in ("train", "val", "test")]
@@ -209,12 +209,12 @@ def _splits(source: Source, sets: dict[str, list[str]]) -> dict[str, str]:
             continue
         for key, where in source.lines(name):
             image = f"{key}.jpg"
-            if image in known and splits.setdefault(image, split) != split:
+            if image in annotated and splits.setdefault(image, split) != split:
                 what, remedy = f"the image is in '{splits[image]}' as well", "list it in one of them"
                 source.errors.add("SPLIT_TWICE", what, where=where, field="key", value=key, remedy=remedy, image=image)
-            elif image not in known and split == "test":
+            elif image not in annotated and split == "test":
                 unannotated.append(where.removeprefix(f"{source.root}/"))
-            elif image not in known:
+            elif image not in annotated:
                 what, remedy = "there is no annotation of this image", "restore it, or remove the line"
                 source.errors.add("ANNOTATION_MISSING", what, where=where, field="key", value=key, remedy=remedy)
     reason = "listed in splits/test.txt, without annotation"

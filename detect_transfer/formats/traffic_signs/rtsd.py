@@ -61,8 +61,8 @@ def read(
     rows = _rows(source, lists)
     frames = _frames(source, _FRAMES if is_whole else _SET_FRAMES)
     source.errors.rename_skipped(lambda name: [frames.get(name, name)])
-    place = pl.col("image").replace_strict(frames, default=pl.col("image"), return_dtype=pl.String)
-    rows = rows.with_columns(image=place)
+    path = pl.col("image").replace_strict(frames, default=pl.col("image"), return_dtype=pl.String)
+    rows = rows.with_columns(image=path)
     source.name_images(rows)
     source.add_images(frames.values())
     if len(lists) > 1:
@@ -111,11 +111,11 @@ def _rows(source: Source, lists: dict[str, str | None]) -> Rows:
     return rows.attributes("type", where=kind.is_not_null())
 
 
-def _frames(source: Source, place: re.Pattern[str]) -> dict[str, str]:
+def _frames(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
     """Map the name of every frame, as rows give it, to its first path in the folders of frames."""
     frames: dict[str, str] = {}
     for path in source.image_files():
-        if match := place.fullmatch(path):
+        if match := pattern.fullmatch(path):
             frames.setdefault(match["name"], path)
     return frames
 

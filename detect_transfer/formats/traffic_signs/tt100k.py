@@ -100,7 +100,7 @@ def _read_images(document: Node, source: Source, types: Sequence[str], names: Se
     Signs whose type is not among `names` are to be ignored and have no class.
     """
     path_of: dict[str, str] = {}
-    known, kept = set(types), set(names)
+    all_types, chosen = set(types), set(names)
     for key, node in document.entries("imgs").items():
         path = node.string("path")
         with source.errors.image(path):
@@ -112,18 +112,18 @@ def _read_images(document: Node, source: Source, types: Sequence[str], names: Se
             path_of[key] = path
             for each in node.items("objects"):
                 with source.errors.row(path):
-                    _add_sign(source, path, each, known, kept)
+                    _add_sign(source, path, each, all_types, chosen)
     return path_of
 
 
-def _add_sign(source: Source, path: str, node: Node, known: Collection[str], kept: Collection[str]) -> None:
+def _add_sign(source: Source, path: str, node: Node, types: Collection[str], names: Collection[str]) -> None:
     kind = node.string("category")
-    if kind not in known:
-        remedy = did_you_mean(kind, sorted(known))
+    if kind not in types:
+        remedy = did_you_mean(kind, sorted(types))
         raise node.error("category", "CLASS_UNKNOWN", "it is not among the types", remedy)
     attributes = {key: value for key, value in node.value.items() if key not in ("category", "bbox")}
     xyxy = corners(node.child("bbox"))
-    if kind in kept:
+    if kind in names:
         source.add_box(path, kind, xyxy, node.source, attributes)
     else:
         attributes = {"category": kind, **attributes}
