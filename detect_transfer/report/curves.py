@@ -11,7 +11,7 @@ from detect_transfer.report.plots import CURVE_SIZE, FAINT, INK, OKABE_ITO, draw
 
 
 def threshold_curves(matches: Matches) -> str:
-    """Plot precision, recall and F1 of all classes together against the score threshold; "" without objects or hits.
+    """Plot precision, recall and F1 of all classes together against the score threshold; "" without any detection.
 
     Args:
         matches: A matching with `score_threshold=0`.

@@ -29,7 +29,7 @@ from detect_transfer.report.page import ReportData, write_report
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import write_thresholds
 
-SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false alarms
+SHOWN_SCORE = 0.25  # detections below it are neither drawn nor listed as false positives
 _ON_EVERY_PAGE = ("slices", "tide", "calibration", "operating_points")
 _CONVERTED = ("auto", "coco", "data_folder", "parquet", "yolo")  # what other formats are turned into
 

@@ -76,9 +76,11 @@ def test_compare__two_runs_leave_json_and_page(runs, tmp_path: Path, capsys: pyt
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count('class="plot"') == 4  # differences of the metrics and of the classes, two learning curves
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    for text in (" ".join(said.split()), page, record["comparisons"][0]["seeds"]):
+        assert "say nothing about other seeds" in text
 
 
-def test_sides__seeds_of_one_plan_go_together(runs) -> None:
+def test_groups__seeds_of_one_plan_go_together(runs) -> None:
     words = [runs("a0", 1.0, seed=0), runs("b0", 2.0, seed=0, lr=1e-4), runs("a1", 1.0, seed=1)]
     groups = groups_of_runs(words)
     assert [[e.name for e in group.runs] for group in groups] == [["a0", "a1"], ["b0"]]

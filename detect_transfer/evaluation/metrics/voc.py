@@ -14,7 +14,7 @@ _NO_OBJECT = "the truth has no object of it that is not difficult"
 
 
 def voc(case: Case) -> MetricResult:
-    """Score as Pascal VOC: a detection goes to the box of its class with the largest IoU, taken or not.
+    """Score as Pascal VOC: a detection goes to the box of its class with the largest IoU, matched already or not.
 
     If that is difficult, the detection is left out; a second detection of one object is a false positive. VOC measures
     width as right - left + 1 of the last pixels, which is x2 - x1 of our exclusive edges, so the IoU is the same. Other
@@ -32,7 +32,7 @@ def voc(case: Case) -> MetricResult:
     sheet = Sheet()
     sheet.spread("AP_11_point", eleven, _NO_OBJECT)
     sheet.spread("AP_all_point", every, _NO_OBJECT)
-    return sheet.result("voc", {"iou": ">= 0.5 with the largest, taken or not", "difficult": "left out"})
+    return sheet.result("voc", {"iou": ">= 0.5 with the largest, matched already or not", "difficult": "left out"})
 
 
 def ap_11(rows: Ranked) -> float:
