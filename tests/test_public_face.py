@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import os
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,13 @@ def test_names_that_need_no_torch__load_none() -> None:
     assert loaded_after(f"from detect_transfer import {words}") == set()
     code = "from detect_transfer import read_dataset\nread_dataset('datasets/gtsdb/sample', format='gtsdb')"
     assert loaded_after(code) == set()
+
+
+def test_a_detector__leaves_no_temporary_folder_behind(tmp_path) -> None:
+    code = "from detect_transfer import load_detector\nload_detector('embedded', device='cpu')"
+    env = {**os.environ, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=env)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detect_transfer.config import load_config, make_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.temporary import private_folder
 
 if TYPE_CHECKING:
     from detect_transfer.data.convert import ConvertResult
@@ -113,6 +114,7 @@ def train(
         >>> sorted(path.name for path in run.folder.glob("*.json"))
         ['detections.json', 'manifest.json', 'metrics.json', 'operating_points.json', 'transfer.json']
     """
+    private_folder()  # before torch is imported, which makes a folder of its own otherwise
     from detect_transfer.workflows.train import train as run_training
 
     if isinstance(config, Mapping):
@@ -143,6 +145,7 @@ def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
         >>> load_detector("embedded", device="cpu").class_names[:2]
         ('no_entry', 'no_parking')
     """
+    private_folder()  # before torch is imported, which makes a folder of its own otherwise
     from detect_transfer.models import find_weights, load_weights
     from detect_transfer.models import load_detector as build
     from detect_transfer.models.device import choose_device
@@ -184,6 +187,7 @@ def predict(
         >>> detections.rows.columns
         ['image_id', 'category_id', 'x1', 'y1', 'x2', 'y2', 'score']
     """
+    private_folder()  # before torch is imported, which makes a folder of its own otherwise
     from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.run_folder import RunFolder
 
