@@ -1,7 +1,7 @@
 """The run config: pydantic models of every key, and one loader."""
 
 from detect_transfer.config.load import dump_config, load_config, make_config, parse_value, read_yaml
-from detect_transfer.config.parts import Data, Evaluate, Model, RunConfig, Synthetic, Train
+from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "BatchNorm",
     "Data",
     "Evaluate",
+    "Mirror",
     "Model",
     "Phase",
     "RunConfig",

@@ -145,6 +145,15 @@ class Evaluate(Strict):
     """`region`: ignored regions excuse detections by the share that lies in them. `strict`: as pycocotools."""
 
 
+class Mirror(Strict):
+    """Whether training images are mirrored."""
+
+    images: bool | Literal["auto"] = "auto"
+    """`auto`: not where class names or the data set tell left from right. `true` or `false`: always, or never."""
+    pairs: dict[str, str] = Field(default_factory=dict)
+    """Classes that are each other's mirror image, such as `turn left: turn right`; they are swapped with the image."""
+
+
 class RunConfig(Strict):
     """Everything that a training run depends on."""
 
@@ -158,6 +167,8 @@ class RunConfig(Strict):
     """How training runs."""
     augment: Literal["default", "none"] | list[dict[str, dict[str, Any]]] = "default"
     """`default`, `none`, or a list of transforms of albumentations by class name with their arguments."""
+    mirror: Mirror = Mirror()
+    """Whether training images are mirrored."""
     evaluate: Evaluate = Evaluate()
     """How a model is scored."""
     out: Path | None = None

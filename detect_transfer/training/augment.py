@@ -17,12 +17,17 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the netwo
 import albumentations as A
 from albumentations.core.type_definitions import Targets
 
-from detect_transfer.core.arrays import FloatArray, RgbArray
+from detect_transfer.core.arrays import BoolArray, FloatArray, RgbArray
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.models.letterbox import PAD_VALUE
+from detect_transfer.training.mirroring import Mirroring
 
 SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target
+_MIRRORS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "TimeReverse")
+# the first cuts objects into pieces, the second gives boxes of other objects
+_WRONG_BOXES = ("RandomGridShuffle", "Morphological")
 _LEAST_VISIBLE = 0.1  # share of the area that must stay in the image
+Chosen = Literal["default", "none"] | list[dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,21 @@ class Augmenter:
     Args:
         chosen: A named pipeline, or transforms by their names with their options.
         imgsz: Pixels of the square images that it will be given.
+        mirroring: Whether images are mirrored; None mirrors and swaps no labels.
 
     Raises:
-        InputError: A transform or an option is not known, or gives what cannot be trained on.
+        InputError: A transform or an option is not known, gives what cannot be trained on, or mirrors against the
+                config.
     """
 
-    def __init__(self, chosen: Literal["default", "none"] | list[dict[str, dict[str, Any]]], *, imgsz: int) -> None:
-        transforms = _default() if chosen == "default" else [] if chosen == "none" else _listed(chosen, imgsz)
-        # the corners tell how large a box would be that was clipped; few transforms cannot move points
+    def __init__(self, chosen: Chosen, *, imgsz: int, mirroring: Mirroring | None = None) -> None:
+        mirrored = mirroring is None or mirroring.on
+        transforms = _default(mirrored) if chosen == "default" else [] if chosen == "none" else _listed(chosen, imgsz)
+        self._swaps = {} if mirroring is None else mirroring.swaps
+        # the corners tell how large a box would be that was clipped, and whether it is mirrored; few cannot move points
         self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
+        if mirroring is not None and isinstance(chosen, list):
+            _check_mirroring(transforms, mirroring, tells_corners=self._tells_corners)
         self._pipeline = _compose(transforms, corners=self._tells_corners) if transforms else None
 
     def __call__(self, sample: TrainSample, *, seed: int) -> TrainSample:
@@ -88,6 +99,7 @@ class Augmenter:
         n_targets = len(sample.labels)
         if self._tells_corners:
             given["keypoints"] = sample.xyxy[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
+            given["corners"] = np.arange(4 * n_targets)
         out = self._pipeline(**given)
         indices = np.asarray(out["indices"], dtype=np.int64)
         boxes = np.asarray(out["bboxes"], dtype=np.float64).reshape(-1, 4)
@@ -96,22 +108,64 @@ class Augmenter:
         changed = TrainSample(out["image"], boxes[is_target], sample.labels[target_indices], boxes[~is_target])
         if not self._tells_corners:
             return clip_sample(changed, changed.xyxy)
-        corners = np.asarray(out["keypoints"], dtype=np.float64).reshape(-1, 4, 2)[target_indices]
-        return clip_sample(changed, np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))
+        corners = np.full((n_targets * 4, 2), np.nan)  # a distortion loses those that leave the image
+        corners[np.asarray(out["corners"], dtype=np.int64)] = np.asarray(out["keypoints"]).reshape(-1, 2)
+        return self._with_corners(changed, corners.reshape(-1, 4, 2)[target_indices])
+
+    def _with_corners(self, sample: TrainSample, corners: FloatArray) -> TrainSample:
+        """Clip the boxes by what their corners (N, 4, 2) tell, and swap the labels of those that are mirrored."""
+        known: BoolArray = np.asarray(np.isfinite(corners.reshape(len(corners), 8)).all(axis=1))
+        full = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        full = np.where(known[:, None], full, sample.xyxy)
+        if self._swaps:
+            right, down = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
+            mirrored = right[:, 0] * down[:, 1] < right[:, 1] * down[:, 0]
+            swapped = [self._swaps.get(int(label), int(label)) for label in sample.labels]
+            labels = np.where(mirrored, np.array(swapped, dtype=np.int64), sample.labels)
+            # of what has lost its corners it is not known whether it is mirrored: it is neither target nor background
+            sample = replace(
+                sample,
+                xyxy=sample.xyxy[known],
+                labels=labels[known],
+                ignored=np.concatenate([sample.ignored, sample.xyxy[~known]]),
+            )
+            full = full[known]
+        return clip_sample(sample, full)
 
 
-def _default() -> list[Any]:
+def _default(mirrored: bool) -> list[Any]:
     """Scale, shift, mirror and colour: what stock YOLO training does once its mosaic is closed."""
     return [
         A.Affine(scale=(0.5, 1.5), translate_percent=(-0.1, 0.1), keep_ratio=True, fill=PAD_VALUE, p=1.0),
-        A.HorizontalFlip(p=0.5),
+        *([A.HorizontalFlip(p=0.5)] if mirrored else []),
         A.ColorJitter(brightness=(0.6, 1.4), contrast=(1.0, 1.0), saturation=(0.3, 1.7), hue=(-0.015, 0.015), p=1.0),
     ]
 
 
+def _check_mirroring(transforms: Sequence[Any], mirroring: Mirroring, *, tells_corners: bool) -> None:
+    """Raise where a list of transforms mirrors against the config, or where it is not seen what is mirrored."""
+    names = [type(t).__name__ for t in transforms if type(t).__name__ in _MIRRORS]
+    if names and not mirroring.on:
+        raise InputError(
+            "AUGMENT_MIRROR",
+            f"it mirrors, and {mirroring.reason}",
+            field="augment",
+            value=names[0],
+            remedy="remove it, or name mirror.pairs or mirror.images=true",
+        )
+    if names and mirroring.swaps and not tells_corners:
+        raise InputError(
+            "AUGMENT_MIRROR",
+            "a transform beside it cannot move points, by which mirrored boxes are known",
+            field="augment",
+            value=names[0],
+            remedy="leave out mirror.pairs or the transform",
+        )
+
+
 def _compose(transforms: Sequence[Any], *, corners: bool) -> Any:
     boxes = A.BboxParams(format="pascal_voc", label_fields=["indices"], clip=True, filter_invalid_bboxes=True)
-    points = A.KeypointParams(format="xy", remove_invisible=False) if corners else None
+    points = A.KeypointParams("xy", label_fields=["corners"], remove_invisible=False) if corners else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where no transform moves a box
         return A.Compose(transforms, bbox_params=boxes, keypoint_params=points)
@@ -152,6 +206,8 @@ def _listed(chosen: list[dict[str, dict[str, Any]]], imgsz: int) -> list[Any]:
 
 def _moves_boxes_along(kind: type) -> bool:
     """Tell whether a transform moves no pixel, or the boxes with them."""
+    if kind.__name__ in _WRONG_BOXES:
+        return False
     moves = issubclass(kind, A.DualTransform) and Targets.BBOXES in (getattr(kind, "_targets", None) or ())
     return moves or issubclass(kind, A.ImageOnlyTransform)
 

@@ -25,6 +25,7 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, dump_config, load_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file, require_new, write_atomic
+from detect_transfer.data.findings import Finding
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
@@ -38,9 +39,11 @@ from detect_transfer.training.checkpoint import Progress, read_states
 from detect_transfer.training.context import Stop, TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import lock_folder
+from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
+from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train_context import RESUMABLE, RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
@@ -110,7 +113,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     device = choose_device(config.train.device)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
     source = _load_source(config)
-    augmenter = Augmenter(config.augment, imgsz=config.train.imgsz)
+    Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     stack = ExitStack()
     if accelerator.is_main_process:
@@ -120,6 +123,10 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     try:
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
+        augmenter, mirroring = _augmentation(config, data)
+        watch.on_stage(mirroring.sentence)
+        for finding in run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE):
+            watch.on_stage(f"{finding.level}: {finding.code} ({finding.count}) {finding.message}: {_examples(finding)}")
         progress, states = _read_state(folder, config) if resume else (Progress(), None)
         detector, report, plan = _prepare(config, data, source, progress)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
@@ -137,7 +144,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         fit(context, states)
         watch.on_stage("scoring the best weights and writing the report")
         facts = RunFacts(
-            config, command, plan, report, source, initial, progress, accelerator.device, context.precision
+            config, command, plan, report, source, initial, progress, accelerator.device, context.precision, mirroring
         )
         scores = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else RunScores({})
         accelerator.wait_for_everyone()
@@ -164,6 +171,7 @@ def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, A
         draw_data(few, scratch / "data", seed=config.train.seed)
     data = load_run_data(config.data, drawn=scratch / "data")
     data = with_kept_classes(data, config.transfer.keep_source_classes)
+    _augmentation(config, data)
     detector, report, plan = _prepare(config, data, source, Progress())
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
@@ -211,6 +219,17 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
         for line in finding_lines(run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE)):
             watch.on_stage(line)
     return data
+
+
+def _augmentation(config: RunConfig, data: RunData) -> tuple[Augmenter, Mirroring]:
+    data_set = data_set_of(config.data.path, config.data.format)
+    mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
+    return Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring), mirroring
+
+
+def _examples(finding: Finding) -> str:
+    more = finding.count - len(finding.examples)
+    return ", ".join(finding.examples) + (f" and {more} more" if more > 0 else "")
 
 
 def _prepare(

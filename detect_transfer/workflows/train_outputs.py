@@ -25,6 +25,7 @@ from detect_transfer.models.predict import predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.mirroring import Mirroring
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.workflows.evaluate import (
     SHOWN_SCORE,
@@ -57,6 +58,7 @@ class RunFacts:
         progress: How training went.
         device: Where it ran.
         precision: The arithmetic of training.
+        mirroring: Whether training images were mirrored.
     """
 
     config: RunConfig
@@ -68,6 +70,7 @@ class RunFacts:
     progress: Progress
     device: torch.device
     precision: Precision
+    mirroring: Mirroring
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         "tensors_new": facts.report.new_tensors,
         "tensors_by_rows": facts.report.by_rows,
         "tensors_left_out": facts.report.left_out,
+        "mirroring": facts.mirroring.as_dict(detector.class_names),
         "frozen": {
             "tensors": len(frozen),
             "sha256_before": before,

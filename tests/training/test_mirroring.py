@@ -1,0 +1,101 @@
+"""Mirroring: off where left and right differ, with labels swapped where the config names pairs, said by every card."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from paths import DATASETS
+
+from detect_transfer.config import Mirror
+from detect_transfer.core.errors import InputError
+from detect_transfer.training.augment import Augmenter, TrainSample
+from detect_transfer.training.mirroring import CODED_FORMATS, choose_mirroring, tells_side
+from detect_transfer.workflows.train import Watch
+
+CARDS = {path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in DATASETS.glob("*/dataset.yaml")}
+FLIP = [{"HorizontalFlip": {"p": 1.0}}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["turn_left", "keepRight", "GreenStraightLeft", "go right", "turnleft", "links abbiegen", "RECHTS", "gauche",
+     "droite", "izquierda", "Derecha", "arrow", "regulatory--keep-right--g1", "PASS_LEFT_SIDE"],
+)  # fmt: skip
+def test_side__is_told_by_the_name(name: str) -> None:
+    assert tells_side(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["bright", "person", "speed limit 30", "stop", "copyright", "cleft", "straight", "bus"]
+)
+def test_no_side__is_told(name: str) -> None:
+    assert not tells_side(name)
+
+
+def sample(labels: list[int]) -> TrainSample:
+    boxes = np.array([[8.0, 10, 30, 40], [50, 20, 90, 60]])[: len(labels)]
+    return TrainSample(np.zeros((96, 96, 3), np.uint8), boxes, np.array(labels, dtype=np.int64), np.empty((0, 4)))
+
+
+def test_default_augmentation__mirrors_only_where_it_may() -> None:
+    """The order of the two boxes from left to right tells whether an image is mirrored."""
+    for names, mirrored in ((["turn_left", "turn_right"], {False}), (["a", "b"], {True, False})):
+        mirroring = choose_mirroring(Mirror(), names, data_set="")
+        augmenter = Augmenter("default", imgsz=96, mirroring=mirroring)
+        seen = set()
+        for seed in range(40):
+            out = augmenter(sample([0, 1]), seed=seed)
+            if len(out.labels) == 2:
+                x = dict(zip(out.labels.tolist(), out.xyxy[:, 0], strict=True))
+                seen.add(bool(x[0] > x[1]))
+        assert seen == mirrored
+
+
+@pytest.mark.parametrize("pipeline", [FLIP, [{"Transpose": {"p": 1.0}}], [{"VerticalFlip": {"p": 1.0}}]])
+def test_pairs__are_swapped_in_mirrored_images(pipeline: list) -> None:
+    names = ["turn_left", "turn_right", "stop"]
+    mirroring = choose_mirroring(Mirror(pairs={"turn_left": "turn_right"}), names, data_set="")
+    assert mirroring.on
+    for labels, expected in (([0, 2], [1, 2]), ([1, 0], [0, 1])):
+        out = Augmenter(pipeline, imgsz=96, mirroring=mirroring)(sample(labels), seed=0)
+        assert out.labels.tolist() == expected
+    turned = Augmenter([{"Rotate": {"limit": [80, 80], "p": 1.0}}], imgsz=96, mirroring=mirroring)
+    assert set(turned(sample([0, 2]), seed=0).labels.tolist()) <= {0, 2}
+
+
+def test_config__decides_first() -> None:
+    assert choose_mirroring(Mirror(images=True), ["left"], data_set="").on
+    assert not choose_mirroring(Mirror(images=False), ["a"], data_set="").on
+    assert not choose_mirroring(Mirror(), ["i2", "p19"], data_set="tt100k").on
+    assert choose_mirroring(Mirror(), ["mandatory"], data_set="tt100k").on
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN mirror\.pairs=lft .*did you mean 'left'"):
+        choose_mirroring(Mirror(pairs={"lft": "right"}), ["left", "right"], data_set="")
+    mirroring = choose_mirroring(Mirror(), ["left", "right"], data_set="")
+    with pytest.raises(InputError, match=r"AUGMENT_MIRROR augment=HorizontalFlip .*left, right.*mirror\.pairs"):
+        Augmenter(FLIP, imgsz=96, mirroring=mirroring)
+
+
+def test_run__says_whether_it_mirrors(config, run, tmp_path: Path) -> None:
+    stages: list[str] = []
+    run(config(train={"epochs": 1}), watch=Watch(on_stage=stages.append))
+    assert any(text.startswith("training images are mirrored: no class name") for text in stages)
+    record = json.loads((tmp_path / "run" / "transfer.json").read_text())["mirroring"]
+    assert record["images"] is True
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_card__says_whether_its_classes_may_be_mirrored(name: str) -> None:
+    card = CARDS[name]
+    assert isinstance(card["mirror"], bool)
+    assert len(card["mirror_reason"]) > 10
+    names = card["classes"] if isinstance(card["classes"], list) else []
+    if any(tells_side(each) for each in names) or card["format"] in CODED_FORMATS:
+        assert card["mirror"] is False
+
+
+def test_targets_too_small_and_classes_without_boxes__are_told(config, run, tiny_data: Path) -> None:
+    stages: list[str] = []
+    run(config(train={"epochs": 1, "imgsz": 32, "batch": 20}), watch=Watch(on_stage=stages.append))
+    assert any("TARGET_TOO_SMALL" in text and " of " in text for text in stages)
