@@ -14,7 +14,7 @@ types:  ## types of the package
 	$(BIN)mypy
 
 docs:  ## build docs/ into build/docs; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict --config-file .mkdocs.yml
 
 test:  ## all tests that need no real data
 	$(PYTHON) -m pytest
