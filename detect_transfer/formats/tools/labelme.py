@@ -73,9 +73,9 @@ def read(
     )
     names = source.files("*.json", missing="it holds no .json file; JSON of LabelMe was expected")
     image_files = source.image_files()
-    by_stem = {native.stem_of(name): name for name in reversed(image_files)}
+    there = set(image_files), {native.stem_of(name): name for name in reversed(image_files)}
     joined: list[str] = []
-    annotated = {_read_file(name, source, (set(image_files), by_stem), joined) for name in names}
+    annotated = {_read_file(name, source, there, joined) for name in names}
     source.errors.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
     if source.file is None:
         _add_unannotated([name for name in image_files if name not in annotated], unannotated, source)
