@@ -37,7 +37,7 @@ def train(
         )
     path = Path(files[0]) if files else QUICK_START
     if resume:
-        from detect_transfer.workflows.train import resume_config
+        from detect_transfer.workflows.resume import resume_config
 
         config = resume_config(resume, overrides)
     else:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +21,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from detect_transfer.config import Model, RunConfig, dump_config, load_config
+from detect_transfer.config import Model, RunConfig, dump_config
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import require_file, require_new, write_atomic
+from detect_transfer.core.io import require_new, write_atomic
 from detect_transfer.data.findings import Finding
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
@@ -35,8 +34,8 @@ from detect_transfer.models.families import check_model
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
-from detect_transfer.training.checkpoint import Progress, read_states
-from detect_transfer.training.context import Stop, TrainContext
+from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.context import Stop
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
@@ -44,8 +43,9 @@ from detect_transfer.training.plan import Plan, make_plan, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
+from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.train_context import RESUMABLE, RunContext, drop_cache, drop_unfinished, make_context
+from detect_transfer.workflows.train_context import RunContext, drop_cache, drop_unfinished, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         watch.on_stage(mirroring.sentence)
         for finding in run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE):
             watch.on_stage(f"{finding.level}: {finding.code} ({finding.count}) {finding.message}: {_examples(finding)}")
-        progress, states = _read_state(folder, config) if resume else (Progress(), None)
+        progress, states = read_state(folder, config) if resume else (Progress(), None)
         detector, report, plan = _prepare(config, data, source, progress)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
@@ -138,7 +138,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         loading = time.monotonic() - began
         context.progress = progress
         if states is not None:
-            _resume(context, states, folder, watch)
+            begin_resumed(context, states, folder, watch.on_stage)
         write_atomic(folder.config, dump_config(config.model_copy(update={"out": folder.path})))
         watch.on_stage("training")
         fit(context, states)
@@ -244,76 +244,6 @@ def _prepare(
     for before, after in pairwise(progress.planned_epochs):
         plan = plan.extended(after - before)
     return detector, report, plan
-
-
-def resume_config(folder: Path, words: Sequence[str]) -> RunConfig:
-    """Return the config that a run goes on with: its own, with the few keys changed that may be.
-
-    Raises:
-        InputError: There is no such run, or a key would change what it computes.
-    """
-    for word in words:
-        key = word.partition("=")[0]
-        if key.removeprefix("train.") not in RESUMABLE or not key.startswith("train."):
-            raise InputError(
-                "RESUME_KEY",
-                "a run goes on with the config that it began with",
-                field=key,
-                remedy=f"start a new run; --resume takes {', '.join(f'train.{name}' for name in RESUMABLE)}",
-            )
-    config = load_config(require_file(RunFolder(folder).config, what="the config of a run"), words)
-    return config.model_copy(update={"out": folder})  # the folder may have been moved
-
-
-def _read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str, Any]]:
-    """Read how far a run is; where it has finished and is to be extended, put it before its new epochs.
-
-    Raises:
-        InputError: Nothing can be gone on with.
-    """
-    if not folder.state.is_file():
-        what = "no epoch of this run was finished"
-        raise InputError("RESUME_NOTHING", what, where=folder.state, remedy="start the run again")
-    states = read_states(folder.state)
-    progress = Progress(**deepcopy(states["progress"]))
-    wanted, planned = config.train.epochs, progress.planned_epochs[-1]
-    if progress.finished and wanted > planned and config.transfer.phases is None:
-        progress.planned_epochs.append(wanted)
-    elif progress.finished and folder.manifest.exists():
-        more = f"go on with --resume {folder.path} train.epochs={2 * planned}"
-        raise InputError(
-            "RESUME_FINISHED",
-            f"this run ended by itself after epoch {progress.epoch}",
-            where=folder.state,
-            remedy=more if config.transfer.phases is None else f"start a new run with model.weights={folder.last}",
-        )
-    elif not progress.finished and wanted != planned:
-        raise InputError(
-            "RESUME_UNFINISHED",
-            f"the run has not finished its {planned} epochs",
-            field="train.epochs",
-            value=wanted,
-            remedy="resume it without train.epochs first",
-        )
-    require_file(folder.best, what="the best epoch so far, which the run may hand back")
-    return progress, states
-
-
-def _resume(context: TrainContext, states: dict[str, Any], folder: RunFolder, watch: Watch) -> None:
-    """Check that data and config are those of the run; begin the new phase of one that is extended."""
-    if states["fingerprint"] != context.fingerprint:
-        raise InputError(
-            "RESUME_CHANGED",
-            "the data or the config are not those that the run began with",
-            where=folder.state,
-            remedy="put them back, or start a new run",
-        )
-    progress, phase = context.progress, context.plan.phases[-1]
-    if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
-        progress.finished, progress.phase, progress.phase_epoch = False, phase.number, 0
-        folder.manifest.unlink(missing_ok=True)  # it marks a whole run
-        last = progress.epoch + phase.epochs
-        watch.on_stage(f"extending the finished run from its last weights: epochs {progress.epoch + 1} to {last}")
 
 
 def _model(config: RunConfig) -> Model:

@@ -20,7 +20,8 @@ from detect_transfer.training.context import Interrupted
 from detect_transfer.training.epoch import set_mode
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import make_plan
-from detect_transfer.workflows.train import Watch, _log_to, resume_config
+from detect_transfer.workflows.resume import resume_config
+from detect_transfer.workflows.train import Watch, _log_to
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
@@ -329,6 +330,17 @@ def test_a_finished_run__is_not_extended_by_nothing(config, run, tmp_path: Path,
     run(config())
     with pytest.raises(InputError, match=message):
         run(resume_config(tmp_path / "run", words), resume=True)
+
+
+def test_state_of_an_earlier_version__is_refused(config, run, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(config(), watch=stop_after(1))
+    state = tmp_path / "run" / "weights" / "state.pt"
+    states = torch.load(state, weights_only=True)
+    del states["progress"]["planned_epochs"]
+    torch.save(states, state)
+    with pytest.raises(InputError, match=r"RESUME_CHANGED .*an earlier version"):
+        run(config(), resume=True)
 
 
 def test_a_run_that_has_not_finished__is_not_extended(config, run, tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""Going on with a run: from the step where it stopped, or, where it has finished, with more epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.config import RunConfig, load_config
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_file
+from detect_transfer.training.checkpoint import Progress, read_states
+from detect_transfer.training.context import TrainContext
+from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.train_context import RESUMABLE
+
+
+def resume_config(folder: Path, words: Sequence[str]) -> RunConfig:
+    """Return the config that a run goes on with: its own, with the few keys changed that may be.
+
+    Raises:
+        InputError: There is no such run, or a key would change what it computes.
+    """
+    for word in words:
+        key = word.partition("=")[0]
+        if key.removeprefix("train.") not in RESUMABLE or not key.startswith("train."):
+            raise InputError(
+                "RESUME_KEY",
+                "a run goes on with the config that it began with",
+                field=key,
+                remedy=f"start a new run; --resume takes {', '.join(f'train.{name}' for name in RESUMABLE)}",
+            )
+    config = load_config(require_file(RunFolder(folder).config, what="the config of a run"), words)
+    return config.model_copy(update={"out": folder})  # the folder may have been moved
+
+
+def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str, Any]]:
+    """Read how far a run is; where it has finished and is to be extended, put it before its new epochs.
+
+    Raises:
+        InputError: Nothing can be gone on with.
+    """
+    if not folder.state.is_file():
+        what = "no epoch of this run was finished"
+        raise InputError("RESUME_NOTHING", what, where=folder.state, remedy="start the run again")
+    states = read_states(folder.state)
+    progress = Progress(**deepcopy(states["progress"]))
+    if not progress.planned_epochs:
+        raise InputError(
+            "RESUME_CHANGED",
+            "an earlier version began this run",
+            where=folder.state,
+            remedy=f"go on with that version, or start a new run with model.weights={folder.last}",
+        )
+    wanted, planned = config.train.epochs, progress.planned_epochs[-1]
+    if progress.finished and wanted > planned and config.transfer.phases is None:
+        progress.planned_epochs.append(wanted)
+    elif progress.finished and folder.manifest.exists():
+        more = f"go on with --resume {folder.path} train.epochs={2 * planned}"
+        raise InputError(
+            "RESUME_FINISHED",
+            f"this run ended by itself after epoch {progress.epoch}",
+            where=folder.state,
+            remedy=more if config.transfer.phases is None else f"start a new run with model.weights={folder.last}",
+        )
+    elif not progress.finished and wanted != planned:
+        raise InputError(
+            "RESUME_UNFINISHED",
+            f"the run has not finished its {planned} epochs",
+            field="train.epochs",
+            value=wanted,
+            remedy="resume it without train.epochs first",
+        )
+    require_file(folder.best, what="the best epoch so far, which the run may hand back")
+    return progress, states
+
+
+def begin_resumed(
+    context: TrainContext, states: dict[str, Any], folder: RunFolder, on_stage: Callable[[str], None]
+) -> None:
+    """Check that data and config are those of the run; begin the new phase of one that is extended."""
+    if states["fingerprint"] != context.fingerprint:
+        raise InputError(
+            "RESUME_CHANGED",
+            "the data or the config are not those that the run began with",
+            where=folder.state,
+            remedy="put them back, or start a new run",
+        )
+    progress, phase = context.progress, context.plan.phases[-1]
+    if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
+        progress.finished, progress.phase, progress.phase_epoch = False, phase.number, 0
+        folder.manifest.unlink(missing_ok=True)  # it marks a whole run
+        last = progress.epoch + phase.epochs
+        on_stage(f"extending the finished run from its last weights: epochs {progress.epoch + 1} to {last}")
