@@ -177,7 +177,7 @@ def write_page(path: Path, case: Case, scores: Scores, *, facts: Mapping[str, st
         case: The truth and the detections.
         scores: Their scores.
         facts: What is told about where they come from.
-        parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer.
+        parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer, selection, test_ap.
     """
     write_report(
         path,

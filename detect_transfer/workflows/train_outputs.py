@@ -125,8 +125,10 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         folder.report,
         case,
         scores,
-        facts={**_score_facts(scores.metrics, test, selection), **_shown_facts(facts, data, detector.arch)},
+        facts=_shown_facts(facts, data, detector.arch),
         title=folder.path.name,
+        selection=selection,
+        test_ap=None if test is None else test["AP"],
         metrics=metrics,
         history=history,
         ledger=data.ledger,
@@ -151,16 +153,6 @@ def _score_test(
     about = {"Run": folder.path.name, "Split": f"{config.data.test_split}, scored once", "Weights": "best"}
     scored.write(folder.test.path, about, title=f"{folder.path.name}, test split")
     return scored.scores.metrics
-
-
-def _score_facts(val: dict[str, float | None], test: dict[str, float | None] | None, selection: str) -> dict[str, str]:
-    """Return what the page says first: the AP that nothing was chosen by where there is one, and how it was chosen."""
-    lines = {} if test is None else {"Test AP": _shown(test["AP"])}
-    return {**lines, "AP": f"{_shown(val['AP'])}, {selection}"}
-
-
-def _shown(value: float | None) -> str:
-    return "null" if value is None else f"{value:.3f}"
 
 
 def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"test AP {test['AP']:.3f}")
     assert "best of 2 epochs on val, and scored once on test" in lines[1]
-    assert "Test AP" in (folder / "report.html").read_text()
+    assert "AP on the test split, scored once" in (folder / "report.html").read_text()
 
 
 def test_without_a_test_split__the_choice_and_its_optimism_are_told(config, run, capsys) -> None:
