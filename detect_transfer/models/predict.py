@@ -13,7 +13,7 @@ import polars as pl
 import torch
 
 from detect_transfer.config import Evaluate
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
@@ -135,6 +135,6 @@ def _columns(image: FittedImage, prediction: Prediction, category_ids: Sequence[
     return {
         "image_id": np.full(len(xyxy), image.image_id, dtype=np.int64),
         "category_id": np.asarray(category_ids, dtype=np.int64)[labels.astype(np.int64)],
-        **{name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+        **{name: xyxy[:, i] for i, name in enumerate(XYXY)},
         "score": scores,
     }

@@ -83,8 +83,15 @@ def read_states(path: Path) -> dict[str, Any]:
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         Progress(**states["progress"])
     except (
-        RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, LookupError, TypeError, ValueError, OSError,
-    ) as error:  # fmt: skip
+        RuntimeError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OSError,
+    ) as error:
         raise InputError(
             "RESUME_DAMAGED",
             f"it cannot be read ({type(error).__name__})",

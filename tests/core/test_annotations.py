@@ -13,9 +13,15 @@ CATEGORIES = {"category_id": [1, 2], "name": ["sign", "light"]}
 
 def boxes(**changes) -> dict:
     columns = {
-        "annotation_id": [1, 2], "image_id": [1, 1], "category_id": [1, 2], "x1": [0.0, 1], "y1": [0.0, 1],
-        "x2": [5.0, 6], "y2": [5.0, 6], "source": ["a.xml:3", "a.xml:9"],
-    }  # fmt: skip
+        "annotation_id": [1, 2],
+        "image_id": [1, 1],
+        "category_id": [1, 2],
+        "x1": [0.0, 1],
+        "y1": [0.0, 1],
+        "x2": [5.0, 6],
+        "y2": [5.0, 6],
+        "source": ["a.xml:3", "a.xml:9"],
+    }
     return {**columns, **changes}
 
 

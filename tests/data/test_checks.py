@@ -79,9 +79,7 @@ def test_check__nothing_to_say():
         pytest.param([*GOOD, (1, 1, 0.0, 0.0, 4.0, 9.0)], {}, id="four-pixels-are-not-tiny"),
         pytest.param([*GOOD, GOOD[0]], {("warning", "BOX_DUPLICATE"): 1}, id="duplicate"),
         pytest.param([*GOOD, (1, 2, *GOOD[0][2:])], {("warning", "BOX_TWO_CLASSES"): 1}, id="two-classes"),
-        pytest.param(
-            [b for b in GOOD if b[1] == 1], {("warning", "CLASS_EMPTY"): 1}, id="class-without-boxes"
-        ),
+        pytest.param([b for b in GOOD if b[1] == 1], {("warning", "CLASS_EMPTY"): 1}, id="class-without-boxes"),
         pytest.param(
             [b for b in GOOD if b[:2] not in ((3, 2), (4, 2))], {("note", "CLASS_ABSENT"): 1}, id="class-not-in-val"
         ),
@@ -97,7 +95,7 @@ def test_check__nothing_to_say():
         ),
         pytest.param(GOOD + [(1, 1, 0.0, i / 100, 9.0, 9.0) for i in range(396)], {}, id="400-against-4"),
     ],
-)  # fmt: skip
+)
 def test_check__annotations(boxes, expected):
     assert codes(check(make(boxes), read_images=False)) == expected
 

@@ -63,8 +63,10 @@ def test_filters__by_kind_and_class_with_their_count(page):
         assert set(every) >= {"fn", "fp"}
         browser.click("button[data-kind=fn]")
         browser.wait_for(SHOWN, ["fn"] * every.count("fn"))
-        browser.run("const s = document.querySelector('.filters select'); s.selectedIndex = 1; "
-                    "s.dispatchEvent(new Event('change'));")  # fmt: skip
+        browser.run(
+            "const s = document.querySelector('.filters select'); s.selectedIndex = 1; "
+            "s.dispatchEvent(new Event('change'));"
+        )
         classes = browser.run(
             "return [...document.querySelectorAll('#failures figure.image:not([hidden])')]"
             ".map(f => f.dataset.classes.split(' '))"

@@ -20,9 +20,23 @@ FLIP = [{"HorizontalFlip": {"p": 1.0}}]
 
 @pytest.mark.parametrize(
     "name",
-    ["turn_left", "keepRight", "GreenStraightLeft", "go right", "turnleft", "links abbiegen", "RECHTS", "gauche",
-     "droite", "izquierda", "Derecha", "arrow", "regulatory--keep-right--g1", "PASS_LEFT_SIDE"],
-)  # fmt: skip
+    [
+        "turn_left",
+        "keepRight",
+        "GreenStraightLeft",
+        "go right",
+        "turnleft",
+        "links abbiegen",
+        "RECHTS",
+        "gauche",
+        "droite",
+        "izquierda",
+        "Derecha",
+        "arrow",
+        "regulatory--keep-right--g1",
+        "PASS_LEFT_SIDE",
+    ],
+)
 def test_side__is_told_by_the_name(name: str) -> None:
     assert tells_side(name)
 

@@ -169,9 +169,13 @@ def stock_model(options: argparse.Namespace, rows: int) -> Any:
     sizes = {"min_size": options.imgsz, "max_size": options.imgsz}
     if options.arch == "fasterrcnn":
         backbone = mobilenet_backbone(
-            backbone_name=options.backbone, weights=None, fpn=True, trainable_layers=6, returned_layers=_PYRAMID,
+            backbone_name=options.backbone,
+            weights=None,
+            fpn=True,
+            trainable_layers=6,
+            returned_layers=_PYRAMID,
             norm_layer=torchvision.ops.FrozenBatchNorm2d,
-        )  # fmt: skip
+        )
         model = detection.FasterRCNN(backbone, rows, **sizes)
     else:
         model = getattr(detection, options.arch)(weights=None, weights_backbone=None, num_classes=rows, **sizes)

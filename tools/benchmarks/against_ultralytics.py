@@ -152,10 +152,19 @@ def stock(options: argparse.Namespace, seed: int) -> dict[str, float | str]:
     images = len(list((data / "labels" / "train").rglob("*.txt")))
     began = time.monotonic()
     model.train(
-        data=str(data / "data.yaml"), epochs=options.epochs, imgsz=options.imgsz, batch=options.batch, seed=seed,
-        device="cpu", workers=0, plots=False, project=str(options.out), name="stock", verbose=False,
+        data=str(data / "data.yaml"),
+        epochs=options.epochs,
+        imgsz=options.imgsz,
+        batch=options.batch,
+        seed=seed,
+        device="cpu",
+        workers=0,
+        plots=False,
+        project=str(options.out),
+        name="stock",
+        verbose=False,
         freeze=options.freeze,
-    )  # fmt: skip
+    )
     seconds = time.monotonic() - began
 
     from detect_transfer.core.annotations import Detections

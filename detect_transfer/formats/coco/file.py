@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import Columns, Of
@@ -108,7 +109,7 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
             "annotation_id": columns.integers("id"),
             "image_id": columns.integers("image_id"),
             "category_id": columns.integers("category_id"),
-            **{name: xywh[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+            **{name: xywh[:, i] for i, name in enumerate(XYXY)},
             "iscrowd": columns.flags("iscrowd"),
             "ignore": columns.flags("ignore"),
             "ignore_reason": columns.strings("ignore_reason"),
@@ -167,7 +168,7 @@ def _fold_copies(path: Path, boxes: pl.DataFrame) -> pl.DataFrame:
     copies = boxes.filter(pl.col("all_classes").is_not_null())
     if copies.is_empty():
         return boxes.drop("all_classes")
-    same = ("image_id", "x1", "y1", "x2", "y2")
+    same = ("image_id", *XYXY)
     first = boxes.filter(pl.col("annotation_id") == pl.col("all_classes")).filter("ignore")
     odd = copies.join(first, on=["all_classes", *same], how="anti")
     if not odd.is_empty():

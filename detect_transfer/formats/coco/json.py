@@ -151,9 +151,15 @@ class Columns:
         return xywh
 
     def _explain(
-        self, key: str, values: Sequence[Any], expected: str, good: Callable[[Any], bool], *, instead: Any = None,
+        self,
+        key: str,
+        values: Sequence[Any],
+        expected: str,
+        good: Callable[[Any], bool],
+        *,
+        instead: Any = None,
         remedy: str = _REMEDY,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any]:
         """Report the values at fault and return all with `instead` in their places."""
         replaced = list(values)
         for index, value in enumerate(values):

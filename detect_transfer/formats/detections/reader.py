@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import DETECTION_SCHEMA, AnnotationTable, Detections
+from detect_transfer.core.annotations import DETECTION_SCHEMA, XYXY, AnnotationTable, Detections
 from detect_transfer.core.boxes import xywh_to_xyxy
 from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
@@ -76,7 +76,7 @@ def read_results(path: Path) -> Detections:
     Source: https://cocodataset.org/#format-results
     """
     rows = read_coco(path, names=False).rows
-    corners = xywh_to_xyxy(rows.select("x1", "y1", "x2", "y2").to_numpy())
+    corners = xywh_to_xyxy(rows.select(XYXY).to_numpy())
     ids = rows.select("score", image_id=pl.col("image"), category_id=pl.col("category"))
     return Detections.from_columns(
         ids.with_columns(x2=pl.Series(corners[:, 2]), y2=pl.Series(corners[:, 3]), x1=rows["x1"], y1=rows["y1"])
@@ -108,10 +108,7 @@ def _parquet(path: Path, truth: KnownNames, options: DetectionOptions) -> Stated
     Detections(rows.select(*DETECTION_SCHEMA))  # which checks the values
     names = {new: pl.col(name) for name, new in NAME_KEYS.items() if name in rows.columns}
     rows = rows.select(
-        "x1",
-        "y1",
-        "x2",
-        "y2",
+        *XYXY,
         "score",
         image=pl.col("image_id").cast(pl.String),
         category=pl.col("category_id").cast(pl.String),

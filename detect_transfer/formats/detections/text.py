@@ -60,7 +60,7 @@ class TextLayout:
     @property
     def reading(self) -> str:
         """The layout in words."""
-        words = {"xyxy": ("x1", "y1", "x2", "y2"), "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
+        words = {"xyxy": XYXY, "xywh": ("x", "y", "w", "h"), "cxcywh": ("cx", "cy", "w", "h")}
         kind, _, norm = self.form.value.partition("-")
         names = dict(zip(XYXY, words[kind], strict=True)) | {"category": "class"}
         unit = "shares of the image" if norm else "pixels"

@@ -53,9 +53,16 @@ class ErrorCollector:
         return self.on_error == "fail" and len(self.shown) >= MOST_SHOWN
 
     def add(
-        self, code: str, what: str, *, where: str | Path, remedy: str, row_of: str | None = None,
-        image: str | None = None, **given: Any,
-    ) -> None:  # fmt: skip
+        self,
+        code: str,
+        what: str,
+        *,
+        where: str | Path,
+        remedy: str,
+        row_of: str | None = None,
+        image: str | None = None,
+        **given: Any,
+    ) -> None:
         """Add a fault.
 
         Args:

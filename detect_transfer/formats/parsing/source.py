@@ -183,9 +183,14 @@ class Source:
                 self.images[name] = replace(self.images[name], size_wh=tuple(size_wh))
 
     def add_box(
-        self, image: str, label: str | None, xyxy: Corners, source: str, attributes: Mapping[str, Any] | None = None,
+        self,
+        image: str,
+        label: str | None,
+        xyxy: Corners,
+        source: str,
+        attributes: Mapping[str, Any] | None = None,
         **columns: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add a box; without a label it is a region that is ignored for every class.
 
         Raises:
@@ -227,9 +232,13 @@ class Source:
         if self.other_shapes == "error":
             remedy = "draw a rectangle, or read with other_shapes=extent for the box around it, =skip without it"
             raise InputError(
-                "SHAPE_KIND", "it is no upright rectangle", where=f"{self.root}/{source}", field="shape", value=kind,
+                "SHAPE_KIND",
+                "it is no upright rectangle",
+                where=f"{self.root}/{source}",
+                field="shape",
+                value=kind,
                 remedy=remedy,
-            )  # fmt: skip
+            )
         if self.other_shapes == "skip":
             self._other_shapes.append(f"{source} {kind}")
         return self.other_shapes == "skip"

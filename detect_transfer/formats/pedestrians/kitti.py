@@ -32,9 +32,13 @@ _HIDDEN = {0: 0.0, 1: 0.25, 2: 0.75}
 
 
 def read(
-    root: Path, *, names: Sequence[str] = _NAMES, missing_images: str = "error", allow_missing: bool = False,
+    root: Path,
+    *,
+    names: Sequence[str] = _NAMES,
+    missing_images: str = "error",
+    allow_missing: bool = False,
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read KITTI labels: the eight classes of the devkit in its order; what is told in 3D goes to `attributes`.
 
     `DontCare` becomes a crowd region without class that is ignored (reason ``DontCare``). `occluded` is 0, .25 or .75

@@ -27,9 +27,13 @@ _FIELDS = ("class", *XYXY)
 
 
 def read(
-    root: Path, *, one_based: bool = False, inclusive_max: bool = False, missing_images: str = "error",
+    root: Path,
+    *,
+    one_based: bool = False,
+    inclusive_max: bool = False,
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read WiderPerson: three classes of people; ignore regions and crowds are ignored for all of them.
 
     A partially visible person is `occluded` (1); of the others it is not told.

@@ -24,9 +24,13 @@ _FRAME = re.compile(r"frame_([0-9]{1,9})")
 
 
 def read(
-    root: Path, *, inclusive: bool = False, block_frames: int = 250, missing_images: str = "error",
+    root: Path,
+    *,
+    inclusive: bool = False,
+    block_frames: int = 250,
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read LaRA: the states ``go``, ``warning``, ``stop`` and ``ambiguous``, the last one ignored.
 
     All frames of the folder are images of the data set; those without a row show no light. The number of the light is

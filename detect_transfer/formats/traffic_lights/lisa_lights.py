@@ -24,9 +24,13 @@ _FOLDER_OF_NAME = r"^((?:[^/]+/)?frames/).*/"
 
 
 def read(
-    root: Path, *, target: str = "box", inclusive: bool = False, missing_images: str = "error",
+    root: Path,
+    *,
+    target: str = "box",
+    inclusive: bool = False,
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read LISA traffic lights: a class a tag (``go``, ``stopLeft``, ...) in sorted order, a group a clip.
 
     Clips named ``...Clip...`` are `train`, those named ``...Sequence...`` are `test`. Frames of a clip that no row

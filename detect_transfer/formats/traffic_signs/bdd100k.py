@@ -35,9 +35,13 @@ _FORMS = {
 
 
 def read(
-    root: Path, *, labels: str = "auto", missing_images: str = "error", size_mismatch: str = "error",
+    root: Path,
+    *,
+    labels: str = "auto",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read BDD100K: the ten official classes in their order, whatever their older names.
 
     `other person`, `other vehicle` and `trailer` are crowds of the class that the official conversion gives them, and

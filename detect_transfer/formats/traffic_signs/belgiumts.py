@@ -34,9 +34,13 @@ _SUPERCLASSES = listed(
 
 
 def read(
-    root: Path, *, labels: str | None = None, one_based: bool = False, missing_images: str = "error",
+    root: Path,
+    *,
+    labels: str | None = None,
+    one_based: bool = False,
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read BelgiumTS: a class ``class <number>`` for each native class that occurs, its superclass beside it.
 
     Signs without superclass (-1) are ignored (reason ``undefined superclass``). The `group` holds images that show

@@ -28,9 +28,14 @@ _KINDS = ("txt", "xml")
 
 
 def read(
-    root: Path, *, annotations: str | None = None, inclusive: bool = False, missing_images: str = "error",
-    size_mismatch: str = "error", on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+    root: Path,
+    *,
+    annotations: str | None = None,
+    inclusive: bool = False,
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
     """Read CCTSDB: three classes, ``prohibitory``, ``warning`` and ``mandatory``.
 
     Texts are those whose first row has four semicolons or more, or whose name says GroundTruth. Images in a folder

@@ -49,9 +49,14 @@ class _Frame:
 
 
 def read(
-    root: Path, *, n_frames: int = 300, stride: int = 1, first_image: int = 1, missing_images: str = "error",
+    root: Path,
+    *,
+    n_frames: int = 300,
+    stride: int = 1,
+    first_image: int = 1,
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read CURE-TSD: 14 signs; a frame is ``<video>.mp4#<number from 0>``, or an extracted image.
 
     Every video is annotated by the text of its sequence, so all its variants share the boxes; the sequence is the

@@ -23,9 +23,14 @@ _GROUPS = {"file": "origin_file", "track": "origin_track"}
 
 
 def read(
-    root: Path, *, ignore: str = "none", group_by: str = "file", inclusive: bool = False,
-    missing_images: str = "error", on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+    root: Path,
+    *,
+    ignore: str = "none",
+    group_by: str = "file",
+    inclusive: bool = False,
+    missing_images: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
     """Read LISA traffic signs: a class a tag, in sorted order.
 
     The file of the whole set is read where it is there, else those of the folders. Images below `negatives` show no

@@ -30,9 +30,14 @@ _SETS = ("", "mtsd_v2_fully_annotated/", "mtsd_v2_partially_annotated/")
 
 
 def read(
-    root: Path, *, panoramas: str = "drop", ignore: str = "ambiguous,dummy", missing_images: str = "error",
-    size_mismatch: str = "error", on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+    root: Path,
+    *,
+    panoramas: str = "drop",
+    ignore: str = "ambiguous,dummy",
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
     """Read MTSD: a class a label (``regulatory--stop--g1``, ..., ``other-sign``) in sorted order.
 
     `occluded` and `out-of-frame` become `occluded` and `truncated`; the other properties go to `attributes`. In an

@@ -30,9 +30,13 @@ _SPLITS = {"set1": "train", "set2": "test"}
 
 
 def read(
-    root: Path, *, one_based: bool = False, ignore_visibility: Sequence[str] = (), missing_images: str = "error",
+    root: Path,
+    *,
+    one_based: bool = False,
+    ignore_visibility: Sequence[str] = (),
+    missing_images: str = "error",
     on_error: str = "fail",
-) -> AnnotationTable:  # fmt: skip
+) -> AnnotationTable:
     """Read STSD: a class a sign name, its type as `supercategory` where it has but one.
 
     Signs named URDBL and OTHER are ignored (reasons ``unreadable`` and ``other sign``). Visibility and type go to

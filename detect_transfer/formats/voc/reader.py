@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import IMAGE_SCHEMA, AnnotationTable
+from detect_transfer.core.annotations import IMAGE_SCHEMA, XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
@@ -101,9 +101,14 @@ def read(
 
 
 def _real_sizes(
-    layout: _Layout, images: Mapping[str, str], named: Mapping[str, str], parsed: Mapping[str, VocFile],
-    *, media: ImageLookup, errors: ErrorCollector,
-) -> dict[str, native.SizeWh | None]:  # fmt: skip
+    layout: _Layout,
+    images: Mapping[str, str],
+    named: Mapping[str, str],
+    parsed: Mapping[str, VocFile],
+    *,
+    media: ImageLookup,
+    errors: ErrorCollector,
+) -> dict[str, native.SizeWh | None]:
     """Read the sizes of the images by their stems and compare them with what the files state."""
     if layout.images is None:
         return {}
@@ -225,7 +230,7 @@ def _box(box: VocObject, *, one_based: bool) -> dict[str, Any]:
             {**part, "xyxy": _canonical(part["xyxy"], one_based=one_based)} for part in attributes["parts"]
         ]
     return {
-        **dict(zip(("x1", "y1", "x2", "y2"), _canonical(box.corners, one_based=one_based), strict=True)),
+        **dict(zip(XYXY, _canonical(box.corners, one_based=one_based), strict=True)),
         "ignore": box.difficult,
         "ignore_reason": "difficult" if box.difficult else None,
         "occluded": box.occluded,

@@ -148,7 +148,7 @@ def test_parquet__is_read_as_it_is(tmp_path: Path) -> None:
         pytest.param({"00007.txt": "Person .5 9 1 2 2", "b.c.txt": ""}, r"BOX_INVALID .*00007\.txt:1", id="text-box"),
         pytest.param({"00008.txt": "", "b.c.txt": ""}, r"00008\.txt image=00008.*'00007'", id="text-of-no-image"),
     ],
-)  # fmt: skip
+)
 def test_faults__are_told_with_file_and_line(tmp_path: Path, files: dict[str, str], told: str) -> None:
     with pytest.raises(InputError, match=told):
         read_detections(write(tmp_path, files), TRUTH)

@@ -66,16 +66,27 @@ REGIONS = [
     pytest.param({**RECT, "x": None}, {"kind": "car"}, "JSON_KEY", "/x", id="null"),
     pytest.param({**RECT, "width": -1}, {"kind": "car"}, "BOX_INVALID", "the right one", id="negative"),
     pytest.param({**RECT, "name": "blob"}, {"kind": "car"}, "JSON_VALUE", "/name", id="kind"),
-    pytest.param({"name": "polygon", "all_points_x": [1, 2], "all_points_y": [1]}, {"kind": "car"}, "SHAPE_POINTS", "",
-                 id="lists"),
-    pytest.param({"name": "polygon", "all_points_x": [], "all_points_y": []}, {"kind": "car"}, "SHAPE_POINTS", "",
-                 id="no-points"),
-    pytest.param({"name": "polygon", "all_points_x": [1, "2"], "all_points_y": [1, 2]}, {"kind": "car"}, "JSON_NUMBER",
-                 "", id="point-string"),
+    pytest.param(
+        {"name": "polygon", "all_points_x": [1, 2], "all_points_y": [1]},
+        {"kind": "car"},
+        "SHAPE_POINTS",
+        "",
+        id="lists",
+    ),
+    pytest.param(
+        {"name": "polygon", "all_points_x": [], "all_points_y": []}, {"kind": "car"}, "SHAPE_POINTS", "", id="no-points"
+    ),
+    pytest.param(
+        {"name": "polygon", "all_points_x": [1, "2"], "all_points_y": [1, 2]},
+        {"kind": "car"},
+        "JSON_NUMBER",
+        "",
+        id="point-string",
+    ),
     pytest.param(RECT, {"kind": ""}, "OBJECT_NAME", "/kind", id="no-class"),
     pytest.param(RECT, {"kind": {"car": False}}, "OBJECT_NAME", "/kind", id="none-ticked"),
     pytest.param(RECT, {"kind": 7}, "OBJECT_NAME", "kind=7", id="number"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("shape", "region", "code", "part"), REGIONS)
@@ -83,9 +94,17 @@ REGIONS = [
     ("make", "name", "place"), [(csv_of, "v.csv", ":3"), (json_of, "v.json", "#/a.png9/regions/1")]
 )
 def test_region__fault_names_its_place(
-    make: Any, name: str, place: str, shape: Any, region: Any, code: str, part: str, root: Path, write: Any,
+    make: Any,
+    name: str,
+    place: str,
+    shape: Any,
+    region: Any,
+    code: str,
+    part: str,
+    root: Path,
+    write: Any,
     check_error: Any,
-) -> None:  # fmt: skip
+) -> None:
     path = write(name, make((RECT, {"kind": "car"}), (shape, region)))
     check_error(lambda: via.read(root), code, f"{path}{place}", part)
     table = via.read(root, on_error="skip-row")

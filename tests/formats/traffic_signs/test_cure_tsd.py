@@ -82,8 +82,14 @@ def test_videos__tell_challenge_and_group(sample: Any) -> None:
     table = cure_tsd.read(sample("cure_tsd"), n_frames=3, stride=2)
     columns = ("file_name", "width", "group", "frame", "source_type", "challenge_type", "challenge_level")
     assert table.images.select(columns).rows()[-1] == (
-        "data/Real_Train/01_01_01_09_05.mp4#00002", 64, "01_01", 2, 1, 9, 5,
-    )  # fmt: skip
+        "data/Real_Train/01_01_01_09_05.mp4#00002",
+        64,
+        "01_01",
+        2,
+        1,
+        9,
+        5,
+    )
     told = {(line.kind, line.reason): line.count for line in table.reading}
     assert told == {("image", "left out by the stride"): 3, ("box", "its image is left out"): 1}
 
