@@ -79,7 +79,11 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
 def begin_resumed(
     context: TrainContext, states: dict[str, Any], folder: RunFolder, on_stage: Callable[[str], None]
 ) -> None:
-    """Check that data and config are those of the run; begin the new phase of one that is extended."""
+    """Check that data and config are those of the run; begin the new phase of one that is extended.
+
+    Raises:
+        InputError: They are not.
+    """
     if states["fingerprint"] != context.fingerprint:
         raise InputError(
             "RESUME_CHANGED",
