@@ -13,7 +13,7 @@ from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
 
 
 def convert(
-    format: Annotated[str, typer.Argument(help="The native format, such as coco, yolo, voc, gtsdb, pascal_v1.")],
+    format: Annotated[str, typer.Argument(help="The native format, of {formats}.")],
     source: Annotated[Path, typer.Argument(help="The folder or file that holds it.")],
     out: Out,
     split_ratio: Annotated[
@@ -40,7 +40,7 @@ def convert(
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     to: Annotated[
         str | None,
-        typer.Option(help="The formats to write, of coco, yolo, voc, cvat, parquet. Without it, coco,yolo."),
+        typer.Option(help="The formats to write, divided by commas, of {targets}. Without it, coco,yolo."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
@@ -73,7 +73,7 @@ def convert(
 
 def check(
     folder: Annotated[Path, typer.Argument(help="A data folder, or a source with --format.")],
-    format: Annotated[str, typer.Option(help="The format of the folder.")] = "data_folder",
+    format: Annotated[str, typer.Option(help="The format of the folder, of {formats}.")] = "data_folder",
     out: Annotated[Path | None, typer.Option(help="A folder to make, with check.json and check.html.")] = None,
     imgsz: Annotated[int, typer.Option(min=32, help="The longer side of images in training, in pixels.")] = 640,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,

@@ -15,7 +15,7 @@ import typer
 
 from detect_transfer import __version__
 from detect_transfer.cli.data import check, convert
-from detect_transfer.cli.options import refuse_renamed
+from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
@@ -51,7 +51,7 @@ def _options_of_all(
 
 
 for _command in (convert, check, train, predict, evaluate, compare, visualize):
-    app.command()(_command)
+    app.command(cls=CommandWithChoices)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError
 from detect_transfer.core.errors import InputError
@@ -30,16 +32,39 @@ IgnorePolicy = Annotated[
 
 TRUTH = "COCO instances JSON, a folder that convert wrote, a data.yaml; others with --truth-format."
 TruthFormat = Annotated[
-    str | None, typer.Option("--truth-format", help="The format of the truth or the data, such as voc; as of convert.")
+    str | None, typer.Option("--truth-format", help="The format of the truth or the data, of {formats}.")
 ]
 TruthSplit = Annotated[
     str | None, typer.Option("--split", help="Of the truth, or all; without it the only one, else val, else test.")
 ]
 TruthImages = Annotated[Path | None, typer.Option("--images", help="The folder that file_name is relative to.")]
 ReaderOption = Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE for the reader; may be repeated.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="For a model: auto, cpu, cuda or mps; also one of several, such as cuda:1.")
+]
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
 
 _RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
+_REGISTRIES = {
+    "formats": ("detect_transfer.formats", "READERS"),
+    "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
+    "metrics": ("detect_transfer.evaluation.registry", "METRICS"),
+    "slices": ("detect_transfer.evaluation.metrics.slices", "KINDS"),
+}
+
+
+class CommandWithChoices(TyperCommand):
+    """A command whose help names what registries hold, which are imported only to show it."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, with names for `{formats}`, `{targets}`, `{metrics}` and `{slices}`."""
+        for parameter in self.params:
+            text = getattr(parameter, "help", None) or ""
+            for key, (module, registry) in _REGISTRIES.items():
+                if f"{{{key}}}" in text:
+                    names = getattr(import_module(module), registry)
+                    parameter.help = text.replace(f"{{{key}}}", ", ".join(sorted(names)))  # type: ignore[attr-defined]
+        super().format_options(ctx, formatter)
 
 
 def refuse_renamed(words: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from detect_transfer.cli.options import (
     BoxFormOption,
     ClassNumbersOption,
     DetectionsFormat,
+    DeviceOption,
     IgnorePolicy,
     Out,
     ReaderOption,
@@ -63,15 +64,20 @@ def evaluate(
     ] = None,
     ignore_policy: IgnorePolicy = MetricPolicy.REGION,
     metrics: Annotated[
-        str | None, typer.Option(help="Such as coco,voc,kitti; without it those of the data set, else coco.")
+        str | None, typer.Option(help="Divided by commas, of {metrics}; without it those of the data set, else coco.")
     ] = None,
-    slices: Annotated[str | None, typer.Option(help="Such as height,visibility; without it all that are told.")] = None,
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            help="Divided by commas, of {slices}, and columns of images and attributes; without it all that are told."
+        ),
+    ] = None,
     detections_format: DetectionsFormat = None,
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell why the mAP of ultralytics differs.")] = False,
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for weights.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Score a run, any weights on any data, or any detections against any truth: metrics.json and report.html."""
     from detect_transfer.core.io import read_json, write_json

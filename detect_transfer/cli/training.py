@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from detect_transfer.cli.console import make_console, print_plan, print_result, progress_bar, training_watch
-from detect_transfer.cli.options import Out
+from detect_transfer.cli.options import DeviceOption, Out
 from detect_transfer.core.errors import InputError
 
 
@@ -69,7 +69,7 @@ def predict(
     agnostic: Annotated[
         bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Run a trained detector on images: detections.json and drawn images."""
     from detect_transfer.workflows.evaluate import SHOWN_SCORE

@@ -16,7 +16,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def choose_device(wanted: str, *, field: str = "train.device") -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; one with a number becomes torch's current one.
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; one with a number, `cuda:1`, becomes torch's current one.
 
     Args:
         wanted: Its name.

@@ -2,12 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from paths import DATASETS
 
 from detect_transfer.cli import main
+from detect_transfer.evaluation import METRICS
+from detect_transfer.evaluation.metrics.slices import KINDS
+from detect_transfer.formats import READERS
+from detect_transfer.formats.writing.targets import WRITERS
 
 ROAD_SIGNS = DATASETS / "road_signs" / "sample"
 
@@ -45,6 +50,28 @@ def test_help__lists_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
     for choices in ("drop|keep|mask|drop-image", "copy|link|none", "fail|skip-row|skip-image"):
         assert choices in out
     assert "fail|skip-row|skip-image" in run(capsys, "check", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "registries"),
+    [
+        ("convert", [READERS, WRITERS]),
+        ("check", [READERS]),
+        ("evaluate", [READERS, METRICS, KINDS, ["auto, cpu, cuda or mps"]]),
+        ("predict", [["auto, cpu, cuda or mps"]]),
+        ("visualize", [READERS]),
+        ("compare", [READERS]),
+    ],
+)
+def test_help__lists_what_the_registries_hold(
+    command: str, registries: list[Iterable[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    out = run(capsys, command, "--help")[1]
+    for names in registries:
+        choices = [name for name in names if not re.search(rf"\b{name}\b", " ".join(out.split()))]
+        assert not choices, f"{command} --help does not name {choices}"
+    assert not re.search(r"\{(formats|targets|metrics|slices)\}", out)
 
 
 @pytest.mark.parametrize(

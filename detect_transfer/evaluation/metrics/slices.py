@@ -33,6 +33,7 @@ _SHARES = {
     "truncated": (Span(0, 0), Span(0, 0.5, below=True, above=True), Span(0.5, 1)),
 }
 _OTHER_WORDS = {"visibility": "visible", "occlusion": "occluded", "truncation": "truncated", "class": "group"}
+KINDS = ("height", *_OTHER_WORDS)  # what every truth may be sliced by
 
 
 @dataclass(frozen=True)
