@@ -39,6 +39,10 @@ class BoxForm(StrEnum):
     XYXY_NORM = "xyxy-norm"
     XYWH_NORM = "xywh-norm"
     CXCYWH_NORM = "cxcywh-norm"
+    YXYX = "yxyx"
+    YXHW = "yxhw"
+    YXYX_NORM = "yxyx-norm"
+    YXHW_NORM = "yxhw-norm"
 
 
 class ClassNumbers(StrEnum):

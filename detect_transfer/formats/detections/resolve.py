@@ -12,13 +12,13 @@ import polars as pl
 from detect_transfer.core.annotations import DETECTION_SCHEMA, XYXY, Detections
 from detect_transfer.core.choices import BoxForm, ClassNumbers
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.detections.evidence import (
+from detect_transfer.formats.detections.box_evidence import (
     check_box_form,
-    class_readings,
     corners_in_pixels,
-    meaning_of,
-    number_classes,
+    count_on_objects,
+    warn_of_boxes,
 )
+from detect_transfer.formats.detections.evidence import class_readings, meaning_of, number_classes
 from detect_transfer.formats.detections.names import KnownNames, Manner, class_manners, image_manners, resolve
 
 _PAIRS = (("image", "image_name"), ("category", "category_name"))
@@ -85,7 +85,8 @@ def to_detections(stated: StatedDetections, truth: KnownNames, options: Detectio
             _check_pairs(rows, number, name, stated.root)
     if "image_id" not in rows.columns:
         rows = rows.with_columns(image_id=_image_ids(rows, truth, stated.root))
-    rows = _with_corners(rows, stated, truth, options.boxes)
+    rows, warnings = _with_corners(rows, stated, truth, options.boxes)
+    reading += warnings
     stated = replace(stated, rows=rows)
     category_id, numbers = _category_ids(stated, truth, options.classes)
     if numbers is not None and numbers != ClassNumbers.IDS:
@@ -124,8 +125,8 @@ def _image_ids(rows: pl.DataFrame, truth: KnownNames, root: Path) -> pl.Series:
 
 def _with_corners(
     rows: pl.DataFrame, stated: StatedDetections, truth: KnownNames, given: BoxForm | None
-) -> pl.DataFrame:
-    """Return the rows with corners in pixels, whatever form their boxes have."""
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows with corners in pixels, whatever form their boxes have, and warnings."""
     form = given or stated.form
     sizes = rows.select("image_id").join(truth.truth.images, on="image_id", how="left", maintain_order="left")
     sizes_wh = sizes.select(pl.col("width", "height").cast(pl.Float64)).to_numpy()
@@ -139,8 +140,9 @@ def _with_corners(
             remedy="give a truth with width and height, or boxes in pixels",
         )
     numbers = rows.select(XYXY).to_numpy()
+    counted = count_on_objects(rows, form, sizes_wh, truth.truth)
     if given is None:
-        check_box_form(numbers, form, sizes_wh, stated.path)
+        check_box_form(numbers, form, sizes_wh, counted, stated.path)
     corners = corners_in_pixels(numbers, form, sizes_wh)
     wrong = rows.filter(pl.lit(pl.Series((corners[:, 2:] < corners[:, :2]).any(axis=1))))
     if not wrong.is_empty():
@@ -152,7 +154,8 @@ def _with_corners(
             value=form.value,
             remedy=f"fix them, or give another form: {', '.join(BoxForm)}",
         )
-    return rows.with_columns(**{name: pl.Series(np.ascontiguousarray(corners[:, i])) for i, name in enumerate(XYXY)})
+    columns = {name: pl.Series(np.ascontiguousarray(corners[:, i])) for i, name in enumerate(XYXY)}
+    return rows.with_columns(**columns), warn_of_boxes(counted)
 
 
 def _category_ids(

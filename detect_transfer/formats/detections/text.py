@@ -16,7 +16,7 @@ from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.detections.evidence import fits_image
+from detect_transfer.formats.detections.box_evidence import fits_image
 from detect_transfer.formats.detections.names import KnownNames, image_manners, resolve
 from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections
 from detect_transfer.formats.parsing import native
@@ -212,7 +212,7 @@ def _checked(rows: Rows, form: BoxForm) -> Rows:
     rows = rows.with_columns(source=text_of("{}:{}", "file", "line")).numbers(*XYXY, "score")
     good = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
     what = "x2 and y2 must not be below x1 and y1"
-    if not form.value.startswith("xyxy"):
+    if not form.value.startswith(("xyxy", "yxyx")):
         good, what = (pl.col("x2") >= 0) & (pl.col("y2") >= 0), "a size must not be negative"
     remedy = "fix or remove the row; if all are so, say what the numbers are with --box-form"
     rows = rows.check(good, "BOX_INVALID", what, "x2", remedy)
