@@ -47,7 +47,8 @@ def read_detections(
     options = options or DetectionOptions()
     if not path.exists():
         raise InputError("FILE_MISSING", "detections were expected here", where=path, remedy="check the path")
-    layout = options.layout or _recognise(path)
+    names = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
+    layout = options.layout or _recognise(path, names, options)
     if layout not in DETECTION_FORMATS:
         raise InputError(
             *("DETECTIONS_FORMAT", "no layout has this name"),
@@ -62,7 +63,6 @@ def read_detections(
             where=path,
             remedy="check the path, or leave --detections-format out",
         )
-    names = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
     return to_detections(DETECTION_FORMATS[layout](path, names, options), names, options)
 
 
@@ -127,10 +127,10 @@ DETECTION_FORMATS: dict[str, Callable[[Path, KnownNames, DetectionOptions], Stat
 }
 
 
-def _recognise(path: Path) -> str:
+def _recognise(path: Path, truth: KnownNames, options: DetectionOptions) -> str:
     """Tell the layout by the first bytes of a file, or by the first rows of the texts of a folder."""
     if path.is_dir():
-        layout = find_layout(path)
+        layout = find_layout(path, truth, options)
         return "yolo" if layout.indexed and layout.form.value.endswith("-norm") else "text"
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)

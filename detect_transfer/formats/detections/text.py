@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,9 @@ from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.detections.box_evidence import fits_image
+from detect_transfer.formats.detections.box_evidence import corners_in_pixels, fits_image
 from detect_transfer.formats.detections.names import KnownNames, image_manners, resolve
+from detect_transfer.formats.detections.overlaps import on_an_object
 from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
@@ -36,6 +37,7 @@ _SIZED = (("x", "x1", "xmin", "left"), ("y", "y1", "ymin", "top"), ("w", "width"
 _CLASS_LIST = "classes.txt"  # written beside the labels by tools of annotation
 _MOST_TEXTS = 200  # whose rows show the layout of a folder
 _BOX_AND_SCORE = 5
+_LEAST_ON_OBJECTS, _TIMES_BETTER = 5, 4  # so many boxes on objects tell where the score stands
 
 
 @dataclass(frozen=True)
@@ -67,30 +69,70 @@ class TextLayout:
         return f"texts read as {' '.join(names.get(column, column) for column in self.columns)}, in {unit}"
 
 
-def find_layout(folder: Path) -> TextLayout:
+def find_layout(folder: Path, truth: KnownNames, options: DetectionOptions) -> TextLayout:
     """Tell the layout of the texts of a folder by their first rows: which column is a score, which are shares.
 
-    A score is in [0, 1] where boxes in pixels are not; shares of the image make boxes that lie in it.
+    A score is in [0, 1] where boxes in pixels are not; shares of the image make boxes that lie in it. Where the score
+    may stand before the box and behind it, the objects of the truth decide, else the layout that the user names.
+
+    Raises:
+        InputError: Neither says where the score stands.
     """
-    words, numbers = _first_rows(folder)
+    words, numbers, names = _first_rows(folder)
     indexed = all(parse_integer(word) is not None for word in words)
     if not len(numbers):
         return TextLayout(indexed)  # nothing to see, or a fault that its reader tells best
     first_share, last_share = (_is_score(numbers[:, column]) for column in (0, -1))
     if numbers.max() > 2 or numbers.min() < -1:  # boxes in shares may reach out a little
         return TextLayout(indexed, last_share and not first_share, BoxForm.XYXY)
-    before, after = numbers[:, 1:], numbers[:, :-1]
+    usual = indexed if options.layout is None else options.layout == "yolo"
+    fitting: dict[bool, BoxForm] = {}
     for form in (BoxForm.CXCYWH_NORM, BoxForm.XYXY_NORM):
-        fits = {False: first_share and fits_image(before, form), True: last_share and fits_image(after, form)}
-        for score_last in (indexed, not indexed):  # of two that fit the usual one
-            if fits[score_last]:
-                return TextLayout(indexed, score_last, form)
-    return TextLayout(indexed, score_last=indexed)
+        for score_last, is_score in ((False, first_share), (True, last_share)):
+            if is_score and fits_image(_boxes(numbers, score_last), form):
+                fitting.setdefault(score_last, form)
+    if len(fitting) < 2:
+        return TextLayout(indexed, *next(iter(fitting.items()), (usual, BoxForm.CXCYWH_NORM)))
+    score_last = _score_on_objects(folder, numbers, names, fitting, truth)
+    if score_last is None and options.layout is None:
+        raise InputError(
+            *("DETECTIONS_FORMAT", "the score may stand before the box or behind it: both make boxes in the image"),
+            where=folder,
+            field="--detections-format",
+            remedy="give --detections-format yolo for class, box, score, or text for class, score, box",
+        )
+    score_last = usual if score_last is None else score_last
+    return TextLayout(indexed, score_last, fitting[score_last])
 
 
-def _first_rows(folder: Path) -> tuple[list[str], FloatArray]:
-    """Return class words and numbers (N, 5) of the rows that have a class, a box and a score."""
-    words, numbers = [], []
+def _boxes(numbers: FloatArray, score_last: bool) -> FloatArray:
+    """Return the boxes (N, 4) of rows (N, 5) of a box and a score."""
+    return numbers[:, :-1] if score_last else numbers[:, 1:]
+
+
+def _score_on_objects(
+    folder: Path, numbers: FloatArray, names: Sequence[str], fitting: Mapping[bool, BoxForm], truth: KnownNames
+) -> bool | None:
+    """Tell whether boxes lie on objects of the truth with the score behind them or before; None where neither."""
+    different = list(dict.fromkeys(names))
+    ids = dict(zip(different, _images_of(different, truth, folder), strict=True))
+    image_id = pl.Series("image_id", [ids[name] for name in names], dtype=pl.Int64)
+    images = image_id.to_frame().join(truth.truth.images, on="image_id", how="left", maintain_order="left")
+    sizes_wh = images.select(pl.col("width", "height").cast(pl.Float64)).to_numpy()
+    before, behind = (
+        int(
+            on_an_object(image_id, corners_in_pixels(_boxes(numbers, last), fitting[last], sizes_wh), truth.truth).sum()
+        )
+        for last in (False, True)
+    )
+    if max(before, behind) < _LEAST_ON_OBJECTS or min(before, behind) > max(before, behind) / _TIMES_BETTER:
+        return None
+    return behind > before
+
+
+def _first_rows(folder: Path) -> tuple[list[str], FloatArray, list[str]]:
+    """Return class words, numbers (N, 5) and file names of the rows that have a class, a box and a score."""
+    words, numbers, names = [], [], []
     for name in islice(_texts(folder), _MOST_TEXTS):
         for line in native.lines_of(native.read_text(folder, folder / name)):
             word, *rest = line.split() or [""]
@@ -98,9 +140,10 @@ def _first_rows(folder: Path) -> tuple[list[str], FloatArray]:
             if len(values) == _BOX_AND_SCORE and None not in values:
                 words.append(word)
                 numbers.append(values)
+                names.append(name)
             elif len(values) == _BOX_AND_SCORE - 1 and None not in values:
-                return [word], np.empty((0, _BOX_AND_SCORE))  # labels without scores, which no layout has
-    return words, np.array(numbers, np.float64).reshape(-1, _BOX_AND_SCORE)
+                return [word], np.empty((0, _BOX_AND_SCORE)), []  # labels without scores, which no layout has
+    return words, np.array(numbers, np.float64).reshape(-1, _BOX_AND_SCORE), names
 
 
 def _is_score(column: FloatArray) -> bool:
@@ -150,7 +193,7 @@ def read_texts(folder: Path, truth: KnownNames, options: DetectionOptions) -> St
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.
     """
-    layout = find_layout(folder)
+    layout = find_layout(folder, truth, options)
     names = list(_texts(folder))
     ids = _images_of(names, truth, folder)
     errors = ErrorCollector()
@@ -172,7 +215,7 @@ def read_yolo(folder: Path, truth: KnownNames, options: DetectionOptions) -> Sta
         InputError: A text belongs to no image, the order of the classes is not known, or rows are at fault; up to
             twenty at once, with their lines.
     """
-    layout = find_layout(folder)
+    layout = find_layout(folder, truth, options)
     names = list(_texts(folder))
     class_names = _classes_in_order(folder, truth)
     ids = pl.Series(_images_of(names, truth, folder), dtype=pl.Int64)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
-from detect_transfer.core.choices import BoxForm
+from detect_transfer.core.choices import BoxForm, ClassNumbers
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions
@@ -155,3 +155,33 @@ def test_objects__random_boxes_on_large_objects_are_read_as_they_are(tmp_path: P
     anywhere = np.concatenate([rng.uniform(0, 1, (60, 2)) * (np.array(SIZE_WH) - sizes), sizes], axis=1)
     path = write_coco(tmp_path / "d.json", anywhere, rng.integers(1, N_IMAGES + 1, 60), 0.1)
     assert read_detections(path, truth).rows.height == 60
+
+
+def write_texts(folder: Path, boxes: np.ndarray, *, score_last: bool, label: str = "0") -> Path:
+    """Write detections of score 0.5 as a text an image."""
+    folder.mkdir()
+    for image in dict.fromkeys(IMAGES):
+        rows = [" ".join(map(str, box)) for box, i in zip(boxes, IMAGES, strict=True) if i == image]
+        lines = [f"{label} {row} 0.5\n" if score_last else f"{label} 0.5 {row}\n" for row in rows]
+        (folder / f"{image}.txt").write_text("".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize("label", ["0", "car"])
+@pytest.mark.parametrize("score_last", [True, False])
+def test_texts__objects_tell_where_the_score_stands(tmp_path: Path, score_last: bool, label: str) -> None:
+    path = write_texts(tmp_path / "texts", CENTRES / SCALE, score_last=score_last, label=label)
+    rows = read_detections(path, TRUTH).rows.sort("image_id", maintain_order=True)
+    np.testing.assert_allclose(rows.select(XYXY).to_numpy(), CORNERS, atol=1e-6)
+    assert rows["score"].unique().to_list() == [0.5]
+
+
+def test_texts__where_nothing_tells_the_place_of_the_score_the_format_is_asked_for(tmp_path: Path) -> None:
+    boxes = np.tile((0.5, 0.5, 0.3, 0.2), (len(IMAGES), 1))
+    path = write_texts(tmp_path / "texts", boxes, score_last=False)
+    empty = AnnotationTable(TRUTH.images, TRUTH.boxes.clear(), TRUTH.categories)
+    with pytest.raises(InputError, match=r"DETECTIONS_FORMAT .*give --detections-format yolo .*, or text for"):
+        read_detections(path, empty)
+    options = DetectionOptions("text", classes=ClassNumbers.FROM_0)
+    assert read_detections(path, empty, options).rows["score"].unique().to_list() == [0.5]
+    assert read_detections(path, empty, DetectionOptions("yolo")).rows["score"].unique().to_list() == [0.2]
