@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError
+from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError, UnseenImages
 from detect_transfer.core.errors import InputError
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
@@ -25,6 +25,10 @@ BoxFormOption = Annotated[
 ClassNumbersOption = Annotated[
     ClassNumbers | None,
     typer.Option("--class-numbers", help="What class numbers are: category ids, or places in the list of classes."),
+]
+UnseenImagesOption = Annotated[
+    UnseenImages,
+    typer.Option("--unseen-images", help="Images of the truth that predict, by its images.json, did not see."),
 ]
 IgnorePolicy = Annotated[
     MetricPolicy, typer.Option("--ignore-policy", help="Of the metric: ignored boxes excuse, or must be found.")

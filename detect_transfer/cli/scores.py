@@ -30,8 +30,9 @@ from detect_transfer.cli.options import (
     TruthFormat,
     TruthImages,
     TruthSplit,
+    UnseenImagesOption,
 )
-from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy
+from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, UnseenImages
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
@@ -75,6 +76,7 @@ def evaluate(
     detections_format: DetectionsFormat = None,
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
+    unseen_images: UnseenImagesOption = UnseenImages.ERROR,
     explain: Annotated[bool, typer.Option("--explain", help="Tell why the mAP of ultralytics differs.")] = False,
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
     device: DeviceOption = "auto",
@@ -84,7 +86,7 @@ def evaluate(
     from detect_transfer.workflows.evaluate import EvaluateOptions
 
     _check_usage(weights, data, truth, detections, class_map)
-    reading = _detection_options(detections_format, box_form, class_numbers)
+    reading = _detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(_words(metrics), _words(slices), reading, ignore_policy.value)
     require_new(out)
     given = _truth_or_runs(data or truth, truth_format, split, images, option)
@@ -189,11 +191,11 @@ def _print_sentences(sentences: Sequence[str]) -> None:
 
 
 def _detection_options(
-    layout: DetectionLayout | None, boxes: BoxForm | None, classes: ClassNumbers | None
+    layout: DetectionLayout | None, boxes: BoxForm | None, classes: ClassNumbers | None, unseen: UnseenImages
 ) -> DetectionOptions:
     from detect_transfer.formats.detections.resolve import DetectionOptions
 
-    return DetectionOptions(None if layout is None else layout.value, boxes, classes)
+    return DetectionOptions(None if layout is None else layout.value, boxes, classes, unseen)
 
 
 def compare(
@@ -210,6 +212,7 @@ def compare(
     detections_format: DetectionsFormat = None,
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
+    unseen_images: UnseenImagesOption = UnseenImages.ERROR,
     margin: Annotated[float, typer.Option(min=0, max=1, help="Differences up to this are the same.")] = 0.01,
     draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
@@ -232,7 +235,7 @@ def compare(
     if given is None:
         sides = groups_of_runs(runs or [])
     else:
-        options = _detection_options(detections_format, box_form, class_numbers)
+        options = _detection_options(detections_format, box_form, class_numbers, unseen_images)
         sides = groups_of_files(given, detections or [], options)
         for entry in (entry for side in sides for entry in side.runs):
             _print_sentences([f"{entry.name}: {sentence}" for sentence in entry.detections.reading])
@@ -257,6 +260,7 @@ def visualize(
     detections_format: DetectionsFormat = None,
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
+    unseen_images: UnseenImagesOption = UnseenImages.ERROR,
 ) -> None:
     """Draw truth and detections on images; true and false positives, false negatives and ignored regions differ."""
     from detect_transfer.report.render import DrawPlan
@@ -269,7 +273,7 @@ def visualize(
     plan = DrawPlan(score, limit, sheet, fps if video else None)
     require_new(out)
     given = _read_truth(truth, truth_format, split, images, option)
-    options = _detection_options(detections_format, box_form, class_numbers)
+    options = _detection_options(detections_format, box_form, class_numbers, unseen_images)
     written = visualize_files(given, detections, out, options=options, plan=plan)
     what = "videos" if video else "images" if sheet is None else "contact sheets"
     make_console().print(f"{len(written)} {what}: {out}", markup=False)

@@ -68,3 +68,11 @@ class MetricPolicy(StrEnum):
 
     REGION = "region"
     STRICT = "strict"
+
+
+class UnseenImages(StrEnum):
+    """What becomes of images of a truth that a prediction did not see: an error, misses, or no part of the score."""
+
+    ERROR = "error"
+    SCORE = "score"
+    LEAVE_OUT = "leave-out"

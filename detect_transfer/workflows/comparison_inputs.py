@@ -15,6 +15,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_dir
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
+from detect_transfer.data.seen_images import read_scored
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.run_folder import RunFolder
@@ -99,7 +100,8 @@ def groups_of_files(
         raise InputError(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
-    return [_group([Run(path.name, truth.table, truth.read_detections(path, options))]) for path in detections]
+    read = [(path.name, *read_scored(truth, path, options)) for path in detections]
+    return [_group([Run(name, scored.table, found)]) for name, scored, found in read]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:

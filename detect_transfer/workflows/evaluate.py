@@ -11,6 +11,7 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, read_json, require_new, write_json
 from detect_transfer.data.load import GroundTruth
+from detect_transfer.data.seen_images import read_scored
 from detect_transfer.evaluation import (
     METRICS,
     N_DRAWS,
@@ -76,11 +77,11 @@ def evaluate_files(
     """Score detections of any layout against a truth; write metrics, detections and the report.
 
     Raises:
-        InputError: A file is missing or wrong, ids do not meet, or `out` is not empty.
+        InputError: A file is missing or wrong, ids do not meet, images were not predicted, or `out` is not empty.
     """
     options = options or EvaluateOptions()
     require_new(out)
-    found = truth.read_detections(detections, options.detections)
+    truth, found = read_scored(truth, detections, options.detections)
     case = Case(truth.table, found)
     scores, metrics = score_all(case, options, data_set=data_set_of(truth.path, truth.format))
     with new_folder(out) as building:

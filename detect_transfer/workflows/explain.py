@@ -8,6 +8,7 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import list_files, require_dir
 from detect_transfer.data.load import GroundTruth
+from detect_transfer.data.seen_images import read_scored
 from detect_transfer.evaluation.explain import Explanation, explain
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.formats.detections.resolve import DetectionOptions
@@ -30,7 +31,7 @@ def explain_files(
         InputError: A file is missing or wrong, or ids do not meet.
     """
     try:
-        read = truth.read_detections(detections, options)
+        truth, read = read_scored(truth, detections, options)
     except InputError as error:
         by_ids = truth.numbers_all and detections.suffix == ".json"
         if (error.code, error.field) != ("DETECTION_UNKNOWN_ID", "class") or not by_ids:

@@ -12,6 +12,7 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
 from detect_transfer.core.io import list_files, new_folder, require_new, write_json
+from detect_transfer.data.seen_images import SEEN_IMAGES
 from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.render import render_predictions
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
@@ -75,7 +76,7 @@ def predict_folder(
     with new_folder(out) as building:
         files = RunFolder(building)
         write_results(detections, table, files.detections)
-        write_json(building / "images.json", table.images.select("image_id", "file_name", "width", "height").to_dicts())
+        write_json(building / SEEN_IMAGES, table.images.select("image_id", "file_name", "width", "height").to_dicts())
         render_predictions(table, shown, root, files.images, score_threshold=0.0)
     return len(chosen), shown.rows.height
 

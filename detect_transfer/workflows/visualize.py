@@ -7,6 +7,7 @@ from pathlib import Path
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, require_new
 from detect_transfer.data.load import GroundTruth
+from detect_transfer.data.seen_images import read_scored
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.report.render import DrawPlan, render
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
@@ -26,6 +27,7 @@ def visualize_files(
         InputError: A file or an image is missing or wrong, or `out` is not empty.
     """
     require_new(out)
+    truth, read = (truth, None) if detections is None else read_scored(truth, detections, options)
     table = truth.table
     if table.image_root is None:
         raise InputError(
@@ -35,7 +37,6 @@ def visualize_files(
             field="--images",
             remedy="give the folder that file_name is relative to",
         )
-    read = None if detections is None else truth.read_detections(detections, options)
     with new_folder(out) as building:
         drawn = render(table, read, building, plan=plan or DrawPlan(score_threshold=SHOWN_SCORE))
         names = [path.relative_to(building) for path in drawn]

@@ -1,14 +1,16 @@
 """Scoring files of anybody: results JSON read strictly, metrics and a report written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from detect_transfer.core.annotations import XYXY, Detections
+from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.choices import UnseenImages
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.load import read_ground_truth
+from detect_transfer.data.load import GroundTruth, read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files
@@ -172,3 +174,61 @@ def test_thresholds__missing_or_damaged(tmp_path: Path) -> None:
     (tmp_path / "operating_points.json").write_text('{"default": "best_f1", "per_class": {"a": {}}}')
     with pytest.raises(InputError, match="OPERATING_POINTS"):
         read_thresholds(tmp_path)
+
+
+def predicted(folder: Path, names: list[str] | None, splits: tuple[str, ...] = ()) -> tuple[GroundTruth, Path]:
+    """Write four images with an object each, of which the first two have detections that `predict` wrote."""
+    images = [{"id": i, "file_name": f"{i}.png", "width": 100, "height": 100} for i in range(1, 5)]
+    objects = [{**annotation(i, [10, 10, 50, 50]), "image_id": i} for i in range(1, 5)]
+    path = folder / "t.json"
+    stated = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "sign"}]}
+    path.write_text(json.dumps(stated))
+    (folder / "p").mkdir()
+    found = folder / "p" / "detections.json"
+    found.write_text(json.dumps([{**GOOD, "image_id": i, "bbox": [10, 10, 50, 50]} for i in (1, 2)]))
+    if names is not None:
+        rows = [{"image_id": 9 + i, "file_name": name, "width": 100, "height": 100} for i, name in enumerate(names)]
+        (folder / "p" / "images.json").write_text(json.dumps(rows))
+    truth = read_ground_truth(path)
+    if splits:
+        table = truth.table
+        images_of_splits = table.images.with_columns(split=pl.Series(splits))
+        truth = replace(truth, table=AnnotationTable(images_of_splits, table.boxes, table.categories))
+    return truth, found
+
+
+@pytest.mark.parametrize(
+    ("splits", "remedy"),
+    [
+        pytest.param((), r"give --unseen-images leave-out .*, or --unseen-images score", id="no-splits"),
+        pytest.param(("val", "val", "train", "train"), r"give --split val, ", id="a-split"),
+        pytest.param(("val", "val", "val", "train"), r"give --unseen-images leave-out", id="part-of-a-split"),
+    ],
+)
+def test_unseen__images_that_were_not_predicted_are_an_error(
+    tmp_path: Path, splits: tuple[str, ...], remedy: str
+) -> None:
+    truth, found = predicted(tmp_path, ["1.png", "2.png", "other.png"], splits)
+    with pytest.raises(InputError, match=rf"IMAGES_UNSEEN .*images\.json .*2 of 4 images .*{remedy}"):
+        evaluate_files(truth, found, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unseen__are_left_out_or_counted_when_told(tmp_path: Path) -> None:
+    truth, found = predicted(tmp_path, ["1.png", "2.png"])
+    for unseen, ap, n_images in ((UnseenImages.LEAVE_OUT, 1.0, 2), (UnseenImages.SCORE, 51 / 101, 4)):
+        options = EvaluateOptions(detections=DetectionOptions(unseen=unseen))
+        scores = evaluate_files(truth, found, tmp_path / unseen, options)
+        assert scores.metrics["AP"] == pytest.approx(ap)
+        assert f"{n_images} images" in (tmp_path / unseen / "report.html").read_text()
+
+
+@pytest.mark.parametrize("names", [None, ["1.png", "2.png", "3.png", "4.png"]], ids=["no-list", "all-seen"])
+def test_unseen__without_a_list_images_without_detections_are_counted(tmp_path: Path, names: list[str] | None) -> None:
+    truth, found = predicted(tmp_path, names)
+    evaluate_files(truth, found, tmp_path / "out")
+    reading = json.loads((tmp_path / "out" / "metrics.json").read_text()).get("reading", [])
+    assert [sentence[:45] for sentence in reading] == (
+        [] if names else ["2 of 4 images have no detection at all: their"]
+    )
+    assert ("no detection at all" in (tmp_path / "out" / "report.html").read_text()) == (names is None)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import DETECTION_SCHEMA, XYXY, Detections
-from detect_transfer.core.choices import BoxForm, ClassNumbers
+from detect_transfer.core.choices import BoxForm, ClassNumbers, UnseenImages
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.detections.box_evidence import (
     check_box_form,
@@ -32,11 +32,13 @@ class DetectionOptions:
         layout: A key of `DETECTION_FORMATS`.
         boxes: What the four numbers of a box are.
         classes: What the numbers of classes are.
+        unseen: What becomes of images of the truth that `predict` did not see.
     """
 
     layout: str | None = None
     boxes: BoxForm | None = None
     classes: ClassNumbers | None = None
+    unseen: UnseenImages = UnseenImages.ERROR
 
 
 @dataclass(frozen=True)

@@ -93,16 +93,16 @@ def find_layout(folder: Path, truth: KnownNames, options: DetectionOptions) -> T
                 fitting.setdefault(score_last, form)
     if len(fitting) < 2:
         return TextLayout(indexed, *next(iter(fitting.items()), (usual, BoxForm.CXCYWH_NORM)))
-    score_last = _score_on_objects(folder, numbers, names, fitting, truth)
-    if score_last is None and options.layout is None:
+    seen_last = _score_on_objects(folder, numbers, names, fitting, truth)
+    if seen_last is None and options.layout is None:
         raise InputError(
             *("DETECTIONS_FORMAT", "the score may stand before the box or behind it: both make boxes in the image"),
             where=folder,
             field="--detections-format",
             remedy="give --detections-format yolo for class, box, score, or text for class, score, box",
         )
-    score_last = usual if score_last is None else score_last
-    return TextLayout(indexed, score_last, fitting[score_last])
+    last = usual if seen_last is None else seen_last
+    return TextLayout(indexed, last, fitting[last])
 
 
 def _boxes(numbers: FloatArray, score_last: bool) -> FloatArray:
