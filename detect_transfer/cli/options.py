@@ -46,6 +46,10 @@ ReaderOption = Annotated[list[str] | None, typer.Option("--option", help="KEY=VA
 DeviceOption = Annotated[
     str, typer.Option("--device", help="For a model: auto, cpu, cuda or mps; also one of several, such as cuda:1.")
 ]
+ImgszOption = Annotated[
+    int | None,
+    typer.Option("--imgsz", min=32, help="Pixels of the longer side; without it as the weights were trained, or 640."),
+]
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
 
 _RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}

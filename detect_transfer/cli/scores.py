@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,7 @@ from detect_transfer.cli.options import (
     DetectionsFormat,
     DeviceOption,
     IgnorePolicy,
+    ImgszOption,
     Out,
     ReaderOption,
     TruthFormat,
@@ -79,13 +80,15 @@ def evaluate(
     unseen_images: UnseenImagesOption = UnseenImages.ERROR,
     explain: Annotated[bool, typer.Option("--explain", help="Tell why the mAP of ultralytics differs.")] = False,
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
+    imgsz: ImgszOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Score a run, any weights on any data, or any detections against any truth: metrics.json and report.html."""
     from detect_transfer.core.io import read_json, write_json
     from detect_transfer.workflows.evaluate import EvaluateOptions
 
-    _check_usage(weights, data, truth, detections, class_map)
+    _check_usage(weights, data, truth, detections)
+    _check_for_data(data, {"--class-map": class_map, "--imgsz": imgsz})
     reading = _detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(_words(metrics), _words(slices), reading, ignore_policy.value)
     require_new(out)
@@ -96,7 +99,8 @@ def evaluate(
         explanation = _score_files(given, detections, out, options, labels=labels, explained=explain)
     else:
         assert weights is not None
-        _score_weights(weights, given, out, options, class_map=class_map, device=device)
+        loading = {"device": device, "imgsz": imgsz}
+        _score_weights(weights, given, out, options, class_map=class_map, loading=loading)
         explanation = _explain_scored(weights, given, out, labels) if explain else None
     if explanation is not None:
         write_json(out / "explain.json", explanation.as_dict())
@@ -107,9 +111,7 @@ def evaluate(
     make_console().print(f"report: {out / 'report.html'}", markup=False)
 
 
-def _check_usage(
-    weights: str | None, data: Path | None, truth: Path | None, detections: Path | None, class_map: str | None
-) -> None:
+def _check_usage(weights: str | None, data: Path | None, truth: Path | None, detections: Path | None) -> None:
     """Refuse arguments that do not go together."""
     if (weights is None) == (truth is None) or (truth is None) != (detections is None) or (truth and data):
         raise InputError(
@@ -118,14 +120,23 @@ def _check_usage(
             field="arguments",
             remedy="python tools/evaluate.py RUN_DIR --out DIR",
         )
-    if class_map is not None and data is None:
-        raise InputError(
-            *("USAGE", "it is for weights on other data"), field="--class-map", remedy="give --data, or leave it out"
-        )
+
+
+def _check_for_data(data: Path | None, given: Mapping[str, object]) -> None:
+    """Refuse flags that are for weights on data where no data is given."""
+    flag = next((flag for flag, value in given.items() if value is not None), None)
+    if flag is not None and data is None:
+        raise InputError("USAGE", "it is for weights on other data", field=flag, remedy="give --data, or leave it out")
 
 
 def _score_weights(
-    weights: str, data: GroundTruth | None, out: Path, options: EvaluateOptions, *, class_map: str | None, device: str
+    weights: str,
+    data: GroundTruth | None,
+    out: Path,
+    options: EvaluateOptions,
+    *,
+    class_map: str | None,
+    loading: dict[str, Any],
 ) -> None:
     """Score a run on its own validation split, or weights on data, and show the scores."""
     from detect_transfer.data.class_map import load_class_map
@@ -136,7 +147,8 @@ def _score_weights(
         print_scores(evaluate_run(Path(weights), out, options))
         return
     meeting = None if class_map is None else load_class_map(class_map)
-    trained = load_trained(weights, device=device)
+    trained = load_trained(weights, **loading)
+    make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
         scored = evaluate_weights(
             trained,
@@ -151,7 +163,9 @@ def _score_weights(
         shown = ", ".join(
             f"{key} {'null' if row[key] is None else f'{row[key]:.3f}'}" for key in ("precision", "recall")
         )
-        make_console().print(f"{name} from its stored score {row['score_threshold']:.3f} on: {shown}", markup=False)
+        score = row["score_threshold"]
+        bound = "the stored scores of its classes" if score is None else f"its stored score {score:.3f}"
+        make_console().print(f"{name} from {bound} on: {shown}", markup=False)
 
 
 def _score_files(

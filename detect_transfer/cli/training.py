@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from detect_transfer.cli.console import make_console, print_plan, print_result, progress_bar, training_watch
-from detect_transfer.cli.options import DeviceOption, Out
+from detect_transfer.cli.options import DeviceOption, ImgszOption, Out
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_new
 
 
 def train(
@@ -69,19 +70,24 @@ def predict(
     agnostic: Annotated[
         bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")
     ] = False,
+    imgsz: ImgszOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Run a trained detector on images: detections.json and drawn images."""
     from detect_transfer.workflows.evaluate import SHOWN_SCORE
     from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.thresholds import has_thresholds
+    from detect_transfer.workflows.trained_detector import load_trained
 
     if score is None:
         score = "auto" if has_thresholds(Path(weights)) else str(SHOWN_SCORE)
     threshold = None if score == "auto" else _share(score, "--score")
+    require_new(out)
+    trained = load_trained(weights, device=device, imgsz=imgsz)
+    make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
-        options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic, device=device)
-        n_images, n_detections = predict_folder(weights, images, out, options, partial(advance, "predicting"))
+        options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic)
+        n_images, n_detections = predict_folder(trained, images, out, options, partial(advance, "predicting"))
     bound = "the threshold of its class" if threshold is None else f"score {score}"
     make_console().print(f"{n_detections} detections from {bound} on, in {n_images} images: {out}", markup=False)
 

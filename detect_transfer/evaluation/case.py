@@ -12,6 +12,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray, IntArray
+from detect_transfer.core.class_names import match_class_names
 from detect_transfer.evaluation.arrays import (
     EVERY_CLASS,
     DetectionArrays,
@@ -194,23 +195,26 @@ def tolerate(case: Case, neighbours: Mapping[str, tuple[str, ...]]) -> Case:
 
     Args:
         case: What is scored; it is not changed.
-        neighbours: Class name to the names of its neighbours, in any case; names that do not occur do nothing.
+        neighbours: Class name to the names of its neighbours, as `match_class_names` takes them; those that do
+            not occur do nothing.
 
     Returns:
         The same case where no neighbour occurs.
     """
     truth = case.truth
-    ids = {name.casefold(): i for i, name in truth.categories.select("category_id", "name").iter_rows()}
+    id_of = dict(truth.categories.select("name", "category_id").iter_rows())
+    same = match_class_names({*neighbours, *(other for others in neighbours.values() for other in others)}, id_of)
+    ids = {name: id_of[own] for name, own in same.items()}
     rows = truth.boxes.with_row_index("_row")
     added = [
-        rows.filter(pl.col("category_id") == ids[other.casefold()]).with_columns(
-            category_id=pl.lit(ids[name.casefold()], pl.Int64),
+        rows.filter(pl.col("category_id") == ids[other]).with_columns(
+            category_id=pl.lit(ids[name], pl.Int64),
             ignore=pl.lit(True),
             ignore_reason=pl.lit("neighbouring class"),
         )
         for name, others in neighbours.items()
         for other in others
-        if name.casefold() in ids and other.casefold() in ids
+        if name in ids and other in ids
     ]
     if not added:
         return case

@@ -140,6 +140,7 @@ class Detector(Protocol):
         new_class_params: Names of the parameters of the last class layer, where some class has no row in the source.
         trainable: Names of the parameters that may train at all; some families hold constants as parameters.
         class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
+        nms_iou: Overlap from which the architecture suppresses the lower of two boxes, where nothing else is chosen.
     """
 
     family: str
@@ -149,6 +150,10 @@ class Detector(Protocol):
     new_class_params: frozenset[str]
     trainable: frozenset[str]
     class_weights: torch.Tensor | None
+
+    @property
+    def nms_iou(self) -> float:
+        """As above."""
 
     def with_module(self, module: torch.nn.Module) -> Detector:
         """Return a detector of the same kind around another copy of the network."""

@@ -41,6 +41,7 @@ _UNREADABLE = (
     LookupError,
     SyntaxError,
 )
+_TRAIN_ARGS = ("train_args", "args", "opt")  # of ultralytics, of its model, and of YOLOv5
 _NAMES = ("names", "class_names", "classes")
 _WRAPPER = re.compile(r"(module|model|net|network|detector|_orig_mod)\.(?!\d)")  # `model.0.` is a layer of YOLO
 
@@ -151,8 +152,11 @@ def _read_pickled(path: Path) -> _Content:
     names = next((facts[key] for key in _NAMES if isinstance(facts.get(key), dict | list | tuple)), None)
     arch = Path(str(_attributes(facts.get("yaml")).get("yaml_file", ""))).stem
     arch = arch or str(_attributes(facts.get("args")).get("model", ""))
-    licence = {"licence": str(facts["license"])} if facts.get("license") else {}
-    return dict(_tensors_in(owner)), licence, arch, names
+    metadata = {"licence": str(facts["license"])} if facts.get("license") else {}
+    imgsz = next((own["imgsz"] for key in _TRAIN_ARGS if "imgsz" in (own := _attributes(facts.get(key)))), None)
+    if type(imgsz) is int and imgsz > 0:
+        metadata["imgsz"] = str(imgsz)
+    return dict(_tensors_in(owner)), metadata, arch, names
 
 
 def _attributes(content: Any) -> dict[Any, Any]:

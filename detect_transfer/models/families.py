@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from detect_transfer.config import Model, Transfer
+from detect_transfer.core.class_names import match_class_names
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.models.base import ClassInit, Detector, Family, TransferReport
 from detect_transfer.models.source_weights import SourceWeights
@@ -136,23 +137,18 @@ def class_inits(
         source: The pretrained model.
         class_names: The target classes in order.
         class_map: Target class to source classes.
-        transfer: Whether classes of one name meet (case, spaces, hyphens and underscores do not count), and how new
-            classes start.
+        transfer: Whether classes of one name meet, as `match_class_names` tells, and how new classes start.
     """
-    by_plain_name = {_plain(name): name for name in source.class_names}
+    same = match_class_names(class_names, source.class_names) if transfer.match_names else {}
     rows = []
     for name in class_names:
         if name in class_map:
             rows.append(ClassInit(name, tuple(class_map[name]), "class_map"))
-        elif transfer.match_names and _plain(name) in by_plain_name:
-            rows.append(ClassInit(name, (by_plain_name[_plain(name)],), "same name"))
+        elif name in same:
+            rows.append(ClassInit(name, (same[name],), "same name"))
         else:
             rows.append(ClassInit(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
     return tuple(rows)
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def _check_source(model: Model, source: SourceWeights) -> None:

@@ -164,6 +164,7 @@ def predict(
     out: str | Path,
     *,
     score: float | None = None,
+    imgsz: int | None = None,
     device: str = "auto",
 ) -> Detections:
     """Run a detector on images; write `detections.json` and drawn images.
@@ -173,6 +174,7 @@ def predict(
         images: A folder of images, or one image.
         out: The folder to make; it must be absent or empty.
         score: Detections from this score in [0, 1] on are drawn; None takes the threshold of each class.
+        imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
         device: `auto`, `cpu`, `cuda` or `mps`.
 
     Returns:
@@ -191,7 +193,7 @@ def predict(
     from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.run_folder import RunFolder
 
-    predict_folder(weights, Path(images), Path(out), PredictOptions(score, device=device))
+    predict_folder(weights, Path(images), Path(out), PredictOptions(score, device=device, imgsz=imgsz))
     return RunFolder(Path(out)).read_detections()
 
 

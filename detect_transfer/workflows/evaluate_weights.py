@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.class_names import match_class_names
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, require_new, safe_join
 from detect_transfer.core.ledger import Ledger
@@ -17,8 +18,9 @@ from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.merged_classes import MergedClasses
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import at_thresholds, has_thresholds, read_thresholds
+from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
@@ -60,24 +62,24 @@ def score_table(
     thresholds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> ScoredTable:
-    """Run a detector on the images of a table and score it; its classes must be those of the table by name.
+    """Run a detector on the images of a table and score it, each of its classes as the one that it counts as.
 
     Args:
         trained: The detector.
         truth: Images, boxes and classes; classes that the detector does not have score 0.
         options: The metrics and slices, and the policy of COCO's numbers.
         data_set: Which data set it is, for the metrics where none are named.
-        thresholds: The score threshold of each class, chosen on another split, which is applied unchanged.
+        thresholds: The score threshold of each class of the detector, chosen on another split, applied unchanged.
         progress: Told the number of images done and of all.
 
     Raises:
         InputError: An image is not there, or the truth has nothing to slice by under a name.
     """
-    ids = dict(truth.categories.select("name", "category_id").iter_rows())
-    category_ids = [ids.get(name) for name in trained.class_names]
-    case = Case(truth, trained.find(_image_files(truth), category_ids, progress))
+    found = trained.find(_image_files(truth), range(len(trained.class_names)), progress)
+    merged = MergedClasses.of(trained, truth)
+    case = Case(truth, merged.apply(found))
     scores, metrics = score_all(case, options, data_set=data_set)
-    counts = {} if thresholds is None else at_thresholds(truth, case.detections, thresholds)
+    counts = {} if thresholds is None else merged.at_thresholds(truth, found, thresholds)
     return ScoredTable(case, scores, metrics, counts)
 
 
@@ -131,10 +133,8 @@ def evaluate_weights(
     table, meeting = meet_classes(truth.table, trained.class_names, class_map)
     weights = RunFolder.of(trained.path)
     thresholds = read_thresholds(weights.path) if has_thresholds(weights.path) else None
-    if thresholds is not None:
-        thresholds = {meeting[name]: value for name, value in thresholds.items() if name in meeting}
     scored = score_table(
-        trained.renamed(meeting),
+        trained.counted_as(meeting),
         table,
         options,
         data_set=data_set_of(truth.path, truth.format),
@@ -142,7 +142,7 @@ def evaluate_weights(
         progress=progress,
     )
     with new_folder(out) as building:
-        facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": f"{trained.imgsz} px"}
+        facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
         unused = [name for name in trained.class_names if name not in meeting]
         facts |= {"Classes not in the data": _listed(unused)} if unused else {}
         scored.write(building, {**facts, "Ignore policy": options.ignore_policy})
@@ -167,7 +167,7 @@ def meet_classes(
     Raises:
         InputError: A class of the map is not there, or one of the truth meets none.
     """
-    by_plain = {_plain(name): name for name in names}
+    same = match_class_names(truth.class_names, names)
     mapped = {} if class_map is None else dict(class_map.targets)
     for side, mentioned, present in (
         ("the data", mapped, truth.class_names),
@@ -184,9 +184,8 @@ def meet_classes(
                 )
     meeting = {source: target for target, sources in mapped.items() for source in sources}
     for name in truth.class_names:
-        near = by_plain.get(_plain(name))
-        if name not in mapped and near is not None and near not in meeting:
-            meeting[near] = name
+        if name not in mapped and name in same and same[name] not in meeting:
+            meeting[same[name]] = name
     unmet = [name for name in truth.class_names if name not in meeting.values()]
     rest = "error" if class_map is None else class_map.rest
     if unmet and (rest == "error" or len(unmet) == len(truth.class_names)):
@@ -203,10 +202,6 @@ def meet_classes(
         ignored, dropped = (tuple(unmet), ()) if rest == "__ignore__" else ((), tuple(unmet))
         truth = apply_class_map(truth, ClassMap("--class-map", met, ignored, dropped), Ledger())
     return truth, meeting
-
-
-def _plain(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -32,22 +32,28 @@ class PredictOptions:
             class that the run stored.
         multi_label: Draw every label of a box, not only the best one.
         agnostic: Boxes of different classes suppress each other, in the file as well.
-        device: auto, cpu or cuda.
+        device: auto, cpu or cuda, where the detector is still to be loaded.
+        imgsz: The side that images are scaled to then; None takes that of training, else 640.
     """
 
     score_threshold: float | None
     multi_label: bool = False
     agnostic: bool = False
     device: str = "auto"
+    imgsz: int | None = None
 
 
 def predict_folder(
-    source: str | Path, images: Path, out: Path, options: PredictOptions, progress: Progress | None = None
+    source: str | Path | TrainedDetector,
+    images: Path,
+    out: Path,
+    options: PredictOptions,
+    progress: Progress | None = None,
 ) -> tuple[int, int]:
     """Run a detector on a folder of images, or on one; write `detections.json` and drawn images.
 
     Args:
-        source: A run folder, a weights file, or a known name.
+        source: A run folder, a weights file, a known name, or what `load_trained` made of it.
         images: A folder, searched through, or one image.
         out: The folder to make.
         options: How it is run and what is drawn.
@@ -60,8 +66,12 @@ def predict_folder(
         InputError: Weights or images are missing or damaged, or `out` is not empty.
     """
     require_new(out)
-    thresholds = read_thresholds(Path(source)) if options.score_threshold is None else {}
-    trained = load_trained(source, device=options.device)
+    weights = source.path if isinstance(source, TrainedDetector) else Path(source)
+    thresholds = read_thresholds(weights) if options.score_threshold is None else {}
+    if isinstance(source, TrainedDetector):
+        trained = source
+    else:
+        trained = load_trained(source, device=options.device, imgsz=options.imgsz)
     if options.agnostic:
         trained = replace(trained, settings=trained.settings.model_copy(update={"agnostic": True}))
     table = _image_table(images, trained)

@@ -87,28 +87,33 @@ def one_label(detections: Detections) -> Detections:
 
 
 def at_thresholds(
-    truth: AnnotationTable, detections: Detections, thresholds: Mapping[str, float]
+    truth: AnnotationTable, above: Detections, thresholds: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, float | None]]:
     """Count what score thresholds that were chosen elsewhere give, at IoU .5.
 
     Args:
         truth: The truth.
-        detections: What was found.
-        thresholds: The score threshold of each class by its name; classes without one are left out.
+        above: What was found from the thresholds on.
+        thresholds: For each class of the truth those of the classes of the detector that count as it; classes without
+            any are left out.
 
     Returns:
         For each class `score_threshold`, `tp`, `fp`, `fn`, `precision`, `recall` and `f1`; None where it has no
-        meaning.
+        meaning. Where several classes count as it, the thresholds are `score_threshold/CLASS`.
     """
-    matches = match(truth, above_thresholds(detections, truth.categories, thresholds, otherwise=2.0))
+    matches = match(truth, above)
     rows: dict[str, dict[str, float | None]] = {}
     for category_id, name in truth.categories.select("category_id", "name").sort("category_id").iter_rows():
-        if name not in thresholds:
+        own = thresholds.get(name)
+        if not own:
             continue
+        chosen: dict[str, float | None] = {"score_threshold": next(iter(own.values()))}
+        if len(own) > 1:
+            chosen = {"score_threshold": None} | {f"score_threshold/{each}": value for each, value in own.items()}
         of_class = matches.of_class(category_id)
         counts = {status: of_class.counts[status] for status in ("tp", "fp", "fn")}
         shares = {"precision": of_class.precision, "recall": of_class.recall, "f1": of_class.f1}
-        rows[name] = {"score_threshold": thresholds[name], **counts, **shares}
+        rows[name] = {**chosen, **counts, **shares}
     return rows
 
 

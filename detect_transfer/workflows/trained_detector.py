@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from detect_transfer.config import Evaluate, load_config
@@ -17,7 +16,7 @@ from detect_transfer.models.device import choose_device
 from detect_transfer.models.predict import predict, read_images
 from detect_transfer.workflows.run_folder import RunFolder
 
-_LEFT_OUT = -1  # the category of classes that nothing is to be found of
+_DEFAULT_IMGSZ = 640
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class TrainedDetector:
         imgsz: The side that images are scaled to.
         settings: Score floor, suppression and caps.
         category_ids: The ids that its classes have in the data that it was trained on, else from 1.
-        class_names: What its classes are called; several may share a name.
+        imgsz_from: Where `imgsz` comes from, in words.
+        truth_names: The class of the truth that a class counts as, where that has another name or there is none.
     """
 
     detector: Detector
@@ -38,28 +38,34 @@ class TrainedDetector:
     imgsz: int
     settings: Evaluate
     category_ids: tuple[int, ...]
-    class_names: tuple[str, ...] = ()
+    imgsz_from: str = "as it was trained"
+    truth_names: Mapping[str, str | None] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Name the classes as the network does where nothing else is said."""
-        if not self.class_names:
-            object.__setattr__(self, "class_names", tuple(self.detector.class_names))
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Its classes in order."""
+        return tuple(self.detector.class_names)
 
-    def renamed(self, names: Mapping[str, str]) -> TrainedDetector:
-        """Return the same detector with other names of some classes."""
-        return replace(self, class_names=tuple(names.get(name, name) for name in self.class_names))
+    @property
+    def input_facts(self) -> str:
+        """The size of its input, and where that comes from."""
+        return f"{self.imgsz} px, {self.imgsz_from}"
+
+    def counted_as(self, meeting: Mapping[str, str]) -> TrainedDetector:
+        """Return the same detector whose classes count as these of a truth; those that are not named leave."""
+        return replace(self, truth_names={name: meeting.get(name) for name in self.class_names})
 
     def find(
         self,
         images: Sequence[tuple[int, Path]],
-        category_ids: Sequence[int | None],
+        category_ids: Sequence[int],
         progress: Callable[[int, int], None] | None = None,
     ) -> Detections:
         """Run the detector on images.
 
         Args:
             images: image_id and file of each.
-            category_ids: The category that each of its classes becomes; what is found of a class with None is left out.
+            category_ids: The category that each of its classes becomes.
             progress: Told the number of images done and of all.
         """
         done = 0
@@ -70,20 +76,19 @@ class TrainedDetector:
             if progress is not None:
                 progress(done, len(images))
 
-        ids = [_LEFT_OUT if i is None else i for i in category_ids]
         read = read_images(images, self.imgsz)
-        detections = predict(self.detector, read, settings=self.settings, category_ids=ids, progress=advance)
-        return (
-            Detections(detections.rows.filter(pl.col("category_id") != _LEFT_OUT))
-            if None in category_ids
-            else detections
-        )
+        return predict(self.detector, read, settings=self.settings, category_ids=category_ids, progress=advance)
 
 
-def load_trained(source: str | Path, *, device: str = "auto") -> TrainedDetector:
+def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None = None) -> TrainedDetector:
     """Load the best weights of a run folder, a weights file of any kind that is read here, or a known name.
 
     Weights in a run folder bring the scoring settings of its config, others those of the defaults.
+
+    Args:
+        source: The folder, the file or the name.
+        device: auto, cpu or cuda.
+        imgsz: The side that images are scaled to; None takes that of training where the weights name it, else 640.
 
     Raises:
         InputError: There are no such weights, or they hold no whole detector.
@@ -107,10 +112,11 @@ def load_trained(source: str | Path, *, device: str = "auto") -> TrainedDetector
     in_run = weights.parent.name == "weights" and config.is_file()
     detector = load_detector(loaded)
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
-    return TrainedDetector(
-        detector,
-        weights,
-        int(loaded.metadata.get("imgsz", "640")),
-        load_config(config).evaluate if in_run else Evaluate(),
-        loaded.category_ids or tuple(range(1, len(detector.class_names) + 1)),
-    )
+    settings = load_config(config).evaluate if in_run else Evaluate()
+    ids = loaded.category_ids or tuple(range(1, len(detector.class_names) + 1))
+    if imgsz is not None:
+        return TrainedDetector(detector, weights, imgsz, settings, ids, "as --imgsz asks")
+    if "imgsz" in loaded.metadata:
+        return TrainedDetector(detector, weights, int(loaded.metadata["imgsz"]), settings, ids)
+    default = "the default, as the weights do not say at which they were trained; --imgsz gives another"
+    return TrainedDetector(detector, weights, _DEFAULT_IMGSZ, settings, ids, default)

@@ -10,6 +10,8 @@ import torch
 from detect_transfer.config import STAGES, Model, Transfer
 from detect_transfer.models import FAMILIES, build_detector, load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector, Postprocess, Target
+from detect_transfer.models.families import class_inits
+from detect_transfer.models.source_weights import SourceWeights
 
 NAMES = ("red", "green", "blue")
 BACKBONE = frozenset(STAGES[:5])
@@ -200,3 +202,9 @@ def test_with_module__is_the_same_kind_around_a_copy(detector: Detector) -> None
     assert other.stages() == detector.stages()
     assert other.metadata() == detector.metadata()
     assert other.new_class_params == detector.new_class_params
+
+
+def test_class_inits__take_the_very_name_and_no_other_code() -> None:
+    source = SourceWeights({}, "", ("8_11", "8_1_1", ">", "811"), Path("w"), "")
+    rows = class_inits(source, ["8_1_1", "8_11", "<", "8-1-1"], {}, Transfer())
+    assert [row.sources for row in rows] == [("8_1_1",), ("8_11",), (), ()]

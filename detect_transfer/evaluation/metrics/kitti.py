@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.arrays import BoolArray, FloatArray
+from detect_transfer.core.class_names import match_class_names
 from detect_transfer.evaluation.arrays import EVERY_CLASS
 from detect_transfer.evaluation.assignment import KeyedBoxes, Pairs, in_turn, match_in_turn, overlap_pairs
 from detect_transfer.evaluation.attributes import truth_attributes
@@ -58,12 +59,12 @@ def kitti(case: Case) -> MetricResult:
     """
     neighbours = {name: (other,) for name, (_, other) in _CLASSES.items() if other}
     case = tolerate(case, neighbours)
-    positions = {name.casefold(): k for k, name in enumerate(case.names)}
+    positions = {name: case.names.index(own) for name, own in match_class_names(_CLASSES, case.names).items()}
     attributes = {**truth_attributes(case.truth), "level": _occlusion_levels(case)}
     sheet, curves = Sheet(), {}
     precision: dict[str, dict[str, FloatArray | None]] = {level: dict.fromkeys(_CLASSES) for level in _LEVELS}
     for name, (overlap, _) in _CLASSES.items():
-        position = positions.get(name.casefold())
+        position = positions.get(name)
         pairs = None if position is None else _pairs(case, position, overlap)
         for level in _LEVELS:
             if position is not None and pairs is not None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from detect_transfer.core import boxes
 from detect_transfer.core.arrays import BoolArray, FloatArray
+from detect_transfer.core.class_names import match_class_names
 from detect_transfer.evaluation.attributes import Bounds, inside
 from detect_transfer.evaluation.case import Case, Overlaps
 from detect_transfer.evaluation.metric_result import Curves, MetricResult, Sheet
@@ -36,8 +37,8 @@ def miss_rate(case: Case, name: str, protocol: Protocol, *, quirk: bool = False)
     """
     if quirk and protocol.read_at == "last_up_to":
         protocol = replace(protocol, read_at="last_up_to_wrapping")
-    scored = {class_name.casefold() for class_name in protocol.classes}
-    names = [class_name for class_name in case.names if class_name.casefold() in scored] or case.names
+    scored = set(match_class_names(protocol.classes, case.names).values())
+    names = [class_name for class_name in case.names if class_name in scored] or case.names
     sheet = Sheet()
     curves: Curves = {}
     prepared_case = case_of(case, protocol)

@@ -64,6 +64,11 @@ class TorchvisionDetector:
     def class_weights(self, weights: torch.Tensor | None) -> None:
         self._network.class_weights = weights
 
+    @property
+    def nms_iou(self) -> float:
+        """Overlap at which torchvision suppresses doubles of this architecture."""
+        return self._built.nms_iou
+
     def with_module(self, module: Any) -> TorchvisionDetector:
         """Return a detector of the same kind around another copy of the network."""
         return TorchvisionDetector(
@@ -138,7 +143,7 @@ class TorchvisionDetector:
     @torch.no_grad()
     def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
         """Suppress doubles among the scored boxes."""
-        nms_iou = options.nms_iou or self._built.nms_iou
+        nms_iou = options.nms_iou or self.nms_iou
         return [select(boxes, scores, options, nms_iou=nms_iou) for boxes, scores in outputs]
 
     def metadata(self) -> dict[str, str]:

@@ -46,6 +46,7 @@ class YoloDetector:
         self.new_class_params = new_class_params
         self.trainable = frozenset(name for name, p in module.named_parameters() if p.requires_grad)
         self.class_weights: torch.Tensor | None = None
+        self.nms_iou = _NMS_IOU
         self._head = module.model[-1]
         self._head.xyxy = True  # decode to corners
         module.args = SimpleNamespace(**_LOSS_GAINS, epochs=1)
@@ -124,7 +125,7 @@ class YoloDetector:
         if "one2one" in raw:
             raw = raw["one2one" if end_to_end else "one2many"]
         decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)  # (B, A, 4 + K)
-        nms_iou = None if end_to_end and not options.agnostic else options.nms_iou or _NMS_IOU
+        nms_iou = None if end_to_end and not options.agnostic else options.nms_iou or self.nms_iou
         return [select(each[:, None, :4], each[:, 4:], options, nms_iou=nms_iou) for each in decoded]
 
     def metadata(self) -> dict[str, str]:
