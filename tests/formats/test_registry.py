@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 import yaml
-from paths import DATASETS
+from paths import DATASETS, ROOT
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
@@ -63,6 +64,34 @@ def lacking(name: str, form: Format, datasets: Path) -> list[str]:
 def test_format__lacks_nothing(name: str) -> None:
     missing = lacking(name, READERS[name], DATASETS)
     assert not missing, f"the format {name} lacks {'; '.join(missing)}"
+
+
+def unregistered(modules: Sequence[Path], registered: Sequence[str]) -> list[str]:
+    """Return the modules that have a `read` which no format has, nor a reader of one uses."""
+    trees = {".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text()) for path in modules}
+    used = set(registered)
+    for name in registered:
+        for node in ast.walk(trees[name]) if name in trees else ():
+            if isinstance(node, ast.ImportFrom):
+                used |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
+    return [
+        name
+        for name, tree in trees.items()
+        if name not in used and any(isinstance(node, ast.FunctionDef) and node.name == "read" for node in tree.body)
+    ]
+
+
+def test_every_reader__is_registered() -> None:
+    groups = ("traffic_signs", "traffic_lights", "pedestrians", "tools")
+    modules = [path for group in groups for path in sorted((ROOT / "detect_transfer/formats" / group).glob("*.py"))]
+    assert len(modules) > 40
+    registered = [form.read.__module__ for form in READERS.values()]
+    missing = unregistered(modules, registered)
+    assert not missing, f"no line in READERS of detect_transfer/formats/__init__.py has the `read` of {missing}"
+    forgotten = "detect_transfer.formats.tools.via"
+    assert unregistered(modules, [name for name in registered if name != forgotten]) == [forgotten]
 
 
 def read_toy(root: Path, *, depth: int = 1) -> AnnotationTable:

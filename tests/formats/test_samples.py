@@ -6,6 +6,7 @@ The expected boxes were worked out by hand from the native syntax. A new format 
 from __future__ import annotations
 
 import csv
+import re
 from typing import Any
 
 import polars as pl
@@ -18,10 +19,25 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.formats import READERS, get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
-CARD_KEYS = {"name", "title", "format", "options", "source", "licence", "citation", "classes", "split", "group"}
+CARD_KEYS = {
+    "name": "the name of the folder",
+    "title": "what the data set calls itself",
+    "format": "its name in READERS",
+    "options": "what the reader is given for the sample, {} for nothing",
+    "source": "where the data come from",
+    "licence": "what they may be used for",
+    "citation": "whom to cite, or none",
+    "classes": "the list of their names, or where they are read from",
+    "mirror": "true where a mirrored object keeps its class, false where left and right differ",
+    "mirror_reason": "why, in words",
+    "split": "source, none, or shares such as {train: 0.8, val: 0.2}",
+    "group": "what must stay on one side of a split, or none",
+}
 SPECIAL = {"__ignore__", "__drop__", "__rest__"}
 NUMBERS = ("x1", "y1", "x2", "y2")
 FLAGS = ("iscrowd", "ignore", "difficult")
+COLUMNS = ("file_name", "category", *NUMBERS, *FLAGS)  # and `split`, where the data set has one
+HOW_TO = DATASETS.parent / "docs" / "how-to" / "add-a-format.md"
 
 
 def card_of(name: str) -> dict[str, Any]:
@@ -63,6 +79,10 @@ def expected_rows(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_sample__is_what_was_worked_out_by_hand(name: str) -> None:
+    with (DATASETS / name / "expected.csv").open(encoding="utf-8", newline="") as stream:
+        header = csv.DictReader(stream).fieldnames or []
+    missing = [column for column in COLUMNS if column not in header]
+    assert not missing, f"datasets/{name}/expected.csv lacks the columns {missing}"
     expected = sorted(expected_rows(name), key=sort_key)
     found = sorted(found_rows(read_sample(name)), key=sort_key)
     assert len(found) == len(expected)
@@ -100,7 +120,10 @@ def test_sample__folder_is_complete_and_small(name: str) -> None:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_card__says_what_a_data_set_is(name: str) -> None:
     card = card_of(name)
-    assert card.keys() >= CARD_KEYS
+    missing = [f"`{key}: ` ({meaning})" for key, meaning in CARD_KEYS.items() if key not in card]
+    assert not missing, f"datasets/{name}/dataset.yaml lacks {', '.join(missing)}"
+    assert isinstance(card["mirror"], bool), f"datasets/{name}/dataset.yaml: `mirror` must be true or false"
+    assert len(card["mirror_reason"]) > 10, f"datasets/{name}/dataset.yaml: `mirror_reason` must say why, in words"
     assert card["name"] == name
     assert set(card["options"]) <= set(get_format(card["format"]).options)
 
@@ -119,6 +142,17 @@ def test_card__class_maps_name_its_classes_once(name: str) -> None:
             assert set(sources) == known or "__rest__" in class_map, map_name
 
 
-def test_readme__names_every_format() -> None:
+def test_readme__names_formats_that_exist_and_the_list_of_all() -> None:
     readme = (DATASETS.parent / "README.md").read_text(encoding="utf-8")
-    assert [name for name in READERS if f"{name} " not in readme and f"{name}`" not in readme] == []
+    part = readme.partition("## Formats")[2].partition("Each has cards")[0]
+    table = [line.split("|")[2] for line in part.splitlines() if line.startswith("| ")][1:]  # below the head
+    names = [name for cell in table for text in re.sub(r"\(.*?\)", "", cell).split("`")[1::2] for name in text.split()]
+    assert len(names) > 40
+    assert [name for name in names if name not in READERS] == []
+    assert "detect-transfer convert --help" in readme, "the README must say where every format is listed"
+
+
+def test_how_to__explains_the_keys_and_columns() -> None:
+    text = HOW_TO.read_text(encoding="utf-8")
+    words = [*CARD_KEYS, *COLUMNS, "split"]
+    assert [word for word in words if f"`{word}`" not in text] == [], "add-a-format.md does not explain these"
