@@ -120,7 +120,7 @@ def test_sample__folder_is_complete_and_small(name: str) -> None:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_card__says_what_a_data_set_is(name: str) -> None:
     card = card_of(name)
-    missing = [f"`{key}: ` ({meaning})" for key, meaning in CARD_KEYS.items() if key not in card]
+    missing = [f"`{key}:` ({meaning})" for key, meaning in CARD_KEYS.items() if key not in card]
     assert not missing, f"datasets/{name}/dataset.yaml lacks {', '.join(missing)}"
     assert isinstance(card["mirror"], bool), f"datasets/{name}/dataset.yaml: `mirror` must be true or false"
     assert len(card["mirror_reason"]) > 10, f"datasets/{name}/dataset.yaml: `mirror_reason` must say why, in words"

@@ -4,7 +4,7 @@ A reader says what is true of its format; finding files and images, collecting f
 what is left out are done here. Rows of text::
 
     source = Source(root, "a folder with gt.txt", missing_images=missing_images, on_error=on_error)
-    rows = source.rows(source.files("gt.txt"), FIELDS, Dialect(";", image_field="file"))
+    rows = source.rows(source.files("gt.txt"), FIELDS, Dialect(";", image_field="file_name"))
     rows = rows.numbers("left", "top", "right", "bottom", whole=True).box("left", "top", "right", "bottom")
     source.add_images(source.image_files())  # those that no row names show no object
     return source.table(rows.category("class", NAMES), NAMES, split=split_of_path)
