@@ -85,9 +85,10 @@ class _Trainer:
             self.average = _average_of(self.module)
             self.context.progress.rate_share = 1.0
             self.context.progress.course_start = self.context.progress.epoch
-        moved = self.context.plan.phases[: phase.number]
-        restarts = [p.number for p in moved if p.start == "source"]
-        course = [p for p in moved if not restarts or p.number >= restarts[-1]]
+        course = self.context.plan.phases[: phase.number]
+        restarts = [p for p in course if p.start != "previous"]
+        if restarts and restarts[-1].start == "source":  # the best weights may come from any phase so far
+            course = course[restarts[-1].number - 1 :]
         untouched = self.present.difference(*[p.rates for p in course])
         self.as_source = frozenset() if any(p.batchnorm == "all" for p in course) else untouched
 

@@ -11,6 +11,7 @@ from detect_transfer.config import Model, Transfer
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.context import Interrupted
+from detect_transfer.workflows import train_context
 from detect_transfer.workflows.train import Watch
 
 HEAD = {"epochs": 2, "train": ["head"], "lr": 1e-3}
@@ -67,6 +68,41 @@ def test_start_from_the_source__forgets_what_the_phase_before_did(config, run, t
     last = tensors(tmp_path, "run")
     for name in ("model.0.conv.weight", "model.0.bn.running_mean", "model.16.m.0.cv1.conv.weight"):
         assert torch.allclose(last[name], source.tensors[name], atol=1e-8), name
+
+
+def test_start_from_the_best__is_scored_by_its_own_features(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best epoch trained the backbone, before a new start of the head alone: its features are not the source's."""
+    phases = [{"epochs": 1, "lr": 1e-2}, {**HEAD, "epochs": 1, "start": "source"}]
+    phases += [{**HEAD, "epochs": 1, "start": "best"}, {**HEAD, "epochs": 1}]
+    comparisons: list[int] = []
+
+    def coco_metrics(*_: object, **__: object) -> dict[str, float]:
+        return dict.fromkeys(("AP", "AP50", "AP75"), 0.5 if scored == [0, 1] else 0.1)
+
+    def score(scorer, module: torch.nn.Module, as_source: frozenset[str], epoch: int) -> dict[str, float]:
+        scored.append(epoch)
+        return call(scorer, module, as_source, epoch)
+
+    def outputs(scorer, detector, as_source: frozenset[str]):
+        forward = keep(scorer, detector, as_source)
+
+        def compared(images: torch.Tensor) -> object:
+            result = forward(images)
+            torch.testing.assert_close(result, detector.module(images), atol=1e-3, rtol=1e-3)
+            comparisons.append(scored[-1])
+            return result
+
+        return forward and compared
+
+    scored: list[int] = []
+    call, keep = train_context._Scorer.__call__, train_context._Scorer._forward
+    monkeypatch.setattr(train_context._Scorer, "__call__", score)
+    monkeypatch.setattr(train_context._Scorer, "_forward", outputs)
+    monkeypatch.setattr(train_context, "coco_metrics", coco_metrics)
+    result = run(config(transfer={"phases": phases}))
+    assert result.progress.best_epoch == 1
+    assert scored == [0, 1, 2, 3, 4]
+    assert 2 in comparisons, "the phase from the source is scored by kept features"
 
 
 def test_a_phase_from_the_source__is_the_run_that_has_it_alone(config, run, tmp_path: Path) -> None:
