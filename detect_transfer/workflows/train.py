@@ -24,7 +24,6 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new, write_atomic
-from detect_transfer.data.findings import Finding
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
@@ -125,8 +124,6 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data)
         watch.on_stage(mirroring.sentence)
-        for finding in run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE):
-            watch.on_stage(f"{finding.level}: {finding.code} ({finding.count}) {finding.message}: {_examples(finding)}")
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         detector, report, plan = _prepare(config, data, source, progress)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
@@ -225,11 +222,6 @@ def _augmentation(config: RunConfig, data: RunData) -> tuple[Augmenter, Mirrorin
     data_set = data_set_of(config.data.path, config.data.format)
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
     return Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring), mirroring
-
-
-def _examples(finding: Finding) -> str:
-    more = finding.count - len(finding.examples)
-    return ", ".join(finding.examples) + (f" and {more} more" if more > 0 else "")
 
 
 def _prepare(
