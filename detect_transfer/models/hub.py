@@ -1,4 +1,4 @@
-"""Finding the file of pretrained weights: by a path, by a known name, or from the vendor.
+"""Finding the file of pretrained weights: by a path, by a known name, or from its publisher.
 
 Nothing is fetched unless a known name was asked for that no file answers to.
 """
@@ -26,7 +26,7 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
 
     A name is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
-    ./weights, then fetched from the vendor into the first of these.
+    ./weights, then fetched from its publisher into the first of these.
 
     Raises:
         InputError: A path does not exist, or the name is not known.

@@ -27,13 +27,13 @@ def part(result, name: str):
     return next(step for step in result.steps if step.name == name)
 
 
-def the_vendor(truth: AnnotationTable, detections: Detections) -> dict[str, float]:
+def by_ultralytics(truth: AnnotationTable, detections: Detections) -> dict[str, float]:
     """The mAP of ultralytics' own code for boxes that are all objects, image by image."""
     import torch
 
-    from detect_transfer.models.yolo.ultralytics import vendor
+    from detect_transfer.models.yolo.ultralytics import load_ultralytics
 
-    vendor()  # behind its fence
+    load_ultralytics()  # behind its fence
     from ultralytics.engine.validator import BaseValidator
     from ultralytics.utils.metrics import ap_per_class, box_iou
 
@@ -69,9 +69,9 @@ def test_ultralytics__its_own_code_gives_the_same_numbers(generated) -> None:
         if plain.boxes.is_empty():
             assert result.ultralytics["AP"] is None
             continue
-        if rows["score"].n_unique() == len(rows):  # of tied scores, the vendor's order is not fixed
+        if rows["score"].n_unique() == len(rows):  # of tied scores, the order of ultralytics is not fixed
             unique = plain.with_boxes(plain.boxes.unique(["image_id", "category_id", *XYXY], maintain_order=True))
-            assert result.ultralytics == pytest.approx(the_vendor(unique, detections), abs=1e-9), seed
+            assert result.ultralytics == pytest.approx(by_ultralytics(unique, detections), abs=1e-9), seed
             n_scored += bool(len(rows))
     assert n_scored > 40
 

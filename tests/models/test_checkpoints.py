@@ -165,13 +165,13 @@ def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path
 
     def answer(url: str, timeout: float) -> io.BytesIO:
         requests.append((url, timeout))
-        return io.BytesIO(b"the bytes of the vendor")
+        return io.BytesIO(b"the published bytes")
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path / "mine"))
     path = find_weights("yolo11n")
     assert path == tmp_path / "mine" / "yolo11n.pt"
-    assert path.read_bytes() == b"the bytes of the vendor"
+    assert path.read_bytes() == b"the published bytes"
     assert requests[0][0].startswith("https://github.com/ultralytics/assets/")
     assert requests[0][1] <= 5
     assert find_weights("yolo11n") == path

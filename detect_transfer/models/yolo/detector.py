@@ -91,7 +91,7 @@ class YoloDetector:
         return split_network(self.module, self._stage_of_layer(), frozen)
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
-        """Return the loss parts of the vendor's criterion; ignored cells carry none."""
+        """Return the loss parts of the criterion of ultralytics; ignored cells carry none."""
         height, width = size_hw
         counts = [len(target.labels) for target in targets]
         xyxy = np.concatenate([target.xyxy for target in targets])

@@ -20,13 +20,13 @@ from detect_transfer.models.yolo.ultralytics import (
     build_module,
     example_names,
     is_known,
-    vendor,
+    load_ultralytics,
 )
 
 logger = logging.getLogger(__name__)
 
 _DEFAULT_ARCH = "yolo11n"
-_VENDOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
+_ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
 _LAYER = re.compile(r"model\.(\d+)\.")
 _CLASS_LAYER = re.compile(r"model\.\d+\.cv3\.0\.\d+\.weight")  # the last convolution; those before it are `.conv`
 _COUNTER = "num_batches_tracked"
@@ -45,7 +45,7 @@ class YoloFamily:
 
     def weights_url(self, name: str) -> str | None:
         """Return where the weights of an architecture with its size letter are published."""
-        return _VENDOR_URL.format(name=name) if name.startswith("yolo") and is_known(name) else None
+        return _ULTRALYTICS_URL.format(name=name) if name.startswith("yolo") and is_known(name) else None
 
     def owns(self, tensors: Mapping[str, torch.Tensor]) -> bool:
         """Tell whether most tensors are named after numbered layers."""
@@ -138,7 +138,7 @@ def _arch_of(checkpoint: Checkpoint, width: int) -> str:
 def _build(arch: str, n_classes: int) -> Any:
     module = build_module(arch, n_classes)
     head = module.model[-1]
-    if not isinstance(head, vendor().Detect) or not hasattr(head, "cv3"):
+    if not isinstance(head, load_ultralytics().Detect) or not hasattr(head, "cv3"):
         raise InputError(
             "ARCH_HEAD",
             f"its head is a {type(head).__name__}, a plain detection head was expected",

@@ -1,4 +1,4 @@
-"""Ignored regions and class weights in the vendor's YOLO loss.
+"""Ignored regions and class weights in the YOLO loss of ultralytics.
 
 A grid cell whose centre lies in an ignored region is no background: unless the assigner gives it a target, its class
 loss is zero. (Cells without a target carry no box loss anyway.)
@@ -21,7 +21,7 @@ class IgnoringBce(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.ignored: torch.Tensor | None = None  # (B, A)
-        self.count = torch.ones(())  # the sum of the target scores, which the vendor divides every part by
+        self.count = torch.ones(())  # the sum of the target scores, which ultralytics divides every part by
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of each cell and class."""
@@ -54,7 +54,7 @@ def set_ignored(module: Any, targets: Sequence[Target], size_hw: tuple[int, int]
 
 
 def loss_parts(criterion: Any, outputs: Any, batch: dict[str, torch.Tensor]) -> dict[str, LossPart]:
-    """Return the parts of the vendor's loss with what each is divided by; an end-to-end head has two of each."""
+    """Return the parts of the loss of ultralytics with what each is divided by; an end-to-end head has two of each."""
     outputs = _parts(criterion)[0].parse_output(outputs)
     branches = [(criterion, outputs, 1.0)]
     if hasattr(criterion, "one2one"):

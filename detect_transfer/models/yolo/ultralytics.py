@@ -29,7 +29,7 @@ _FENCE = {
 
 
 @dataclass(frozen=True)
-class Vendor:
+class Ultralytics:
     """What we use of ultralytics."""
 
     version: str
@@ -39,7 +39,7 @@ class Vendor:
 
 
 @functools.cache
-def vendor() -> Vendor:
+def load_ultralytics() -> Ultralytics:
     """Import ultralytics behind the fence, once."""
     import cv2
     import numpy as np
@@ -71,7 +71,7 @@ def vendor() -> Vendor:
         else:
             os.environ[name] = value
     folder = Path(ultralytics.__file__).parent / "cfg" / "models"
-    return Vendor(str(ultralytics.__version__), DetectionModel, Detect, folder)
+    return Ultralytics(str(ultralytics.__version__), DetectionModel, Detect, folder)
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def known_architectures() -> dict[str, tuple[str, ...]]:
     Those with maps at a stride of 64 are left out: images are padded to multiples of 32.
     """
     other = ("-p6", "-cls", "-obb", "-pose", "-seg", "-sem", "-depth", "yoloe", "rtdetr", "-world", "classify")
-    stems = sorted(path.stem for path in vendor().arch_folder.glob("*/*.yaml"))
+    stems = sorted(path.stem for path in load_ultralytics().arch_folder.glob("*/*.yaml"))
     return {stem: _with_sizes(stem) for stem in stems if not any(word in stem for word in other)}
 
 
@@ -105,7 +105,7 @@ def architectures_of_depth(n_layers: int) -> list[str]:
     """Return the full names of the architectures of so many layers, small ones first."""
     fitting = []
     for stem, names in known_architectures().items():
-        layers = yaml.safe_load(next(vendor().arch_folder.glob(f"*/{stem}.yaml")).read_text(encoding="utf-8"))
+        layers = yaml.safe_load(next(load_ultralytics().arch_folder.glob(f"*/{stem}.yaml")).read_text(encoding="utf-8"))
         if len(layers["backbone"]) + len(layers["head"]) == n_layers:
             fitting.append(names)
     return [names[i] for i in range(5) for names in fitting if i < len(names)]
@@ -129,4 +129,4 @@ def build_module(arch: str, n_classes: int) -> Any:
             value=arch,
             remedy=did_you_mean(arch, example_names()),
         )
-    return vendor().DetectionModel(f"{arch}.yaml", nc=n_classes, verbose=False)
+    return load_ultralytics().DetectionModel(f"{arch}.yaml", nc=n_classes, verbose=False)

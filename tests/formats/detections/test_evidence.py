@@ -76,7 +76,7 @@ def write_coco(path: Path, truth: AnnotationTable, form: BoxForm, *, start: int 
     for row in rows_of(truth).iter_rows(named=True):
         number = row["category_id"] if start is None else row["index"] + start
         entry = {"image_id": row["image_id"], "category_id": number, "bbox": FORMS[form](row), "score": row["score"]}
-        if names.get("vendor"):
+        if names.get("publisher"):
             entry |= {"image_id": int(Path(row["file_name"]).stem), "file_name": Path(row["file_name"]).name}
         entries.append(entry)
     path.write_text(json.dumps(entries))
@@ -186,14 +186,14 @@ def test_texts__class_numbers_from_0_are_asked_for(tmp_path: Path) -> None:
 )
 def test_ultralytics__counts_classes_from_1(tmp_path: Path, category_ids: Sequence[int]) -> None:
     truth = make_truth(category_ids)
-    path = write_coco(tmp_path / "predictions.json", truth, BoxForm.XYWH, start=1, vendor=True)
+    path = write_coco(tmp_path / "predictions.json", truth, BoxForm.XYWH, start=1, publisher=True)
     reading = check_perfect(path, truth)
     assert reading == (() if category_ids[0] == 1 else ("class numbers read as places in the list of classes from 1",))
 
 
 def test_ultralytics__keeps_the_ids_of_coco(tmp_path: Path) -> None:
     truth = make_truth((1, 13, 27, 90))
-    path = write_coco(tmp_path / "predictions.json", truth, BoxForm.XYWH, vendor=True)
+    path = write_coco(tmp_path / "predictions.json", truth, BoxForm.XYWH, publisher=True)
     assert check_perfect(path, truth) == ()
 
 

@@ -257,7 +257,7 @@ def test_fitted_anchors_and_backbone__stand_in_the_card(tmp_path: Path) -> None:
 
 
 def test_known_name__is_fetched_and_its_hash_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = b"the bytes of the vendor"
+    data = b"the published bytes"
     digest = hashlib.sha256(data).hexdigest()
     requests = []
 

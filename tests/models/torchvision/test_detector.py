@@ -59,7 +59,7 @@ def predictions(detector: TorchvisionDetector, images: torch.Tensor, **settings)
 
 
 def stock_of(detector: TorchvisionDetector, size_hw: tuple[int, int]):
-    """The vendor's own network with the same tensors, which does not resize."""
+    """torchvision's own network with the same tensors, which does not resize."""
     rows = len(NAMES) + detector.module.has_background
     build = getattr(torchvision.models.detection, detector.arch)
     stock = build(weights=None, weights_backbone=None, num_classes=rows)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from detect_transfer.config import Model, Transfer
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import build_detector, load_detector, load_weights
-from detect_transfer.models.yolo.ultralytics import vendor
+from detect_transfer.models.yolo.ultralytics import load_ultralytics
 
 NAMES = ["red", "green", "blue", "white"]
 
@@ -21,7 +21,7 @@ NAMES = ["red", "green", "blue", "white"]
 def fine_tuned(arch: str = "yolov8n", n_classes: int = 4) -> Any:
     """A network as ultralytics 8.4.190 leaves it: the class branch of COCO, rows for the new classes."""
     torch.manual_seed(0)
-    model = vendor().DetectionModel(f"{arch}.yaml", nc=80, verbose=False)
+    model = load_ultralytics().DetectionModel(f"{arch}.yaml", nc=80, verbose=False)
     head = model.model[-1]
     for branch in ("cv3", "one2one_cv3"):
         for level in getattr(head, branch, None) or ():

@@ -10,8 +10,8 @@ watched = [(torch, 'save'), (torch, 'load'), (PIL.Image, 'open'), (cv2, 'imread'
 before = [getattr(o, n) for o, n in watched]
 threads, printing = (torch.get_num_threads(), cv2.getNumThreads()), numpy.get_printoptions()
 environment = os.environ.get('OMP_NUM_THREADS')
-from detect_transfer.models.yolo.ultralytics import vendor
-made = vendor()
+from detect_transfer.models.yolo.ultralytics import load_ultralytics
+made = load_ultralytics()
 assert [getattr(o, n) for o, n in watched] == before
 assert (torch.get_num_threads(), cv2.getNumThreads()) == threads
 assert numpy.get_printoptions() == printing
