@@ -71,7 +71,7 @@ def evaluate(
     slices: Annotated[
         str | None,
         typer.Option(
-            help="Divided by commas, of {slices}, and columns of images and attributes; without it all that are told."
+            help="Divided by commas, of {slices}, and columns of images and attributes; without it all whose values are known."
         ),
     ] = None,
     detections_format: DetectionsFormat = None,
@@ -247,14 +247,14 @@ def compare(
     require_new(out)
     given = _truth_or_runs(truth, truth_format, split, images, option)
     if given is None:
-        sides = groups_of_runs(runs or [])
+        groups = groups_of_runs(runs or [])
     else:
         options = _detection_options(detections_format, box_form, class_numbers, unseen_images)
-        sides = groups_of_files(given, detections or [], options)
-        for entry in (entry for side in sides for entry in side.runs):
-            _print_sentences([f"{entry.name}: {sentence}" for sentence in entry.detections.reading])
+        groups = groups_of_files(given, detections or [], options)
+        for run in (run for group in groups for run in group.runs):
+            _print_sentences([f"{run.name}: {sentence}" for sentence in run.detections.reading])
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
-    print_comparison(compare_and_write(sides, out, plan=plan, ignore_policy=ignore_policy.value))
+    print_comparison(compare_and_write(groups, out, plan=plan, ignore_policy=ignore_policy.value))
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
 
 
@@ -296,7 +296,7 @@ def visualize(
 def _truth_or_runs(
     path: Path | None, format: str | None, split: str | None, images: Path | None, words: list[str] | None
 ) -> GroundTruth | None:
-    """Read the truth that is given, if any; runs have their own, of which nothing can be told."""
+    """Read the truth that is given, if any; runs have their own, of which nothing need be given."""
     if path is not None:
         return _read_truth(path, format, split, images, words)
     given = {"--truth-format": format, "--split": split, "--images": images, "--option": words}

@@ -161,8 +161,8 @@ def _read_pickled(path: Path) -> _Content:
 
 def _attributes(content: Any) -> dict[Any, Any]:
     """Return what a mapping or the state of a stand-in holds by name."""
-    held = content.state if isinstance(content, _Inert) else content
-    return held if isinstance(held, dict) else {}
+    attributes = content.state if isinstance(content, _Inert) else content
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _owner_of_tensors(content: Any) -> Any:

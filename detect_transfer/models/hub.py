@@ -66,13 +66,13 @@ def _address(wanted: str) -> str:
     url = next((url for family in FAMILIES.values() if (url := family.weights_url(wanted)) is not None), None)
     if url is not None:
         return url
-    known = [name for family in FAMILIES.values() for name in family.known_weights()]
+    known_names = [name for family in FAMILIES.values() for name in family.known_weights()]
     raise InputError(
         "WEIGHTS_UNKNOWN",
         "neither a weights file nor a known name",
         field="model.weights",
         value=wanted,
-        remedy=did_you_mean(wanted, ["scratch", "embedded", *known]),
+        remedy=did_you_mean(wanted, ["scratch", "embedded", *known_names]),
     )
 
 

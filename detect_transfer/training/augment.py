@@ -114,9 +114,9 @@ class Augmenter:
 
     def _with_corners(self, sample: TrainSample, corners: FloatArray) -> TrainSample:
         """Clip the boxes by what their corners (N, 4, 2) tell, and swap the labels of those that are mirrored."""
-        known: BoolArray = np.asarray(np.isfinite(corners.reshape(len(corners), 8)).all(axis=1))
+        is_finite: BoolArray = np.asarray(np.isfinite(corners.reshape(len(corners), 8)).all(axis=1))
         full = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        full = np.where(known[:, None], full, sample.xyxy)
+        full = np.where(is_finite[:, None], full, sample.xyxy)
         if self._swaps:
             right, down = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
             mirrored = right[:, 0] * down[:, 1] < right[:, 1] * down[:, 0]
@@ -125,11 +125,11 @@ class Augmenter:
             # of what has lost its corners it is not known whether it is mirrored: it is neither target nor background
             sample = replace(
                 sample,
-                xyxy=sample.xyxy[known],
-                labels=labels[known],
-                ignored=np.concatenate([sample.ignored, sample.xyxy[~known]]),
+                xyxy=sample.xyxy[is_finite],
+                labels=labels[is_finite],
+                ignored=np.concatenate([sample.ignored, sample.xyxy[~is_finite]]),
             )
-            full = full[known]
+            full = full[is_finite]
         return clip_sample(sample, full)
 
 

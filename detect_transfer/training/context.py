@@ -1,4 +1,4 @@
-"""What the training loop works with, and how it is told to stop."""
+"""What the training loop works with, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class TrainContext:
         progress: How far it is.
         stop: Asks it to end.
         accelerator: Devices and processes.
-        on_step: Told epoch, step, steps, loss and the share of the whole run that is done after each step.
-        on_epoch: Told the row of each epoch.
+        on_step: Called with epoch, step, steps, loss and the share of the whole run that is done after each step.
+        on_epoch: Called with the row of each epoch.
         save_best: Writes the weights of the best epoch so far.
         save_last: Writes the weights of the last epoch.
     """

@@ -43,7 +43,7 @@ def add_pseudo_labels(
         label_of: The label of each kept class in the new detector.
         imgsz: Pixels of the long side for the source.
         transfer: From which score on a detection is a target, and whether any may be.
-        progress: Told the number of images done.
+        progress: Called with the number of images done.
 
     Returns:
         The images with more targets and ignored regions; detections on an annotated object are left out.

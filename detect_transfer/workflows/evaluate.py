@@ -81,14 +81,14 @@ def evaluate_files(
     """
     options = options or EvaluateOptions()
     require_new(out)
-    truth, found = read_scored(truth, detections, options.detections)
-    case = Case(truth.table, found)
+    truth, predictions = read_scored(truth, detections, options.detections)
+    case = Case(truth.table, predictions)
     scores, metrics = score_all(case, options, data_set=data_set_of(truth.path, truth.format))
     with new_folder(out) as building:
-        reading = {"reading": list(found.reading)} if found.reading else {}
-        write_scored(building, truth.table, found, scores, metrics=metrics, extra=reading)
+        reading = {"reading": list(predictions.reading)} if predictions.reading else {}
+        write_scored(building, truth.table, predictions, scores, metrics=metrics, extra=reading)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
-        facts |= {"Read as": "; ".join(found.reading)} if found.reading else {}
+        facts |= {"Read as": "; ".join(predictions.reading)} if predictions.reading else {}
         write_page(RunFolder(building).report, case, scores, facts=facts, metrics=metrics)
     return scores
 
@@ -177,7 +177,7 @@ def write_page(path: Path, case: Case, scores: Scores, *, facts: Mapping[str, st
         path: The HTML file.
         case: The truth and the detections.
         scores: Their scores.
-        facts: What is told about where they come from.
+        facts: What is known about where they come from.
         parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer, selection, test_ap.
     """
     write_report(

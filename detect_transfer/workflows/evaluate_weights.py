@@ -70,7 +70,7 @@ def score_table(
         options: The metrics and slices, and the policy of COCO's numbers.
         data_set: Which data set it is, for the metrics where none are named.
         thresholds: The score threshold of each class of the detector, chosen on another split, applied unchanged.
-        progress: Told the number of images done and of all.
+        progress: Called with the number of images done and of all.
 
     Raises:
         InputError: An image is not there, or the truth has nothing to slice by under a name.
@@ -123,7 +123,7 @@ def evaluate_weights(
         out: The folder to make.
         options: The metrics and slices, and the policy of COCO's numbers.
         class_map: Class of the truth to classes of the weights; without it classes meet by name.
-        progress: Told the number of images done and of all.
+        progress: Called with the number of images done and of all.
 
     Raises:
         InputError: Images are missing, classes do not meet, or `out` is not empty.

@@ -57,7 +57,7 @@ def predict_folder(
         images: A folder, searched through, or one image.
         out: The folder to make.
         options: How it is run and what is drawn.
-        progress: Told the number of images done and of all.
+        progress: Called with the number of images done and of all.
 
     Returns:
         The number of images, and of detections drawn.

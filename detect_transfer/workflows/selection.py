@@ -1,4 +1,4 @@
-"""What each epoch of a run detected on the validation split, from which the optimism of choosing the best is told."""
+"""What each epoch of a run detected on the validation split; the optimism of choosing the best is estimated from it."""
 
 from __future__ import annotations
 

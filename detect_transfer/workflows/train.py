@@ -55,10 +55,10 @@ class Watch:
     """What a run tells while it goes on; each is a function that may do nothing.
 
     Args:
-        on_stage: Told what begins now, in a few words.
-        on_plan: Told the plan and its table before training.
-        on_step: Told epoch, step, steps, loss and the share of the whole run that is done.
-        on_epoch: Told the row of each epoch, with `best`.
+        on_stage: Called with what begins now, in a few words.
+        on_plan: Called with the plan and its table before training.
+        on_step: Called with epoch, step, steps, loss and the share of the whole run that is done.
+        on_epoch: Called with the row of each epoch, with `best`.
         stop: Set from outside to end training at the next step.
     """
 
@@ -100,7 +100,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         config: What to do.
         name: The name of the config; the folder is `runs/<name>`, numbered, where the config names none.
         command: The command line, for the manifest.
-        watch: Is told how it goes.
+        watch: Is called as it goes.
         resume: Go on with the run in `config.out`.
 
     Raises:
@@ -247,7 +247,7 @@ def _model(config: RunConfig) -> Model:
 
 
 class _LogFile(logging.FileHandler):
-    """A log that stays silent where it cannot be written: what ails the disk is told by what must be written on it."""
+    """A log that stays silent where it cannot be written: what ails the disk shows in what must be written on it."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Go on without the line."""

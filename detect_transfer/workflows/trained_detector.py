@@ -66,7 +66,7 @@ class TrainedDetector:
         Args:
             images: image_id and file of each.
             category_ids: The category that each of its classes becomes.
-            progress: Told the number of images done and of all.
+            progress: Called with the number of images done and of all.
         """
         done = 0
 

@@ -152,8 +152,8 @@ def _attributes(columns: Columns) -> pl.Series:
     return pl.Series("attributes", values, dtype=pl.String)
 
 
-def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, known: pl.Series) -> None:
-    lost = boxes.filter(~pl.col(key).is_in(known.implode()))
+def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, existing: pl.Series) -> None:
+    lost = boxes.filter(~pl.col(key).is_in(existing.implode()))
     if lost.is_empty():
         return
     ids = ", ".join(map(str, lost[key].unique(maintain_order=True)[:_FIRST_SHOWN]))

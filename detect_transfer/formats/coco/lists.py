@@ -50,7 +50,7 @@ def read_images(columns: Columns) -> pl.DataFrame:
     for row in data.filter(~(side.fill_null(False) | neither))["row"]:
         key = "height" if data["width"][row] is not None and data["width"][row] > 0 else "width"
         columns.report(row, key, "IMAGE_SIZE", "width and height must both be there and be at least 1")
-    data = data.filter(pl.col("image_id").is_not_null())  # null where a fault of its own was told
+    data = data.filter(pl.col("image_id").is_not_null())  # null where a fault of its own was reported
     return data.with_columns(pl.col("width", "height").cast(pl.Int32, strict=False))
 
 

@@ -95,10 +95,10 @@ def table_of_people(source: Source, whole: CocoFile) -> AnnotationTable:
     images = whole.images
     for name, where, width, height in images.select("file_name", "stated_at", "width", "height").rows():
         source.add_image(name, where, (width, height) if width and height else None)
-    found = source.find_images()
+    found_images = source.find_images()
     source.errors.raise_any()
-    files = {name: image.file_name for name, image in found.items()}
-    sizes = [(name, *(image.size_wh or (None, None))) for name, image in found.items()]
+    files = {name: image.file_name for name, image in found_images.items()}
+    sizes = [(name, *(image.size_wh or (None, None))) for name, image in found_images.items()]
     schema = {"file_name": pl.String, "width": pl.Int32, "height": pl.Int32}
     frame = pl.DataFrame(sizes, schema=schema, orient="row")
     images = images.drop("width", "height", "stated_at").join(frame, on="file_name", maintain_order="left")

@@ -109,7 +109,7 @@ def _image_text(images: pl.DataFrame) -> pl.Expr:
 def _annotation_text(boxes: pl.DataFrame) -> pl.Expr:
     x, y, width, height = pl.col("x1"), pl.col("y1"), pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1")
     area = width * height
-    if "area" in boxes.columns:  # the area of a mask, where the source told it
+    if "area" in boxes.columns:  # the area of a mask, where the source states it
         area = pl.coalesce(pl.col("area").cast(pl.Float64), area)
     further = [c for c in boxes.columns if c not in BOX_SCHEMA and c not in ("area", ALL_CLASSES)]
     return pl.concat_str(

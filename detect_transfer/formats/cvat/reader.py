@@ -98,12 +98,12 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
     }
     only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
     for number, element in enumerate(tree.findall("image"), start=1):
-        place = f"{name}#image[{number}]"
-        where = f"{source.root}/{place}"
+        address = f"{name}#image[{number}]"
+        where = f"{source.root}/{address}"
         file_name = element.get("name", "").strip()
         if not file_name:
             remedy = "write the name of its image"
-            source.errors.add("IMAGE_NAME", "the image has no name", where=where, remedy=remedy, image=place)
+            source.errors.add("IMAGE_NAME", "the image has no name", where=where, remedy=remedy, image=address)
             continue
         with source.errors.image(file_name):
             size_wh = _size(element, where)
@@ -112,7 +112,7 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
             group = videos.get(element.get("task_id", ""), only)
             text = dump(tags, where) if tags else None
             if source.add_image(file_name, where, size_wh, split=split, group=group, tags=text):
-                _read_shapes(source, element, file_name, place)
+                _read_shapes(source, element, file_name, address)
 
 
 def _size(image: Element, where: str) -> tuple[int, int] | None:
@@ -126,15 +126,15 @@ def _size(image: Element, where: str) -> tuple[int, int] | None:
     return width, height
 
 
-def _read_shapes(source: Source, parent: Element, file_name: str, parent_place: str) -> None:
+def _read_shapes(source: Source, parent: Element, file_name: str, parent_address: str) -> None:
     counts: dict[str, int] = {}
     for element in parent:
         if element.tag == "tag":
             continue
         counts[element.tag] = counts.get(element.tag, 0) + 1
-        place = f"{parent_place}/{element.tag}[{counts[element.tag]}]"
+        address = f"{parent_address}/{element.tag}[{counts[element.tag]}]"
         with source.errors.row(file_name):
-            source.add_shape(file_name, _shape(element, place, source.root))
+            source.add_shape(file_name, _shape(element, address, source.root))
 
 
 def _shape(
@@ -181,15 +181,15 @@ def _read_tracks(source: Source, tree: Element, name: str) -> None:
     for number, track in enumerate(tracks, start=1):
         track_id = f"{video.name}/{track.get('id', number)}"
         for index, element in enumerate((each for each in track if each.tag != "attribute"), start=1):
-            place = f"{name}#track[{number}]/{element.tag}[{index}]"
+            address = f"{name}#track[{number}]/{element.tag}[{index}]"
             image = ""
             try:
-                frame = xml.whole(element, "frame", f"{source.root}/{place}")
+                frame = xml.whole(element, "frame", f"{source.root}/{address}")
                 frames.add(frame)
                 image = video.frame(frame)
                 label = xml.label(track, f"{source.root}/{name}#track[{number}]")
-                if not xml.flag(element, "outside", f"{source.root}/{place}"):
-                    shape = _shape(element, place, source.root, label=label, columns={"track_id": track_id})
+                if not xml.flag(element, "outside", f"{source.root}/{address}"):
+                    shape = _shape(element, address, source.root, label=label, columns={"track_id": track_id})
                     source.add_shape(image, shape)
             except InputError as error:
                 source.errors.put(error, row_of=image)

@@ -81,7 +81,7 @@ def _writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     for rule, reason in (
         (pl.col("ignore") | pl.col("iscrowd"), "ignored or crowd: a box like others, but for its attributes"),
         (~pl.col("occluded").is_in([0.0, 1.0]), "the share occluded became a flag"),
-        (pl.col("occluded").is_null(), "occluded is not told: written as not occluded"),
+        (pl.col("occluded").is_null(), "occluded is not stated: written as not occluded"),
     ):
         changed = rest.filter(rule)
         step.add("box", "changed", reason, len(changed), changed["source"])

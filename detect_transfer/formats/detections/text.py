@@ -188,7 +188,7 @@ def read_csv(path: Path, truth: KnownNames, options: DetectionOptions) -> Stated
 def read_texts(folder: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read texts of a class, a score and a box, one for each image and named after it.
 
-    The usual layout is ``class score x1 y1 x2 y2`` in pixels; others are told apart by `find_layout`.
+    The usual layout is ``class score x1 y1 x2 y2`` in pixels; others are recognized by `find_layout`.
 
     Raises:
         InputError: A text belongs to no image, or rows are at fault; up to twenty at once, with their lines.

@@ -1,6 +1,6 @@
 """Our lossless Parquet tables, as `exports/parquet.py` writes them.
 
-The files are held to `schema.json` before they are parsed, so that a damaged one is told as such.
+The files are held to `schema.json` before they are parsed, so that a damaged one is reported as such.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
 
 
 def _check_values(root: Path, boxes: pl.DataFrame) -> None:
-    """Check that flags are told and that every cell of `attributes` is a JSON object."""
+    """Check that flags are given and that every cell of `attributes` is a JSON object."""
     for flag in _FLAGS:
         if boxes[flag].null_count():
             raise InputError(

@@ -74,7 +74,7 @@ def read_delimited(
 
 @dataclass(frozen=True)
 class _Layout:
-    """The place of each field in a row, None for one that the header lacks, and how many fields a row may have."""
+    """The index of each field in a row, None for one that the header lacks, and how many fields a row may have."""
 
     order: tuple[int | None, ...]
     least: int
@@ -135,14 +135,14 @@ class _Reader:
                 remedy = "restore the file: " + ", ".join(fields)
                 raise InputError("CSV_HEADER", "the file is empty, expected a header", where=path, remedy=remedy)
             return 0, _Layout(tuple(range(len(fields))), n_needed, len(fields))
-        places = {name: i for i, name in reversed(list(enumerate(heading)))}
-        order = tuple(places.get(field.casefold()) for field in fields)
+        indices = {name: i for i, name in reversed(list(enumerate(heading)))}
+        order = tuple(indices.get(field.casefold()) for field in fields)
         needed = dict(zip(fields[:n_needed], order[:n_needed], strict=True))
-        if missing := [field for field, place in needed.items() if place is None]:
+        if missing := [field for field, index in needed.items() if index is None]:
             what = f"the header does not name {', '.join(missing)}; it says {self.dialect.separator.join(heading)}"
             remedy = "give the columns: " + ", ".join(needed)
             raise InputError("CSV_HEADER", what, where=f"{path}:{start}", remedy=remedy)
-        return start, _Layout(order, max(place or 0 for place in needed.values()) + 1, len(heading))
+        return start, _Layout(order, max(index or 0 for index in needed.values()) + 1, len(heading))
 
     def _heading(self, lines: Sequence[str]) -> tuple[int, tuple[str, ...]]:
         """Return how many lines stand above the rows, and the names of the columns where a header gives them."""
@@ -184,9 +184,9 @@ class _Reader:
         data = data.filter(is_whole)
         parts = data["text"].str.split_exact(separator, max(layout.most, 2) - 1).struct.unnest()
         columns = {
-            field: parts.to_series(place).str.strip_chars()
-            for field, place in zip(self.fields, layout.order, strict=True)
-            if place is not None
+            field: parts.to_series(index).str.strip_chars()
+            for field, index in zip(self.fields, layout.order, strict=True)
+            if index is not None
         }
         return self._frame(columns, data["file"], data["line"], data["of"])
 
@@ -212,9 +212,9 @@ class _Reader:
             self.errors.add("CSV_SYNTAX", str(error), where=where, remedy=remedy)
             return self._frame({}, [], [], [])
         columns = {}
-        for field, place in zip(self.fields, layout.order, strict=True):
-            if place is not None:
-                values = [row[place] if place < len(row) else None for row in rows]
+        for field, index in zip(self.fields, layout.order, strict=True):
+            if index is not None:
+                values = [row[index] if index < len(row) else None for row in rows]
                 columns[field] = pl.Series(values, dtype=pl.String).str.strip_chars()
         return self._frame(columns, [text.name] * len(rows), numbers, [text.of] * len(rows))
 
@@ -232,8 +232,8 @@ class _Reader:
         """Report a row of too few or too many fields."""
         image, image_field = of, self.dialect.image_field
         if image_field is not None:
-            place = layout.order[self.fields.index(image_field)]
-            name = parts[place].strip() if place is not None and place < len(parts) else None
+            index = layout.order[self.fields.index(image_field)]
+            name = parts[index].strip() if index is not None and index < len(parts) else None
             image = f"{of}/{name}" if of and name else name
         expected = str(layout.most) if layout.least == layout.most else f"{layout.least} to {layout.most}"
         separator = self.dialect.separator

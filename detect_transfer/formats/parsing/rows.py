@@ -49,11 +49,11 @@ class Rows:
         if keep.all():
             return self
         wrong, value = self.data.filter(~keep), pl.col(field) if field in self.data.columns else pl.lit(None)
-        for place, image, given in wrong.select(source_of(wrong), "image", value.alias("value")).iter_rows():
+        for source, image, given in wrong.select(source_of(wrong), "image", value.alias("value")).iter_rows():
             if self.errors.full:
                 self.errors.count(1, code)
             else:
-                where, of = f"{self.root}/{place}", image or ""
+                where, of = f"{self.root}/{source}", image or ""
                 self.errors.add(code, what, where=where, field=field, value=given, remedy=remedy, row_of=of)
         return self._with(self.data.filter(keep))
 

@@ -99,7 +99,7 @@ class Source:
         self.root = io.require_dir(self.root, what=self.what) if self.file is None else self.root.parent
         self.image_root: Path = self.root
         self.images: dict[str, ImageRef] = {}  # by the names that annotations use
-        self._found: dict[str, FoundImage] = {}
+        self._found_images: dict[str, FoundImage] = {}
         self._n_looked_for = 0
         self._columns: dict[str, Mapping[str, Any]] = {}  # of images that have an annotation of their own
         self._boxes: list[dict[str, Any]] = []
@@ -258,8 +258,8 @@ class Source:
         new = dict(list(self.images.items())[self._n_looked_for :])
         self._n_looked_for = len(self.images)
         if new:
-            self._found |= find_media(self.image_root, new, self.lookup, self.errors)
-        return self._found
+            self._found_images |= find_media(self.image_root, new, self.lookup, self.errors)
+        return self._found_images
 
     def table(
         self, rows: Rows | None = None, categories: Columns | Sequence[str] | None = None, **columns: ImageColumn
@@ -281,16 +281,16 @@ class Source:
         if not self._columns:
             self.name_images(rows)
         self.errors.note("not an upright rectangle", len(self._other_shapes), tuple(self._other_shapes), kind="box")
-        found = self.find_images()
-        self._check_shared(found)
-        images = image_frame(found, self._columns, columns)
+        found_images = self.find_images()
+        self._check_shared(found_images)
+        images = image_frame(found_images, self._columns, columns)
         if "image_id" not in images.columns:  # the annotations number them otherwise
             number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
             images = images.with_columns(image_id=number.cast(pl.Int64))
         data, classes = with_categories(rows.data, categories)
         check_corner_order(self.errors, len(data))
         self.errors.raise_any()
-        if not found:
+        if not found_images:
             what = "no image is left" if self.images else "no image is annotated"
             remedy = "give the folder that holds the annotations with their images"
             raise InputError("IMAGES_NONE", what, where=self.image_root, remedy=remedy)
@@ -303,17 +303,17 @@ class Source:
             boxes=boxes,
             categories=classes,
             image_root=self.image_root if self.image_root.is_dir() else None,
-            names={name: image.file_name for name, image in found.items()},
+            names={name: image.file_name for name, image in found_images.items()},
         )
 
-    def _check_shared(self, found: Mapping[str, FoundImage]) -> None:
+    def _check_shared(self, found_images: Mapping[str, FoundImage]) -> None:
         """Report two annotations whose images are one file."""
         first: dict[str, str] = {}
         for name in self._columns:
-            if name in found:
-                other = first.setdefault(found[name].file_name, name)
+            if name in found_images:
+                other = first.setdefault(found_images[name].file_name, name)
                 if other != name:
-                    what = f"'{found[name].file_name}' is the image of '{other}' too"
+                    what = f"'{found_images[name].file_name}' is the image of '{other}' too"
                     self._report_shared(name, self.images[name].where, what)
 
     def _report_shared(self, name: str, where: str, what: str) -> None:

@@ -18,28 +18,28 @@ ImageColumn = Callable[[str], Any] | Mapping[str, Any]
 
 
 def image_frame(
-    found: Mapping[str, FoundImage], own: Mapping[str, Mapping[str, Any]], columns: Mapping[str, ImageColumn]
+    found_images: Mapping[str, FoundImage], own: Mapping[str, Mapping[str, Any]], columns: Mapping[str, ImageColumn]
 ) -> pl.DataFrame:
     """Return a row a name: `image`, `file_name`, `width`, `height` and further columns.
 
     Args:
-        found: The images by the names that annotations use; several names may stand for one image.
+        found_images: The images by the names that annotations use; several names may stand for one image.
         own: Values of further columns, for the images that have some.
         columns: Whole further columns.
     """
-    rows = [own.get(name, {}) for name in found]
+    rows = [own.get(name, {}) for name in found_images]
     keys = sorted({key for row in rows for key, value in row.items() if value is not None})
     further = {key: [row.get(key) for row in rows] for key in keys}
     for key, column in columns.items():
         if isinstance(column, Mapping):
-            further[key] = [column.get(name) for name in found]
+            further[key] = [column.get(name) for name in found_images]
         else:
-            further[key] = [column(image.file_name) for image in found.values()]
-    sizes = [image.size_wh or (None, None) for image in found.values()]
+            further[key] = [column(image.file_name) for image in found_images.values()]
+    sizes = [image.size_wh or (None, None) for image in found_images.values()]
     return pl.DataFrame(
         {
-            "image": list(found),
-            "file_name": [image.file_name for image in found.values()],
+            "image": list(found_images),
+            "file_name": [image.file_name for image in found_images.values()],
             "width": [width for width, _ in sizes],
             "height": [height for _, height in sizes],
             **further,

@@ -74,10 +74,10 @@ def _add_box(source: Source, image: str, box: Node, target: str) -> list[str]:
             return [box.source]
         key = "fbox"
     xyxy = _corners(box, key)
-    known = {key, "tag"}
+    columns_read = {key, "tag"}
     visible = {}
     if target == "person" and "vbox" in box:
-        known.add("vbox")
+        columns_read.add("vbox")
         visible = dict(zip(_VISIBLE, _corners(box, "vbox"), strict=True))
     flags = "head_attr" if target == "head" else "extra"
     is_flagged = flags in box and box.child(flags).number("ignore", 0) != 0
@@ -86,7 +86,7 @@ def _add_box(source: Source, image: str, box: Node, target: str) -> list[str]:
         _CLASSES[target],
         xyxy,
         box.source,
-        {name: value for name, value in box.value.items() if name not in known},
+        {name: value for name, value in box.value.items() if name not in columns_read},
         iscrowd=not is_person,
         ignore=is_flagged or not is_person,
         ignore_reason="mask" if not is_person else "ignore flag" if is_flagged else None,

@@ -39,7 +39,7 @@ def read(
     allow_missing: bool = False,
     on_error: str = "fail",
 ) -> AnnotationTable:
-    """Read KITTI labels: the eight classes of the devkit in its order; what is told in 3D goes to `attributes`.
+    """Read KITTI labels: the eight classes of the devkit in its order; what is given in 3D goes to `attributes`.
 
     `DontCare` becomes a crowd region without class that is ignored (reason ``DontCare``). `occluded` is 0, .25 or .75
     for the levels 0, 1 and 2, null for 3 (unknown); the level itself is `occlusion_level` in `attributes`. Images of

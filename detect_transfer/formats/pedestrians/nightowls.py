@@ -66,10 +66,10 @@ def read(
         track_id=pl.coalesce("track_id", pl.col("attributes").str.json_path_match("$.tracking_id")),
     )
     if difficult == "ignore":
-        marked = pl.col("difficult") & ~pl.col("ignore")
+        is_difficult = pl.col("difficult") & ~pl.col("ignore")
         boxes = boxes.with_columns(
-            ignore=pl.col("ignore") | marked,
-            ignore_reason=pl.when(marked).then(pl.lit("difficult")).otherwise("ignore_reason"),
+            ignore=pl.col("ignore") | is_difficult,
+            ignore_reason=pl.when(is_difficult).then(pl.lit("difficult")).otherwise("ignore_reason"),
         )
     images = whole.images
     if "recordings_id" in images.columns:

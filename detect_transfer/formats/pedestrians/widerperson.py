@@ -36,8 +36,8 @@ def read(
 ) -> AnnotationTable:
     """Read WiderPerson: three classes of people; ignore regions and crowds are ignored for all of them.
 
-    A partially visible person is `occluded` (1); of the others it is not told.
-    The split is that of the list that names the image; without lists every text is read and no split is told. An
+    A partially visible person is `occluded` (1); of the others it is not stated.
+    The split is that of the list that names the image; without lists every text is read and no split is given. An
     image of `test.txt` without a text is not annotated and stays out, which the ledger counts.
 
     Args:

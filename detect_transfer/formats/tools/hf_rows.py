@@ -98,14 +98,14 @@ def _object(node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
     category_key = next((key for key in _CATEGORIES if key in values), _CATEGORIES[0])
     numbers, category = node.numbers(box_key, 4), values.get(category_key)
     if isinstance(category, str) and category.strip():
-        marked = f"'{category}"
+        class_key = f"'{category}"
     elif type(category) is int and 0 <= category < _MOST_CLASSES:
-        marked = f"#{category}"
+        class_key = f"#{category}"
     else:
         raise node.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
     further = {key: value for key, value in values.items() if key not in (box_key, category_key, "iscrowd")}
     attributes = dump(further, node.where) if further else None
-    return node.source, marked, *numbers, node.flag("iscrowd", False), attributes
+    return node.source, class_key, *numbers, node.flag("iscrowd", False), attributes
 
 
 def class_names(root: Path) -> list[str] | None:

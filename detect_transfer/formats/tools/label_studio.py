@@ -101,10 +101,10 @@ def read(
             with source.errors.image(image):
                 if _add_image(source, image, task):
                     images[image] = task
-    found = source.find_images()
+    found_images = source.find_images()
     for image, task in images.items():
         for annotation in task.annotations:
-            add_regions(source, image, annotation, found[image].size_wh if image in found else None)
+            add_regions(source, image, annotation, found_images[image].size_wh if image in found_images else None)
     return source.table()
 
 

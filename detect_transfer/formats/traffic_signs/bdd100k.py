@@ -47,7 +47,7 @@ def read(
     `other person`, `other vehicle` and `trailer` are crowds of the class that the official conversion gives them, and
     so are labels flagged ``crowd`` or ``ignored``; all are to be ignored. Labels without ``box2d`` (lanes, drivable
     areas) are left out, which the ledger counts. Weather, scene, time of day and time stamp are columns of `images`;
-    what else is told of a frame is JSON in its column `attributes`.
+    what else is stated of a frame is JSON in its column `attributes`.
 
     Args:
         root: The folder that holds the labels and, in ``images/100k/<split>`` or anywhere else below it, the images.

@@ -39,7 +39,7 @@ _FRAME = ("sequence", "frame")
 
 @dataclass(frozen=True)
 class _Frame:
-    """A frame: its number from 0, the sequence, the video (or folder) it is from and what is told of that."""
+    """A frame: its number from 0, the sequence, the video (or folder) it is from and what is stated of that."""
 
     sequence: str
     number: int

@@ -1,7 +1,7 @@
 """Tsinghua-Tencent 100K: one JSON of all images, of 2016 and of 2021.
 
 The corners are floats from the top-left corner of the first pixel, and the official score takes plain differences, so
-they are our own convention. Of an image no size is told.
+they are our own convention. No size of an image is stated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read(
 ) -> AnnotationTable:
     """Read TT100K: splits `train`, `test` and `other` by the folder of the image.
 
-    Polygons, ellipses and further keys of a sign go to `attributes`. The super-class is told by the first letter of a
+    Polygons, ellipses and further keys of a sign go to `attributes`. The super-class is given by the first letter of a
     type: ``i`` indication, ``p`` prohibition, ``w`` warning.
 
     Args:

@@ -112,15 +112,15 @@ def _real_sizes(
     """Read the sizes of the images by their stems and compare them with what the files state."""
     if layout.images is None:
         return {}
-    found = ErrorCollector(errors.on_error)  # by the names of images
-    sizes = dict(zip(images, native.read_sizes(layout.images, images.values(), found), strict=True))
+    image_errors = ErrorCollector(errors.on_error)  # by the names of images
+    sizes = dict(zip(images, native.read_sizes(layout.images, images.values(), image_errors), strict=True))
     for stem, file in parsed.items():
         real = sizes.get(stem)
         if real is not None and file.size_wh is not None and media.size_mismatch == "error":
             where = layout.annotations / named[stem]
-            native.check_size(file.size_wh, real, where=where, image=images[stem], errors=found)
-    found.skipped_images = {native.stem_of(name): error for name, error in found.skipped_images.items()}
-    errors.absorb(found)
+            native.check_size(file.size_wh, real, where=where, image=images[stem], errors=image_errors)
+    image_errors.skipped_images = {native.stem_of(name): error for name, error in image_errors.skipped_images.items()}
+    errors.absorb(image_errors)
     return sizes
 
 
@@ -212,9 +212,9 @@ def _frames(
         for box in parsed[stem].objects
     ]
     convention = "one_based_inclusive" if one_based else "zero_based_exclusive"
-    told = [(image_ids[stem], *facts, convention) for stem, facts in images.items()]
+    image_rows = [(image_ids[stem], *facts, convention) for stem, facts in images.items()]
     schema = {name: IMAGE_SCHEMA[name] for name in ("image_id", "file_name", "width", "height", "split")}
-    image_frame = pl.DataFrame(told, schema={**schema, "pixel_convention": pl.String}, orient="row")
+    image_frame = pl.DataFrame(image_rows, schema={**schema, "pixel_convention": pl.String}, orient="row")
     return image_frame, native.box_frame(rows), {"category_id": list(classes.values()), "name": list(classes)}
 
 

@@ -36,7 +36,7 @@ def read_lists(
     root: Path, paths: Iterable[Path], stems: set[str], errors: ErrorCollector, *, skip_missing: bool = False
 ) -> dict[str, str]:
     """Map the stem of every image that a list names to the stem of the list, a file in `root`."""
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     absent: dict[str, None] = {}
     for path in paths:
         try:
@@ -51,12 +51,14 @@ def read_lists(
             if skip_missing and stem not in stems:
                 absent[stem] = None
                 continue
-            _put(found, stem, path, number, stems=stems, errors=errors)
+            _put(splits, stem, path, number, stems=stems, errors=errors)
     errors.note("image is listed and is not there", len(absent), tuple(absent), kind="image")
-    return found
+    return splits
 
 
-def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], errors: ErrorCollector) -> None:
+def _put(
+    splits: dict[str, str], stem: str, path: Path, number: int, *, stems: set[str], errors: ErrorCollector
+) -> None:
     split, where = path.stem, f"{path}:{number}"
     if stem not in stems:
         errors.add(
@@ -67,14 +69,14 @@ def _put(found: dict[str, str], stem: str, path: Path, number: int, *, stems: se
             value=stem,
             remedy=did_you_mean(stem, sorted(stems)) if len(stems) < 1000 else "remove the line",
         )
-    elif found.get(stem, split) != split and split != _UNION:
+    elif splits.get(stem, split) != split and split != _UNION:
         errors.add(
             "SPLIT_TWICE",
-            f"the image is in '{found[stem]}' as well",
+            f"the image is in '{splits[stem]}' as well",
             where=where,
             field="stem",
             value=stem,
             remedy="list it in one of them",
         )
     else:
-        found.setdefault(stem, split)
+        splits.setdefault(stem, split)

@@ -16,7 +16,7 @@ Corners = tuple[float, float, float, float]
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part"}
-_UNTOLD = {"", "unspecified"}
+_UNSTATED = {"", "unspecified"}
 _FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
 _REMEDY = "fix the object or remove it"
 
@@ -52,22 +52,22 @@ def read_file(root: Path, name: str, image: str, errors: ErrorCollector) -> VocF
         image: What the image is called in `errors`.
         errors: Where faults go.
     """
-    path, found, faults = root / name, VocFile(), ErrorCollector()
+    path, file, faults = root / name, VocFile(), ErrorCollector()
     with errors.image(image):
         tree = read_xml(root, name, "annotation")
-        found.filename = _text(tree, "filename")
+        file.filename = _text(tree, "filename")
         for number, element in enumerate(tree.findall("object"), start=1):
             pointer = f"#object[{number}]"
             box = _object(element, f"{path}{pointer}", f"{name}{pointer}", faults)
             if box is not None:
-                found.objects.append(box)
+                file.objects.append(box)
                 continue
             # an object that is left out is counted once, however many faults it has
             for error in faults.shown if errors.on_error == "fail" else faults.shown[:1]:
                 errors.put(error, row_of=image)
             faults = ErrorCollector()
-        found.size_wh = _stated_size(tree, path)
-    return found
+        file.size_wh = _stated_size(tree, path)
+    return file
 
 
 def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
@@ -157,7 +157,7 @@ def _share(element: Element, tag: str, where: str, errors: ErrorCollector) -> fl
     text = _text(element, tag)
     if text in _FLAGS:
         return _FLAGS[text]
-    if text.lower() in _UNTOLD:
+    if text.lower() in _UNSTATED:
         return None
     number = parse_number(text)
     if number is None or not 0 <= number <= 1:
@@ -170,7 +170,7 @@ def _attributes(element: Element, where: str, errors: ErrorCollector) -> dict[st
     """Return what the columns do not hold: the pose, the parts and the tags of other tools."""
     values: dict[str, Any] = {}
     pose = _text(element, "pose")
-    if pose.lower() not in _UNTOLD:
+    if pose.lower() not in _UNSTATED:
         values["pose"] = pose
     parts = []
     for number, part in enumerate(element.findall("part"), start=1):

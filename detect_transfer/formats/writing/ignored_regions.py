@@ -110,7 +110,7 @@ def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> 
     unsized = unsized.join(regions, on="image_id", how="semi", maintain_order="left")
     if not unsized.is_empty():
         raise InputError(
-            *("SIZE_UNKNOWN", f"which share regions cover cannot be told of {len(unsized)} images of unknown size"),
+            *("SIZE_UNKNOWN", f"the share that regions cover is unknown in {len(unsized)} images of unknown size"),
             field="file_name",
             value=unsized["file_name"][0],
             remedy="convert with the images, or with --ignored-regions drop or keep",

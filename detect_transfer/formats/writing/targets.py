@@ -68,7 +68,7 @@ def choose_targets(names: Sequence[str] | None, images: pl.DataFrame, ledger: Le
         return chosen
     if names is not None:
         raise InputError(
-            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every image; of {len(unsized)} none is told"),
+            *("SIZE_UNKNOWN", f"{needing[0]} needs the size of every image; that of {len(unsized)} is unknown"),
             field="file_name",
             value=unsized[0],
             remedy="it needs the images: convert with --image-mode copy or link; or leave it out of --to",

@@ -173,7 +173,7 @@ class _Finder:
             name, where = line.strip(), f"{path}:{number}"
             if not name:
                 continue
-            image = self.place_of(name, path)
+            image = self.path_of(name, path)
             inside = self.inside(image, where=where, field="image")
             if inside is None:
                 continue
@@ -185,7 +185,7 @@ class _Finder:
                 self.report_absent(inside, name, where)
             self.put(inside, split, where)
 
-    def place_of(self, name: str, path: Path) -> Path:
+    def path_of(self, name: str, path: Path) -> Path:
         """Return where a line of the list at `path` means its image to be."""
         # ./ is meant from the list itself; what is not found from the root may be as well
         places = [self.root / name, path.parent / name]

@@ -41,7 +41,7 @@ class LabelFolder:
         self.wanted = wanted
         self.lists = lists
         self.absent = absent
-        self.held: dict[str, os.DirEntry[str]] = {}
+        self.files: dict[str, os.DirEntry[str]] = {}
         self.by_spelling: dict[str, str] = {}
         self.misspelt: set[str] = set()
 
@@ -49,7 +49,7 @@ class LabelFolder:
         """Return the labels that are there, relative to the root; faults go to `errors`."""
         if self.path.is_dir():
             with os.scandir(self.path) as entries:
-                self.held = {entry.name: entry for entry in entries}
+                self.files = {entry.name: entry for entry in entries}
         if self.path.is_symlink() or self.path.resolve() != self.root.resolve() / self.folder:
             errors.add(
                 *("PATH_OUTSIDE", "the folder of labels is reached through a link"),
@@ -57,7 +57,7 @@ class LabelFolder:
                 remedy="put the labels themselves into the data set",
             )
             return set()
-        others = [name for name in self.held if name not in self.wanted and name.lower().endswith(".txt")]
+        others = [name for name in self.files if name not in self.wanted and name.lower().endswith(".txt")]
         self.by_spelling = {_spelling(name): name for name in others}
         present = {name for name in self.wanted if self._is_there(name, allow_missing, errors)}
         orphans = [name for name in others if self._is_orphan(name)]
@@ -69,7 +69,7 @@ class LabelFolder:
         return {f"{self.folder}/{name}".removeprefix("/") for name in present}
 
     def _is_there(self, name: str, allow_missing: bool, errors: ErrorCollector) -> bool:
-        entry = self.held.get(name)
+        entry = self.files.get(name)
         if entry is None:
             near = self.by_spelling.get(_spelling(name))
             if near is not None:
