@@ -71,7 +71,7 @@ def evaluate(
     slices: Annotated[
         str | None,
         typer.Option(
-            help="Divided by commas, of {slices}, and columns of images and attributes; without it all whose values are known."
+            help="Divided by commas, of {slices}, and columns of images and attributes; without it all with values."
         ),
     ] = None,
     detections_format: DetectionsFormat = None,
