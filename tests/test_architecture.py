@@ -1,4 +1,4 @@
-"""Design rules that would rot unseen: import ranks, complete registries, quick help, no forbidden calls."""
+"""Design rules that would rot unseen: import order, complete registries, quick help, no forbidden calls."""
 
 import ast
 import importlib
@@ -207,13 +207,13 @@ def section(docstring: str, name: str) -> list[str] | None:
 
 def docstring_faults(path: Path) -> list[str]:
     tree = ast.parse(path.read_text())
-    told = []
+    faults = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            told += faults_of_class(node)
+            faults += faults_of_class(node)
         elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            told += faults_of_function(node)
-    return [f"{path.relative_to(ROOT)}:{line}" for line in told]
+            faults += faults_of_function(node)
+    return [f"{path.relative_to(ROOT)}:{line}" for line in faults]
 
 
 def faults_of_class(node: ast.ClassDef) -> list[str]:
@@ -252,5 +252,5 @@ def faults_of_function(node: ast.FunctionDef) -> list[str]:
 
 
 def test_docstrings_name_the_fields_of_classes_and_the_errors_of_functions() -> None:
-    told = [fault for path in modules() if path.parent.name != "cli" for fault in docstring_faults(path)]
-    assert not told, "\n".join(told)  # a docstring in cli is the help of a command
+    faults = [fault for path in modules() if path.parent.name != "cli" for fault in docstring_faults(path)]
+    assert not faults, "\n".join(faults)  # a docstring in cli is the help of a command

@@ -59,7 +59,7 @@ def test_wrong_config__one_line_and_no_run_folder(
     assert not (tmp_path / "run").exists()
 
 
-def test_several_mistakes__are_told_at_once_with_suggestions(
+def test_several_mistakes__are_reported_at_once_with_suggestions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_config(tmp_path, "data: {synthetic: {}}\ntrain: {epoch: 3, imgsz: 100}\nmodle: {}")
@@ -144,7 +144,7 @@ def damage(data: Path, how: str) -> None:
         ("truncated JSON", "JSON_SYNTAX"),
     ],
 )
-def test_damaged_data__is_told_with_its_place(
+def test_damaged_data__is_reported_with_its_place(
     tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str, code: str
 ) -> None:
     data = tmp_path / "data"
@@ -256,7 +256,7 @@ def test_dry_run__prints_the_plan_and_makes_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
 
 
-def test_weights_that_fit_in_part__are_told_on_the_console(
+def test_weights_that_fit_in_part__are_reported_on_the_console(
     tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = load_weights(EMBEDDED)

@@ -1,4 +1,4 @@
-"""Files that are something else than their names say: told as what they are, with what to do."""
+"""Files that are something else than their names say: reported as what they are, with what to do."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("data", "kind", "remedy"), [*CASES, pytest.param("{}".encode("utf-16"), "UTF-16", "UTF-8")])
-def test_json__that_is_something_else_is_told_as_such(tmp_path: Path, data: bytes, kind: str, remedy: str) -> None:
+def test_json__that_is_something_else_is_reported_as_such(tmp_path: Path, data: bytes, kind: str, remedy: str) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"JSON_SYNTAX .*a\.json:\d - the file is {kind}.*{remedy}"):
@@ -37,14 +37,14 @@ def test_json__that_is_something_else_is_told_as_such(tmp_path: Path, data: byte
 
 
 @pytest.mark.parametrize(("data", "kind", "remedy"), CASES)
-def test_xml__that_is_something_else_is_told_as_such(tmp_path: Path, data: bytes, kind: str, remedy: str) -> None:
+def test_xml__that_is_something_else_is_reported_as_such(tmp_path: Path, data: bytes, kind: str, remedy: str) -> None:
     path = tmp_path / "annotations.xml"
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"XML_\w+ .*annotations\.xml.* - the file is {kind}.*{remedy}"):
         read_cvat(path)
 
 
-def test_text__that_is_an_archive_is_told_as_such(tmp_path: Path) -> None:
+def test_text__that_is_an_archive_is_reported_as_such(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     path.write_bytes(gzip.compress(b"x" * 50))
     with pytest.raises(InputError, match=r"TEXT_ENCODING .*gt\.txt - the file is a gzip archive; unpack it"):

@@ -89,6 +89,6 @@ def test_damaged__is_never_answered_otherwise(suffix: str, tmp_path: Path, monke
         content[at % len(content)] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     quick = plain_size_wh(path.read_bytes())
-    told = by_pillow(path, monkeypatch)
+    code = by_pillow(path, monkeypatch)
     # Pillow looks into the tables before it knows the size; a fault of these is found when the pixels are read
-    assert quick is None or told in (quick, "IMAGE_TYPE", "IMAGE_TRUNCATED")
+    assert quick is None or code in (quick, "IMAGE_TYPE", "IMAGE_TRUNCATED")

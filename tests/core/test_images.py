@@ -68,7 +68,7 @@ def test_truncated_image__is_an_error_and_the_file_stays(tmp_path: Path, suffix:
 @pytest.mark.parametrize(
     ("data", "code"), [(b"", "IMAGE_EMPTY"), (b"hello, I am text", "IMAGE_TYPE"), (b"\x89PNG\r\n\x1a\n", "IMAGE_")]
 )
-def test_no_image__is_told(tmp_path: Path, data: bytes, code: str) -> None:
+def test_no_image__is_reported(tmp_path: Path, data: bytes, code: str) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     for read in (read_rgb, read_size_wh):
@@ -76,7 +76,7 @@ def test_no_image__is_told(tmp_path: Path, data: bytes, code: str) -> None:
             read(path)
 
 
-def test_missing_image__is_told(tmp_path: Path) -> None:
+def test_missing_image__is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="IMAGE_MISSING"):
         read_rgb(tmp_path / "no.png")
 

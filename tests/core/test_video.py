@@ -1,4 +1,4 @@
-"""Videos as frames: what comes out, in order, and what is told of those that are no video or end too early."""
+"""Videos as frames: what comes out, in order, and what is said of those that are no video or end too early."""
 
 import struct
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_video(path: Path, n: int) -> Path:
     return path
 
 
-def write_seq(path: Path, n: int, *, kind: int = 102, told: int | None = None, padding: int = 0) -> Path:
+def write_seq(path: Path, n: int, *, kind: int = 102, stated: int | None = None, padding: int = 0) -> Path:
     """A sequence by hand: the header of 1024 bytes, then the frames, each with the eight bytes of its time."""
     width, height = SIZE_WH
     bits = 8 if kind == 100 else 24
@@ -35,7 +35,7 @@ def write_seq(path: Path, n: int, *, kind: int = 102, told: int | None = None, p
     header = struct.pack("<I", 0xFEED) + "Norpix seq".encode("utf-16-le") + bytes(4) + struct.pack("<iI", 3, 1024)
     header += bytes(512)
     header += struct.pack(
-        "<9Id", width, height, bits, 8, raw_bytes, kind, n if told is None else told, 0, raw_bytes + 8, 30.0
+        "<9Id", width, height, bits, 8, raw_bytes, kind, n if stated is None else stated, 0, raw_bytes + 8, 30.0
     )
     data = header.ljust(1024, b"\0")
     for number in range(n):
@@ -62,18 +62,18 @@ def test_frames__come_in_order_and_in_rgb(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("kind", "padding", "told"),
+    ("kind", "padding", "stated"),
     [
         pytest.param(102, 0, None, id="grey-jpeg"),
         pytest.param(201, 0, None, id="jpeg"),
         pytest.param(201, 8, None, id="jpeg-padded-time"),
-        pytest.param(201, 0, 0, id="jpeg-count-not-told"),
+        pytest.param(201, 0, 0, id="jpeg-count-not-stated"),
         pytest.param(2, 0, None, id="png"),
         pytest.param(200, 0, None, id="raw"),
     ],
 )
-def test_frames__of_a_sequence(tmp_path, kind, padding, told):
-    path = write_seq(tmp_path / "V000.seq", 5, kind=kind, padding=padding, told=told)
+def test_frames__of_a_sequence(tmp_path, kind, padding, stated):
+    path = write_seq(tmp_path / "V000.seq", 5, kind=kind, padding=padding, stated=stated)
     found = list(frames(path))
     assert len(found) == 5
     for number, frame in enumerate(found):
@@ -127,7 +127,7 @@ DAMAGED = [
     pytest.param(lambda at: cut(write_video(at / "a.avi", 200), 30_000), "VIDEO_TRUNCATED", id="avi-cut"),
     pytest.param(lambda at: cut(write_seq(at / "a.seq", 1), 900), "VIDEO_TRUNCATED", id="seq-header-cut"),
     pytest.param(lambda at: cut(write_seq(at / "a.seq", 3), -300), "VIDEO_TRUNCATED", id="seq-frame-cut"),
-    pytest.param(lambda at: write_seq(at / "a.seq", 3, told=4), "VIDEO_TRUNCATED", id="seq-fewer-than-told"),
+    pytest.param(lambda at: write_seq(at / "a.seq", 3, stated=4), "VIDEO_TRUNCATED", id="seq-fewer-than-stated"),
     pytest.param(lambda at: write_seq(at / "a.seq", 0), "VIDEO_TRUNCATED", id="seq-without-frames"),
     pytest.param(lambda at: write_seq(at / "a.seq", 3, kind=101), "VIDEO_TYPE", id="seq-of-bayer-pixels"),
     pytest.param(lambda at: overwritten(write_seq(at / "a.seq", 3), 1030, 30), "VIDEO_TRUNCATED", id="seq-bad-jpeg"),

@@ -188,14 +188,14 @@ def test_check__name_that_leads_out(root):
     assert codes(check(table, read_images=True)) == {("error", "PATH_OUTSIDE"): 1}
 
 
-def test_inspect__a_bad_video_is_told_once(tmp_path):
+def test_inspect__a_bad_video_is_reported_once(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     table = make(GOOD, root=tmp_path, file_name=[f"a.mp4#{i:05d}" for i in range(4)])
     report = check(table, read_images=True)
     assert codes(report) == {("error", "VIDEO_TYPE"): 1}
 
 
-def test_inspect__sizes_are_filled_in_and_progress_is_told(root):
+def test_inspect__sizes_are_filled_in_and_progress_is_reported(root):
     table = make(GOOD, root=root, width=[None] * 4, height=[None] * 4)
     calls = []
     inspection = inspect_images(table, progress=lambda *call: calls.append(call))

@@ -239,7 +239,7 @@ def test_convert__check_writes_nothing_when_a_field_is_lost(root, tmp_path, monk
     with pytest.raises(InputError, match="ROUND_TRIP box rows") as caught:
         convert(make(root), tmp_path / "out", options=replace(OPTIONS, check=True))
     assert caught.value.exit_code == 2
-    assert "ann:8" in str(caught.value), "the place is told"
+    assert "ann:8" in str(caught.value), "the line is named"
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
 
 

@@ -51,7 +51,7 @@ def test_convert__skips_images_at_fault_where_it_is_asked_to(tmp_path: Path) -> 
         ("image", "dropped", 2),
         ("box", "dropped", 3),
     ]
-    assert [told.split()[0] for told in step["lines"][0]["examples"]] == ["IMAGE_TRUNCATED", "IMAGE_MISSING"]
+    assert [example.split()[0] for example in step["lines"][0]["examples"]] == ["IMAGE_TRUNCATED", "IMAGE_MISSING"]
 
 
 def test_convert__tells_that_every_image_is_at_fault(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A conversion of annotations alone: no images are looked at or written, and what is not known is told."""
+"""A conversion of annotations alone: no images are looked at or written, and what is not known is named."""
 
 import json
 from dataclasses import replace
@@ -63,8 +63,8 @@ def test_sizes_unknown__coco_alone_and_the_ledger_says_why(tmp_path: Path) -> No
     assert ("image", "size not known: boxes are not clipped", 1) in steps["clean"]
     assert steps["yolo"] == [("image", "size not known: no labels are written for any image", 1)]
     assert steps["images"] == [("image", "no image is written: --image-mode none", 3)]
-    told = json.loads((out / "manifest.json").read_text())["options"]
-    assert (told["image_mode"], told["targets"]) == ("none", ["coco"])
+    options = json.loads((out / "manifest.json").read_text())["options"]
+    assert (options["image_mode"], options["targets"]) == ("none", ["coco"])
     assert result.table.image_root is None
     assert "width" not in json.loads((out / "annotations/instances_val.json").read_text())["images"][0]
 

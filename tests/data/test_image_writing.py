@@ -173,7 +173,7 @@ def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, link, tmp_p
     assert source.read_bytes() == before
 
 
-def test_write__no_room_is_told_before_the_first_byte(tmp_path, monkeypatch):
+def test_write__no_room_is_reported_before_the_first_byte(tmp_path, monkeypatch):
     save(tmp_path / "root" / "a.jpg")
     usage = type("Usage", (), {"free": 3})
     monkeypatch.setattr(image_writing.shutil, "disk_usage", lambda _: usage)

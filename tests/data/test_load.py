@@ -89,7 +89,7 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("place", "options", "told"),
+    ("place", "options", "message"),
     [
         pytest.param("road_signs", {}, "TRUTH_UNKNOWN .*--truth-format; it may be voc$", id="voc"),
         pytest.param("kitti", {}, "TRUTH_UNKNOWN .*it may be kitti$", id="kitti"),
@@ -106,15 +106,15 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
         pytest.param("kitti", {"format": "kitti", "images": DATASETS}, "OPTION_UNKNOWN --images", id="images"),
     ],
 )
-def test_wrong_truth__one_line_that_tells_what_to_give(place: str, options: dict, told: str) -> None:
+def test_wrong_truth__one_line_that_tells_what_to_give(place: str, options: dict, message: str) -> None:
     name, _, below = place.partition("/")
     path = DATASETS / name / "sample" / below if name != "nowhere" else DATASETS / name
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read_ground_truth(path, **options)
     assert "\n" not in str(caught.value)
 
 
-def test_empty_folder_and_run_folder__are_told(tmp_path: Path) -> None:
+def test_empty_folder_and_run_folder__are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"TRUTH_UNKNOWN .*the folder is empty"):
         read_ground_truth(tmp_path)
     (tmp_path / "weights").mkdir()
@@ -214,7 +214,7 @@ def test_commands__take_any_truth(signs: GroundTruth, tmp_path: Path, capsys: py
     assert len(list((tmp_path / "visualize").glob("*.jpg"))) == 3
 
 
-def test_commands__refuse_what_is_told_of_no_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands__refuse_options_of_no_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in (["evaluate", "a"], ["compare", "a", "b"]):
         status, said = run(capsys, *command, "--split", "val", "--out", tmp_path / "out")
         assert status == 2
@@ -275,7 +275,7 @@ def test_official_results__have_the_ids_of_the_official_files(name: str, file: s
     assert [classes[i] for i in found["category_id"]] == expected
 
 
-def test_coco_like_truth__without_file_names_is_told_what_reads_it(tmp_path: Path) -> None:
+def test_coco_like_truth__without_file_names_names_what_reads_it(tmp_path: Path) -> None:
     path = DATASETS / "citypersons_gt" / "sample" / "val_gt.json"
     with pytest.raises(InputError, match=r"COCO_KEY .*`im_name`; .*--option lenient=true.*citypersons"):
         read_ground_truth(path)

@@ -114,7 +114,7 @@ def found(rows):
     [
         pytest.param([("train", None, "a", 1), ("val", None, "b", 1)], [(1, 2, 0, True)], id="same-hash-two-splits"),
         pytest.param([("train", None, "a", 1), ("train", None, "b", 3)], [(1, 2, 1, False)], id="one-bit-one-split"),
-        pytest.param([("train", None, "a", 1), ("val", None, "a", 1)], [], id="same-file-is-told-elsewhere"),
+        pytest.param([("train", None, "a", 1), ("val", None, "a", 1)], [], id="same-file-is-reported-elsewhere"),
         pytest.param([("train", "g", "a", 1), ("train", "g", "b", 1)], [], id="one-group"),
         pytest.param([("train", "g", "a", 1), ("val", "g", "b", 1)], [(1, 2, 0, True)], id="a-group-that-was-cut"),
         pytest.param([(None, None, "a", 1), (None, None, "b", 1)], [(1, 2, 0, False)], id="no-splits"),

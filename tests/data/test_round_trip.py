@@ -1,4 +1,4 @@
-"""The round trip through COCO and YOLO: what comes back, what is told as not carried, and that a loss is seen."""
+"""The round trip through COCO and YOLO: what comes back, what is named as not carried, and that a loss is seen."""
 
 import json
 from dataclasses import replace
@@ -123,14 +123,14 @@ SPOILT = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "field", "told"), SPOILT)
-def test_round_trip__sees_what_a_reader_would_lose(monkeypatch, spoil, field, told):
+@pytest.mark.parametrize(("spoil", "field", "example_start"), SPOILT)
+def test_round_trip__sees_what_a_reader_would_lose(monkeypatch, spoil, field, example_start):
     read = roundtrip.read_coco
     monkeypatch.setattr(roundtrip, "read_coco", lambda path: spoil(read(path)))
     trip = round_trip(make())
     assert not trip.ok
     differing = {f.field: f.examples for f in trip.legs[0].fields if f.differing}
-    assert any(example.startswith(told) for example in differing[field])
+    assert any(example.startswith(example_start) for example in differing[field])
     with pytest.raises(InputError, match="ROUND_TRIP"):
         trip.raise_differences()
 

@@ -1,4 +1,4 @@
-"""The data of a run: one data set by three roads, and what is wrong with it told before anything is made."""
+"""The data of a run: one data set by three roads, and what is wrong with it said before anything is made."""
 
 import json
 import shutil
@@ -58,13 +58,13 @@ def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_p
     assert len({first, second, fingerprint()}) == 3
 
 
-def test_a_folder_that_is_no_data_set__is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_data_set__is_reported_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no data")
     with pytest.raises(InputError, match=r"DATA_UNKNOWN .*convert it first"):
         load_run_data(Data(path=tmp_path), drawn=tmp_path)
 
 
-def test_many_wrong_images__are_told_at_once_up_to_twenty(tiny_data: Path, tmp_path: Path) -> None:
+def test_many_wrong_images__are_reported_at_once_up_to_twenty(tiny_data: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_data, tmp_path / "data")
     for image in (tmp_path / "data" / "images").rglob("*.jpg"):
         image.unlink()
@@ -73,7 +73,7 @@ def test_many_wrong_images__are_told_at_once_up_to_twenty(tiny_data: Path, tmp_p
     assert str(caught.value).count("IMAGE_MISSING") == 20
 
 
-def test_annotations_alone__are_told_to_be_converted_with_their_images(tiny_data: Path, tmp_path: Path) -> None:
+def test_annotations_alone__must_be_converted_with_their_images(tiny_data: Path, tmp_path: Path) -> None:
     table = read_dataset(tiny_data)
     plan = ConvertOptions(format="data_folder", split="source", image_mode="none")
     convert(table, tmp_path / "alone", options=plan)
@@ -82,7 +82,7 @@ def test_annotations_alone__are_told_to_be_converted_with_their_images(tiny_data
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_frames_of_a_video__are_told_to_be_converted_first(tiny_data: Path, tmp_path: Path) -> None:
+def test_frames_of_a_video__must_be_converted_first(tiny_data: Path, tmp_path: Path) -> None:
     pair = {}
     for split in ("train", "val"):
         content = json.loads((tiny_data / "annotations" / f"instances_{split}.json").read_text())

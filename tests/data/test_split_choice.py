@@ -47,7 +47,7 @@ def choose(table, split, hashes=None, *, seed=0, val_from_train=0.0):
 
 
 @pytest.mark.parametrize(
-    ("splits", "kind", "told"),
+    ("splits", "kind", "message"),
     [
         pytest.param(["train"] * 4 + ["val"], "source", "the source's own (train, val)", id="official"),
         pytest.param(["train"] * 4 + ["test"], "source", "the source's own (test, train)", id="train-and-test"),
@@ -57,10 +57,10 @@ def choose(table, split, hashes=None, *, seed=0, val_from_train=0.0):
         pytest.param(["train"] * 3 + ["val", None], "ratio", "no split to 1 of 5 images", id="some-without"),
     ],
 )
-def test_choose__by_itself(splits, kind, told):
+def test_choose__by_itself(splits, kind, message):
     chosen = choose(make(splits), "auto")
     assert chosen.rule["kind"] == kind
-    assert told in chosen.description
+    assert message in chosen.description
     assert chosen.table.images["split"].null_count() == 0
 
 
@@ -89,7 +89,7 @@ def test_choose__refuses_copies_in_two_given_splits(split):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         pytest.param({"1.png": "train"}, "1 images of the source are not in the file", id="too-few"),
         pytest.param(
@@ -99,8 +99,8 @@ def test_choose__refuses_copies_in_two_given_splits(split):
         ),
     ],
 )
-def test_choose__a_file_of_other_images_is_refused(names, told):
-    with pytest.raises(InputError, match=f"SPLIT_FILE .*{told}"):
+def test_choose__a_file_of_other_images_is_refused(names, message):
+    with pytest.raises(InputError, match=f"SPLIT_FILE .*{message}"):
         choose(make(["train", "val"]), SplitFile("f", names))
 
 

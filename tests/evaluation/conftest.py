@@ -165,8 +165,8 @@ def _detailed(seed, names=()):
     rng = np.random.default_rng(10_000 + seed)
     n = table.boxes.height
 
-    def some(values, told):
-        return [float(v) if t else None for v, t in zip(values, rng.random(n) < told, strict=True)]
+    def some(values, share):
+        return [float(v) if t else None for v, t in zip(values, rng.random(n) < share, strict=True)]
 
     boxes = table.boxes.with_columns(
         pl.Series("occluded", some(rng.choice([0, 0, 0.1, 0.4, 0.5, 0.8], n), 0.8), dtype=pl.Float64),
@@ -176,8 +176,10 @@ def _detailed(seed, names=()):
         pl.Series("occlusion_level", rng.integers(0, 4, n)),
     )
     seen = (pl.col("x1"), pl.col("y1"), pl.col("x2"), pl.col("y1") + (pl.col("y2") - pl.col("y1")) * 0.6875)
-    told = pl.Series("told", rng.random(n) < 0.3)
-    boxes = boxes.with_columns(pl.when(told).then(value).alias(f"vis_{c}") for c, value in zip(XYXY, seen, strict=True))
+    has_visible = pl.Series("has_visible", rng.random(n) < 0.3)
+    boxes = boxes.with_columns(
+        pl.when(has_visible).then(value).alias(f"vis_{c}") for c, value in zip(XYXY, seen, strict=True)
+    )
     images = table.images.with_columns(width=pl.lit(200, pl.Int32), height=pl.lit(180, pl.Int32))
     called = [*names, *table.categories["name"][len(names) :]][: table.categories.height]
     categories = table.categories.with_columns(pl.Series("name", called))

@@ -72,7 +72,7 @@ def clipped(box, image, clip):
 
 def miss_rate(table, detections, protocol, bounds, category_id):
     """The log-average miss rate of one class in one subset; None without an object."""
-    labels, n_objects = [], 0  # (score, image, is hit)
+    labels, n_objects = [], 0  # (score, image, is tp)
     names = dict(table.categories.select("category_id", "name").iter_rows())
     others = [n.lower() for n in protocol.neighbours.get(names[category_id], ())]
     near = {i for i, name in names.items() if name.lower() in others}
@@ -109,7 +109,7 @@ def miss_rate(table, detections, protocol, bounds, category_id):
     if not n_objects:
         return None
     labels.sort(key=lambda label: (-label[0], label[1]))
-    return read_curve([hit for _, _, hit in labels], n_objects, table.images.height, protocol)
+    return read_curve([is_tp for _, _, is_tp in labels], n_objects, table.images.height, protocol)
 
 
 def match_image(detections, protocol, bounds, image, truth, category_id):
@@ -146,11 +146,11 @@ def match_image(detections, protocol, bounds, image, truth, category_id):
     return labels
 
 
-def read_curve(hits, n_objects, n_images, protocol):
-    points, n_hits = [], 0
-    for index, hit in enumerate(hits, start=1):
-        n_hits += hit
-        points.append(((index - n_hits) / n_images, n_hits / n_objects))
+def read_curve(tp, n_objects, n_images, protocol):
+    points, n_tp = [], 0
+    for index, is_tp in enumerate(tp, start=1):
+        n_tp += is_tp
+        points.append(((index - n_tp) / n_images, n_tp / n_objects))
     logs = []
     for reference in protocol.fppi:
         if protocol.read_at == "first_from":
@@ -162,10 +162,10 @@ def read_curve(hits, n_objects, n_images, protocol):
 
 
 def voc(table, detections, category_id):
-    """The (score, is hit) of the detections that count, and how many objects there are."""
+    """The (score, is tp) of the detections that count, and how many objects there are."""
     truth = [r for r in table.boxes.to_dicts() if r["category_id"] in (category_id, None)]
     n_objects = sum(not (r["ignore"] or r["iscrowd"] or r["difficult"]) for r in truth)
-    hits, taken = [], set()
+    tp, taken = [], set()
     for row in in_turn([r for r in detections.rows.to_dicts() if r["category_id"] == category_id]):
         best, at = -1.0, None
         for index, other in enumerate(truth):
@@ -178,7 +178,7 @@ def voc(table, detections, category_id):
             continue
         if near and at not in taken:
             taken.add(at)
-            hits.append(True)
+            tp.append(True)
         elif not any(
             r["image_id"] == row["image_id"]
             and (r["ignore"] or r["iscrowd"])
@@ -186,8 +186,8 @@ def voc(table, detections, category_id):
             and ioa(box_of(row), box_of(r)) >= 0.5
             for r in truth
         ):
-            hits.append(False)
-    return hits, n_objects
+            tp.append(False)
+    return tp, n_objects
 
 
 def kitti(table, detections, name, level, overlap):
@@ -231,15 +231,15 @@ def kitti(table, detections, name, level, overlap):
     precision = [0.0] * 41
     for i, threshold in enumerate(thresholds):
         counts = [_kitti_frame(*frame, overlap, threshold) for frame in frames]
-        hits, alarms = sum(len(c[0]) for c in counts), sum(c[1] for c in counts)
-        precision[i] = hits / (hits + alarms) if hits + alarms else 0.0
+        tp, fp = sum(len(c[0]) for c in counts), sum(c[1] for c in counts)
+        precision[i] = tp / (tp + fp) if tp + fp else 0.0
     return [max(precision[i:]) for i in range(41)]
 
 
 def _kitti_frame(truth, dets, areas, overlap, threshold):
-    """The scores of the hits and the number of false alarms; `threshold` None is the pass that asks for scores."""
+    """The scores of the tp and the number of fp; `threshold` None is the pass that asks for scores."""
     used = set()
-    hits = []
+    tp = []
     for box, wanted in truth:
         chosen, best, is_small = None, -1.0, False
         for j, (other, score, kind) in enumerate(dets):
@@ -256,13 +256,13 @@ def _kitti_frame(truth, dets, areas, overlap, threshold):
             continue
         used.add(chosen)
         if wanted and dets[chosen][2] == 0:
-            hits.append(dets[chosen][1])
-    alarms = [
+            tp.append(dets[chosen][1])
+    fp = [
         other
         for j, (other, score, kind) in enumerate(dets)
         if kind == 0 and j not in used and threshold is not None and score >= threshold
     ]
-    return hits, sum(not any(ioa(other, region) > overlap for region in areas) for other in alarms)
+    return tp, sum(not any(ioa(other, region) > overlap for region in areas) for other in fp)
 
 
 def tt100k(table, detections, iou_threshold, score_threshold, low, high):

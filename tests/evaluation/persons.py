@@ -26,5 +26,5 @@ def of_class(box, category):
     return (box[0], category, *box[2:])
 
 
-def hit(box, score):
+def tp(box, score):
     return (*box[:6], score)

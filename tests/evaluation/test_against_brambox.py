@@ -82,19 +82,19 @@ def test_threshold_curve__equals_brambox(scored):
         if not (detections["tp"] | detections["fp"]).any():
             assert not len(curve.score), seed
             continue
-        pr, alarms = stat.pr(detections, annotations), stat.mr_fppi(detections, annotations)
+        pr, rates = stat.pr(detections, annotations), stat.mr_fppi(detections, annotations)
         assert curve.score.tolist() == pr["confidence"].tolist(), seed
         for ours, theirs in (
             (curve.precision, pr["precision"]),
             (curve.recall, pr["recall"]),
             (curve.f1, stat.fscore(pr)["f1"]),
-            (curve.fp_per_image, alarms["false_positives_per_image"]),
+            (curve.fp_per_image, rates["false_positives_per_image"]),
         ):
             assert ours == pytest.approx(theirs.to_numpy(), abs=1e-12), seed
         assert matches.precision == pytest.approx(pr["precision"].iloc[-1], abs=1e-12), seed
         assert matches.recall == pytest.approx(pr["recall"].iloc[-1], abs=1e-12), seed
         assert matches.f1 == pytest.approx(stat.fscore(pr)["f1"].iloc[-1], abs=1e-12), seed
-        every = alarms["false_positives_per_image"].iloc[-1]
+        every = rates["false_positives_per_image"].iloc[-1]
         assert matches.fp_per_image == pytest.approx(every, abs=1e-12), seed
         compared += len(curve.score) > 1
     assert compared > 120, compared
@@ -110,11 +110,11 @@ def test_operating_points__equal_brambox(scored, monkeypatch):
         if not detections["tp"].any():
             assert set(recall_at.values()) == {None}, seed
             continue
-        pr, alarms = stat.pr(detections, annotations), stat.mr_fppi(detections, annotations)
+        pr, rates = stat.pr(detections, annotations), stat.mr_fppi(detections, annotations)
         met = {
             "best_f1": stat.peak(stat.fscore(pr)),
             "target_precision": stat.threshold(pr, "precision", 0.9, first=False),
-            "target_fppi": pr[(alarms["false_positives_per_image"] <= 0.1) & (pr["recall"] > 0)].max(),
+            "target_fppi": pr[(rates["false_positives_per_image"] <= 0.1) & (pr["recall"] > 0)].max(),
         }
         for name, point in met.items():
             expected = None if point is None or np.isnan(point["recall"]) else point["recall"]

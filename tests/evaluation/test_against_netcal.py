@@ -13,7 +13,7 @@ from detect_transfer.evaluation.metrics.calibration import position_error, relia
 
 
 def scored(seed):
-    """Scores (D,), hits (D,) that do not quite follow them, and places (D, 4), some beyond the image."""
+    """Scores (D,), tp (D,) that do not quite follow them, and places (D, 4), some beyond the image."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 3000))
     score = rng.beta(*rng.uniform(0.3, 3, 2), n)
@@ -23,19 +23,19 @@ def scored(seed):
 
 def test_reliability__equals_netcal():
     for seed in range(300):
-        score, hit, _ = scored(seed)
-        expected = ECE(bins=10, detection=True).measure(score, hit.astype(int))
-        assert reliability(score, hit).error == pytest.approx(expected, abs=1e-12), seed
+        score, tp, _ = scored(seed)
+        expected = ECE(bins=10, detection=True).measure(score, tp.astype(int))
+        assert reliability(score, tp).error == pytest.approx(expected, abs=1e-12), seed
 
 
 def test_position_error__equals_netcal_over_the_detections_in_full_bins():
     compared = 0
     for seed in range(100):
-        score, hit, position = scored(seed)
+        score, tp, position = scored(seed)
         expected = ECE(bins=5, detection=True, sample_threshold=8).measure(
-            np.column_stack([score, position]), hit.astype(int)
+            np.column_stack([score, position]), tp.astype(int)
         )
-        error, share = position_error(score, hit, position)
+        error, share = position_error(score, tp, position)
         # netcal lets detections in bins with fewer than 8 count as well calibrated, we leave them out
         assert (error or 0.0) * share == pytest.approx(expected, abs=1e-12), seed
         compared += 0 < share < 1
@@ -45,18 +45,18 @@ def test_position_error__equals_netcal_over_the_detections_in_full_bins():
 @pytest.mark.filterwarnings("ignore:independent is deprecated:DeprecationWarning:pyro")
 def test_fit_temperature__equals_netcal():
     for seed in range(60):
-        score, hit, _ = scored(seed)
+        score, tp, _ = scored(seed)
         theirs = TemperatureScaling(detection=True)
-        theirs.fit(score, hit.astype(int))
-        ours, expected = fit_temperature(score, hit), 1 / float(theirs.temperature.item())
+        theirs.fit(score, tp.astype(int))
+        ours, expected = fit_temperature(score, tp), 1 / float(theirs.temperature.item())
         if 0.05 < expected < 20:  # the range that we look in
-            assert log_loss(score, hit, ours) <= log_loss(score, hit, expected) + 1e-12, seed
+            assert log_loss(score, tp, ours) <= log_loss(score, tp, expected) + 1e-12, seed
             assert ours == pytest.approx(expected, rel=1e-3), seed  # the loss is flat about its least
 
 
-def log_loss(score, hit, temperature):
+def log_loss(score, tp, temperature):
     fixed = np.clip(apply_temperature(score, temperature), 1e-300, None)
-    return -np.log(np.where(hit, fixed, 1 - fixed)).mean()
+    return -np.log(np.where(tp, fixed, 1 - fixed)).mean()
 
 
 def test_calibration__equals_netcal(detailed):
@@ -72,12 +72,12 @@ def test_calibration__equals_netcal(detailed):
         if not case.gt.is_object.any() or rows.height < 10:
             assert values["D_ECE"] is None, seed
             continue
-        hit = (rows["status"] == "tp").to_numpy().astype(int)
-        expected = ECE(bins=10, detection=True).measure(rows["score"].to_numpy(), hit)
+        tp = (rows["status"] == "tp").to_numpy().astype(int)
+        expected = ECE(bins=10, detection=True).measure(rows["score"].to_numpy(), tp)
         assert values["D_ECE"] == pytest.approx(expected, abs=1e-12), seed
         x, y, width, height = xyxy_to_xywh(rows.select(XYXY).to_numpy()).T / np.array([[200], [180], [200], [180]])
         features = np.column_stack([rows["score"], x + width / 2, y + height / 2, width, height])
-        expected = ECE(bins=5, detection=True, sample_threshold=8).measure(features, hit)
+        expected = ECE(bins=5, detection=True, sample_threshold=8).measure(features, tp)
         by_position = (values["D_ECE_by_position"] or 0.0) * values["D_ECE_by_position_share_of_detections"]
         assert by_position == pytest.approx(expected, abs=1e-12), seed
         whole, by_positions = whole + 1, by_positions + (by_position > 0)

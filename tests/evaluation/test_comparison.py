@@ -139,14 +139,14 @@ def test_sign_flip__six_images_that_all_favour_one_side(make_table, make_detecti
     assert sign_flip([none], [full], Plan(n_draws=5000))["AP"] == pytest.approx(2 / 64, abs=0.01)
 
 
-def test_false_alarm_rate__equal_sides_are_seldom_called_different(make_table, make_detections) -> None:
+def test_false_positive_rate__equal_sides_are_seldom_called_different(make_table, make_detections) -> None:
     """Two sides that find each object with the same chance: `better` or `worse` in about one of twenty comparisons."""
     rng = np.random.default_rng(5)
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, N + 1)], n_images=N)
 
     def side():
-        hit = np.flatnonzero(rng.random(N) < 0.6) + 1
-        return sampled(truth, make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit]), n_draws=200)
+        tp = np.flatnonzero(rng.random(N) < 0.6) + 1
+        return sampled(truth, make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in tp]), n_draws=200)
 
     plan = Plan(n_draws=200)
     wrong = sum(

@@ -47,15 +47,15 @@ def by_ultralytics(truth: AnnotationTable, detections: Detections) -> dict[str, 
         rows = detections.rows.filter((pl.col("image_id") == image_id) & (pl.col("score") >= 0.001))
         rows = rows.sort("score", descending=True, maintain_order=True).head(300)
         truth_class = torch.tensor(objects["category_id"].to_numpy())
-        hit = np.zeros((len(rows), 10), bool)
+        tp = np.zeros((len(rows), 10), bool)
         if len(objects) and len(rows):
             boxes = [torch.tensor(part.select(XYXY).to_numpy()) for part in (objects, rows)]
-            hit = judge.match_predictions(
+            tp = judge.match_predictions(
                 torch.tensor(rows["category_id"].to_numpy()), truth_class, box_iou(*boxes)
             ).numpy()
-        parts.append((hit, rows["score"].to_numpy(), rows["category_id"].to_numpy(), truth_class.numpy()))
-    hit, score, category, target = (np.concatenate(column) for column in zip(*parts, strict=True))
-    ap = ap_per_class(hit, score, category, target)[5]
+        parts.append((tp, rows["score"].to_numpy(), rows["category_id"].to_numpy(), truth_class.numpy()))
+    tp, score, category, target = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ap = ap_per_class(tp, score, category, target)[5]
     return {"AP": float(ap.mean()), "AP50": float(ap[:, 0].mean())}
 
 
@@ -100,7 +100,7 @@ def test_parts__add_up_to_the_gap_and_begin_at_coco(generated) -> None:
     ],
 )
 def test_integration__known_values(make_table, make_detections, detections, coco: float, ultralytics: float) -> None:
-    """Two objects; a detection in the third place is a false alarm. Values of formats.md 4.11."""
+    """Two objects; a detection in the third place is a false positive. Values of formats.md 4.11."""
     truth = sized(make_table([(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in (1, 2)]))
     result = explain(truth, make_detections([(1, 1, 20 * i, 0, 20 * i + 10, 10, s) for i, s in detections]))
     assert result.coco["AP"] == pytest.approx(coco, abs=5e-5)
@@ -108,7 +108,7 @@ def test_integration__known_values(make_table, make_detections, detections, coco
     assert part(result, "integration").part == pytest.approx(result.ultralytics["AP"] - result.coco["AP"])
 
 
-def test_ignored__a_detection_in_a_crowd_becomes_a_false_alarm(make_table, make_detections) -> None:
+def test_ignored__a_detection_in_a_crowd_becomes_a_false_positive(make_table, make_detections) -> None:
     truth = sized(make_table([(1, 1, 0, 0, 10, 10), (1, 1, 100, 100, 200, 200, "c")]))
     result = explain(truth, make_detections([(1, 1, 110, 110, 120, 120, 0.9), (1, 1, 0, 0, 10, 10, 0.8)]))
     step = part(result, "ignored boxes")
@@ -139,10 +139,10 @@ def test_duplicates__one_of_two_equal_boxes_counts(make_table, make_detections) 
 
 
 def test_floor_and_cap__what_comes_and_goes(make_table, make_detections) -> None:
-    """120 false alarms before the only hit: COCO's cap of 100 hides it, ultralytics' 300 does not; its floor might."""
+    """120 fp before the only tp: COCO's cap of 100 hides it, ultralytics' 300 does not; its floor might."""
     truth = sized(make_table([(1, 1, 0, 0, 10, 10)]))
-    alarms = [(1, 1, 100, 100, 120, 120, 0.9 - i / 1000) for i in range(120)]
-    result = explain(truth, make_detections([*alarms, (1, 1, 0, 0, 10, 10, 0.5)]))
+    fp = [(1, 1, 100, 100, 120, 120, 0.9 - i / 1000) for i in range(120)]
+    result = explain(truth, make_detections([*fp, (1, 1, 0, 0, 10, 10, 0.5)]))
     assert result.coco["AP"] == 0
     assert part(result, "detection cap").affected == 21
     assert pytest.approx(1 / 121) == part(result, "detection cap").AP
@@ -157,7 +157,7 @@ def test_cap__is_raised_for_an_image_with_more_objects(make_table, make_detectio
     assert "320 detections an image" in part(result, "detection cap").text
 
 
-def test_class_ids__indices_from_0_are_told_apart_from_ids(make_table, make_detections) -> None:
+def test_class_ids__indices_from_0_are_distinguished_from_ids(make_table, make_detections) -> None:
     truth = sized(make_table([(1, c, 20 * c, 0, 20 * c + 10, 10) for c in (1, 2)], n_classes=2))
     as_index = make_detections([(1, c - 1, 20 * c, 0, 20 * c + 10, 10, 0.9) for c in (1, 2)])
     result = explain(truth, as_index)
@@ -168,7 +168,7 @@ def test_class_ids__indices_from_0_are_told_apart_from_ids(make_table, make_dete
     assert "1 detections of classes" in part(other, "class ids").text
 
 
-def test_class_ids__indices_from_1_are_told_apart_from_sparse_ids(make_table, make_detections) -> None:
+def test_class_ids__indices_from_1_are_distinguished_from_sparse_ids(make_table, make_detections) -> None:
     """Classes 3, 7 and 20 counted as 1, 2, 3 or, without the last one, as 1 and 2, which could count from 0 as well."""
     spread = {1: 3, 2: 7, 3: 20}
     for classes in ((1, 2, 3), (1, 2)):
@@ -182,7 +182,7 @@ def test_class_ids__indices_from_1_are_told_apart_from_sparse_ids(make_table, ma
 
 
 def test_matching__of_equal_overlaps_the_first_box(make_table, make_detections) -> None:
-    """Two boxes overlap the first detection alike; the second detection can only hit one of them.
+    """Two boxes overlap the first detection alike; the second detection can only match one of them.
 
     COCO gives the later box to the first detection and leaves the earlier one, which the second detection misses.
     """

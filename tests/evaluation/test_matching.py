@@ -17,11 +17,11 @@ from detect_transfer.evaluation import (
 # objects A (0..10) and B (20..30) and a region 100..200; the IoU of 0..10 with 0..8 (same height) is .8
 HAND_TRUTH = [(1, 1, 0, 0, 10, 10), (1, 1, 20, 0, 30, 10), (1, 1, 100, 100, 200, 200, "i")]
 HAND_DETECTIONS = [
-    (1, 1, 0, 0, 8, 10, 0.9),  # hits A with .8
-    (1, 1, 0, 0, 10, 10, 0.8),  # A is taken, and B is too far: a false alarm
+    (1, 1, 0, 0, 8, 10, 0.9),  # tp of A with .8
+    (1, 1, 0, 0, 10, 10, 0.8),  # A is taken, and B is too far: a false positive
     (1, 1, 110, 110, 120, 120, 0.7),  # lies in the region
     (1, 1, 95, 110, 105, 120, 0.6),  # half of it lies in the region: excused at .5
-    (1, 1, 94, 110, 104, 120, 0.5),  # 4 of 10: a false alarm
+    (1, 1, 94, 110, 104, 120, 0.5),  # 4 of 10: a false positive
 ]
 
 
@@ -123,9 +123,9 @@ def test_confusion__by_hand(make_table, make_detections):
         [
             (1, 1, 0, 0, 10, 10, 0.9),  # right
             (1, 1, 20, 0, 30, 10, 0.8),  # class 2 taken for class 1
-            (1, 2, 20, 0, 30, 10, 0.7),  # right, but the object is taken: a false alarm of class 2
+            (1, 2, 20, 0, 30, 10, 0.7),  # right, but the object is taken: a false positive of class 2
             (1, 1, 110, 110, 120, 120, 0.7),  # excused by the region of its class
-            (1, 2, 110, 110, 120, 120, 0.7),  # the region is not ignored for class 2: a false alarm
+            (1, 2, 110, 110, 120, 120, 0.7),  # the region is not ignored for class 2: a false positive
             (1, 1, 40, 0, 50, 10, 0.2),  # below the threshold, so the third object is missed
         ]
     )
@@ -149,7 +149,7 @@ def test_confusion__rows_and_columns_add_up(generated):
 
 
 def test_thresholds__by_hand(make_table, make_detections):
-    # by score: hit .9, alarm .8, hit .7 and alarm .7 (one score), hit .6; 4 objects
+    # by score: tp .9, fp .8, tp .7 and fp .7 (one score), tp .6; 4 objects
     objects = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(4)]
     table = make_table([*objects, (1, 2, 0, 0, 10, 10)], n_classes=3)
     far = (300, 300, 310, 310)
@@ -178,10 +178,10 @@ def test_thresholds__by_hand(make_table, make_detections):
 
 
 def test_thresholds__the_highest_of_equal_f1(make_table, make_detections):
-    # F1 is 2/3 at .9 (1 of 2, no alarm) and again at .5 (2 of 2, 2 alarms)
+    # F1 is 2/3 at .9 (1 of 2, no fp) and again at .5 (2 of 2, 2 fp)
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 20, 0, 30, 10)])
-    alarms = [(1, 1, 300, 300, 310, 310, 0.6)] * 2
-    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9), *alarms, (1, 1, 20, 0, 30, 10, 0.5)])
+    fp = [(1, 1, 300, 300, 310, 310, 0.6)] * 2
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9), *fp, (1, 1, 20, 0, 30, 10, 0.5)])
     assert best_f1_threshold(match(table, detections))[1].score_threshold == 0.9
 
 

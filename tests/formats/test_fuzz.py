@@ -101,19 +101,19 @@ def read_with(name: str, root: Path, on_error: str, changed: dict[Path, bytes]) 
     try:
         table = form.read(root, **card["options"], **choice)
     except InputError as error:
-        told = error
+        refusal = error
     else:
         assert isinstance(table, AnnotationTable)
         return table
     finally:
         for path in changed:
             path.write_bytes(originals[path])
-    assert all(" - " in line for line in str(told).splitlines())
-    return told
+    assert all(" - " in line for line in str(refusal).splitlines())
+    return refusal
 
 
-def count_told(table: AnnotationTable, kind: str) -> int:
-    """Return how many boxes or images are in the table or told to be left out."""
+def count_named(table: AnnotationTable, kind: str) -> int:
+    """Return how many boxes or images are in the table or named as left out."""
     rows = table.boxes if kind == "box" else table.images
     return len(rows) + sum(line.count for line in table.reading if (line.kind, line.action) == (kind, "dropped"))
 
@@ -141,16 +141,16 @@ def check_no_silent_loss(name: str, root: Path, data: Any) -> None:
     content = annotations(root)[path]
     numbers = list(NUMBERS.get(card_of(name)["format"], NUMBER).finditer(content))
     assume(numbers)
-    hit = data.draw(st.sampled_from(numbers))
-    damaged = content[: hit.start()] + data.draw(st.sampled_from(NO_NUMBERS)) + content[hit.end() :]
+    match = data.draw(st.sampled_from(numbers))
+    damaged = content[: match.start()] + data.draw(st.sampled_from(NO_NUMBERS)) + content[match.end() :]
     mode = data.draw(st.sampled_from(MODES[1:]))
     found, sample = read_with(name, root, mode, {path: damaged}), sample_of(name, root)
     if isinstance(found, InputError):
         return
-    assert count_told(found, "image") == count_told(sample, "image")
+    assert count_named(found, "image") == count_named(sample, "image")
     if mode == "skip-row":
-        assert count_told(found, "box") == count_told(sample, "box")
-    else:  # the rows of a file that cannot be parsed are not counted, but its image is told
+        assert count_named(found, "box") == count_named(sample, "box")
+    else:  # the rows of a file that cannot be parsed are not counted, but its image is named
         assert boxes_by_image(found).items() <= boxes_by_image(sample).items()
 
 

@@ -135,12 +135,12 @@ WHOLE = ("card", "sample", "expected", "mark")
         ),
     ],
 )
-def test_toy_format__is_told_what_it_lacks(
+def test_toy_format__names_what_it_lacks(
     form: Format, parts: tuple[str, ...], missing: str | None, tmp_path: Path
 ) -> None:
-    told = lacking("toy", form, toy_folder(tmp_path, *parts))
-    assert len(told) == (missing is not None)
-    assert missing is None or missing in "; ".join(told)
+    messages = lacking("toy", form, toy_folder(tmp_path, *parts))
+    assert len(messages) == (missing is not None)
+    assert missing is None or missing in "; ".join(messages)
 
 
 def test_options__have_names_types_and_defaults() -> None:

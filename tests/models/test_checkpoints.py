@@ -54,7 +54,7 @@ def test_code_beside_the_tensors__does_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["empty.pt", "text.pt", "empty.safetensors", "text.safetensors"])
-def test_damaged_file__is_told_with_its_name(tmp_path: Path, name: str) -> None:
+def test_damaged_file__is_reported_with_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"" if name.startswith("empty") else b"this is no checkpoint at all")
     with pytest.raises(InputError, match=rf"WEIGHTS_DAMAGED .*{name}"):
@@ -102,7 +102,7 @@ def test_tensors_of_no_family__are_refused_whatever_the_header_says(tmp_path: Pa
     ],
     ids=str,
 )
-def test_header_with_wrong_facts__is_told(tmp_path: Path, facts: dict[str, str]) -> None:
+def test_header_with_wrong_facts__is_reported(tmp_path: Path, facts: dict[str, str]) -> None:
     path = tmp_path / "wrong.safetensors"
     tensors = {f"model.{i}.conv.weight": torch.zeros(1) for i in range(23)}
     tensors["model.23.cv3.0.2.weight"] = torch.zeros(1, 80, 1, 1)
@@ -111,7 +111,7 @@ def test_header_with_wrong_facts__is_told(tmp_path: Path, facts: dict[str, str])
         _ = load_weights(path).category_ids
 
 
-def test_unknown_family__is_told(tmp_path: Path) -> None:
+def test_unknown_family__is_reported(tmp_path: Path) -> None:
     path = tmp_path / "new.safetensors"
     save_weights(path, {"a": torch.zeros(1)}, {"arch": "x", "names": '["a"]', "family": "yollo"})
     with pytest.raises(InputError, match=r"WEIGHTS_CARD .*new\.safetensors family=yollo - .*did you mean 'yolo'"):

@@ -1,4 +1,4 @@
-"""Devices: what is there is taken, what is not is told."""
+"""Devices: what is there is taken, what is not is refused."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ def test_a_gpu_by_its_number__becomes_the_current_one(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("wanted", "code"), [("tpu9", "DEVICE_UNKNOWN"), ("meta", "DEVICE_MISSING")])
-def test_no_such_device__is_told_with_what_asked_for_it(wanted: str, code: str) -> None:
+def test_no_such_device__is_reported_with_what_asked_for_it(wanted: str, code: str) -> None:
     with pytest.raises(InputError, match=rf"{code} --device={wanted} "):
         choose_device(wanted, field="--device")
 

@@ -1,4 +1,4 @@
-"""Drawings: told apart, never changing their input, and with tags that leave small boxes free."""
+"""Drawings: distinct, never changing their input, and with tags that leave small boxes free."""
 
 from dataclasses import replace
 
@@ -138,7 +138,7 @@ def test_render__writes_each_image_once(make_scene, tmp_path):
     assert render_predictions(truth, Detections.empty(), truth.image_root, tmp_path / "none", limit=1)
 
 
-def test_render__without_truth_detections_are_no_false_alarms(make_scene, tmp_path, monkeypatch):
+def test_render__without_truth_detections_are_no_false_positives(make_scene, tmp_path, monkeypatch):
     truth, detections = make_scene(["stop"])
     kinds = []
     monkeypatch.setattr(

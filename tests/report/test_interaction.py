@@ -73,8 +73,8 @@ def test_filters__by_kind_and_class_with_their_count(page):
         )
         assert classes
         assert all("1" in of for of in classes)
-        told = browser.run("return document.querySelector('.filters output').textContent")
-        assert told == f"{len(classes)} of {len(every)} shown"
+        text = browser.run("return document.querySelector('.filters output').textContent")
+        assert text == f"{len(classes)} of {len(every)} shown"
         assert browser.console() == []
         assert browser.requests() == []
 
@@ -174,7 +174,7 @@ def test_page__fits_and_has_contrast(page, width, dark):
         assert browser.run(LOW_CONTRAST) == []
 
 
-def test_page__is_told_in_order_to_those_who_do_not_see_it(page):
+def test_page__is_read_in_order_to_those_who_do_not_see_it(page):
     """Headings go down one level at a time, every image has words, and nothing moves for those who asked for that."""
     with Browser() as browser:
         browser.open(page)

@@ -66,7 +66,7 @@ def test_report__in_a_browser(make_data, tmp_path):
     detections = _Elements(dom)
     text = " ".join(detections.words)
     assert f"{data.scores.metrics['AP']:.4f}" in text
-    assert f"{data.scores.strict['AP']:.4f}" in text  # an ignored box is there, so both policies are told
+    assert f"{data.scores.strict['AP']:.4f}" in text  # an ignored box is there, so both policies are shown
     for words in ("stop", "yield", "a note to read", "+0.400", "no area", "a.xml:3", "copied", "Worst failures"):
         assert words in text
     assert detections.tags.count("img") == len(re.findall(r'<img src="data:image/', dom)) + 1  # and the empty large one
@@ -123,7 +123,7 @@ def test_report__no_request_leaves_it(make_data, tmp_path):
         dom, console = dump_dom(page, tmp_path / "profile")
         assert asked == []
         assert "<title>ran" not in dom
-        assert len(console) >= 4  # each refusal is told
+        assert len(console) >= 4  # each refusal is logged
         page.write_text(
             text.replace("Content-Security-Policy", "x-none").replace("</main>", slipped + "</main>"), "utf-8"
         )

@@ -23,7 +23,7 @@ def test_error_table__most_costly_first():
     assert sections.error_table({}) == []
 
 
-def test_protocol_blocks__numbers_of_classes_fold_and_reasons_are_told():
+def test_protocol_blocks__numbers_of_classes_fold_and_reasons_are_shown():
     values = {"AP": 0.5, "MR": None, **{f"AP/{i}": 0.1 for i in range(20)}}
     result = MetricResult("voc", values, {"MR": "no object"}, {"overlap": ">= 0.5"})
     whole, parts = sections.protocol_blocks({"voc": result, "slices": result})
@@ -109,6 +109,6 @@ def test_record_blocks__wide_tables_lie_on_their_side_and_empty_things_are_dashe
     assert facts.rows == (("new", "–"), ("word", "–"), ("Frozen tensors", "none: every tensor trained at some time"))
 
 
-def test_cell__lists_end_with_what_did_not_fit_and_equal_values_are_told_once():
+def test_cell__lists_end_with_what_did_not_fit_and_equal_values_are_shown_once():
     assert health.cell(["x" * 50] * 5) == ", ".join(["x" * 50] * 3) + " and 2 more"
     assert health.cell({"stem": 0.1, "neck": 0.1, "head": 0.2}) == "stem, neck 0.1; head 0.2"

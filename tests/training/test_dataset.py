@@ -221,7 +221,7 @@ def test_balance__repeats_rare_images_and_weighs_rare_classes() -> None:
         ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for images with boxes"),
     ],
 )
-def test_wrong_augmentation__is_told(augment: list, message: str) -> None:
+def test_wrong_augmentation__is_reported(augment: list, message: str) -> None:
     chosen = RunConfig.model_validate({"data": {"synthetic": {}}, "augment": augment}).augment
     with pytest.raises(InputError, match=message):
         Augmenter(chosen, imgsz=64)

@@ -201,7 +201,7 @@ def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: py
         run(config("run"))
 
 
-def test_a_image_alone_with_one_value_a_channel__is_told(config, run) -> None:
+def test_a_image_alone_with_one_value_a_channel__is_reported(config, run) -> None:
     with pytest.raises(InputError, match=r"BATCH_TOO_SMALL train\.imgsz=32 - .*larger train\.imgsz"):
         run(config(train={"imgsz": 32, "batch": 1}))
 
@@ -241,11 +241,11 @@ def test_precision__is_that_of_the_config_whatever_the_environment_says(
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     AcceleratorState._reset_state(True)
     try:
-        run(config("told", train={"epochs": 1}))
+        run(config("with_callbacks", train={"epochs": 1}))
     finally:
         AcceleratorState._reset_state(True)
     first, second = (
-        load_weights(tmp_path / name / "weights" / "last.safetensors").tensors for name in ("plain", "told")
+        load_weights(tmp_path / name / "weights" / "last.safetensors").tensors for name in ("plain", "with_callbacks")
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
 

@@ -37,14 +37,14 @@ FLIP = [{"HorizontalFlip": {"p": 1.0}}]
         "PASS_LEFT_SIDE",
     ],
 )
-def test_side__is_told_by_the_name(name: str) -> None:
+def test_side__is_known_by_the_name(name: str) -> None:
     assert tells_side(name)
 
 
 @pytest.mark.parametrize(
     "name", ["bright", "person", "speed limit 30", "stop", "copyright", "cleft", "straight", "bus"]
 )
-def test_no_side__is_told(name: str) -> None:
+def test_no_side__is_known(name: str) -> None:
     assert not tells_side(name)
 
 
@@ -107,7 +107,7 @@ def test_card__forbids_mirroring_where_classes_tell_sides(name: str) -> None:
         assert card.get("mirror") is False, f"datasets/{name}/dataset.yaml must say `mirror: false`"
 
 
-def test_targets_too_small_and_classes_without_boxes__are_told(config, run, tiny_data: Path) -> None:
+def test_targets_too_small_and_classes_without_boxes__are_reported(config, run, tiny_data: Path) -> None:
     stages: list[str] = []
     run(config(train={"epochs": 1, "imgsz": 32, "batch": 20}), watch=Watch(on_stage=stages.append))
     assert sum("TARGET_TOO_SMALL" in text and " of " in text for text in stages) == 1

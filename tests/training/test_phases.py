@@ -204,7 +204,7 @@ def test_kept_source_classes__stay_in_the_head(config, run, tmp_path: Path) -> N
     assert torch.allclose(best.tensors[name][-1], source[0], atol=1e-6)
 
 
-def test_kept_source_class__that_the_source_lacks_is_told() -> None:
+def test_kept_source_class__that_the_source_lacks_is_reported() -> None:
     from detect_transfer.core.errors import InputError
     from detect_transfer.models.checkpoints import SourceWeights
 

@@ -1,4 +1,4 @@
-"""Which numbers are told of a run: those of the test split where there is one, else how the best was chosen."""
+"""Which numbers are shown of a run: those of the test split where there is one, else how the best was chosen."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     assert "AP on the test split, scored once" in (folder / "report.html").read_text()
 
 
-def test_without_a_test_split__the_choice_and_its_optimism_are_told(config, run, capsys) -> None:
+def test_without_a_test_split__the_choice_and_its_optimism_are_reported(config, run, capsys) -> None:
     result = run(config(model={"weights": "embedded"}, train={"epochs": 3, "imgsz": 192}))
     selection = json.loads((result.folder / "metrics.json").read_text())["selection"]
     assert (selection["candidates"], selection["split"]) == (4, "val")

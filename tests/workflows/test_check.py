@@ -124,7 +124,7 @@ def test_command__check_takes_every_format(name, tmp_path, capsys):
         assert "DIFFER" not in said.out, said.out
 
 
-def test_command__what_is_skipped_is_told_before_the_end(tmp_path, capsys):
+def test_command__what_is_skipped_is_reported_before_the_end(tmp_path, capsys):
     root = tmp_path / "set"
     for i in range(1, 7):
         path = root / "images" / f"{'train' if i < 5 else 'val'}/{i}.png"

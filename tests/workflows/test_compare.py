@@ -1,4 +1,4 @@
-"""Runs and files compared: sides, refusals, what is written and told."""
+"""Runs and files compared: inputs, refusals, what is written and printed."""
 
 import json
 import re
@@ -122,7 +122,7 @@ def test_data_that_changed_since__are_refused(runs, tmp_path: Path) -> None:
         pytest.param("detections.json", "{}", "RESULTS", id="detections"),
     ],
 )
-def test_damaged_run__is_told_in_one_line(runs, name: str, text: str, code: str) -> None:
+def test_damaged_run__is_reported_in_one_line(runs, name: str, text: str, code: str) -> None:
     run = Path(runs("a0", 1.0))
     (run / name).write_text(text)
     with pytest.raises(InputError, match=code):
@@ -189,7 +189,7 @@ def test_same_truth__under_other_ids(tiny_data: Path) -> None:
     assert what_differs(replace(truth, boxes=twice), other) == "how often some boxes are there"
 
 
-def test_same_truth__equal_names_in_two_folders_are_told_apart() -> None:
+def test_same_truth__equal_names_in_two_folders_are_distinguished() -> None:
     def table(names: list[str]) -> AnnotationTable:
         return AnnotationTable.from_columns(
             images={"image_id": range(len(names)), "file_name": names}, boxes={}, categories={}
@@ -260,7 +260,7 @@ def test_truth_without_images__is_refused(tmp_path: Path) -> None:
         compare([RunGroup("a", (entry,))] * 2, plan=Plan())
 
 
-def test_explain__is_written_and_told_a_step_a_line(
+def test_explain__is_written_and_printed_a_step_a_line(
     files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = tmp_path / "labels"
@@ -286,7 +286,7 @@ def test_explain__is_written_and_told_a_step_a_line(
     assert metrics["interval"]["AP"][0] < metrics["AP"] < metrics["interval"]["AP"][1]
 
 
-def test_explain__class_indices_are_told_although_scoring_refuses_them(
+def test_explain__class_indices_are_reported_although_scoring_refuses_them(
     files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = json.loads(files[2].read_text())

@@ -20,7 +20,7 @@ GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param({"score": None}, "score=None", id="no-score"),
         pytest.param({"score": 1.5}, "score=1.5", id="score-range"),
@@ -33,12 +33,12 @@ GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
         pytest.param({"category_id": True}, "category_id=True", id="boolean-id"),
     ],
 )
-def test_wrong_result__is_told_with_its_pointer(tmp_path: Path, change: dict, told: str) -> None:
+def test_wrong_result__is_reported_with_its_pointer(tmp_path: Path, change: dict, message: str) -> None:
     path = tmp_path / "d.json"
     path.write_text(json.dumps([GOOD, {**GOOD, **change}]))
     with pytest.raises(InputError, match=r"RESULTS_ENTRY .*d\.json#/1 ") as caught:
         read_results(path)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_results__missing_key_other_kind_and_none_at_all(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def annotation(i: int, bbox: list[float], **more) -> dict:
     return {"id": i, "image_id": 1, "category_id": 1, "bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": 0, **more}
 
 
-def test_evaluate_files__ignored_object_is_excused_and_strict_is_told(tmp_path: Path) -> None:
+def test_evaluate_files__ignored_object_is_excused_and_strict_is_shown(tmp_path: Path) -> None:
     """One object found, one ignored and not found: AP 1 by region; strict asks for both: recall .5, AP .505."""
     truth = truth_file(tmp_path, [annotation(1, [0, 0, 10, 10]), annotation(2, [50, 50, 20, 20], ignore=1)])
     found = tmp_path / "d.json"
@@ -105,7 +105,7 @@ def scored(tmp_path: Path, **options) -> dict:
 
 
 def test_evaluate_files__metrics_by_name_with_bounds_and_reasons(tmp_path: Path) -> None:
-    """Both objects are found above the one false alarm, so every AP is 1."""
+    """Both objects are found above the one false positive, so every AP is 1."""
     metrics = scored(tmp_path, options=EvaluateOptions(metrics=["voc", "kitti"]))
     assert metrics["AP"] == pytest.approx(1.0)
     assert metrics["metrics"].keys() == {"voc", "kitti", "slices", "tide", "calibration", "operating_points"}

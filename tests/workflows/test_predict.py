@@ -44,17 +44,17 @@ def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
     shutil.copyfile(EMBEDDED, weights)
     image = sorted((tiny_data / "images" / "val").iterdir())[0]
 
-    def told(name: str, *words: str) -> str:
+    def printed(name: str, *words: str) -> str:
         with pytest.raises(SystemExit) as left:
             main(["predict", str(weights), str(image), "--out", str(tmp_path / name), "--device", "cpu", *words])
         assert left.value.code == 0
         return capsys.readouterr().out
 
-    assert "from score 0.25 on" in told("nothing_stored")
+    assert "from score 0.25 on" in printed("nothing_stored")
     points = {name: {"best_f1": {"score_threshold": 0.5}} for name in load_weights(weights).class_names}
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps({"default": "best_f1", "per_class": points}))
-    assert "from the threshold of its class on" in told("stored")
-    assert "from score 0.4 on" in told("given", "--score", "0.4")
+    assert "from the threshold of its class on" in printed("stored")
+    assert "from score 0.4 on" in printed("given", "--score", "0.4")
 
 
 def test_evaluate_options__refuse_a_policy_that_there_is_not() -> None:

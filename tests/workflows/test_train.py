@@ -97,7 +97,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     assert len([p for p in (run / "images").rglob("*") if p.is_file()]) == 16
 
 
-def test_run__told_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
+def test_run__prints_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
     out = finished[1]
     for word in ("strategy full", "stage4", "epoch   0", "(untrained)", "AP ", "report.html"):
         assert word in out

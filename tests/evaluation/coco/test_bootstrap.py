@@ -20,7 +20,7 @@ def untied(detections: Detections) -> Detections:
 
 
 def repeated(truth: AnnotationTable, detections: Detections, times) -> tuple[AnnotationTable, Detections]:
-    """Write a table in which each image stands as often as told, with new ids."""
+    """Write a table in which each image stands as often as counts say, with new ids."""
     ids = truth.images.sort("image_id")["image_id"]
     copies = pl.DataFrame({"image_id": np.repeat(ids.to_numpy(), times)}).with_row_index("new", offset=1)
     copies = copies.with_columns(pl.col("new").cast(pl.Int64))
@@ -112,7 +112,7 @@ def test_weights__draw_as_many_units_as_there_are_and_the_same_for_a_seed() -> N
 
 
 def test_interval__half_of_the_images_found(make_table, make_detections) -> None:
-    """40 images with one object each, 20 found, no false alarm: AP is the share found, binomial with n 40, p .5.
+    """40 images with one object each, 20 found, no false positive: AP is the share found, binomial with n 40, p .5.
 
     The step at 101 recalls adds 1/101 or less. The 95 % interval of the share is .5 +- 1.96 sqrt(.25 / 40) = +- .155.
     """
@@ -169,8 +169,8 @@ def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_detecti
     truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 41)], n_images=40)
     held = 0
     for seed in range(100):
-        hit = np.flatnonzero(rng.random(40) < 0.6) + 1
-        detections = make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in hit])
+        tp = np.flatnonzero(rng.random(40) < 0.6) + 1
+        detections = make_detections([(int(i), 1, 0, 0, 10, 10, 0.9) for i in tp])
         spans = score_intervals(Case(truth, detections), n_draws=200, seed=seed)
         low, high = spans.metrics["AP50"]
         held += low <= 0.6 <= high + 0.01  # the steps of the 101 recalls

@@ -43,7 +43,7 @@ def test_score__per_class_and_curves_equal_pycocotools(generated, pycocotools):
 
 
 def test_score__more_than_100_detections(make_table, make_detections):
-    # 101 false alarms with higher scores push the only hit past the cap
+    # 101 false positives with higher scores push the only tp past the cap
     table = make_table([(1, 1, 0, 0, 10, 10)])
     detections = make_detections([(1, 1, 50, 50, 60, 60, 0.9)] * 100 + [(1, 1, 0, 0, 10, 10, 0.5)])
     assert score(table, detections).metrics["AP"] == 0.0
@@ -95,8 +95,8 @@ def test_score__crowds_alone_do_not_differ(make_table, make_detections):
 
 def test_score__region_without_class_excuses_every_class(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 2, 0, 0, 10, 10), (1, None, 90, 90, 200, 200, "i")], n_classes=2)
-    hits = [(1, 1, 0, 0, 10, 10, 0.5), (1, 2, 0, 0, 10, 10, 0.5)]
-    detections = make_detections([*hits, (1, 1, 100, 100, 110, 110, 0.9), (1, 2, 120, 100, 130, 110, 0.9)])
+    tp = [(1, 1, 0, 0, 10, 10, 0.5), (1, 2, 0, 0, 10, 10, 0.5)]
+    detections = make_detections([*tp, (1, 1, 100, 100, 110, 110, 0.9), (1, 2, 120, 100, 130, 110, 0.9)])
     scores = score(table, detections)
     assert scores.metrics["AP"] == pytest.approx(1.0)
     assert scores.strict["AP"] == pytest.approx(0.5)  # no COCO file can hold the region

@@ -10,7 +10,7 @@ from detect_transfer.evaluation.metrics.calibration import position_error, relia
 
 
 def test_reliability__by_hand():
-    # bin [.6, .7): scores .6 and .64, one hit: |.5 - .62|; bin [.9, 1]: .95 and 1, both hits: |1 - .975|
+    # bin [.6, .7): scores .6 and .64, one tp: |.5 - .62|; bin [.9, 1]: .95 and 1, both tp: |1 - .975|
     got = reliability(np.array([0.6, 0.64, 0.95, 1.0]), np.array([True, False, True, True]))
     assert got.error == pytest.approx(2 / 4 * 0.12 + 2 / 4 * 0.025)
     assert got.score == pytest.approx([0.62, 0.975])
@@ -19,27 +19,27 @@ def test_reliability__by_hand():
 
 
 def test_position_error__by_hand():
-    # one score, but hits at the left and alarms at the right: both halves are off, though the whole is not
-    score, hit = np.full(20, 0.5), np.arange(20) < 10
-    position = np.column_stack([np.where(hit, 0.1, 0.9), *np.full((3, 20), 0.5)])
-    assert reliability(score, hit).error == 0.0
-    assert position_error(score, hit, position) == (0.5, 1.0)
-    assert position_error(score[:7], hit[:7], position[:7]) == (None, 0.0)  # fewer than 8 in the bin
-    assert position_error(score[:17], hit[:17], position[:17]) == (0.5, pytest.approx(10 / 17))
+    # one score, but tp at the left and fp at the right: both halves are off, though the whole is not
+    score, tp = np.full(20, 0.5), np.arange(20) < 10
+    position = np.column_stack([np.where(tp, 0.1, 0.9), *np.full((3, 20), 0.5)])
+    assert reliability(score, tp).error == 0.0
+    assert position_error(score, tp, position) == (0.5, 1.0)
+    assert position_error(score[:7], tp[:7], position[:7]) == (None, 0.0)  # fewer than 8 in the bin
+    assert position_error(score[:17], tp[:17], position[:17]) == (0.5, pytest.approx(10 / 17))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_fit_temperature__finds_the_one_that_was_used(temperature):
     rng = np.random.default_rng(0)
     share = rng.uniform(0.02, 0.98, 200_000)
-    hit = rng.random(len(share)) < share
+    tp = rng.random(len(share)) < share
     given = apply_temperature(share, 1 / temperature)
-    assert fit_temperature(given, hit) == pytest.approx(temperature, rel=0.02)
-    assert reliability(apply_temperature(given, temperature), hit).error < 0.01
+    assert fit_temperature(given, tp) == pytest.approx(temperature, rel=0.02)
+    assert reliability(apply_temperature(given, temperature), tp).error < 0.01
 
 
 def boxes_of(images, share, seed):
-    """An object in every image; a detection with a score of .8 that hits in a share of them."""
+    """An object in every image; a detection with a score of .8 that is a tp in a share of them."""
     rng = np.random.default_rng(seed)
     x = np.where(rng.random(len(images)) < share, 0.0, 500.0)
     columns = {"x1": x, "y1": 0.0 * x, "x2": x + 10, "y2": 0.0 * x + 10}
@@ -76,7 +76,7 @@ def test_calibration__a_temperature_mends_too_sure_scores():
 
 
 def test_calibration__images_of_one_group_stay_together():
-    # two videos: all of the first is fitted on, where every detection hits; so no temperature can be told
+    # two videos: all of the first is fitted on, where every detection is a tp; so no temperature can be fitted
     n = 200
     group = ["a"] * 100 + ["b"] * 100
     result = METRICS["calibration"](case_of(n, 1.0, group=group))

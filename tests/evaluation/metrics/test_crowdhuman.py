@@ -26,10 +26,10 @@ def values(table, detections):
 
 
 def test_ap__is_the_raw_area_from_the_first_detection(make_table, make_detections):
-    # hit, alarm, hit of 2: precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1; nothing is counted before the first
+    # tp, fp, tp of 2: precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1; nothing is counted before the first
     got = values(make_table([A, B]), make_detections([(*A, 0.9), (*FAR, 0.8), (*B, 0.7)]))
     assert got["AP"] == pytest.approx(1 / 2 * (1 / 2 + 2 / 3) / 2)
-    assert got["MR"] == pytest.approx(0.5)  # the first point with an alarm is the alarm itself, one of two found
+    assert got["MR"] == pytest.approx(0.5)  # the first point with an fp is the fp itself, one of two found
 
 
 def test_jaccard__by_hand(make_table, make_detections):
@@ -115,7 +115,7 @@ def test_ap__equals_plain_loops(detailed):
             if not n_objects:
                 assert got.values[f"AP/{name}"] is None
                 continue
-            tp = np.cumsum([hit for _, _, hit in sorted(labels, key=lambda label: (-label[0], label[1]))])
+            tp = np.cumsum([is_tp for _, _, is_tp in sorted(labels, key=lambda label: (-label[0], label[1]))])
             expected = np.trapezoid(tp / np.arange(1, len(tp) + 1), tp / n_objects) if len(tp) else 0.0
             assert got.values[f"AP/{name}"] == pytest.approx(expected, abs=1e-12)
             compared += expected > 0

@@ -25,13 +25,13 @@ def values(table, detections):
 
 
 def test_kitti__by_hand(make_table, make_detections):
-    # 40 cars, the 20 with the best scores found, then one false alarm, then 10 found: 30 scores for 41 recalls
+    # 40 cars, the 20 with the best scores found, then one false positive, then 10 found: 30 scores for 41 recalls
     cars = [(i, 1, 0, 0, 100, 50) for i in range(1, 41)]
     detections = [(i, 1, 0, 0, 100, 50, 0.9 - i / 1000) for i in range(1, 21)]
     detections += [(1, 1, 300, 0, 400, 50, 0.5)]
     detections += [(i, 1, 0, 0, 100, 50, 0.4 - i / 1000) for i in range(21, 31)]
     table = scene(make_table, cars, n_images=40)
-    # scores of hits 1..30 are at recall 1/40..30/40, so point i reads hit i + 1: precision 1 up to 20 hits, 30/31 at 30
+    # scores of tp 1..30 are at recall 1/40..30/40, so point i reads tp i + 1: precision 1 up to 20 tp, 30/31 at 30
     expected = [1.0] * 20 + [30 / 31] * 10 + [0.0] * 11
     got = values(table, make_detections(detections))
     assert got["AP40_easy/Car"] == pytest.approx(sum(expected[1:]) / 40)
@@ -66,9 +66,9 @@ def test_kitti__difficulty(height, occlusion, truncated, counted, make_table):
     assert all(got[f"AP40_{level}/Car"] == 0.0 for level in counted)
 
 
-def test_kitti__level_is_told_or_stands_for_the_hidden_share(make_table):
-    def counted(share, told=None):
-        extra = {"occluded": [share], "attributes": pl.Series([told], dtype=pl.String)}
+def test_kitti__level_is_given_or_stands_for_the_hidden_share(make_table):
+    def counted(share, attributes=None):
+        extra = {"occluded": [share], "attributes": pl.Series([attributes], dtype=pl.String)}
         table = make_table([(1, 1, 0, 0, 100, 50)], extra=extra)
         named = AnnotationTable(table.images, table.boxes, table.categories.with_columns(name=pl.lit("car")))
         got = values(named, Detections.empty())
@@ -90,13 +90,13 @@ def test_kitti__overlap_must_be_passed(make_table, make_detections):
 
 
 def test_kitti__vans_and_dont_care_cost_nothing(make_table, make_detections):
-    # one point at recall 0; a false alarm above it would give 1/2
+    # one point at recall 0; a false positive above it would give 1/2
     boxes = [(1, 1, 0, 0, 100, 50), (1, 4, 200, 0, 300, 50), (1, None, 400, 0, 600, 100, "ic")]
-    alarms = [(1, 1, 200, 0, 300, 50, 0.9), (1, 1, 450, 0, 550, 50, 0.9), (1, 1, 700, 0, 800, 39, 0.9)]
-    hit = (1, 1, 0, 0, 100, 50, 0.5)
+    fp = [(1, 1, 200, 0, 300, 50, 0.9), (1, 1, 450, 0, 550, 50, 0.9), (1, 1, 700, 0, 800, 39, 0.9)]
+    tp = (1, 1, 0, 0, 100, 50, 0.5)
     table = scene(make_table, boxes)
-    assert values(table, make_detections([*alarms, hit]))["AP11_easy/Car"] == pytest.approx(1 / 11)
-    assert values(table, make_detections([(1, 1, 700, 0, 800, 40, 0.9), hit]))["AP11_easy/Car"] == pytest.approx(1 / 22)
+    assert values(table, make_detections([*fp, tp]))["AP11_easy/Car"] == pytest.approx(1 / 11)
+    assert values(table, make_detections([(1, 1, 700, 0, 800, 40, 0.9), tp]))["AP11_easy/Car"] == pytest.approx(1 / 22)
 
 
 def test_kitti__classes_that_are_not_there_are_null_with_a_reason(make_table, make_detections):

@@ -10,7 +10,7 @@ A, B = (1, 1, 0, 0, 10, 10), (1, 1, 100, 0, 110, 10)
 
 
 def test_lrp__by_hand(make_table, make_detections):
-    # A with IoU .8, an alarm, B with IoU .6. At .9: (.2/.5 + 1 miss)/2 = .7; at .7: (.2/.5 + 1 + 1)/3 = .8; at .5:
+    # A with IoU .8, an fp, B with IoU .6. At .9: (.2/.5 + 1 miss)/2 = .7; at .7: (.2/.5 + 1 + 1)/3 = .8; at .5:
     # (.2/.5 + .4/.5 + 1)/3 = .7333
     detections = make_detections([(1, 1, 0, 0, 8, 10, 0.9), (1, 1, 300, 0, 310, 10, 0.7), (1, 1, 100, 0, 106, 10, 0.5)])
     got = METRICS["lrp"](Case(make_table([A, B]), detections)).values
@@ -45,8 +45,8 @@ def _error(table, detections, category_id, threshold):
     """LRP of one class at one score threshold; None without an object."""
     at = match(table, detections, score_threshold=threshold)
     rows, truth = (f.filter(f["category_id"] == category_id) for f in (at.detections, at.truth))
-    hits = rows.filter(rows["status"] == "tp")
+    tp = rows.filter(rows["status"] == "tp")
     wrong = (rows["status"] == "fp").sum() + (truth["status"] == "fn").sum()
     if not (truth["status"] != "ignored").any():
         return None
-    return ((1 - hits["iou"]).sum() / 0.5 + wrong) / (hits.height + wrong)
+    return ((1 - tp["iou"]).sum() / 0.5 + wrong) / (tp.height + wrong)

@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import polars as pl
 import pytest
-from persons import FLOOR, NINE, called, hit, of_class, person, sized
+from persons import FLOOR, NINE, called, of_class, person, sized, tp
 
 from detect_transfer.core.annotations import DETECTION_SCHEMA, Detections
 from detect_transfer.evaluation import METRICS, Case
@@ -21,7 +21,7 @@ FAR = (400, 100, 441, 200)
 @pytest.mark.parametrize(
     ("read_at", "recalls"),
     [
-        # alarm, hit, alarm, hit in 10 images, 4 objects: fppi .1 .1 .2 .2, recall 0 1/4 1/4 2/4
+        # fp, tp, fp, tp in 10 images, 4 objects: fppi .1 .1 .2 .2, recall 0 1/4 1/4 2/4
         pytest.param("last_up_to", [0] * 4 + [1 / 4] * 2 + [2 / 4] * 3, id="caltech"),
         pytest.param("last_up_to_wrapping", [2 / 4] * 4 + [1 / 4] * 2 + [2 / 4] * 3, id="citypersons-code"),
         pytest.param("first_from", [0] * 5 + [1 / 4] + [2 / 4] * 3, id="crowdhuman"),
@@ -40,9 +40,9 @@ def test_log_average__nothing_found_is_one_and_a_perfect_curve_ends_at_the_floor
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_miss_rate__by_hand(name, make_table, make_detections):
-    # one of two persons of 100 px found before any false alarm, in 100 images: half is missed at every point
+    # one of two persons of 100 px found before any false positive, in 100 images: half is missed at every point
     table = sized(make_table([person(100, 100, 100), person(200, 100, 100)], n_images=100))
-    detections = make_detections([hit(person(100, 100, 100), 0.9)])
+    detections = make_detections([tp(person(100, 100, 100), 0.9)])
     result = METRICS[name](Case(table, detections))
     assert result.values["all"] == pytest.approx(0.5)
     assert result.values["all/class1"] == result.values["all"]
@@ -72,11 +72,11 @@ def test_citypersons__both_ends_of_the_bounds_are_in(subset, is_scored, make_tab
 
 def test_miss_rate__ignored_excuses_any_number_by_the_share_of_the_detection(make_table, make_detections):
     truth = [person(100, 100, 100), (1, 1, 300, 50, 500, 250, "i")]
-    detections = [hit(person(320, 100, 100), 0.9), hit(person(420, 100, 100), 0.8), hit(person(100, 100, 100), 0.7)]
+    detections = [tp(person(320, 100, 100), 0.9), tp(person(420, 100, 100), 0.8), tp(person(100, 100, 100), 0.7)]
     table = sized(make_table(truth, n_images=100))
     for name in ("miss_rate_caltech", "miss_rate_citypersons", "miss_rate_crowdhuman"):
         assert METRICS[name](Case(table, make_detections(detections))).values["all"] == pytest.approx(1e-10), name
-    # EuroCity asks for IoU unless it is a group; two alarms in 100 images pass .01 (recall 0 there) and .0178
+    # EuroCity asks for IoU unless it is a group; two fp in 100 images pass .01 (recall 0 there) and .0178
     rest = math.exp((2 * math.log(1) + 7 * math.log(1e-10)) / NINE)
     assert METRICS["miss_rate_eurocity"](Case(table, make_detections(detections))).values["all"] == pytest.approx(rest)
     group = sized(make_table([truth[0], (*truth[1][:6], "ic")], n_images=100))
@@ -85,7 +85,7 @@ def test_miss_rate__ignored_excuses_any_number_by_the_share_of_the_detection(mak
 
 def test_miss_rate__an_object_out_of_bounds_excuses(make_table, make_detections):
     table = sized(make_table([person(100, 100, 100), person(300, 100, 45)], n_images=100))
-    detections = make_detections([hit(person(300, 100, 45), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 45), 0.9), tp(person(100, 100, 100), 0.8)])
     assert METRICS["miss_rate_citypersons"](Case(table, detections)).values["reasonable"] == pytest.approx(1e-10)
 
 
@@ -102,14 +102,14 @@ def test_miss_rate__detections_far_below_the_least_height_are_left_out(
     name, height, counts, make_table, make_detections
 ):
     table = sized(make_table([person(100, 100, 100)], n_images=10))
-    detections = make_detections([hit(person(300, 100, height), 0.9), hit(person(100, 100, 100), 0.8)])
-    missed = math.exp((4 * math.log(1) + 5 * math.log(1e-10)) / NINE)  # .1 alarms in an image are too many for four
+    detections = make_detections([tp(person(300, 100, height), 0.9), tp(person(100, 100, 100), 0.8)])
+    missed = math.exp((4 * math.log(1) + 5 * math.log(1e-10)) / NINE)  # .1 fp in an image are too many for four
     assert METRICS[name](Case(table, detections)).values["reasonable"] == pytest.approx(missed if counts else 1e-10)
 
 
 def test_citypersons__the_quirk_reads_the_end_of_the_curve(make_table, make_detections):
     table = sized(make_table([person(100, 100, 100), person(200, 100, 100)], n_images=10))
-    detections = make_detections([(1, 1, *FAR, 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([(1, 1, *FAR, 0.9), tp(person(100, 100, 100), 0.8)])
     case = Case(table, detections)
     plain = miss_rate(case, "m", CITYPERSONS)
     flattered = miss_rate(case, "m", CITYPERSONS, quirk=True)
@@ -122,7 +122,7 @@ def test_citypersons__only_pedestrians_are_scored_and_others_excuse(make_table, 
     rider, group = of_class(person(300, 100, 100), 2), (1, 3, 400, 50, 600, 250, "ic")
     table = make_table([person(100, 100, 100), rider, group], n_classes=3, n_images=100)
     named = called(table, "pedestrian", "rider", "person group")
-    rows = [hit(person(300, 100, 100), 0.9), hit(person(450, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)]
+    rows = [tp(person(300, 100, 100), 0.9), tp(person(450, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)]
     result = METRICS["miss_rate_citypersons"](Case(named, make_detections(rows)))
     assert result.values["reasonable"] == pytest.approx(1e-10)
     assert "reasonable/rider" not in result.values
@@ -138,7 +138,7 @@ def test_nightowls__an_occluded_person_is_heavy(make_table):
 @pytest.mark.parametrize("name", ["miss_rate_nightowls", "miss_rate_tju"])
 def test_miss_rate__who_rides_excuses_no_pedestrian_unless_ignored(name, make_table, make_detections):
     rider = of_class(person(300, 100, 100), 2)
-    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)])
     other = called(make_table([person(100, 100, 100), rider], n_classes=2, n_images=10), "Pedestrian", "bicycledriver")
     result = METRICS[name](Case(other, detections))
     assert result.values["reasonable"] == pytest.approx(math.exp(5 * math.log(FLOOR) / NINE))
@@ -156,7 +156,7 @@ def test_crowdhuman__boxes_are_cut_at_the_image_and_half_is_not_enough(make_tabl
     assert METRICS["miss_rate_crowdhuman"](outside).values["all"] == 1.0
 
 
-def test_bounds__are_told_and_both_heavies_differ():
+def test_bounds__are_reported_and_both_heavies_differ():
     subsets = {name: {c: str(s) for c, s in b.items()} for name, b in CITYPERSONS.subsets.items()}
     assert subsets["reasonable_heavy"]["visible"] == "[0.2, 0.65]"
     assert subsets["heavy"]["visible"] == "[0, 0.65]"
@@ -189,8 +189,8 @@ REASONS = (None, "depiction", "sitting-lying", "group")
 
 def with_reasons(table, seed):
     reason = pl.Series(np.random.default_rng(seed).choice(np.array(REASONS, object), table.boxes.height).tolist())
-    told = pl.when("ignore").then(reason.cast(pl.String)).alias("ignore_reason")
-    return table.with_boxes(table.boxes.with_columns(told))
+    reasons = pl.when("ignore").then(reason.cast(pl.String)).alias("ignore_reason")
+    return table.with_boxes(table.boxes.with_columns(reasons))
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))

@@ -1,7 +1,7 @@
 """The miss rate of Caltech and INRIA: every setting, on cases worked out by hand."""
 
 import pytest
-from persons import FLOOR, NINE, hit, person, sized
+from persons import FLOOR, NINE, person, sized, tp
 
 from detect_transfer.core.annotations import Detections
 from detect_transfer.evaluation import METRICS, Case
@@ -51,7 +51,7 @@ def test_caltech__only_the_height_of_boxes_counts(make_table, make_detections):
 
 
 @pytest.mark.parametrize(
-    ("lower", "hits"),
+    ("lower", "n_tp"),
     [
         pytest.param(14, {25, 50, 75}, id="86-of-114"),
         pytest.param(15, {25, 50}, id="85-of-115"),
@@ -60,13 +60,13 @@ def test_caltech__only_the_height_of_boxes_counts(make_table, make_detections):
         pytest.param(61, set(), id="39-of-161"),
     ],
 )
-def test_caltech__overlap_settings(lower, hits, make_table, make_detections):
+def test_caltech__overlap_settings(lower, n_tp, make_table, make_detections):
     # a box of 100 px that lies lower by so much overlaps by (100 - lower) / (100 + lower)
     table = sized(make_table([person(100, 100, 100)], n_images=100))
-    detections = make_detections([hit(person(100, 100 + lower, 100), 0.9)])
+    detections = make_detections([tp(person(100, 100 + lower, 100), 0.9)])
     values = METRICS["miss_rate_caltech"](Case(table, detections)).values
     got = {percent for percent in (25, 50, 75) if values[f"overlap_{percent}"] == pytest.approx(FLOOR)}
-    assert got == hits
+    assert got == n_tp
     assert values["overlap_50"] == values["reasonable"]
 
 
@@ -75,7 +75,7 @@ def test_caltech__overlap_settings_excuse_by_the_same_share(share, excused_at, m
     # the region covers so much of the height of the first detection
     region = (1, None, 250, 0, 400, 100 + 100 * share, "i")
     table = sized(make_table([person(100, 100, 100), region], n_images=10))
-    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)])
     values = METRICS["miss_rate_caltech"](Case(table, detections)).values
     assert {p for p in (25, 50, 75) if values[f"overlap_{p}"] == pytest.approx(FLOOR)} == excused_at
 
@@ -85,18 +85,18 @@ def test_caltech__overlap_settings_excuse_by_the_same_share(share, excused_at, m
     [(50, {100, 125, 150}), (49, {125, 150}), (40, {125, 150}), (39, {150}), (34, {150}), (33, set())],
 )
 def test_caltech__expand_settings(height, counts_in, make_table, make_detections):
-    # an alarm lower than 50 px / 1.00, 1.25 or 1.50 does not take part
+    # an fp lower than 50 px / 1.00, 1.25 or 1.50 does not take part
     table = sized(make_table([person(100, 100, 100)], n_images=10))
-    detections = make_detections([hit(person(300, 100, height), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, height), 0.9), tp(person(100, 100, 100), 0.8)])
     values = METRICS["miss_rate_caltech"](Case(table, detections)).values
     assert {p for p in (100, 125, 150) if values[f"expand_{p}"] != pytest.approx(FLOOR)} == counts_in
     assert values["expand_125"] == values["reasonable"]
 
 
 def test_caltech__mr4_reads_nine_points_from_a_ten_thousandth(make_table, make_detections):
-    # one alarm before the only person in 100 images: .01 is too many for .0001, .0003, .001 and .003, enough for MR^-2
+    # one fp before the only person in 100 images: .01 is too many for .0001, .0003, .001 and .003, enough for MR^-2
     table = sized(make_table([person(100, 100, 100)], n_images=100))
-    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)])
     result = METRICS["miss_rate_caltech"](Case(table, detections))
     assert result.values["reasonable"] == pytest.approx(FLOOR)
     assert result.values["reasonable_mr4"] == pytest.approx(FLOOR ** (5 / NINE))
@@ -117,7 +117,7 @@ def test_caltech__a_published_visible_share_counts_where_there_is_no_visible_box
     """Reasonable: the whole person and the one of .8, of whom one is found. Heavy: three persons, two found."""
     persons = [person(100 + 80 * i, 100, 100) for i in range(5)]
     ratios = [1.0, 0.8, 0.5, 0.3, 0.25]
-    detections = make_detections([hit(persons[i], score) for i, score in ((0, 0.9), (2, 0.8), (4, 0.7))])
+    detections = make_detections([tp(persons[i], score) for i, score in ((0, 0.9), (2, 0.8), (4, 0.7))])
     table = sized(make_table(persons, n_images=100, extra={"vis_ratio": ratios}))
     values = METRICS["miss_rate_caltech"](Case(table, detections)).values
     assert values["reasonable"] == pytest.approx(1 / 2)

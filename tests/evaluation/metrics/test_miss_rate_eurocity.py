@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from persons import FLOOR, NINE, called, hit, of_class, person, sized
+from persons import FLOOR, NINE, called, of_class, person, sized, tp
 
 from detect_transfer.core.annotations import Detections
 from detect_transfer.evaluation import METRICS, Case
@@ -14,16 +14,16 @@ from detect_transfer.formats.pedestrians import eurocity
 def test_eurocity__riders_found_for_pedestrians_are_alarms_unless_others_are_ignored(make_table, make_detections):
     rider = of_class(person(300, 100, 100), 2)
     table = sized(make_table([person(100, 100, 100), rider], n_classes=2, n_images=10))
-    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)])
     values = METRICS["miss_rate_eurocity"](Case(called(table, "pedestrian", "rider"), detections)).values
     assert values["reasonable_others_ignored/pedestrian"] == pytest.approx(FLOOR)
-    # .1 alarms in an image are too many for four of the nine points
+    # .1 fp in an image are too many for four of the nine points
     assert values["reasonable/pedestrian"] == pytest.approx(math.exp(5 * math.log(FLOOR) / NINE))
     assert values["reasonable/rider"] == values["reasonable_others_ignored/rider"] == 1.0
 
 
 @pytest.mark.parametrize(
-    ("name", "flags", "reason", "is_alarm"),
+    ("name", "flags", "reason", "is_fp"),
     [
         pytest.param("person-group-far-away", "ic", "group", False, id="group"),
         pytest.param("person-group-far-away", "ic", "depiction", True, id="group-that-is-a-depiction"),
@@ -33,15 +33,15 @@ def test_eurocity__riders_found_for_pedestrians_are_alarms_unless_others_are_ign
         pytest.param("bicycle-group", "ic", "group", True, id="group-of-another-class"),
     ],
 )
-def test_eurocity__what_is_discarded_excuses_nothing(name, flags, reason, is_alarm, make_table, make_detections):
+def test_eurocity__what_is_discarded_excuses_nothing(name, flags, reason, is_fp, make_table, make_detections):
     # as large as the detection, so that IoU and share of the detection are both 1
     other = (*of_class(person(300, 100, 100), 1 if name == "pedestrian" else 2)[:6], flags)
     boxes = [person(100, 100, 100), other]
     table = sized(make_table(boxes, n_classes=2, n_images=10, extra={"ignore_reason": [None, reason]}))
     table = called(table, "pedestrian", "other" if name == "pedestrian" else name)
-    detections = make_detections([hit(person(300, 100, 100), 0.9), hit(person(100, 100, 100), 0.8)])
+    detections = make_detections([tp(person(300, 100, 100), 0.9), tp(person(100, 100, 100), 0.8)])
     values = METRICS["miss_rate_eurocity"](Case(table, detections)).values
-    expected = math.exp(5 * math.log(FLOOR) / NINE) if is_alarm else FLOOR
+    expected = math.exp(5 * math.log(FLOOR) / NINE) if is_fp else FLOOR
     assert values["reasonable/pedestrian"] == pytest.approx(expected)
 
 
@@ -81,11 +81,11 @@ def test_eurocity__groups_of_the_native_files(tmp_path, make_detections):
     table = eurocity.read(tmp_path, missing_images="keep")
     image, category = table.images["image_id"][0], table.boxes["category_id"][0]
 
-    def alarms(subset, x):
+    def fppi(subset, x):
         rows = [(image, category, x, 100, x + 41, 200, 0.9), (image, category, 100, 100, 141, 200, 0.8)]
         detections = make_detections(rows)
         curve = METRICS["miss_rate_eurocity"](Case(table, detections)).curves[f"{subset}/pedestrian"]
         return curve["fppi"][-1]
 
-    assert [x for x in (300, 500, 700, 900) if alarms("reasonable", x)] == [500, 900]
-    assert [x for x in (300, 500, 700, 900) if alarms("reasonable_others_ignored", x)] == [500]
+    assert [x for x in (300, 500, 700, 900) if fppi("reasonable", x)] == [500, 900]
+    assert [x for x in (300, 500, 700, 900) if fppi("reasonable_others_ignored", x)] == [500]

@@ -21,8 +21,8 @@ def test_tt100k__by_hand(make_table, make_detections):
             (*SIGNS[0], 0.9),  # right, small
             (*SIGNS[1], 0.39),  # below the score that counts
             (1, 1, 110, 0, 150, 50, 0.5),  # right, medium: IoU .8, though its own size is medium as well
-            (1, 1, 600, 0, 631, 20, 0.5),  # a small false alarm
-            (1, 1, 600, 100, 632, 120, 0.5),  # a medium false alarm: 32 px are medium
+            (1, 1, 600, 0, 631, 20, 0.5),  # a small false positive
+            (1, 1, 600, 100, 632, 120, 0.5),  # a medium false positive: 32 px are medium
             (*SIGNS[3], 0.9),  # leaves with its sign
         ]
     )
@@ -77,11 +77,11 @@ def test_gtsdb__by_hand(make_table, make_detections):
     table = grouped(make_table(signs, n_classes=4))
     detections = make_detections(
         [
-            (1, 2, 0, 0, 20, 20, 0.9),  # the other class of its group: a hit
+            (1, 2, 0, 0, 20, 20, 0.9),  # the other class of its group: a tp
             (1, 1, 0, 0, 20, 18, 0.85),  # the same sign again: counts once
-            (1, 1, 200, 0, 220, 20, 0.8),  # a sign of another group: a false alarm
-            (1, 2, 100, 0, 120, 20, 0.7),  # a hit
-            (1, 3, 200, 0, 220, 11, 0.9),  # IoU .55: a false alarm
+            (1, 1, 200, 0, 220, 20, 0.8),  # a sign of another group: a false positive
+            (1, 2, 100, 0, 120, 20, 0.7),  # a tp
+            (1, 3, 200, 0, 220, 11, 0.9),  # IoU .55: a false positive
         ]
     )
     result = METRICS["gtsdb"](Case(table, detections))
@@ -94,7 +94,7 @@ def test_gtsdb__by_hand(make_table, make_detections):
 
 
 def test_gtsdb__one_threshold_takes_equal_scores_together(make_table, make_detections):
-    # hit and alarm of one score are one point: precision 1/2 at recall 1
+    # tp and fp of one score are one point: precision 1/2 at recall 1
     table = make_table([(1, 1, 0, 0, 20, 20)])
     for order in (1, -1):
         rows = [(1, 1, 0, 0, 20, 20, 0.5), (1, 1, 100, 0, 120, 20, 0.5)][::order]

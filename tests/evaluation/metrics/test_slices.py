@@ -48,7 +48,7 @@ def test_slices__all_equals_coco(generated):
             assert (whole.ap, whole.ap50) == pytest.approx((values["AP"], values["AP50"]), abs=1e-12)
 
 
-# two near and two far objects; of each two the first is found, with a false alarm of each size
+# two near and two far objects; of each two the first is found, with a false positive of each size
 NEAR, FAR = [(1, 1, 0, 0, 50, 60), (1, 1, 100, 0, 150, 60)], [(1, 1, 200, 0, 220, 30), (1, 1, 300, 0, 320, 30)]
 FOUND = [
     (*NEAR[0], 0.9),
@@ -61,14 +61,14 @@ FOUND = [
 def test_by_height__detections_of_another_height_cost_nothing(make_table, make_detections):
     case = Case(make_table([*NEAR, *FAR]), make_detections(FOUND))
     tall = score(case, by_height(case, Span(50, 100, below=True)))
-    # hit at .9, alarm at .85 of 2: precision 1 up to recall 1/2, which are 51 of 101 points
+    # tp at .9, fp at .85 of 2: precision 1 up to recall 1/2, which are 51 of 101 points
     assert (tall.n_positives, tall.ap50, tall.recall) == (2, pytest.approx(51 / 101), 0.5)
     low = score(case, by_height(case, Span(20, 50, below=True)))
-    assert low.ap50 == pytest.approx(51 / 101)  # the alarm at .85 is tall, that at .5 comes after the hit
+    assert low.ap50 == pytest.approx(51 / 101)  # the fp at .85 is tall, that at .5 comes after the tp
 
 
 def test_slices__an_object_outside_excuses_one_detection(make_table, make_detections):
-    # an occluded object found twice: in the slice of what is not hidden once excused, once an alarm
+    # an occluded object found twice: in the slice of what is not hidden once excused, once an fp
     table = make_table([*NEAR], extra={"occluded": [0.0, 0.5]})
     once = [(*NEAR[1], 0.9), (*NEAR[0], 0.5)]
     case = Case(table, make_detections(once))
@@ -128,7 +128,7 @@ def test_slices__an_image_value_leaves_out_the_detections_of_other_images(make_t
     assert rows["rain false"].ap == 0.0
 
 
-TOLD = [
+ATTRIBUTES = [
     '{"colour":"dark red","pose":["front","left"],"id":17,"lit":true,"angle":0.5}',
     '{"colour":"blue","pose":[],"lit":true,"raw_box":[1,2]}',
     None,
@@ -137,8 +137,8 @@ TOLD = [
 
 
 def test_slices__by_attributes_of_objects(make_table, make_detections):
-    """Of the red one and the blue one the red is found; the others are found, excused, and no false alarm."""
-    table = make_table([*NEAR, *FAR], extra={"attributes": TOLD})
+    """Of the red one and the blue one the red is found; the others are found, excused, and no false positive."""
+    table = make_table([*NEAR, *FAR], extra={"attributes": ATTRIBUTES})
     detections = make_detections([(*FAR[0], 0.95), (*FAR[1], 0.9), (*NEAR[0], 0.5), (1, 1, 500, 0, 550, 60, 0.4)])
     case = Case(table, detections)
     rows = {s.name: score(case, s) for s in all_slices(case) if s.name.startswith("attribute")}
@@ -175,7 +175,7 @@ def test_slices__an_attribute_of_many_values_is_no_property(make_table, n_values
     ],
 )
 def test_choose_slices__names_and_values_with_blanks(make_table, words, names):
-    table = make_table([*NEAR, *FAR], n_images=2, extra={"attributes": TOLD})
+    table = make_table([*NEAR, *FAR], n_images=2, extra={"attributes": ATTRIBUTES})
     images = table.images.with_columns(pl.Series("time of day", ["early morning", "noon"]))
     result = METRICS["slices"](Case(AnnotationTable(images, table.boxes, table.categories), Detections.empty()))
     chosen = choose_slices(result, words)
@@ -183,8 +183,8 @@ def test_choose_slices__names_and_values_with_blanks(make_table, words, names):
     assert set(chosen.reasons) == {key for key, value in chosen.values.items() if value is None}
 
 
-def test_choose_slices__a_wrong_name_is_told_with_the_nearest(make_table):
-    result = METRICS["slices"](Case(make_table(NEAR, extra={"attributes": TOLD[:2]}), Detections.empty()))
+def test_choose_slices__a_wrong_name_is_reported_with_the_nearest(make_table):
+    result = METRICS["slices"](Case(make_table(NEAR, extra={"attributes": ATTRIBUTES[:2]}), Detections.empty()))
     with pytest.raises(InputError, match=r"SLICE_UNKNOWN slices=color - .*did you mean 'colour'"):
         choose_slices(result, ["color"])
 

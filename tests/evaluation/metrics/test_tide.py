@@ -20,9 +20,9 @@ FOUND = [
 KINDS = [RIGHT, DUPLICATE, LOCATION, CLASS, BOTH, BACK, EXCUSED]
 
 
-def ap(hits, n_objects):
+def ap(is_tp, n_objects):
     """AP of detections in order of score by 101 recalls."""
-    tp = np.cumsum(hits)
+    tp = np.cumsum(is_tp)
     precision = np.maximum.accumulate((tp / np.arange(1, len(tp) + 1))[::-1])[::-1]
     reached = np.searchsorted(tp / n_objects, np.linspace(0, 1, 101))
     return float(np.append(precision, 0)[reached].mean())
@@ -37,11 +37,11 @@ def test_classify__one_of_each(make_table, make_detections):
 
 def test_tide__mending_each_kind_by_hand(make_table, make_detections):
     got = METRICS["tide"](Case(make_table(TRUTH, n_classes=2), make_detections(FOUND))).values
-    # class 1 has 2 objects and one hit before 5 alarms; class 2 has 1 object and nothing
+    # class 1 has 2 objects and one tp before 5 fp; class 2 has 1 object and nothing
     base = ap([1, 0, 0, 0, 0, 0], 2) / 2
     assert got["AP50"] == pytest.approx(base)
     fixed = {
-        "Cls": (ap([1, 0, 0, 0, 0], 2) + 1.0) / 2,  # becomes the hit of class 2
+        "Cls": (ap([1, 0, 0, 0, 0], 2) + 1.0) / 2,  # becomes the tp of class 2
         "Loc": ap([1, 0, 1, 0, 0, 0], 2) / 2,
         "Both": ap([1, 0, 0, 0, 0], 2) / 2,
         "Dupe": ap([1, 0, 0, 0, 0], 2) / 2,
@@ -57,7 +57,7 @@ def test_tide__mending_each_kind_by_hand(make_table, make_detections):
 
 
 def test_tide__only_the_best_of_an_object_is_mended_and_the_other_leaves(make_table, make_detections):
-    # two badly placed for one object, .9 with IoU .3 and .8 with IoU .4, and a hit of another object at .7
+    # two badly placed for one object, .9 with IoU .3 and .8 with IoU .4, and a tp of another object at .7
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 50, 0, 60, 10)])
     detections = make_detections([(1, 1, 0, 0, 3, 10, 0.9), (1, 1, 0, 0, 4, 10, 0.8), (1, 1, 50, 0, 60, 10, 0.7)])
     got = METRICS["tide"](Case(table, detections)).values
@@ -69,7 +69,7 @@ def test_tide__only_the_best_of_an_object_is_mended_and_the_other_leaves(make_ta
 @pytest.mark.parametrize(
     ("box", "kind"),
     [
-        pytest.param((0, 0, 5, 10), RIGHT, id="iou-.5-hits"),
+        pytest.param((0, 0, 5, 10), RIGHT, id="iou-.5-tp"),
         pytest.param((0, 0, 1, 10), LOCATION, id="iou-.1-is-badly-placed"),
         pytest.param((0, 0, 0.9, 10), BACK, id="iou-.09-is-background"),
     ],

@@ -10,7 +10,7 @@ FAR = (1, 1, 300, 300, 310, 310)
 
 
 def test_voc__by_hand(make_table, make_detections):
-    # by score: hit, alarm, hit of 4 objects: precision 1, 1/2, 2/3 at recall 1/4, 1/4, 2/4
+    # by score: tp, fp, tp of 4 objects: precision 1, 1/2, 2/3 at recall 1/4, 1/4, 2/4
     table = make_table([(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(4)])
     detections = make_detections([(1, 1, 0, 0, 10, 10, 0.9), (*FAR, 0.8), (1, 1, 20, 0, 30, 10, 0.7)])
     values = METRICS["voc"](Case(table, detections)).values
@@ -27,7 +27,7 @@ def test_voc__no_second_choice(make_table, make_detections):
     assert METRICS["voc"](Case(table, detections)).values["AP_all_point"] == pytest.approx(1 / 2)
 
 
-def test_voc__difficult_is_left_out_and_never_makes_a_false_alarm(make_table, make_detections):
+def test_voc__difficult_is_left_out_and_never_makes_a_false_positive(make_table, make_detections):
     table = make_table([(1, 1, 0, 0, 10, 10), (1, 1, 50, 0, 60, 10)], extra={"difficult": [False, True]})
     twice = [(1, 1, 50, 0, 60, 10, 0.9), (1, 1, 50, 0, 60, 10, 0.8)]
     values = METRICS["voc"](Case(table, make_detections([*twice, (1, 1, 0, 0, 10, 10, 0.5)]))).values
@@ -52,11 +52,11 @@ def test_voc__equals_plain_loops(detailed):
         table, detections = detailed(seed)
         values = METRICS["voc"](Case(table, detections)).values
         for category_id, name in table.categories.select("category_id", "name").iter_rows():
-            hits, n_objects = naive.voc(table, detections, category_id)
+            is_tp, n_objects = naive.voc(table, detections, category_id)
             if not n_objects:
                 assert values[f"AP_11_point/{name}"] is None
                 continue
-            tp = np.cumsum(hits)
+            tp = np.cumsum(is_tp)
             precision, recall = tp / np.arange(1, len(tp) + 1), tp / n_objects
             eleven = [max(precision[tp * 10 >= i * n_objects], default=0) for i in range(11)]
             steps = np.diff(np.append(0, recall))

@@ -100,7 +100,7 @@ def test_fault__is_one_line_with_a_pointer(
     check_error(lambda: read_coco(path), code, place)
 
 
-def test_fault__every_one_is_told_at_once(write: Any, error_of: Any) -> None:
+def test_fault__every_one_is_reported_at_once(write: Any, error_of: Any) -> None:
     path = write("x.json", json.dumps(changed({BOX: None, "annotations/0/id": "1", "images/0/width": 0})))
     text = str(error_of(lambda: read_coco(path)))
     assert text.count("\n") == 2

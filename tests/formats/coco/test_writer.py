@@ -49,7 +49,7 @@ def written(table, tmp_path, ledger=None):
             id="ignored-with-a-reason-to-escape",
         ),
         pytest.param({"difficult": True}, {"difficult": 1}, id="difficult"),
-        pytest.param({"occluded": 0.5, "truncated": 0.0}, {"occluded": 0.5, "truncated": 0.0}, id="zero-is-told"),
+        pytest.param({"occluded": 0.5, "truncated": 0.0}, {"occluded": 0.5, "truncated": 0.0}, id="zero-is-stated"),
         pytest.param(
             {"vis_x1": 1.0, "vis_y1": 0.5, "vis_x2": 3.0, "vis_y2": 2.0}, {"vis_bbox": [1, 0.5, 2, 1.5]}, id="visible"
         ),

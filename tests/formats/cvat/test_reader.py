@@ -34,8 +34,8 @@ def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
 
 
 def test_attribute__that_is_a_column_becomes_it(root: Path, write: Any) -> None:
-    told = {"iscrowd": "true", "difficult": "false", "truncated": "0.25", "track_id": "t1", "ignore": "maybe"}
-    texts = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in told.items())
+    attributes = {"iscrowd": "true", "difficult": "false", "truncated": "0.25", "track_id": "t1", "ignore": "maybe"}
+    texts = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in attributes.items())
     write("annotations.xml", xml(f"{BOX[:-2]}>{texts}</box>{BOX[:-2]}><attribute name='truncated'>2</attribute></box>"))
     first, second = read_cvat(root).boxes.rows(named=True)
     columns = ("iscrowd", "ignore", "ignore_reason", "difficult", "truncated", "track_id")
@@ -57,8 +57,8 @@ def test_other_shapes__are_left_out_or_refused_when_asked(sample: Any, check_err
 def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
     corners = {"xtl1": 3, "ytl1": 4, "xbl1": 3, "ybl1": 9, "xtr1": 8, "ytr1": 4, "xbr1": 8, "ybr1": 9}
     corners |= {"xtl2": 5, "ytl2": 2, "xbl2": 5, "ybl2": 7, "xtr2": 11, "ytr2": 2, "xbr2": 11, "ybr2": 7}
-    told = " ".join(f'{key}="{value}"' for key, value in corners.items())
-    write("annotations.xml", xml(f'<cuboid label="car" {told}/>'))
+    corner_text = " ".join(f'{key}="{value}"' for key, value in corners.items())
+    write("annotations.xml", xml(f'<cuboid label="car" {corner_text}/>'))
     box = read_cvat(root).boxes.row(0, named=True)
     assert [box[c] for c in ("x1", "y1", "x2", "y2")] == [3, 2, 11, 9]
     assert json.loads(box["attributes"]).keys() == {"drawn"}
@@ -87,8 +87,8 @@ def test_track__with_gaps_is_remarked_on(sample: Any) -> None:
     path = root / "annotations.xml"
     path.write_text(path.read_text().replace('frame="12"', 'frame="10"').replace('outside="1"', 'outside="0"'))
     reading = read_cvat(root).reading
-    told = [(line.kind, line.action, line.count, line.examples) for line in reading]
-    assert told == [("image", "noted", 1, ("annotations.xml#track[1]",))]
+    lines = [(line.kind, line.action, line.count, line.examples) for line in reading]
+    assert lines == [("image", "noted", 1, ("annotations.xml#track[1]",))]
 
 
 def test_video__is_read_where_there_are_no_images(sample: Any, write: Any, check_error: Any) -> None:

@@ -115,7 +115,7 @@ def check_perfect(path: Path, truth: AnnotationTable, options: DetectionOptions 
         pytest.param(BoxForm.CXCYWH_NORM, r"within 2 pixels.*shares ", id="centres-in-shares"),
     ],
 )
-def test_coco__boxes_of_another_form_are_named_and_read_when_told(tmp_path: Path, form: BoxForm, words: str) -> None:
+def test_coco__boxes_of_another_form_are_named_and_read_when_named(tmp_path: Path, form: BoxForm, words: str) -> None:
     truth = make_truth()
     path = write_coco(tmp_path / "d.json", truth, form)
     with pytest.raises(InputError, match=rf"DETECTION_BOXES .*d\.json --box-form - .*{words}"):

@@ -130,7 +130,7 @@ def test_parquet__is_read_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         pytest.param({"d.csv": CSV + "val/b.c.png,Person,1,1,2,2,nan\n"}, r"ROW_NUMBER .*d\.csv:6 score=nan", id="nan"),
         pytest.param({"d.csv": CSV + "val/b.c.png,Person,1,inf,2,2,1\n"}, r"d\.csv:6 y1=inf", id="inf"),
@@ -149,8 +149,8 @@ def test_parquet__is_read_as_it_is(tmp_path: Path) -> None:
         pytest.param({"00008.txt": "", "b.c.txt": ""}, r"00008\.txt image=00008.*'00007'", id="text-of-no-image"),
     ],
 )
-def test_faults__are_told_with_file_and_line(tmp_path: Path, files: dict[str, str], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_faults__are_reported_with_file_and_line(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_detections(write(tmp_path, files), TRUTH)
 
 

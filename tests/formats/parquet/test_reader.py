@@ -1,4 +1,4 @@
-"""Our Parquet tables: what is read, and what is told of files that are not what was written."""
+"""Our Parquet tables: what is read, and what is said of files that are not what was written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def vouch_for(root: Path, name: str, frame: pl.DataFrame) -> None:
     (root / "schema.json").write_text(json.dumps(schema))
 
 
-def test_read__finds_the_images_beside_or_where_it_is_told(sample: Any, tmp_path: Path) -> None:
+def test_read__finds_the_images_beside_or_where_it_is_given(sample: Any, tmp_path: Path) -> None:
     root = sample("parquet")
     assert read_parquet(root).image_root == root / "images"
     (root / "images").rename(tmp_path / "images")

@@ -46,7 +46,7 @@ def test_header__may_be_there(tmp_path: Path, text: str, count: int) -> None:
     assert len(read(tmp_path, text, Dialect(",", header=None))) == count
 
 
-def test_header__that_misses_a_column_is_told(tmp_path: Path) -> None:
+def test_header__that_misses_a_column_is_reported(tmp_path: Path) -> None:
     problems = ErrorCollector("skip-row")
     assert read(tmp_path, "name,x,z\na,1,2\n", Dialect(",", header=True), problems) == []
     with pytest.raises(InputError, match=r"CSV_HEADER .*rows.txt:1 - the header does not name y"):
@@ -59,7 +59,7 @@ def test_quotes__hold_separators_and_the_plain_way_agrees(tmp_path: Path) -> Non
     assert read(tmp_path, "name,x,y\na,1,2\n", quoted) == [(2, "a", "1", "2")]
 
 
-def test_quotes__that_never_close_are_told(tmp_path: Path) -> None:
+def test_quotes__that_never_close_are_reported(tmp_path: Path) -> None:
     problems = ErrorCollector()
     read(tmp_path, 'name,x,y\n"a,1,2\n', Dialect(",", header=True, quoted=True), problems)
     with pytest.raises(InputError, match="CSV_SYNTAX"):
@@ -114,7 +114,7 @@ def test_check__keeps_what_is_good_and_null(tmp_path: Path) -> None:
     assert_frame_equal(Rows(rows, tmp_path, problems).check(unknown, "NAME", "no b", "name").data, rows)
 
 
-def test_row__longer_than_its_header_is_told(tmp_path: Path) -> None:
+def test_row__longer_than_its_header_is_reported(tmp_path: Path) -> None:
     problems = ErrorCollector("skip-row")
     assert read(tmp_path, "name,x,y,z\na,1,2\nb,1,2,3,4\n", Dialect(",", header=True), problems) == [(2, "a", "1", "2")]
     (error,) = problems.skipped_rows

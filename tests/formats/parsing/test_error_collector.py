@@ -12,7 +12,7 @@ def fault(problems: ErrorCollector, **of: str) -> None:
     problems.add("BAD", "it is wrong", where="a.txt:1", remedy="fix it", **of)
 
 
-def told(problems: ErrorCollector, boxes: int = 0) -> list[tuple[str, str, str, int]]:
+def reading_of(problems: ErrorCollector, boxes: int = 0) -> list[tuple[str, str, str, int]]:
     return [(ln.kind, ln.action, ln.reason, ln.count) for ln in problems.reading(boxes_of_skipped=boxes)]
 
 
@@ -52,7 +52,7 @@ def test_reading__counts_every_row_of_a_skipped_image() -> None:
     fault(problems, row_of="a.png")
     fault(problems, row_of="a.png")
     fault(problems, image="b.png")
-    assert told(problems, boxes=3) == [
+    assert reading_of(problems, boxes=3) == [
         ("image", "dropped", "skipped: BAD", 2),
         ("box", "dropped", "skipped with their image", 5),
     ]
@@ -67,7 +67,7 @@ def test_absorb__takes_over_all_of_a_part() -> None:
     whole.absorb(part, "train/")
     assert list(whole.skipped_images) == ["train/a.png"]
     assert (whole.total, whole.fatal) == (2, 1)
-    assert told(whole) == [
+    assert reading_of(whole) == [
         ("box", "noted", "read otherwise", 2),
         ("image", "dropped", "left out", 4),
         ("image", "dropped", "skipped: BAD", 1),
@@ -79,4 +79,4 @@ def test_note__of_none_is_no_line() -> None:
     problems = ErrorCollector()
     problems.note("left out", 0, kind="box")
     problems.remark("read otherwise", 0, kind="box")
-    assert told(problems) == []
+    assert reading_of(problems) == []

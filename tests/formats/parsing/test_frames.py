@@ -41,10 +41,10 @@ def test_media__frames_and_images_keep_their_order(root: Path) -> None:
 
 
 def test_video__of_another_size(root: Path, check_error: Any) -> None:
-    told = {name: ImageRef("a.xml#meta", (100, 48)) for name in FRAMES}
-    _, problems = found(root, ImageLookup(), told)
+    refs = {name: ImageRef("a.xml#meta", (100, 48)) for name in FRAMES}
+    _, problems = found(root, ImageLookup(), refs)
     check_error(problems.raise_any, "IMAGE_SIZE", "a.xml#meta", "100 x 48", "64 x 48")
-    images, problems = found(root, ImageLookup(size_mismatch="keep"), told)
+    images, problems = found(root, ImageLookup(size_mismatch="keep"), refs)
     assert {image.size_wh for image in images.values()} == {(64, 48)}
     assert problems.total == 0
 

@@ -40,7 +40,7 @@ def test_name__means_a_image(name: str, by: By, tmp_path: Path, write: Any) -> N
 
 
 @pytest.mark.parametrize(("name", "by"), [("01/a.png", "name"), ("x/01/a.ppm", "name"), ("1/a.png", "tail")])
-def test_name__that_means_none_is_told(name: str, by: By, tmp_path: Path, write: Any) -> None:
+def test_name__that_means_none_is_reported(name: str, by: By, tmp_path: Path, write: Any) -> None:
     write("x/01/a.png", (4, 3))
     with pytest.raises(InputError, match=r"IMAGE_MISSING a\.txt:1"):
         found(tmp_path, name, by)
@@ -48,7 +48,7 @@ def test_name__that_means_none_is_told(name: str, by: By, tmp_path: Path, write:
     assert found(tmp_path, name, by, "skip") == []
 
 
-def test_name__that_means_several_is_told_unless_it_is_the_whole_name_of_one(tmp_path: Path, write: Any) -> None:
+def test_name__that_means_several_is_reported_unless_it_is_the_whole_name_of_one(tmp_path: Path, write: Any) -> None:
     write("01/a.png", (4, 3))
     write("01/a.jpg", (4, 3))
     write("02/a.png", (4, 3))

@@ -110,7 +110,7 @@ def test_variable__that_is_not_there(write: Any, tmp_path: Path, check_error: An
     check_error(lambda: read_matlab(tmp_path, "b.mat", "x"), "FILE_MISSING", "b.mat")
 
 
-def test_values__of_other_kinds_are_told_apart() -> None:
+def test_values__of_other_kinds_are_distinguished() -> None:
     odd = [np.array([[1, 2]], np.uint16), np.array([[1.5]]), np.array(["a"]), None, np.empty((0, 0)), np.array([1j, 2])]
     assert np.isnan(numbers(odd, 2)).tolist() == [[False] * 2] + [[True] * 2] * 5
     assert numbers([], 4).shape == (0, 4)

@@ -89,13 +89,15 @@ def test_sample__regions_and_drives(sample: Any) -> None:
     ("name", "content", "part"),
     [("train_rand.txt", "2,9,1", "from 1 to 3"), ("train_mapping.txt", "2011 drive\n", "found 2 fields")],
 )
-def test_mapping__that_is_damaged_is_told(name: str, content: str, part: str, sample: Any, check_error: Any) -> None:
+def test_mapping__that_is_damaged_is_reported(
+    name: str, content: str, part: str, sample: Any, check_error: Any
+) -> None:
     root = sample("kitti")
     (root / "devkit_object" / "mapping" / name).write_text(content)
     check_error(lambda: kitti.read(root), "KITTI_MAPPING", name, part)
 
 
-def test_lists__that_name_no_image_or_one_twice_are_told(sample: Any, check_error: Any) -> None:
+def test_lists__that_name_no_image_or_one_twice_are_reported(sample: Any, check_error: Any) -> None:
     root = sample("kitti")
     (root / "ImageSets" / "val.txt").write_text("000001\n000009\n")
     check_error(lambda: kitti.read(root), "SPLIT_TWICE", "val.txt:1")

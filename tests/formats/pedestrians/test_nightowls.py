@@ -56,7 +56,7 @@ def test_images__are_needed_unless_asked_otherwise(tmp_path: Path, write: Any, c
     assert nightowls.read(tmp_path, size_mismatch="keep").images["height"].to_list() == [40]
 
 
-@pytest.mark.parametrize("key", ["image", "native_image_id", "told_in", "name", "source", "native_width"])
+@pytest.mark.parametrize("key", ["image", "native_image_id", "stated_at", "name", "source", "native_width"])
 def test_images__may_have_keys_of_any_name(tmp_path: Path, write: Any, key: str) -> None:
     write("nightowls_training.json", coco([BOX], **{key: "x"}))
     assert nightowls.read(tmp_path, **KEEP).images["file_name"].to_list() == ["a.png"]

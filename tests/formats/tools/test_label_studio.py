@@ -105,7 +105,7 @@ def test_other_shapes__are_left_out_when_asked(root: Path, write: Any, check_err
     check_error(lambda: label_studio.read(root, other_shapes="error"), "SHAPE_KIND", "shape=turned rectangle")
 
 
-def test_size__of_the_image_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
+def test_size__of_the_image_must_be_the_one_stated(root: Path, write: Any, check_error: Any) -> None:
     result = [item(VALUE, original_width=41)]
     path = save(write, task({"result": result}))
     check_error(lambda: label_studio.read(root), "IMAGE_SIZE", f"{path}#/0", "41 x 30")

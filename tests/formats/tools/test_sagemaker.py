@@ -91,7 +91,7 @@ def test_line__at_fault_leaves_out_its_image_when_asked(root: Path, write: Any) 
     assert [(one.kind, one.count) for one in table.reading] == [("image", 1)]
 
 
-def test_size__of_the_image_must_be_the_one_told(root: Path, write: Any, check_error: Any) -> None:
+def test_size__of_the_image_must_be_the_one_stated(root: Path, write: Any, check_error: Any) -> None:
     one = line(BOX)
     one["job"]["image_size"] = [{"width": 41, "height": 30}]
     path = save(write, one)

@@ -88,7 +88,7 @@ def test_files__missing_or_at_odds(root: Path, write: Any, check_error: Any) -> 
     check_error(lambda: supervisely.read(root), "FILE_MISSING", "meta.json")
 
 
-def test_images__all_unreadable_annotations_are_told_at_once(root: Path, write: Any, error_of: Any) -> None:
+def test_images__all_unreadable_annotations_are_reported_at_once(root: Path, write: Any, error_of: Any) -> None:
     for name in ("b", "c"):
         write(f"ds/img/{name}.png", (40, 30))
         write(f"ds/ann/{name}.png.json", "{")

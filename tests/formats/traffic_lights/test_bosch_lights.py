@@ -83,7 +83,7 @@ def test_record__of_a_image_that_another_has_is_left_out_whole(root: Path, write
     assert {line.kind: line.count for line in table.reading} == {"image": 1, "box": 2}
 
 
-def test_swapped_corners__are_put_right_and_told(root: Path, write: Any) -> None:
+def test_swapped_corners__are_put_right_and_counted(root: Path, write: Any) -> None:
     write("train.yaml", record(BOX.replace("22.0", "1.0")))
     table = bosch_lights.read(root)
     assert table.boxes.select("y1", "y2").rows() == [(1.0, 8.75)]

@@ -65,7 +65,7 @@ def test_texts_and_xml__of_one_image_need_a_choice(root: Path, write: Any, check
     check_error(lambda: cctsdb.read(root, annotations="json"), "OPTION_VALUE", "annotations=json")
 
 
-def test_image__that_nothing_names_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_image__that_nothing_names_is_reported(root: Path, write: Any, check_error: Any) -> None:
     write("GroundTruth.txt", ROW)
     other = write("images/00009.jpg", (40, 30))
     check_error(lambda: cctsdb.read(root), "ANNOTATION_MISSING", str(other), "a folder named negatives")
@@ -74,7 +74,7 @@ def test_image__that_nothing_names_is_told(root: Path, write: Any, check_error: 
     assert cctsdb.read(root).images["file_name"].to_list() == ["images/00000.jpg", "neg/00009.jpg"]
 
 
-def test_xml__of_one_image_twice_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_xml__of_one_image_twice_is_reported(root: Path, write: Any, check_error: Any) -> None:
     write("xml/00000.xml", XML.format("warning", 3))
     path = write("xml_of_night/00000.xml", XML.format("warning", 3))
     check_error(lambda: cctsdb.read(root), "ANNOTATION_TWICE", f"{path} ", "xml/00000.xml annotates")

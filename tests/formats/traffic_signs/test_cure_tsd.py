@@ -90,8 +90,8 @@ def test_videos__tell_challenge_and_group(sample: Any) -> None:
         9,
         5,
     )
-    told = {(line.kind, line.reason): line.count for line in table.reading}
-    assert told == {("image", "left out by the stride"): 3, ("box", "its image is left out"): 1}
+    counts = {(line.kind, line.reason): line.count for line in table.reading}
+    assert counts == {("image", "left out by the stride"): 3, ("box", "its image is left out"): 1}
 
 
 def test_sequence__without_video(tmp_path: Path, write: Any, check_error: Any) -> None:

@@ -27,7 +27,7 @@ def test_classes__count_from_one_in_native_order(sample: Any) -> None:
     assert table.boxes["ignore_reason"].to_list() == [None, None, "ignore flag", None]
 
 
-def test_image_ids__of_both_files_are_told_apart(sample: Any) -> None:
+def test_image_ids__of_both_files_are_distinguished(sample: Any) -> None:
     table = dfg.read(sample("dfg"))
     assert table.images["image_id"].n_unique() == 3
     assert table.boxes["source"].to_list()[-1] == "DFG-tsd-annot-json/test.json#/annotations/0"

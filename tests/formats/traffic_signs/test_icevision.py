@@ -35,7 +35,7 @@ def test_row__fault_names_the_line(row: str, code: str, part: str, root: Path, w
     check_error(lambda: icevision.read(root), code, f"{path}:3 ", part)
 
 
-def test_header__that_misses_a_column_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_header__that_misses_a_column_is_reported(root: Path, write: Any, check_error: Any) -> None:
     path = write("drive_left/000001.tsv", HEAD.replace("xbr", "right") + ROW)
     check_error(lambda: icevision.read(root), "CSV_HEADER", f"{path}:1 ", "does not name xbr")
 

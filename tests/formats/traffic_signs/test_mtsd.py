@@ -82,9 +82,9 @@ def test_ignore__names_properties(ignore: str, reasons: list[str | None], sample
     assert mtsd.read(sample("mtsd"), ignore=ignore).boxes["ignore_reason"].to_list() == reasons
 
 
-def test_left_out__is_told(sample: Any) -> None:
-    told = {(line.kind, line.reason): line.count for line in mtsd.read(sample("mtsd")).reading}
-    assert told == {
+def test_left_out__is_reported(sample: Any) -> None:
+    counts = {(line.kind, line.reason): line.count for line in mtsd.read(sample("mtsd")).reading}
+    assert counts == {
         ("image", "panorama"): 1,
         ("box", "of a panorama"): 1,
         ("image", "listed in splits/test.txt, without annotation"): 1,
@@ -107,7 +107,7 @@ def test_partial__images_are_covered_by_a_region_without_class(sample: Any) -> N
     ]
 
 
-def test_partial__is_told_by_the_folder_alone(root: Path, write: Any) -> None:
+def test_partial__is_known_by_the_folder_alone(root: Path, write: Any) -> None:
     folder = root.parent / "mtsd_v2_partially_annotated"
     root.rename(folder)
     assert mtsd.read(folder).boxes["iscrowd"].to_list() == [False, True, True]

@@ -46,7 +46,7 @@ def test_row__fault_names_the_line(row: str, code: str, part: str, root: Path, w
     check_error(lambda: stsd.read(root), code, f"{path}:3 ", part)
 
 
-def test_image__that_two_folders_hold_is_told(root: Path, write: Any, check_error: Any) -> None:
+def test_image__that_two_folders_hold_is_reported(root: Path, write: Any, check_error: Any) -> None:
     write("annotations.txt", f"9_Image1.jpg:{SIGN};")
     write("Set1Part1/9_Image1.jpg", (40, 30))
     check_error(lambda: stsd.read(root), "IMAGE_TWICE", "2 images fit", "Set1Part0/9_Image1.jpg")
@@ -85,7 +85,7 @@ def test_unreadable__signs_are_of_a_type_of_their_own(root: Path, write: Any) ->
     assert stsd.read(root).boxes["ignore_reason"].to_list() == ["unreadable"]
 
 
-def test_type__that_nobody_published_is_kept_and_told(root: Path, write: Any) -> None:
+def test_type__that_nobody_published_is_kept_and_noted(root: Path, write: Any) -> None:
     write("annotations.txt", f"9_Image1.jpg:{SIGN.replace('WARNING', 'ROUND')};")
     table = stsd.read(root)
     assert table.categories["supercategory"].to_list() == ["ROUND"]

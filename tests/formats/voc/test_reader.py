@@ -104,12 +104,12 @@ def test_file__a_hundred_thousand_deep_ends_well(root: Path, write: Any, error_o
     assert read_voc(root).boxes.is_empty()
 
 
-def test_size__may_be_kept_or_not_told(root: Path, write: Any) -> None:
+def test_size__may_be_kept_or_not_stated(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=SIZE.replace("40", "41")))
     table = read_voc(root, size_mismatch="keep")
     assert table.images.select("width", "height").row(0) == (40, 30)
-    for untold in ("", "<size><width>0</width><height>0</height></size>"):
-        write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=untold))
+    for unstated in ("", "<size><width>0</width><height>0</height></size>"):
+        write("Annotations/a.xml", xml(f"<name>dog</name>{BOX}", size=unstated))
         assert len(read_voc(root).boxes) == 1
 
 
@@ -243,8 +243,8 @@ def test_image__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name>{BOX}", size=SIZE.replace("40", "41")))
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
-    told = read_voc(root, on_error="skip-image").reading
-    assert [(line.kind, line.count) for line in told] == [("image", 1), ("box", 1)]
+    reading = read_voc(root, on_error="skip-image").reading
+    assert [(line.kind, line.count) for line in reading] == [("image", 1), ("box", 1)]
 
 
 def test_images__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write: Any) -> None:

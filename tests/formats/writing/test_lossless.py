@@ -85,9 +85,9 @@ def test_voc__gives_back_what_it_carries(table: AnnotationTable) -> None:
     assert found["difficult"].to_list() == found["ignore"].to_list() == expected["ignore"].to_list()
     dropped = sum(line.count for line in ledger.steps[0].lines if line.action == "dropped")
     assert dropped == table.boxes["category_id"].null_count()
-    told = {line.reason: line.count for line in ledger.steps[0].lines if line.action == "noted"}
+    noted = {line.reason: line.count for line in ledger.steps[0].lines if line.action == "noted"}
     tracked = expected["track_id"].drop_nulls()
-    assert told.get("no field for 'track_id'", 0) == len(tracked)
+    assert noted.get("no field for 'track_id'", 0) == len(tracked)
 
 
 def as_text(value: object) -> str:

@@ -47,7 +47,7 @@ def test_row__fault_names_file_line_and_field(
     check_error(lambda: read_yolo(yolo_root), code, f"{path}:3 ", part)
 
 
-def test_rows__all_faults_of_all_files_are_told_at_once(yolo_root: Path, write: Any, error_of: Any) -> None:
+def test_rows__all_faults_of_all_files_are_reported_at_once(yolo_root: Path, write: Any, error_of: Any) -> None:
     for name in ("train/a", "train/b", "val/c"):
         write(f"labels/{name}.txt", "7 0.5 0.5 0.1 0.1\n0 nan 0.5 0.1 0.1\n")
     assert str(error_of(lambda: read_yolo(yolo_root))).count("\n") == 5

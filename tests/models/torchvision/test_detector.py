@@ -147,7 +147,7 @@ def test_ignored_region__leaves_no_gradient_on_its_anchors(arch: str) -> None:
 
 
 class Given(torch.nn.Module):
-    """A proposal head that says what it is told."""
+    """A proposal head that returns what it is given."""
 
     def __init__(self, *outputs: list[torch.Tensor]) -> None:
         super().__init__()

@@ -112,7 +112,7 @@ def test_config__is_checked_by_its_family(settings: dict[str, Any], message: str
 
 
 @pytest.mark.parametrize("old_names", [False, True], ids=["new names", "old names"])
-def test_retinanet__is_told_from_its_second_version(tmp_path: Path, old_names: bool) -> None:
+def test_retinanet__is_distinguished_from_its_second_version(tmp_path: Path, old_names: bool) -> None:
     whole = stock("retinanet_resnet50_fpn", rows=3).eval()
     state = whole.state_dict()
     if old_names:  # of torchvision before 0.13
@@ -163,7 +163,7 @@ def test_names_that_do_not_fit_the_rows__are_refused(tmp_path: Path, fast: torch
         load_weights(tmp_path / "w.pt")
 
 
-def test_head_of_91_rows_without_names__is_told_to_be_taken_for_coco(tmp_path: Path, caplog: Any) -> None:
+def test_head_of_91_rows_without_names__is_taken_for_coco_with_a_warning(tmp_path: Path, caplog: Any) -> None:
     torch.save(stock(FAST, rows=91).state_dict(), tmp_path / "mine.pth")
     assert load_weights(tmp_path / "mine.pth").class_names[0] == "person"
     assert "mine.pth names no classes; its 91 class rows are taken for person ... toothbrush" in caplog.text
@@ -172,7 +172,7 @@ def test_head_of_91_rows_without_names__is_told_to_be_taken_for_coco(tmp_path: P
 @pytest.mark.parametrize(
     ("part", "random"), [("backbone.fpn.", False), ("roi_heads.box_head.", True), ("roi_heads.box_predictor.", True)]
 )
-def test_cut_weights__are_told_and_never_scored(
+def test_cut_weights__are_reported_and_never_scored(
     tmp_path: Path, fast: torch.nn.Module, caplog: Any, part: str, random: bool
 ) -> None:
     state = {name: tensor for name, tensor in fast.state_dict().items() if not name.startswith(part)}

@@ -129,7 +129,7 @@ def cut(path: Path, model: Any, part: str) -> Path:
     return path
 
 
-def test_cut_weights__are_told_by_group_and_never_scored(tmp_path: Path, model: Any, caplog: Any) -> None:
+def test_cut_weights__are_reported_by_group_and_never_scored(tmp_path: Path, model: Any, caplog: Any) -> None:
     source = load_weights(cut(tmp_path / "yolov8n.pt", model, "model.8."))
     _, report = build_detector(Model(), Transfer(), NAMES, source)
     missing = {name for name in model.state_dict() if name.startswith("model.8.") and "num_batches" not in name}
