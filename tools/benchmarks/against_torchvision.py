@@ -37,15 +37,15 @@ def main() -> None:
     for seed in options.seeds:
         for side in rows:
             rows[side].append(run_one(options, side, seed))
-            told = rows[side][-1]
+            result = rows[side][-1]
             print(
-                f"{side:6s} seed {seed}  AP {told['AP']:.4f}  AP50 {told['AP50']:.4f}  {told['seconds']:.1f} s  "
-                f"{told['images_per_second']:.1f} images/s",
+                f"{side:6s} seed {seed}  AP {result['AP']:.4f}  AP50 {result['AP50']:.4f}  {result['seconds']:.1f} s  "
+                f"{result['images_per_second']:.1f} images/s",
                 flush=True,
             )
     mean = {
-        side: {key: statistics.mean(row[key] for row in told) for key in ("AP", "images_per_second")}
-        for side, told in rows.items()
+        side: {key: statistics.mean(row[key] for row in results) for key in ("AP", "images_per_second")}
+        for side, results in rows.items()
     }
     ratio = mean["ours"]["images_per_second"] / mean["plain"]["images_per_second"]
     gain = mean["ours"]["AP"] - mean["plain"]["AP"]
@@ -234,9 +234,9 @@ def scored(model: Any, val: Any, data: Path) -> dict[str, float | None]:
     for image_id, name in val.images.select("image_id", "file_name").iter_rows():
         image, _ = read(data / "images" / name, {}, mirror=False)
         with torch.no_grad():
-            found = model([image])[0]
+            output = model([image])[0]
         for box, score, label in zip(
-            found["boxes"].double().tolist(), found["scores"].tolist(), found["labels"].tolist(), strict=True
+            output["boxes"].double().tolist(), output["scores"].tolist(), output["labels"].tolist(), strict=True
         ):
             rows.append((image_id, ids[label - 1], *box, min(score, 1.0)))
     names = ("image_id", "category_id", "x1", "y1", "x2", "y2", "score")

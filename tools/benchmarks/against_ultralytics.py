@@ -47,10 +47,10 @@ def main() -> None:
     for seed in options.seeds:
         for side in rows:
             rows[side].append(run_one(side, seed))
-            told = rows[side][-1]
+            result = rows[side][-1]
             print(
-                f"{side:6s} seed {seed}  AP {told['AP']:.4f}  AP50 {told['AP50']:.4f}  {told['seconds']:.1f} s  "
-                f"{told['images_per_second']:.1f} images/s",
+                f"{side:6s} seed {seed}  AP {result['AP']:.4f}  AP50 {result['AP50']:.4f}  {result['seconds']:.1f} s  "
+                f"{result['images_per_second']:.1f} images/s",
                 flush=True,
             )
     print_summary(rows)
@@ -73,12 +73,12 @@ def run_one(side: str, seed: int) -> dict[str, float | str]:
 
 def print_summary(rows: dict[str, list[dict[str, float | str]]]) -> None:
     """Print means, spreads and ratios."""
-    for side, told in rows.items():
-        ap = [float(row["AP"]) for row in told]
+    for side, runs in rows.items():
+        ap = [float(row["AP"]) for row in runs]
         spread = statistics.stdev(ap) if len(ap) > 1 else 0.0
-        speed = statistics.mean(float(row["images_per_second"]) for row in told)
+        speed = statistics.mean(float(row["images_per_second"]) for row in runs)
         print(
-            f"{side:6s} mean AP {statistics.mean(ap):.4f} (sd {spread:.4f})  {speed:.1f} images/s  {told[0]['version']}"
+            f"{side:6s} mean AP {statistics.mean(ap):.4f} (sd {spread:.4f})  {speed:.1f} images/s  {runs[0]['version']}"
         )
     ratio = statistics.mean(float(r["images_per_second"]) for r in rows["ours"]) / statistics.mean(
         float(r["images_per_second"]) for r in rows["stock"]

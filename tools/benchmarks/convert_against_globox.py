@@ -149,20 +149,22 @@ def main() -> int:
                 shutil.rmtree(folder / name, ignore_errors=True)
                 done.append(measure(name, source, folder / name))
         n_ours, n_theirs, largest = compare(folder / "ours" / "labels", folder / "globox")
-    found = {name: {key: pick(run[key] for run in done) for key, pick in PICK.items()} for name, done in runs.items()}
-    ratio = found["ours"]["seconds"] / found["globox"]["seconds"]
+    figures_of = {
+        name: {key: pick(run[key] for run in done) for key, pick in PICK.items()} for name, done in runs.items()
+    }
+    ratio = figures_of["ours"]["seconds"] / figures_of["globox"]["seconds"]
     print(f"{machine.processor()}; Python {platform.python_version()}")
     print("versions: " + ", ".join(f"{p} {version(p)}" for p in ("polars", "orjson", "numpy", "globox")))
     print(
         f"{options.images:,} images, {options.boxes:,} boxes; written below {options.scratch or tempfile.gettempdir()}"
     )
-    for name, figures in found.items():
+    for name, figures in figures_of.items():
         every = ", ".join(f"{run['seconds']:.2f}" for run in runs[name])
         print(f"{name:7s} {figures['seconds']:7.2f} s   peak {figures['peak_gb']:.2f} GB   (runs: {every})")
     print(f"ratio   {ratio:7.3f}     (limit {HIGHEST_RATIO}; peak limit {HIGHEST_RSS_GB} GB)")
     print(f"rows: ours {n_ours:,}, globox {n_theirs:,}; largest difference of a number {largest:.1e}")
     same = n_ours == n_theirs and largest < 1e-5
-    return 0 if same and ratio <= HIGHEST_RATIO and found["ours"]["peak_gb"] <= HIGHEST_RSS_GB else 1
+    return 0 if same and ratio <= HIGHEST_RATIO and figures_of["ours"]["peak_gb"] <= HIGHEST_RSS_GB else 1
 
 
 if __name__ == "__main__":

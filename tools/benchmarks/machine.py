@@ -22,7 +22,7 @@ def peak_gb() -> float:
     """Return the most memory that this process has held so far, in units of 1e9 bytes.
 
     Linux hands `ru_maxrss` of the parent on to a child, even through exec, so the kernel's own mark is read where it
-    is told.
+    gives it.
     """
     status = Path("/proc/self/status")
     if status.is_file():

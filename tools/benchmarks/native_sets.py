@@ -41,10 +41,10 @@ class Boxes:
 
     def by_image(self) -> list[list[tuple[int, int, int, int, int]]]:
         """Return (category, x1, y1, x2, y2) of the boxes of each image."""
-        found: list[list[tuple[int, int, int, int, int]]] = [[] for _ in range(self.n_images)]
+        boxes: list[list[tuple[int, int, int, int, int]]] = [[] for _ in range(self.n_images)]
         for image, *rest in self.rows():
-            found[image].append(tuple(rest))  # type: ignore[arg-type]
-        return found
+            boxes[image].append(tuple(rest))  # type: ignore[arg-type]
+        return boxes
 
 
 def make_boxes(n: int, *, per_image: int = PER_IMAGE, seed: int = 0) -> Boxes:
@@ -171,7 +171,7 @@ def write_mtsd(root: Path, n: int) -> None:
     (root / "splits").mkdir()
     per_image = make_boxes(n).by_image()
     for i, objects in enumerate(per_image):
-        found = [
+        signs = [
             {
                 "key": f"k{i}_{k}",
                 "label": f"regulatory--sign-{c:02d}--g1",
@@ -191,7 +191,7 @@ def write_mtsd(root: Path, n: int) -> None:
             }
             for k, (c, x1, y1, x2, y2) in enumerate(objects)
         ]
-        content = {"width": WIDTH, "height": HEIGHT, "ispano": False, "objects": found}
+        content = {"width": WIDTH, "height": HEIGHT, "ispano": False, "objects": signs}
         (root / "annotations" / f"p{i:06d}.json").write_text(json.dumps(content))
     (root / "splits" / "train.txt").write_text("".join(f"p{i:06d}\n" for i in range(len(per_image))))
 

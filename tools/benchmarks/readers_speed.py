@@ -71,8 +71,8 @@ CASES: dict[str, Case] = {
 def timed(read: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """Return what a call gives, with its seconds on the wall and of the processor."""
     wall, processor = time.perf_counter(), time.process_time()
-    found = read()
-    return found, {"seconds": time.perf_counter() - wall, "processor": time.process_time() - processor}
+    result = read()
+    return result, {"seconds": time.perf_counter() - wall, "processor": time.process_time() - processor}
 
 
 def run_ours(name: str, root: Path, _: int) -> dict[str, float]:
@@ -89,8 +89,8 @@ def run_globox(name: str, root: Path, _: int) -> dict[str, float]:
     from globox import AnnotationSet
 
     method, path = CASES[name].globox or ("", "")
-    found, figures = timed(lambda: getattr(AnnotationSet, method)(root / path))
-    return {**figures, "boxes": sum(len(one.boxes) for one in found)}
+    result, figures = timed(lambda: getattr(AnnotationSet, method)(root / path))
+    return {**figures, "boxes": sum(len(one.boxes) for one in result)}
 
 
 def run_write(name: str, root: Path, boxes: int) -> dict[str, float]:
@@ -134,28 +134,28 @@ def slope(sizes: list[int], values: list[float]) -> str:
 def time_format(name: str, *, most: int, repeat: int, scratch: Path | None) -> bool:
     """Time one format at all its sizes, print what was found, and say whether it keeps the limits."""
     case = CASES[name]
-    found, theirs = [], None
+    measurements, theirs = [], None
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         sizes = [n for n in SIZES[case.kind] if n <= most]
         for n in sizes:
             root = Path(folder) / str(n)
             root.mkdir()
             measure("write", name, root, boxes=n)  # in a process of its own: a child's peak includes its parent's size
-            found.append(measure("ours", name, root, repeat=repeat))
-            if found[-1]["boxes"] != n:
-                print(f"{name}: {found[-1]['boxes']:,} boxes were read of {n:,}")
+            measurements.append(measure("ours", name, root, repeat=repeat))
+            if measurements[-1]["boxes"] != n:
+                print(f"{name}: {measurements[-1]['boxes']:,} boxes were read of {n:,}")
                 return False
             if case.globox is not None and n == sizes[-1]:
                 theirs = measure("globox", name, root, repeat=repeat)
         empty = measure("nothing", name, Path(folder))["peak_gb"]
-    for one in found:
+    for one in measurements:
         rate = f"{one['boxes'] / one['seconds']:>9,.0f} boxes/s"
         seconds = f"{one['seconds']:7.2f} s ({one['processor']:.2f} s processor)"
         print(f"{name:10s} {one['boxes']:>9,} boxes {seconds} {rate}   peak {one['peak_gb']:.2f} GB")
-    last = found[-1]
+    last = measurements[-1]
     of_time, of_memory = (
-        slope(sizes, [one["seconds"] for one in found]),
-        slope(sizes, [one["peak_gb"] - empty for one in found]),
+        slope(sizes, [one["seconds"] for one in measurements]),
+        slope(sizes, [one["peak_gb"] - empty for one in measurements]),
     )
     print(f"{'':10s} slope of time {of_time}, of memory {of_memory} above {empty:.2f} GB")
     if theirs is not None:

@@ -51,11 +51,11 @@ def generate(n_images: int, n_detections: int, n_classes: int, *, seed: int = 0)
     category = rng.integers(1, n_classes + 1, n_objects)
     near = rng.integers(0, n_objects, n_detections)
     shift = rng.normal(0, rng.uniform(0.01, 0.25, (n_detections, 1)), (n_detections, 4))
-    found = truth[near] + shift * np.tile(size[near], 2)
-    found = np.concatenate([np.minimum(found[:, :2], found[:, 2:]), np.maximum(found[:, :2], found[:, 2:])], axis=1)
+    xyxy = truth[near] + shift * np.tile(size[near], 2)
+    xyxy = np.concatenate([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])], axis=1)
     stray = rng.random(n_detections) < 0.5
-    found_image = np.where(stray, rng.integers(1, n_images + 1, n_detections), image[near])
-    found_category = np.where(stray, rng.integers(1, n_classes + 1, n_detections), category[near])
+    image_ids = np.where(stray, rng.integers(1, n_images + 1, n_detections), image[near])
+    category_ids = np.where(stray, rng.integers(1, n_classes + 1, n_detections), category[near])
     table = AnnotationTable.from_columns(
         images={"image_id": np.arange(1, n_images + 1), "file_name": [f"{i}.jpg" for i in range(1, n_images + 1)]},
         boxes={
@@ -67,10 +67,10 @@ def generate(n_images: int, n_detections: int, n_classes: int, *, seed: int = 0)
         },
         categories={"category_id": np.arange(1, n_classes + 1), "name": [f"class {i}" for i in range(n_classes)]},
     )
-    columns = dict(zip(XYXY, found.T, strict=True))
+    columns = dict(zip(XYXY, xyxy.T, strict=True))
     scores = rng.random(n_detections).round(4)  # rounded, so that there are ties
     return table, Detections.from_columns(
-        {"image_id": found_image, "category_id": found_category, **columns, "score": scores}
+        {"image_id": image_ids, "category_id": category_ids, **columns, "score": scores}
     )
 
 

@@ -56,20 +56,22 @@ IMAGE = re.compile(rb"data:image/jpeg;base64,[^\"]*")
 
 def make(n_images: int) -> tuple[AnnotationTable, Detections]:
     """Return generated truth and detections; the images have a size."""
-    table, found = generate(n_images, n_images * PER_IMAGE, CLASSES)
+    table, detections = generate(n_images, n_images * PER_IMAGE, CLASSES)
     width, height = SIZE_WH
     sized = table.images.with_columns(width=pl.lit(width, pl.Int32), height=pl.lit(height, pl.Int32))
-    return AnnotationTable(sized, table.boxes, table.categories), found
+    return AnnotationTable(sized, table.boxes, table.categories), detections
 
 
-def write_layouts(folder: Path, table: AnnotationTable, found: Detections) -> None:
+def write_layouts(folder: Path, table: AnnotationTable, detections: Detections) -> None:
     """Write detections in each layout."""
     names = table.images.select("image_id", "file_name")
-    rows = found.rows.join(names, on="image_id", maintain_order="left").with_columns(label=pl.col("category_id") - 1)
+    rows = detections.rows.join(names, on="image_id", maintain_order="left").with_columns(
+        label=pl.col("category_id") - 1
+    )
     paths = {kind: folder / name for kind, name in LAYOUTS.items()}
-    write_results(found, table, paths["coco"])
+    write_results(detections, table, paths["coco"])
     rows.select("file_name", "x1", "y1", "x2", "y2", "category_id", "score").write_csv(paths["csv"])
-    found.rows.write_parquet(paths["parquet"])
+    detections.rows.write_parquet(paths["parquet"])
     width, height = SIZE_WH
     shares = [(pl.col("x1") + pl.col("x2")) / 2 / width, (pl.col("y1") + pl.col("y2")) / 2 / height]
     shares += [(pl.col("x2") - pl.col("x1")) / width, (pl.col("y2") - pl.col("y1")) / height]
@@ -81,8 +83,8 @@ def write_layouts(folder: Path, table: AnnotationTable, found: Detections) -> No
     }
     for kind, line in texts.items():
         paths[kind].mkdir()
-        held = rows.select("file_name", line=line).group_by("file_name").agg(pl.col("line").str.join("\n"))
-        for name, text in held.iter_rows():
+        texts = rows.select("file_name", line=line).group_by("file_name").agg(pl.col("line").str.join("\n"))
+        for name, text in texts.iter_rows():
             (paths[kind] / name).with_suffix(".txt").write_text(text, encoding="utf-8")
 
 
@@ -98,26 +100,26 @@ def measured(step: str, folder: Path, n_images: int) -> tuple[float, float, floa
     return here.recv()
 
 
-def do(step: str, folder: Path, n_images: int, told: Connection) -> None:
+def do(step: str, folder: Path, n_images: int, connection: Connection) -> None:
     """Do a step on data made again, and tell how long it took."""
-    table, found = make(n_images)
+    table, detections = make(n_images)
     if step == IMAGES:
         table = AnnotationTable(table.images, table.boxes, table.categories, image_root=folder)
     start, busy = time.perf_counter(), time.process_time()
     if step.startswith("read "):
         read_detections(folder / LAYOUTS[step.removeprefix("read ")], table)
     elif step == NUMBERS:
-        score(table, found)
+        score(table, detections)
     elif step == METRICS:
-        score_protocols(Case(table, found))
+        score_protocols(Case(table, detections))
     else:
-        page_of(folder, table, found)
-    told.send((time.perf_counter() - start, time.process_time() - busy, machine.peak_gb()))
+        page_of(folder, table, detections)
+    connection.send((time.perf_counter() - start, time.process_time() - busy, machine.peak_gb()))
 
 
-def page_of(folder: Path, table: AnnotationTable, found: Detections) -> None:
+def page_of(folder: Path, table: AnnotationTable, detections: Detections) -> None:
     """Score and write the report, as `evaluate` does."""
-    case = Case(table, found)
+    case = Case(table, detections)
     scores, metrics = score_all(case)
     write_page(folder / "report.html", case, scores, facts={}, metrics=metrics)
 
@@ -128,8 +130,8 @@ def opened(page: Path) -> tuple[float, float]:
         browser.devtools("Performance.enable")
         browser.open(page)
         seconds = browser.run_until_called(DRAWN)
-        told = {row["name"]: row["value"] for row in browser.devtools("Performance.getMetrics")["metrics"]}
-    return seconds, told["ProcessTime"]
+        metrics = {row["name"]: row["value"] for row in browser.devtools("Performance.getMetrics")["metrics"]}
+    return seconds, metrics["ProcessTime"]
 
 
 def write_images(folder: Path, table: AnnotationTable) -> None:
@@ -140,9 +142,9 @@ def write_images(folder: Path, table: AnnotationTable) -> None:
         Image.fromarray(noise).resize(SIZE_WH).save(folder / name)
 
 
-def show(n: int, step: str, *told: float) -> None:
+def show(n: int, step: str, *figures: float) -> None:
     """Print a line of the table."""
-    print(f"{n:9,} {n * PER_IMAGE:11,}  {step:<24} {' '.join(f'{number:8.2f}' for number in told)}", flush=True)
+    print(f"{n:9,} {n * PER_IMAGE:11,}  {step:<24} {' '.join(f'{number:8.2f}' for number in figures)}", flush=True)
 
 
 def measure_sizes(n_images: int) -> bool:
@@ -152,9 +154,9 @@ def measure_sizes(n_images: int) -> bool:
         folder = Path(scratch)
         write_layouts(folder, *make(n_images))
         for step in [*(f"read {kind}" for kind in LAYOUTS), NUMBERS, METRICS, PAGE]:
-            told = measured(step, folder, n_images)
-            show(n_images, step, *told)
-            met &= told[2] <= MOST_GB
+            figures = measured(step, folder, n_images)
+            show(n_images, step, *figures)
+            met &= figures[2] <= MOST_GB
     return met
 
 
@@ -167,15 +169,15 @@ def measure_report(n_images: int, repeat: int) -> bool:
         text = (folder / "report.html").read_bytes()
         there = webdriver.CHROMIUM is not None and webdriver.DRIVER is not None
         seen = [opened(folder / "report.html") for _ in range(repeat if there else 0)]
-    for told in written:
-        show(n_images, IMAGES, *told)
-    for told in seen:
-        show(n_images, "open it in Chromium", *told)
+    for figures in written:
+        show(n_images, IMAGES, *figures)
+    for figures in seen:
+        show(n_images, "open it in Chromium", *figures)
     bare = len(IMAGE.sub(b"", text)) / 1e6
     print(f"the page has {bare:.2f} MB, and {len(text) / 1e6 - bare:.2f} MB of {len(IMAGE.findall(text))} images")
     if not seen:
         print("not opened, as there is no chromium with chromedriver in PATH")
-    met = min(written)[0] <= MOST_SECONDS and max(told[2] for told in written) <= MOST_GB and bare <= MOST_MB
+    met = min(written)[0] <= MOST_SECONDS and max(figures[2] for figures in written) <= MOST_GB and bare <= MOST_MB
     return met and min(seen, default=(0.0,))[0] <= MOST_SECONDS_TO_OPEN
 
 

@@ -93,8 +93,8 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click in the middle of an element, as a mouse does; it must be visible."""
-        found = self._call("POST", "/element", {"using": "css selector", "value": selector})
-        self._call("POST", f"/element/{found[_ELEMENT]}/click", {})
+        element = self._call("POST", "/element", {"using": "css selector", "value": selector})
+        self._call("POST", f"/element/{element[_ELEMENT]}/click", {})
 
     def press(self, *names: str) -> None:
         """Press keys, one after the other."""
