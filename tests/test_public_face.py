@@ -14,6 +14,7 @@ from processes import loaded_after
 
 import detect_transfer
 
+CSV = DATASETS / "roboflow_csv" / "sample"
 FUNCTIONS = ["read_dataset", "convert", "train", "load_detector", "predict", "evaluate", "compare"]  # in this order
 
 
@@ -96,9 +97,47 @@ def test_python_m__shows_version_and_help(words, said) -> None:
         (lambda: detect_transfer.read_dataset(DATASETS / "coco" / "sample", oneBased=True), "OPTION_UNKNOWN"),
         (lambda: detect_transfer.train({"data": {}}), "CONFIG_VALUE"),
         (lambda: detect_transfer.load_detector("no/such/weights.pt"), "WEIGHTS_MISSING"),
+        (lambda: detect_transfer.load_detector(DATASETS), "RUN_MISSING"),
+        (lambda: detect_transfer.load_detector("yolo11mm"), "WEIGHTS_UNKNOWN"),
+        (lambda: detect_transfer.predict("yolo11mm", DATASETS, "no/out"), "WEIGHTS_UNKNOWN"),
+        (lambda: detect_transfer.predict("embedded", DATASETS, "no/out", score="high"), "OPTION"),
+        (lambda: detect_transfer.predict("embedded", DATASETS, "no/out", score="auto"), "FILE_MISSING"),
+        (lambda: detect_transfer.read_dataset(DATASETS, format=3), "FORMAT_UNKNOWN"),
+        (lambda: detect_transfer.evaluate(DATASETS, DATASETS, "no/out", format=3), "FORMAT_UNKNOWN"),
+        (lambda: detect_transfer.train(overrides="train.epochs=x"), "CONFIG_VALUE"),
+        (lambda: detect_transfer.train(overrides=[1]), "CONFIG_OVERRIDE"),
+        (lambda: detect_transfer.convert(CSV, "no/out", format="roboflow_csv", tragets="coco"), "OPTION_UNKNOWN"),
+        (lambda: detect_transfer.convert(CSV, "no/out", format="roboflow_csv", targets="cooc"), "OPTION"),
+        (lambda: detect_transfer.convert(CSV, "no/out", format="roboflow_csv", class_map={"a": 1}), "CLASS_MAP"),
     ],
 )
 def test_wrong_arguments__are_input_errors(call, code) -> None:
     with pytest.raises(detect_transfer.InputError) as error:
         call()
     assert error.value.code == code
+
+
+def test_convert__takes_a_class_map_as_a_mapping_and_one_target_as_a_word(tmp_path) -> None:
+    names = detect_transfer.read_dataset(CSV, format="roboflow_csv").class_names
+    made = detect_transfer.convert(
+        CSV, tmp_path / "out", format="roboflow_csv", targets="coco", class_map={"thing": names}
+    )
+    assert made.table.class_names == ["thing"]
+    assert not (tmp_path / "out" / "data.yaml").exists()
+
+
+def test_train__needs_no_main_guard_in_a_script(tmp_path) -> None:
+    script = tmp_path / "a.py"
+    script.write_text(
+        "from detect_transfer import train\n"
+        "print('once')\n"
+        "small = ['data.synthetic={train_images: 60, val_images: 8, size: 96}', 'train.imgsz=96', 'train.epochs=1']\n"
+        "train(overrides=[*small, 'train.device=cpu'], out='run')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, script.name], capture_output=True, text=True, check=False, cwd=tmp_path, env=env
+    )
+    assert (done.returncode, done.stdout.count("once")) == (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "run" / "report.html").is_file()

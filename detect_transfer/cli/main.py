@@ -23,7 +23,6 @@ from detect_transfer.core.temporary import private_folder
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
     if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
-    sys.exit(_run(words, debug=debug))
+    sys.exit(_run(words or ["--help"], debug=debug))
 
 
 class _TerminatedError(BaseException):
@@ -122,7 +121,8 @@ def _report_exception(error: Exception, *, debug: bool) -> int:
     if number is not None:
         return _report(f"INTERRUPTED - {error}", 128 + number, debug=debug)
     if hasattr(error, "format_message"):  # click's usage errors
-        return _report(f"USAGE - {error.format_message()}; see --help", 2, debug=debug)
+        what = error.format_message().replace("Value error, ", "").rstrip(". ")
+        return _report(f"USAGE - {what}; see --help", 2, debug=debug)
     if isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_OUT_OF_MEMORY):
         return _report("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
     if isinstance(error, OSError):

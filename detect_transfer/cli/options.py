@@ -53,6 +53,10 @@ ImgszOption = Annotated[
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
 
 _RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
+_GONE = {
+    ("convert", "--no-split-from-source"): "leave it out for the split of the source where it has one, or write "
+    "--split-ratio train=0.8,val=0.2",
+}
 _REGISTRIES = {
     "formats": ("detect_transfer.formats", "READERS"),
     "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
@@ -76,7 +80,7 @@ class CommandWithChoices(TyperCommand):
 
 
 def refuse_renamed(words: Sequence[str]) -> None:
-    """Refuse a flag that has another name now.
+    """Refuse a flag that has another name now, or is gone.
 
     Args:
         words: The command line, which begins with the command.
@@ -87,6 +91,8 @@ def refuse_renamed(words: Sequence[str]) -> None:
     renamed = _RENAMED.get(words[0], {}) if words else {}
     for index, word in enumerate(words):
         flag, equals, value = word.partition("=")
+        if (words[0], flag) in _GONE:
+            raise InputError("OPTION_RENAMED", "the option is gone", field=flag, remedy=_GONE[words[0], flag])
         if flag in renamed:
             value = value if equals else next(iter(words[index + 1 : index + 2]), "")
             raise InputError(

@@ -215,7 +215,7 @@ def _detection_options(
 def compare(
     out: Out,
     runs: Annotated[
-        list[str] | None, typer.Argument(help="Run folders; A1 A2 -- B1 B2 puts seeds of one plan on one side.")
+        list[str] | None, typer.Argument(help="Run folders; A1 A2 vs B1 B2 puts seeds of one plan on one side.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help=f"Instead of runs: {TRUTH}")] = None,
     detections: Annotated[list[Path] | None, typer.Option(help=f"With --truth, twice or more: {DETECTIONS}")] = None,
@@ -242,7 +242,7 @@ def compare(
             "USAGE",
             "run folders, or --truth with several --detections were expected",
             field="arguments",
-            remedy="python tools/compare.py RUN_A RUN_B --out DIR",
+            remedy="detect-transfer compare RUN_A RUN_B --out DIR",
         )
     require_new(out)
     given = _truth_or_runs(truth, truth_format, split, images, option)

@@ -74,31 +74,20 @@ def predict(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a trained detector on images: detections.json and drawn images."""
-    from detect_transfer.workflows.evaluate import SHOWN_SCORE
     from detect_transfer.workflows.predict import PredictOptions, predict_folder
-    from detect_transfer.workflows.thresholds import has_thresholds
     from detect_transfer.workflows.trained_detector import load_trained
 
-    if score is None:
-        score = "auto" if has_thresholds(Path(weights)) else str(SHOWN_SCORE)
-    threshold = None if score == "auto" else _share(score, "--score")
+    threshold: float | str | None = score
+    with contextlib.suppress(TypeError, ValueError):
+        threshold = float(score)  # type: ignore[arg-type]  # None and words stay as they are
+    options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic)
     require_new(out)
     trained = load_trained(weights, device=device, imgsz=imgsz)
     make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
-        options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic)
-        n_images, n_detections = predict_folder(trained, images, out, options, partial(advance, "predicting"))
-    bound = "the threshold of its class" if threshold is None else f"score {score}"
-    make_console().print(f"{n_detections} detections from {bound} on, in {n_images} images: {out}", markup=False)
-
-
-def _share(text: str, flag: str) -> float:
-    """Return the number in [0, 1] that a flag was given."""
-    with contextlib.suppress(ValueError):
-        if 0 <= float(text) <= 1:
-            return float(text)
-    raise InputError(
-        "OPTION", "a number from 0 to 1, or auto, was expected", field=flag, value=text, remedy="give 0.25, for example"
+        done = predict_folder(trained, images, out, options, partial(advance, "predicting"))
+    make_console().print(
+        f"{done.n_drawn} detections from {done.bound} on, in {done.n_images} images: {out}", markup=False
     )
 
 

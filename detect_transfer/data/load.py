@@ -157,13 +157,13 @@ def read_ground_truth(
         InputError: The format is not known or not recognised, it is not clear which split is meant, or as the reader
             says.
     """
-    if format is not None and format not in formats.READERS:
+    if format is not None and (not isinstance(format, str) or format not in formats.READERS):
         raise InputError(
             "FORMAT_UNKNOWN",
             "no reader has this name",
             field="--truth-format",
             value=format,
-            remedy=did_you_mean(format, sorted(formats.READERS)),
+            remedy=did_you_mean(str(format), sorted(formats.READERS)),
         )
     kind = format or recognise(path, code="TRUTH_UNKNOWN", field="--truth", flag="--truth-format")
     if not path.exists():

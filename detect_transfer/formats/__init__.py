@@ -279,12 +279,12 @@ def get_format(name: str) -> Format:
     Raises:
         InputError: There is none.
     """
-    if name not in READERS:
+    if not isinstance(name, str) or name not in READERS:
         raise InputError(
             "FORMAT_UNKNOWN",
             "no reader has this name",
             field="format",
             value=name,
-            remedy=did_you_mean(name, list(READERS)),
+            remedy=did_you_mean(str(name), list(READERS)),
         )
     return READERS[name]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detect_transfer.config import load_config, make_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.temporary import private_folder
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def convert(
         source: The folder or file that holds it, or what `read_dataset` gave.
         out: The folder to make; it must be absent or empty.
         format: As for `read_dataset`.
-        choices: Further fields of `ConvertOptions`, such as `targets` and `seed`.
+        choices: Further fields of `ConvertOptions`, such as `targets` and `seed`. `targets` may be one word, and
+            `class_map` a mapping from a target class to the source classes that become it.
 
     Returns:
         The table of the data folder, the counts of each split, and the ledger.
@@ -74,6 +76,7 @@ def convert(
         >>> {name: counts["images"] for name, counts in made.counts.items()}
         {'train': 3, 'val': 1}
     """
+    from detect_transfer.data.class_map import class_map_from_dict
     from detect_transfer.data.convert import convert as write_data_folder
     from detect_transfer.data.convert_options import ConvertOptions
     from detect_transfer.data.load import recognise
@@ -83,13 +86,26 @@ def convert(
         name = Path(source).resolve().name
         format = recognise(Path(source)) if format is None else format
         source = read_dataset(source, format=format)
-    options = ConvertOptions(format=format or "table", source=name, **choices)
+    unknown = next((key for key in choices if key not in ConvertOptions.__dataclass_fields__), None)
+    if unknown is not None:
+        raise InputError(
+            "OPTION_UNKNOWN",
+            "there is no such choice",
+            field=unknown,
+            value=choices[unknown],
+            remedy=did_you_mean(unknown, list(ConvertOptions.__dataclass_fields__)),
+        )
+    if isinstance(choices.get("class_map"), Mapping):
+        choices["class_map"] = class_map_from_dict(choices["class_map"], name="class_map")
+    if isinstance(choices.get("targets"), str):
+        choices["targets"] = (choices["targets"],)
+    options = ConvertOptions(**{"format": format or "table", "source": name, **choices})
     return write_data_folder(source, Path(out), options=options)
 
 
 def train(
     config: str | Path | Mapping[str, Any] | None = None,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     *,
     out: str | Path | None = None,
 ) -> RunResult:
@@ -97,7 +113,7 @@ def train(
 
     Args:
         config: A YAML file, or its content as a mapping; None runs the quick start.
-        overrides: Words such as `train.epochs=5`, as on the command line.
+        overrides: Words such as `train.epochs=5`, as on the command line, or one word.
         out: The run folder to make; None takes `runs/` and the name of the config, numbered.
 
     Returns:
@@ -117,6 +133,7 @@ def train(
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     from detect_transfer.workflows.train import train as run_training
 
+    overrides = [overrides] if isinstance(overrides, str) else [str(word) for word in overrides]
     if isinstance(config, Mapping):
         name, loaded = "run", make_config(config, overrides)
     else:
@@ -146,14 +163,12 @@ def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
         ('no_entry', 'no_parking')
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
-    from detect_transfer.models import find_weights, load_weights
     from detect_transfer.models import load_detector as build
+    from detect_transfer.models import load_weights
     from detect_transfer.models.device import choose_device
-    from detect_transfer.workflows.run_folder import RunFolder
+    from detect_transfer.workflows.trained_detector import best_weights
 
-    path = Path(weights)
-    source = load_weights(RunFolder(path).best if path.is_dir() else find_weights(str(weights)))
-    detector = build(source)
+    detector = build(load_weights(best_weights(weights)))
     detector.module.to(choose_device(device, field="device"))
     return detector
 
@@ -163,7 +178,7 @@ def predict(
     images: str | Path,
     out: str | Path,
     *,
-    score: float | None = None,
+    score: float | str | None = None,
     imgsz: int | None = None,
     device: str = "auto",
 ) -> Detections:
@@ -173,7 +188,8 @@ def predict(
         weights: A run folder, a weights file, or a known name such as `yolo11n`.
         images: A folder of images, or one image.
         out: The folder to make; it must be absent or empty.
-        score: Detections from this score in [0, 1] on are drawn; None takes the threshold of each class.
+        score: Detections from this score in [0, 1] on are drawn. `auto` takes the threshold of each class that the run
+            stored; None does so too, and takes 0.25 where none is stored.
         imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
         device: `auto`, `cpu`, `cuda` or `mps`.
 

@@ -74,7 +74,7 @@ def groups_of_runs(words: Sequence[str]) -> list[RunGroup]:
             "two run folders or more were expected, or A1 A2 vs B1 B2",
             field="arguments",
             value=" ".join(words),
-            remedy="python tools/compare.py RUN_A RUN_B --out DIR",
+            remedy="detect-transfer compare RUN_A RUN_B --out DIR",
         )
     read: dict[str, AnnotationTable] = {}
     runs = [[_read_run(Path(word), read) for word in group] for group in groups]

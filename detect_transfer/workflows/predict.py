@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -17,10 +18,11 @@ from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.render import render_predictions
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import above_thresholds, one_label, read_thresholds
+from detect_transfer.workflows.thresholds import above_thresholds, has_thresholds, one_label, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
+STORED = "auto"
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,42 @@ class PredictOptions:
     """How a detector is run and what is drawn of what it finds.
 
     Args:
-        score_threshold: Detections from this score on are drawn; the file holds all. None takes the threshold of each
-            class that the run stored.
+        score_threshold: Detections from this score in [0, 1] on are drawn; the file holds all. `auto` takes the
+            threshold of each class that the run stored; None does so too, and takes 0.25 where none is stored.
         multi_label: Draw every label of a box, not only the best one.
         agnostic: Boxes of different classes suppress each other, in the file as well.
         device: auto, cpu or cuda, where the detector is still to be loaded.
         imgsz: The side that images are scaled to then; None takes that of training, else 640.
+
+    Raises:
+        InputError: The score is neither a number in [0, 1] nor `auto`.
     """
 
-    score_threshold: float | None
+    score_threshold: float | str | None
     multi_label: bool = False
     agnostic: bool = False
     device: str = "auto"
     imgsz: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the score before anything is loaded."""
+        score = self.score_threshold
+        if score not in (None, STORED) and not (isinstance(score, int | float) and 0 <= score <= 1):
+            raise InputError(
+                "OPTION",
+                "a number from 0 to 1, or auto, was expected",
+                field="score",
+                value=score,
+                remedy="give 0.25, for example",
+            )
+
+
+class Predicted(NamedTuple):
+    """What prediction did: the images it looked at, the detections it drew, and from which score on it drew them."""
+
+    n_images: int
+    n_drawn: int
+    bound: str
 
 
 def predict_folder(
@@ -49,7 +74,7 @@ def predict_folder(
     out: Path,
     options: PredictOptions,
     progress: Progress | None = None,
-) -> tuple[int, int]:
+) -> Predicted:
     """Run a detector on a folder of images, or on one; write `detections.json` and drawn images.
 
     Args:
@@ -63,32 +88,37 @@ def predict_folder(
         The number of images, and of detections drawn.
 
     Raises:
-        InputError: Weights or images are missing or damaged, or `out` is not empty.
+        InputError: Weights or images are missing or damaged, thresholds are asked for and not stored, or `out` is not
+            empty.
     """
     require_new(out)
-    weights = source.path if isinstance(source, TrainedDetector) else Path(source)
-    thresholds = read_thresholds(weights) if options.score_threshold is None else {}
     if isinstance(source, TrainedDetector):
         trained = source
     else:
         trained = load_trained(source, device=options.device, imgsz=options.imgsz)
+    score: float | str | None = options.score_threshold
+    if score is None:
+        score = STORED if has_thresholds(trained.path) else SHOWN_SCORE
+    thresholds = read_thresholds(trained.path) if score == STORED else {}
     if options.agnostic:
         trained = replace(trained, settings=trained.settings.model_copy(update={"agnostic": True}))
     table = _image_table(images, trained)
     root = table.image_root or images
     chosen = [(i, root / name) for i, name in table.images.select("image_id", "file_name").iter_rows()]
     detections = trained.find(chosen, trained.category_ids, progress)
-    if options.score_threshold is None:
+    if score == STORED:
         shown = above_thresholds(detections, table.categories, thresholds, otherwise=SHOWN_SCORE)
     else:
-        shown = Detections(detections.rows.filter(pl.col("score") >= options.score_threshold))
+        shown = Detections(detections.rows.filter(pl.col("score") >= score))
     shown = shown if options.multi_label else one_label(shown)
     with new_folder(out) as building:
         files = RunFolder(building)
         write_results(detections, table, files.detections)
         write_json(building / SEEN_IMAGES, table.images.select("image_id", "file_name", "width", "height").to_dicts())
         render_predictions(table, shown, root, files.images, score_threshold=0.0)
-    return len(chosen), shown.rows.height
+    return Predicted(
+        len(chosen), shown.rows.height, "the threshold of its class" if score == STORED else f"score {score:g}"
+    )
 
 
 def _image_table(images: Path, trained: TrainedDetector) -> AnnotationTable:

@@ -80,6 +80,30 @@ class TrainedDetector:
         return predict(self.detector, read, settings=self.settings, category_ids=category_ids, progress=advance)
 
 
+def best_weights(source: str | Path) -> Path:
+    """Return the best weights of a run folder, a weights file as it is, or the file of a known name.
+
+    Raises:
+        InputError: There are no such weights.
+        ResourceError: The name is known but its file cannot be had.
+    """
+    path = Path(source)
+    if path.is_dir():
+        weights = RunFolder(path).best
+    elif path.exists() or (len(path.parts) > 1 and not path.suffix):
+        weights = path
+    else:
+        weights = find_weights(str(source))
+    if not weights.is_file():
+        raise InputError(
+            "RUN_MISSING",
+            "neither a run folder with weights/best.safetensors nor a file of weights",
+            where=source,
+            remedy="give the folder that training printed, or weights",
+        )
+    return weights
+
+
 def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None = None) -> TrainedDetector:
     """Load the best weights of a run folder, a weights file of any kind that is read here, or a known name.
 
@@ -93,20 +117,7 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
     Raises:
         InputError: There are no such weights, or they hold no whole detector.
     """
-    path = Path(source)
-    if path.is_dir():
-        weights = RunFolder(path).best
-    elif path.exists() or len(path.parts) > 1:
-        weights = path
-    else:
-        weights = find_weights(str(source))
-    if not weights.is_file():
-        raise InputError(
-            "RUN_MISSING",
-            "neither a run folder with weights/best.safetensors nor a file of weights",
-            where=source,
-            remedy="give the folder that training printed, or weights",
-        )
+    weights = best_weights(source)
     loaded = load_weights(weights)
     config = RunFolder.of(weights).config
     in_run = weights.parent.name == "weights" and config.is_file()

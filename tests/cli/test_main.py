@@ -361,3 +361,67 @@ def test_resume__goes_on_in_a_folder_that_was_moved(
     assert status == 0, said
     assert (tmp_path / "there" / "report.html").is_file()
     assert not (tmp_path / "here" / "report.html").exists()
+
+
+def test_no_words__are_the_help_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["--debug"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        said = capsys.readouterr()
+        assert said.out.startswith("Usage: ")
+        assert (said.err, "USAGE -" in said.out) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nosuch"], "USAGE - No such command 'nosuch'; see --help"),
+        (["compare"], "USAGE - Missing option '--out'; see --help"),
+        (
+            ["convert", "voc", ".", "--out", "x", "--image-mode", "nope"],
+            "USAGE - Invalid value for '--image-mode': 'nope' is not one of 'copy', 'link', 'none'; see --help",
+        ),
+        (
+            ["convert", "voc", ".", "--out", "x", "--no-split-from-source"],
+            "OPTION_RENAMED --no-split-from-source - the option is gone; leave it out for the split of the source "
+            "where it has one, or write --split-ratio train=0.8,val=0.2",
+        ),
+        (
+            ["compare", "--out", "x"],
+            "USAGE arguments - run folders, or --truth with several --detections were expected; "
+            "detect-transfer compare RUN_A RUN_B --out DIR",
+        ),
+        (
+            ["predict", "embedded", ".", "--out", "x", "--score", "high"],
+            "OPTION score=high - a number from 0 to 1, or auto, was expected; give 0.25, for example",
+        ),
+    ],
+    ids=lambda value: "-".join(value[:1]) if isinstance(value, list) else "",
+)
+def test_usage_errors__are_one_clean_line(capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+    assert run(capsys, *words) == (2, line + "\n")
+
+
+def test_hooks_of_commits__find_their_tools_without_an_active_environment(tmp_path: Path) -> None:
+    import os
+    import shlex
+
+    import yaml
+
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for tool in ("ruff", "mypy", "python"):
+        path = tmp_path / ".venv" / "bin" / tool
+        path.write_text('#!/bin/sh\necho "${0##*/} $*"\n')
+        path.chmod(0o755)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    for hook in hooks:
+        done = subprocess.run(
+            [*shlex.split(hook["entry"]), "a file.py"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": "/usr/bin:/bin"},
+        )
+        assert done.stdout.endswith("a file.py\n")
+    assert len(hooks) == 4

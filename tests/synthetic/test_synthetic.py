@@ -3,13 +3,14 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from paths import ROOT
 
-from detect_transfer.synthetic import TASKS, Scene, draw_scene
+from detect_transfer.synthetic import TASKS, Scene, dataset, draw_scene
 from detect_transfer.synthetic.camera import photograph
 from detect_transfer.synthetic.canvas import Stage, warp_points
 from detect_transfer.synthetic.glyphs import text_marks
@@ -261,3 +262,18 @@ def test_warp_points__divides_by_depth() -> None:
 def test_draw_scene__refuses(seed: int, index: int, size_wh: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw_scene(TASKS["target"], seed=seed, index=index, size_wh=size_wh)
+
+
+def test_write_scenes__is_equal_however_many_processes_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(name: str) -> tuple[dict[str, bytes], list[tuple[object, ...]], list[tuple[object, ...]]]:
+        table = dataset.write_scenes(tmp_path / name, "target", counts={"train": 7, "val": 4}, seed=3, size_wh=(96, 96))
+        files = {p.relative_to(tmp_path / name).as_posix(): p.read_bytes() for p in (tmp_path / name).rglob("*.jpg")}
+        return files, table.images.rows(), table.boxes.rows()
+
+    alone = drawn("alone")
+    monkeypatch.setattr(dataset, "_SCENES_A_PROCESS", 2)
+    monkeypatch.setattr(dataset.os, "cpu_count", lambda: 3)
+    assert drawn("three") == alone
+    monkeypatch.setattr(dataset, "_CHILD", "raise SystemExit(1)")  # what others fail at is drawn here
+    assert drawn("failing") == alone
+    assert len(alone[0]) == 11

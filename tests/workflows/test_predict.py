@@ -20,20 +20,40 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     shutil.copyfile(EMBEDDED, weights)
     images = tiny_data / "images" / "val"
     with pytest.raises(InputError, match=r"FILE_MISSING .*operating_points"):
-        predict_folder(weights, images, tmp_path / "out", PredictOptions(None, multi_label=True, device="cpu"))
+        predict_folder(weights, images, tmp_path / "out", PredictOptions("auto", multi_label=True, device="cpu"))
     assert not (tmp_path / "out").exists()
     names = load_weights(weights).class_names
     points = {name: {"best_f1": {"score_threshold": 0.0}} for name in names}
     points[names[0]] = {"best_f1": {"score_threshold": 1.0}}
     stored = {"default": "best_f1", "per_class": points}
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps(stored))
-    _, every = predict_folder(weights, images, tmp_path / "every", PredictOptions(0.0, multi_label=True, device="cpu"))
-    n, shown = predict_folder(weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu"))
+    every = predict_folder(
+        weights, images, tmp_path / "every", PredictOptions(0.0, multi_label=True, device="cpu")
+    ).n_drawn
+    n, shown, _ = predict_folder(
+        weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu")
+    )
     found = json.loads((tmp_path / "auto" / "detections.json").read_text())
     assert (n, len(found)) == (18, every)
     assert shown == sum(row["category_id"] != 1 for row in found)
     assert 0 < shown < every
     assert len(list((tmp_path / "auto" / "images").glob("*.jpg"))) == n
+
+
+def test_predict__takes_a_quarter_where_no_threshold_is_stored(tmp_path: Path, tiny_data: Path) -> None:
+    image = sorted((tiny_data / "images" / "val").iterdir())[0]
+    copied = shutil.copyfile(EMBEDDED, tmp_path / "mine.safetensors")
+    for weights in ("embedded", copied):
+        done = predict_folder(weights, image, tmp_path / Path(weights).stem, PredictOptions(None, device="cpu"))
+        assert done.bound == "score 0.25"
+    with pytest.raises(InputError, match=r"WEIGHTS_UNKNOWN .*yolo11m.*did you mean"):
+        predict_folder("yolo11mm", image, tmp_path / "out", PredictOptions(None))
+
+
+@pytest.mark.parametrize("score", [1.5, -0.1, float("nan"), "high", [0.2]])
+def test_predict__refuses_a_score_that_is_none(score: object) -> None:
+    with pytest.raises(InputError, match=r"OPTION score=.*a number from 0 to 1, or auto"):
+        PredictOptions(score)  # type: ignore[arg-type]
 
 
 def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
