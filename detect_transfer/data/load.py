@@ -49,7 +49,15 @@ class GroundTruth:
     def facts(self) -> str:
         """What was read, in words: ``mine (voc), split val, 31 images``."""
         split = "" if self.split is None else f", split {self.split}"
-        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images"
+        clipped = ""
+        if self.format not in _WRITTEN_BY_US and any((each / "manifest.json").is_file() for each in self._folders):
+            clipped = "; boxes as clipped to their images: give the data folder itself for those published"
+        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images{clipped}"
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        """Where the manifest of a data folder of ours would lie, of which this is a further form."""
+        return (self.path.resolve().parent, self.path.resolve().parent.parent)
 
     @property
     def numbers_all(self) -> bool:

@@ -27,7 +27,10 @@ from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
 ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
-_INSIDE = ("ema", "model_ema", "model", "state_dict", "model_state_dict", "net", "network", "weights")  # best first
+_INSIDE = (  # averaged weights first
+    *("ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict"),
+    *("model", "state_dict", "model_state_dict", "net", "network", "weights", "module"),
+)
 _UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -95,6 +98,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     while 2 * len(wrapped := [name for name in tensors if _WRAPPER.match(name)]) > len(tensors):
         tensors = {_WRAPPER.sub("", name, 1) if name in wrapped else name: t for name, t in tensors.items()}
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    if broken := next((name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()), None):
+        what = f"its tensor {broken} has values that are not finite: training that made it has failed"
+        raise InputError("WEIGHTS_DAMAGED", what, where=path, remedy="give weights of an earlier epoch")
     return Checkpoint(tensors, path, sha256_file(path), metadata, arch.removesuffix(".yaml"), names)
 
 

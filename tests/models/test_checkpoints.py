@@ -7,6 +7,7 @@ import socket
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -198,3 +199,24 @@ def test_real_checkpoints__load_whole(shared: Path, coco_weights: Path) -> None:
     assert first.class_names == second.class_names
     assert len(first.class_names) == 80
     assert first.tensors.keys() == second.tensors.keys()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda ema, other: {"ema": {"module": ema}, "model": other}, id="ema-module"),
+        pytest.param(lambda ema, other: {"state_dict": other, "state_dict_ema": ema}, id="state_dict_ema"),
+        pytest.param(lambda ema, other: {"model_state_dict": other, "ema_state_dict": ema}, id="ema_state_dict"),
+    ],
+)
+def test_averaged_weights__are_taken_before_others(tmp_path: Path, wrap: Any) -> None:
+    path = tmp_path / "both.pt"
+    torch.save(wrap({"a": torch.ones(2)}, {"a": torch.zeros(2)}), path)
+    assert read_checkpoint(path).tensors["a"].tolist() == [1.0, 1.0]
+
+
+def test_weights_that_are_not_finite__are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nan.pt"
+    torch.save({"a": torch.ones(2), "b": torch.tensor([1.0, float("nan")])}, path)
+    with pytest.raises(InputError, match=r"WEIGHTS_DAMAGED .* its tensor b has values that are not finite"):
+        read_checkpoint(path)
