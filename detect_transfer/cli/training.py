@@ -11,7 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from detect_transfer.cli.console import make_console, print_plan, print_result, progress_bar, training_watch
+from detect_transfer.cli.console import (
+    make_console,
+    print_lines,
+    print_plan,
+    print_result,
+    progress_bar,
+    training_watch,
+)
 from detect_transfer.cli.options import DeviceOption, ImgszOption, Out
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
@@ -99,12 +106,14 @@ def _command() -> str:
 def _dry_run(config: Any) -> None:
     import tempfile
 
+    from detect_transfer.training.plan import parts_note
     from detect_transfer.workflows.train import dry_run
 
     with tempfile.TemporaryDirectory() as scratch:
         plan, rows, report = dry_run(config, scratch=Path(scratch))
     console = make_console()
     print_plan(console, plan, rows)
+    print_lines(parts_note(plan, config.train.accumulate))
     for row in report.rows:
         console.print(f"  class {row.target}: {row.how} {', '.join(row.sources)}", markup=False)
     console.print(f"{report.tensors} tensors taken over, {len(report.new_tensors)} new")

@@ -102,7 +102,8 @@ class Train(Strict):
     patience: Positive | None = None
     """Epochs without a better AP before training stops or tries its next start."""
     accumulate: Positive = 1
-    """Parts that a batch is computed in, where memory does not hold it whole."""
+    """Parts that a batch is computed in, where memory does not hold it whole. The gradient is that of the whole batch
+    where no batch norm trains (`transfer.batchnorm` frozen); else each part is normalized by its own statistics."""
     on_not_finite: Literal["stop", "roll_back"] = "stop"
     """When the loss is not finite: `stop`, or `roll_back` an epoch and halve the rate, three times at most."""
     class_balance: Literal["none", "repeat", "weights", "both"] = "none"

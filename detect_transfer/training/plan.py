@@ -181,6 +181,16 @@ def _rates(phase: Phase, present: frozenset[Stage]) -> dict[Stage, float]:
     return {s: phase.lr * phase.lr_decay_per_stage**i for i, s in enumerate(order) if s in trains}
 
 
+def parts_note(plan: Plan, parts: int) -> list[str]:
+    """Return the line that says what computing a batch in so many parts changes; none where it changes nothing."""
+    if parts == 1 or all(phase.batchnorm == "frozen" for phase in plan.phases):
+        return []
+    return [
+        f"a batch is computed in {parts} parts: where batch norm trains, each is normalized by its own statistics, and "
+        "the gradient is not quite that of the whole batch; with transfer.batchnorm=frozen it is"
+    ]
+
+
 def plan_table(plan: Plan, stages: Mapping[str, Stage], state: Mapping[str, torch.Tensor]) -> list[dict[str, Any]]:
     """Return a row a stage: its tensors, its numbers, and its rate in each phase (None: frozen)."""
     rows = []

@@ -38,7 +38,7 @@ from detect_transfer.training.context import Stop
 from detect_transfer.training.engine import fit
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
-from detect_transfer.training.plan import Plan, make_plan, plan_table
+from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
@@ -127,6 +127,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         detector, report, plan = _prepare(config, data, source, progress)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
+        for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
+            watch.on_stage(line)
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         context = make_context(
             config, detector, plan, data, source=source, run=RunContext(folder, accelerator, augmenter)

@@ -86,7 +86,7 @@ def gradient(
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.slow
-def test_accumulation__gives_the_gradient_of_the_whole_batch(model: str, gradient) -> None:
+def test_accumulation_with_frozen_batchnorm__gives_the_gradient_of_the_whole_batch(model: str, gradient) -> None:
     whole = gradient(model, 1)
     for parts in (2, 4, 8):
         assert relative_difference(whole, gradient(model, parts)) < 1e-5, parts
@@ -111,7 +111,9 @@ main(sys.argv[1:])
 
 @pytest.mark.parametrize("model", ["yolo", "faster-rcnn"])
 @pytest.mark.slow
-def test_two_processes__give_the_gradient_of_the_whole_batch(tiny_data: Path, tmp_path: Path, model: str) -> None:
+def test_two_processes_with_frozen_batchnorm__give_the_gradient_of_the_whole_batch(
+    tiny_data: Path, tmp_path: Path, model: str
+) -> None:
     data = half_background(tiny_data, tmp_path / "data")
     script = tmp_path / "look.py"
     script.write_text(SCRIPT)

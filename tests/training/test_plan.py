@@ -15,7 +15,7 @@ from detect_transfer.models import build_detector, save_weights
 from detect_transfer.training import engine
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.optim import rate_factor
-from detect_transfer.training.plan import Plan, PlannedPhase, make_plan
+from detect_transfer.training.plan import Plan, PlannedPhase, make_plan, parts_note
 from detect_transfer.training.strategies import STRATEGIES, phases_of
 from detect_transfer.workflows.train import dry_run
 
@@ -172,6 +172,13 @@ def test_plan_of_two_plans__says_what_the_epochs_of_the_config_mean(capsys: pyte
         plan = make_plan(Transfer(strategy=strategy), Train(epochs=2), YOLO, "some")
         print_plan(make_console(), plan, [])
         assert capsys.readouterr().out.splitlines()[0].strip() == title
+
+
+def test_batch_in_parts__says_that_batch_norm_sees_each_part_alone() -> None:
+    plan = make_plan(Transfer(strategy="full"), Train(), YOLO, "some")
+    frozen = make_plan(Transfer(strategy="full", batchnorm="frozen"), Train(), YOLO, "some")
+    assert "in 4 parts" in parts_note(plan, 4)[0]
+    assert parts_note(plan, 1) == parts_note(frozen, 4) == []
 
 
 def progress_of(plan: Plan, values: list[float]) -> Progress:
