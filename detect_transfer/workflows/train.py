@@ -44,7 +44,13 @@ from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.train_context import RunContext, drop_cache, drop_unfinished, make_context
+from detect_transfer.workflows.train_context import (
+    RunContext,
+    batch_of_device,
+    drop_cache,
+    drop_unfinished,
+    make_context,
+)
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 
 logger = logging.getLogger(__name__)
@@ -111,6 +117,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     watch = watch or Watch()
     device = choose_device(config.train.device)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
+    batch_of_device(config.train.batch, accelerator.num_processes)
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))

@@ -19,6 +19,7 @@ from torch import nn
 from detect_transfer.config import RunConfig, Stage
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights
@@ -77,7 +78,7 @@ def make_context(
     repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
         repeat_factors(samples) if repeats else np.ones(len(samples)),
-        batch=max(1, settings.batch // accelerator.num_processes),
+        batch=batch_of_device(settings.batch, accelerator.num_processes),
         seed=settings.seed,
         share=Share(accelerator.process_index, accelerator.num_processes),
     )
@@ -102,6 +103,23 @@ def make_context(
         save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data),
         save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data),
     )
+
+
+def batch_of_device(batch: int, devices: int) -> int:
+    """Return the images a step of one of so many devices.
+
+    Raises:
+        InputError: They do not divide the batch.
+    """
+    if batch % devices:
+        raise InputError(
+            "BATCH_DEVICES",
+            f"{devices} devices cannot share the batch evenly",
+            field="train.batch",
+            value=batch,
+            remedy=f"start a run with train.batch={-(-batch // devices) * devices}, or on as many devices as divide it",
+        )
+    return batch // devices
 
 
 def drop_cache(folder: RunFolder) -> None:

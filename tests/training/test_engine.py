@@ -22,6 +22,7 @@ from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import make_plan
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.train import Watch, _log_to
+from detect_transfer.workflows.train_context import batch_of_device
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
@@ -287,6 +288,13 @@ def test_resuming__refuses_what_would_change_the_run(config, run, tmp_path: Path
         InputError, match=rf"RESUME_KEY {word.partition('=')[0].replace('.', chr(92) + '.')}.*train\.accumulate"
     ):
         resume_config(tmp_path / "run", [word])
+
+
+def test_batch__must_be_shared_evenly_by_the_devices() -> None:
+    assert batch_of_device(6, 2) == 3
+    for batch in (1, 5):
+        with pytest.raises(InputError, match=rf"BATCH_DEVICES train\.batch={batch} .*train\.batch={batch + 1}"):
+            batch_of_device(batch, 2)
 
 
 def test_a_finished_run__is_extended_from_its_last_weights(config, run, tmp_path: Path) -> None:
