@@ -23,9 +23,10 @@ from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.training.mirroring import Mirroring
 
 SMALLEST_SIDE = 2.0  # network pixels; what an augmentation leaves below this is no target
-_MIRRORS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "TimeReverse")
+_FLIPS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "TimeReverse", "RandomRotate90")
 # the first cuts objects into pieces, the second gives boxes of other objects
 _WRONG_BOXES = ("RandomGridShuffle", "Morphological")
+_ROUNDING = 1e-3  # pixels
 _LEAST_VISIBLE = 0.1  # share of the area that must stay in the image
 Chosen = Literal["default", "none"] | list[dict[str, dict[str, Any]]]
 
@@ -82,11 +83,12 @@ class Augmenter:
     def __init__(self, chosen: Chosen, *, imgsz: int, mirroring: Mirroring | None = None) -> None:
         mirrored = mirroring is None or mirroring.on
         transforms = _default(mirrored) if chosen == "default" else [] if chosen == "none" else _listed(chosen, imgsz)
+        self.mirrors = [type(t).__name__ for t in transforms if _mirrors(t)]  # names of those that do
         self._swaps = {} if mirroring is None else mirroring.swaps
         # the corners tell how large a box would be that was clipped, and whether it is mirrored; few cannot move points
         self._tells_corners = all(Targets.KEYPOINTS in t._targets for t in transforms if isinstance(t, A.DualTransform))
         if mirroring is not None and isinstance(chosen, list):
-            _check_mirroring(transforms, mirroring, tells_corners=self._tells_corners)
+            _check_mirroring(self.mirrors, mirroring, tells_corners=self._tells_corners)
         self._pipeline = _compose(transforms, corners=self._tells_corners) if transforms else None
 
     def __call__(self, sample: TrainSample, *, seed: int) -> TrainSample:
@@ -118,8 +120,8 @@ class Augmenter:
         full = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
         full = np.where(is_finite[:, None], full, sample.xyxy)
         if self._swaps:
-            right, down = corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0]
-            mirrored = right[:, 0] * down[:, 1] < right[:, 1] * down[:, 0]
+            # left is right where the top edge points to the left; upside down alone leaves it (a quarter turn rounds)
+            mirrored = corners[:, 1, 0] - corners[:, 0, 0] < -_ROUNDING
             swapped = [self._swaps.get(int(label), int(label)) for label in sample.labels]
             labels = np.where(mirrored, np.array(swapped, dtype=np.int64), sample.labels)
             # of what has lost its corners it is not known whether it is mirrored: it is neither target nor background
@@ -142,16 +144,32 @@ def _default(mirrored: bool) -> list[Any]:
     ]
 
 
-def _check_mirroring(transforms: Sequence[Any], mirroring: Mirroring, *, tells_corners: bool) -> None:
-    """Raise where a list of transforms mirrors against the config, or where it is not seen what is mirrored."""
-    names = [type(t).__name__ for t in transforms if type(t).__name__ in _MIRRORS]
+def _mirrors(transform: Any) -> bool:
+    """Tell whether a transform can flip an image, or turn it by more than 90 degrees: left becomes right."""
+    if transform.p == 0:
+        return False
+    if type(transform).__name__ in _FLIPS:
+        return True
+    scales = transform.scale.values() if isinstance(transform, A.Affine) else ()
+    turns = transform.limit if isinstance(transform, A.Rotate) else getattr(transform, "rotate", None)
+    return any(low < 0 for low, _ in scales) or (isinstance(turns, tuple) and _turns_over(*turns))
+
+
+def _turns_over(low: float, high: float) -> bool:
+    """Tell whether a range of angles in degrees has one between 90 and 270 (modulo 360) in it."""
+    start = (low - 90) % 360
+    return 0 < start < 180 or (start == 0 and high > low) or start + high - low > 360
+
+
+def _check_mirroring(names: Sequence[str], mirroring: Mirroring, *, tells_corners: bool) -> None:
+    """Raise where transforms, by name, mirror against the config, or where it is not seen what is mirrored."""
     if names and not mirroring.on:
         raise InputError(
             "AUGMENT_MIRROR",
-            f"it mirrors, and {mirroring.reason}",
+            f"it turns left into right, and {mirroring.reason}",
             field="augment",
             value=names[0],
-            remedy="remove it, or name mirror.pairs or mirror.images=true",
+            remedy="remove it (or turn by 90 degrees at most), or name mirror.pairs or mirror.images=true",
         )
     if names and mirroring.swaps and not tells_corners:
         raise InputError(

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from detect_transfer.config import Mirror
 from detect_transfer.core.errors import InputError, did_you_mean
 
-# words for the two sides, and for what points to one, in the languages of road sign data
-_SIDE_WORDS = frozenset(
-    (
-        *("left", "right", "links", "rechts", "gauche", "droite", "izquierda", "derecha", "esquerda", "direita"),
-        *("sinistra", "destra", "arrow", "arrows", "turn", "uturn", "pfeil", "fleche", "flèche", "flecha", "freccia"),
-    )
+# words for the two sides, and for what points to one, in the languages of road sign data, without accents
+_SIDE_WORD = re.compile(
+    r"u?turns?|turning|linke[nr]?|rechte[nr]?|pijl|pijlen|pil|pilar|setas?|destr[aeio]|lewo|prawo|levo|desno|vlevo"
+    r"|vpravo|doleva|doprava|слева|справа"
 )
-_SIDE_ENDS = ("left", "right")
-_NO_SIDES = frozenset(["bright", "upright", "outright", "copyright", "playwright", "cleft"])
-CODED_FORMATS = frozenset(("belgiumts", "icevision", "rtsd", "tt100k"))  # their class names are codes of signs
+# these tell a side at the beginning of a word and at its end
+_SIDE_PART = (
+    r"(?:left|right|links|rechts|abbieg|pfeil|arrow|gauche|droite|fleche|izquierd[ao]|derech[ao]|flecha|esquerd[ao]"
+    r"|direit[ao]|sinistr[ao]|freccia|frecce|venstre|vanster|hoger|h[øo][yj]re|лево|левыи|левая|право|правыи|правая"
+    r"|стрелк)"
+)
+_SIDE_COMPOUND = re.compile(rf"{_SIDE_PART}.*|.*{_SIDE_PART}(?:s|e|n|en)?|.*(?:[左右]|箭头).*")
+_NO_SIDE = re.compile(
+    r"bright|outright|playwright|(?:copyright|upright|cleft|sparrow|barrow|wheelbarrow)s?|narrow(?:s|ed|er|ing)?"
+)
+# their class names are codes of signs
+CODED_FORMATS = frozenset(("belgiumts", "dfg", "icevision", "rtsd", "tt100k"))
 _MOST_NAMES = 4
 
 
@@ -41,6 +49,14 @@ class Mirroring:
         swapped = {class_names[a]: class_names[b] for a, b in self.swaps.items()}
         return {"images": self.on, "reason": self.reason, "swapped_classes": swapped}
 
+    def done_by(self, transforms: Sequence[str]) -> Mirroring:
+        """Return what is really done where these transforms, by name, turn left into right."""
+        if not self.on:
+            return self
+        if not transforms:
+            return Mirroring(False, "no transform of augment turns left into right", {})
+        return replace(self, reason=f"{self.reason}; by {', '.join(dict.fromkeys(transforms))}")
+
     @property
     def sentence(self) -> str:
         """What the console says."""
@@ -56,21 +72,9 @@ def choose_mirroring(mirror: Mirror, class_names: Sequence[str], *, data_set: st
         data_set: The native format of the data, "" where it is not known.
 
     Raises:
-        InputError: A pair names a class that is not there.
+        InputError: A pair names a class that is not there, or two pairs contradict each other.
     """
-    swaps: dict[int, int] = {}
-    for first, second in mirror.pairs.items():
-        for name in (first, second):
-            if name not in class_names:
-                raise InputError(
-                    "CLASS_UNKNOWN",
-                    "there is no such class",
-                    field="mirror.pairs",
-                    value=name,
-                    remedy=did_you_mean(name, list(class_names)),
-                )
-        a, b = class_names.index(first), class_names.index(second)
-        swaps |= {a: b, b: a}
+    swaps = _swaps(mirror.pairs, class_names)
     if mirror.images != "auto":
         return Mirroring(mirror.images, f"mirror.images is {str(mirror.images).lower()}", swaps)
     unpaired = [name for i, name in enumerate(class_names) if i not in swaps]
@@ -86,11 +90,39 @@ def choose_mirroring(mirror: Mirror, class_names: Sequence[str], *, data_set: st
     return Mirroring(True, "no class name tells left from right; mirror.images=false turns it off", swaps)
 
 
+def _swaps(pairs: Mapping[str, str], class_names: Sequence[str]) -> dict[int, int]:
+    """Return the label that each label of the pairs becomes."""
+    swaps: dict[int, int] = {}
+    for pair in pairs.items():
+        for name in pair:
+            if name not in class_names:
+                raise InputError(
+                    "CLASS_UNKNOWN",
+                    "there is no such class",
+                    field="mirror.pairs",
+                    value=name,
+                    remedy=did_you_mean(name, list(class_names)),
+                )
+        first, second = (class_names.index(name) for name in pair)
+        for label, other in ((first, second), (second, first)):
+            if swaps.setdefault(label, other) != other:
+                name = class_names[label]
+                raise InputError(
+                    "CLASS_TWICE",
+                    f"{name} is the mirror image of {class_names[swaps[label]]} and of {class_names[other]}",
+                    field="mirror.pairs",
+                    value=f"{pair[0]}: {pair[1]}",
+                    remedy="leave out one of the two pairs",
+                )
+    return swaps
+
+
 def tells_side(name: str) -> bool:
     """Tell whether a class name has a word for a side or a direction in it."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).casefold()
-    words = re.findall(r"[^\W\d_]+", apart)
+    plain = "".join(char for char in unicodedata.normalize("NFKD", apart) if not unicodedata.combining(char))
+    words = re.findall(r"[^\W\d_]+", plain)
     return any(
-        word in _SIDE_WORDS or (word not in _NO_SIDES and (word.endswith(_SIDE_ENDS) or word.startswith(_SIDE_ENDS)))
+        _SIDE_WORD.fullmatch(word) or (_SIDE_COMPOUND.fullmatch(word) and not _NO_SIDE.fullmatch(word))
         for word in words
     )

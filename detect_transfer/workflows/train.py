@@ -230,7 +230,8 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
 def _augmentation(config: RunConfig, data: RunData) -> tuple[Augmenter, Mirroring]:
     data_set = data_set_of(config.data.path, config.data.format)
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
-    return Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring), mirroring
+    augmenter = Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
+    return augmenter, mirroring.done_by(augmenter.mirrors)
 
 
 def _prepare(

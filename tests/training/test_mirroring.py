@@ -35,6 +35,24 @@ FLIP = [{"HorizontalFlip": {"p": 1.0}}]
         "arrow",
         "regulatory--keep-right--g1",
         "PASS_LEFT_SIDE",
+        "Linksabbiegen",
+        "Rechtsabbieger",
+        "Linkskurve",
+        "linksaf",
+        "rechtsaf",
+        "Abbiegepfeil",
+        "Richtungspfeil",
+        "Richtungspfeile",
+        "flechas",
+        "flèches",
+        "vänster",
+        "höger",
+        "Налево",
+        "направо",
+        "левый поворот",
+        "左转",
+        "向右行驶",
+        "greenarrow",
     ],
 )
 def test_side__is_known_by_the_name(name: str) -> None:
@@ -42,7 +60,20 @@ def test_side__is_known_by_the_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bright", "person", "speed limit 30", "stop", "copyright", "cleft", "straight", "bus"]
+    "name",
+    [
+        "bright",
+        "person",
+        "speed limit 30",
+        "stop",
+        "copyright",
+        "cleft",
+        "straight",
+        "bus",
+        "road narrows",
+        "lights",
+        "return",
+    ],
 )
 def test_no_side__is_known(name: str) -> None:
     assert not tells_side(name)
@@ -67,22 +98,80 @@ def test_default_augmentation__mirrors_only_where_it_may() -> None:
         assert seen == mirrored
 
 
-@pytest.mark.parametrize("pipeline", [FLIP, [{"Transpose": {"p": 1.0}}], [{"VerticalFlip": {"p": 1.0}}]])
-def test_pairs__are_swapped_in_mirrored_images(pipeline: list) -> None:
+H, V = {"HorizontalFlip": {"p": 1.0}}, {"VerticalFlip": {"p": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "swapped"),
+    [
+        ([H], True),
+        ([V], False),
+        ([H, V], True),
+        ([{"Rotate": {"limit": [180, 180], "p": 1.0}}], True),
+        ([{"Rotate": {"limit": [80, 80], "p": 1.0}}], False),
+        ([{"Rotate": {"limit": [90, 90], "p": 1.0}}], False),
+        ([{"Transpose": {"p": 1.0}}], False),
+        ([{"Affine": {"scale": {"x": [-1, -1], "y": [1, 1]}, "p": 1.0}}], True),
+    ],
+)
+def test_pairs__are_swapped_where_left_becomes_right(pipeline: list, swapped: bool) -> None:
     names = ["turn_left", "turn_right", "stop"]
     mirroring = choose_mirroring(Mirror(pairs={"turn_left": "turn_right"}), names, data_set="")
     assert mirroring.on
-    for labels, expected in (([0, 2], [1, 2]), ([1, 0], [0, 1])):
+    for labels in ([0, 2], [1, 0]):
+        expected = [{0: 1, 1: 0}.get(label, label) for label in labels] if swapped else labels
         out = Augmenter(pipeline, imgsz=96, mirroring=mirroring)(sample(labels), seed=0)
-        assert out.labels.tolist() == expected
-    turned = Augmenter([{"Rotate": {"limit": [80, 80], "p": 1.0}}], imgsz=96, mirroring=mirroring)
-    assert set(turned(sample([0, 2]), seed=0).labels.tolist()) <= {0, 2}
+        assert sorted(out.labels.tolist()) == sorted(expected)
+
+
+def test_pairs__that_contradict_each_other_are_named() -> None:
+    with pytest.raises(InputError, match=r"CLASS_TWICE mirror\.pairs=c: b .*b is the mirror image of a and of c"):
+        choose_mirroring(Mirror(pairs={"a": "b", "c": "b"}), ["a", "b", "c"], data_set="")
+    assert choose_mirroring(Mirror(pairs={"a": "b", "b": "a"}), ["a", "b"], data_set="").swaps == {0: 1, 1: 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "refused"),
+    [
+        ("RandomRotate90", {}, True),
+        ("Transpose", {}, True),
+        ("D4", {}, True),
+        ("Rotate", {"limit": 120}, True),
+        ("Rotate", {"limit": 90}, False),
+        ("Rotate", {"limit": [350, 370]}, False),
+        ("SafeRotate", {"limit": [100, 110]}, True),
+        ("SafeRotate", {"limit": 30}, False),
+        ("Affine", {"rotate": [-170, 0]}, True),
+        ("Affine", {"scale": {"x": [-1, -1], "y": [1, 1]}}, True),
+        ("Affine", {"scale": [0.5, 1.5], "rotate": 45}, False),
+        ("HorizontalFlip", {"p": 0}, False),
+    ],
+)
+def test_list__that_turns_left_into_right_is_refused(name: str, options: dict, refused: bool) -> None:
+    mirroring = choose_mirroring(Mirror(), ["left", "right"], data_set="")
+    if not refused:
+        assert Augmenter([{name: options}], imgsz=96, mirroring=mirroring).mirrors == []
+        return
+    with pytest.raises(InputError, match=f"AUGMENT_MIRROR augment={name} "):
+        Augmenter([{name: options}], imgsz=96, mirroring=mirroring)
+
+
+def test_sentence__says_what_is_really_done() -> None:
+    mirroring = choose_mirroring(Mirror(), ["a"], data_set="")
+    for chosen in ("none", [{"Blur": {}}]):
+        done = mirroring.done_by(Augmenter(chosen, imgsz=96, mirroring=mirroring).mirrors)
+        assert done.sentence == "training images are not mirrored: no transform of augment turns left into right"
+        assert done.as_dict(["a"])["images"] is False
+    done = mirroring.done_by(Augmenter(FLIP, imgsz=96, mirroring=mirroring).mirrors)
+    assert done.on
+    assert done.sentence.endswith("; by HorizontalFlip")
 
 
 def test_config__decides_first() -> None:
     assert choose_mirroring(Mirror(images=True), ["left"], data_set="").on
     assert not choose_mirroring(Mirror(images=False), ["a"], data_set="").on
     assert not choose_mirroring(Mirror(), ["i2", "p19"], data_set="tt100k").on
+    assert not choose_mirroring(Mirror(), ["II-30-50", "III-1"], data_set="dfg").on
     assert choose_mirroring(Mirror(), ["mandatory"], data_set="tt100k").on
     with pytest.raises(InputError, match=r"CLASS_UNKNOWN mirror\.pairs=lft .*did you mean 'left'"):
         choose_mirroring(Mirror(pairs={"lft": "right"}), ["left", "right"], data_set="")
@@ -103,8 +192,13 @@ def test_run__says_whether_it_mirrors(config, run, tmp_path: Path) -> None:
 def test_card__forbids_mirroring_where_classes_tell_sides(name: str) -> None:
     card = CARDS[name]
     names = card["classes"] if isinstance(card["classes"], list) else []
+    mirror = card.get("mirror", True)
+    if not names and not mirror:
+        names = [card["mirror_reason"]]  # it names some of the classes that are read from the files
     if any(tells_side(each) for each in names) or card["format"] in CODED_FORMATS:
-        assert card.get("mirror") is False, f"datasets/{name}/dataset.yaml must say `mirror: false`"
+        assert mirror is False, f"datasets/{name}/dataset.yaml must say `mirror: false`"
+    else:
+        assert mirror is True, f"no class tells a side: CODED_FORMATS must hold {card['format']}"
 
 
 def test_targets_too_small_and_classes_without_boxes__are_reported(config, run, tiny_data: Path) -> None:
