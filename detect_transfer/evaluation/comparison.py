@@ -15,7 +15,7 @@ import numpy as np
 
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, N_DRAWS, SAMPLED, Sampled, mean_ap
-from detect_transfer.evaluation.coco.intervals import Span, between, why_no_span
+from detect_transfer.evaluation.coco.intervals import ONE_SIDED, Span, span_of, why_no_span
 from detect_transfer.evaluation.coco.threshold_matches import side_by_side
 from detect_transfer.evaluation.coco.weighted import weighted_ap
 
@@ -50,7 +50,8 @@ class Difference:
         second: That of the second group.
         difference: `second` - `first`.
         interval: 95 % interval of the difference: by Student's t over images and trainings where a group has several,
-            else percentiles of the draws: what AP gains on draws both groups gain.
+            else percentiles of the draws: what AP gains on draws both groups gain. None where nearly all
+            draws lie on one side of the difference, which it contains.
         p: Two-sided, that there is no difference: by the same.
         p_signs: Two-sided, by exchanging the two groups in random images; only for AP and AP50.
         p_holm: `p` corrected for the number of metrics, or of classes (Holm).
@@ -227,8 +228,11 @@ def _difference(name: str, first: Sequence[FloatArray], second: Sequence[FloatAr
     few = None if n_with >= _FEWEST_UNITS else f"only {n_with} images or groups have an object of it"
     seeds = seed_spread(groups[0][0], groups[1][0])
     if not seeds[0] > 0:
+        span = span_of(apart, corrected=False)
+        if span is None:
+            return Difference(*numbers, None, None, None, None, "cannot tell", few or ONE_SIDED)
         p = two_sided_p(apart)
-        return Difference(*numbers, between(apart), p, None, p, "cannot tell", few)
+        return Difference(*numbers, span, p, None, p, "cannot tell", few)
     error, degrees = total_spread(apart[1:][np.isfinite(apart[1:])].var(), seeds)
     p = float(2 * stdtr(degrees, -abs(apart[0]) / error))
     reach = float(stdtrit(degrees, (1 + LEVEL) / 2) * error)

@@ -93,6 +93,15 @@ def test_few_images__no_verdict_and_the_reason(make_table, make_detections) -> N
     assert "no object" in differences["AP/2"].reason
 
 
+def test_draws_on_one_side__neither_interval_nor_verdict(sides) -> None:
+    low, high = sides(30, 30), sides(50, 50)
+    above = {name: np.concatenate([values[:1], values[1:] + 0.5]) for name, values in high.metrics.items()}
+    d = by_name(compare_groups([low], [replace(high, metrics=above)], [1, 2], Plan(n_draws=400)))["AP"]
+    assert (d.interval, d.p, d.p_holm, d.verdict) == (None, None, None, "cannot tell")
+    assert d.difference == pytest.approx(20 / 60, abs=0.01)
+    assert "one side" in d.reason
+
+
 def test_one_image__a_difference_without_interval(make_table, make_detections) -> None:
     truth = make_table([(1, 1, 0, 0, 10, 10)])
     none, full = sampled(truth, make_detections([])), sampled(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9)]))

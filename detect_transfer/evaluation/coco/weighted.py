@@ -58,8 +58,7 @@ class _OfClass:
 def weighted_ap(matches: ThresholdMatches, weights: Weights) -> FloatArray:
     """Return AP (B, K, T) of each draw, class and IoU threshold; NaN where a draw has no object of the class.
 
-    Equal to scoring a table in which each image stands as often as it weighs; of equal scores, the copies of a
-    detection follow each other.
+    Equal to scoring a table in which each image stands as often as it weighs, also where scores are equal.
 
     Args:
         matches: The matched case.
@@ -68,11 +67,13 @@ def weighted_ap(matches: ThresholdMatches, weights: Weights) -> FloatArray:
     Source:
         pycocotools 2.0.11, `COCOeval.accumulate`.
     """
+    matches, copied, number = _with_copies_of_ties(matches, weights)
     bounds = np.searchsorted(matches.category, np.arange(matches.objects.shape[1] + 1)).tolist()
     classes = [_of_class(matches, slice(*ends)) for ends in pairwise(bounds)]
 
     def score(draws: Weights) -> FloatArray:
-        by_unit = np.ascontiguousarray(draws.T, dtype=np.float32)  # (U, B), whole numbers, so nothing is lost
+        copies = draws.T[copied] > number[:, None]
+        by_unit = np.concatenate([draws.T, copies], dtype=np.float32)  # (U + V, B), whole numbers: nothing is lost
         n_objects = (objects.T @ by_unit).T.astype(np.float64)
         ap = [_class_ap(part, by_unit, n) for part, n in zip(classes, n_objects.T, strict=True)]
         return np.where(n_objects[..., None] > 0, np.stack(ap, axis=1), np.nan)
@@ -85,6 +86,45 @@ def weighted_ap(matches: ThresholdMatches, weights: Weights) -> FloatArray:
     chunks = [weights[first : first + step] for first in range(0, len(weights), step)]
     with ThreadPoolExecutor() as pool:  # numpy lets go of the interpreter within whole arrays
         return np.concatenate(list(pool.map(score, chunks)))
+
+
+def _with_copies_of_ties(matches: ThresholdMatches, weights: Weights) -> tuple[ThresholdMatches, IntArray, IntArray]:
+    """Write the tied detections of an image and class, where not all are true positives, once for each of its copies.
+
+    Copies of an image stand whole behind each other. Weighing them instead would put all copies of a first true
+    positive before the false positive that is tied with it, so that every draw scored higher than the images do.
+
+    Returns:
+        The matches with V further units, the copies; the unit (V,) that each copies; and its number (V,) from 0: it is
+        in a draw where the unit weighs more.
+    """
+    key = np.stack([matches.category, matches.score, matches.image])
+    starts = np.flatnonzero(np.append(True, (np.diff(key) != 0).any(axis=0))[: key.shape[1]])
+    run = np.searchsorted(starts, np.arange(key.shape[1]), side="right") - 1
+    unlike = (matches.tp != matches.tp[:, starts[run]]).any(axis=0)
+    tied = np.isin(run, run[unlike])
+    most = weights.max(axis=0, initial=0).astype(np.int64)
+    if not tied.any() or most.max() <= 1:
+        nothing = np.empty(0, np.int64)
+        return matches, nothing, nothing
+    units = np.unique(matches.unit[tied])
+    copied = np.repeat(units, most[units])
+    first = len(most) + np.searchsorted(copied, np.arange(len(most)))  # the first copy of each unit
+    times = np.where(tied, most[matches.unit], 1)
+    rows = np.repeat(np.arange(len(run)), times)
+    number = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    order = np.lexsort((rows, number, run[rows]))
+    rows, number = rows[order], number[order]
+    written = ThresholdMatches(
+        unit=np.where(tied[rows], first[matches.unit[rows]] + number, matches.unit[rows]),
+        category=matches.category[rows],
+        image=matches.image[rows],
+        score=matches.score[rows],
+        tp=matches.tp[:, rows],
+        counted=matches.counted[:, rows],
+        objects=np.pad(matches.objects, ((0, len(copied)), (0, 0))),
+    )
+    return written, copied, np.arange(len(copied)) - (first[copied] - len(most))
 
 
 def _of_class(matches: ThresholdMatches, rows: slice) -> _OfClass:

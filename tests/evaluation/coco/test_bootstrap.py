@@ -68,12 +68,32 @@ def test_draw__equals_a_table_with_repeated_images(generated) -> None:
         assert {name: metrics[name] for name in got} == got, (seed, times)
 
 
+@pytest.mark.parametrize("scores", [(0.9,), (0.9, 0.5)], ids=["all-alike", "two"])
+def test_draw__of_tied_scores_equals_a_table_with_repeated_images(generated, scores) -> None:
+    """All copies of an image stand whole behind each other, as the images of the point estimate do."""
+    rng = np.random.default_rng(1)
+    for seed in range(40):
+        truth, detections = generated(seed)
+        tied = detections.rows.with_columns(score=pl.Series(rng.choice(scores, len(detections.rows)), dtype=pl.Float64))
+        detections = Detections(tied)
+        matches = match_at_thresholds(Case(truth, detections, "region"))
+        ones = np.ones((100, len(matches.objects)), np.uint16)
+        metrics = coco_metrics(truth, detections)
+        mean = sample(matches, ones).metrics["AP"][1:].mean()
+        assert metrics["AP"] == (None if np.isnan(mean) else pytest.approx(mean, abs=1e-12)), seed
+        times = rng.integers(0, 4, len(matches.objects))
+        times[0] += 1  # a table without images cannot be scored
+        got = values_of(weighted_ap(matches, times[None].astype(np.uint16)))
+        metrics = coco_metrics(*repeated(truth, detections, times))
+        assert {name: metrics[name] for name in got} == got, (seed, times)
+
+
 def test_draws_together__equal_draws_one_by_one(generated) -> None:
     truth, detections = generated(3)
     matches = match_at_thresholds(Case(truth, detections, "region"))
     weights = draw_weights(len(matches.objects), n_draws=600)
     alone = np.concatenate([weighted_ap(matches, row[None]) for row in weights])
-    np.testing.assert_array_equal(weighted_ap(matches, weights), alone)
+    np.testing.assert_allclose(weighted_ap(matches, weights), alone, rtol=1e-12)
 
 
 def test_side_by_side__scores_the_set_that_each_image_is_given_to(generated) -> None:
@@ -152,6 +172,32 @@ def test_interval__no_object_and_one_image_have_none_and_a_reason(make_table, ma
 def test_interval__no_detection_at_all_is_zero(make_table) -> None:
     spans = score_intervals(Case(make_table([(i, 1, 0, 0, 9, 9) for i in (1, 2, 3)], n_images=3), Detections.empty()))
     assert spans.metrics["AP"] == (0.0, 0.0)
+
+
+def test_interval__of_every_box_found_twice_alike_holds_the_number(make_table, make_detections) -> None:
+    """Each image has the true positives, then the copies: tied, so that a draw must not put all first ones first."""
+    boxes = [(i, 1 + i % 2, 20 * k, 0, 20 * k + 10, 10) for i in range(1, 21) for k in range(1 + i % 4)]
+    truth = make_table(boxes, n_images=20, n_classes=2)
+    detections = make_detections([(*box, 0.9) for _ in range(2) for box in boxes])
+    spans = score_intervals(Case(truth, detections))
+    low, high = spans.metrics["AP"]
+    assert low < coco_metrics(truth, detections)["AP"] < high
+
+
+def test_span__draws_on_one_side_have_no_interval_and_a_reason(make_table, make_detections, monkeypatch) -> None:
+    draws = np.arange(1, 1001.0)
+    for number in (0.5, 10.5, 990.5, 1000.5):
+        assert span_of(np.concatenate([[number], draws])) is None, number
+        assert span_of(np.concatenate([[number], draws]), corrected=False) is None, number
+    for number in (30.5, 500.5, 970.5):
+        for corrected in (True, False):
+            low, high = span_of(np.concatenate([[number], draws]), corrected=corrected)
+            assert low <= number <= high
+    assert span_of(np.full(1001, 0.3)) == (0.3, 0.3)
+    truth = make_table([(i, 1, 0, 0, 10, 10) for i in range(1, 9)], n_images=8)
+    case = Case(truth, make_detections([(1, 1, 0, 0, 10, 10, 0.9)]))
+    monkeypatch.setattr("detect_transfer.evaluation.coco.intervals.span_of", lambda values: None)
+    assert "one side" in score_intervals(case).reasons["AP"]
 
 
 def test_span__bias_is_corrected_by_hand() -> None:
