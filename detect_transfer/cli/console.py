@@ -144,6 +144,7 @@ def print_lines(lines: Sequence[str]) -> None:
 
 def print_result(result: Any) -> None:
     """Show what a run came to and where it lies."""
+    from detect_transfer.core.io import read_json
     from detect_transfer.workflows.run_folder import RunFolder
 
     console = make_console()
@@ -160,6 +161,11 @@ def print_result(result: Any) -> None:
     )
     console.print(f"epoch {best} is the best; untrained AP {before}")
     folder = RunFolder(result.folder)
+    notes = read_json(folder.thresholds)["bounds"].get("notes", [])
+    if scores.test is not None:
+        notes = [*notes, read_json(folder.test.metrics).get("at_thresholds_note", "")]
+    for note in filter(None, notes):
+        console.print(note, markup=False)
     for name, path in (("weights", folder.best), ("images", folder.images), ("report", folder.report)):
         console.print(f"{name + ':':9s} {path}", markup=False)
 
@@ -238,3 +244,5 @@ def print_metrics(path: Path) -> None:
             continue
         text = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
         console.print(f"{name}: {text}", markup=False)
+        for note in result["bounds"].get("notes", ()):
+            console.print(note, markup=False)

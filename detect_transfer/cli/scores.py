@@ -159,13 +159,15 @@ def _score_weights(
             progress=lambda done, total: advance("predicting", done, total),
         )
     print_scores(scored.scores)
-    for name, row in scored.at_thresholds.items():
+    for name, row in (scored.at_thresholds or {}).items():
         shown = ", ".join(
             f"{key} {'null' if row[key] is None else f'{row[key]:.3f}'}" for key in ("precision", "recall")
         )
         score = row["score_threshold"]
         bound = "the stored scores of its classes" if score is None else f"its stored score {score:.3f}"
         make_console().print(f"{name} from {bound} on: {shown}", markup=False)
+    if scored.without_threshold:
+        make_console().print(scored.without_threshold, markup=False)
 
 
 def _score_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +73,31 @@ def class_curves(matches: Matches) -> dict[int, ThresholdCurve]:
         part = slice(*np.searchsorted(ids, [category_id, category_id + 1]).tolist())
         curves[category_id] = _curve(score[part], tp[part], n, matches.n_images)
     return curves
+
+
+def mean_curve(curves: Iterable[ThresholdCurve], *, least_precision: float = 0.0) -> ThresholdCurve | None:
+    """Return the mean over classes of their curves, at every score that occurs in one; None where there is no class.
+
+    Each class weighs the same, however many objects it has. Precision is the mean over the classes that have a
+    detection by then; F1 counts as 0 where the precision of the class is below `least_precision`.
+    """
+    each = list(curves)
+    if not each:
+        return None
+    score = np.concatenate([curve.score for curve in each])
+    order = np.argsort(-score, kind="stable")
+    last = last_of_score(score[order])
+
+    def total(columns: Sequence[FloatArray]) -> FloatArray:
+        steps = np.concatenate([np.diff(column, prepend=0.0) for column in columns])
+        return np.cumsum(steps[order])[last].round(12)  # a sum of steps, whose ends would not be equal otherwise
+
+    detected = total([np.ones(len(curve.score)) for curve in each])
+    precision = total([curve.precision for curve in each])
+    recall, fp_per_image = (total([getattr(curve, name) for curve in each]) for name in ("recall", "fp_per_image"))
+    f1 = total([np.where(curve.precision >= least_precision, curve.f1, 0.0) for curve in each])
+    n = len(each)
+    return ThresholdCurve(score[order][last], precision / detected, recall / n, f1 / n, fp_per_image / n)
 
 
 def best_f1_threshold(matches: Matches) -> dict[int, OperatingPoint | None]:

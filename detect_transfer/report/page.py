@@ -137,6 +137,7 @@ def _further(data: ReportData) -> dict[str, Any]:
         "goals": sections.goals_of(data.metrics),
         "points": sections.point_table(data.metrics, data.scores),
         "pooled_note": sections.pooled_note(data.metrics),
+        "point_warnings": sections.point_warnings(data.metrics),
         "protocols": sections.protocol_blocks(data.metrics),
     }
 

@@ -156,9 +156,15 @@ def pooled_note(metrics: Mapping[str, MetricResult]) -> str:
     if not any(bounds.get("pooled", {}).values()):
         return ""
     return (
-        f"“all” beside a score: the threshold of all classes together, as the class has fewer than "
-        f"{bounds['min_objects']} objects, or its own would give a precision below {bounds['min_precision']:g}."
+        f"“all” beside a score: the threshold of all classes together, each weighing the same, as the class has fewer "
+        f"than {bounds['min_objects']} objects, or its own would give a precision below {bounds['min_precision']:g}."
     )
+
+
+def point_warnings(metrics: Mapping[str, MetricResult]) -> list[str]:
+    """Return the warnings of the operating points: classes of which the threshold of all leaves no detection."""
+    notes = metrics["operating_points"].bounds.get("notes", ()) if "operating_points" in metrics else ()
+    return [note for note in notes if note.startswith("warning")]
 
 
 def point_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[PointRow]:

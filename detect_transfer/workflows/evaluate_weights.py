@@ -35,19 +35,37 @@ class ScoredTable:
         case: The images with their boxes, of the classes that are scored, and the detections.
         scores: COCO's numbers.
         metrics: Further protocols.
-        at_thresholds: Counts of each class at score thresholds that were chosen elsewhere.
+        at_thresholds: Counts of each class at score thresholds that were chosen elsewhere; None where none were to be.
     """
 
     case: Case
     scores: Scores
     metrics: Mapping[str, MetricResult]
-    at_thresholds: Mapping[str, dict[str, float | None]]
+    at_thresholds: Mapping[str, dict[str, float | None]] | None
+
+    @property
+    def without_threshold(self) -> str:
+        """Which classes have no threshold that was chosen elsewhere, in words; "" where all have one or none were."""
+        names = self.case.truth.class_names
+        without = [] if self.at_thresholds is None else [name for name in names if name not in self.at_thresholds]
+        if not without:
+            return ""
+        return (
+            f"{len(without)} of {len(names)} classes have no stored score threshold, as the images it would be chosen "
+            f"on support none (operating_points.json of the run), and are not counted at one: {_listed(without)}"
+        )
 
     def write(self, folder: Path, facts: Mapping[str, str], **parts: Any) -> None:
         """Write detections, metrics and the report into a folder; `facts` and `parts` as for `write_page`."""
-        extra = {"at_thresholds": dict(self.at_thresholds)} if self.at_thresholds else None
-        # thresholds that were chosen elsewhere stay the only ones: those of this split would flatter it
-        stored = {k: v for k, v in self.metrics.items() if not (self.at_thresholds and k == "operating_points")}
+        extra: dict[str, Any] = {}
+        stored, note = dict(self.metrics), self.without_threshold
+        if self.at_thresholds is not None:
+            extra["at_thresholds"] = dict(self.at_thresholds)
+            # thresholds that were chosen elsewhere stay the only ones: those of this split would flatter it
+            stored.pop("operating_points", None)
+        if note:
+            extra["at_thresholds_note"] = note
+            facts = {**facts, "Stored score thresholds": note}
         write_scored(folder, self.case.truth, self.case.detections, self.scores, metrics=stored, extra=extra)
         page = {"facts": facts, "metrics": self.metrics, **parts}
         write_page(RunFolder(folder).report, self.case, self.scores, **page)
@@ -79,7 +97,7 @@ def score_table(
     merged = MergedClasses.of(trained, truth)
     case = Case(truth, merged.apply(found))
     scores, metrics = score_all(case, options, data_set=data_set)
-    counts = {} if thresholds is None else merged.at_thresholds(truth, found, thresholds)
+    counts = None if thresholds is None else merged.at_thresholds(truth, found, thresholds)
     return ScoredTable(case, scores, metrics, counts)
 
 

@@ -46,6 +46,13 @@ def test_point_table__three_goals_and_none_where_not_met(make_scene):
     ]
 
 
+def test_point_warnings__are_the_warnings_of_the_notes():
+    bounds = {"notes": ["best_f1: a recall of: stop 0.000", "warning: best_f1: no detection at all of: stop"]}
+    result = MetricResult("operating_points", {}, {}, bounds)
+    assert sections.point_warnings({"operating_points": result}) == bounds["notes"][1:]
+    assert sections.point_warnings({}) == []
+
+
 def test_class_intervals__of_each_class_and_why_some_have_none(make_scene):
     truth, detections = make_scene(["stop", "yield"])
     assert sections.class_intervals(score(truth, detections)) == {}

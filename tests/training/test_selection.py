@@ -55,6 +55,18 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     assert "AP on the test split, scored once" in (folder / "report.html").read_text()
 
 
+def test_test_split__without_any_threshold_it_is_said(config, run, three_splits: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(train_outputs, "read_thresholds", lambda _: {})
+    result = run(config(data={"path": three_splits, "test_split": "test"}, train={"epochs": 1, "imgsz": 192}))
+    test = json.loads((result.folder / "test" / "metrics.json").read_text())
+    assert test["at_thresholds"] == {}
+    assert "6 of 6 classes have no stored score threshold" in test["at_thresholds_note"]
+    assert not (result.folder / "test" / "operating_points.json").exists()
+    print_result(result)
+    assert test["at_thresholds_note"] in capsys.readouterr().out
+    assert "classes have no stored score threshold" in (result.folder / "test" / "report.html").read_text()
+
+
 def test_without_a_test_split__the_choice_and_its_optimism_are_reported(config, run, capsys) -> None:
     result = run(config(model={"weights": "embedded"}, train={"epochs": 3, "imgsz": 192}))
     selection = json.loads((result.folder / "metrics.json").read_text())["selection"]

@@ -176,6 +176,21 @@ def test_weights__stored_thresholds_are_applied_unchanged(world: Path, tmp_path:
     assert not (out / "operating_points.json").exists(), "thresholds of the scored split would flatter it"
 
 
+def test_weights__without_any_stored_threshold_it_is_said(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(world / "run", run)
+    (run / "operating_points.json").write_text(json.dumps({"default": "best_f1", "per_class": {}}))
+    words = ("evaluate", run, "--data", world / "data", "--split", "train", "--out", tmp_path / "out")
+    status, shown = cli(capsys, *words)
+    assert status == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["at_thresholds"] == {}
+    assert metrics["at_thresholds_note"] in shown
+    assert not (tmp_path / "out" / "operating_points.json").exists()
+
+
 @pytest.mark.parametrize(
     ("class_map", "status", "message"),
     [

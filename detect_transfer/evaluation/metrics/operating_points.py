@@ -14,8 +14,8 @@ from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 from detect_transfer.evaluation.threshold_curves import (
     ThresholdCurve,
     class_curves,
+    mean_curve,
     object_counts,
-    threshold_curve,
 )
 
 TARGET_PRECISION = 0.9
@@ -23,6 +23,7 @@ TARGET_FPPI = 0.1
 MIN_OBJECTS = 20  # a threshold of fewer is chance
 MIN_PRECISION = 0.25  # no threshold is given at which more than three of four detections are wrong
 _COLUMNS = ("score_threshold", "precision", "recall")
+_MOST_NAMES = 20
 _NO_OBJECT = "the truth has no object of it"
 
 
@@ -81,14 +82,18 @@ def operating_points(
     """Return for each class, and under None for all together, the point with the largest recall that meets each goal.
 
     A class of few objects, or of a low precision at its own threshold, has the threshold of all classes together; that
-    is none where its precision is too low as well.
+    is none where its precision is too low as well. It is the point of the mean of the curves of all classes with
+    objects, each with the same weight: were all detections one pool, a class that fills it would silence those whose
+    scores are lower. The best F1 of five made classes, of which four had 8 objects to the 500 of the fifth, gave these
+    four a mean F1 of .57 on other images, that of a pool .07.
 
     Args:
         matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
         target_precision: The least precision, in [0, 1].
         target_fppi: The most false positives per image.
     """
-    curves, n_objects, whole = class_curves(matches), object_counts(matches), threshold_curve(matches)
+    curves, n_objects = class_curves(matches), object_counts(matches)
+    whole = mean_curve(curves.values(), least_precision=MIN_PRECISION)
     ids = sorted({*matches.detections["category_id"].drop_nulls().to_list(), *curves})
     points: dict[int | None, dict[str, ClassPoint]] = {category_id: {} for category_id in (None, *ids)}
     for goal in goals(target_precision, target_fppi):
@@ -130,11 +135,15 @@ def operating_metric(
 ) -> MetricResult:
     """Give the thresholds of `operating_points` with the precision and recall there, at IoU .5.
 
-    `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why.
+    `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why; `notes` says
+    what it gives them, and where nothing is detected at it.
     """
     targets = {"target_precision": target_precision, "target_fppi": target_fppi}
     points = operating_points(match_case(case), **targets)
     classes = dict(zip(case.gt.category_ids.tolist(), case.names, strict=True))
+    n_objects = np.bincount(case.gt.category[case.gt.is_object], minlength=len(classes))
+    with_objects = {i for i, n in zip(classes, n_objects.tolist(), strict=True) if n}
+    notes: list[str] = []
     sheet, pooled = Sheet(), {}
     for goal in goals(**targets):
         of_all = points[None][goal.name]
@@ -150,8 +159,26 @@ def operating_metric(
                 )
                 sheet.put(f"{goal.name}_{column}/{name}", value, none)
         pooled[goal.name] = {name: chosen[i].pooled for i, name in classes.items() if chosen[i].pooled}
+        at_pooled = {classes[i]: chosen[i] for i in classes if chosen[i].pooled and i in with_objects}
+        notes += _notes(goal, of_all, at_pooled)
     bounds = {"overlap": ">= 0.5", **targets, "min_objects": MIN_OBJECTS, "min_precision": MIN_PRECISION}
-    return sheet.result("operating_points", {**bounds, "pooled": pooled})
+    return sheet.result("operating_points", {**bounds, "pooled": pooled, "notes": notes})
+
+
+def _notes(goal: Goal, of_all: ClassPoint, at_pooled: dict[str, ClassPoint]) -> list[str]:
+    """Say what the threshold of all classes gives the classes with objects that have it, and warn of silent ones."""
+    if not at_pooled:
+        return []
+    recalls = [f"{name} {point.recall or 0.0:.3f}" for name, point in at_pooled.items()]
+    silent = [name for name, point in at_pooled.items() if point.precision is None]
+    threshold = f"{goal.name}: the score threshold of all classes together, {of_all.score_threshold:.3f},"
+    notes = [f"{threshold} gives on these images a recall of: {_listed(recalls)}"]
+    return [*notes, *([f"warning: {threshold} leaves no detection at all of: {_listed(silent)}"] if silent else [])]
+
+
+def _listed(words: list[str]) -> str:
+    more = f" and {len(words) - _MOST_NAMES} more" if len(words) > _MOST_NAMES else ""
+    return ", ".join(words[:_MOST_NAMES]) + more
 
 
 def _lowest(curve: ThresholdCurve, meets: BoolArray) -> int | None:

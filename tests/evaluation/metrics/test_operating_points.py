@@ -3,6 +3,7 @@
 import pytest
 
 from detect_transfer.evaluation import METRICS, Case, match, operating_points
+from detect_transfer.evaluation.threshold_curves import class_curves, mean_curve
 
 OBJECTS = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(4)]
 OTHERS = [(1, 2, 20 * i, 50, 20 * i + 10, 60) for i in range(30)]
@@ -72,3 +73,52 @@ def test_operating_points__none_below_the_least_precision(make_table, make_detec
     alone = METRICS["operating_points"](Case(truth, make_detections([*wrong, *late])))
     assert alone.values["best_f1_score_threshold/class2"] is None
     assert "below 0.25" in alone.reasons["best_f1_score_threshold/class2"]
+
+
+def test_operating_points__a_class_that_fills_the_pool_does_not_silence_the_others(make_table, make_detections):
+    """Class 2 has 30 objects, at .9, and 10 false positives at .5; class 1 has its 4 objects at .4.
+
+    The F1 of all detections in one pool is best at .9, 60 / 64; the mean of the F1 of the classes at .4, 1.
+    """
+    wrong = [(1, 2, 300, 300 + i, 310, 310 + i, 0.5) for i in range(10)]
+    mine = [(*box, 0.4) for box in OBJECTS]
+    case = Case(
+        make_table([*OBJECTS, *OTHERS], n_classes=2), make_detections([*mine, *wrong, *((*b, 0.9) for b in OTHERS)])
+    )
+    result = METRICS["operating_points"](case)
+    values = result.values
+    assert values["best_f1_score_threshold/class1"] == values["best_f1_score_threshold"] == 0.4
+    assert values["best_f1_precision"] == pytest.approx((1 + 30 / 40) / 2)
+    assert values["best_f1_recall/class1"] == 1.0
+    assert values["best_f1_score_threshold/class2"] == 0.9
+    assert "best_f1: the score threshold of all classes together, 0.400," in result.bounds["notes"][0]
+    assert "class1 1.000" in result.bounds["notes"][0]
+    assert not [note for note in result.bounds["notes"] if note.startswith("warning: best_f1")]
+
+
+def test_operating_points__a_class_that_a_threshold_of_all_silences_is_warned_of(make_table, make_detections):
+    """Class 1 is only detected among 100 wrong detections at .1, where its precision is below the least."""
+    wrong = [(1, 1, 300, 300 + i, 310, 310 + i, 0.1) for i in range(100)]
+    mine = [(*box, 0.1) for box in OBJECTS]
+    case = Case(
+        make_table([*OBJECTS, *OTHERS], n_classes=3), make_detections([*mine, *wrong, *((*b, 0.9) for b in OTHERS)])
+    )
+    result = METRICS["operating_points"](case)
+    assert result.values["best_f1_recall/class1"] == 0.0
+    warnings = [note for note in result.bounds["notes"] if note.startswith("warning: best_f1")]
+    assert len(warnings) == 1
+    assert "leaves no detection at all of: class1" in warnings[0]
+    assert "class3" not in warnings[0]
+
+
+def test_mean_curve__by_hand(make_table, make_detections):
+    """Class 1: scores .9 .7, one of two right, 2 objects. Class 2: .8, right, 1 object. Class 3: never detected."""
+    a, b, c, d = ((1, k, 40 * i, 0, 40 * i + 10, 10) for i, k in enumerate((1, 1, 2, 3)))
+    rows = [(*a, 0.9), (1, 1, 300, 0, 310, 10, 0.7), (*c, 0.8)]
+    curve = mean_curve(class_curves(match(make_table([a, b, c, d], n_classes=3), make_detections(rows))).values())
+    assert curve.score.tolist() == [0.9, 0.8, 0.7]
+    assert curve.precision == pytest.approx([1, 1, 0.75])
+    assert curve.recall == pytest.approx([0.5 / 3, 1.5 / 3, 1.5 / 3])
+    assert curve.f1 == pytest.approx([2 / 9, 5 / 9, 0.5])
+    assert curve.fp_per_image == pytest.approx([0, 0, 1 / 3])
+    assert mean_curve([]) is None
