@@ -89,7 +89,7 @@ def test_every_reader__is_registered() -> None:
     assert len(modules) > 40
     registered = [form.read.__module__ for form in READERS.values()]
     missing = unregistered(modules, registered)
-    assert not missing, f"no line in READERS of detect_transfer/formats/__init__.py has the `read` of {missing}"
+    assert not missing, f"no line in FORMATS of its group has the `read` of {missing}"
     forgotten = "detect_transfer.formats.tools.via"
     assert unregistered(modules, [name for name in registered if name != forgotten]) == [forgotten]
 

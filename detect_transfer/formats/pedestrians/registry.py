@@ -1,0 +1,69 @@
+"""The formats of pedestrians, by name."""
+
+from __future__ import annotations
+
+from detect_transfer.formats.format import BOTH, Format
+from detect_transfer.formats.pedestrians import (
+    caltech,
+    citypersons,
+    crowdhuman,
+    eurocity,
+    jaad,
+    kitti,
+    mot17det,
+    nightowls,
+    pascal_v1,
+    tju,
+    widerperson,
+)
+
+FORMATS: dict[str, Format] = {
+    "caltech": Format(
+        caltech.read,
+        "Caltech Pedestrian: .vbb files, their JSON dump or texts, with images or .seq videos",
+        hints="annotations/*/*.vbb annotations.json anno_train* anno_test*",
+    ),
+    "citypersons": Format(
+        citypersons.read,
+        "CityPersons: anno_<split>.mat, gtBboxCityPersons or <split>_gt.json, with leftImg8bit",
+        hints="**/anno_*.mat gtBboxCityPersons *_gt.json",
+        numbers=BOTH,
+    ),
+    "crowdhuman": Format(crowdhuman.read, "CrowdHuman: annotation_<split>.odgt beside Images/", hints="*.odgt"),
+    "eurocity": Format(
+        eurocity.read,
+        "EuroCity Persons: day and night, labels/<split>/<city>/*.json with img/",
+        hints="day/labels night/labels labels/*/*/*.json",
+    ),
+    "jaad": Format(
+        jaad.read, "JAAD: annotations/video_NNNN.xml with frames or videos", hints="annotations/video_*.xml"
+    ),
+    "kitti": Format(kitti.read, "KITTI object detection: label_2/ beside image_2/", hints="label_2 */label_2"),
+    "mot17det": Format(
+        mot17det.read,
+        "MOT17Det and its kin: sequences with gt/gt.txt and seqinfo.ini",
+        hints="*/gt/gt.txt */*/gt/gt.txt",
+    ),
+    "nightowls": Format(
+        nightowls.read,
+        "NightOwls: nightowls_<split>.json with its images in any folder",
+        hints="nightowls_*.json",
+        numbers=BOTH,
+    ),
+    "pascal_v1": Format(
+        pascal_v1.read,
+        "PASCAL Annotation Version 1.00 texts: Penn-Fudan, INRIA Person",
+        hints="Annotation/*.txt */annotations.lst",
+    ),
+    "tju": Format(
+        tju.read,
+        "TJU-DHD and TJU-Ped: <name>_<split>.json with their images in any folder",
+        hints="*_train.json *_val.json annotations/*_train.json annotations/*_val.json",
+        numbers=BOTH,
+    ),
+    "widerperson": Format(
+        widerperson.read,
+        "WiderPerson: Annotations/<image>.txt, listed by train.txt and val.txt",
+        hints="Annotations/*.txt",
+    ),
+}
