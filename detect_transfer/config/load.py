@@ -9,7 +9,7 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from detect_transfer.config.parts import RunConfig
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.core.io import read_text
+
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -93,6 +95,23 @@ def make_config(content: object, overrides: Sequence[str] = (), *, where: Path |
     Raises:
         InputError: Keys or values are wrong; one error holds all problems.
     """
+    return make_config_of(RunConfig, content, overrides, where=where)
+
+
+def make_config_of(
+    kind: type[Config], content: object, overrides: Sequence[str] = (), *, where: Path | str = "config"
+) -> Config:
+    """Make a config of some kind, such as that of a study, which has all keys of a run and more.
+
+    Args:
+        kind: Its model.
+        content: A mapping of keys.
+        overrides: Words such as `train.epochs=5`; the value is read as YAML.
+        where: What errors name as their place.
+
+    Raises:
+        InputError: Keys or values are wrong; one error holds all problems.
+    """
     if not isinstance(content, Mapping):
         raise InputError("CONFIG_KIND", "a mapping of keys was expected", where=where, remedy="see configs/")
     keys = copy.deepcopy(dict(content))
@@ -103,10 +122,12 @@ def make_config(content: object, overrides: Sequence[str] = (), *, where: Path |
         except InputError as error:
             problems.append(error)
     try:
-        config = RunConfig.model_validate(keys)
+        config = kind.model_validate(keys)
     except ValidationError as error:
         overridden = {word.partition("=")[0] for word in overrides}
-        problems += [_problem(where, overridden, detail) for detail in error.errors() if not _is_other_branch(detail)]
+        problems += [
+            _problem(where, overridden, detail, kind) for detail in error.errors() if not _is_other_branch(detail)
+        ]
     raise_problems(problems)
     return config
 
@@ -132,7 +153,7 @@ def _is_other_branch(detail: Any) -> bool:
     return detail["type"] == "literal_error" and isinstance(detail["input"], list)
 
 
-def _problem(path: Path | str, overridden: set[str], detail: Any) -> InputError:
+def _problem(path: Path | str, overridden: set[str], detail: Any, kind: type[BaseModel]) -> InputError:
     """Turn a finding of pydantic into an error of ours; its place is the file, or the command line."""
     location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
     field = ".".join(location) or "config"
@@ -143,7 +164,7 @@ def _problem(path: Path | str, overridden: set[str], detail: Any) -> InputError:
             "there is no such key",
             where=where,
             field=field,
-            remedy=did_you_mean(location[-1], _keys_at(location[:-1])),
+            remedy=did_you_mean(location[-1], _keys_at(location[:-1], kind)),
         )
     what = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
@@ -155,8 +176,7 @@ def _problem(path: Path | str, overridden: set[str], detail: Any) -> InputError:
     return InputError("CONFIG_VALUE", what, where=where, field=field, value=value, remedy=remedy)
 
 
-def _keys_at(location: Sequence[str]) -> list[str]:
-    model: type[BaseModel] = RunConfig
+def _keys_at(location: Sequence[str], model: type[BaseModel]) -> list[str]:
     for part in location:
         if part.isdigit() or part not in model.model_fields:
             continue

@@ -45,6 +45,9 @@ class Data(Strict):
     """The split that every epoch is scored on, and that the best epoch is chosen by."""
     test_split: str | None = None
     """A split that is scored once, at the end, with the weights and the thresholds that were chosen on the other."""
+    split_file: Path | None = None
+    """A `splits.json` as `convert` writes it: the images of each split by file name. Images that it does not name are
+    left out, so that a run can train on a part of the data; the splits of the data themselves do not count then."""
     allow_missing_labels: bool = False
     """YOLO: an image without a label file has no objects; else it is an error."""
 
@@ -142,6 +145,9 @@ class Evaluate(Strict):
     """Detections kept of an image."""
     batch: Positive = 16
     """Images a step."""
+    train_images: Annotated[int, Field(ge=0)] = 0
+    """Training images, a fixed part and without augmentation, that each epoch is scored on beside the validation split:
+    `train_AP` in `metrics.jsonl`, which shows how far a network learns by heart. 0: none."""
     ignore_policy: Literal["region", "strict"] = "region"
     """`region`: ignored regions excuse detections by the share that lies in them. `strict`: as pycocotools."""
 

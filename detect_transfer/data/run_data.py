@@ -25,6 +25,7 @@ from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.data.split import is_positive
+from detect_transfer.data.split_file import load_split_file, part_from_file
 from detect_transfer.formats import get_format
 from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
@@ -72,6 +73,8 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         InputError: Something is missing or wrong; up to twenty images at fault at once.
     """
     table, facts = _read(data, drawn)
+    if data.split_file is not None:
+        table = part_from_file(table, load_split_file(data.split_file))
     if facts is None:
         ledger = Ledger()
         table = clean(table, ledger)

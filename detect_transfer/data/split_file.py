@@ -71,6 +71,38 @@ def load_split_file(path: Path) -> SplitFile:
     return SplitFile(path.name, split_of)
 
 
+def part_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+    """Return the images that the file names, each in the split of the file.
+
+    Raises:
+        InputError: The file names an image that is not there, or two images have one name.
+    """
+    names = table.images["file_name"]
+    twice = names.filter(names.is_duplicated())
+    if not twice.is_empty():
+        raise InputError(
+            "SPLIT_FILE",
+            f"{len(twice)} images share a name, so that a file cannot tell them apart",
+            where=split.name,
+            field="file_name",
+            value=twice[0],
+            remedy="convert the data first, which gives each image a name of its own",
+        )
+    absent = sorted(set(split.split_of) - set(names))
+    if absent:
+        raise InputError(
+            "SPLIT_FILE",
+            f"{len(absent)} images of the file are not in the data, the first is shown",
+            where=split.name,
+            field="file_name",
+            value=absent[0],
+            remedy="give the data that the file was made from",
+        )
+    chosen = pl.col("file_name").replace_strict(dict(split.split_of), default=None, return_dtype=pl.String)
+    marked = replace(table, images=table.images.with_columns(chosen.alias("split")))
+    return marked.select_images(marked.images.filter(pl.col("split").is_not_null())["image_id"])
+
+
 def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
     """Give every image the split of the file.
 

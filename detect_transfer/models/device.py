@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -98,3 +99,15 @@ def machine_name() -> str:
     cpu = f"{names[0] if names else platform.processor() or platform.machine()}, {len(names) or '?'} cores"
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return ", ".join([cpu, *gpus])
+
+
+def peak_memory_mb(device: torch.device) -> int | None:
+    """Return the most memory that this process has had so far: of the accelerator, else of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device) >> 20)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak >> 20 if sys.platform == "darwin" else peak >> 10)  # bytes there, kilobytes elsewhere

@@ -26,6 +26,7 @@ from detect_transfer.training.plan import PlannedPhase
 logger = logging.getLogger(__name__)
 
 _LEAST_RATE_SHARE = 0.125  # three roll-backs
+_OF_AN_EPOCH = ("AP", "AP50", "AP75", "train_AP")
 After = Literal["next", "stop"]
 
 
@@ -179,7 +180,7 @@ class _Trainer:
         row = {
             "epoch": epoch,
             "phase": 0 if phase is None else phase.number,
-            **{k: metrics[k] for k in ("AP", "AP50", "AP75")},
+            **{name: value for name, value in metrics.items() if name in _OF_AN_EPOCH},
             **facts,
             "score_seconds": now - began,
             "epoch_seconds": now - started,

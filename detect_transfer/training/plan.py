@@ -77,7 +77,7 @@ class Plan:
     @property
     def epochs(self) -> int:
         """The number of epochs over all phases, where none ends sooner."""
-        return self.phases[-1].last_epoch
+        return self.phases[-1].last_epoch if self.phases else 0
 
     @property
     def course_epochs(self) -> tuple[int, ...]:

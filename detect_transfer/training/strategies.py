@@ -88,6 +88,11 @@ def _all_stages(options: StrategyOptions) -> list[Phase]:
     return [Phase(epochs=options.epochs, train="all", lr=options.lr)]
 
 
+def _untrained(options: StrategyOptions) -> list[Phase]:
+    """Train nothing: the network as it was put together from the source is scored, and is the best."""
+    return []
+
+
 def _head_only(options: StrategyOptions) -> list[Phase]:
     return [Phase(epochs=options.epochs, train=_HEAD, lr=options.lr, cache_features=options.cache_features)]
 
@@ -112,6 +117,7 @@ def _gradual(options: StrategyOptions) -> list[Phase]:
 STRATEGIES: dict[str, Strategy] = {
     "auto": Strategy(5e-4, _auto),
     "scratch": Strategy(2e-3, _all_stages),
+    "epoch0": Strategy(_HEAD_LR, _untrained),
     "head_only": Strategy(_HEAD_LR, _head_only),
     "frozen_backbone": Strategy(5e-4, _frozen_backbone),
     "full": Strategy(5e-4, _all_stages),

@@ -54,7 +54,8 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
             remedy=f"go on with that version, or start a new run with model.weights={folder.last}",
         )
     wanted, planned = config.train.epochs, progress.planned_epochs[-1]
-    if progress.finished and wanted > planned and config.transfer.phases is None:
+    extends = config.transfer.phases is None and config.transfer.strategy != "epoch0"
+    if progress.finished and wanted > planned and extends:
         progress.planned_epochs.append(wanted)
     elif progress.finished and folder.manifest.exists():
         more = f"go on with --resume {folder.path} train.epochs={2 * planned}"
@@ -62,7 +63,7 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
             "RESUME_FINISHED",
             f"this run ended by itself after epoch {progress.epoch}",
             where=folder.state,
-            remedy=more if config.transfer.phases is None else f"start a new run with model.weights={folder.last}",
+            remedy=more if extends else f"start a new run with model.weights={folder.last}",
         )
     elif not progress.finished and wanted != planned:
         raise InputError(
@@ -91,8 +92,9 @@ def begin_resumed(
             where=folder.state,
             remedy="put them back, or start a new run",
         )
-    progress, phase = context.progress, context.plan.phases[-1]
+    progress = context.progress
     if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
+        phase = context.plan.phases[-1]
         progress.finished, progress.phase, progress.phase_epoch = False, phase.number, 0
         folder.manifest.unlink(missing_ok=True)  # it marks a whole run
         last = progress.epoch + phase.epochs

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from detect_transfer.config import RunConfig, Stage
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.data.clean import as_published
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights
@@ -160,7 +162,7 @@ def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, run: RunCon
         run.augmenter,
         settings.seed,
         mosaic=settings.mosaic,
-        mosaic_epochs=round(settings.mosaic_until * max(plan.course(phase)[1] for phase in plan.phases)),
+        mosaic_epochs=round(settings.mosaic_until * max((plan.course(phase)[1] for phase in plan.phases), default=0)),
     )
     name = f"images_{run.accelerator.process_index}.bin"
     shape = (len(samples), settings.imgsz, settings.imgsz, 3)
@@ -174,21 +176,20 @@ def _save(path: Path, detector: Detector, config: RunConfig, data: RunData) -> N
     save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata})
 
 
-class _Scorer:
-    """Scores a network on the validation images, shared out over the devices.
+class _ScoredImages:
+    """Images that networks of a run are scored on again and again, shared out over the devices.
 
-    Images stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
+    They stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
     """
 
-    def __init__(self, config: RunConfig, detector: Detector, data: RunData, run: RunContext) -> None:
-        accelerator = run.accelerator
+    def __init__(
+        self, config: RunConfig, table: AnnotationTable, paths: dict[int, Path], accelerator: Accelerator
+    ) -> None:
+        self.table = table
         self._config = config
-        self._detector = detector
-        self._data = data
         self._accelerator = accelerator
-        self._epochs = EpochDetections(run.folder.scored_epochs)
-        ids = data.val.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
-        self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
+        ids = table.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
+        self._chosen = [(image_id, paths[image_id]) for image_id in ids]
         side = config.train.imgsz
         self._memory = memory_bytes_of(config.train.cache_mb) // 4
         self._fits = len(ids) * side * side * 3 <= self._memory
@@ -196,23 +197,19 @@ class _Scorer:
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []
 
-    def __call__(self, module: nn.Module, as_source: frozenset[Stage], epoch: int) -> dict[str, float | None]:
-        """Return the twelve numbers of a network of which these stages are those of the source."""
+    def detect(self, detector: Detector, as_source: frozenset[Stage]) -> Detections:
+        """Return what a network detects on them, of which these stages are those of the source."""
         if self._fits and not self._images:
             self._images = list(read_images(self._chosen, self._config.train.imgsz))
-        detector = self._detector.with_module(module)
         detections = predict(
             detector,
             self._images or read_images(self._chosen, self._config.train.imgsz),
             settings=self._config.evaluate,
-            category_ids=self._data.val.categories["category_id"].sort().to_list(),
+            category_ids=self.table.categories["category_id"].sort().to_list(),
             forward=self._forward(detector, as_source),
         )
         many = self._accelerator.num_processes > 1
-        rows = pl.concat(gather_object([detections.rows])) if many else detections.rows
-        if self._accelerator.is_main_process:
-            self._epochs.add(epoch, Detections(rows))
-        return coco_metrics(self._data.val, Detections(rows), ignore_policy=self._config.evaluate.ignore_policy)
+        return Detections(pl.concat(gather_object([detections.rows]))) if many else detections
 
     def _forward(self, detector: Detector, as_source: frozenset[Stage]) -> Callable[[torch.Tensor], Any] | None:
         """Return what runs the network from its kept features on, batch after batch; None runs all of it."""
@@ -237,3 +234,36 @@ class _Scorer:
             return cut.tail(features, None)
 
         return forward
+
+
+class _Scorer:
+    """Scores a network on the validation images, and on a part of the training images where the config asks for it."""
+
+    def __init__(self, config: RunConfig, detector: Detector, data: RunData, run: RunContext) -> None:
+        self._policy = config.evaluate.ignore_policy
+        self._detector = detector
+        self._is_main = run.accelerator.is_main_process
+        self._epochs = EpochDetections(run.folder.scored_epochs)
+        self._val = _ScoredImages(config, data.val, data.paths, run.accelerator)
+        part = part_of_train(data, config.evaluate.train_images)
+        self._train = None if part is None else _ScoredImages(config, part, data.paths, run.accelerator)
+
+    def __call__(self, module: nn.Module, as_source: frozenset[Stage], epoch: int) -> dict[str, float | None]:
+        """Return the twelve numbers of a network of which these stages are those of the source, and `train_AP`."""
+        detector = self._detector.with_module(module)
+        detections = self._val.detect(detector, as_source)
+        if self._is_main:
+            self._epochs.add(epoch, detections)
+        metrics = coco_metrics(self._val.table, detections, ignore_policy=self._policy)
+        if self._train is not None:
+            learnt = self._train.detect(detector, as_source)
+            metrics["train_AP"] = coco_metrics(self._train.table, learnt, ignore_policy=self._policy)["AP"]
+        return metrics
+
+
+def part_of_train(data: RunData, n_images: int) -> AnnotationTable | None:
+    """Return so many training images, chosen by the hashes of their names, with the boxes as published; None for 0."""
+    if not n_images:
+        return None
+    names = {sha256(name.encode()).digest(): i for i, name in data.train.images.select("image_id", "file_name").rows()}
+    return as_published(data.train.select_images(names[key] for key in sorted(names)[:n_images]))

@@ -15,12 +15,13 @@ import torch
 import detect_transfer
 from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import Case
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.checkpoints import load_weights
-from detect_transfer.models.device import Precision, machine_name
+from detect_transfer.models.device import Precision, machine_name, peak_memory_mb
 from detect_transfer.models.predict import predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
@@ -235,6 +236,8 @@ def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, An
             "ultralytics": version("ultralytics"),  # not imported here: that waits for the other processes
             "polars": pl.__version__,
         },
+        "code_sha256": code_sha256(),
+        "peak_memory_mb": peak_memory_mb(facts.device),
         "weights_sha256": facts.source.sha256 if facts.source else None,
         "data_sha256": data.fingerprint,
         "files": {name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for name, p in named.items()},

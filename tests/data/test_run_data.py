@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from detect_transfer.config import Data
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.run_checks import run_findings, small_targets
 from detect_transfer.data.run_data import load_run_data
+from detect_transfer.data.split_file import SplitFile, part_from_file
 from detect_transfer.formats.coco.reader import read_splits
 
 
@@ -39,6 +41,32 @@ def test_data_folder_yaml_and_json_pair__give_the_same_data(tiny_data: Path, tmp
     assert by_folder[1] > 20
     assert counts(Data(path=tiny_data / "data.yaml"), tmp_path) == by_folder
     assert counts(pair, tmp_path) == by_folder
+
+
+def split_file(folder: Path, table: AnnotationTable, n_train: int) -> Path:
+    """Write a file that names some training images, half of the validation images as such and half as test images."""
+    names = {split: sorted(table.split_of(split).images["file_name"]) for split in ("train", "val")}
+    splits = {"train": names["train"][:n_train], "val": names["val"][::2], "test": names["val"][1::2]}
+    path = folder / "part.json"
+    path.write_text(json.dumps({"splits_version": 1, "rule": {}, "splits": splits}))
+    return path
+
+
+def test_split_file__gives_the_images_of_each_split_and_leaves_the_others_out(tiny_data: Path, tmp_path: Path) -> None:
+    path = split_file(tmp_path, read_dataset(tiny_data), 7)
+    loaded = load_run_data(Data(path=tiny_data, split_file=path, test_split="test"), drawn=tmp_path)
+    assert loaded.test is not None
+    assert [t.images.height for t in (loaded.train, loaded.val, loaded.test)] == [7, 9, 9]
+    path.write_text(path.read_text().replace('"val": [', '"val": ["absent.jpg", '))
+    with pytest.raises(InputError, match=r"SPLIT_FILE part.json file_name=absent.jpg - 1 images of the file are not"):
+        load_run_data(Data(path=tiny_data, split_file=path), drawn=tmp_path)
+
+
+def test_split_file__is_refused_where_names_do_not_tell_images_apart(tiny_data: Path) -> None:
+    table = read_dataset(tiny_data)
+    same = replace(table, images=table.images.with_columns(file_name=pl.lit("a.jpg")))
+    with pytest.raises(InputError, match=r"SPLIT_FILE .*file_name=a.jpg - 38 images share a name"):
+        part_from_file(same, SplitFile("part.json", {"a.jpg": "train"}))
 
 
 def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the plan grammar makes of a run: ends of phases, new starts, kept features, the pull, classes that are kept."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 import torch
 
 from detect_transfer.config import Model, Transfer
+from detect_transfer.core.errors import InputError
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows import train_context
+from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.train import Watch
 
 HEAD = {"epochs": 2, "train": ["head"], "lr": 1e-3}
@@ -35,6 +38,18 @@ def test_until__ends_training_or_the_phase(config, run) -> None:
     result = run(config("b", transfer={"phases": [first, {"epochs": 1}]}))
     if reached[0]:
         assert phases_of(result) == [0, 1]
+
+
+def test_epoch0__scores_the_source_and_trains_nothing(config, run) -> None:
+    result = run(config(transfer={"strategy": "epoch0"}, evaluate={"train_images": 5}))
+    assert [row["epoch"] for row in result.progress.history] == [0]
+    assert result.progress.history[0]["train_AP"] is not None
+    assert json.loads((result.folder / "transfer.json").read_text())["frozen"]["identical"]
+    manifest = json.loads((result.folder / "manifest.json").read_text())
+    assert len(manifest["code_sha256"]) == 64
+    assert manifest["peak_memory_mb"] > 50
+    with pytest.raises(InputError, match="RESUME_FINISHED"):
+        run(resume_config(result.folder, ["train.epochs=3"]), resume=True)
 
 
 def test_patience_of_a_phase__goes_on_with_the_next(config, run) -> None:
@@ -95,9 +110,9 @@ def test_start_from_the_best__is_scored_by_its_own_features(config, run, monkeyp
         return forward and compared
 
     scored: list[int] = []
-    call, keep = train_context._Scorer.__call__, train_context._Scorer._forward
+    call, keep = train_context._Scorer.__call__, train_context._ScoredImages._forward
     monkeypatch.setattr(train_context._Scorer, "__call__", score)
-    monkeypatch.setattr(train_context._Scorer, "_forward", outputs)
+    monkeypatch.setattr(train_context._ScoredImages, "_forward", outputs)
     monkeypatch.setattr(train_context, "coco_metrics", coco_metrics)
     result = run(config(transfer={"phases": phases}))
     assert result.progress.best_epoch == 1

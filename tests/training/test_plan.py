@@ -24,6 +24,7 @@ YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"
 
 TRAINED = {
     "auto": YOLO,
+    "epoch0": set(),
     "full": YOLO,
     "scratch": YOLO,
     "discriminative": YOLO,
@@ -38,7 +39,7 @@ def test_named_strategy__trains_its_stages(name: str) -> None:
     plan = make_plan(Transfer(strategy=name), Train(epochs=10), YOLO, "some")
     assert plan.strategy == name
     assert plan.trained == TRAINED[name]
-    assert plan.epochs == (20 if name == "auto" else 10)
+    assert plan.epochs == {"auto": 20, "epoch0": 0}.get(name, 10)
 
 
 def test_strategies__are_those_of_the_config() -> None:
