@@ -29,9 +29,8 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would train, when and at which rate.")] = False,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
 ) -> None:
-    """Fine-tune a detector; without a config, the embedded quick start."""
-    from detect_transfer.config import load_config
-    from detect_transfer.workflows.api import QUICK_START
+    """Fine-tune a detector on the data of a config, or on data.path=MY_DATA; without both, the embedded quick start."""
+    from detect_transfer.workflows.run_config import config_of_words
 
     overrides = [word for word in words or [] if "=" in word]
     files = [word for word in words or [] if "=" not in word]
@@ -41,22 +40,21 @@ def train(
             "one config and key=value words were expected; --resume takes no config",
             field="arguments",
             value=" ".join(words or []),
-            remedy="python tools/train.py [CONFIG] [key=value ...]",
+            remedy="detect-transfer train [CONFIG.yaml] [key=value ...]",
         )
-    path = Path(files[0]) if files else QUICK_START
     if resume:
         from detect_transfer.workflows.resume import resume_config
 
-        config = resume_config(resume, overrides)
+        config, name = resume_config(resume, overrides), resume.name
     else:
-        config = load_config(path, overrides)
+        config, name = config_of_words(Path(files[0]) if files else None, overrides)
     if dry_run:
         _dry_run(config)
         return
     from detect_transfer.workflows.train import train as run_train
 
     with training_watch(make_console()) as watch:
-        result = run_train(config, name=path.stem, command=_command(), watch=watch, resume=resume is not None)
+        result = run_train(config, name=name, command=_command(), watch=watch, resume=resume is not None)
     print_result(result)
 
 
@@ -109,9 +107,13 @@ def _dry_run(config: Any) -> None:
     from detect_transfer.training.plan import parts_note
     from detect_transfer.workflows.train import dry_run
 
-    with tempfile.TemporaryDirectory() as scratch:
-        plan, rows, report = dry_run(config, scratch=Path(scratch))
     console = make_console()
+
+    def on_stage(text: str) -> None:
+        console.print(f"... {text}", markup=False)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan, rows, report = dry_run(config, scratch=Path(scratch), on_stage=on_stage)
     print_plan(console, plan, rows)
     print_lines(parts_note(plan, config.train.accumulate))
     for row in report.rows:

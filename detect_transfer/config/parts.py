@@ -28,9 +28,13 @@ class Data(Strict):
     """Where images and annotations are: one of `path`, `train_json` with `val_json`, or `synthetic`."""
 
     path: Path | None = None
-    """A data folder that `convert` wrote, a COCO folder, an ultralytics `data.yaml`, or data of the format below."""
+    """Your data: a data folder that `convert` wrote, or a folder or file of any format that `convert` knows. What has
+    no `train_split` and `val_split`, or frames of videos, is converted into the run folder first, with links to the
+    images."""
     format: str = "auto"
-    """A format that `convert` knows, or `auto`: a data folder, COCO or YOLO, by what lies there."""
+    """A format that `convert` knows, or `auto`: the one that shows, or whose reader alone can read what is there."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the reader by name, such as `one_based: true`; those that `convert --option` takes."""
     train_json: Path | None = None
     """COCO instances to train on; together with `val_json`."""
     val_json: Path | None = None

@@ -23,10 +23,10 @@ from detect_transfer.data.clean import as_published, clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
-from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.data.load import read_dataset
+from detect_transfer.data.native import NativeData, read_native
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
-from detect_transfer.formats import get_format
 from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
 
@@ -62,17 +62,18 @@ class RunData:
     test: AnnotationTable | None = None
 
 
-def load_run_data(data: Data, *, drawn: Path) -> RunData:
+def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None) -> RunData:
     """Read, clean and check the data that a config names.
 
     Args:
         data: The data part of the config.
-        drawn: The data folder that `draw_data` made, for a config with drawn scenes.
+        drawn: The data folder that the run made itself, of drawn scenes or of native data; absent where it needs none.
+        native: What was read already at `data.path`.
 
     Raises:
         InputError: Something is missing or wrong; up to twenty images at fault at once.
     """
-    table, facts = _read(data, drawn)
+    table, facts = _read(data, drawn, native)
     if data.split_file is not None:
         table = part_from_file(table, load_split_file(data.split_file))
     if facts is None:
@@ -85,7 +86,8 @@ def load_run_data(data: Data, *, drawn: Path) -> RunData:
         _check_positives(rows, str(names[part]))
     images = pl.concat([part.images for part in parts.values()])
     _refuse_frames(images["file_name"].to_list())
-    converted = data.path is not None and (data.path / "manifest.json").is_file()
+    folders = (drawn, data.path) if data.path is not None else (drawn,)
+    converted = any((folder / "manifest.json").is_file() for folder in folders)
     if table.image_root is None:
         raise _no_images(data, converted=converted)
     paths = _check_images(images, table.image_root, links=converted)
@@ -124,28 +126,16 @@ def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
         convert(table, folder, options=options)
 
 
-def _read(data: Data, drawn: Path) -> tuple[AnnotationTable, dict[str, Any] | None]:
+def _read(data: Data, drawn: Path, native: NativeData | None) -> tuple[AnnotationTable, dict[str, Any] | None]:
     """Read what the config names; a data folder was cleaned before and brings its ledger."""
-    if data.synthetic is not None:
+    if data.synthetic is not None or (drawn / "manifest.json").is_file():
         return read_dataset(drawn, format="data_folder"), read_json(drawn / "ledger.json")
     if data.train_json is not None and data.val_json is not None:
         pair = {data.train_split: data.train_json, data.val_split: data.val_json}
         return read_splits(pair, images=data.images), None
-    path = data.path or Path()
-    if not path.exists():
-        raise InputError(
-            "DATA_MISSING", "there is no such path", where=path, field="data.path", remedy="check the path"
-        )
-    kind = data.format
-    if kind == "auto":
-        kind = recognise(path, code="DATA_UNKNOWN", field="data.path", flag="data.format or convert it first")
-    if kind == "data_folder":
-        return read_dataset(path, format=kind), read_json(path / "ledger.json")
-    wanted = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
-    names = get_format(kind).options
-    return read_dataset(
-        path, format=kind, options={k: v for k, v in wanted.items() if v is not None and k in names}
-    ), None
+    native = native or read_native(data)
+    facts = read_json((data.path or Path()) / "ledger.json") if native.format == "data_folder" else None
+    return native.table, facts
 
 
 def _no_images(data: Data, *, converted: bool) -> InputError:

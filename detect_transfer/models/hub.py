@@ -25,8 +25,8 @@ _SECONDS_TO_CONNECT = 3.0
 def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
 
-    A name is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
-    ./weights, then fetched from its publisher into the first of these.
+    A name, with or without a suffix, is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS,
+    in `folders` and in ./weights, then fetched from its publisher into the first of these.
 
     Raises:
         InputError: A path does not exist, or the name is not known.
@@ -38,6 +38,8 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     if path.suffix in _SUFFIXES:
         if path.is_file():
             return path
+        if path.name == wanted and path.stem in _known_names():
+            return find_weights(path.stem, folders=folders)  # as ultralytics calls what it publishes
         raise InputError(
             "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
         )
@@ -66,14 +68,17 @@ def _address(wanted: str) -> str:
     url = next((url for family in FAMILIES.values() if (url := family.weights_url(wanted)) is not None), None)
     if url is not None:
         return url
-    known_names = [name for family in FAMILIES.values() for name in family.known_weights()]
     raise InputError(
         "WEIGHTS_UNKNOWN",
         "neither a weights file nor a known name",
         field="model.weights",
         value=wanted,
-        remedy=did_you_mean(wanted, ["scratch", "embedded", *known_names]),
+        remedy=did_you_mean(wanted, ["scratch", "embedded", *_known_names()]),
     )
+
+
+def _known_names() -> list[str]:
+    return [name for family in FAMILIES.values() for name in family.known_weights()]
 
 
 def _fetch(name: str, url: str, target: Path, searched: list[Path]) -> Path:

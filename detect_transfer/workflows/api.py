@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detect_transfer.config import load_config, make_config
+from detect_transfer.config import make_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.temporary import private_folder
+from detect_transfer.workflows.run_config import config_of_words
 
 if TYPE_CHECKING:
     from detect_transfer.data.convert import ConvertResult
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from detect_transfer.models import Detector
     from detect_transfer.workflows.compare import Compared
     from detect_transfer.workflows.train import RunResult
-
-QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
 
 
 def read_dataset(
@@ -112,7 +111,8 @@ def train(
     """Fine-tune a detector by a config, score it and write a run folder.
 
     Args:
-        config: A YAML file, or its content as a mapping; None runs the quick start.
+        config: A YAML file, or its content as a mapping; None takes the defaults with `data.path=...` among the
+            overrides, else it runs the quick start.
         overrides: Words such as `train.epochs=5`, as on the command line, or one word.
         out: The run folder to make; None takes `runs/` and the name of the config, numbered.
 
@@ -137,8 +137,7 @@ def train(
     if isinstance(config, Mapping):
         name, loaded = "run", make_config(config, overrides)
     else:
-        path = QUICK_START if config is None else Path(config)
-        name, loaded = path.stem, load_config(path, overrides)
+        loaded, name = config_of_words(None if config is None else Path(config), overrides)
     if out is not None:
         loaded = loaded.model_copy(update={"out": Path(out)})
     return run_training(loaded, name=name, command=f"detect_transfer.train({name})")

@@ -114,7 +114,7 @@ def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -
     trained = load_trained(run)
     data = load_run_data(config.data, drawn=folder.drawn_data)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    data_set = data_set_of(config.data.path, config.data.format)
+    data_set = data_set_of(folder.data_of(config.data), config.data.format)
     scored = score_table(trained, data.val, options, data_set=data_set)
     with new_folder(out) as building:
         facts = {"Run": run.name, "Weights": "best", "Input": f"{trained.imgsz} px"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from detect_transfer.config import RunConfig, load_config
+from detect_transfer.config import Data, RunConfig, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, read_text, require_file
@@ -107,8 +107,16 @@ class RunFolder:
 
     @property
     def drawn_data(self) -> Path:
-        """The data folder of the street scenes that a run drew itself."""
+        """The data folder that a run made itself, of drawn scenes or of native data."""
         return self.path / "data"
+
+    def data_of(self, data: Data) -> Path | None:
+        """Return what native data were read from: the data folder that the run made of them, or what the config names.
+
+        None for drawn scenes.
+        """
+        is_converted = data.path is not None and (self.drawn_data / "manifest.json").is_file()
+        return self.drawn_data if is_converted else data.path
 
     @property
     def cache(self) -> Path:

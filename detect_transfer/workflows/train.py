@@ -25,7 +25,7 @@ from detect_transfer.config import Model, RunConfig, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new, write_atomic
 from detect_transfer.data.run_checks import run_findings
-from detect_transfer.data.run_data import RunData, draw_data, load_run_data, with_kept_classes
+from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_device
@@ -44,6 +44,7 @@ from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.train_context import (
     RunContext,
     batch_of_device,
@@ -129,7 +130,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     try:
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
-        augmenter, mirroring = _augmentation(config, data)
+        augmenter, mirroring = _augmentation(config, data, folder)
         watch.on_stage(mirroring.sentence)
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         detector, report, plan = _prepare(config, data, source, progress)
@@ -168,16 +169,20 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         stack.close()
 
 
-def dry_run(config: RunConfig, *, scratch: Path) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
+def dry_run(
+    config: RunConfig, *, scratch: Path, on_stage: Callable[[str], None] = lambda _: None
+) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
     """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)
     if config.data.synthetic is not None:
         few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
-        draw_data(few, scratch / "data", seed=config.train.seed)
-    data = load_run_data(config.data, drawn=scratch / "data")
+        config = config.model_copy(update={"data": config.data.model_copy(update={"synthetic": few})})
+    folder = RunFolder(scratch)
+    native = make_run_data(config, folder.drawn_data, on_stage=on_stage)
+    data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    _augmentation(config, data)
+    _augmentation(config, data, folder)
     detector, report, plan = _prepare(config, data, source, Progress())
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
@@ -214,21 +219,23 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
 
 
 def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, watch: Watch) -> RunData:
-    drawn = folder.drawn_data
-    if config.data.synthetic is not None and accelerator.is_main_process and not drawn.exists():
-        watch.on_stage("drawing street scenes")
-        draw_data(config.data.synthetic, drawn, seed=config.train.seed)
-    accelerator.wait_for_everyone()
-    watch.on_stage("reading and checking the data")
-    data = with_kept_classes(load_run_data(config.data, drawn=drawn), config.transfer.keep_source_classes)
+    native = None
     if accelerator.is_main_process:
+        native = make_run_data(config, folder.drawn_data, on_stage=watch.on_stage)
+    accelerator.wait_for_everyone()
+    watch.on_stage("checking the data")
+    data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
+    data = with_kept_classes(data, config.transfer.keep_source_classes)
+    if accelerator.is_main_process:
+        for line in ledger_lines(native, data.ledger):
+            watch.on_stage(line)
         for line in finding_lines(run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE)):
             watch.on_stage(line)
     return data
 
 
-def _augmentation(config: RunConfig, data: RunData) -> tuple[Augmenter, Mirroring]:
-    data_set = data_set_of(config.data.path, config.data.format)
+def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[Augmenter, Mirroring]:
+    data_set = data_set_of(folder.data_of(config.data), config.data.format)
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
     return augmenter, mirroring.done_by(augmenter.mirrors)

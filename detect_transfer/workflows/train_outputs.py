@@ -104,7 +104,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         category_ids=data.val.categories["category_id"].sort().to_list(),
     )
     policy = facts.config.evaluate.ignore_policy
-    data_set = data_set_of(facts.config.data.path, facts.config.data.format)
+    data_set = data_set_of(folder.data_of(facts.config.data), facts.config.data.format)
     case = Case(data.val, detections)
     scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
     history, epochs = facts.progress.history, EpochDetections(folder.scored_epochs)
@@ -148,7 +148,7 @@ def _score_test(
     ids = tuple(truth.categories["category_id"].sort().to_list())
     trained = TrainedDetector(detector, folder.best, config.train.imgsz, config.evaluate, ids)
     options = EvaluateOptions(ignore_policy=config.evaluate.ignore_policy)
-    data_set = data_set_of(config.data.path, config.data.format)
+    data_set = data_set_of(folder.data_of(config.data), config.data.format)
     scored = score_table(trained, truth, options, data_set=data_set, thresholds=read_thresholds(folder.path))
     folder.test.path.mkdir(exist_ok=True)
     about = {"Run": folder.path.name, "Split": f"{config.data.test_split}, scored once", "Weights": "best"}

@@ -59,6 +59,33 @@ def test_wrong_config__one_line_and_no_run_folder(
     assert not (tmp_path / "run").exists()
 
 
+def test_data_alone__train_by_the_defaults_and_not_by_the_quick_start(
+    tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detect_transfer.workflows.run_config import config_of_words
+
+    monkeypatch.chdir(tmp_path)
+    config, name = config_of_words(None, [f"data.path={tiny_data}", "model.weights=yolo11n.pt"])
+    assert (name, config.train.imgsz, config.train.epochs, config.augment) == (tiny_data.name, 640, 20, "default")
+    shutil.copytree(tiny_data / "images", tmp_path / "native" / "images")
+    shutil.copy(tiny_data / "annotations" / "instances_train.json", tmp_path / "native")
+    small = ["train.imgsz=96", "train.batch=8", "train.epochs=1", "model.weights=embedded"]
+    with pytest.raises(SystemExit) as left:
+        main(["train", "data.path=native/instances_train.json", "data.images=native/images", *small])
+    said = capsys.readouterr().out
+    assert not left.value.code
+    for line in ("... data: coco", "... split: train=0.8, val=0.2 by class, seed 0", "... val: ", "best"):
+        assert line in said
+    assert (tmp_path / "runs" / "instances_train" / "data" / "manifest.json").is_file()
+
+
+def test_a_folder_in_place_of_a_config__is_refused_with_what_to_write(
+    tiny_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = run(capsys, "train", tiny_data)
+    assert (status, said.endswith(f"; write data.path={tiny_data}\n")) == (2, True)
+
+
 def test_several_mistakes__are_reported_at_once_with_suggestions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,7 +88,7 @@ def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_p
 
 def test_a_folder_that_is_no_data_set__is_reported_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no data")
-    with pytest.raises(InputError, match=r"DATA_UNKNOWN .*convert it first"):
+    with pytest.raises(InputError, match=r"DATA_UNKNOWN .*data\.format=NAME"):
         load_run_data(Data(path=tmp_path), drawn=tmp_path)
 
 

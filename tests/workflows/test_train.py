@@ -37,7 +37,7 @@ sys.exit(code)
 
 def words(data: Path, out: Path, *more: str) -> list[str]:
     return [
-        "train", f"data.path={data}", "data.synthetic=null", f"out={out}",
+        "train", f"{ROOT / 'configs' / 'quickstart.yaml'}", f"data.path={data}", "data.synthetic=null", f"out={out}",
         "train.epochs=1", "train.imgsz=96", "train.batch=8", *more,
     ]  # fmt: skip
 

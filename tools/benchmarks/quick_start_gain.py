@@ -15,7 +15,7 @@ from pathlib import Path
 
 from detect_transfer.config import load_config
 from detect_transfer.models.device import machine_name
-from detect_transfer.workflows.api import QUICK_START
+from detect_transfer.workflows.run_config import QUICK_START
 from detect_transfer.workflows.train import train
 
 

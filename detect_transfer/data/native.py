@@ -1,0 +1,120 @@
+"""Native data of a run: read as what they show to be, and turned into a data folder where training needs one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.config import Data
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.choices import ImageMode
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.video import parse_frame_name
+from detect_transfer.data.convert import ConvertResult, convert
+from detect_transfer.data.convert_options import ConvertOptions
+from detect_transfer.data.image_checks import Progress
+from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.data.reader_options import parse_options
+from detect_transfer.formats import get_format
+from detect_transfer.formats.recognition import likely, recognised
+
+SPLIT_SEED = 0  # not that of the training: runs of several seeds are scored on the same images
+_VAL_SHARE = 0.2
+_OPTION = re.compile(r"--option (\w+)=")
+
+
+@dataclass(frozen=True)
+class NativeData:
+    """What was read of native data.
+
+    Args:
+        format: A key of `READERS`.
+        table: What the reader gave.
+        shown: Whether the format shows without reading; else it is the one whose reader can read what is there.
+    """
+
+    format: str
+    table: AnnotationTable
+    shown: bool = True
+
+
+def read_native(data: Data) -> NativeData:
+    """Read the data at `data.path` in the format that is given, that shows, or whose reader alone can read them.
+
+    Raises:
+        InputError: The path is missing, no format or several fit, or as the reader says.
+    """
+    path = data.path or Path()
+    if not path.exists():
+        raise InputError(
+            "DATA_MISSING", "there is no such path", where=path, field="data.path", remedy="check the path"
+        )
+    kind = recognised(path) if data.format == "auto" else data.format
+    if kind is not None:
+        return NativeData(kind, _read(data, path, kind))
+    candidates = likely(path)
+    readable: list[NativeData] = []
+    faults: list[InputError] = []
+    for name in candidates:
+        try:
+            table = _read(data, path, name)
+        except InputError as error:
+            faults.append(error)
+        else:
+            readable += [] if table.boxes.is_empty() else [NativeData(name, table, shown=False)]
+    if len(readable) == 1:
+        return readable[0]
+    if len(candidates) == 1 and faults:
+        raise faults[0]
+    recognise(path, code="DATA_UNKNOWN", field="data.path", flag="data.format=NAME")  # says what it may be
+    raise InputError("DATA_UNKNOWN", "no format fits", where=path, field="data.path", remedy="give data.format")
+
+
+def _read(data: Data, path: Path, kind: str) -> AnnotationTable:
+    form = get_format(kind)
+    wanted: dict[str, Any] = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
+    given = {key: value for key, value in wanted.items() if value is not None and key in form.options}
+    words = [f"{key}={value}" for key, value in data.options.items()]
+    try:
+        return read_dataset(path, format=kind, options={**given, **parse_options(form, words)})
+    except InputError as error:
+        error.remedy = _OPTION.sub(r"data.options.\1=", error.remedy)
+        raise
+
+
+def is_trainable(data: Data, table: AnnotationTable) -> bool:
+    """Return whether a table has the splits of the config and no frames of videos, so that it is taken as it is."""
+    has_splits = {data.train_split, data.val_split} <= set(table.splits)
+    return has_splits and not any(parse_frame_name(name) for name in table.images["file_name"])
+
+
+def convert_native(native: NativeData, source: Path, out: Path, *, progress: Progress | None = None) -> ConvertResult:
+    """Turn native data into a data folder with links to their images, so that training can read them.
+
+    The split is that of the source where it has one with validation images; where it has training images alone, a share
+    of 0.2 of them is taken; else 0.8 and 0.2 of all images. It depends on the data alone.
+
+    Args:
+        native: What was read.
+        source: Where it was read from.
+        out: The folder to make.
+        progress: As for `convert`.
+
+    Raises:
+        InputError: An image or a class is wrong; nothing was written.
+        ResourceError: The machine failed; nothing is left under `out`.
+    """
+    splits = native.table.splits
+    without_val = "train" in splits and "val" not in splits and len(splits) > 1
+    options = ConvertOptions(
+        format=native.format,
+        source=source.resolve().name,
+        split="source" if without_val else "auto",
+        val_from_train=_VAL_SHARE if without_val else 0.0,
+        image_mode=ImageMode.LINK,
+        seed=SPLIT_SEED,
+        targets=("coco",),  # which alone is read again
+    )
+    return convert(native.table, out, options=options, progress=progress)

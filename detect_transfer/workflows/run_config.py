@@ -1,0 +1,40 @@
+"""The config of a run from the words of a command: of a file, of data alone, or of the quick start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from detect_transfer.config import RunConfig, load_config, make_config
+from detect_transfer.core.errors import InputError
+from detect_transfer.workflows.run_folder import RunFolder
+
+QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
+_OWN_DATA = ("data.path", "data.train_json", "data.val_json")
+
+
+def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig, str]:
+    """Return the config that a run goes by, and its name.
+
+    Args:
+        path: The YAML file; None takes the defaults where a word names data, else the quick start.
+        words: Overrides such as `train.epochs=5`.
+
+    Raises:
+        InputError: The file cannot be read, or keys or values are wrong; one error holds all problems.
+    """
+    if path is not None and path.is_dir():
+        is_run = RunFolder(path).config.is_file()
+        raise InputError(
+            "FILE_KIND",
+            "a config file was expected, and this is a run folder" if is_run else "a config file was expected here",
+            where=path,
+            remedy=f"write --resume {path}" if is_run else f"write data.path={path}",
+        )
+    if path is None and any(word.partition("=")[0] in _OWN_DATA for word in words):
+        config = make_config({}, words, where="command line")
+        source = config.data.path or config.data.train_json
+        assert source is not None  # a pair or a path, as the config checks
+        return config, source.absolute().stem
+    path = path or QUICK_START
+    return load_config(path, words), path.stem
