@@ -10,7 +10,7 @@ nothing under its name; the source is only read.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.data.split import check_positives
 from detect_transfer.data.split_choice import SplitChoice, choose_split, split_document
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
-from detect_transfer.formats.writing.targets import choose_targets, write_targets
+from detect_transfer.formats.writing.targets import HAVE_FILE_A_STEM, choose_targets, write_targets
 
 _OURS = "data_folder"
 _MOST_PROBLEMS = 20
@@ -95,7 +95,7 @@ def convert(
             write_json(building / "round_trip.json", trip.as_dict())
         chosen, ignored = _select(table, inspection, options=options, ledger=ledger)
         targets = choose_targets(options.targets, ignored.table.images, ledger)
-        images = _plan_images(ignored, stage, options=options, ledger=ledger)
+        images = _plan_images(ignored, stage, targets, options=options, ledger=ledger)
         counts = count_splits(images.ignored)
         image_facts = write_images(images, building, stage=stage, progress=progress)
         write_targets(images.ignored, targets, building, ledger)
@@ -162,14 +162,18 @@ def _note_near_leaks(table: AnnotationTable, inspection: Inspection, ledger: Led
     step.close(images_out=images, boxes_out=boxes)
 
 
-def _plan_images(ignored: IgnorePlan, stage: ImageStage, *, options: ConvertOptions, ledger: Ledger) -> ImagePlan:
+def _plan_images(
+    ignored: IgnorePlan, stage: ImageStage, targets: Sequence[str], *, options: ConvertOptions, ledger: Ledger
+) -> ImagePlan:
+    by_stem = not HAVE_FILE_A_STEM.isdisjoint(targets)
     if options.without_images:
-        return plan_names(ignored, ledger=ledger)
+        return plan_names(ignored, ledger=ledger, by_stem=by_stem)
     return plan_images(
         ignored,
         transcoded=stage.transcoded,
         link=stage.link,
         ledger=ledger,
+        by_stem=by_stem,
         follow_links=options.format == _OURS,  # its images may be links, and its manifest vouches for them
     )
 

@@ -7,7 +7,7 @@ nothing here touches a source file.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -62,7 +62,13 @@ class ImagePlan:
 
 
 def plan_images(
-    ignored: IgnorePlan, *, transcoded: Collection[int], link: bool, ledger: Ledger, follow_links: bool = False
+    ignored: IgnorePlan,
+    *,
+    transcoded: Collection[int],
+    link: bool,
+    ledger: Ledger,
+    by_stem: bool = True,
+    follow_links: bool = False,
 ) -> ImagePlan:
     """Give every image its name, `<split>/<name in the source>`, and say how it gets there.
 
@@ -74,6 +80,7 @@ def plan_images(
         transcoded: The ids of images that become PNGs since ultralytics refuses them.
         link: Make symbolic links instead of copies where the bytes stay the same.
         ledger: Gets the step `images`.
+        by_stem: Whether a format is written that has a file a stem, which two images must not share.
         follow_links: Let symbolic links lead out of the folder of the images.
 
     Raises:
@@ -103,15 +110,16 @@ def plan_images(
         done = [p.source.name for p in images if p.action == action]
         step.add("image", "changed", reason, len(done), done)
     step.close(images_out=len(images), boxes_out=len(table.boxes))
-    return ImagePlan(tuple(images), _renamed(ignored, [image.target for image in images]))
+    return ImagePlan(tuple(images), _renamed(ignored, [image.target for image in images], by_stem=by_stem))
 
 
-def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
+def plan_names(ignored: IgnorePlan, *, ledger: Ledger, by_stem: bool = True) -> ImagePlan:
     """Give every image the name that `plan_images` gives it, for annotations alone.
 
     Args:
         ignored: Its table has splits.
         ledger: Gets the step `images`.
+        by_stem: As for `plan_images`.
 
     Raises:
         InputError: As for `plan_images`.
@@ -121,7 +129,7 @@ def plan_names(ignored: IgnorePlan, *, ledger: Ledger) -> ImagePlan:
     step = ledger.open("images", images=len(images), boxes=n_boxes)
     step.add("image", "noted", "no image is written: --image-mode none", len(images))
     step.close(images_out=len(images), boxes_out=n_boxes)
-    return ImagePlan((), _renamed(ignored, targets))
+    return ImagePlan((), _renamed(ignored, targets, by_stem=by_stem))
 
 
 @dataclass(frozen=True)
@@ -153,12 +161,25 @@ def _files(images: pl.DataFrame) -> list[tuple[str, int | None]]:
     return [parse_frame_name(file_name) or (file_name, None) for file_name in images["file_name"]]
 
 
-def _renamed(ignored: IgnorePlan, targets: list[str]) -> IgnorePlan:
-    """Return the plan with other names of the images, once no two would share a label file."""
+def _renamed(ignored: IgnorePlan, targets: list[str], *, by_stem: bool) -> IgnorePlan:
+    """Return the plan with other names of the images, once no two would share a file of their stem, or their own."""
     table = ignored.table
-    check_stems(table.images["file_name"].to_list(), targets)
+    sources = table.images["file_name"].to_list()
+    if by_stem:
+        check_stems(sources, targets)
+    else:
+        _check_names(sources, targets)
     images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String))
     return replace(ignored, table=replace(table, images=images))
+
+
+def _check_names(sources: Sequence[str], targets: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for source, target in zip(sources, targets, strict=True):
+        if first.setdefault(target, source) != source:
+            what = f"'{first[target]}' and '{source}' would both be {target}"
+            remedy = "rename one of them, or remove it from the annotations"
+            raise InputError("EXPORT_STEM", what, field="file_name", value=source, remedy=remedy)
 
 
 def _names_in_split(names: list[tuple[str, str]]) -> list[PurePosixPath]:

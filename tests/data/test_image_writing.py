@@ -222,3 +222,16 @@ def test_write__a_frame_that_the_video_lacks_is_an_error(tmp_path):
     write_video(tmp_path / "root" / "a.avi", 3)
     with pytest.raises(InputError, match="FRAME_MISSING"):
         write(make(tmp_path / "root", ["a.avi#00001", "a.avi#00009"]), tmp_path / "out")
+
+
+def test_names__of_one_stem_are_fine_where_no_file_a_stem_is_written(tmp_path):
+    for name in ("a.png", "a.jpg", "a.gif"):
+        save(tmp_path / name, Image.fromarray(NOISE).quantize(16) if name.endswith("gif") else None)
+    ignored = plan_ignored(make(tmp_path, ["a.png", "a.jpg"]), "drop")
+    images = plan_images(ignored, transcoded=(), link=False, ledger=Ledger(), by_stem=False).images
+    assert [image.target for image in images] == ["train/a.png", "train/a.jpg"]
+    both = plan_ignored(make(tmp_path, ["a.png", "a.gif"]), "drop")
+    with pytest.raises(InputError, match=r"'a\.png' and 'a\.gif' would both be train/a\.png"):
+        plan_images(
+            both, transcoded=both.table.images["image_id"].to_list()[1:], link=False, ledger=Ledger(), by_stem=False
+        )

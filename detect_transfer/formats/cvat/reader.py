@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,7 +54,8 @@ def read(
     `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
     depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
     is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
-    subset is the split (``Train`` -> ``train``); a video is a group.
+    subset is the split (``Train`` -> ``train``); a video is a group. A name that stands in several subsets means the
+    image below a folder of the subset's name.
 
     A frame is the image ``images/frame_000012`` beside the XML, with whatever suffix; where there are no images but
     the video that the task was made of, it is ``<video>#00012``.
@@ -96,8 +98,10 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
         for task in tree.findall(path)
         if xml.text_of(task, "mode") == "interpolation"
     }
+    elements = tree.findall("image")
+    n_named = Counter(element.get("name", "").strip() for element in elements)
     only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
-    for number, element in enumerate(tree.findall("image"), start=1):
+    for number, element in enumerate(elements, start=1):
         address = f"{name}#image[{number}]"
         where = f"{source.root}/{address}"
         file_name = element.get("name", "").strip()
@@ -105,10 +109,13 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
             remedy = "write the name of its image"
             source.errors.add("IMAGE_NAME", "the image has no name", where=where, remedy=remedy, image=address)
             continue
+        subset = element.get("subset", "")
+        if subset and n_named[file_name] > 1:  # a project may use one name in several subsets, each a folder
+            file_name = f"{subset}/{file_name}"
         with source.errors.image(file_name):
             size_wh = _size(element, where)
             tags = [{"label": xml.label(tag, where), **xml.attributes(tag, _KNOWN)} for tag in element.findall("tag")]
-            split = xml.subset_split(element.get("subset", "")) or split_of_path(file_name)
+            split = xml.subset_split(subset) or split_of_path(file_name)
             group = videos.get(element.get("task_id", ""), only)
             text = dump(tags, where) if tags else None
             if source.add_image(file_name, where, size_wh, split=split, group=group, tags=text):

@@ -269,8 +269,8 @@ class Source:
         Args:
             rows: The boxes; those of `add_box` where it is not given. The images that they name are added, unless
                 images were added with annotations of their own.
-            categories: The classes as columns, or their names in order. Where they are not given, the labels that
-                occur, sorted.
+            categories: The classes as columns, or their names in order; labels that are not among them follow, with
+                a note. Where they are not given, the labels that occur, sorted.
             columns: Further columns of images: a function of the file name, or values by the names of annotations.
 
         Raises:
@@ -287,7 +287,7 @@ class Source:
         if "image_id" not in images.columns:  # the annotations number them otherwise
             number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
             images = images.with_columns(image_id=number.cast(pl.Int64))
-        data, classes = with_categories(rows.data, categories)
+        data, classes = with_categories(rows.data, categories, self.errors)
         check_corner_order(self.errors, len(data))
         self.errors.raise_any()
         if not found_images:

@@ -13,6 +13,7 @@ from detect_transfer.formats.parsing.image_lookup import FoundImage
 from detect_transfer.formats.parsing.rows import source_of
 
 _MOST_LISTED = 1000
+_MOST_NAMED = 5
 
 ImageColumn = Callable[[str], Any] | Mapping[str, Any]
 
@@ -67,16 +68,39 @@ def box_frame(rows: pl.DataFrame, images: pl.DataFrame, errors: ErrorCollector) 
     return boxes.select(columns).with_row_index("annotation_id", offset=1)
 
 
-def with_categories(rows: pl.DataFrame, categories: Columns | Sequence[str] | None) -> tuple[pl.DataFrame, Columns]:
-    """Return the rows with `category_id`, and the classes as columns; see `Source.table`."""
+def with_categories(
+    rows: pl.DataFrame, categories: Columns | Sequence[str] | None, errors: ErrorCollector
+) -> tuple[pl.DataFrame, Columns]:
+    """Return the rows with `category_id`, and the classes as columns; see `Source.table`.
+
+    Labels that are not among the classes are taken as further ones, which is noted in `errors`.
+    """
     if categories is None:
         categories = rows["label"].drop_nulls().unique().sort().to_list()
     classes = categories if isinstance(categories, Mapping | pl.DataFrame) else numbered(categories)
     if "category_id" not in rows.columns:
+        classes = _with_further(classes, rows, errors)
         ids = dict(zip(classes["name"], classes["category_id"], strict=True))
         number = pl.col("label").replace_strict(list(ids), list(ids.values()), return_dtype=pl.Int64)
         rows = rows.with_columns(category_id=number if ids else pl.lit(None, dtype=pl.Int64))
     return rows, classes
+
+
+def _with_further(classes: Columns, rows: pl.DataFrame, errors: ErrorCollector) -> Columns:
+    """Return the classes with those that rows name beside them: lists of published sets are seldom complete."""
+    further = rows.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(list(classes["name"])))
+    if further.is_empty():
+        return classes
+    names = further["label"].unique().sort().to_list()
+    shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    reason = f"their class is none that the format lists, taken as it is named: {shown}"
+    places = further.head(_MOST_LISTED).select(source_of(further)).to_series()
+    errors.remark(reason, len(further), tuple(places), kind="box")
+    known = pl.DataFrame(classes)
+    first = max(known["category_id"], default=0) + 1
+    return pl.concat(
+        [known, pl.DataFrame({"category_id": range(first, first + len(names)), "name": names})], how="diagonal"
+    )
 
 
 def numbered(names: Sequence[str], supercategories: Sequence[str | None] | None = None) -> dict[str, pl.Series]:

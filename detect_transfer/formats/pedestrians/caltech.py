@@ -78,9 +78,8 @@ def read(
     else:
         data = pl.concat([(read_vbb if chosen == "vbb" else read_dump)(name, frames) for name in names])
     frames.note_left()
-    is_known = pl.col("label").is_in([*_CLASSES, _REGION]).fill_null(False)
-    what = f"expected one of {', '.join((*_CLASSES, _REGION))}"
-    rows = Rows(_seen(data), root, source.errors).check(is_known, "CLASS_UNKNOWN", what, "label")
+    rows = Rows(_seen(data), root, source.errors)
+    rows = rows.check(pl.col("label").fill_null("") != "", "OBJECT_NAME", "it has no label", "label")
     is_crowd = pl.col("label").is_in(_IGNORED)
     rows = visible_boxes(rows, one_based=one_based).with_columns(
         label=pl.when(pl.col("label") != _REGION).then("label"),

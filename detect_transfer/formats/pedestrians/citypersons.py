@@ -16,7 +16,6 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import did_you_mean
 from detect_transfer.formats.coco.people import read_people, table_of_people
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import split_of_path
@@ -26,7 +25,7 @@ from detect_transfer.formats.pedestrians.citypersons_mat import read_mat
 from detect_transfer.formats.pedestrians.persons import FULL, ROW_SCHEMA, VISIBLE, choose_form, visible_boxes
 
 _CLASSES = ("pedestrian", "rider", "sitting person", "person (other)", "person group")
-_REGION, _GROUP = 0, 5
+_REGION = 0
 _CODES = {"ignore": _REGION, **{name: code for code, name in enumerate(_CLASSES, start=1)}}
 _SIZE_WH = (2048, 1024)  # of every image of Cityscapes
 _SUFFIX = "_gtBboxCityPersons.json"
@@ -79,27 +78,9 @@ def read(
         cities = pl.col("file_name").map_elements(_city, return_dtype=pl.String)
         return table_of_people(source, replace(whole, images=whole.images.with_columns(group=cities)))
 
-    counts: Counter[str | None] = Counter()
-
-    def add_image(image: str, where: str, size_wh: tuple[int, int] = _SIZE_WH) -> bool:
-        split, number = split_of_path(image), len(source.images) + 1
-        counts[split] += image not in source.images
-        native = counts[split] if chosen == "mat" else None  # the evaluation counts each split from 1
-        return source.add_image(
-            image, where, size_wh, split=split, group=_city(image), image_id=number, native_image_id=native
-        )
-
-    if chosen == "mat":
-        data = pl.concat([read_mat(source, name, add_image) for name in names])
-    else:
-        data = _read_jsons(source, names, add_image)
-    rows = visible_boxes(Rows(data, root, source.errors))
-    is_known = (pl.col("class") <= _GROUP) & (pl.col("class") >= _REGION) & (pl.col("class") % 1 == 0)
-    rows = rows.check(is_known, "CLASS_UNKNOWN", "expected a class from 0 to 5", "class")
-    code = pl.col("class").cast(pl.Int64)
-    is_region, is_group = code == _REGION, code == _GROUP
-    rows = rows.with_columns(
-        category_id=pl.when(~is_region).then(code),
+    rows = _mat_rows(source, names) if chosen == "mat" else _json_rows(source, names)
+    is_region, is_group = pl.col("label").is_null(), (pl.col("label") == _CLASSES[-1]).fill_null(False)
+    rows = visible_boxes(rows).with_columns(
         iscrowd=is_group,
         ignore=is_region | is_group,
         ignore_reason=pl.when(is_region).then(pl.lit("ignore region")).when(is_group).then(pl.lit("group")),
@@ -112,9 +93,29 @@ def _city(name: str) -> str:
     return PurePosixPath(name).name.partition("_")[0]
 
 
-def _read_jsons(
-    source: Source, names: list[str], add_image: Callable[[str, str, tuple[int, int]], bool]
-) -> pl.DataFrame:
+def _mat_rows(source: Source, names: list[str]) -> Rows:
+    """Read the MATLAB files, whose classes are numbers."""
+    counts: Counter[str | None] = Counter()
+
+    def add_image(image: str, where: str) -> bool:
+        split = split_of_path(image)
+        counts[split] += image not in source.images  # the evaluation counts each split from 1
+        return _add_image(source, image, where, _SIZE_WH, native_image_id=counts[split])
+
+    rows = Rows(pl.concat([read_mat(source, name, add_image) for name in names]), source.root, source.errors)
+    rows = rows.check(
+        pl.col("class").is_in([*map(float, _CODES.values())]), "CLASS_UNKNOWN", "expected a class from 0 to 5", "class"
+    )
+    names_of = {float(code): name for name, code in _CODES.items() if code != _REGION}
+    return rows.with_columns(label=pl.col("class").replace_strict(names_of, default=None, return_dtype=pl.String))
+
+
+def _add_image(source: Source, image: str, where: str, size_wh: tuple[int, int], **columns: Any) -> bool:
+    split, number = split_of_path(image), len(source.images) + 1
+    return source.add_image(image, where, size_wh, split=split, group=_city(image), image_id=number, **columns)
+
+
+def _json_rows(source: Source, names: list[str]) -> Rows:
     """Read one JSON file an image: ``gtBboxCityPersons/<split>/<city>/<stem>_gtBboxCityPersons.json``."""
     rows: list[tuple[Any, ...]] = []
     for name in names:
@@ -123,17 +124,18 @@ def _read_jsons(
         with source.errors.image(image):
             document = read_json(source.root, name).as_object()
             size_wh, objects = document.size_wh("imgWidth", "imgHeight"), document.items("objects")
-            if add_image(image, f"{document.where}/imgWidth", size_wh):
+            if _add_image(source, image, f"{document.where}/imgWidth", size_wh):
                 for each in objects:
                     with source.errors.row(image):
                         rows.append((image, *_row(each)))
-    return pl.DataFrame(rows, schema={**ROW_SCHEMA, "class": pl.Float64, "instance_id": pl.Float64}, orient="row")
+    schema: dict[str, type[pl.DataType]] = {**ROW_SCHEMA, "label": pl.String, "instance_id": pl.Float64}
+    return Rows(pl.DataFrame(rows, schema=schema, orient="row"), source.root, source.errors)
 
 
 def _row(node: Node) -> tuple[Any, ...]:
-    label = node.string("label")
-    code = _CODES.get(label.strip().casefold())
-    if code is None:
-        raise node.error("label", "CLASS_UNKNOWN", "there is no such class", did_you_mean(label, list(_CODES)))
+    label = node.string("label").strip()
+    if not label:
+        raise node.error("label", "OBJECT_NAME", "it has no class")
+    label = label.casefold() if label.casefold() in _CODES else label
     box, visible = node.numbers("bbox", len(FULL)), node.numbers("bboxVis", len(VISIBLE))
-    return *box, *visible, node.source, code, node.whole("instanceId", 0)
+    return *box, *visible, node.source, None if label == "ignore" else label, node.whole("instanceId", 0)

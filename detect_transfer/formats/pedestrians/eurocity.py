@@ -25,14 +25,14 @@ _CLASSES = listed(
 )
 _IGNORED_TAGS = ("sitting-lying", "behind-glass", "depiction")
 _LEVEL = re.compile(r"(occluded|truncated)\s*>\s*([0-9]{1,2})")
-_UNKNOWN = ("error", "ignore")
+_UNKNOWN = ("keep", "error", "ignore")
 _DEEPEST = 20
 
 
 def read(
     root: Path,
     *,
-    unknown: str = "error",
+    unknown: str = "keep",
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -46,8 +46,8 @@ def read(
 
     Args:
         root: The folder ``ECP``, or ``day`` or ``night`` in it; images lie in ``img`` where labels lie in ``labels``.
-        unknown: What to do about an identity that is none of the 17 or is null: ``error`` (null never is one), or
-            ``ignore`` to make it a region that is ignored for every class.
+        unknown: What becomes of an identity that is none of the 17: ``keep`` takes it as a further class, ``error``
+            refuses it, ``ignore`` makes it a region that is ignored for every class, as one without identity is.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -127,10 +127,10 @@ def _add_box(source: Source, image: str, box: Node, rider: str | None, unknown: 
     if x2 < x1 or y2 < y1:
         raise box.error(None, "BOX_INVALID", "x1 must be >= x0 and y1 >= y0", "fix or remove the box")
     identity, tags = box.string_or_none("identity"), _tags(box)
-    label = identity if identity in _CLASSES else None
+    label = identity if identity in _CLASSES or unknown == "keep" else None
     if identity is not None and label is None and unknown == "error":
         raise box.error("identity", "CLASS_UNKNOWN", "there is no such class", did_you_mean(identity, _CLASSES))
-    reason = _ignore_reason(identity, tags)
+    reason = _ignore_reason(label, identity, tags)
     levels = {match[1]: int(match[2]) / 100 for match in map(_LEVEL.fullmatch, sorted(tags)) if match}
     orient = next((box.number(key, text=True) for key in ("Orient", "orient") if key in box), None)
     further = {"tags": tags or None, "orient": orient, "of": rider, "identity": None if label else identity}
@@ -148,9 +148,9 @@ def _add_box(source: Source, image: str, box: Node, rider: str | None, unknown: 
     )
 
 
-def _ignore_reason(identity: str | None, tags: list[str]) -> str | None:
-    if identity not in _CLASSES:
+def _ignore_reason(label: str | None, identity: str | None, tags: list[str]) -> str | None:
+    if label is None:
         return "unknown class" if identity else "no class is stated"
-    is_group = "group" in identity
+    is_group = "group" in label
     ordered = reversed(_IGNORED_TAGS) if is_group else _IGNORED_TAGS
     return next((tag for tag in ordered if tag in tags), "group" if is_group else None)

@@ -136,12 +136,10 @@ def _frame_names(root: Path, video: str) -> tuple[str, str]:
 def _add_box(source: Source, image: str, track: Element, box: Element, box_source: str, fully_occluded: str) -> None:
     where = f"{source.root}/{box_source}"
     label = xml.label(track, where)
-    if label not in (*CLASSES, _GROUP):
-        raise _error("CLASS_UNKNOWN", where, "label", label, "expected pedestrian, ped or people")
     attributes = xml.attributes(box, _KNOWN)
     occlusion = attributes.pop("occlusion", "none")
     if occlusion not in _HIDDEN:
-        raise _error("XML_VALUE", where, "occlusion", occlusion, "expected none, part or full")
+        attributes["occlusion"] = occlusion
     track_id = attributes.pop("id", None)
     is_group, is_ignored = label == _GROUP, fully_occluded == "ignore" and occlusion == "full"
     source.add_box(
@@ -154,7 +152,7 @@ def _add_box(source: Source, image: str, track: Element, box: Element, box_sourc
         iscrowd=is_group,
         ignore=is_group or is_ignored,
         ignore_reason="people" if is_group else "fully occluded" if is_ignored else None,
-        occluded=_HIDDEN[occlusion],
+        occluded=_HIDDEN.get(occlusion),
     )
 
 

@@ -34,7 +34,7 @@ _HIDDEN = {0: 0.0, 1: 0.25, 2: 0.75}
 def read(
     root: Path,
     *,
-    names: Sequence[str] = _NAMES,
+    names: Sequence[str] | None = None,
     missing_images: str = "error",
     allow_missing: bool = False,
     on_error: str = "fail",
@@ -48,7 +48,8 @@ def read(
 
     Args:
         root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
-        names: The classes in order, where the labels have classes of their own.
+        names: The classes in order, and no others. Without it the eight of the devkit and then further ones of the
+            labels, which is noted; only the latter where none of the eight occurs.
         missing_images: See `Source`.
         allow_missing: Whether an image without a label file shows no object; otherwise it is an error.
         on_error: See `Source`.
@@ -58,7 +59,7 @@ def read(
 
     Source: Geiger et al., Are we ready for Autonomous Driving?, CVPR 2012; devkit_object/readme.txt.
     """
-    if isinstance(names, str) or len(set(names)) < len(names) or _DONT_CARE in names:
+    if isinstance(names, str) or len(set(names or ())) < len(names or ()) or _DONT_CARE in (names or ()):
         remedy = "write names=[car, dog]"
         raise InputError("OPTION_VALUE", "expected a list of names", field="names", value=names, remedy=remedy)
     what = "a folder with training/label_2 or label_2"
@@ -77,6 +78,8 @@ def read(
     folder = (home / "label_2").relative_to(root)
     labels = {(folder / text).as_posix(): image_of[stem] for stem, text in texts.items()}
     rows = _check(source.rows(labels, _FIELDS, Dialect(" ", optional=1), labels), names)
+    if names is None:
+        names = _NAMES if rows.data["label"].is_in(_NAMES).any() else ()
     lists = [p for p in (root / "ImageSets" / f"{split}.txt" for split in ("train", "val")) if p.is_file()]
     splits, drives = read_lists(root, lists, set(image_of), source.errors), read_drives(root, source.errors)
     stem_of = {name: stem for stem, name in image_of.items()}
@@ -107,21 +110,27 @@ def _home(root: Path) -> Path:
     raise InputError("KITTI_LAYOUT", "it holds neither training/label_2 nor label_2", where=root, remedy=remedy)
 
 
-def _check(rows: Rows, names: Sequence[str]) -> Rows:
+def _check(rows: Rows, names: Sequence[str] | None) -> Rows:
     """Return the rows that are not at fault with the columns of the table."""
     what = "found 16 fields: these are detections, no labels"
     rows = rows.check(pl.col("score").is_null(), "KITTI_SCORE", what, "score", "give the folder of labels")
-    rows = rows.numbers("occluded", whole=True).numbers("truncated", "alpha", *_CORNERS, *_OBJECT)
+    rows = (
+        rows.with_columns(pl.col("occluded").str.replace(r"\.0+$", ""))
+        .numbers("occluded", whole=True)
+        .numbers("truncated", "alpha", *_CORNERS, *_OBJECT)
+    )
     is_share = pl.col("truncated").is_between(0, 1) | (pl.col("truncated") == -1)
     rows = rows.check(is_share, "ROW_NUMBER", "expected a share from 0 to 1, or -1", "truncated")
     rows = rows.between("occluded", -1, 3, "expected a level from 0 to 3, or -1").box(*_CORNERS)
-    ids = {_DONT_CARE: 0, **{name: i for i, name in enumerate(names, start=1)}}
-    rows = rows.category("type", ids, remedy="name other classes by names=[...]; there is: " + ", ".join(ids))
+    if names is not None:
+        remedy = f"add it to names={','.join(names)}, or leave names out"
+        is_named = pl.col("type").is_in([_DONT_CARE, *names])
+        rows = rows.check(is_named, "CLASS_UNKNOWN", "there is no such class", "type", remedy)
     is_region = pl.col("type") == _DONT_CARE
     rows = rows.ignore({_DONT_CARE: is_region}, crowds=[_DONT_CARE])
     rows = rows.attributes(pl.col("occluded").alias("occlusion_level"), "alpha", *_OBJECT, where=~is_region)
     return rows.with_columns(
-        category_id=pl.when(~is_region).then("category_id"),
+        label=pl.when(~is_region).then("type"),
         occluded=pl.col("occluded").replace_strict(_HIDDEN, default=None, return_dtype=pl.Float64),
         truncated=pl.when(pl.col("truncated") >= 0).then("truncated"),
     )

@@ -2,12 +2,14 @@
 
 A row is ``frame,id,left,top,width,height,active,class,visibility``; in MOT15, whose objects are all pedestrians, it
 ends in ``active,x,y,z``. Frames, ids and pixels count from 1: x1 = left - 1 and x2 = x1 + width. Boxes are of the whole
-body and often reach out of the image.
+body and often reach out of the image. CVAT and Datumaro write no `seqinfo.ini`, but `gt/labels.txt` with classes of
+one's own; their pixels count from 0.
 """
 
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -26,7 +29,9 @@ from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source, listed
 
 _TRUTH = "gt/gt.txt"
+_LABELS = "gt/labels.txt"
 _INFO = "seqinfo.ini"
+_IMAGES = "img1"
 _BOX = ("left", "top", "width", "height")
 _FIELDS = ("frame", "id", *_BOX, "active", "class", "visibility", "z")
 _NAMES = listed(
@@ -37,6 +42,7 @@ _DISTRACTORS = [2, 7, 8, 12]
 _CROWD = 13
 _DETECTORS = ("-DPM", "-FRCNN", "-SDP")
 _MOST_FRAMES = 100_000
+_FRAME = re.compile(r"([0-9]{6})(\.[^./]+)")
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class _Sequence:
     image_dir: str
     n_frames: int
     suffix: str
-    size_wh: native.SizeWh
+    size_wh: native.SizeWh | None
 
     @property
     def scene(self) -> str:
@@ -69,7 +75,8 @@ def read(
     are ignored with the reason ``not considered``, the people-like classes 2, 7, 8 and 12 with ``distractor``, crowds
     with ``crowd``. `vis_ratio` is the visibility, `occluded` 1 minus it. The sequence is the `group`; of MOT17's three
     copies of a sequence (DPM, FRCNN, SDP) the first is read. Sequences without ``gt/gt.txt`` are not annotated and are
-    not read.
+    not read. Without ``seqinfo.ini`` the frames are the images of ``img1``. With ``gt/labels.txt`` the classes are
+    those that it names, and none is a distractor or a crowd.
 
     Args:
         root: The folder that holds the sequences, at any depth, or that of one sequence.
@@ -99,7 +106,26 @@ def read(
             name = sequence.frame(number)
             where, split = str(root / sequence.folder / _INFO), split_of_path(name)
             source.add_image(name, where, sequence.size_wh, split=split, group=group, frame=number - 1)
-    return source.table(_rows(source, sequences), _NAMES)
+    names = _own_classes(source)
+    rows = _rows(source, sequences, names or _NAMES, one_based=not names)
+    return source.table(rows if names else _ignored(rows), names or _NAMES)
+
+
+def _own_classes(source: Source) -> list[str]:
+    """Return the classes that labels.txt of CVAT names, one a line; none where there is no such file.
+
+    Raises:
+        InputError: Two sequences have other classes.
+    """
+    first: tuple[str, list[str]] = ("", [])
+    for name in io.list_files(source.root, (".txt",)):
+        if name == _LABELS or name.endswith(f"/{_LABELS}"):
+            names = [text for text, _ in source.lines(name)]
+            first = first if first[1] else (name, names)
+            if names != first[1]:
+                what, remedy = f"its classes are others than those of {first[0]}", "read the sequences one by one"
+                raise InputError("CLASS_LIST", what, where=source.root / name, remedy=remedy)
+    return first[1]
 
 
 def _one_of_each(sequences: Sequence[_Sequence], errors: ErrorCollector) -> list[_Sequence]:
@@ -121,6 +147,8 @@ def _sequence(root: Path, folder: str) -> _Sequence:
         InputError: It is missing or does not tell what is needed.
     """
     path = root / folder / _INFO
+    if not path.exists():
+        return _without_info(root, folder)
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(native.read_text(root, path))
@@ -130,9 +158,24 @@ def _sequence(root: Path, folder: str) -> _Sequence:
         raise InputError("INI_SYNTAX", str(error.message), where=where, remedy="restore the file") from error
     values = parser["Sequence"] if parser.has_section("Sequence") else {}
     n_frames, width, height = (_count(values.get(key, ""), path, key) for key in ("seqLength", "imWidth", "imHeight"))
-    image_dir, suffix = values.get("imDir", "img1"), values.get("imExt", ".jpg")
+    image_dir, suffix = values.get("imDir", _IMAGES), values.get("imExt", ".jpg")
     io.safe_join(root, f"{folder}{image_dir}", where=path, field="imDir")
     return _Sequence(folder, PurePosixPath(image_dir).as_posix(), n_frames, suffix, (width, height))
+
+
+def _without_info(root: Path, folder: str) -> _Sequence:
+    """Return a sequence as its images show it.
+
+    Raises:
+        InputError: There are none.
+    """
+    home = root / folder / _IMAGES
+    names = io.list_files(home, IMAGE_SUFFIXES) if home.is_dir() else []
+    frames = {int(match[1]): match[2] for name in names if (match := _FRAME.fullmatch(name))}
+    if not frames:
+        what = f"there is neither {_INFO} nor an image such as {_IMAGES}/000001.jpg"
+        raise InputError("MOT_MISSING", what, where=root / folder, remedy="restore one of them")
+    return _Sequence(folder, _IMAGES, max(frames), frames[min(frames)], None)
 
 
 def _count(text: str, path: Path, key: str) -> int:
@@ -143,7 +186,7 @@ def _count(text: str, path: Path, key: str) -> int:
     return number
 
 
-def _rows(source: Source, sequences: Sequence[_Sequence]) -> Rows:
+def _rows(source: Source, sequences: Sequence[_Sequence], names: Sequence[str], *, one_based: bool) -> Rows:
     """Return the rows of all sequences that are not at fault, with the columns of the table."""
     texts = [f"{sequence.folder}{_TRUTH}" for sequence in sequences]
     rows = source.rows(texts, _FIELDS, Dialect(",", trailing=True, optional=1))
@@ -156,19 +199,24 @@ def _rows(source: Source, sequences: Sequence[_Sequence]) -> Rows:
     for size in ("width", "height"):
         rows = rows.check(pl.col(size) >= 0, "ROW_NUMBER", "expected 0 or more", size)
     rows = rows.between("active", 0, 1, "expected 0 or 1")
-    rows = rows.between("class", 1, len(_NAMES), f"expected a class from 1 to {len(_NAMES)}")
-    rows = rows.between("visibility", 0, 1, "expected a share from 0 to 1").sized_box(*_BOX, one_based=True)
-    reasons = {
-        "crowd": pl.col("class") == _CROWD,
-        "distractor": pl.col("class").is_in(_DISTRACTORS),
-        "not considered": pl.col("active") == 0,
-    }
-    return rows.ignore(reasons, crowds=["crowd"]).with_columns(
+    rows = rows.between("class", 1, len(names), f"expected a class from 1 to {len(names)}")
+    rows = rows.between("visibility", 0, 1, "expected a share from 0 to 1").sized_box(*_BOX, one_based=one_based)
+    return rows.ignore({"not considered": pl.col("active") == 0}).with_columns(
         category_id="class",
         occluded=1 - pl.col("visibility"),
         vis_ratio="visibility",
         track_id=pl.col("id").cast(pl.String),
     )
+
+
+def _ignored(rows: Rows) -> Rows:
+    """Return rows of the benchmark's classes, with what it does not score to be ignored."""
+    reasons = {
+        "crowd": pl.col("class") == _CROWD,
+        "distractor": pl.col("class").is_in(_DISTRACTORS),
+        "not considered": pl.col("active") == 0,
+    }
+    return rows.ignore(reasons, crowds=["crowd"])
 
 
 def _with_frames(rows: Rows, sequences: Sequence[_Sequence]) -> Rows:

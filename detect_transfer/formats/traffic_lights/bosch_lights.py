@@ -58,7 +58,7 @@ def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_e
                 boxes += _read_record(record, _SPLITS[PurePosixPath(name).stem], source, is_raw=is_raw)
     schema = dict.fromkeys(("image", "source", *_FIELDS), pl.String)
     rows = Rows(pl.DataFrame(boxes, schema=schema, orient="row"), source.root, source.errors)
-    rows = rows.category("label", _NAMES).with_columns(pl.col("occluded").str.to_lowercase())
+    rows = rows.filled("label").with_columns(pl.col("occluded").str.to_lowercase())
     is_flag = pl.col("occluded").is_in(["true", "false"])
     rows = rows.check(is_flag, "YAML_VALUE", "expected true or false", "occluded").numbers(*_FIELDS[2:])
     swapped = rows.filter((pl.col("x_max") < pl.col("x_min")) | (pl.col("y_max") < pl.col("y_min"))).sources()

@@ -69,9 +69,8 @@ def read(
         state=pl.col("state").str.strip_chars("'"),
         track_id="id",
     ).numbers(*XYXY)
-    for field, word in (("slash", "/"), ("first_word", "'Traffic"), ("second_word", "Light'")):
-        rows = rows.check(pl.col(field) == word, "ROW_VALUE", f"expected {word}", field)
-    rows = rows.category("state", _STATES).box(*XYXY, inclusive=inclusive)
+    rows = rows.check(pl.col("slash") == "/", "ROW_VALUE", "expected / between time and frame", "slash")
+    rows = rows.filled("state").with_columns(label="state").box(*XYXY, inclusive=inclusive)
     ignored = pl.col("state") == "ambiguous"
     rows = rows.with_columns(ignore=ignored, ignore_reason=pl.when(ignored).then(pl.lit("ambiguous")))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import corners, dump
@@ -150,21 +150,19 @@ def _add_frame(source: Source, node: Node, image: str, split: str) -> list[Node]
 
 def _add_label(source: Source, image: str, node: Node) -> None:
     category = node.string("category")
-    if category not in _CLASS_OF:
-        remedy = did_you_mean(category, list(_CLASS_OF))
-        raise node.error("category", "CLASS_UNKNOWN", "there is no such class", remedy)
     x1, y1, x2, y2 = corners(node.child("box2d"), XYXY)
     attributes = {key: value for key, value in node.value.items() if key not in _OF_LABEL and value is not None}
     facts = node.child("attributes") if "attributes" in node else None
     crowd, ignored, occluded, truncated = (facts.flag(key) if facts and key in facts else None for key in _FLAGS)
     if facts:
         attributes |= {key: value for key, value in facts.value.items() if key not in _FLAGS}
-    if category not in _CLASSES:
+    label = _CLASS_OF.get(category, category)
+    if category != label:
         attributes = {"category": category, **attributes}
     reason = category if category in _IGNORED else "crowd" if crowd else "ignored" if ignored else None
     source.add_box(
         image,
-        _CLASS_OF[category],
+        label,
         (x1, y1, x2 + 1, y2 + 1),
         node.source,
         attributes,

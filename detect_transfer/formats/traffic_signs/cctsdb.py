@@ -72,7 +72,7 @@ def read(
     _read_xml(source, xml)
     by_text = rows.data.select("image", "class", *XYXY, source_of(rows.data))
     rows = replace(rows, data=pl.concat([by_text, source.box_rows().data.rename({"label": "class"})], how="diagonal"))
-    rows = rows.category("class", _NAMES).box(*XYXY, inclusive=inclusive)
+    rows = rows.filled("class").with_columns(label="class").box(*XYXY, inclusive=inclusive)
     if "difficult" in rows.data.columns:
         rows = rows.with_columns(pl.col("difficult").fill_null(False)).ignore({"difficult": pl.col("difficult")})
     _add_negatives(source)

@@ -110,9 +110,10 @@ def _check(signs: Rows) -> Rows:
     signs = signs.check(is_whole, "ROW_COLUMNS", what, "sign")
     fields = pl.col("sign").str.split_exact(",", len(_FIELDS) - 1).struct.rename_fields(_FIELDS)
     rows = signs.with_columns(fields.struct.unnest()).with_columns(pl.col(_FIELDS).str.strip_chars())
-    rows = rows.numbers("right", "bottom", "left", "top").one_of("visibility", _VISIBILITIES)
+    rows = rows.numbers("right", "bottom", "left", "top")
     rows = rows.filled("type", what="the sign has no type", code="ROW_VALUE")
     rows = rows.filled("name", what="the sign has no name", code="ROW_VALUE")
-    other = rows.filter(~pl.col("type").is_in(_TYPES)).sources()
-    rows.errors.remark("its type is none of the published ones", len(other), other, kind="box")
+    for field, words in (("visibility", _VISIBILITIES), ("type", _TYPES)):
+        other = rows.filter(~pl.col(field).is_in(words)).sources()
+        rows.errors.remark(f"their {field} is none of the published ones, kept as it is", len(other), other, kind="box")
     return rows

@@ -6,13 +6,13 @@ they are our own convention. No size of an image is stated.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import corners
@@ -64,7 +64,7 @@ def read(
         document = read_json(root, name).as_object()
         types = _types(document)
         names = types if classes == "all" else PROTOCOL45
-        path_of = _read_images(document, source, types, names)
+        path_of = _read_images(document, source, None if classes == "all" else frozenset(names))
     _check_lists(source, path_of)
     rows = source.box_rows()
     if rare == "drop" and "ignore" in rows.data.columns:
@@ -94,13 +94,12 @@ def _types(document: Node) -> list[str]:
     return sorted(types)
 
 
-def _read_images(document: Node, source: Source, types: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+def _read_images(document: Node, source: Source, names: Collection[str] | None) -> dict[str, str]:
     """Add all images with their signs and return the path of each by its key.
 
-    Signs whose type is not among `names` are to be ignored and have no class.
+    Signs whose type is not among `names`, where there are some, are to be ignored and have no class.
     """
     path_of: dict[str, str] = {}
-    all_types, chosen = set(types), set(names)
     for key, node in document.entries("imgs").items():
         path = node.string("path")
         with source.errors.image(path):
@@ -112,18 +111,15 @@ def _read_images(document: Node, source: Source, types: Sequence[str], names: Se
             path_of[key] = path
             for each in node.items("objects"):
                 with source.errors.row(path):
-                    _add_sign(source, path, each, all_types, chosen)
+                    _add_sign(source, path, each, names)
     return path_of
 
 
-def _add_sign(source: Source, path: str, node: Node, types: Collection[str], names: Collection[str]) -> None:
+def _add_sign(source: Source, path: str, node: Node, names: Collection[str] | None) -> None:
     kind = node.string("category")
-    if kind not in types:
-        remedy = did_you_mean(kind, sorted(types))
-        raise node.error("category", "CLASS_UNKNOWN", "it is not among the types", remedy)
     attributes = {key: value for key, value in node.value.items() if key not in ("category", "bbox")}
     xyxy = corners(node.child("bbox"))
-    if kind in names:
+    if names is None or kind in names:
         source.add_box(path, kind, xyxy, node.source, attributes)
     else:
         attributes = {"category": kind, **attributes}

@@ -20,6 +20,7 @@ Writer = Callable[[IgnorePlan, Path, Ledger], None]
 
 DEFAULT_TARGETS = ("coco", "yolo")
 _NEED_SIZES = ("cvat", "yolo")
+HAVE_FILE_A_STEM = frozenset({"voc", "yolo"})
 
 
 def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:

@@ -143,7 +143,7 @@ def check_stems(sources: list[str], targets: list[str]) -> None:
                 f"'{first[path]}' and '{source}' would share the label file {path}",
                 field="file_name",
                 value=source,
-                remedy="rename one of them, or remove it from the annotations",
+                remedy="rename one of them, or write no file an image: --to coco",
             )
         first[path] = source
 

@@ -168,3 +168,17 @@ def test_on_error__leaves_out_the_row_or_the_image(root: Path, write: Any) -> No
     table = read_cvat(root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["images/b.png"]
     assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 2)]
+
+
+def test_project__one_name_in_two_subsets_is_two_images(tmp_path: Path, write: Any) -> None:
+    write("images/Train/a.png", (40, 30))
+    write("images/Test/a.png", (20, 10))
+    image = '<image id="0" name="a.png" subset="{}" width="{}" height="{}"/>'
+    write(
+        "annotations.xml", f"<annotations>{image.format('Train', 40, 30)}{image.format('Test', 20, 10)}</annotations>"
+    )
+    images = read_cvat(tmp_path).images
+    assert images.select("file_name", "split", "width").rows() == [
+        ("images/Train/a.png", "train", 40),
+        ("images/Test/a.png", "test", 20),
+    ]

@@ -105,8 +105,8 @@ def test_image__of_a_frame_is_there_once_and_has_one_size(tmp_path: Path, write:
 
 
 VBB_FAULTS = [
-    pytest.param((3, *BOX[1:]), "CLASS_UNKNOWN", "(1) ", "label=None", id="id-without-label"),
-    pytest.param((1.5, *BOX[1:]), "CLASS_UNKNOWN", "(1) ", "label=None", id="half-an-id"),
+    pytest.param((3, *BOX[1:]), "OBJECT_NAME", "(1) ", "label=None", id="id-without-label"),
+    pytest.param((1.5, *BOX[1:]), "OBJECT_NAME", "(1) ", "label=None", id="half-an-id"),
     pytest.param((1, [1, 2, -3, 4], 0, 0, SEEN), "BOX_INVALID", "(1) ", "negative", id="negative"),
     pytest.param((1, [1, 2, 3], 0, 0, SEEN), "ROW_NUMBER", "(1) ", "finite", id="three-numbers"),
     pytest.param((1, [1, 2, 3, np.nan], 0, 0, SEEN), "ROW_NUMBER", "(1) ", "finite", id="nan"),
@@ -141,7 +141,7 @@ def test_vbb__of_another_structure(tmp_path: Path, check_error: Any) -> None:
 
 
 JSON_FAULTS = [
-    pytest.param({"29": [{**OBJECT, "lbl": "dog"}]}, "CLASS_UNKNOWN", "/frames/29/0 label=dog", id="label"),
+    pytest.param({"29": [{**OBJECT, "lbl": ""}]}, "OBJECT_NAME", "/frames/29/0 label=", id="label"),
     pytest.param({"29": [{**OBJECT, "pos": [1, 2, 3]}]}, "JSON_NUMBER", "/frames/29/0/pos", id="three"),
     pytest.param({"29": [{**OBJECT, "id": "a"}]}, "JSON_NUMBER", "/frames/29/0/id", id="id"),
     pytest.param({"29": {}}, "JSON_TYPE", "/frames/29 ", id="no-list"),
@@ -174,7 +174,6 @@ TEXT_FAULTS = [
     pytest.param("% bbGt version=4\n", "BBGT_VERSION", ":1 ", "0, 1, 2 or 3", id="version"),
     pytest.param("% bbGt version=3\nperson 1 1 2 2 0 0 0 0 0 0", "ROW_COLUMNS", ":2 ", "expected 12", id="eleven"),
     pytest.param("person 1 1 2 2 0 0 0 0 0 0", "ROW_COLUMNS", ":1 ", "expected 10", id="eleven-in-version-0"),
-    pytest.param("% bbGt version=1\ndog 1 1 2 2 0 0 0 0 0", "CLASS_UNKNOWN", ":2 ", "label=dog", id="label"),
     pytest.param("% bbGt version=1\nperson 1 1 nan 2 0 0 0 0 0", "ROW_NUMBER", ":2 ", "w=nan", id="nan"),
     pytest.param("% bbGt version=1\nperson 1 1 -2 2 0 0 0 0 0", "BOX_INVALID", ":2 ", "negative", id="negative"),
 ]

@@ -127,7 +127,7 @@ def test_form__must_be_chosen_where_several_are_there(tmp_path: Path, write: Any
 
 
 TWIN_FAULTS = [
-    pytest.param({"label": "pedestrain"}, "CLASS_UNKNOWN", "/objects/0/label", "did you mean 'pedestrian'", id="label"),
+    pytest.param({"label": " "}, "OBJECT_NAME", "/objects/0/label", "no class", id="label"),
     pytest.param({"bbox": [1, 2, 3]}, "JSON_NUMBER", "/objects/0/bbox", "4 finite numbers", id="three"),
     pytest.param({"bboxVis": None}, "JSON_KEY", "/objects/0/bboxVis", "needed", id="no-visible"),
     pytest.param({"bbox": [1, 2, -3, 4]}, "BOX_INVALID", "/objects/0 ", "negative", id="negative"),

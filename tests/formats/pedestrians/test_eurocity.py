@@ -65,9 +65,15 @@ def test_tags__of_several_the_one_that_the_benchmark_looks_at(
     assert eurocity.read(tmp_path, **KEEP).boxes["ignore_reason"].to_list() == [reason, reason]
 
 
-def test_unknown__identity_is_an_error_or_a_region(tmp_path: Path, write: Any, check_error: Any) -> None:
+def test_unknown__identity_is_a_class_an_error_or_a_region(tmp_path: Path, write: Any, check_error: Any) -> None:
     write(NAME, frame(box("pedestrain"), box(None)))
-    check_error(lambda: eurocity.read(tmp_path, **KEEP), "CLASS_UNKNOWN", "/children/0/identity", "'pedestrian'?")
+    check_error(
+        lambda: eurocity.read(tmp_path, unknown="error", **KEEP),
+        "CLASS_UNKNOWN",
+        "/children/0/identity",
+        "'pedestrian'?",
+    )
+    assert eurocity.read(tmp_path, **KEEP).boxes["ignore_reason"].to_list() == [None, "no class is stated"]
     boxes = eurocity.read(tmp_path, unknown="ignore", **KEEP).boxes
     assert boxes.select("category_id", "ignore_reason").rows() == [
         (None, "unknown class"),

@@ -109,3 +109,17 @@ def test_rows__of_2015_are_pedestrians_of_unknown_visibility(root: Path, write: 
         (1, 10, 20, 25, 40, None, None, None),
         (1, 10, 20, 25, 40, None, None, "not considered"),
     ]
+
+
+def test_cvat__sequence_without_info_has_classes_of_its_own_and_pixels_from_0(tmp_path: Path, write: Any) -> None:
+    for number in (1, 2):
+        write(f"img1/{number:06d}.png", (40, 30))
+    write("gt/gt.txt", "1,3,0,21,30,9,1,2,0.5\n")
+    write("gt/labels.txt", "person\nsign\n")
+    table = mot17det.read(tmp_path)
+    assert table.class_names == ["person", "sign"]
+    assert table.images.select("file_name", "width", "height").rows() == [
+        ("img1/000001.png", 40, 30),
+        ("img1/000002.png", 40, 30),
+    ]
+    assert table.boxes.select("x1", "y1", "x2", "y2", "category_id", "ignore").rows() == [(0, 21, 30, 30, 2, False)]

@@ -26,7 +26,6 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 BOXES = [
     pytest.param(BOX.replace("label: Red, ", ""), "JSON_KEY", "/0/boxes/1/label label=(missing)", id="no-label"),
-    pytest.param(BOX.replace("Red", "Blue"), "CLASS_UNKNOWN", "/0/boxes/1 label=Blue", id="label"),
     pytest.param(BOX.replace("false", "maybe"), "YAML_VALUE", "occluded=maybe", id="occluded"),
     *[
         pytest.param(BOX.replace("16.5", bad), "ROW_NUMBER", f"/0/boxes/1 x_max={bad}", id=f"number-{i}")

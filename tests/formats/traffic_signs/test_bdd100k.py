@@ -30,7 +30,6 @@ def root(write: Any, tmp_path: Path) -> Path:
 
 
 BAD = [
-    pytest.param([label(category="cars")], "CLASS_UNKNOWN", "/0/labels/0/category", "'car'", id="class"),
     pytest.param([label(category=None)], "JSON_KEY", "/0/labels/0/category", "needed", id="no-class"),
     pytest.param([label(box2d={**BOX, "x2": 9})], "BOX_INVALID", "/0/labels/0/box2d/x2", ">= x1", id="swapped"),
     pytest.param([label(box2d={**BOX, "y1": "5"})], "JSON_NUMBER", "/0/labels/0/box2d/y1", "finite", id="text"),

@@ -25,7 +25,6 @@ def root(write: Any, tmp_path: Path) -> Path:
 ROWS = [
     pytest.param("00000.png;1;2;3;4", "ROW_COLUMNS", "found 5 fields", id="5-fields"),
     pytest.param(ROW.replace(";1;", ";1e999;"), "ROW_NUMBER", "x1=1e999", id="number"),
-    pytest.param(ROW.replace("warning", "stop"), "CLASS_UNKNOWN", "prohibitory, warning, mandatory", id="class"),
     pytest.param(ROW.replace(";1;", ";4;"), "BOX_INVALID", "x2 must be >= x1", id="swapped"),
     pytest.param(ROW.replace("00000", "00001"), "IMAGE_MISSING", "image=00001.png", id="no-image"),
 ]
@@ -38,16 +37,14 @@ def test_row__fault_names_the_line(row: str, code: str, part: str, root: Path, w
 
 
 def test_object__fault_names_file_and_number(root: Path, write: Any, check_error: Any) -> None:
-    path = write("xml/00000.xml", XML.format("stop", 3))
-    check_error(lambda: cctsdb.read(root), "CLASS_UNKNOWN", f"{path}#object[1] ", "class=stop")
-    write("xml/00000.xml", XML.format("warning", "nan"))
+    path = write("xml/00000.xml", XML.format("warning", "nan"))
     check_error(lambda: cctsdb.read(root), "XML_NUMBER", f"{path}#object[1] ", "xmax=nan")
 
 
 @pytest.mark.parametrize(("on_error", "n_images"), [("skip-row", 1), ("skip-image", 0)])
 def test_object__at_fault_leaves_as_asked(on_error: str, n_images: int, root: Path, write: Any) -> None:
     write("images/00001.jpg", (40, 30))
-    write("xml/00000.xml", XML.format("stop", 3))
+    write("xml/00000.xml", XML.format("warning", "nan"))
     write("xml/00001.xml", XML.format("warning", 3))
     table = cctsdb.read(root, on_error=on_error)
     assert table.images["file_name"].to_list() == ["images/00000.jpg"] * n_images + ["images/00001.jpg"]

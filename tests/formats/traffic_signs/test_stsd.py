@@ -30,7 +30,6 @@ ROWS = [
         pytest.param(f"9_Image1.jpg:{SIGN.replace('20.0', bad)};", "ROW_NUMBER", f"right={bad}", id=f"number-{i}")
         for i, bad in enumerate(("nan", "1e999", "1_0", "٣", "x"))
     ],
-    pytest.param(f"9_Image1.jpg:{SIGN.replace('VISIBLE', 'HIDDEN')};", "ROW_VALUE", "visibility=HIDDEN", id="seen"),
     pytest.param(
         f"9_Image1.jpg:{SIGN.replace('WARNING', '')};", "ROW_VALUE", "type= - the sign has no type", id="type"
     ),
