@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
-import types
-import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,47 +40,22 @@ def config_keys() -> str:
     """Return a table for each part of the config."""
     parts = [
         "# Config\n\nA run config is one YAML file; `key.subkey=value` words on the command line replace its values. "
-        "An unknown key is an error. `configs/` has examples; with the JSON schema, "
-        "[config.schema.json](config.schema.json), editors complete and check keys.",
-        _model("The file", "", config.RunConfig),
+        "An unknown key is an error. `detect-transfer config --explain KEY` prints what stands here, "
+        "`detect-transfer config --schema` the JSON schema, [config.schema.json](config.schema.json), by which editors "
+        "complete and check keys. Paths are relative to the folder of the config, or to the folder that the command "
+        "runs in; on the command line to the latter alone. `configs/` has examples.",
+        _table_of("The file", [key for key in config.keys_of() if "." not in key.name]),
     ]
-    for name, field in config.RunConfig.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, config.strict.Strict):
-            parts.append(_model(f"`{name}`", f"{name}.", field.annotation))
-    parts.append(_model("A phase, of `transfer.phases`", "", config.Phase))
-    parts.append(_model("`data.synthetic`", "data.synthetic.", config.Synthetic))
+    for part in config.keys_of():
+        inside = [key for key in config.keys_of() if key.name.rpartition(".")[0].removesuffix("[]") == part.name]
+        if inside:
+            parts.append(_table_of(f"`{part.name}`", inside, part.meaning))
     return "\n\n".join(parts)
 
 
-def _model(title: str, prefix: str, model: Any) -> str:
-    rows = [
-        (f"`{prefix}{name}`", f"`{_type(field.annotation)}`", _default(field), field.description)
-        for name, field in model.model_fields.items()
-    ]
-    return f"## {title}\n\n{inspect.getdoc(model)}\n\n{_table(('key', 'type', 'default', 'meaning'), rows)}"
-
-
-def _type(annotation: Any) -> str:
-    """Return a type in few words: the choices of a literal, a union of types."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _type(arguments[0])
-    if origin is typing.Literal:
-        return ", ".join(map(str, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_type(a) for a in arguments if a is not type(None))
-    if origin is not None:
-        return f"{origin.__name__} of {' to '.join(_type(a) for a in arguments)}"
-    if isinstance(annotation, type) and issubclass(annotation, config.strict.Strict):
-        return "keys, as below"
-    return {"str": "text", "Any": "anything"}.get(annotation.__name__, annotation.__name__)
-
-
-def _default(field: Any) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    return "" if value is None or isinstance(value, config.strict.Strict) else f"`{value}`"
+def _table_of(title: str, keys: list[config.Key], meaning: str = "") -> str:
+    rows = [(f"`{key.name}`", key.values, f"`{key.default}`" if key.default else "", key.meaning) for key in keys]
+    return "\n\n".join(filter(None, [f"## {title}", meaning, _table(("key", "takes", "default", "meaning"), rows)]))
 
 
 def native_formats() -> str:
@@ -136,7 +108,7 @@ def errors() -> str:
 
 def schema() -> str:
     """Return the JSON schema of a config."""
-    return json.dumps(config.RunConfig.model_json_schema(), indent=2)
+    return config.schema_text()
 
 
 def contributing() -> str:

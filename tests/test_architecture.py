@@ -120,7 +120,9 @@ def test_importing_the_package_loads_neither_torch_nor_ultralytics() -> None:
     assert loaded_after("import detect_transfer") == set()
 
 
-@pytest.mark.parametrize("command", ["", "convert", "check", "train", "predict", "evaluate", "compare", "visualize"])
+@pytest.mark.parametrize(
+    "command", ["", "convert", "check", "config", "train", "predict", "evaluate", "compare", "visualize"]
+)
 def test_help_loads_neither_torch_nor_ultralytics(command: str) -> None:
     words = [command, "--help"] if command else ["--help"]
     code = (

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer import __version__
+from detect_transfer.cli.configs import config
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
@@ -49,7 +50,7 @@ def _options_of_all(
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
 
-for _command in (convert, check, train, predict, evaluate, compare, visualize):
+for _command in (convert, check, config, train, predict, evaluate, compare, visualize):
     app.command(cls=CommandWithChoices)(_command)
 
 

@@ -1,5 +1,6 @@
 """The run config: pydantic models of every key, and one loader."""
 
+from detect_transfer.config.explain import Key, explain, keys_of, schema_text
 from detect_transfer.config.load import dump_config, load_config, make_config, parse_value, read_yaml
 from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
@@ -9,6 +10,7 @@ __all__ = [
     "BatchNorm",
     "Data",
     "Evaluate",
+    "Key",
     "Mirror",
     "Model",
     "Phase",
@@ -21,8 +23,11 @@ __all__ = [
     "Train",
     "Transfer",
     "dump_config",
+    "explain",
+    "keys_of",
     "load_config",
     "make_config",
     "parse_value",
     "read_yaml",
+    "schema_text",
 ]

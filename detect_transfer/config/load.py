@@ -6,7 +6,6 @@ A config is one flat YAML file; `key.subkey=value` overrides come after it.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from detect_transfer.config.parts import RunConfig
-from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
+from detect_transfer.config.problems import problems_of
+from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_text
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -113,7 +113,9 @@ def make_config_of(
         InputError: Keys or values are wrong; one error holds all problems.
     """
     if not isinstance(content, Mapping):
-        raise InputError("CONFIG_KIND", "a mapping of keys was expected", where=where, remedy="see configs/")
+        raise InputError(
+            "CONFIG_KIND", "a mapping of keys was expected", where=where, remedy="detect-transfer config --explain"
+        )
     keys = copy.deepcopy(dict(content))
     problems: list[DetectTransferError] = []
     for word in overrides:
@@ -125,9 +127,7 @@ def make_config_of(
         config = kind.model_validate(keys)
     except ValidationError as error:
         overridden = {word.partition("=")[0] for word in overrides}
-        problems += [
-            _problem(where, overridden, detail, kind) for detail in error.errors() if not _is_other_branch(detail)
-        ]
+        problems += problems_of(error, kind, where=where, overridden=overridden)
     raise_problems(problems)
     return config
 
@@ -146,50 +146,6 @@ def _override(keys: dict[str, Any], word: str) -> None:
             child = node[part] = {}
         node = child
     node[parts[-1]] = parse_value(value, key)
-
-
-def _is_other_branch(detail: Any) -> bool:
-    """Return whether a finding is of the word branch of a key that was given a list, which has findings of its own."""
-    return detail["type"] == "literal_error" and isinstance(detail["input"], list)
-
-
-def _problem(path: Path | str, overridden: set[str], detail: Any, kind: type[BaseModel]) -> InputError:
-    """Turn a finding of pydantic into an error of ours; its place is the file, or the command line."""
-    location = [str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list[", "constrained-"))]
-    field = ".".join(location) or "config"
-    where = "command line" if any(f"{field}.".startswith(f"{key}.") for key in overridden) else path
-    if detail["type"] == "extra_forbidden":
-        return InputError(
-            "CONFIG_KEY",
-            "there is no such key",
-            where=where,
-            field=field,
-            remedy=did_you_mean(location[-1], _keys_at(location[:-1], kind)),
-        )
-    what = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "value_error":
-        return InputError("CONFIG_VALUE", what, where=where, field=field, remedy="fix it in the config")
-    value = detail["input"] if detail["type"] != "missing" else "(missing)"
-    remedy = "see configs/ for examples"
-    if detail["type"] == "literal_error":
-        remedy = did_you_mean(str(value), re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
-    return InputError("CONFIG_VALUE", what, where=where, field=field, value=value, remedy=remedy)
-
-
-def _keys_at(location: Sequence[str], model: type[BaseModel]) -> list[str]:
-    for part in location:
-        if part.isdigit() or part not in model.model_fields:
-            continue
-        models = _models_in(model.model_fields[part].annotation)
-        if models:
-            model = models[0]
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for a in getattr(annotation, "__args__", ()) for m in _models_in(a)]
 
 
 def dump_config(config: RunConfig) -> str:

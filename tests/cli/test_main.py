@@ -94,7 +94,7 @@ def test_several_mistakes__are_reported_at_once_with_suggestions(
     assert status == 2
     assert len(said.strip().splitlines()) == 4
     for word in (
-        "did you mean 'epochs'",
+        "did you mean 'train.epochs'",
         "did you mean 'model'",
         "c.yaml train.imgsz=100",
         "command line train.lr=fast",

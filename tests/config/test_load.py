@@ -37,7 +37,8 @@ def test_all_problems__stand_in_one_error_with_their_places(tmp_path: Path) -> N
     lines = str(error.value).splitlines()
     assert len(lines) == 4
     assert any(
-        line.startswith(f"CONFIG_KEY {path} train.epoch - ") and "did you mean 'epochs'?" in line for line in lines
+        line.startswith(f"CONFIG_KEY {path} train.epoch - ") and "did you mean 'train.epochs'?" in line
+        for line in lines
     )
     assert any(line.startswith("CONFIG_VALUE command line train.lr=fast - ") for line in lines)
     assert any(f"{path} model.anchors=fitt" in line and "did you mean 'fit'?" in line for line in lines)
