@@ -35,9 +35,10 @@ from detect_transfer.data.image_plan import ImagePlan, plan_images, plan_names
 from detect_transfer.data.image_writing import ImageStage, write_images
 from detect_transfer.data.leaks import near_findings
 from detect_transfer.data.manifest import count_splits, write_manifest
-from detect_transfer.data.round_trip import RoundTrip, round_trip
+from detect_transfer.data.round_trip import RoundTrip
 from detect_transfer.data.split import check_positives
 from detect_transfer.data.split_choice import SplitChoice, choose_split, split_document
+from detect_transfer.data.written_check import check_written
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
 from detect_transfer.formats.writing.targets import HAVE_FILE_A_STEM, choose_targets, write_targets
 
@@ -55,7 +56,7 @@ class ConvertResult:
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: The split and where it comes from, in words.
-        round_trip: What came back from COCO and YOLO; None without the check.
+        round_trip: What came back from each target; None without the check.
     """
 
     out: Path
@@ -89,16 +90,13 @@ def convert(
     with new_folder(out) as building:
         stage = ImageStage(building / ".staged", link=options.image_mode == ImageMode.LINK)
         table, inspection = _inspect(table, stage, options=options, ledger=ledger, progress=progress)
-        trip = round_trip(table) if options.check else None
-        if trip is not None:
-            trip.raise_differences()
-            write_json(building / "round_trip.json", trip.as_dict())
         chosen, ignored = _select(table, inspection, options=options, ledger=ledger)
         targets = choose_targets(options.targets, ignored.table.images, ledger)
         images = _plan_images(ignored, stage, targets, options=options, ledger=ledger)
         counts = count_splits(images.ignored)
         image_facts = write_images(images, building, stage=stage, progress=progress)
         write_targets(images.ignored, targets, building, ledger)
+        trip = _check_written(images.ignored, targets, building, options=options)
         write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
         os.sync()  # one flush for all files, before the manifest vouches for them
@@ -125,6 +123,18 @@ def _inspect(
     else:
         _refuse_images(inspection)
     return fill_sizes(table, inspection), inspection
+
+
+def _check_written(
+    plan: IgnorePlan, targets: Sequence[str], building: Path, *, options: ConvertOptions
+) -> RoundTrip | None:
+    """Read back what was written, where that is wanted; a difference ends the conversion."""
+    if not options.check:
+        return None
+    trip = check_written(plan, targets, building, has_images=options.image_mode == ImageMode.COPY)
+    trip.raise_differences()
+    write_json(building / "round_trip.json", trip.as_dict())
+    return trip
 
 
 def _select(

@@ -33,7 +33,7 @@ class ConvertOptions:
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
-        check: Send the annotations through COCO and YOLO and back, and write no folder where something differs.
+        check: Read back what is written in every target, and write no folder where something differs.
 
     Raises:
         InputError: There is no such choice.

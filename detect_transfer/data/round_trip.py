@@ -1,7 +1,7 @@
 """The round trip: a table is written as COCO and as YOLO, read back, and compared with what it was.
 
 COCO carries every field, and coordinates in full; a YOLO label carries a class and a box, so everything else is
-listed as not carried, with the file that holds it instead.
+listed as not carried.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from detect_transfer.formats.yolo.writer import CARRIED, rows_on_grid, write_lab
 COCO_TOLERANCE_PX = 1e-6
 YOLO_TOLERANCE_PX = 0.01
 _SPLITS = ("train", "val", "test")
-_SIDECAR = "stands in the COCO file"
+NO_FIELD = "it has no field for them"
 _UNSIZED = "their size is not known, and labels are shares of it"
 
 
@@ -110,7 +110,11 @@ def round_trip(table: AnnotationTable) -> RoundTrip:
 def _through_coco(table: AnnotationTable, scratch: Path) -> Leg:
     path = scratch / "instances_all.json"  # no name of a split, so that an image without one keeps none
     write_coco(table, path)
-    back = read_coco(path)
+    return coco_leg(table, read_coco(path))
+
+
+def coco_leg(table: AnnotationTable, back: AnnotationTable) -> Leg:
+    """Compare a table with what came back from COCO."""
     left_out: list[str] = []
     not_carried = []
     if len(table.boxes.filter(pl.col("annotation_id") < 1)):
@@ -158,7 +162,18 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
             path = scratch / "images" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png_header(width, height))
-    back = _renamed(read_yolo(scratch))
+    leg = yolo_leg(plan, read_yolo(scratch))
+    cleaned = [
+        NotCarried(f"boxes, {line.action}", line.count, f"cleaned: {line.reason}") for line in ledger.steps[0].lines
+    ]
+    other = NotCarried("image split", len(_with_other_split(table.images)), "a data.yaml knows train, val and test")
+    not_carried = [unsized, *cleaned, *leg.not_carried, other]
+    return replace(leg, not_carried=tuple(field for field in not_carried if field.rows))
+
+
+def yolo_leg(plan: IgnorePlan, back: AnnotationTable) -> Leg:
+    """Compare what was to be written as YOLO labels with what came back."""
+    back = _renamed(back)
     in_label = rows_on_grid(plan, Ledger().open("yolo", images=0, boxes=0))
     expected = plan.table.with_boxes(plan.rows.join(in_label, on="annotation_id", how="semi", maintain_order="left"))
     compared = (*XYXY, "file_name", "width", "height", "split", "name")
@@ -167,11 +182,8 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
         expected, back, leave_out=[c for c in columns if c not in compared], tolerance_px=YOLO_TOLERANCE_PX
     )
     not_carried = [
-        unsized,
-        *(NotCarried(f"boxes, {line.action}", line.count, f"cleaned: {line.reason}") for line in ledger.steps[0].lines),
         *_left_out(plan, len(in_label)),
-        *(NotCarried(name, len(rows), _SIDECAR) for name, rows in lost_fields(expected, CARRIED).items()),
-        NotCarried("image split", len(_with_other_split(table.images)), "a data.yaml knows train, val and test"),
+        *(NotCarried(name, len(rows), NO_FIELD) for name, rows in lost_fields(expected, CARRIED).items()),
     ]
     return Leg("YOLO", YOLO_TOLERANCE_PX, fields, tuple(field for field in not_carried if field.rows))
 
@@ -199,8 +211,8 @@ def _renamed(table: AnnotationTable) -> AnnotationTable:
 def _left_out(plan: IgnorePlan, n_rows: int) -> list[NotCarried]:
     regions = len(plan.table.boxes) - len(plan.rows)
     return [
-        NotCarried("ignored and crowd regions", regions, f"left out by the policy 'drop'; {_SIDECAR}"),
-        NotCarried("boxes without area on the grid", len(plan.rows) - n_rows, f"left out; {_SIDECAR}"),
+        NotCarried("ignored and crowd regions", regions, "left out, as --ignored-regions says"),
+        NotCarried("boxes without area on the grid", len(plan.rows) - n_rows, "left out"),
     ]
 
 

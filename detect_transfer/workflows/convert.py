@@ -104,6 +104,9 @@ def convert_source(
     require_new(request.out)
     reader_options = parse_options(formats.get_format(request.format), request.reader_options)
     on_error = reader_options.pop("on_error", request.on_error)
+    if request.on_error not in (OnError.FAIL, on_error):
+        what, remedy = f"--on-error says {request.on_error}", "give it once"
+        raise InputError("OPTION_VALUE", what, field="--option", value=f"on_error={on_error}", remedy=remedy)
     options = ConvertOptions(
         format=request.format,
         source=request.source.resolve().name,

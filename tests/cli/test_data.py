@@ -81,6 +81,7 @@ def test_help__lists_what_the_registries_hold(
         (["--option", "one_based"], "OPTION_VALUE --option=one_based - KEY=VALUE was expected"),
         (["--option", "one_base=true"], "OPTION_UNKNOWN --option=one_base=true .*'one_based'"),
         (["--option", "one_based=true", "--option", "one_based=false"], "OPTION_VALUE .*given twice"),
+        (["--on-error", "skip-image", "--option", "on_error=skip-row"], "OPTION_VALUE --option=on_error=skip-row"),
         (["--image-mode", "move"], "USAGE .*'copy', 'link', 'none'"),
         (["--on-error", "skip"], "USAGE .*'skip-row'"),
         (["--split-ratio", "train=1", "--split-from-source"], "USAGE --split-from-source"),

@@ -232,10 +232,13 @@ def test_convert__check_proves_the_way_back(root, tmp_path):
 
 
 def test_convert__check_writes_nothing_when_a_field_is_lost(root, tmp_path, monkeypatch):
-    from detect_transfer.data import round_trip
+    from detect_transfer.data import written_check
 
-    read = read_coco
-    monkeypatch.setattr(round_trip, "read_coco", lambda path: read(path).with_boxes(read(path).boxes.head(3)))
+    def spoilt(path, **options):
+        back = read_coco(path, **options)
+        return back.with_boxes(back.boxes.head(3))
+
+    monkeypatch.setattr(written_check, "read_coco", spoilt)
     with pytest.raises(InputError, match="ROUND_TRIP box rows") as caught:
         convert(make(root), tmp_path / "out", options=replace(OPTIONS, check=True))
     assert caught.value.exit_code == 2

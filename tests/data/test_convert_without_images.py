@@ -69,6 +69,15 @@ def test_sizes_unknown__coco_alone_and_the_ledger_says_why(tmp_path: Path) -> No
     assert "width" not in json.loads((out / "annotations/instances_val.json").read_text())["images"][0]
 
 
+def test_labels__without_images_come_with_the_names_of_the_classes(tmp_path: Path) -> None:
+    table = make(sized=True)
+    result = convert(table, tmp_path / "out", options=replace(PLAN, targets=("yolo",), check=True))
+    assert (tmp_path / "out/classes.txt").read_text().splitlines() == table.class_names
+    assert not (tmp_path / "out/data.yaml").exists(), "it would point at images that are not there"
+    assert result.round_trip is not None
+    assert [leg.target for leg in result.round_trip.legs] == ["YOLO"]
+
+
 def test_data_folder__without_images_is_read_checked_and_converted_again(tmp_path: Path) -> None:
     convert(make(sized=False), tmp_path / "one", options=PLAN)
     table = data_folder.read(tmp_path / "one", verify=True)

@@ -44,7 +44,7 @@ def write_cvat(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     check_text(table.categories["name"], field="class", stripped=True)
     check_text(table.images["file_name"], field="file_name", stripped=True)
     _check_sizes(table.images)
-    boxes = _writable(table.boxes, step)
+    boxes = writable(table.boxes, step)
     boxes_by_name = boxes.join(
         table.categories.select("category_id", "name"), on="category_id", how="left", maintain_order="left"
     )
@@ -73,7 +73,8 @@ def _check_sizes(images: pl.DataFrame) -> None:
         )
 
 
-def _writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+def writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+    """Return the rows that CVAT can hold; the others, and what it makes of a flag, are counted."""
     rule = pl.col("category_id").is_null()
     leaving = boxes.filter(rule)
     step.add("box", "dropped", "ignored for every class: a box of CVAT has one", len(leaving), leaving["source"])

@@ -44,7 +44,7 @@ def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None
     check_text(images["file_name"], field="file_name")
     names = [label_path(name).removesuffix(".txt") for name in images["file_name"]]
     check_stems(images["file_name"].to_list(), images["file_name"].to_list())
-    boxes = _writable(table.boxes, step)
+    boxes = writable(table.boxes, step)
     objects = (
         boxes.join(table.categories.select("category_id", "name"), on="category_id", how="left", maintain_order="left")
         .select("image_id", text=_object_text())
@@ -60,7 +60,7 @@ def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None
     step.close(images_out=len(images), boxes_out=len(boxes))
 
 
-def _writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+def writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     """Return the rows that VOC can hold, with what it makes of their flags; the others are counted."""
     narrow = (pl.col("x1") + 1 > pl.col("x2")) | (pl.col("y1") + 1 > pl.col("y2"))  # min would be above max
     for rule, reason in (

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.formats.cvat.writer import write_cvat
@@ -26,6 +27,13 @@ HAVE_FILE_A_STEM = frozenset({"voc", "yolo"})
 def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     for split in plan.table.splits:
         write_coco(plan.table.split_of(split), out / "annotations" / f"instances_{split}.json", ledger=ledger)
+
+
+def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_labels(plan, out, ledger)
+    if not (out / "images").is_dir():  # a data.yaml would point at nothing; the names alone are of use
+        (out / "data.yaml").unlink()
+        write_atomic(out / "classes.txt", "".join(f"{' '.join(name.split())}\n" for name in plan.table.class_names))
 
 
 def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
@@ -47,7 +55,7 @@ WRITERS: dict[str, Writer] = {
     "cvat": _write_cvat,
     "parquet": _write_parquet,
     "voc": _write_voc,
-    "yolo": write_labels,
+    "yolo": _write_yolo,
 }
 
 

@@ -1,0 +1,104 @@
+"""What a conversion wrote is read back, every target of it, from the files themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.data.convert import convert
+from detect_transfer.data.convert_options import ConvertOptions
+from detect_transfer.data.written_check import READ_BACK
+from detect_transfer.formats.writing import targets
+from detect_transfer.formats.writing.targets import WRITERS
+
+ALL = tuple(sorted(WRITERS))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> AnnotationTable:
+    for name in ("a.jpg", "b.png"):
+        Image.new("RGB", (40, 30), (len(name), 50, ord(name[0]))).save(tmp_path / name)
+    return AnnotationTable.from_columns(
+        images={"image_id": [3, 4], "file_name": ["a.jpg", "b.png"], "split": ["train", "val"], "group": ["g", "h"]},
+        boxes={
+            "annotation_id": [1, 2, 3, 4],
+            "image_id": [3, 3, 4, 4],
+            "category_id": [1, 2, None, 1],
+            "x1": [1.5, 0.0, 3.0, 2.0],
+            "y1": [2.0, 0.0, 3.0, 2.0],
+            "x2": [10.25, 40.0, 9.0, 7.0],
+            "y2": [9.0, 30.0, 9.0, 8.0],
+            "ignore": [False, True, True, False],
+            "iscrowd": [False, True, False, False],
+            "ignore_reason": [None, "crowd", "far", None],
+            "difficult": [False, False, False, True],
+            "occluded": [0.5, None, None, 0.0],
+            "truncated": [0.0, 1.0, None, 0.25],
+            "track_id": ["t1", None, None, "t2"],
+            "attributes": ['{"b": 1, "a": [2], "c": " x "}', None, None, None],
+            "source": ["s:1", "s:2", "s:3", "s:4"],
+        },
+        categories={"category_id": [1, 2, 7], "name": ["person", "sign", "unused"]},
+        image_root=tmp_path,
+    )
+
+
+def test_every_target_can_be_read_back() -> None:
+    assert READ_BACK.keys() == WRITERS.keys()
+
+
+@pytest.mark.parametrize("image_mode", ["copy", "link", "none"])
+def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, tmp_path: Path) -> None:
+    if image_mode == "none":
+        sizes = table.images.with_columns(width=pl.lit(40, pl.Int32), height=pl.lit(30, pl.Int32))
+        table = replace(table, images=sizes, image_root=None)
+    options = ConvertOptions("x", split="source", targets=ALL, check=True, image_mode=image_mode)
+    result = convert(table, tmp_path / "out", options=options)
+    assert result.round_trip is not None
+    legs = {leg.target: {field.field: field.equal for field in leg.fields} for leg in result.round_trip.legs}
+    assert list(legs) == ["COCO", "CVAT", "Parquet", "VOC", "YOLO"]
+    assert {name: fields["box xyxy"] for name, fields in legs.items()} == dict(COCO=4, CVAT=3, Parquet=4, VOC=3, YOLO=2)
+    assert legs["CVAT"]["box attributes"] == legs["CVAT"]["box track_id"] == 3
+    assert legs["VOC"]["box difficult"] == 3
+    lost = {leg.target: {each.field for each in leg.not_carried} for leg in result.round_trip.legs}
+    assert lost["COCO"] == lost["Parquet"] == set()
+    assert {"boxes", "track_id", "attributes", "image group"} <= lost["VOC"]
+
+
+@pytest.mark.parametrize(
+    ("target", "file", "old", "new"),
+    [
+        ("coco", "annotations/instances_train.json", b"8.75", b"8.5"),
+        ("cvat", "cvat/annotations.xml", b'xtl="1.5"', b'xtl="1.75"'),
+        ("voc", "voc/Annotations/train/a.xml", b"<xmin>2.5<", b"<xmin>2.75<"),
+        ("yolo", "labels/train/a.txt", b"0.14687500", b"0.16687500"),
+    ],
+)
+def test_check__sees_what_a_writer_spoils(
+    target: str,
+    file: str,
+    old: bytes,
+    new: bytes,
+    table: AnnotationTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = targets.WRITERS[target]
+
+    def spoilt(plan: object, out: Path, ledger: object) -> None:
+        write(plan, out, ledger)  # type: ignore[arg-type]
+        path = out / file
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new))
+
+    monkeypatch.setitem(targets.WRITERS, target, spoilt)
+    options = ConvertOptions("x", split="source", targets=(target,), check=True)
+    with pytest.raises(InputError, match=r"ROUND_TRIP box xyxy.*s:1"):
+        convert(table, tmp_path / "out", options=options)
+    assert not (tmp_path / "out").exists()
