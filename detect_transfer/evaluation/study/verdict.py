@@ -1,0 +1,236 @@
+"""Is one arm of a study better than another? Differences paired by seed and size, with a verdict in words.
+
+A pair are two runs with the same seed and number of images. The interval at a size is that of Student's t over the
+pairs; that over all sizes takes the mean over the sizes of each seed first, as runs of a seed are not independent. Both
+hold for other seeds, and for other test images where the variance over them is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.evaluation.coco.bootstrap import LEVEL
+from detect_transfer.evaluation.coco.intervals import Span
+from detect_transfer.evaluation.comparison import MARGIN, Verdict, holm, total_spread
+from detect_transfer.evaluation.study.scores import ArmScores
+
+POWER = 0.8
+_MOST_SEEDS = 100
+
+
+@dataclass(frozen=True)
+class ArmVerdict:
+    """What the second arm has more than the first, at one size or over all.
+
+    Args:
+        n_images: The size; None over all sizes.
+        first: Mean AP of the first arm over the pairs; None without pairs.
+        second: That of the second.
+        difference: `second` - `first`.
+        interval: Its 95 % interval; None with less than two pairs.
+        p: Two-sided, that there is no difference.
+        p_holm: `p` corrected for the number of sizes (Holm); `p` itself over all sizes.
+        verdict: `same`: the interval lies within the margin; `better` or `worse`: it does not, and excludes 0 with
+            `p_holm` below .05; else `cannot tell`.
+        margin: Differences up to this are of no interest.
+        n_pairs: Pairs at a size, or seeds over all sizes.
+        more_seeds: How many more would decide with a chance of .8, if the difference and its spread are as measured;
+            None where the verdict stands, or no number up to 100 would.
+        reason: Why there is no interval, or no number of seeds.
+    """
+
+    n_images: int | None
+    first: float | None
+    second: float | None
+    difference: float | None
+    interval: Span | None
+    p: float | None
+    p_holm: float | None
+    verdict: Verdict
+    margin: float
+    n_pairs: int
+    more_seeds: int | None = None
+    reason: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is read."""
+        if self.verdict == "same":
+            return f"same within {self.margin:g}"
+        if self.verdict != "cannot tell":
+            return self.verdict
+        if self.more_seeds is not None:
+            return f"cannot tell: {self.more_seeds} more seed{'s' * (self.more_seeds > 1)} needed"
+        return f"cannot tell: {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `study.json` holds."""
+        return {**asdict(self), "words": self.words}
+
+
+@dataclass(frozen=True)
+class ArmComparison:
+    """Two arms over all sizes that both have.
+
+    Args:
+        first: The arm that is compared with.
+        second: The arm that is judged.
+        overall: Over all sizes, by seeds that have a pair at each.
+        by_size: At each size, in order.
+        unpaired: Size and seed of runs that the other arm does not have; they are in no number here.
+    """
+
+    first: str
+    second: str
+    overall: ArmVerdict
+    by_size: tuple[ArmVerdict, ...]
+    unpaired: tuple[tuple[int, int], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `study.json` holds."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "overall": self.overall.as_dict(),
+            "by_size": [verdict.as_dict() for verdict in self.by_size],
+            "unpaired": [list(run) for run in self.unpaired],
+        }
+
+
+def judge(
+    first: ArmScores,
+    second: ArmScores,
+    *,
+    margin: float = MARGIN,
+    image_variance: float | Mapping[int | None, float] = 0.0,
+) -> ArmComparison:
+    """Compare two arms.
+
+    Args:
+        first: The arm that is compared with.
+        second: The arm that is judged.
+        margin: Differences up to this are of no interest.
+        image_variance: Variance of the difference of the means over test images; one number, or one for each size and
+            None for that over all sizes. With 0 the verdict holds for these test images.
+    """
+    runs = [_by_run(arm) for arm in (first, second)]
+    paired = sorted(runs[0].keys() & runs[1].keys())
+    pairs = {key: (runs[0][key], runs[1][key]) for key in paired}
+    sizes = sorted({size for size, _ in paired})
+    at_size = {n: np.array([pair for (size, _), pair in pairs.items() if size == n]) for n in sizes}
+    seeds = sorted({seed for _, seed in paired if all((n, seed) in pairs for n in sizes)})
+    over_sizes = np.array([np.mean([pairs[n, seed] for n in sizes], axis=0) for seed in seeds]).reshape(-1, 2)
+
+    def variance(size: int | None) -> float:
+        return image_variance if isinstance(image_variance, float | int) else image_variance.get(size, 0.0)
+
+    by_size = [_difference(n, at_size[n], margin, variance(n)) for n in sizes]
+    corrected = iter(holm([v.p for v in by_size if v.p is not None]))
+    by_size = [v if v.p is None else replace(v, p_holm=next(corrected)) for v in by_size]
+    overall = _difference(None, over_sizes, margin, variance(None))
+    return ArmComparison(
+        first.arm,
+        second.arm,
+        _judged(overall, over_sizes, variance(None), 1),
+        tuple(_judged(v, at_size[n], variance(n), len(sizes)) for n, v in zip(sizes, by_size, strict=True)),
+        tuple(sorted(runs[0].keys() ^ runs[1].keys())),
+    )
+
+
+def _by_run(arm: ArmScores) -> dict[tuple[int, int], float]:
+    """Return AP by size and seed; the mean over the splits of a seed."""
+    values: dict[tuple[int, int], list[float]] = {}
+    for n, seed, ap in zip(arm.n_images.tolist(), arm.seeds.tolist(), arm.ap.tolist(), strict=True):
+        values.setdefault((n, seed), []).append(ap)
+    return {key: float(np.mean(ap)) for key, ap in values.items()}
+
+
+def _difference(n_images: int | None, pairs: FloatArray, margin: float, image_variance: float) -> ArmVerdict:
+    """Compare pairs (P, 2); the verdict is given later."""
+    from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+
+    none = ArmVerdict(n_images, None, None, None, None, None, None, "cannot tell", margin, len(pairs))
+    if not len(pairs):
+        return replace(none, reason="no seed has a run of both arms")
+    first, second = (float(end) for end in pairs.mean(axis=0))
+    none = replace(none, first=first, second=second, difference=second - first)
+    if len(pairs) == 1:
+        return replace(none, more_seeds=1, reason="one pair says nothing about other seeds")
+    error, degrees = _error(pairs, image_variance)
+    if error == 0:
+        if second == first:
+            return replace(none, interval=(0.0, 0.0), p=1.0, p_holm=1.0)
+        return replace(none, reason="the difference does not change with the seed, so only other images could tell")
+    reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
+    p = float(2 * stdtr(degrees, -abs(second - first) / error))
+    return replace(none, interval=(second - first - reach, second - first + reach), p=p, p_holm=p)
+
+
+def _error(pairs: FloatArray, image_variance: float) -> tuple[float, float]:
+    """Return the standard error of the mean difference of pairs (P, 2), and its degrees of freedom."""
+    apart = pairs[:, 1] - pairs[:, 0]
+    seeds = np.asarray(apart.var(ddof=1) / len(apart))
+    error, degrees = total_spread(np.asarray(image_variance), (seeds, np.asarray(len(apart) - 1.0)))
+    return float(error), float(degrees)
+
+
+def _judged(d: ArmVerdict, pairs: FloatArray, image_variance: float, n_tests: int) -> ArmVerdict:
+    """Give the verdict; equal within the margin goes before better, as such a difference is of no interest."""
+    if d.interval is None or d.p_holm is None or d.difference is None:
+        return d
+    low, high = d.interval
+    if -d.margin <= low and high <= d.margin:
+        return replace(d, verdict="same")
+    if d.p_holm < 1 - LEVEL and (low > 0 or high < 0):
+        return replace(d, verdict="better" if low > 0 else "worse")
+    spread = float((pairs[:, 1] - pairs[:, 0]).std(ddof=1))
+    needed = seeds_needed(
+        d.difference, spread, margin=d.margin, image_variance=image_variance, level=1 - (1 - LEVEL) / n_tests
+    )
+    if needed is None:
+        return replace(d, reason=f"not even {_MOST_SEEDS} seeds would decide")
+    return replace(d, more_seeds=max(needed - d.n_pairs, 1))
+
+
+def seeds_needed(
+    difference: float, spread: float, *, margin: float = MARGIN, image_variance: float = 0.0, level: float = LEVEL
+) -> int | None:
+    """Return how many pairs find a true difference, or that it is within the margin, with a chance of .8.
+
+    Args:
+        difference: The true difference.
+        spread: Its standard deviation over seeds.
+        margin: Differences up to this are of no interest.
+        image_variance: Variance of the difference over test images, which more seeds do not lower.
+        level: Of the interval that has to exclude 0, corrected for the number of tests; equality has that of .95.
+
+    Returns:
+        From 2 to 100; None where more are needed.
+
+    Source:
+        Student's t for a difference that is there, by the normal approximation with the degrees of the study; two
+        one-sided tests for equality (Schuirmann 1987).
+    """
+    n = np.arange(2, _MOST_SEEDS + 1, dtype=float)
+    seeds = np.full(len(n), spread**2) / n
+    error, degrees = total_spread(np.asarray(image_variance), (seeds, n - 1))
+    enough = _power(difference, error, degrees, margin, level) >= POWER
+    return int(n[enough.argmax()]) if enough.any() else None
+
+
+def _power(difference: float, error: FloatArray, degrees: FloatArray, margin: float, level: float) -> FloatArray:
+    """Return the chance (S,) of a verdict."""
+    from scipy.special import stdtr, stdtrit
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = abs(difference) / error
+        differs = stdtr(degrees, apart - stdtrit(degrees, (1 + level) / 2))
+        reach = stdtrit(degrees, (1 + LEVEL) / 2)
+        low, high = (-margin - difference) / error + reach, (margin - difference) / error - reach
+        equal = np.where(high > low, stdtr(degrees, high) - stdtr(degrees, low), 0.0)
+    return np.asarray(np.maximum(differs, equal))
