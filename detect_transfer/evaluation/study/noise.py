@@ -17,7 +17,8 @@ from detect_transfer.evaluation.study.scores import ArmScores
 
 _LEAST_SQUARE = 1e-9  # AP is not known finer than 3e-5
 _POWERS = np.linspace(0.0, 1.0, 11)
-_COMMON_SHARES = np.array([0.0, 0.2, 0.4, 0.6, 0.8])
+_LEAST_LIKELY = 1.25  # less the power: before any run, noise that stays is likelier, as the other errs towards narrow
+_COMMON_SHARES = np.array([0.0, 0.3, 0.6, 0.9])
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def fit_noise(scores: ArmScores) -> Noise | None:
     log_correlation = (n_sizes - 1) * np.log(rest) + np.log(all_common)
     log_likelihood = -(degrees * np.log(squares) + np.log(shapes) @ (counts - 1)) / 2
     log_likelihood -= degrees / n_sizes * log_correlation / 2
-    weights = np.exp(log_likelihood - log_likelihood.max())
+    weights = (_LEAST_LIKELY - power) * np.exp(log_likelihood - log_likelihood.max())
     return Noise(counts, shapes, common, squares, weights / weights.sum(), degrees)
 
 
