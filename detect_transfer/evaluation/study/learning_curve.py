@@ -40,6 +40,8 @@ class LearningCurve:
         c: The exponent, from -1 to below 0.
         misfit_p: The chance of points so far from the curve if it is right; None with only three sizes. Below .05 the
             noise is taken to be as large as the misfit says.
+        errors: (S,) the mean error at each size.
+        variances: (S,) the variance of a run at each size.
         draws: (B, 3) a, b and c of the fits to the curve with noise.
         reason: Why there is no curve.
     """
@@ -50,6 +52,8 @@ class LearningCurve:
     b: float | None
     c: float | None
     misfit_p: float | None = None
+    errors: FloatArray = field(default_factory=lambda: np.empty(0))
+    variances: FloatArray = field(default_factory=lambda: np.empty(0))
     draws: FloatArray = field(default_factory=lambda: np.empty((0, 3)), repr=False)
     reason: str | None = None
 
@@ -154,7 +158,7 @@ def fit_curve(
     p, scale = _misfit(misfit, len(sizes) - FEWEST_SIZES, noise.degrees)
     repeated = curve + scale * noise.draw(n_draws, np.random.default_rng(seed))
     draws = least_squares(sizes, repeated, weights, prior)
-    return LearningCurve(scores.arm, sizes, float(a), float(b), float(c), p, draws)
+    return LearningCurve(scores.arm, sizes, float(a), float(b), float(c), p, errors, noise.variances, draws)
 
 
 def _none(scores: ArmScores, reason: str) -> LearningCurve:
