@@ -77,16 +77,20 @@ _MUCH_WAITING = 0.02  # share of the time of an epoch
 
 
 def epoch_line(row: dict[str, Any]) -> str:
-    """Return the line of an epoch."""
+    """Return the line of an epoch, or of an average of weights."""
 
     def shown(value: float | None) -> str:
         return "  -  " if value is None else f"{value:.3f}"
 
+    best = "  best" if row["best"] else ""
+    if "mix" in row:
+        from detect_transfer.training.mixes import mix_of
+
+        return f"average    AP {shown(row['AP'])}  AP50 {shown(row['AP50'])}  {mix_of(row).name}{best}"
     trained = "  (untrained)"
     if "loss" in row:
         waited = f" ({row['waiting_share']:.0%} waiting for data)" if row["waiting_share"] >= _MUCH_WAITING else ""
         trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s{waited}"
-    best = "  best" if row["best"] else ""
     return f"epoch {row['epoch']:3d}  AP {shown(row['AP'])}  AP50 {shown(row['AP50'])}{trained}{best}"
 
 
@@ -148,7 +152,7 @@ def print_result(result: Any) -> None:
     from detect_transfer.workflows.run_folder import RunFolder
 
     console = make_console()
-    scores, best = result.scores, result.progress.best_epoch
+    scores = result.scores
 
     def shown(value: float | None) -> str:
         return "null" if value is None else f"{value:.3f}"
@@ -159,7 +163,7 @@ def print_result(result: Any) -> None:
     console.print(
         f"AP {shown(scores.val.get('AP'))}, AP50 {shown(scores.val.get('AP50'))}: {scores.selection}", markup=False
     )
-    console.print(f"epoch {best} is the best; untrained AP {before}")
+    console.print(f"{result.progress.best_weights} is the best; untrained AP {before}", markup=False)
     folder = RunFolder(result.folder)
     notes = read_json(folder.thresholds)["bounds"].get("notes", [])
     if scores.test is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from detect_transfer.config.strict import Positive, Rate, Strict
 
@@ -66,6 +66,12 @@ class Transfer(Strict):
     """What the source finds of them in the training images becomes targets, or ignored regions."""
     keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The score from which a detection of the source counts."""
+    interpolate: Literal["auto", "off"] | Annotated[list[Rate], Field(min_length=1)] = "auto"
+    """When training has ended, averages of weights are scored on the validation split too, and the best is kept: the
+    source with shares of .25, .5 and .75 of the trained weights (`auto`) or with the shares listed (in (0, 1]), and
+    means of the best epochs. `off`: epochs alone."""
+    soup_epochs: Annotated[int, Field(ge=0, le=50)] = 3
+    """How many of the best epochs are stored while a run trains and averaged at its end; 0 or 1 averages none."""
     batchnorm: BatchNorm = "with_stage"
     """Running statistics move with their stage, never (`frozen`), or always (`all`)."""
     pull_to_source: Annotated[float, Field(ge=0)] = 0.0
@@ -74,6 +80,11 @@ class Transfer(Strict):
     """As in a phase, for a named strategy."""
     new_class_lr_factor: Annotated[float, Field(ge=1, le=100)] = 10.0
     """Factor on the rate of the class layer where it has new classes."""
+
+    @field_validator("interpolate", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML reads `off` as false
 
     @model_validator(mode="after")
     def _one_plan(self) -> Transfer:

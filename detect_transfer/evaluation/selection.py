@@ -17,30 +17,47 @@ _FEWEST_UNITS = 6  # halves of fewer images or groups say little
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What there was to choose from: epochs, and averages of weights."""
+
+    epochs: int
+    averages: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many in all."""
+        return self.epochs + self.averages
+
+    def __str__(self) -> str:
+        """Return the words for them, such as `4 epochs and 5 averages of weights`."""
+        return f"{self.epochs} epochs" + (f" and {self.averages} averages of weights" if self.averages else "")
+
+
+@dataclass(frozen=True)
 class Selection:
     """What choosing the best candidate adds to its AP.
 
     Args:
-        n_candidates: How many there were to choose from.
+        candidates: What there was to choose from.
         optimism: How much of the AP is owed to the choice, in AP; None where it cannot be estimated.
         reason: Why it is None.
     """
 
-    n_candidates: int
+    candidates: Candidates
     optimism: float | None
     reason: str | None = None
 
     @property
     def sentence(self) -> str:
         """What to say beside the AP."""
-        best = f"best of {self.n_candidates} epochs on this split"
+        best = f"best of {self.candidates} on this split"
         if self.optimism is None:
             return f"{best}; its optimism is not known: {self.reason}"
         return f"{best}; the choice alone adds about {self.optimism:+.3f} to the AP"
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `metrics.json` holds."""
-        return {"candidates": self.n_candidates, "optimism": self.optimism, "reason": self.reason}
+        return {"candidates": self.candidates.count, "optimism": self.optimism, "reason": self.reason}
 
 
 def selection_optimism(candidates: Sequence[ThresholdMatches], *, n_halves: int = N_HALVES, seed: int = 0) -> Selection:
@@ -59,13 +76,13 @@ def selection_optimism(candidates: Sequence[ThresholdMatches], *, n_halves: int 
         Cawley and Talbot, On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation,
         2010; Tibshirani and Tibshirani, A Bias Correction for the Minimum Error Rate in Cross-validation, 2009.
     """
-    n_candidates = len(candidates)
-    if n_candidates < 2:
-        return Selection(n_candidates, 0.0)
+    of = Candidates(len(candidates))
+    if of.count < 2:
+        return Selection(of, 0.0)
     n_units = len(candidates[0].objects)
     n_with = int(candidates[0].objects.any(axis=1).sum())
     if n_with < _FEWEST_UNITS:
-        return Selection(n_candidates, None, f"only {n_with} images or groups have an object")
+        return Selection(of, None, f"only {n_with} images or groups have an object")
     rng = np.random.default_rng(seed)
     half = np.zeros((n_halves, n_units), np.uint16)
     for row in half:
@@ -75,7 +92,7 @@ def selection_optimism(candidates: Sequence[ThresholdMatches], *, n_halves: int 
     chooses, scores = ap, np.concatenate(np.split(ap, 2, axis=1)[::-1], axis=1)
     usable = np.isfinite(chooses).all(axis=0) & np.isfinite(scores).all(axis=0)
     if not usable.any():
-        return Selection(n_candidates, None, "no cut leaves objects in both halves")
+        return Selection(of, None, "no cut leaves objects in both halves")
     best = np.argmax(chooses[:, usable], axis=0)[None]
     gained = np.take_along_axis((chooses - scores)[:, usable], best, axis=0)
-    return Selection(n_candidates, float(gained.mean() / np.sqrt(2)))
+    return Selection(of, float(gained.mean() / np.sqrt(2)))

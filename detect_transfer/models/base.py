@@ -161,6 +161,9 @@ class Detector(Protocol):
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer by its name."""
 
+    def class_rows(self) -> dict[str, list[int]]:
+        """Return for each tensor of the class layers the class index of each of its rows; -1 is the background."""
+
     def fit_anchors(self, sizes_wh: FloatArray) -> None:
         """Choose anchors by the training boxes (N, 2), width and height in network pixels; some families have none."""
 

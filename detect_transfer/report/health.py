@@ -16,6 +16,7 @@ from detect_transfer.report.text import short_name
 _TITLES = {
     "stages": "What trained",
     "phases": "Phases",
+    "averages": "Averages of weights, scored after training",
     "head_rows": "Where the rows of the head came from",
     "frozen": "Frozen tensors",
     "source": "Source",

@@ -57,6 +57,7 @@ class ReportData:
         ledger: `Ledger.as_dict()`.
         transfer: What was taken over and what trained; lists of objects become tables.
         notes: Sentences to show at the top.
+        averages: What else was scored: averages of weights, in words as `weights`, with their `AP`.
         selection: How the scored weights were chosen, such as the sentence of `Selection`; shown below the headline.
         test_ap: AP on a test split that nothing was chosen by, which is then the headline.
     """
@@ -71,6 +72,7 @@ class ReportData:
     ledger: Mapping[str, Any] | None = None
     transfer: Mapping[str, Any] | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    averages: Sequence[Mapping[str, Any]] = ()
     selection: str = ""
     test_ap: float | None = None
 
@@ -104,7 +106,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         "scores": scores,
         "selection": short_name(data.selection, longest=400) if data.selection else "",
         "test_ap": data.test_ap,
-        "gain": _gain(data.history),
+        "gain": _gain(data.history, data.averages),
         "metrics": [(n, _MEANINGS[n], scores.metrics[n], (scores.strict or {}).get(n)) for n in METRIC_NAMES],
         "reasons": _grouped_reasons(scores.reasons),
         "facts": [(short_name(k, longest=60), short_name(v, longest=600)) for k, v in data.run_facts.items()],
@@ -155,14 +157,16 @@ def _best_threshold(whole: Matches) -> float:
     return _FALLBACK_THRESHOLD if curve is None or best is None else float(curve.score[best])
 
 
-def _gain(history: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Compare the model before training with its best epoch; None where epoch 0 or its AP is not known."""
+def _gain(history: Sequence[Mapping[str, Any]], averages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Compare the model before training with its best epoch or average; None where epoch 0 or its AP is not known."""
     scored = [row for row in history if isinstance(row.get("AP"), int | float)]
     start = next((row for row in scored if row.get("epoch") == 0), None)
     if start is None or len(history) < 2:
         return None
-    best = max(scored, key=lambda row: float(row["AP"]))
-    return {"before": start["AP"], "after": best["AP"], "epoch": best["epoch"], "change": best["AP"] - start["AP"]}
+    named = [{"weights": f"epoch {row['epoch']}", "AP": float(row["AP"])} for row in scored]
+    best = max([*named, *(row for row in averages if row["AP"] is not None)], key=lambda row: float(row["AP"]))
+    change = best["AP"] - start["AP"]
+    return {"before": start["AP"], "after": best["AP"], "weights": str(best["weights"]), "change": change}
 
 
 def _grouped_reasons(reasons: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ import torch
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_file
+from detect_transfer.training.mixes import mix_of
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Progress:
     Args:
         epoch: The last whole epoch; 0 is the model before any training.
         best_epoch: The epoch with the best AP so far.
-        best_ap: Its AP; None where there was nothing to score.
+        best_ap: The AP of the best weights so far; None where there was nothing to score.
         history: A row an epoch, as in `metrics.jsonl`.
         finished: Training ended by itself.
         phase: The phase that runs, from 1.
@@ -31,6 +32,8 @@ class Progress:
         sums: The sums of the loss parts over these steps.
         rate_share: What is left of the rates after roll-backs.
         planned_epochs: `train.epochs` of the run, and of each time that it was extended.
+        mixes: A row an average of weights that was scored, as in `metrics.jsonl`.
+        best_mix: That of the best weights, where they are such an average.
     """
 
     epoch: int = 0
@@ -45,6 +48,19 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     rate_share: float = 1.0
     planned_epochs: list[int] = field(default_factory=list)
+    mixes: list[dict[str, Any]] = field(default_factory=list)
+    best_mix: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What all epochs and averages of weights took."""
+        seconds = [row["epoch_seconds"] for row in self.history] + [row["score_seconds"] for row in self.mixes]
+        return float(sum(seconds))
+
+    @property
+    def best_weights(self) -> str:
+        """What the best weights are, in words."""
+        return f"epoch {self.best_epoch}" if self.best_mix is None else mix_of(self.best_mix).name
 
     def note(self, row: dict[str, Any]) -> bool:
         """Add the row of an epoch; tell whether it is the best so far."""
@@ -54,7 +70,15 @@ class Progress:
         ap = row["AP"]
         better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
         if better:
-            self.best_epoch, self.best_ap = self.epoch, ap
+            self.best_epoch, self.best_ap, self.best_mix = self.epoch, ap, None
+        return better
+
+    def note_mix(self, row: dict[str, Any]) -> bool:
+        """Add the row of an average of weights; tell whether it is the best so far."""
+        self.mixes.append(row)
+        better = row["AP"] is not None and self.best_ap is not None and row["AP"] > self.best_ap
+        if better:
+            self.best_ap, self.best_mix = row["AP"], row
         return better
 
 

@@ -15,11 +15,13 @@ from detect_transfer.config import Stage, Train
 from detect_transfer.models.base import Detector
 from detect_transfer.models.device import Precision
 from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.epoch_weights import EpochWeights
+from detect_transfer.training.mixes import MixOptions
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.sampler import EpochBatches
 
-# scores a network after an epoch, of which the named stages are those of the source: at least AP, AP50 and AP75
-Score = Callable[[nn.Module, frozenset[Stage], int], dict[str, float | None]]
+# scores a network of which the named stages are those of the source, under a name: at least AP, AP50 and AP75
+Score = Callable[[nn.Module, frozenset[Stage], str], dict[str, float | None]]
 
 
 @dataclass
@@ -56,6 +58,8 @@ class TrainContext:
         precision: The arithmetic of the network.
         score: Scores a network.
         best_weights: Reads the tensors of the best epoch so far.
+        mixes: What is averaged when training has ended.
+        epoch_weights: The weights of the best epochs.
         memory_bytes: How much memory kept features may take.
         folder: The run folder.
         state_path: The file of what a run needs to go on.
@@ -66,7 +70,7 @@ class TrainContext:
         stop: Asks it to end.
         accelerator: Devices and processes.
         on_step: Called with epoch, step, steps, loss and the share of the whole run that is done after each step.
-        on_epoch: Called with the row of each epoch.
+        on_epoch: Called with the row of each epoch, and of each average of weights.
         save_best: Writes the weights of the best epoch so far.
         save_last: Writes the weights of the last epoch.
     """
@@ -80,6 +84,8 @@ class TrainContext:
     precision: Precision
     score: Score
     best_weights: Callable[[], dict[str, torch.Tensor]]
+    mixes: MixOptions
+    epoch_weights: EpochWeights
     memory_bytes: int
     folder: Path
     state_path: Path

@@ -15,11 +15,13 @@ import torch
 from accelerate.utils import broadcast
 from torch.optim.swa_utils import AveragedModel
 
+from detect_transfer.config import Stage
 from detect_transfer.core.io import write_atomic
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.epoch import LossNotFinite, Step, run_epoch, set_mode
 from detect_transfer.training.feature_cache import cache_features
+from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
 
@@ -71,6 +73,7 @@ class _Trainer:
             self.context.accelerator.free_memory()  # it would keep the wrapped network of every phase
             if after == "stop":
                 break
+        self._mix(resumed)
         progress.finished = True
         self._save(None)
         return progress
@@ -86,12 +89,26 @@ class _Trainer:
             self.average = _average_of(self.module)
             self.context.progress.rate_share = 1.0
             self.context.progress.course_start = self.context.progress.epoch
-        course = self.context.plan.phases[: phase.number]
+        self.as_source = self._untouched(phase.number)
+
+    def _untouched(self, number: int) -> frozenset[Stage]:
+        """Return the stages that are those of the source after a phase."""
+        course = self.context.plan.phases[:number]
         restarts = [p for p in course if p.start != "previous"]
         if restarts and restarts[-1].start == "source":  # the best weights may come from any phase so far
             course = course[restarts[-1].number - 1 :]
         untouched = self.present.difference(*[p.rates for p in course])
-        self.as_source = frozenset() if any(p.batchnorm == "all" for p in course) else untouched
+        return frozenset() if any(p.batchnorm == "all" for p in course) else untouched
+
+    def _mix(self, resumed: dict[str, Any] | None) -> None:
+        """Try averages of weights; a run that is stopped meanwhile goes on with the first of them."""
+        context = self.context
+        if resumed is not None:
+            self._load(resumed)
+        if context.mixes.stored_epochs:
+            context.progress.phase = len(context.plan.phases) + 1
+            self._save(None)
+            try_mixes(context, self.source, self.average.module, self._untouched)
 
     def _load(self, states: dict[str, Any]) -> None:
         self.module.load_state_dict(states["module"])
@@ -175,7 +192,7 @@ class _Trainer:
         ):  # each has running statistics of its own: all score those of the first
             broadcast(list(self.average.module.state_dict().values()))
         epoch = 0 if phase is None else progress.epoch + 1
-        metrics = context.score(self.average.module, self.as_source, epoch)
+        metrics = context.score(self.average.module, self.as_source, f"{epoch:06d}")
         now = time.monotonic()
         row = {
             "epoch": epoch,
@@ -191,7 +208,11 @@ class _Trainer:
             if best:
                 context.save_best(self.average.module)
             context.save_last(self.average.module)
+            if context.mixes.stored_epochs and phase is not None:
+                context.epoch_weights.write(epoch, self.average.module.state_dict())
         self._save(step)
+        if context.accelerator.is_main_process and phase is not None:  # not before the state knows what is stored
+            context.epoch_weights.keep_only(stored_epochs(context))
         context.on_epoch({**row, "best": best})
 
     def _save(self, step: Step | None) -> None:
@@ -207,7 +228,8 @@ class _Trainer:
             "rng": torch.get_rng_state(),
         }
         save_state(context.state_path, context.progress, context.fingerprint, states)
-        rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in context.progress.history)
+        scored = [*context.progress.history, *context.progress.mixes]
+        rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in scored)
         write_atomic(context.history_path, rows)
 
 

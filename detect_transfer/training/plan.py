@@ -84,12 +84,13 @@ class Plan:
         """How many epochs each course has."""
         return tuple(self.course(p)[1] for p in self.phases if p.number == 1 or p.start != "previous")
 
+    def course_start(self, number: int) -> int:
+        """Return the number of the phase that began the course of a phase: a new start begins a course."""
+        return max(p.number for p in self.phases[:number] if p.number == 1 or p.start != "previous")
+
     def course(self, phase: PlannedPhase) -> tuple[int, int]:
-        """Return how many epochs of one course lie before a phase, and how many it has: a new start begins a course."""
-        starts = [p.number for p in self.phases if p.number == 1 or p.start != "previous"]
-        begin = max(number for number in starts if number <= phase.number)
-        end = min((number for number in starts if number > phase.number), default=len(self.phases) + 1)
-        course = [p for p in self.phases if begin <= p.number < end]
+        """Return how many epochs of one course lie before a phase, and how many it has."""
+        course = [p for p in self.phases if self.course_start(p.number) == self.course_start(phase.number)]
         return sum(p.epochs for p in course if p.number < phase.number), sum(p.epochs for p in course)
 
     def extended(self, epochs: int) -> Plan:

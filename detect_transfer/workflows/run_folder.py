@@ -157,7 +157,7 @@ class RunFolder:
         return dict(read_json(require_file(self.metrics, what="the scores of a run")))
 
     def read_history(self) -> list[dict[str, Any]]:
-        """Read the rows of the epochs; none where there is no such file.
+        """Read the rows of the epochs, without those of averages of weights; none where there is no such file.
 
         Raises:
             InputError: A line is no row.
@@ -167,7 +167,8 @@ class RunFolder:
         for number, line in enumerate(lines, start=1):
             try:
                 row = orjson.loads(line)
-                rows.append({**row, "epoch": int(row["epoch"])})
+                if "mix" not in row:
+                    rows.append({**row, "epoch": int(row["epoch"])})
             except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
                 where = f"{self.history}:{number}"
                 raise InputError(

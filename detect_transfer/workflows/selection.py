@@ -1,9 +1,9 @@
-"""What each epoch of a run detected on the validation split; the optimism of choosing the best is estimated from it."""
+"""What each candidate of a run detected on the validation split; from it the optimism of choosing the best is told."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.io import write_atomic
 from detect_transfer.evaluation import Case, parse_ignore_policy
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
-from detect_transfer.evaluation.selection import Selection, selection_optimism
+from detect_transfer.evaluation.selection import Candidates, Selection, selection_optimism
 
 _MOST_ROWS = 5_000_000  # over all epochs; some 100 MB
 
 
 @dataclass(frozen=True)
-class EpochDetections:
-    """The detections of each scored epoch, in a folder.
+class ScoredDetections:
+    """The detections of each scored epoch and average of weights, in a folder.
 
     Args:
         folder: Where they lie while the run trains.
@@ -29,23 +29,24 @@ class EpochDetections:
 
     folder: Path
 
-    def add(self, epoch: int, detections: Detections) -> None:
-        """Store those of an epoch."""
+    def add(self, name: str, detections: Detections) -> None:
+        """Store those of an epoch or average of this name."""
         stream = BytesIO()
         detections.rows.with_columns(pl.col(pl.Float64).cast(pl.Float32)).write_parquet(stream)
-        write_atomic(self.folder / f"{epoch:06d}.parquet", stream.getvalue())
+        write_atomic(self.folder / f"{name}.parquet", stream.getvalue())
 
     def remove(self) -> None:
         """Remove them all."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def selection(self, truth: AnnotationTable, n_epochs: int, settings: Evaluate) -> Selection:
-        """Return what choosing the best of so many scored epochs adds to its AP."""
+    def selection(self, truth: AnnotationTable, candidates: Candidates, settings: Evaluate) -> Selection:
+        """Return what choosing the best of the scored candidates adds to its AP."""
         tables = [pl.read_parquet(path) for path in sorted(self.folder.glob("*.parquet"))]
-        if len(tables) != n_epochs:
-            return Selection(n_epochs, None, "what the epochs before it was extended detected is gone")
+        if len(tables) != candidates.count:
+            return Selection(candidates, None, "what the epochs before it was extended detected is gone")
         if sum(len(rows) for rows in tables) > _MOST_ROWS:
-            return Selection(n_epochs, None, f"there are more than {_MOST_ROWS:,} detections")
+            return Selection(candidates, None, f"there are more than {_MOST_ROWS:,} detections")
         policy = parse_ignore_policy(settings.ignore_policy)
         precise = [Detections(rows.with_columns(pl.col(pl.Float32).cast(pl.Float64))) for rows in tables]
-        return selection_optimism([match_at_thresholds(Case(truth, each, policy)) for each in precise])
+        matches = [match_at_thresholds(Case(truth, each, policy)) for each in precise]
+        return replace(selection_optimism(matches), candidates=candidates)

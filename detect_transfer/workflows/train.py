@@ -139,7 +139,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
             watch.on_stage(line)
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         context = make_context(
-            config, detector, plan, data, source=source, run=RunContext(folder, accelerator, augmenter)
+            config, detector, plan, data, source=(source, report), run=RunContext(folder, accelerator, augmenter)
         )
         context.stop, context.on_step, context.on_epoch = watch.stop, watch.on_step, watch.on_epoch
         loading = time.monotonic() - began

@@ -25,7 +25,7 @@ from detect_transfer.data.clean import as_published
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models import load_detector, load_weights, save_weights
-from detect_transfer.models.base import Detector
+from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_precision
 from detect_transfer.models.predict import FittedImage, predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
@@ -33,12 +33,14 @@ from detect_transfer.training.array_store import memory_bytes_of, open_store
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
+from detect_transfer.training.epoch_weights import EpochWeights
+from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.selection import EpochDetections
+from detect_transfer.workflows.selection import ScoredDetections
 
 # keys of `train` that change where and how long a run computes, not what: they may change when it is resumed
 RESUMABLE = ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")
@@ -54,7 +56,13 @@ class RunContext:
 
 
 def make_context(
-    config: RunConfig, detector: Detector, plan: Plan, data: RunData, *, source: SourceWeights | None, run: RunContext
+    config: RunConfig,
+    detector: Detector,
+    plan: Plan,
+    data: RunData,
+    *,
+    source: tuple[SourceWeights | None, TransferReport],
+    run: RunContext,
 ) -> TrainContext:
     """Put together what the training loop works with.
 
@@ -63,7 +71,7 @@ def make_context(
         detector: The network before training.
         plan: What trains when.
         data: Images and boxes.
-        source: The pretrained model, which finds the kept classes in the new images.
+        source: The pretrained model, which finds the kept classes in the new images, and what was taken from it.
         run: The run folder, the devices and the augmentation.
     """
     settings, accelerator = config.train, run.accelerator
@@ -71,7 +79,7 @@ def make_context(
     if config.model.anchors == "fit":
         detector.fit_anchors(_box_sizes(data.train, settings.imgsz))
     detector.module.to(device).to(memory_format=torch.channels_last)
-    samples = _samples(config, data, source, device)
+    samples = _samples(config, data, source[0], device)
     if settings.class_balance in ("weights", "both"):
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
@@ -95,6 +103,8 @@ def make_context(
         precision=choose_precision(settings.precision, device),
         score=_Scorer(config, detector, data, run),
         best_weights=lambda: load_weights(run.folder.best).tensors,
+        mixes=mix_options(config.transfer, detector, source[1]),
+        epoch_weights=EpochWeights(run.folder.scored_epochs),
         memory_bytes=memory // 2,
         folder=run.folder.path,
         state_path=run.folder.state,
@@ -243,17 +253,17 @@ class _Scorer:
         self._policy = config.evaluate.ignore_policy
         self._detector = detector
         self._is_main = run.accelerator.is_main_process
-        self._epochs = EpochDetections(run.folder.scored_epochs)
+        self._scored = ScoredDetections(run.folder.scored_epochs)
         self._val = _ScoredImages(config, data.val, data.paths, run.accelerator)
         part = part_of_train(data, config.evaluate.train_images)
         self._train = None if part is None else _ScoredImages(config, part, data.paths, run.accelerator)
 
-    def __call__(self, module: nn.Module, as_source: frozenset[Stage], epoch: int) -> dict[str, float | None]:
+    def __call__(self, module: nn.Module, as_source: frozenset[Stage], name: str) -> dict[str, float | None]:
         """Return the twelve numbers of a network of which these stages are those of the source, and `train_AP`."""
         detector = self._detector.with_module(module)
         detections = self._val.detect(detector, as_source)
         if self._is_main:
-            self._epochs.add(epoch, detections)
+            self._scored.add(name, detections)
         metrics = coco_metrics(self._val.table, detections, ignore_policy=self._policy)
         if self._train is not None:
             learnt = self._train.detect(detector, as_source)

@@ -19,6 +19,7 @@ from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import Case
+from detect_transfer.evaluation.selection import Candidates
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.checkpoints import load_weights
 from detect_transfer.models.device import Precision, machine_name, peak_memory_mb
@@ -27,6 +28,7 @@ from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.mirroring import Mirroring
+from detect_transfer.training.mixes import mix_of
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
 from detect_transfer.workflows.evaluate import (
     SHOWN_SCORE,
@@ -38,7 +40,7 @@ from detect_transfer.workflows.evaluate import (
 )
 from detect_transfer.workflows.evaluate_weights import score_table
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.selection import EpochDetections
+from detect_transfer.workflows.selection import ScoredDetections
 from detect_transfer.workflows.thresholds import one_label, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector
 
@@ -107,13 +109,15 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     data_set = data_set_of(folder.data_of(facts.config.data), facts.config.data.format)
     case = Case(data.val, detections)
     scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
-    history, epochs = facts.progress.history, EpochDetections(folder.scored_epochs)
-    split, choice = facts.config.data.val_split, epochs.selection(data.val, len(history), facts.config.evaluate)
-    tested = f"best of {len(history)} epochs on {split}, and scored once on {facts.config.data.test_split}"
+    progress, scored = facts.progress, ScoredDetections(folder.scored_epochs)
+    history, candidates = progress.history, Candidates(len(progress.history), len(progress.mixes))
+    split, choice = facts.config.data.val_split, scored.selection(data.val, candidates, facts.config.evaluate)
+    tested = f"best of {candidates} on {split}, and scored once on {facts.config.data.test_split}"
     selection = choice.sentence if data.test is None else tested
     extra = {
         "selection": {"split": split, **choice.as_dict(), "text": selection},
-        "best_epoch": facts.progress.best_epoch,
+        "best_epoch": progress.best_epoch,
+        "best_average": progress.best_mix,
         "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
         "epochs": facts.progress.epoch,
     }
@@ -132,10 +136,11 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         test_ap=None if test is None else test["AP"],
         metrics=metrics,
         history=history,
+        averages=transfer["averages"],
         ledger=data.ledger,
         transfer=transfer,
     )
-    epochs.remove()
+    scored.remove()
     write_json(folder.manifest, _manifest(folder, facts, data))
     return RunScores(scores.metrics, test, selection)
 
@@ -170,6 +175,7 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         "strategy": facts.plan.strategy,
         "phases": [_phase_record(phase, facts.progress) for phase in facts.plan.phases],
         "stages": plan_table(facts.plan, stages, state),
+        "averages": [_average_record(row, facts.progress) for row in facts.progress.mixes],
         "head_rows": [asdict(row) for row in facts.report.rows],
         "tensors_taken": facts.report.tensors,
         "tensors_new": facts.report.new_tensors,
@@ -189,6 +195,12 @@ def _phase_record(phase: PlannedPhase, progress: Progress) -> dict[str, Any]:
     """Say what a phase was to do, and which epochs it came to."""
     epochs = [row["epoch"] for row in progress.history if row["phase"] == phase.number]
     return {**asdict(phase), "rates": dict(phase.rates), "trained_epochs": [min(epochs), max(epochs)] if epochs else []}
+
+
+def _average_record(row: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Say of an average of weights what it is of, and what it scored."""
+    facts = {"weights": mix_of(row).name, "kind": row["mix"], "share": row["share"], "epochs": row["epochs"]}
+    return {**facts, "AP": row["AP"], "AP50": row["AP50"], "best": row == progress.best_mix}
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], names: list[str]) -> str:
@@ -211,7 +223,7 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
         "Data": f"{data.train.images.height} training and {data.val.images.height} validation images, "
         f"{data.train.categories.height} classes",
         "Input": f"{config.train.imgsz} px, batch {config.train.batch}, {facts.precision} on {facts.device.type}",
-        "Time": f"{sum(row['epoch_seconds'] for row in history):.0f} s, {speed:.1f} images/s while training",
+        "Time": f"{facts.progress.seconds:.0f} s, {speed:.1f} images/s while training",
         "Machine": machine_name(),
         "Seed": str(config.train.seed),
         "Command": facts.command,

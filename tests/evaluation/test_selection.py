@@ -7,7 +7,7 @@ from detect_transfer.evaluation.case import Case
 from detect_transfer.evaluation.coco.bootstrap import mean_ap
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds
 from detect_transfer.evaluation.coco.weighted import weighted_ap
-from detect_transfer.evaluation.selection import Selection, selection_optimism
+from detect_transfer.evaluation.selection import Candidates, Selection, selection_optimism
 
 N = 30
 
@@ -30,7 +30,7 @@ def ap(matches):
 
 def test_optimism__none_where_there_is_no_choice(candidate) -> None:
     half = candidate(np.arange(N) % 2 == 0)
-    assert selection_optimism([half]) == Selection(1, 0.0)
+    assert selection_optimism([half]) == Selection(Candidates(1), 0.0)
     assert selection_optimism([half, half, half]).optimism == pytest.approx(0.0, abs=0.01)
 
 

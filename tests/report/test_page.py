@@ -13,7 +13,7 @@ import pytest
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.evaluation import Case, score_case
-from detect_transfer.evaluation.selection import Selection
+from detect_transfer.evaluation.selection import Candidates, Selection
 from detect_transfer.report import write_report
 from detect_transfer.report.failures import KINDS_OF_FAILURE, worst
 
@@ -162,7 +162,7 @@ def test_report__no_external_address(make_data, tmp_path):
 @pytest.mark.parametrize("test_ap", [None, 0.4321])
 def test_report__says_how_the_weights_were_chosen(test_ap, make_data, tmp_path):
     """Without a test split the AP of the best epoch is the headline with what the choice adds; else the test AP is."""
-    page, words = tmp_path / "report.html", Selection(12, 0.03).sentence
+    page, words = tmp_path / "report.html", Selection(Candidates(12), 0.03).sentence
     data = make_data(["stop"], selection=words, test_ap=test_ap)
     write_report(page, data)
     text = page.read_text("utf-8")

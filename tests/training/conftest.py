@@ -38,7 +38,7 @@ def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunC
             {
                 "data": parts.get("data", {"path": tiny_data}),
                 "model": parts.get("model", {"weights": str(weights)}),
-                "transfer": parts.get("transfer", {"strategy": "full"}),
+                "transfer": {"interpolate": "off", **parts.get("transfer", {"strategy": "full"})},
                 "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
                 "evaluate": parts.get("evaluate", {}),
                 "out": tmp_path / name,

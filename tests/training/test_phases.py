@@ -94,9 +94,9 @@ def test_start_from_the_best__is_scored_by_its_own_features(config, run, monkeyp
     def coco_metrics(*_: object, **__: object) -> dict[str, float]:
         return dict.fromkeys(("AP", "AP50", "AP75"), 0.5 if scored == [0, 1] else 0.1)
 
-    def score(scorer, module: torch.nn.Module, as_source: frozenset[str], epoch: int) -> dict[str, float]:
-        scored.append(epoch)
-        return call(scorer, module, as_source, epoch)
+    def score(scorer, module: torch.nn.Module, as_source: frozenset[str], name: str) -> dict[str, float]:
+        scored.append(int(name))
+        return call(scorer, module, as_source, name)
 
     def outputs(scorer, detector, as_source: frozenset[str]):
         forward = keep(scorer, detector, as_source)

@@ -13,9 +13,10 @@ from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import coco_metrics
+from detect_transfer.evaluation.selection import Candidates
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows import train_outputs
-from detect_transfer.workflows.selection import EpochDetections
+from detect_transfer.workflows.selection import ScoredDetections
 from detect_transfer.workflows.train import Watch
 
 
@@ -107,14 +108,14 @@ def test_optimism__is_near_what_the_choice_among_equals_gains(tmp_path: Path) ->
     images = {"image_id": ids, "file_name": [f"{i}.jpg" for i in ids]}
     images |= {"width": [64] * n_images, "height": [64] * n_images}
     truth = AnnotationTable.from_columns(images=images, boxes=boxes, categories={"category_id": [1], "name": ["a"]})
-    epochs, aps = EpochDetections(tmp_path), []
+    epochs, aps = ScoredDetections(tmp_path), []
     for epoch in range(n_epochs):
         rows = truth.boxes.select("image_id", "category_id", "x1", "y1", "x2", "y2")
         scored = rows.with_columns(score=pl.Series(rng.random(n_images)))
         detections = Detections.from_columns(scored.filter(pl.Series(rng.random(n_images) < 0.5)))
-        epochs.add(epoch, detections)
+        epochs.add(f"{epoch:06d}", detections)
         aps.append(coco_metrics(truth, detections)["AP"])
-    selection = epochs.selection(truth, n_epochs, Evaluate())
+    selection = epochs.selection(truth, Candidates(n_epochs), Evaluate())
     assert selection.optimism == pytest.approx(max(aps) - np.mean(aps), abs=0.1)
     assert selection.optimism > 0.05
-    assert epochs.selection(truth, n_epochs + 1, Evaluate()).optimism is None
+    assert epochs.selection(truth, Candidates(n_epochs + 1), Evaluate()).optimism is None

@@ -21,6 +21,7 @@ from detect_transfer.models.base import LossPart, Postprocess, Prediction, Split
 from detect_transfer.models.postprocess import select
 from detect_transfer.models.torchvision.build import Built
 from detect_transfer.models.torchvision.faster_rcnn import Options
+from detect_transfer.models.torchvision.head_transfer import class_rows
 from detect_transfer.models.torchvision.losses import TargetDict
 from detect_transfer.models.torchvision.network import NetworkTail
 
@@ -78,6 +79,10 @@ class TorchvisionDetector:
     def stages(self) -> dict[str, Stage]:
         """Return the stage of every parameter and buffer: by its stride in the backbone, then neck, rpn and head."""
         return {name: self._stage(name) for name in self.module.state_dict()}
+
+    def class_rows(self) -> dict[str, list[int]]:
+        """Return the class index of each row of the class layers, and of box layers with rows of classes."""
+        return class_rows(self._network, len(self.class_names))
 
     def _stage(self, name: str) -> Stage:
         return next((stage for start, stage in self._built.stages.items() if name.startswith(start)), "head")

@@ -38,6 +38,16 @@ def in_rows(name: str) -> bool:
     return _CLASSES.fullmatch(name) is not None or _BOXES.fullmatch(name) is not None
 
 
+def class_rows(network: Network, n_classes: int) -> dict[str, list[int]]:
+    """Return the class index of each row of the tensors that have rows of classes; -1 is the background."""
+    shift = int(network.has_background)
+    return {
+        name: [row // _numbers(name) % (n_classes + shift) - shift for row in range(len(tensor))]
+        for name, tensor in network.state_dict().items()
+        if in_rows(name)
+    }
+
+
 def count_rows(tensors: Mapping[str, torch.Tensor]) -> int:
     """Return for how many classes, with the background, a detector has rows; 0 without class layers."""
     for class_layer, box_layer in _CLASS_AND_BOX:

@@ -20,6 +20,7 @@ from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
 from detect_transfer.models.postprocess import select
+from detect_transfer.models.yolo.head_transfer import class_layers
 from detect_transfer.models.yolo.loss import loss_parts, prepare_criterion, set_ignored
 from detect_transfer.models.yolo.split import split_network
 
@@ -59,6 +60,10 @@ class YoloDetector:
         """Return the stage of every parameter and buffer: by its stride in the backbone, then neck and head."""
         of_layer = self._stage_of_layer()
         return {name: of_layer[int(name.split(".")[1])] for name in self.module.state_dict()}
+
+    def class_rows(self) -> dict[str, list[int]]:
+        """Return the class index of each row of the last convolution of each class branch."""
+        return {name: list(range(len(self.class_names))) for name in class_layers(self.module)}
 
     def _stage_of_layer(self) -> dict[int, Stage]:
         n_backbone = len(self.module.yaml["backbone"])

@@ -29,6 +29,17 @@ def class_branches(module: Any) -> set[str]:
     return {name for name in module.state_dict() if name.startswith(starts)}
 
 
+def class_layers(module: Any) -> list[str]:
+    """Return the names of the parameters of the last convolution of each class branch."""
+    last, head = len(module.model) - 1, module.model[-1]
+    return [
+        f"model.{last}.{branch}.{i_level}.{len(level) - 1}.{kind}"
+        for branch in _BRANCHES
+        for i_level, level in enumerate(getattr(head, branch, None) or ())
+        for kind in ("weight", "bias")
+    ]
+
+
 @torch.no_grad()
 def new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int] | None] | None = None) -> frozenset[str]:
     """Replace the last convolution of each class branch.
@@ -42,9 +53,8 @@ def new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int] |
         The names of the parameters that were replaced.
     """
     head = module.model[-1]
-    replaced = []
     for branch in _BRANCHES:
-        for i_level, level in enumerate(getattr(head, branch, None) or ()):
+        for level in getattr(head, branch, None) or ():
             old = level[-1]
             new: Any = nn.Conv2d(old.in_channels, n_classes, 1)
             new.bias.fill_(math.log(_PRIOR / (1 - _PRIOR)))
@@ -53,9 +63,7 @@ def new_class_branch(module: Any, n_classes: int, rows: Sequence[Sequence[int] |
                     new.weight[i] = old.weight[list(sources)].mean(dim=0)
                     new.bias[i] = old.bias[list(sources)].mean()
             level[-1] = new
-            prefix = f"model.{len(module.model) - 1}.{branch}.{i_level}.{len(level) - 1}"
-            replaced += [f"{prefix}.weight", f"{prefix}.bias"]
     head.nc = n_classes
     head.no = n_classes + head.reg_max * 4
     module.names = {i: str(i) for i in range(n_classes)}
-    return frozenset(replaced)
+    return frozenset(class_layers(module))
