@@ -1,8 +1,9 @@
 """The run config: pydantic models of every key, and one loader."""
 
 from detect_transfer.config.explain import Key, explain, keys_of, schema_text
-from detect_transfer.config.load import dump_config, load_config, make_config, parse_value, read_yaml
+from detect_transfer.config.load import dump_config, load_config, load_config_of, make_config, parse_value, read_yaml
 from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
+from detect_transfer.config.paths import absolute_paths, path_keys
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
 __all__ = [
@@ -22,12 +23,15 @@ __all__ = [
     "Synthetic",
     "Train",
     "Transfer",
+    "absolute_paths",
     "dump_config",
     "explain",
     "keys_of",
     "load_config",
+    "load_config_of",
     "make_config",
     "parse_value",
+    "path_keys",
     "read_yaml",
     "schema_text",
 ]

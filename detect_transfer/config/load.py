@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from detect_transfer.config.parts import RunConfig
+from detect_transfer.config.paths import paths_from
 from detect_transfer.config.problems import problems_of
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_text
@@ -75,13 +76,26 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Load a run config, apply `key.subkey=value` overrides and check everything.
 
     Args:
-        path: The YAML file.
+        path: The YAML file; relative paths in it are looked for in its folder, then in that of the command.
         overrides: Words such as `train.epochs=5`; the value is read as YAML.
 
     Raises:
         InputError: The file cannot be read, or keys or values are wrong; one error holds all problems.
     """
-    return make_config(read_yaml(path), overrides, where=path)
+    return load_config_of(RunConfig, path, overrides)
+
+
+def load_config_of(kind: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Load a config of some kind, as `load_config` does.
+
+    Raises:
+        InputError: The file cannot be read, or keys or values are wrong; one error holds all problems.
+    """
+    content = read_yaml(path)
+    if isinstance(content, Mapping):
+        given = {word.partition("=")[0] for word in overrides}
+        content = paths_from(content, path.parent, kind, but=given)
+    return make_config_of(kind, content, overrides, where=path)
 
 
 def make_config(content: object, overrides: Sequence[str] = (), *, where: Path | str = "config") -> RunConfig:

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from detect_transfer.config import RunConfig, load_config
+from detect_transfer.config import RunConfig, load_config, path_keys
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file
 from detect_transfer.training.checkpoint import Progress, read_states
@@ -22,14 +22,15 @@ def resume_config(folder: Path, words: Sequence[str]) -> RunConfig:
     Raises:
         InputError: There is no such run, or a key would change what it computes.
     """
+    changeable = [*(f"train.{name}" for name in RESUMABLE), *path_keys()]  # of paths: where the same files lie now
     for word in words:
         key = word.partition("=")[0]
-        if key.removeprefix("train.") not in RESUMABLE or not key.startswith("train."):
+        if key not in changeable:
             raise InputError(
                 "RESUME_KEY",
                 "a run goes on with the config that it began with",
                 field=key,
-                remedy=f"start a new run; --resume takes {', '.join(f'train.{name}' for name in RESUMABLE)}",
+                remedy=f"start a new run; --resume takes {', '.join(changeable)}",
             )
     config = load_config(require_file(RunFolder(folder).config, what="the config of a run"), words)
     return config.model_copy(update={"out": folder})  # the folder may have been moved

@@ -21,7 +21,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from detect_transfer.config import Model, RunConfig, dump_config
+from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new, write_atomic
 from detect_transfer.data.run_checks import run_findings
@@ -146,7 +146,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         context.progress = progress
         if states is not None:
             begin_resumed(context, states, folder, watch.on_stage)
-        write_atomic(folder.config, dump_config(config.model_copy(update={"out": folder.path})))
+        lasting = absolute_paths(config).model_copy(update={"out": folder.path.absolute()})
+        write_atomic(folder.config, dump_config(lasting))
         watch.on_stage("training")
         fit(context, states)
         watch.on_stage("scoring the best weights and writing the report")

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from detect_transfer.config import RunConfig, Stage
+from detect_transfer.config import RunConfig, Stage, path_keys
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
@@ -110,11 +110,20 @@ def make_context(
         state_path=run.folder.state,
         history_path=run.folder.history,
         cache_folder=run.folder.cache,
-        fingerprint=f"{data.fingerprint} {config.model_dump_json(exclude={'out': True, 'train': set(RESUMABLE)})}",
+        fingerprint=_fingerprint(config, data, source[0]),
         accelerator=accelerator,
         save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data),
         save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data),
     )
+
+
+def _fingerprint(config: RunConfig, data: RunData, source: SourceWeights | None) -> str:
+    """Return a hash of all that decides what a run computes: of files their content, not where they lie."""
+    paths: dict[str, set[str]] = {}
+    for part, name in (key.split(".", 1) for key in path_keys()):
+        paths.setdefault(part, set()).add(name)
+    settings = config.model_dump_json(exclude={**paths, "out": True, "train": set(RESUMABLE)})
+    return f"{data.fingerprint} {source.sha256 if source else 'scratch'} {settings}"
 
 
 def batch_of_device(batch: int, devices: int) -> int:

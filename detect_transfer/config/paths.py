@@ -1,0 +1,100 @@
+"""The paths in a config: those of a file are relative to its folder, and those of a run hold from anywhere."""
+
+from __future__ import annotations
+
+import copy
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from detect_transfer.config.explain import models_in
+from detect_transfer.config.parts import RunConfig
+from detect_transfer.core.errors import InputError
+
+_WEIGHTS = "model.weights"  # the path of a file, or a name
+_NOT_READ = ("out",)  # it is made where the command runs
+
+
+def path_keys(kind: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[str]:
+    """Yield the keys of a config that name a file or folder which is read, such as `data.path`."""
+    for name, field in kind.model_fields.items():
+        key = f"{prefix}{name}"
+        if (_has_path(field.annotation) and key not in _NOT_READ) or key == _WEIGHTS:
+            yield key
+        for part in models_in(field.annotation):
+            yield from path_keys(part, f"{key}.")
+
+
+def _has_path(annotation: Any) -> bool:
+    return annotation is Path or any(_has_path(part) for part in typing.get_args(annotation))
+
+
+def paths_from(
+    content: Mapping[str, Any], folder: Path, kind: type[BaseModel] = RunConfig, *, but: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the content of a config file whose relative paths hold from the folder that the command runs in.
+
+    A relative path is looked for in the folder of the file, then in the folder that the command runs in; one that lies
+    in neither stays as it is.
+
+    Args:
+        content: The keys of the file.
+        folder: The folder that it lies in.
+        kind: The model of the config.
+        but: Keys that the command line gives.
+
+    Raises:
+        InputError: Both have something of that name, so that it is not clear which is meant.
+    """
+
+    def from_folder(key: str, text: str) -> str:
+        beside = folder / text
+        if key in but or Path(text).is_absolute() or not beside.exists() or _is_name(key, beside):
+            return text
+        if Path(text).exists() and Path(text).resolve() != beside.resolve():
+            raise InputError(
+                "CONFIG_PATH",
+                f"there is one in {folder}, where the config lies, and one in this folder",
+                field=key,
+                value=text,
+                remedy=f"write {key}={beside} or {key}={Path(text).absolute()} on the command line or in the config",
+            )
+        return str(beside)
+
+    return _changed(content, kind, from_folder)
+
+
+def absolute_paths(config: RunConfig) -> RunConfig:
+    """Return the config of a run so that it holds from any folder: whatever is there by a relative path is absolute."""
+
+    def absolute(key: str, text: str) -> str:
+        path = Path(text)
+        return str(path.absolute()) if path.exists() and not _is_name(key, path) else text
+
+    return RunConfig.model_validate(_changed(config.model_dump(), RunConfig, absolute))
+
+
+def _is_name(key: str, path: Path) -> bool:
+    """Return whether a value of `model.weights` is no path, though a folder may have that name."""
+    return key == _WEIGHTS and not path.is_file()
+
+
+def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return a copy with its paths changed; what is no path there is left for the checks of the loader."""
+    keys = copy.deepcopy(dict(content))
+    for key in path_keys(kind):
+        *parts, last = key.split(".")
+        node: Any = keys
+        for part in parts:
+            node = node.get(part) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            continue
+        value = node.get(last)
+        if isinstance(value, list):
+            node[last] = [change(key, str(entry)) if isinstance(entry, str | Path) else entry for entry in value]
+        elif isinstance(value, str | Path) and str(value):
+            node[last] = change(key, str(value))
+    return keys

@@ -1,0 +1,51 @@
+"""Paths in a config: from its folder, from that of the command, and those of a run from anywhere."""
+
+from pathlib import Path
+
+import pytest
+
+from detect_transfer.config import absolute_paths, load_config, make_config, path_keys
+from detect_transfer.core.errors import InputError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("here", "configs"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "configs" / "c.yaml").write_text("data: {path: mine}\nmodel: {weights: own.pt}\n")
+    return tmp_path
+
+
+def test_a_path_in_a_file__is_that_beside_it(project: Path) -> None:
+    (project / "configs" / "mine").mkdir()
+    (project / "configs" / "own.pt").touch()
+    config = load_config(Path("../configs/c.yaml"))
+    assert (config.data.path, config.model.weights) == (Path("../configs/mine"), "../configs/own.pt")
+
+
+def test_a_path_that_is_not_beside_the_file__is_that_of_the_command(project: Path) -> None:
+    (project / "here" / "mine").mkdir()
+    (project / "configs" / "yolo11n").mkdir()  # a folder is no weights
+    config = load_config(Path("../configs/c.yaml"), ["model.weights=yolo11n"])
+    assert (config.data.path, config.model.weights) == (Path("mine"), "yolo11n")
+
+
+def test_a_path_that_is_in_both__is_refused_until_the_command_line_says_which(project: Path) -> None:
+    (project / "here" / "mine").mkdir()
+    (project / "configs" / "mine").mkdir()
+    with pytest.raises(InputError, match=r"CONFIG_PATH data\.path=mine .*; write data\.path=\.\./configs/mine or"):
+        load_config(Path("../configs/c.yaml"))
+    assert load_config(Path("../configs/c.yaml"), ["data.path=mine"]).data.path == Path("mine")
+
+
+def test_the_paths_of_a_run__hold_from_anywhere(project: Path) -> None:
+    (project / "here" / "mine").mkdir()
+    (project / "here" / "yolo11n").mkdir()
+    config = absolute_paths(make_config({"data": {"path": "mine"}}))
+    assert (config.data.path, config.model.weights) == (project / "here" / "mine", "yolo11n")
+
+
+def test_the_keys_of_paths__are_those_that_name_what_is_read() -> None:
+    assert {"data.path", "data.train_json", "data.val_json", "data.images", "model.weights"} <= set(path_keys())
+    assert "out" not in path_keys()
