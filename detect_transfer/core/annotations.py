@@ -20,6 +20,8 @@ from detect_transfer.core.ledger import LedgerLine
 XYXY = ("x1", "y1", "x2", "y2")  # the corners of a box, in every table of ours
 VISIBLE_XYXY = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")  # those of its visible part
 
+JSON = pl.Binary  # of a further column of images or classes: values that are no plain ones, as JSON
+
 IMAGE_SCHEMA: dict[str, Any] = {
     "image_id": pl.Int64,
     "file_name": pl.String,  # relative to image_root, forward slashes

@@ -5,7 +5,6 @@ The frames hold what the file says, by its own ids; `coco` joins the files of a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ from typing import Any
 import orjson
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY
+from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import Columns, Of
 from detect_transfer.formats.coco.lenient import loosen
 from detect_transfer.formats.coco.lists import check_unique, read_categories, read_images
 from detect_transfer.formats.coco.load import load
+from detect_transfer.formats.coco.shapes import complete_boxes
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
 
@@ -29,21 +30,40 @@ _BOX_KEYS = {
     *("difficult", "vis_bbox", "vis_ratio", "track_id", "attributes", "source", "all_classes", "segmentation"),
 }
 _FIRST_SHOWN = 10
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CocoFile:
-    """What one instances file says: frames of images, boxes and categories, where it lies, and faults to go on with."""
+    """What one instances file says.
+
+    Args:
+        path: Where it lies.
+        images: A row an image.
+        boxes: A row an annotation.
+        categories: A row a class.
+        errors: Faults to go on with.
+        has_masks: Whether annotations have a segmentation.
+        is_ours: Whether our writer wrote it.
+    """
 
     path: Path
     images: pl.DataFrame
     boxes: pl.DataFrame
     categories: pl.DataFrame
     errors: ErrorCollector
+    has_masks: bool = False
+    is_ours: bool = False
 
 
-def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool = False) -> CocoFile:
+def read_file(
+    path: Path,
+    *,
+    source: str,
+    on_error: str = "fail",
+    lenient: bool = False,
+    box_format: BoxFormat = PIXEL_SIZES,
+    images: Path | None = None,
+) -> CocoFile:
     """Read one instances file.
 
     Args:
@@ -51,31 +71,38 @@ def read_file(path: Path, *, source: str, on_error: str = "fail", lenient: bool 
         source: Its name in the `source` column.
         on_error: As for `ErrorCollector`; rows at fault are not among the boxes, images at fault are among the images.
         lenient: As for `coco.read`.
+        box_format: What the numbers of the boxes are; the corners are in its units.
+        images: The folder of the images, where it is known.
 
     Raises:
         InputError: As `coco.read` tells.
     """
     errors = ErrorCollector(on_error)
     with no_collection():
-        document = load(path, lenient=lenient)
+        document, is_ours = load(path, lenient=lenient)
         if lenient:
-            loosen(document, errors)
-        images = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
+            loosen(document, errors, images or path.parent)
+        complete_boxes(document["annotations"], box_format, errors)
+        image_rows = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
         categories = read_categories(Columns(document["categories"], f"{path}#/categories", errors))
-        of_row = _blame(images) if on_error != "fail" else _of_data_set
+        of_row = _blame(image_rows) if on_error != "fail" else _of_data_set
         annotations = Columns(document["annotations"], f"{path}#/annotations", errors, of_row)
-        boxes = _good(_boxes(annotations, source), annotations)
+        boxes = _good(_boxes(annotations, source, box_format), annotations)
         check_unique(annotations, boxes, "annotation_id", "id")
         errors.raise_any()
         boxes = _good(boxes, annotations)
-        _check_known(annotations, boxes, "image_id", images["image_id"])
+        _check_known(annotations, boxes, "image_id", image_rows["image_id"])
         _check_known(annotations, boxes, "category_id", categories["category_id"])
         errors.raise_any()
         boxes = _good(boxes, annotations).drop("row")
-        n_masks = sum("segmentation" in item for item in annotations.items) if "segmentation" in annotations.keys else 0
-    if n_masks:
-        _log.info("%s: %d segmentations are not kept, their boxes and areas are", path, n_masks)
-    return CocoFile(path, images.drop("row"), _fold_copies(path, boxes), categories.drop("row"), errors)
+        n_masks = (
+            sum(bool(item.get("segmentation")) for item in annotations.items)
+            if "segmentation" in annotations.keys
+            else 0
+        )
+    errors.remark("segmentation left out: its box and area are kept", n_masks, kind="box")
+    boxes = _fold_copies(path, boxes)
+    return CocoFile(path, image_rows.drop("row"), boxes, categories.drop("row"), errors, bool(n_masks), is_ours)
 
 
 def _of_data_set(item: dict[str, Any]) -> Of:
@@ -102,21 +129,22 @@ def _good(boxes: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     return boxes.filter(~pl.col("row").is_in(sorted(columns.bad))) if columns.bad else boxes
 
 
-def _boxes(columns: Columns, source: str) -> pl.DataFrame:
-    xywh, visible = columns.boxes("bbox"), columns.boxes("vis_bbox", required=False)
+def _boxes(columns: Columns, source: str, box_format: BoxFormat) -> pl.DataFrame:
+    numbers = columns.boxes("bbox", sized=box_format.is_sized)
+    visible = columns.boxes("vis_bbox", required=False, sized=box_format.is_sized)
     data = pl.DataFrame(
         {
             "annotation_id": columns.integers("id"),
             "image_id": columns.integers("image_id"),
             "category_id": columns.integers("category_id"),
-            **{name: xywh[:, i] for i, name in enumerate(XYXY)},
+            **{name: numbers[:, i] for i, name in enumerate(XYXY)},
             "iscrowd": columns.flags("iscrowd"),
             "ignore": columns.flags("ignore"),
             "ignore_reason": columns.strings("ignore_reason"),
             "occluded": columns.numbers("occluded", high=1.0),
             "truncated": columns.numbers("truncated", high=1.0),
             "difficult": columns.flags("difficult"),
-            **{name: visible[:, i] for i, name in enumerate(("vis_x1", "vis_y1", "vis_x2", "vis_y2"))},
+            **{name: visible[:, i] for i, name in enumerate(VISIBLE_XYXY)},
             "vis_ratio": columns.numbers("vis_ratio", high=1.0),
             "track_id": columns.strings("track_id"),
             "attributes": _attributes(columns),
@@ -127,13 +155,19 @@ def _boxes(columns: Columns, source: str) -> pl.DataFrame:
     )
     reason = pl.when("iscrowd").then(pl.lit("crowd")).when("ignore").then(pl.lit("ignore flag"))
     pointer = text_of("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
-    return data.with_columns(
-        *[(pl.col(f"{a}1") + pl.col(f"{a}2")).alias(f"{a}2") for a in ("x", "y", "vis_x", "vis_y")],
-        pl.col("ignore_reason").fill_null(reason),
-        pl.col("ignore") | pl.col("iscrowd"),
-        pl.col("source").fill_null(pointer),
-        pl.int_range(pl.len()).alias("row"),
-    ).with_columns(pl.col("vis_x1", "vis_y1", "vis_x2", "vis_y2").fill_nan(None))
+    return (
+        data.with_columns(
+            **dict(zip(XYXY, box_format.corners(*XYXY), strict=True)),
+            **dict(zip(VISIBLE_XYXY, box_format.corners(*VISIBLE_XYXY), strict=True)),
+        )
+        .with_columns(
+            pl.col("ignore_reason").fill_null(reason),
+            pl.col("ignore") | pl.col("iscrowd"),
+            pl.col("source").fill_null(pointer),
+            pl.int_range(pl.len()).alias("row"),
+        )
+        .with_columns(pl.col(VISIBLE_XYXY).fill_nan(None))
+    )
 
 
 def _attributes(columns: Columns) -> pl.Series:

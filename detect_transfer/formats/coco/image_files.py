@@ -118,6 +118,14 @@ def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) ->
     return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
 
 
+def require_sizes(whole: CocoFile, errors: ErrorCollector) -> None:
+    """Report the images without a size, where boxes are shares of it."""
+    unsized = whole.images.filter(pl.col("width").is_null())["file_name"]
+    for name in unsized:
+        what = "its boxes are shares of the image, which is not there and whose size is not stated"
+        errors.add("IMAGE_MISSING", what, where=f"{whole.path}#/images", image=name, value=name, remedy="restore it")
+
+
 def _check_there(whole: CocoFile, root: Path, options: ImageOptions) -> CocoFile:
     errors = whole.errors
     skipped = errors.skipped_images

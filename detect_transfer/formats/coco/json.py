@@ -96,10 +96,10 @@ class Columns:
         return pl.Series(key, values, dtype=pl.String)
 
     def flags(self, key: str) -> pl.Series:
-        """Return a column of booleans from 0, 1, true, false or nothing (false)."""
+        """Return a column of booleans from 0, 1, true, false or null or nothing (false)."""
         if key not in self.keys:
             return pl.Series(key, [False] * len(self.items), dtype=pl.Boolean)
-        values = [False if value is ABSENT else value for value in self.raw(key)]
+        values = [False if value is ABSENT or value is None else value for value in self.raw(key)]
         if not (set(map(type, values)) <= {int, bool} and set(values) <= {0, 1}):
             values = self._explain(
                 key, values, "0 or 1", lambda v: type(v) in (int, bool) and v in (0, 1), instead=False
@@ -123,32 +123,41 @@ class Columns:
             numbers = np.array(self._explain(key, values, expected, good), dtype=np.float64)
         return pl.Series(key, numbers, nan_to_null=True)
 
-    def boxes(self, key: str, *, required: bool = True) -> NDArray[np.float64]:
-        """Return boxes (N, 4) of four finite numbers with sizes that are not negative; NaN where there is none."""
+    def boxes(self, key: str, *, required: bool = True, sized: bool = True) -> NDArray[np.float64]:
+        """Return four finite numbers (N, 4) of boxes that are not inverted; NaN where there is none.
+
+        Args:
+            key: Where they stand.
+            required: Whether there must be some.
+            sized: Whether the last two are width and height, which must not be negative, or the second corner.
+        """
         if not required and key not in self.keys:
             return np.full((len(self.items), 4), np.nan)
         values = self.raw(key)
         if not required and not set(map(type, values)) <= {list}:
             absent = [value is ABSENT or value is None for value in values]
-            flat = self._flat(key, [[0, 0, 0, 0] if gone else v for v, gone in zip(values, absent, strict=True)])
+            values = [[0, 0, 0, 0] if gone else v for v, gone in zip(values, absent, strict=True)]
+            flat = self._flat(key, values, sized=sized)
             flat[np.array(absent)] = np.nan
             return flat
-        return self._flat(key, values)
+        return self._flat(key, values, sized=sized)
 
-    def _flat(self, key: str, values: list[Any]) -> NDArray[np.float64]:
+    def _flat(self, key: str, values: list[Any], *, sized: bool) -> NDArray[np.float64]:
         if not (set(map(type, values)) <= {list} and set(map(len, values)) <= {4}) or not (
             set(map(type, chain.from_iterable(values))) <= {int, float}
         ):
-            expected = "a list of four numbers [x, y, width, height]"
+            expected = "a list of four numbers " + ("[x, y, width, height]" if sized else "[x1, y1, x2, y2]")
             values = self._explain(key, values, expected, _is_four_numbers, instead=[0, 0, 0, 0])
-        xywh = np.fromiter(chain.from_iterable(values), np.float64, 4 * len(values)).reshape(-1, 4)
-        for index in np.flatnonzero((xywh[:, 2:] < 0).any(axis=1)):
-            self.report(int(index), key, "BOX_INVALID", "width and height must not be negative")
+        numbers = np.fromiter(chain.from_iterable(values), np.float64, 4 * len(values)).reshape(-1, 4)
+        inverted = numbers[:, 2:] < (0 if sized else numbers[:, :2])
+        what = "width and height must not be negative" if sized else "the second corner must not be before the first"
+        for index in np.flatnonzero(inverted.any(axis=1)):
+            self.report(int(index), key, "BOX_INVALID", what)
         with np.errstate(over="ignore"):
-            past_all = ~np.isfinite(xywh[:, :2] + xywh[:, 2:]).all(axis=1)
+            past_all = ~np.isfinite(numbers[:, :2] + numbers[:, 2:]).all(axis=1)
         for index in np.flatnonzero(past_all):
             self.report(int(index), key, "BOX_INVALID", "the box ends past the largest number")
-        return xywh
+        return numbers
 
     def _explain(
         self,

@@ -5,23 +5,33 @@ Every change is counted by kind; what is not listed here stays as it is, and is 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any, Literal
 
 from detect_transfer.formats.coco.json import Items
 from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address
 from detect_transfer.formats.parsing.numbers import parse_integer
 
+_FOREIGN = re.compile(r"^[/\\]|^.:|\\|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
 _Kind = Literal["box", "image"]
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 
 
-def loosen(document: dict[str, Items], errors: ErrorCollector) -> None:
+def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> None:
     """Write the objects again, in place, as COCO has them, with a remark in `errors` for each kind of change.
 
     Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
-    `file_name`, and annotations without `id` are numbered after the highest one.
+    `file_name`, annotations without `id` are numbered after the highest one, and a path of another machine becomes
+    that of the image whose path ends most alike.
+
+    Args:
+        document: The lists of objects.
+        errors: Gets the remarks.
+        folder: Where images are looked for.
     """
     changes: Counter[tuple[_Kind, str]] = Counter()
     for name, keys in _WHOLE.items():
@@ -33,11 +43,7 @@ def loosen(document: dict[str, Items], errors: ErrorCollector) -> None:
                 how = _make_whole(item, key)
                 if how:
                     changes[kind, f"{name}: {key} written as {how}"] += 1
-    for item in document["images"]:
-        given = next((key for key in NAMES_OF_FILE if key in item), None)
-        if "file_name" not in item and given is not None:
-            item["file_name"] = item.pop(given)
-            changes["image", f"{given} taken for file_name"] += 1
+    _loosen_names(document["images"], changes, folder)
     without = [item for item in document["annotations"] if item.get("id") is None]
     given_ids = [item["id"] for item in document["annotations"] if type(item.get("id")) is int]
     for number, item in enumerate(without, start=max(given_ids, default=0) + 1):
@@ -45,6 +51,21 @@ def loosen(document: dict[str, Items], errors: ErrorCollector) -> None:
         changes["box", "annotation without id numbered"] += 1
     for (kind, reason), count in changes.items():
         errors.remark(reason, count, kind=kind)
+
+
+def _loosen_names(images: Items, changes: Counter[tuple[_Kind, str]], folder: Path) -> None:
+    """Give each image a `file_name` inside the folder, and count the changes."""
+    for item in images:
+        given = next((key for key in NAMES_OF_FILE if key in item), None)
+        if "file_name" not in item and given is not None:
+            item["file_name"] = item.pop(given)
+            changes["image", f"{given} taken for file_name"] += 1
+    foreign = [item for item in images if _FOREIGN.search(str(item.get("file_name", "")))]
+    if foreign:
+        nearby = NearbyImages(folder)
+        for item in foreign:
+            item["file_name"] = nearby.nearest(path_of_address(item["file_name"]))
+        changes["image", "path of another machine: the image whose path ends most alike"] += len(foreign)
 
 
 def _make_whole(item: dict[str, Any], key: str) -> str:

@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import CATEGORY_SCHEMA, IMAGE_SCHEMA
+from detect_transfer.core.annotations import CATEGORY_SCHEMA, IMAGE_SCHEMA, JSON
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import ABSENT, Columns, Of, fit_int64
 
@@ -90,7 +90,7 @@ def read_categories(columns: Columns) -> pl.DataFrame:
 
 
 def _extras(columns: Columns, own_keys: set[str], schema: dict[str, Any]) -> list[pl.Series]:
-    """Return the keys of our own or somebody else's extension as columns; what is no plain value becomes JSON."""
+    """Return the keys of our own or somebody else's extension as columns; what is no plain value is JSON as bytes."""
     columns_found = []
     for key in sorted(columns.keys - own_keys):
         values = [None if v is ABSENT else v for v in columns.raw(key)]
@@ -99,8 +99,8 @@ def _extras(columns: Columns, own_keys: set[str], schema: dict[str, Any]) -> lis
         dtype = _PLAIN.get(kinds)
         if dtype == pl.Int64 and not fit_int64(values):
             dtype = pl.Float64
-        if dtype is None:
-            values = [None if v is None else orjson.dumps(v).decode() for v in values]
+        if dtype is None and kinds:
+            values, dtype = [None if v is None else orjson.dumps(v) for v in values], JSON
         columns_found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
     return columns_found
 

@@ -17,11 +17,12 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 NAMES_OF_FILE = ("im_name", "filename", "image_name")  # keys that are taken for `file_name` when asked
 LISTS = ("images", "annotations", "categories")
+WRITTEN_BY_US = "written by detect_transfer"
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
 
 
-def load(path: Path, *, lenient: bool = False) -> dict[str, Items]:
-    """Read an instances file and check that its three lists are lists of objects.
+def load(path: Path, *, lenient: bool = False) -> tuple[dict[str, Items], bool]:
+    """Read an instances file and check that its three lists are lists of objects; tell whether our writer wrote it.
 
     Args:
         path: The file.
@@ -43,7 +44,8 @@ def load(path: Path, *, lenient: bool = False) -> dict[str, Items]:
     _check_keys_once(path, document)
     if not lenient:
         _check_file_names(path, document["images"])
-    return {name: document[name] for name in LISTS}
+    is_ours = document.get("info") == {"description": WRITTEN_BY_US}
+    return {name: document[name] for name in LISTS}, is_ours
 
 
 def _check_list(value: Any, where: str, errors: ErrorCollector) -> None:

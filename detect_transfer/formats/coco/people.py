@@ -16,7 +16,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import check_sizes
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.locations import split_named
 from detect_transfer.formats.parsing.source import Source
 
@@ -108,12 +108,12 @@ def table_of_people(source: Source, whole: CocoFile) -> AnnotationTable:
     boxes = whole.boxes.join(images, on="image_id", how="semi", maintain_order="left")
     lost = whole.boxes.join(images, on="image_id", how="anti")["source"]
     source.errors.note("its image is left out", len(lost), tuple(lost.head(1000)), kind="box")
-    check_sizes(images, boxes)
+    source.errors.rename_skipped(lambda name: [files.get(name, name)])
     return native.finish(
         source.errors,
         images=images.with_columns(pl.col("file_name").replace(files)),
         boxes=boxes,
         categories=whole.categories.sort("category_id"),
         image_root=source.root,
-        names=files,
+        box_format=PIXEL_SIZES,
     )

@@ -8,10 +8,12 @@ survives the round trip.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -19,34 +21,49 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
-from detect_transfer.formats.coco.image_files import ImageOptions, find_root, home_of, look_at_images, split_name
+from detect_transfer.formats.coco.image_files import (
+    ImageOptions,
+    find_root,
+    home_of,
+    look_at_images,
+    require_sizes,
+    split_name,
+)
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import check_sizes
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat, Form, Units, in_pixels
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.locations import split_named
 
 _PATTERN = "instances_*.json"
+_OF_ROBOFLOW = "_annotations.coco.json"
+_log = logging.getLogger(__name__)
 _SPLIT = re.compile(r"(train|val|test|trainval|minival)([0-9]{4})?")
 
 
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     images: Path | None = None,
     missing_images: str | None = None,
     size_mismatch: str = "unchecked",
     lenient: bool = False,
+    crowds: Literal["ignore", "objects"] = "ignore",
+    box_format: Form | None = None,
+    units: Units | None = None,
     on_error: str = "fail",
 ) -> AnnotationTable:
     """Read COCO instances as an `AnnotationTable` with the extra boxes column `area`.
 
     A crowd is always to be ignored as well (reason ``crowd``); a plain ``ignore`` flag gets the reason ``ignore flag``.
-    Of segmentations the box and the area are kept. Keys of an annotation that no column holds go to `attributes`. Ids
-    stay as they are in the file (0 is fine); only where the files of several splits clash are later ones renumbered.
+    Of segmentations the box and the area are kept; where there is no box, it is their extent. A turned box of CVAT
+    becomes the box around it. Keys of an annotation that no column holds go to `attributes`. Ids stay as they are in
+    the file (0 is fine); only where the files of several splits clash are later ones renumbered.
 
     Args:
-        root: A JSON file, or a folder that holds ``instances_<split>.json`` in ``annotations/`` or by themselves. An
-            image without the key `split` gets it from the name of its file, the year of ``train2017`` left out.
+        root: A JSON file, or a folder that holds ``instances_<split>.json`` in ``annotations/`` or by themselves, or
+            ``_annotations.coco.json`` in a folder for each split (Roboflow), or one JSON file. An image without the
+            key `split` gets it from the name of its file, the year of ``train2017`` left out, or of its folder.
         images: The folder that `file_name` is relative to. Without it the usual places are tried (``images/``,
             ``<split>/``, ``images/<split>/``, beside the file).
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
@@ -54,7 +71,12 @@ def read(
         size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the images;
             ``keep`` takes those of the images.
         lenient: Whether to take what "almost COCO" files write: whole numbers as floats or strings, `im_name`,
-            `filename` or `image_name` for `file_name`, annotations without `id`. Each kind is counted in the ledger.
+            `filename` or `image_name` for `file_name`, annotations without `id`, paths of another machine (then of the
+            image whose path ends most alike). Each kind is counted in the ledger.
+        crowds: ``ignore`` takes annotations with `iscrowd` for regions; ``objects`` for plain objects, as they are
+            where a tool sets it for every mask.
+        box_format: What the numbers of `bbox` are, ``xywh`` for COCO; boxes that fit another form alone are an error.
+        units: What they are counted in: ``pixels`` for COCO, or ``shares`` of the image.
         on_error: What becomes of an annotation or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
@@ -63,10 +85,27 @@ def read(
 
     Source: https://cocodataset.org/#format-data
     """
+    native.check_choice("crowds", crowds, ("ignore", "objects"))
     options = ImageOptions(images, missing_images, size_mismatch)
+    form = PIXEL_SIZES.with_options(box_format, units)
     paths = _instances(root)
-    parts = [read_file(p, source=_source(p), on_error=on_error, lenient=lenient) for p in paths]
-    return _table([_with_split(part, alone=len(paths) == 1) for part in parts], options)
+    parts = []
+    for path in paths:
+        part = read_file(path, source=_source(path), on_error=on_error, lenient=lenient, box_format=form, images=images)
+        part = _as_objects(part) if crowds == "objects" else part
+        parts.append(_with_split(part, alone=len(paths) == 1))
+    return _table(parts, options, form)
+
+
+def _as_objects(part: CocoFile) -> CocoFile:
+    """Take crowds for plain objects."""
+    is_crowd = pl.col("iscrowd")
+    part.errors.remark("iscrowd is not heeded", int(part.boxes["iscrowd"].sum()), kind="box")
+    reason = pl.when(is_crowd & (pl.col("ignore_reason") == "crowd")).then(None).otherwise("ignore_reason")
+    return replace(
+        part,
+        boxes=part.boxes.with_columns(iscrowd=pl.lit(False), ignore=pl.col("ignore") & ~is_crowd, ignore_reason=reason),
+    )
 
 
 def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> AnnotationTable:
@@ -86,13 +125,26 @@ def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> Ann
     return _table(parts, ImageOptions(images))
 
 
-def _table(parts: Sequence[CocoFile], options: ImageOptions) -> AnnotationTable:
+def _table(parts: Sequence[CocoFile], options: ImageOptions, box_format: BoxFormat = PIXEL_SIZES) -> AnnotationTable:
     errors = ErrorCollector(parts[0].errors.on_error)
+    if all(part.is_ours for part in parts):  # our writer errs in nothing, and others' boxes may look like anything
+        box_format = PIXEL_SIZES.with_options(box_format.form, box_format.units)
     image_root, parts = find_root(parts, options, errors)
     whole = look_at_images(join_files(parts, errors), image_root, options)
-    check_sizes(whole.images, whole.boxes)
+    boxes = whole.boxes
+    if len(boxes) and boxes["iscrowd"].all() and any(part.has_masks for part in parts):
+        message = "%s: every annotation has iscrowd=1, as CVAT sets it for masks, so none is an object; %s"
+        _log.warning(message, parts[0].path, "read with crowds=objects to take them for objects")
+    if box_format.units == "shares":
+        require_sizes(whole, errors)
+        boxes = in_pixels(boxes, whole.images)
     return native.finish(
-        errors, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
+        errors,
+        images=whole.images,
+        boxes=boxes,
+        categories=whole.categories,
+        image_root=image_root,
+        box_format=box_format,
     )
 
 
@@ -101,13 +153,16 @@ def _instances(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     io.require_dir(root, what="a COCO file or a folder with annotations/instances_<split>.json")
-    paths = sorted((root / "annotations").glob(_PATTERN)) or sorted(root.glob(_PATTERN))
+    folder = root / "annotations"
+    paths = sorted(folder.glob(_PATTERN)) or sorted(root.glob(_PATTERN)) or sorted(root.glob(f"*/{_OF_ROBOFLOW}"))
     if not paths:
+        paths = sorted(folder.glob("*.json")) or sorted(root.glob("*.json"))
+    if len(paths) != 1 and not any(path.match(_PATTERN) or path.name == _OF_ROBOFLOW for path in paths):
         raise InputError(
             "COCO_MISSING",
-            f"neither annotations/{_PATTERN} nor {_PATTERN} is there",
+            f"there is neither {_PATTERN}, in annotations/ or by itself, nor */{_OF_ROBOFLOW}, nor a single JSON file",
             where=root,
-            remedy="give the JSON file itself, or a folder of that layout",
+            remedy="give the JSON file itself, or a folder of such a layout",
         )
     for path in paths:
         native.require_regular(root, path)
@@ -121,6 +176,8 @@ def _source(path: Path) -> str:
 def _with_split(part: CocoFile, *, alone: bool) -> CocoFile:
     """Fill in the split that the file name tells; a file by itself is only believed when it names a usual one."""
     name = split_name(part.path)
+    if part.path.name == _OF_ROBOFLOW:
+        name = split_named(part.path.parent.name) or part.path.parent.name
     usual = _SPLIT.fullmatch(name)
     if alone and usual is None:
         return part

@@ -7,15 +7,19 @@ so that nothing is rounded on the way.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 import polars as pl
 
-from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
+from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, JSON, AnnotationTable
 from detect_transfer.core.errors import InternalError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.formats.coco.load import WRITTEN_BY_US
 
 ALL_CLASSES = "all_classes"  # the key that holds the id of the first copy of a region without a class
 _ROWS_AT_ONCE = 250_000
@@ -40,7 +44,7 @@ def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     """
     step = (ledger or Ledger()).open(f"coco {path.name}", images=len(table.images), boxes=len(table.boxes))
     boxes = _repeat_for_every_class(_number_from_one(table.boxes, step), table.categories, step)
-    parts = ['{"info":{"description":"written by detect_transfer"},"licenses":[],"images":[']
+    parts = [f'{{"info":{{"description":"{WRITTEN_BY_US}"}},"licenses":[],"images":[']
     parts += _joined(table.images, _image_text(table.images))
     parts.append('],\n"annotations":[')
     parts += _joined(boxes, _annotation_text(boxes))
@@ -97,11 +101,11 @@ def _joined(frame: pl.DataFrame, text: pl.Expr) -> list[str]:
 
 
 def _image_text(images: pl.DataFrame) -> pl.Expr:
-    extra = [c for c in images.columns if c not in IMAGE_SCHEMA]
     return pl.concat_str(
         _key("id", pl.col("image_id"), before="{"),
         _json("file_name"),
-        *[_json_if_not_null(c) for c in ("width", "height", "split", "group", *extra)],
+        *[_json_if_not_null(c) for c in ("width", "height", "split", "group")],
+        *_further(images, IMAGE_SCHEMA),
         pl.lit("}"),
     )
 
@@ -131,13 +135,24 @@ def _annotation_text(boxes: pl.DataFrame) -> pl.Expr:
 
 
 def _category_text(categories: pl.DataFrame) -> pl.Expr:
-    extra = [c for c in categories.columns if c not in CATEGORY_SCHEMA]
     return pl.concat_str(
         _key("id", pl.col("category_id"), before="{"),
         _json("name"),
-        *[_json_if_not_null(c) for c in ("supercategory", *extra)],
+        _json_if_not_null("supercategory"),
+        *_further(categories, CATEGORY_SCHEMA),
         pl.lit("}"),
     )
+
+
+def _further(frame: pl.DataFrame, schema: Mapping[str, Any]) -> list[pl.Expr]:
+    """Return the text of the columns beyond a schema; those of JSON as it is."""
+    names = [name for name in frame.columns if name not in schema]
+    return [
+        _if(pl.col(name).is_not_null(), _key(name, pl.col(name).cast(pl.String)))
+        if frame.schema[name] == JSON
+        else _json_if_not_null(name)
+        for name in names
+    ]
 
 
 def _visible_box() -> pl.Expr:
@@ -159,8 +174,8 @@ def _attributes(boxes: pl.DataFrame) -> pl.Expr:
 
 
 def _key(name: str, value: pl.Expr, *, before: str = ",") -> pl.Expr:
-    """Return the text of a key and its number."""
-    return pl.concat_str(pl.lit(f'{before}"{name}":'), value)
+    """Return the text of a key and its value, a number or JSON."""
+    return pl.concat_str(pl.lit(f"{before}{json.dumps(name)}:"), value)
 
 
 def _box(name: str, *numbers: pl.Expr) -> pl.Expr:

@@ -15,7 +15,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
-from detect_transfer.formats.parsing.box_format import check_corner_order, check_shares
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, BoxFormat, check_boxes, check_faults
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 SizeWh = tuple[int, int]
@@ -155,7 +155,7 @@ def finish(
     boxes: Columns,
     categories: Columns,
     image_root: Path | None,
-    names: Mapping[str, str] | None = None,
+    box_format: BoxFormat = PIXEL_CORNERS,
 ) -> AnnotationTable:
     """Make the table that a reader gives, without what its faults leave out.
 
@@ -165,19 +165,18 @@ def finish(
         boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
         categories: As for `AnnotationTable.from_columns`.
         image_root: The folder of the images.
-        names: The `file_name` of images that faults name otherwise.
+        box_format: What the boxes, which are corners in pixels now, were read as.
 
     Raises:
         InputError: There are faults, no image is left, or the boxes are not what the format says.
     """
     image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
-    check_corner_order(errors, box_rows.height)
+    check_faults(errors, box_rows.height, box_format)
     errors.raise_any()
-    check_shares(image_rows, box_rows)
+    check_boxes(image_rows, box_rows, box_format)
     n_boxes, skipped = box_rows.height, errors.skipped_images
     if skipped:
-        names_of_skipped = [(names or {}).get(name, name) for name in skipped]
-        image_rows = image_rows.filter(~pl.col("file_name").is_in(names_of_skipped))
+        image_rows = image_rows.filter(~pl.col("file_name").is_in(list(skipped)))
         if image_rows.is_empty():
             first = next(iter(skipped.values()))
             what = "every image has a fault, so skip-image leaves none"

@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.columns import text_of
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, SHARES_CODE, BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
@@ -32,16 +33,16 @@ class Rows:
         data: The rows.
         root: The folder that `file` and `source` are relative to.
         errors: Where faults go.
-        sized: Whether the boxes were stated as x, y, width, height.
+        box_format: What the numbers of the boxes were.
     """
 
     data: pl.DataFrame
     root: Path
     errors: ErrorCollector
-    sized: bool = False
+    box_format: BoxFormat = PIXEL_CORNERS
 
     def _with(self, data: pl.DataFrame) -> Rows:
-        return Rows(data, self.root, self.errors, self.sized)
+        return Rows(data, self.root, self.errors, self.box_format)
 
     def check(self, good: pl.Expr, code: str, what: str, field: str, remedy: str = _FIX_ROW) -> Rows:
         """Keep the rows that meet a condition; null passes. `field` is the column at fault."""
@@ -61,9 +62,11 @@ class Rows:
         """Keep the rows whose field is one of some words, or null."""
         return self.check(pl.col(field).is_in(list(words)), code, "expected one of " + ", ".join(words), field)
 
-    def between(self, field: str, low: float, high: float, what: str, code: str = "ROW_NUMBER") -> Rows:
+    def between(
+        self, field: str, low: float, high: float, what: str, code: str = "ROW_NUMBER", remedy: str = _FIX_ROW
+    ) -> Rows:
         """Keep the rows whose number lies between two, both included."""
-        return self.check(pl.col(field).is_between(low, high), code, what, field)
+        return self.check(pl.col(field).is_between(low, high), code, what, field, remedy)
 
     def filled(self, *fields: str, what: str = "this field is needed", code: str = "ROW_EMPTY") -> Rows:
         """Keep the rows whose fields are not empty."""
@@ -94,31 +97,38 @@ class Rows:
             rows = rows.check(is_good(field, cast[field]), "ROW_NUMBER", what, field)
         return rows.with_columns(**cast)
 
-    def box(self, *edges: str, one_based: bool = False, inclusive: bool = False) -> Rows:
-        """Check four edges in pixels, and make `x1, y1, x2, y2` of them.
+    def box(
+        self, *fields: str, box_format: BoxFormat = PIXEL_CORNERS, one_based: bool = False, inclusive: bool = False
+    ) -> Rows:
+        """Check the four numbers of boxes, and make `x1, y1, x2, y2` of them, in the units that they have.
 
         Args:
-            edges: The columns of the left, top, right and bottom edge.
+            fields: The columns of the left, top, right and bottom edge, or what else `box_format` says.
+            box_format: What the numbers are; shares become pixels in `Source.table`.
             one_based: Whether the first pixel is number 1.
             inclusive: Whether the right and the bottom edge are the last pixel of the box.
-        """
-        left, top, right, bottom = edges
-        rows = self
-        for low, high in ((left, right), (top, bottom)):
-            rows = rows.check(pl.col(high) >= pl.col(low), "BOX_INVALID", f"{high} must be >= {low}", high)
-        first, last = -int(one_based), int(inclusive) - int(one_based)
-        shifts = zip(XYXY, edges, (first, first, last, last), strict=True)
-        return rows.with_columns(**{new: pl.col(old).cast(pl.Float64) + shift for new, old, shift in shifts})
 
-    def sized_box(self, *fields: str, one_based: bool = False) -> Rows:
-        """Check the columns of left, top, width and height in pixels, and make `x1, y1, x2, y2` of them."""
-        left, top, width, height = fields
+        Raises:
+            InputError: Pixels are counted otherwise, and the numbers are shares.
+        """
         rows = self
-        for size in (width, height):
-            rows = rows.check(pl.col(size) >= 0, "BOX_INVALID", "it must not be negative", size)
-        x1, y1 = pl.col(left) - int(one_based), pl.col(top) - int(one_based)
-        data = rows.data.with_columns(x1=x1, y1=y1, x2=x1 + pl.col(width), y2=y1 + pl.col(height))
-        return Rows(data, self.root, self.errors, sized=True)
+        if box_format.units == "shares" and (one_based or inclusive):
+            what, name = "pixels are counted, and the numbers are shares", "one_based" if one_based else "inclusive"
+            raise InputError("OPTION_VALUE", what, field=name, value=True, remedy=f"leave {name} out")
+        for field in fields if box_format.units == "shares" else ():
+            what = "expected a share of the image from 0 to 1; it looks like pixels"
+            rows = rows.between(field, -1, 2, what, SHARES_CODE, box_format.remedy(units="pixels"))
+        for low, high in zip(fields[:2], fields[2:], strict=True):
+            if box_format.is_sized:
+                rows = rows.check(pl.col(high) >= 0, "BOX_INVALID", "it must not be negative", high)
+            else:
+                rows = rows.check(pl.col(high) >= pl.col(low), "BOX_INVALID", f"{high} must be >= {low}", high)
+        x1, y1, x2, y2 = box_format.corners(*fields)
+        first, last = int(one_based), int(one_based) - int(inclusive)
+        if box_format.is_sized:
+            last = first  # a size holds as many pixels wherever they are counted from
+        data = rows.data.with_columns(x1=x1 - first, y1=y1 - first, x2=x2 - last, y2=y2 - last)
+        return Rows(data, self.root, self.errors, box_format)
 
     def category(self, field: str, names: Sequence[str] | Mapping[str, int], remedy: str | None = None) -> Rows:
         """Add `category_id` by the word in a field: its place among `names` from 1, or what these map it to."""

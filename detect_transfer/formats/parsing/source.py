@@ -41,7 +41,7 @@ from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable, Column
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import check_corner_order, check_sizes
+from detect_transfer.formats.parsing.box_format import check_faults, in_pixels
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
@@ -283,27 +283,31 @@ class Source:
         self.errors.note("not an upright rectangle", len(self._other_shapes), tuple(self._other_shapes), kind="box")
         found_images = self.find_images()
         self._check_shared(found_images)
+        if rows.box_format.units == "shares":
+            self._require_sizes(found_images)
         images = image_frame(found_images, self._columns, columns)
         if "image_id" not in images.columns:  # the annotations number them otherwise
             number = pl.col("file_name").rank("dense") if is_listed else pl.int_range(1, pl.len() + 1)
             images = images.with_columns(image_id=number.cast(pl.Int64))
         data, classes = with_categories(rows.data, categories, self.errors)
-        check_corner_order(self.errors, len(data))
+        check_faults(self.errors, len(data), rows.box_format)
         self.errors.raise_any()
         if not found_images:
             what = "no image is left" if self.images else "no image is annotated"
             remedy = "give the folder that holds the annotations with their images"
             raise InputError("IMAGES_NONE", what, where=self.image_root, remedy=remedy)
         boxes = box_frame(data, images, self.errors)
-        if rows.sized:
-            check_sizes(images, boxes)
+        if rows.box_format.units == "shares":
+            boxes = in_pixels(boxes, images)
+        names = {name: image.file_name for name, image in found_images.items()}
+        self.errors.rename_skipped(lambda name: [names.get(name, name)])
         return native.finish(
             self.errors,
             images=images.sort("image_id").unique("image_id", keep="first", maintain_order=True).drop("image"),
             boxes=boxes,
             categories=classes,
             image_root=self.image_root if self.image_root.is_dir() else None,
-            names={name: image.file_name for name, image in found_images.items()},
+            box_format=rows.box_format,
         )
 
     def _check_shared(self, found_images: Mapping[str, FoundImage]) -> None:
@@ -315,6 +319,17 @@ class Source:
                 if other != name:
                     what = f"'{found_images[name].file_name}' is the image of '{other}' too"
                     self._report_shared(name, self.images[name].where, what)
+
+    def _require_sizes(self, found_images: Mapping[str, FoundImage]) -> None:
+        """Report the images without a size, where boxes are shares of it."""
+        what = "its boxes are shares of the image, which is not there and whose size is not stated"
+        remedy = "restore it, or read with missing_images=skip to leave its rows out"
+        for name, image in found_images.items():
+            if image.size_wh is None:
+                where = self.images[name].where
+                self.errors.add(
+                    "IMAGE_MISSING", what, where=where, field="image", value=name, image=name, remedy=remedy
+                )
 
     def _report_shared(self, name: str, where: str, what: str) -> None:
         remedy = "remove one of them, or name the right image there"

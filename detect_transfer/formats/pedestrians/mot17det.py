@@ -21,6 +21,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import split_of_path
@@ -200,7 +201,8 @@ def _rows(source: Source, sequences: Sequence[_Sequence], names: Sequence[str], 
         rows = rows.check(pl.col(size) >= 0, "ROW_NUMBER", "expected 0 or more", size)
     rows = rows.between("active", 0, 1, "expected 0 or 1")
     rows = rows.between("class", 1, len(names), f"expected a class from 1 to {len(names)}")
-    rows = rows.between("visibility", 0, 1, "expected a share from 0 to 1").sized_box(*_BOX, one_based=one_based)
+    rows = rows.between("visibility", 0, 1, "expected a share from 0 to 1")
+    rows = rows.box(*_BOX, box_format=PIXEL_SIZES, one_based=one_based)
     return rows.ignore({"not considered": pl.col("active") == 0}).with_columns(
         category_id="class",
         occluded=1 - pl.col("visibility"),

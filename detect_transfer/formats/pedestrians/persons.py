@@ -9,6 +9,7 @@ import polars as pl
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.rows import Rows
 
 FULL, VISIBLE = ("x", "y", "w", "h"), ("vx", "vy", "vw", "vh")
@@ -40,7 +41,7 @@ def visible_boxes(rows: Rows, *, one_based: bool = False) -> Rows:
         rows = rows.check(is_sized, "BOX_INVALID", "width and height must not be negative", field)
     left, top = pl.col("vx") - int(one_based), pl.col("vy") - int(one_based)
     area, seen = pl.col("w") * pl.col("h"), pl.col("vw") * pl.col("vh")
-    return rows.sized_box(*FULL, one_based=one_based).with_columns(
+    return rows.box(*FULL, box_format=PIXEL_SIZES, one_based=one_based).with_columns(
         vis_x1=left,
         vis_y1=top,
         vis_x2=left + pl.col("vw"),

@@ -14,22 +14,22 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat, Form, Units
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source, numbered
 from detect_transfer.formats.tools.hf_rows import class_names, read_metadata
-from detect_transfer.formats.tools.shared import report_unannotated, require_image_sizes, with_image_sizes
+from detect_transfer.formats.tools.shared import report_unannotated
 
 _FILES = ("metadata.jsonl", "metadata.csv")
-_FORMS = ("xywh", "xyxy", "cxcywh", "xywh_norm", "xyxy_norm", "cxcywh_norm")
 _REMEDY = "fix the object or remove it"
 
 
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
-    box_format: str = "xywh",
+    box_format: Form | None = None,
+    units: Units | None = None,
     names: Sequence[str] | None = None,
     missing_images: str = "error",
     allow_missing: bool = False,
@@ -43,8 +43,8 @@ def read(
 
     Args:
         root: The folder with ``metadata.jsonl`` or ``metadata.csv`` in it or in its sub-folders, or one such file.
-        box_format: What the four numbers are: ``xywh`` (from the top-left corner), ``xyxy`` or ``cxcywh`` in pixels
-            from 0, or the same as shares of the image (``xywh_norm`` ...). Boxes that fit another form are an error.
+        box_format: What the four numbers are, ``xywh`` here; boxes that fit another form alone are an error.
+        units: What they are counted in: ``pixels``, or ``shares`` of the image.
         names: The class names in the order of their indices.
         missing_images: See `Source`.
         allow_missing: Whether an image that no row names shows no object; otherwise it is an error.
@@ -55,7 +55,7 @@ def read(
 
     Source: https://huggingface.co/docs/datasets/image_dataset
     """
-    native.check_choice("box_format", box_format, _FORMS)
+    form = _form(box_format, units)
     if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
         raise InputError(
             "OPTION_VALUE", "expected a list of names", field="names", value=names, remedy="write names=[car, dog]"
@@ -70,9 +70,7 @@ def read(
     remedy = "add or remove it, or read with allow_missing=true if it shows no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)
-    form, _, share = box_format.partition("_")
-    rows = _shares(source, rows) if share else _pixels(with_image_sizes(source, rows), form)
-    rows, classes = _with_classes(_boxes(rows, form, is_share=bool(share)), names)
+    rows, classes = _with_classes(_boxes(rows, form), names)
     return source.table(rows, classes, split=split_of_path)
 
 
@@ -87,63 +85,17 @@ def _metadata_files(source: Source) -> list[str]:
     return names
 
 
-def _shares(source: Source, rows: Rows) -> Rows:
-    """Return the rows whose numbers are shares of images of a known size."""
-    require_image_sizes(source)
-    is_share = pl.all_horizontal(pl.col(*XYXY).abs() <= 2)
-    what = "expected four shares of the image from 0 to 1"
-    return with_image_sizes(source, rows).check(is_share, "BOX_SHARES", what, "x1")
+def _form(box_format: str | None, units: str | None) -> BoxFormat:
+    if box_format is not None and box_format.endswith("_norm"):
+        remedy = f"write box_format={box_format.removesuffix('_norm')} and units=shares"
+        raise InputError("OPTION_VALUE", "shares have an option", field="box_format", value=box_format, remedy=remedy)
+    return PIXEL_SIZES.with_options(box_format, units)
 
 
-def _pixels(rows: Rows, form: str) -> Rows:
-    """Return the rows, unless their numbers are beyond doubt of another form than the one in pixels that is named.
-
-    Raises:
-        InputError: They are.
-    """
-    data = rows.data
-    if not data.height:
-        return rows
-    if data.select(pl.max_horizontal(pl.col(*XYXY).max()) <= 1).item():
-        _refuse(rows, f"all numbers are at most 1, so they look like shares; name box_format={form}_norm")
-    is_ordered = data.select(((pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))).all()).item()
-    leaving = _count_leaving(data, "xywh") if form == "xywh" and is_ordered else 0
-    if leaving > data.height / 2 and _count_leaving(data, "xyxy") == 0:
-        _refuse(rows, "most boxes leave their images, and none would as corners; name box_format=xyxy")
-    return rows
-
-
-def _count_leaving(data: pl.DataFrame, form: str) -> int:
-    """Return how many boxes end more than a pixel past their image."""
-    _, _, x2, y2 = _corners(form)
-    return int(data.select(((x2 > pl.col("image_width") + 1) | (y2 > pl.col("image_height") + 1)).sum()).item())
-
-
-def _refuse(rows: Rows, what: str) -> None:
-    where = f"{rows.root}/{rows.data['source'][0]}"
-    raise InputError("BOX_FORMAT", what, where=where, field="bbox", remedy="see box_format; the first box is here")
-
-
-def _corners(form: str) -> tuple[pl.Expr, ...]:
-    """Return the corners that four numbers of a form, which stand in the columns of corners, mean."""
-    a, b, c, d = (pl.col(name) for name in XYXY)
-    if form == "xyxy":
-        return a, b, c, d
-    return (a, b, a + c, b + d) if form == "xywh" else (a - c / 2, b - d / 2, a + c / 2, b + d / 2)
-
-
-def _boxes(rows: Rows, form: str, *, is_share: bool) -> Rows:
-    """Return the rows with corners in pixels."""
-    if form != "xyxy":
-        is_sized = (pl.col("x2") >= 0) & (pl.col("y2") >= 0)
-        rows = rows.check(is_sized, "BOX_INVALID", "width and height must not be negative", "x2", _REMEDY)
-    width, height = (pl.col("image_width"), pl.col("image_height")) if is_share else (pl.lit(1.0), pl.lit(1.0))
-    x1, y1, x2, y2 = _corners(form)
-    rows = rows.with_columns(x1=x1 * width, y1=y1 * height, x2=x2 * width, y2=y2 * height)
-    is_ordered = pl.all_horizontal(
-        pl.col(*XYXY).is_finite(), pl.col("x2") >= pl.col("x1"), pl.col("y2") >= pl.col("y1")
-    )
-    rows = rows.check(is_ordered, "BOX_INVALID", "the second corner must not be before the first", "x2", _REMEDY)
+def _boxes(rows: Rows, form: BoxFormat) -> Rows:
+    """Return the rows with corners."""
+    rows = rows.box(*XYXY, box_format=form)
+    rows = rows.check(pl.all_horizontal(pl.col(*XYXY).is_finite()), "BOX_INVALID", "it must be finite", "x2", _REMEDY)
     return rows.with_columns(ignore="iscrowd", ignore_reason=pl.when("iscrowd").then(pl.lit("crowd")))
 
 

@@ -16,6 +16,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.rows import Rows
@@ -28,7 +29,13 @@ _CLASSES = re.compile(r"(.*[_-])?class(es)?([_-].*)?\.csv", re.IGNORECASE)
 
 
 def read(
-    root: Path, *, inclusive: bool = False, missing_images: str = "error", on_error: str = "fail"
+    root: Path,
+    *,
+    inclusive: bool = False,
+    box_format: Form | None = None,
+    units: Units | None = None,
+    missing_images: str = "error",
+    on_error: str = "fail",
 ) -> AnnotationTable:
     """Read the CSV of keras-retinanet: category ids are those of `classes.csv` + 1, or of the sorted names without it.
 
@@ -38,6 +45,8 @@ def read(
     Args:
         root: A folder with CSV files of rows and of classes, or one file of rows.
         inclusive: Whether x2 and y2 are the last pixel of the box rather than its edge.
+        box_format: What the four numbers are, ``xyxy`` here; boxes that fit another form alone are an error.
+        units: What they are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         on_error: See `Source`.
 
@@ -58,7 +67,7 @@ def read(
     source.name_images(given)
     is_empty = pl.all_horizontal(pl.col(*_FIELDS[1:]) == "")
     rows = given.filter(~is_empty).numbers(*XYXY).filled("class", what="expected the name of a class", code="ROW_FIELD")
-    rows = rows.box(*XYXY, inclusive=inclusive)
+    rows = rows.box(*XYXY, box_format=PIXEL_CORNERS.with_options(box_format, units), inclusive=inclusive)
     classes = _classes(source, lists) if lists else None
     if classes is not None:
         rows = rows.category("class", dict(classes.select("name", "category_id").rows()))

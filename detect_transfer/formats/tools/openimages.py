@@ -17,6 +17,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import SHARE_CORNERS, BoxFormat, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import split_of_path
@@ -24,9 +25,7 @@ from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.shared import (
     report_unannotated,
-    require_image_sizes,
     splits_by_file,
-    with_image_sizes,
 )
 
 _BOXES = re.compile(r"(.*(annotations|detection)-bbox.*|detections)\.csv", re.IGNORECASE)
@@ -37,12 +36,14 @@ _FURTHER = ("Source", "Confidence", *_FLAGS)  # may be absent or empty
 _DEPICTIONS = ("keep", "ignore")
 
 
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     missing_images: str = "error",
     allow_missing: bool = False,
     depictions: str = "keep",
+    box_format: Form | None = None,
+    units: Units | None = None,
     on_error: str = "fail",
 ) -> AnnotationTable:
     """Read Open Images: classes by the names of their descriptions, in sorted order; those without by their code.
@@ -58,6 +59,8 @@ def read(
         allow_missing: Whether images without a row show no object. They are an error otherwise, for most images of
             Open Images were never annotated with boxes.
         depictions: ``keep``, or ``ignore`` to ignore drawings and the like (``IsDepiction``).
+        box_format: What the four numbers are, ``xyxy`` here; boxes that fit another form alone are an error.
+        units: What they are counted in: ``pixels``, or ``shares`` of the image, as here.
         on_error: See `Source`.
 
     Raises:
@@ -75,10 +78,9 @@ def read(
     remedy = "remove it, or read with allow_missing=true if such images show no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)
-    rows = _checked(given)
-    require_image_sizes(source)
+    rows = _checked(given, SHARE_CORNERS.with_options(box_format, units))
     splits = {name: split_of_path(image.file_name) for name, image in source.find_images().items()}
-    rows = _boxes(_with_names(source, with_image_sizes(source, rows)), depictions=depictions)
+    rows = _boxes(_with_names(source, rows), depictions=depictions)
     return source.table(rows, split=splits | splits_by_file(rows, "ImageID"))
 
 
@@ -105,7 +107,7 @@ def _dialect(root: Path, name: str) -> Dialect:
     return Dialect(separator, header=True, quoted=True, optional=len(_FURTHER), image_field="ImageID")
 
 
-def _checked(rows: Rows) -> Rows:
+def _checked(rows: Rows, box_format: BoxFormat) -> Rows:
     """Return the rows with the corners as numbers and the flags as 0, 1 or -1."""
     numbers = (*_CORNERS, "Confidence")
     has_comma = pl.any_horizontal(pl.col(numbers).str.contains(r"^[+-]?[0-9]*,[0-9]+$"))
@@ -113,12 +115,10 @@ def _checked(rows: Rows) -> Rows:
         rows.errors.remark("decimal commas read as points", count, kind="box")
         rows = rows.with_columns(pl.col(numbers).str.replace(",", ".", literal=True))
     rows = rows.filled("LabelName", what="expected the code of a class", code="ROW_FIELD").numbers(*numbers)
-    for corner in _CORNERS:
-        rows = rows.between(corner, -1, 2, "expected a share of the image from 0 to 1", "ROW_PIXELS")
     for flag in _FLAGS:
         is_flag = pl.col(flag).is_in(["0", "1", "-1"])
         rows = rows.check(is_flag, "ROW_FLAG", "expected 0, 1, or -1 for unknown", flag)
-    return rows.with_columns(pl.col(_FLAGS).cast(pl.Int8)).box(*_CORNERS)
+    return rows.with_columns(pl.col(_FLAGS).cast(pl.Int8)).box(*_CORNERS, box_format=box_format)
 
 
 def _with_names(source: Source, rows: Rows) -> Rows:
@@ -137,14 +137,11 @@ def _with_names(source: Source, rows: Rows) -> Rows:
 
 
 def _boxes(rows: Rows, *, depictions: str) -> Rows:
-    """Bring the corners to pixels, and put the flags into columns of the table."""
+    """Put the flags into columns of the table."""
     is_group = (pl.col("IsGroupOf") == 1).fill_null(False)
     is_ignored_depiction = (pl.col("IsDepiction") == 1).fill_null(False) & pl.lit(depictions == "ignore")
     stated = [name for name in _FURTHER if rows.data[name].count()]
-    width, height = pl.col("image_width"), pl.col("image_height")
     return rows.with_columns(
-        pl.col("x1", "x2") * width,
-        pl.col("y1", "y2") * height,
         iscrowd=is_group,
         ignore=is_group | is_ignored_depiction,
         ignore_reason=pl.when(is_group).then(pl.lit("group")).when(is_ignored_depiction).then(pl.lit("depiction")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import polars as pl
 
@@ -40,24 +39,6 @@ def with_nearest_images(rows: Rows) -> Rows:
     images = {path: nearby.nearest(path_of_address(path)) for path in rows.data["image"].unique()}
     rows.errors.rename_skipped(lambda path: [images.get(path, path)])
     return rows.with_columns(image=pl.col("image").replace_strict(images, return_dtype=pl.String))
-
-
-def with_image_sizes(source: Source, rows: Rows) -> Rows:
-    """Add `image_width` and `image_height` in pixels to rows; an image without a size is reported if one is needed."""
-    sizes = [(name, *(image.size_wh or (None, None))) for name, image in source.find_images().items()]
-    schema = {"image": pl.String, "image_width": pl.Float64, "image_height": pl.Float64}
-    frame = pl.DataFrame(sizes, schema=schema, orient="row")
-    return replace(rows, data=rows.data.join(frame, on="image", how="left", maintain_order="left"))
-
-
-def require_image_sizes(source: Source) -> None:
-    """Report the images without a size, where boxes are shares of it."""
-    what = "its boxes are shares of the image, which is not there and whose size is not stated"
-    remedy = "restore it, or read with missing_images=skip to leave its rows out"
-    for name, image in source.find_images().items():
-        if image.size_wh is None:
-            where = source.images[name].where
-            source.errors.add("IMAGE_MISSING", what, where=where, field="image", value=name, image=name, remedy=remedy)
 
 
 def report_unannotated(source: Source, names: Iterable[str], what: str, remedy: str) -> None:

@@ -18,7 +18,7 @@ from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.image_files import ImageOptions, find_root, look_at_images
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import check_sizes
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _FOLDER = "DFG-tsd-annot-json"
@@ -51,9 +51,13 @@ def read(
     errors = ErrorCollector(on_error)
     image_root, parts = find_root([_read_split(root, name, on_error) for name in _names(root)], options, errors)
     whole = _numbered(look_at_images(join_files(parts, errors), image_root, options))
-    check_sizes(whole.images, whole.boxes)
     return native.finish(
-        errors, images=whole.images, boxes=whole.boxes, categories=whole.categories, image_root=image_root
+        errors,
+        images=whole.images,
+        boxes=whole.boxes,
+        categories=whole.categories,
+        image_root=image_root,
+        box_format=PIXEL_SIZES,
     )
 
 

@@ -15,6 +15,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.rows import Rows, linked
 from detect_transfer.formats.parsing.source import Source, numbered
@@ -106,7 +107,7 @@ def _rows(source: Source, lists: dict[str, str | None]) -> Rows:
     dialect = Dialect(",", header=True, quoted=True, optional=n_optional, image_field="filename")
     rows = source.rows(lists, _FIELDS, dialect, lists).filled("filename", "sign_class")
     kind = pl.col("file").str.extract(_LISTS.pattern, 1)
-    rows = rows.numbers(*_BOX).sized_box(*_BOX).with_columns(type=kind, label="sign_class")
+    rows = rows.numbers(*_BOX).box(*_BOX, box_format=PIXEL_SIZES).with_columns(type=kind, label="sign_class")
     rows = rows.with_columns(track_id=pl.when(pl.col("sign_id") != "").then("sign_id"))
     return rows.attributes("type", where=kind.is_not_null())
 

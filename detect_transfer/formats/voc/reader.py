@@ -95,9 +95,8 @@ def read(
     if missing_images == "skip":
         absent = [name for stem, name in names.items() if stem not in by_stem and stem not in errors.skipped_images]
         image_frame, boxes = native.leave_out(image_frame, boxes, absent, errors)
-    return native.finish(
-        errors, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images, names=names
-    )
+    errors.rename_skipped(lambda stem: [names.get(stem, stem)])
+    return native.finish(errors, images=image_frame, boxes=boxes, categories=categories, image_root=layout.images)
 
 
 def _real_sizes(

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from detect_transfer.core.annotations import BOX_SCHEMA, IMAGE_SCHEMA, XYXY, AnnotationTable
+from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, XYXY, AnnotationTable
 from detect_transfer.core.ledger import LedgerStep
 
 _KEYS = {"annotation_id", "image_id", "category_id", "source", *XYXY}  # what every target keeps, or numbers itself
@@ -31,11 +31,14 @@ def note_losses(step: LedgerStep, table: AnnotationTable, carried: Collection[st
 def lost_fields(table: AnnotationTable, carried: Collection[str]) -> dict[str, pl.DataFrame]:
     """Return the rows that say something in a field that is not carried, by the name of the field.
 
-    Fields of images have the prefix `image `; the four edges of the visible box are one field, `visible box`.
+    Fields of images have the prefix `image `, those of classes `class `; the four edges of the visible box are one
+    field, `visible box`.
     """
-    boxes = table.boxes.join(table.categories.select("category_id", "supercategory"), on="category_id", how="left")
+    of_class = {f"class {name}": pl.col(name) for name in table.categories.columns if name not in CATEGORY_SCHEMA}
+    classes = table.categories.select("category_id", "supercategory", **of_class)
+    boxes = table.boxes.join(classes, on="category_id", how="left")
     lost = {}
-    for name in (*table.boxes.columns, "supercategory"):
+    for name in (*table.boxes.columns, "supercategory", *of_class):
         if name not in carried and name not in _KEYS:
             label = "visible box" if name in _VISIBLE else name
             lost[label] = boxes.filter(_says(name, BOX_SCHEMA.get(name)))

@@ -190,7 +190,7 @@ def test_own_keys__come_back(write: Any) -> None:
     assert (row["vis_x1"], row["vis_y1"], row["vis_x2"], row["vis_y2"]) == (1, 2, 2.5, 4.5)
     assert (row["attributes"], row["source"], row["area"]) == ('{"b":1,"a":[2]}', "native.txt:3", 12.0)
     image = table.images.row(0, named=True)
-    assert [image[k] for k in ("split", "group", "weather", "hour", "tags")] == ["val", "pole 3", "rain", 7, '["x"]']
+    assert [image[k] for k in ("split", "group", "weather", "hour", "tags")] == ["val", "pole 3", "rain", 7, b'["x"]']
     other = table.boxes.row(1, named=True)
     assert other["source"] == "x.json#/annotations/1"
     assert other["vis_x1"] is None

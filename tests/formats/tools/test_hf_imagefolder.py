@@ -27,31 +27,33 @@ FORMS = [
     ("xywh", [10, 4, 20, 14], (10, 4, 30, 18)),
     ("xyxy", [10, 4, 20, 14], (10, 4, 20, 14)),
     ("cxcywh", [10, 8, 20, 14], (0, 1, 20, 15)),
-    ("xywh_norm", [0.25, 0.2, 0.5, 0.7], (10, 4, 30, 18)),
-    ("xyxy_norm", [0.25, 0.2, 0.5, 0.7], (10, 4, 20, 14)),
-    ("cxcywh_norm", [0.25, 0.4, 0.5, 0.7], (0, 1, 20, 15)),
+    ("xywh shares", [0.25, 0.2, 0.5, 0.7], (10, 4, 30, 18)),
+    ("xyxy shares", [0.25, 0.2, 0.5, 0.7], (10, 4, 20, 14)),
+    ("cxcywh shares", [0.25, 0.4, 0.5, 0.7], (0, 1, 20, 15)),
 ]
 
 
 @pytest.mark.parametrize(("form", "numbers", "expected"), FORMS)
 def test_forms__of_boxes(form: str, numbers: list[float], expected: Any, root: Path, write: Any) -> None:
     write("train/metadata.jsonl", row(bbox=[numbers]) + row("b.png", bbox=[], category=[]))
-    boxes = hf_imagefolder.read(root, box_format=form).boxes
+    box_format, _, units = form.partition(" ")
+    boxes = hf_imagefolder.read(root, box_format=box_format, units=units or None).boxes
     assert boxes.select(CORNERS).row(0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("numbers", "form", "part"),
     [
-        ([0.25, 0.2, 0.5, 0.7], "xywh", "box_format=xywh_norm"),
-        ([30, 10, 40, 20], "xywh", "box_format=xyxy"),
+        ([0.25, 0.2, 0.5, 0.7], None, "units=shares"),
+        ([30, 10, 40, 20], None, "box_format=xyxy"),
+        ([60, 10, 80, 20], "cxcywh_norm", "box_format=cxcywh and units=shares"),
     ],
 )
 def test_forms__that_fit_another_are_refused(
-    numbers: list[float], form: str, part: str, root: Path, write: Any, check_error: Any
+    numbers: list[float], form: Any, part: str, root: Path, write: Any, check_error: Any
 ) -> None:
     write("train/metadata.jsonl", row(bbox=[numbers]) + row("b.png", bbox=[], category=[]))
-    check_error(lambda: hf_imagefolder.read(root, box_format=form), "BOX_FORMAT", "metadata.jsonl:1#", part)
+    check_error(lambda: hf_imagefolder.read(root, box_format=form), "OPTION_VALUE" if form else "BOX_FORMAT", part)
 
 
 OBJECTS = [
@@ -120,9 +122,7 @@ def test_images__missing_by_wish(root: Path, check_error: Any) -> None:
     (root / "train/a.png").unlink()
     kept = hf_imagefolder.read(root, missing_images="keep")
     assert kept.images.select("file_name", "width").row(0) == ("train/a.png", None)
-    check_error(
-        lambda: hf_imagefolder.read(root, missing_images="keep", box_format="cxcywh_norm"), "IMAGE_MISSING", "shares"
-    )
+    check_error(lambda: hf_imagefolder.read(root, missing_images="keep", units="shares"), "IMAGE_MISSING", "shares")
     skipped = hf_imagefolder.read(root, missing_images="skip")
     assert [(line.kind, line.count) for line in skipped.reading] == [("image", 1), ("box", 1)]
 

@@ -42,7 +42,7 @@ def test_depictions__are_ignored_by_wish(root: Path, check_error: Any) -> None:
 
 FAULTS = [
     pytest.param(ROW.replace("0.25", "nan"), "ROW_NUMBER", "XMin=nan", id="nan"),
-    pytest.param(ROW.replace("0.25", "25"), "ROW_PIXELS", "XMin=25", id="pixels"),
+    pytest.param(ROW.replace("0.25", "25"), "BOX_FORMAT", "units=pixels", id="pixels"),
     pytest.param(ROW.replace("0.25", "0.75"), "BOX_INVALID", "XMax must be >= XMin", id="swapped"),
     pytest.param(ROW.replace(",0,1,0,1,-1", ",0,2,0,1,-1"), "ROW_FLAG", "IsTruncated=2", id="flag"),
     pytest.param(ROW.replace("/m/01", ""), "ROW_FIELD", "LabelName", id="no-class"),
