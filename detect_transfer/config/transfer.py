@@ -72,6 +72,9 @@ class Transfer(Strict):
     means of the best epochs. `off`: epochs alone."""
     soup_epochs: Annotated[int, Field(ge=0, le=50)] = 3
     """How many of the best epochs are stored while a run trains and averaged at its end; 0 or 1 averages none."""
+    budget: Annotated[float, Field(gt=0)] | None = None
+    """Minutes that training may take, with all scoring but that of the report; without it the epochs decide. Where the
+    time ends first, the rate falls with the time, each phase has its share, and the last epoch is cut short."""
     batchnorm: BatchNorm = "with_stage"
     """Running statistics move with their stage, never (`frozen`), or always (`all`)."""
     pull_to_source: Annotated[float, Field(ge=0)] = 0.0

@@ -60,6 +60,7 @@ class TrainContext:
         best_weights: Reads the tensors of the best epoch so far.
         mixes: What is averaged when training has ended.
         epoch_weights: The weights of the best epochs.
+        budget_seconds: How long training and scoring may take; inf where there is no budget.
         memory_bytes: How much memory kept features may take.
         folder: The run folder.
         state_path: The file of what a run needs to go on.
@@ -86,6 +87,7 @@ class TrainContext:
     best_weights: Callable[[], dict[str, torch.Tensor]]
     mixes: MixOptions
     epoch_weights: EpochWeights
+    budget_seconds: float
     memory_bytes: int
     folder: Path
     state_path: Path

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import torch
 from accelerate.utils import broadcast
-from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.config import Stage
 from detect_transfer.core.io import write_atomic
+from detect_transfer.training.averaging import average_of
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
+from detect_transfer.training.ending import After, ended
 from detect_transfer.training.epoch import LossNotFinite, Step, run_epoch, set_mode
 from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
+from detect_transfer.training.time_budget import Deadline, deadline_of
 
 logger = logging.getLogger(__name__)
 
 _LEAST_RATE_SHARE = 0.125  # three roll-backs
 _OF_AN_EPOCH = ("AP", "AP50", "AP75", "train_AP")
-After = Literal["next", "stop"]
 
 
 def fit(context: TrainContext, resumed: dict[str, Any] | None = None) -> Progress:
@@ -54,7 +55,7 @@ class _Trainer:
         self.context = context
         self.module = context.detector.module
         self.source = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
-        self.average = _average_of(self.module)
+        self.average = average_of(self.module)
         self.stages = context.detector.stages()
         self.present = frozenset(self.stages.values())
         self.as_source = self.present  # the stages that are still those of the source
@@ -86,7 +87,7 @@ class _Trainer:
             self.context.accelerator.wait_for_everyone()  # the main process may still be writing the best weights
             state = self.source if phase.start == "source" else self.context.best_weights()
             self.module.load_state_dict(state)
-            self.average = _average_of(self.module)
+            self.average = average_of(self.module)
             self.context.progress.rate_share = 1.0
             self.context.progress.course_start = self.context.progress.epoch
         self.as_source = self._untouched(phase.number)
@@ -118,16 +119,20 @@ class _Trainer:
     def _run_phase(self, phase: PlannedPhase, resumed: dict[str, Any] | None) -> After:
         """Run the epochs of one phase; tell what comes after it."""
         context, progress = self.context, self.context.progress
-        step = self._step(phase)
+        started = time.monotonic()  # features that are computed first belong to the first epoch
+        deadline = self._deadline(phase)
+        step = self._step(phase, deadline)
         if resumed is not None and resumed["optimizer"] is not None:  # it stopped inside this phase
             step.optimizer.load_state_dict(resumed["optimizer"])
             step.scaler.load_state_dict(resumed["scaler"])
         self._save(step)  # what a roll-back goes back to
         before, length = context.plan.course(phase)
         while progress.phase_epoch < phase.epochs:
-            if progress.phase_epoch and not progress.step and (ended := _ended(context, phase)):
-                return ended
-            started = time.monotonic()
+            if progress.phase_epoch and not progress.step and (after := ended(context, phase)):
+                return after
+            if deadline.share(context.accelerator) == 1:
+                logger.info("phase %d: its share of transfer.budget is over", phase.number)
+                break
             context.detector.on_epoch(before + progress.phase_epoch + 1, length)
             try:
                 facts = run_epoch(context, phase, step)
@@ -138,9 +143,19 @@ class _Trainer:
                 self._roll_back(step, error)
                 continue
             self._end_epoch(step, phase, started, facts)
-        return _ended(context, phase) or "next"
+            started = time.monotonic()
+        return (ended(context, phase) if progress.phase_epoch else None) or "next"
 
-    def _step(self, phase: PlannedPhase) -> Step:
+    def _deadline(self, phase: PlannedPhase) -> Deadline:
+        """Return until when a phase may go on, so that averages of weights can be scored within the budget too."""
+        context, progress = self.context, self.context.progress
+        score_seconds = max(row["score_seconds"] for row in progress.history)
+        left = context.budget_seconds - progress.seconds - context.mixes.most * score_seconds
+        phases = context.plan.phases[phase.number - 1 :]
+        epochs = [p.epochs - (progress.phase_epoch if p is phase else 0) for p in phases]
+        return deadline_of(left, epochs[0], sum(epochs), score_seconds)
+
+    def _step(self, phase: PlannedPhase, deadline: Deadline) -> Step:
         """Return what the steps of a phase work with."""
         context = self.context
         for name, parameter in self.module.named_parameters():
@@ -166,7 +181,8 @@ class _Trainer:
             if features is not None:
                 trained, loader = network.tail, features
         wrapped = context.accelerator.prepare_model(trained)
-        return Step(wrapped, loader, optimizer, scaler, self.average, L2SP(optimizer, source_tensors, phase.l2sp))
+        l2sp = L2SP(optimizer, source_tensors, phase.l2sp)
+        return Step(wrapped, loader, optimizer, scaler, self.average, l2sp, deadline)
 
     def _roll_back(self, step: Step, error: LossNotFinite) -> None:
         """Go back to the end of the last epoch with half the rate, or raise the error."""
@@ -231,45 +247,3 @@ class _Trainer:
         scored = [*context.progress.history, *context.progress.mixes]
         rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in scored)
         write_atomic(context.history_path, rows)
-
-
-def _ended(context: TrainContext, phase: PlannedPhase) -> After | None:
-    """Tell whether a phase is to end with the epoch that is over, and what comes then."""
-    progress, row = context.progress, context.progress.history[-1]
-    reached = [row[name] is not None and row[name] >= value for name, value in (phase.until or {}).items()]
-    if reached and all(reached):
-        logger.info("phase %d: good enough after epoch %d", phase.number, progress.epoch)
-        return phase.on_until
-    without = min(_epochs_without_better(progress), progress.phase_epoch)
-    if context.settings.patience is not None and without >= context.settings.patience:
-        another_start = any(later.start != "previous" for later in context.plan.phases[phase.number :])
-        logger.info("%d epochs without a better AP: %s ends", without, "this plan" if another_start else "training")
-        return "next" if another_start else "stop"
-    if phase.patience is not None and without >= phase.patience:
-        logger.info("phase %d: %d epochs without a better AP", phase.number, phase.patience)
-        return "next"
-    return None
-
-
-def _epochs_without_better(progress: Progress) -> int:
-    """Return the epochs since the best one after the network last began again: an earlier plan is no measure."""
-    aps = [-1.0 if row["AP"] is None else row["AP"] for row in progress.history if row["epoch"] > progress.course_start]
-    return len(aps) - 1 - max(range(len(aps)), key=lambda i: (aps[i], -i))
-
-
-def _average_of(module: torch.nn.Module) -> AveragedModel:
-    return AveragedModel(module, multi_avg_fn=_average, use_buffers=True)
-
-
-def _average(averaged: Any, current: Any, count: Any) -> None:
-    """Move the average towards the network: a mean over about the last eighth of the steps so far.
-
-    Source: the power-function average of Karras et al. 2024, "Analyzing and Improving the Training Dynamics of
-    Diffusion Models", section 3.1; it needs no time constant, so short and long runs are averaged alike. A tensor that
-    does not change is kept to the last bit.
-    """
-    weight = 1.0 - (1.0 - 1.0 / (float(count) + 1.0)) ** 8
-    if torch.is_floating_point(averaged[0]):
-        torch._foreach_lerp_(averaged, current, weight)
-    else:
-        torch._foreach_copy_(averaged, current)

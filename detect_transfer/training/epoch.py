@@ -22,6 +22,7 @@ from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
 from detect_transfer.training.optim import L2SP, rate_factor
 from detect_transfer.training.plan import PlannedPhase
+from detect_transfer.training.time_budget import Deadline
 
 BATCHNORM_MOMENTUM = 0.1
 _LEAST_SCALE = 1.0  # below it the gradient is not finite for its own sake
@@ -33,7 +34,7 @@ class LossNotFinite(InputError):
 
 @dataclass(frozen=True)
 class Step:
-    """What a step works with: the network (or what is behind its cut) on its devices, and what changes it."""
+    """What a step works with: the network (or what is behind its cut), what changes it, and until when."""
 
     wrapped: Any
     loader: Any
@@ -41,6 +42,7 @@ class Step:
     scaler: Any
     average: AveragedModel
     l2sp: L2SP
+    deadline: Deadline
 
 
 def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[str, Any]:
@@ -59,7 +61,9 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
     context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
     for i, batch in enumerate(step.loader, start=progress.step):
         waited += time.monotonic() - requested
-        done = progress.phase_epoch * steps + i
+        # where time ends before the epochs do, the rate falls with the time
+        passed = step.deadline.share(context.accelerator)
+        done = max(progress.phase_epoch * steps + i, int(passed * phase.epochs * steps))
         factor = progress.rate_share * rate_factor(done, phase.epochs * steps, phase, context.settings.lr_end)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
@@ -74,10 +78,12 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         if _asked_to_stop(context):
             raise Interrupted(context.stop.signal or 0, context.folder)
         requested = time.monotonic()
+        if passed == 1:
+            break
     seconds = time.monotonic() - began
     return {
-        "loss": sum(progress.sums.values()) / steps,
-        **{f"loss_{name}": value / steps for name, value in progress.sums.items()},
+        "loss": sum(progress.sums.values()) / progress.step,
+        **{f"loss_{name}": value / progress.step for name, value in progress.sums.items()},
         "lr": {stage: rate * factor for stage, rate in phase.rates.items()},
         "train_seconds": seconds,
         "images_per_second": images / seconds,

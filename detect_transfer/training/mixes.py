@@ -65,6 +65,11 @@ class MixOptions:
     trained_rows: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
+    def most(self) -> int:
+        """How many averages are scored at most."""
+        return len(self.shares) + (self.soup_epochs if self.soup_epochs > 1 else 0)
+
+    @property
     def stored_epochs(self) -> int:
         """How many of the best epochs of a plan are stored."""
         return max(self.soup_epochs, 1) if self.shares else self.soup_epochs if self.soup_epochs > 1 else 0

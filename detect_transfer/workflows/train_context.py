@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def make_context(
         best_weights=lambda: load_weights(run.folder.best).tensors,
         mixes=mix_options(config.transfer, detector, source[1]),
         epoch_weights=EpochWeights(run.folder.scored_epochs),
+        budget_seconds=60 * (config.transfer.budget or math.inf),
         memory_bytes=memory // 2,
         folder=run.folder.path,
         state_path=run.folder.state,

@@ -1,6 +1,7 @@
 """What the plan grammar makes of a run: ends of phases, new starts, kept features, the pull, classes that are kept."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from detect_transfer.config import Model, Transfer
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.training import engine
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows import train_context
 from detect_transfer.workflows.resume import resume_config
@@ -226,3 +228,32 @@ def test_kept_source_class__that_the_source_lacks_is_reported() -> None:
     source = SourceWeights({}, "yolo11n", ("person", "car"), Path("w"), "")
     with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.keep_source_classes=cart .*did you mean 'car'"):
         build_detector(Model(), Transfer(keep_source_classes=["cart"]), ["sign", "cart"], source)
+
+
+def test_budget__is_shared_out_and_its_end_is_the_end_of_the_run(config, run) -> None:
+    """A hundred epochs of each phase would take minutes; the rate has fallen to its end all the same."""
+    phases = [{"epochs": 100, "train": ["head"]}, {"epochs": 100, "train": ["head"], "start": "source"}]
+    result = run(config(transfer={"phases": phases, "budget": 0.05}, train={"imgsz": 64}))
+    history = result.progress.history
+    assert result.progress.finished
+    assert {row["phase"] for row in history} == {0, 1, 2}
+    assert len(history) < 100
+    assert history[-1]["lr"]["head"] < 0.2 * max(row["lr"]["head"] for row in history[1:])
+
+
+def test_budget_that_is_over_at_once__leaves_epoch_0(config, run) -> None:
+    result = run(config(transfer={"strategy": "full", "budget": 1e-6}, train={"imgsz": 64}))
+    assert phases_of(result) == [0]
+    assert result.progress.finished
+
+
+def test_features_that_are_computed_first__count_in_the_seconds_of_an_epoch(config, run, monkeypatch) -> None:
+    true_features = engine.cache_features
+
+    def slow(*arguments):
+        time.sleep(0.5)
+        return true_features(*arguments)
+
+    monkeypatch.setattr(engine, "cache_features", slow)
+    result = run(config(transfer={"phases": [{**HEAD, "cache_features": 1}]}, train={"imgsz": 64}))
+    assert result.progress.history[1]["epoch_seconds"] > 0.5

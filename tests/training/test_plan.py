@@ -12,8 +12,8 @@ from detect_transfer.cli.console import make_console, print_plan
 from detect_transfer.config import Model, Phase, RunConfig, StrategyName, Train, Transfer
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import build_detector, save_weights
-from detect_transfer.training import engine
 from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.ending import ended
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import Plan, PlannedPhase, make_plan, parts_note
 from detect_transfer.training.strategies import STRATEGIES, phases_of
@@ -208,4 +208,4 @@ def progress_of(plan: Plan, values: list[float]) -> Progress:
 def test_patience__counts_from_the_start_of_the_plan_that_trains(values: list[float], end: str | None) -> None:
     plan = make_plan(Transfer(), Train(epochs=9), YOLO, "some")
     context = SimpleNamespace(progress=progress_of(plan, values), settings=Train(patience=2), plan=plan)
-    assert engine._ended(context, plan.phases[1]) == end
+    assert ended(context, plan.phases[1]) == end
