@@ -10,7 +10,17 @@ from detect_transfer.config.strict import Positive, Rate, Strict
 
 Stage = Literal["stem", "stage1", "stage2", "stage3", "stage4", "neck", "rpn", "head"]
 STAGES: tuple[Stage, ...] = ("stem", "stage1", "stage2", "stage3", "stage4", "neck", "rpn", "head")
-StrategyName = Literal["auto", "scratch", "epoch0", "head_only", "frozen_backbone", "full", "gradual", "discriminative"]
+StrategyName = Literal[
+    "auto",
+    "scratch",
+    "epoch0",
+    "head_only",
+    "frozen_backbone",
+    "full",
+    "head_then_full",
+    "gradual",
+    "discriminative",
+]
 Schedule = Literal["cosine", "linear", "constant", "one_cycle"]
 BatchNorm = Literal["with_stage", "frozen", "all"]
 Start = Literal["previous", "best", "source"]

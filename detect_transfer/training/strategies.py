@@ -105,6 +105,21 @@ def _discriminative(options: StrategyOptions) -> list[Phase]:
     return [Phase(epochs=options.epochs, train="all", lr=options.lr, lr_decay_per_stage=0.7)]
 
 
+def _head_then_full(options: StrategyOptions) -> list[Phase]:
+    """Train the head alone for a third of the epochs, then all stages from its best epoch on.
+
+    Source: LP-FT of Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution": a head that fits spares the features behind it its first large gradients.
+    """
+    of_head = options.epochs // 3
+    views = options.cache_features or _HEAD_VIEWS
+    head = [Phase(epochs=of_head, train=_HEAD, lr=_HEAD_LR, cache_features=views)] if of_head else []
+    return [
+        *head,
+        Phase(epochs=options.epochs - of_head, train="all", lr=options.lr, start="best" if head else "previous"),
+    ]
+
+
 def _gradual(options: StrategyOptions) -> list[Phase]:
     """Train the head first, then what lies behind the backbone, then all; a fifth of the epochs each at first."""
     opening: list[list[Stage]] = [_HEAD, _AFTER_BACKBONE]
@@ -121,6 +136,7 @@ STRATEGIES: dict[str, Strategy] = {
     "head_only": Strategy(_HEAD_LR, _head_only),
     "frozen_backbone": Strategy(5e-4, _frozen_backbone),
     "full": Strategy(5e-4, _all_stages),
+    "head_then_full": Strategy(5e-4, _head_then_full),
     "gradual": Strategy(5e-4, _gradual),
     "discriminative": Strategy(5e-4, _discriminative),
 }

@@ -29,6 +29,7 @@ TRAINED = {
     "scratch": YOLO,
     "discriminative": YOLO,
     "gradual": YOLO,
+    "head_then_full": YOLO,
     "head_only": {"head"},
     "frozen_backbone": {"neck", "head"},
 }
@@ -56,6 +57,19 @@ def test_gradual__unfreezes_step_by_step_within_the_epochs() -> None:
     assert [set(p.rates) for p in plan.phases] == [{"head"}, {"neck", "head"}, set(YOLO)]
     assert plan.epochs == 20
     assert [(p.first_epoch, p.last_epoch) for p in plan.phases] == [(1, 4), (5, 8), (9, 20)]
+
+
+def test_head_then_full__goes_on_from_the_best_head() -> None:
+    head, full = make_plan(Transfer(strategy="head_then_full"), Train(epochs=9), YOLO, "some").phases
+    assert (set(head.rates), head.epochs, set(full.rates), full.epochs, full.start) == (
+        {"head"},
+        3,
+        set(YOLO),
+        6,
+        "best",
+    )
+    assert head.views
+    assert len(make_plan(Transfer(strategy="head_then_full"), Train(epochs=2), YOLO, "some").phases) == 1
 
 
 def test_gradual__with_fewer_epochs_than_phases_trains_all_at_once() -> None:
