@@ -21,6 +21,7 @@ from detect_transfer.cli.scores import compare, evaluate, visualize
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.temporary import private_folder
+from detect_transfer.core.threads import wait_passively
 
 app = typer.Typer(
     add_completion=False,
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
     if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
+        wait_passively()
     sys.exit(_run(words or ["--help"], debug=debug))
 
 

@@ -10,6 +10,7 @@ from detect_transfer.config import make_config
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.temporary import private_folder
+from detect_transfer.core.threads import wait_passively
 from detect_transfer.workflows.run_config import config_of_words
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def train(
         ['detections.json', 'manifest.json', 'metrics.json', 'operating_points.json', 'transfer.json']
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
+    wait_passively()
     from detect_transfer.workflows.train import train as run_training
 
     overrides = [overrides] if isinstance(overrides, str) else [str(word) for word in overrides]
@@ -162,6 +164,7 @@ def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
         ('no_entry', 'no_parking')
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
+    wait_passively()
     from detect_transfer.models import load_detector as build
     from detect_transfer.models import load_weights
     from detect_transfer.models.device import choose_device
@@ -205,6 +208,7 @@ def predict(
         ['image_id', 'category_id', 'x1', 'y1', 'x2', 'y2', 'score']
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
+    wait_passively()
     from detect_transfer.workflows.predict import PredictOptions, predict_folder
     from detect_transfer.workflows.run_folder import RunFolder
 
