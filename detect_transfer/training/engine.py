@@ -160,8 +160,9 @@ class _Trainer:
         context = self.context
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(name in context.detector.trainable and self.stages[name] in phase.rates)
-        factor = context.plan.new_class_lr_factor if self._class_rows_are_new(phase) else 1.0
-        optimizer = build_optimizer(context.detector, phase, context.settings, new_class_lr_factor=factor)
+        optimizer = build_optimizer(
+            context.detector, phase, context.settings, new_class_lr_factor=context.plan.new_class_lr_factor
+        )
         scaler: Any = torch.amp.GradScaler(context.accelerator.device.type, enabled=context.precision == "fp16")
         parameters = dict(self.module.named_parameters())
         source_tensors = {
@@ -182,15 +183,6 @@ class _Trainer:
         wrapped = context.accelerator.prepare_model(trained)
         l2sp = L2SP(optimizer, source_tensors, phase.l2sp)
         return Step(wrapped, loader, optimizer, scaler, self.average, l2sp, deadline)
-
-    def _class_rows_are_new(self, phase: PlannedPhase) -> bool:
-        """Tell whether the rows of new classes are untrained where the course of a phase began."""
-        progress, plan = self.context.progress, self.context.plan
-        if plan.phases[plan.course_start(phase.number) - 1].start != "best":
-            return True
-        earlier = [row for row in progress.history if row["epoch"] <= progress.course_start]
-        best = max(earlier, key=lambda row: -1.0 if row["AP"] is None else row["AP"])
-        return bool(best["epoch"] == 0)
 
     def _roll_back(self, step: Step, error: LossNotFinite) -> None:
         """Go back to the end of the last epoch with half the rate, or raise the error."""
