@@ -101,7 +101,7 @@ def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
     lengths = plan.course_epochs
     epochs = f"{plan.epochs} epochs"
     if len(lengths) > 1:
-        each = f"{lengths[0]} epochs each (train.epochs={lengths[0]})" if len({*lengths}) == 1 else f"{lengths} epochs"
+        each = f"{' and '.join(map(str, lengths))} epochs"
         epochs = f"{len(lengths)} plans of {each}, {plan.epochs} epochs in all"
     table = Table(title=f"strategy {plan.strategy}: {epochs}", title_justify="left", box=None)
     for heading in ("stage", "tensors", "parameters", *(f"epochs {p.first_epoch}-{p.last_epoch}" for p in plan.phases)):

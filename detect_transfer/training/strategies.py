@@ -16,6 +16,8 @@ _HEAD: list[Stage] = ["rpn", "head"]
 _HEAD_LR = 1e-3
 _GENTLE = 0.2  # of the rate, where every class is taken from the source and there is more to lose than to learn
 _HEAD_VIEWS = 2
+_HEAD_EPOCHS = 0.5  # of the epochs of the config, for the head alone in `auto`
+_ALL_EPOCHS = 0.9  # the same for all stages
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,19 @@ def phases_of(name: str, transfer: Transfer, train: Train, source_classes: Class
 
 
 def _auto(options: StrategyOptions) -> list[Phase]:
-    """Try the cheap plan, then the long one, both from the source; the best epoch of either is kept, epoch 0 too.
+    """Train the head alone first, then all stages from the best so far, which may be the source itself.
 
-    The head alone learns on features that are computed once, so that its plan costs little. All stages together learn
-    gently where the source knows every class already: there a full rate forgets more than a small set teaches.
+    The head learns on features that are computed once, so that its half of the epochs costs a fifth of as many of the
+    whole network. With a tenth fewer of those, and the averages of weights that follow, the plan takes at most 1.3
+    times as long as training all stages alone, from 4 epochs on. All stages learn gently where the source knows every
+    class already: there a full rate forgets more than a small set teaches.
     """
-    epochs, patience = options.epochs, max(3, options.epochs // 3)
+    of_head, of_all = max(1, round(options.epochs * _HEAD_EPOCHS)), max(1, round(options.epochs * _ALL_EPOCHS))
     lr = options.lr * _GENTLE if options.source_classes == "all" else options.lr
+    patience = max(3, of_head // 3)
     return [
-        Phase(epochs=epochs, train=_HEAD, lr=_HEAD_LR, cache_features=_HEAD_VIEWS, patience=patience),
-        Phase(epochs=epochs, train="all", lr=lr, start="source"),
+        Phase(epochs=of_head, train=_HEAD, lr=_HEAD_LR, cache_features=_HEAD_VIEWS, patience=patience),
+        Phase(epochs=of_all, train="all", lr=lr, start="best"),
     ]
 
 

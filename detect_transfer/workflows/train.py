@@ -7,11 +7,8 @@ Everything that can be wrong is looked at before the run folder is made. The fol
 
 from __future__ import annotations
 
-import logging
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +33,6 @@ from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import Stop
 from detect_transfer.training.engine import fit
-from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
 from detect_transfer.training.strategies import Classes
@@ -44,17 +40,10 @@ from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
-from detect_transfer.workflows.train_context import (
-    RunContext,
-    batch_of_device,
-    drop_cache,
-    drop_unfinished,
-    make_context,
-)
+from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,12 +111,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
-    stack = ExitStack()
-    if accelerator.is_main_process:
-        stack.enter_context(lock_folder(folder.path))
-        drop_unfinished(folder)
-    log = _log_to(folder.log) if accelerator.is_main_process else None
-    try:
+    with open_run(folder, main=accelerator.is_main_process, resume=resume):
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data, folder)
@@ -138,16 +122,15 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
             watch.on_stage(line)
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
-        context = make_context(
-            config, detector, plan, data, source=(source, report), run=RunContext(folder, accelerator, augmenter)
-        )
+        run = RunContext(folder, accelerator, augmenter)
+        context = make_context(config, detector, plan, data, source=(source, report), run=run)
         context.stop, context.on_step, context.on_epoch = watch.stop, watch.on_step, watch.on_epoch
-        loading = time.monotonic() - began
         context.progress = progress
         if states is not None:
             begin_resumed(context, states, folder, watch.on_stage)
         lasting = absolute_paths(config).model_copy(update={"out": folder.path.absolute()})
         write_atomic(folder.config, dump_config(lasting))
+        loading = time.monotonic() - began
         watch.on_stage("training")
         fit(context, states)
         watch.on_stage("scoring the best weights and writing the report")
@@ -157,17 +140,6 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         scores = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else RunScores({})
         accelerator.wait_for_everyone()
         return RunResult(folder.path, scores, progress, data.train.images.height, loading)
-    except BaseException as error:
-        logger.error("ended by %s: %s", type(error).__name__, error)
-        if not folder.state.exists() and accelerator.is_main_process and not resume:
-            shutil.rmtree(folder.path, ignore_errors=True)  # not one epoch was scored: nothing is worth keeping
-        raise
-    finally:
-        drop_cache(folder)
-        if log is not None:
-            logging.getLogger("detect_transfer").removeHandler(log)
-            log.close()
-        stack.close()
 
 
 def dry_run(
@@ -262,25 +234,3 @@ def _model(config: RunConfig) -> Model:
     if config.transfer.strategy != "scratch" or model.weights == "scratch" or model.arch or model.backbone:
         return model
     return model.model_copy(update={"arch": architecture_of(model.weights)})
-
-
-class _LogFile(logging.FileHandler):
-    """A log that stays silent where it cannot be written: what ails the disk shows in what must be written on it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Go on without the line."""
-
-    def close(self) -> None:
-        """Close the file, with or without what is still to be written."""
-        with suppress(OSError):
-            super().close()
-
-
-def _log_to(path: Path) -> logging.Handler:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger("detect_transfer")
-    root.setLevel(logging.INFO)
-    root.addHandler(handler)
-    return handler

@@ -21,7 +21,8 @@ from detect_transfer.training.epoch import set_mode
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import make_plan
 from detect_transfer.workflows.resume import resume_config
-from detect_transfer.workflows.train import Watch, _log_to
+from detect_transfer.workflows.run_log import logging_to
+from detect_transfer.workflows.train import Watch
 from detect_transfer.workflows.train_context import batch_of_device
 
 
@@ -159,12 +160,8 @@ def test_state_that_the_disk_does_not_hold__leaves_the_one_before(tmp_path: Path
 def test_log_that_cannot_be_written__says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no device that is always full")
-    log = _log_to(Path("/dev/full"))
-    try:
+    with logging_to(Path("/dev/full")):
         logging.getLogger("detect_transfer").warning("x" * 100_000)
-    finally:
-        logging.getLogger("detect_transfer").removeHandler(log)
-        log.close()
     assert capsys.readouterr().err == ""
 
 

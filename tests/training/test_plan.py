@@ -40,7 +40,7 @@ def test_named_strategy__trains_its_stages(name: str) -> None:
     plan = make_plan(Transfer(strategy=name), Train(epochs=10), YOLO, "some")
     assert plan.strategy == name
     assert plan.trained == TRAINED[name]
-    assert plan.epochs == {"auto": 20, "epoch0": 0}.get(name, 10)
+    assert plan.epochs == {"auto": 14, "epoch0": 0}.get(name, 10)
 
 
 def test_strategies__are_those_of_the_config() -> None:
@@ -125,10 +125,10 @@ def test_rate_factor__one_cycle_peaks_at_three_tenths() -> None:
     assert factors[-1] == pytest.approx(0.01, abs=2e-3)
 
 
-def test_without_a_strategy__both_plans_are_tried_from_the_source() -> None:
+def test_without_a_strategy__the_head_comes_first_and_all_stages_go_on_from_the_best() -> None:
     """Gently where the source knows every class; from scratch there is one plan."""
     some, known = (make_plan(Transfer(), Train(epochs=12), YOLO, known) for known in ("some", "all"))
-    assert [(set(p.rates), p.start) for p in some.phases] == [({"head"}, "previous"), (set(YOLO), "source")]
+    assert [(set(p.rates), p.start) for p in some.phases] == [({"head"}, "previous"), (set(YOLO), "best")]
     assert known.phases[1].rates["head"] == pytest.approx(some.phases[1].rates["head"] / 5)
     assert some.phases[0].views > 0
     assert make_plan(Transfer(), Train(), YOLO, "none").strategy == "scratch"
@@ -181,7 +181,7 @@ def test_kept_features__need_a_frozen_backbone() -> None:
 
 def test_plan_of_two_plans__says_what_the_epochs_of_the_config_mean(capsys: pytest.CaptureFixture[str]) -> None:
     for strategy, title in (
-        (None, "strategy auto: 2 plans of 2 epochs each (train.epochs=2), 4 epochs in all"),
+        (None, "strategy auto: 2 plans of 1 and 2 epochs, 3 epochs in all"),
         ("full", "strategy full: 2 epochs"),
     ):
         plan = make_plan(Transfer(strategy=strategy), Train(epochs=2), YOLO, "some")
