@@ -17,7 +17,7 @@ from detect_transfer.evaluation.study.scores import ArmScores
 
 _LEAST_SQUARE = 1e-9  # AP is not known finer than 3e-5
 _POWERS = np.linspace(0.0, 1.0, 11)
-_LEAST_LIKELY = 1.25  # less the power: before any run, noise that stays is likelier, as the other errs towards narrow
+_LEAST_LIKELY = 1.1  # less the power: before any run, noise that stays is likelier, as the other errs towards narrow
 _COMMON_SHARES = np.array([0.0, 0.3, 0.6, 0.9])
 
 

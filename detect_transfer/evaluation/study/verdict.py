@@ -7,7 +7,7 @@ hold for other seeds, and for other test images where the variance over them is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,16 +25,16 @@ _MOST_SEEDS = 100
 
 @dataclass(frozen=True)
 class ArmVerdict:
-    """What the second arm has more than the first, at one size or over all.
+    """What the second arm has more than the first.
 
     Args:
-        n_images: The size; None over all sizes.
+        n_images: The size; None over all sizes, and where it is not about a size.
         first: Mean AP of the first arm over the pairs; None without pairs.
         second: That of the second.
         difference: `second` - `first`.
         interval: Its 95 % interval; None with less than two pairs.
         p: Two-sided, that there is no difference.
-        p_holm: `p` corrected for the number of sizes (Holm); `p` itself over all sizes.
+        p_holm: `p` corrected for the number of differences read together, such as sizes (Holm).
         verdict: `same`: the interval lies within the margin; `better` or `worse`: it does not, and excludes 0 with
             `p_holm` below .05; else `cannot tell`.
         margin: Differences up to this are of no interest.
@@ -129,17 +129,33 @@ def judge(
     def variance(size: int | None) -> float:
         return image_variance if isinstance(image_variance, float | int) else image_variance.get(size, 0.0)
 
-    by_size = [_difference(n, at_size[n], margin, variance(n)) for n in sizes]
-    corrected = iter(holm([v.p for v in by_size if v.p is not None]))
-    by_size = [v if v.p is None else replace(v, p_holm=next(corrected)) for v in by_size]
-    overall = _difference(None, over_sizes, margin, variance(None))
+    (overall,) = judge_pairs([over_sizes], margin=margin, image_variances=[variance(None)])
+    by_size = judge_pairs([at_size[n] for n in sizes], margin=margin, image_variances=[variance(n) for n in sizes])
     return ArmComparison(
         first.arm,
         second.arm,
-        _judged(overall, over_sizes, variance(None), 1),
-        tuple(_judged(v, at_size[n], variance(n), len(sizes)) for n, v in zip(sizes, by_size, strict=True)),
+        overall,
+        tuple(replace(v, n_images=n) for n, v in zip(sizes, by_size, strict=True)),
         tuple(sorted(runs[0].keys() ^ runs[1].keys())),
     )
+
+
+def judge_pairs(
+    family: Sequence[FloatArray], *, margin: float = MARGIN, image_variances: Sequence[float] | None = None
+) -> tuple[ArmVerdict, ...]:
+    """Give a verdict on each of several differences that are read together, corrected for their number.
+
+    Args:
+        family: (P, 2) AP of both arms in the pairs of each difference.
+        margin: Differences up to this are of no interest.
+        image_variances: Variance of each over test images; None for none.
+    """
+    variances = [0.0] * len(family) if image_variances is None else image_variances
+    differences = [_difference(pairs, margin, v) for pairs, v in zip(family, variances, strict=True)]
+    corrected = iter(holm([d.p for d in differences if d.p is not None]))
+    differences = [d if d.p is None else replace(d, p_holm=next(corrected)) for d in differences]
+    rows = zip(differences, family, variances, strict=True)
+    return tuple(_judged(d, pairs, v, len(family)) for d, pairs, v in rows)
 
 
 def _by_run(arm: ArmScores) -> dict[tuple[int, int], float]:
@@ -150,11 +166,11 @@ def _by_run(arm: ArmScores) -> dict[tuple[int, int], float]:
     return {key: float(np.mean(ap)) for key, ap in values.items()}
 
 
-def _difference(n_images: int | None, pairs: FloatArray, margin: float, image_variance: float) -> ArmVerdict:
+def _difference(pairs: FloatArray, margin: float, image_variance: float) -> ArmVerdict:
     """Compare pairs (P, 2); the verdict is given later."""
     from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
-    none = ArmVerdict(n_images, None, None, None, None, None, None, "cannot tell", margin, len(pairs))
+    none = ArmVerdict(None, None, None, None, None, None, None, "cannot tell", margin, len(pairs))
     if not len(pairs):
         return replace(none, reason="no seed has a run of both arms")
     first, second = (float(end) for end in pairs.mean(axis=0))

@@ -1,0 +1,91 @@
+"""Train on one data set, test on the others: AP in each, and what the second arm has more than the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.evaluation.comparison import MARGIN
+from detect_transfer.evaluation.study.histories import mean_by_t
+from detect_transfer.evaluation.study.scores import Estimate
+from detect_transfer.evaluation.study.verdict import ArmVerdict, judge_pairs
+
+
+@dataclass(frozen=True)
+class DomainRun:
+    """One run, scored on one data set.
+
+    Args:
+        trained_on: The data set that it was trained on.
+        tested_on: The one that it was scored on, with its classes mapped.
+        seed: Of the run.
+        ap: In [0, 1], on the classes that both have; None where they have none in common.
+    """
+
+    trained_on: str
+    tested_on: str
+    seed: int
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class DomainCell:
+    """One pair of data sets.
+
+    Args:
+        trained_on: The data set of the training.
+        tested_on: That of the test.
+        ap: Mean AP of the second arm over its seeds.
+        gain: What the second arm has more than the first, by pairs of seeds, corrected for the number of cells; None
+            where there is nothing to compare.
+    """
+
+    trained_on: str
+    tested_on: str
+    ap: Estimate
+    gain: ArmVerdict | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `study.json` holds."""
+        gain = None if self.gain is None else self.gain.as_dict()
+        return {"trained_on": self.trained_on, "tested_on": self.tested_on, "ap": self.ap.as_dict(), "gain": gain}
+
+
+def cross_domain(
+    first: Sequence[DomainRun], second: Sequence[DomainRun], *, margin: float = MARGIN
+) -> tuple[DomainCell, ...]:
+    """Return a cell for each pair of data sets that the second arm has, in order of names.
+
+    Args:
+        first: The runs of the arm that is compared with, such as from scratch.
+        second: Those of the arm that is judged.
+        margin: Differences up to this are of no interest.
+    """
+    scores = [_by_cell(runs) for runs in (first, second)]
+    keys = sorted(scores[1])
+    pairs = {key: _pairs(scores[0].get(key, {}), scores[1][key]) for key in keys}
+    judged = [key for key in keys if len(pairs[key])]
+    gains = dict(zip(judged, judge_pairs([pairs[key] for key in judged], margin=margin), strict=True))
+    return tuple(DomainCell(*key, _mean(scores[1][key]), gains.get(key)) for key in keys)
+
+
+def _by_cell(runs: Sequence[DomainRun]) -> dict[tuple[str, str], dict[int, float]]:
+    """Return AP by data sets and seed; a cell without common classes is empty."""
+    cells: dict[tuple[str, str], dict[int, float]] = {}
+    for run in runs:
+        cell = cells.setdefault((run.trained_on, run.tested_on), {})
+        if run.ap is not None:
+            cell[run.seed] = run.ap
+    return cells
+
+
+def _pairs(first: dict[int, float], second: dict[int, float]) -> FloatArray:
+    return np.array([[first[seed], second[seed]] for seed in sorted(first.keys() & second.keys())]).reshape(-1, 2)
+
+
+def _mean(ap: dict[int, float]) -> Estimate:
+    return mean_by_t(np.array(list(ap.values()))) if ap else Estimate(None, None, "no class in common")

@@ -1,0 +1,31 @@
+"""The matrix of data sets: gains paired by seed and corrected over the cells, and cells that have none."""
+
+import pytest
+
+from detect_transfer.evaluation.study.cross_domain import DomainRun, cross_domain
+
+
+def runs(ap):
+    return [DomainRun(a, b, seed, value) for (a, b), values in ap.items() for seed, value in enumerate(values)]
+
+
+SCRATCH = runs({("A", "A"): [0.40, 0.42, 0.38], ("A", "B"): [0.10, 0.12, 0.11], ("B", "A"): [None] * 3})
+PRETRAINED = runs({("A", "A"): [0.60, 0.62, 0.59], ("A", "B"): [0.10, 0.12, 0.11], ("B", "A"): [None] * 3})
+
+
+def test_cells__gain_and_what_has_none() -> None:
+    own, other, nothing = cross_domain(SCRATCH, PRETRAINED)
+    assert (own.trained_on, own.tested_on, own.gain.words) == ("A", "A", "better")
+    assert own.ap.value == pytest.approx(1.81 / 3)
+    assert own.gain.difference == pytest.approx(0.61 / 3)
+    assert own.gain.p_holm == pytest.approx(2 * own.gain.p)
+    assert other.gain.words == "same within 0.01"
+    assert (nothing.ap.reason, nothing.gain) == ("no class in common", None)
+    assert nothing.as_dict()["gain"] is None
+
+
+def test_cells__without_the_first_arm_have_an_ap_and_no_gain() -> None:
+    cells = cross_domain([], PRETRAINED)
+    assert [cell.gain for cell in cells] == [None, None, None]
+    assert cells[0].ap.value == pytest.approx(1.81 / 3)
+    assert cross_domain([], []) == ()
