@@ -1,0 +1,70 @@
+"""The page of a study: the verdict in words, every run, what failed, and names that try to do harm."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulated_study import ARMS, simulated_runs
+
+from detect_transfer.evaluation.study.answers import study_answers
+from detect_transfer.evaluation.study.scores import Estimate
+from detect_transfer.report.study_page import FailedRun, StudyPage, images_text, sentence_of, write_study_page
+
+
+def written(tmp_path, runs, arms=tuple(ARMS), baseline="scratch", **keys):
+    path = tmp_path / "study.html"
+    write_study_page(path, StudyPage("Signs", study_answers(runs, arms=arms, baseline=baseline), **keys))
+    return path.read_text()
+
+
+def test_page__says_the_verdict_first_and_shows_every_run(tmp_path) -> None:
+    failed = (FailedRun("full", 150, 3, "DISK run.pt - no space left", "logs/x.txt"),)
+    html = written(
+        tmp_path, simulated_runs(), failed=failed, n_planned=28, paragraph="We trained.", not_tested=["Rain."]
+    )
+    assert re.search(r'id="difference">\+0\.2\d\d', html)
+    assert '<b class="up">better</b>' in html
+    assert html.count(">open</a>") == 27
+    for text in ("27 finished runs of 28", "1 run failed", "DISK run.pt", "We trained.", "<li>Rain.</li>"):
+        assert text in html
+    assert html.count("<img src=") == 6
+    assert not re.search(r"https?://", html.split("<body>")[1].replace("http://www.w3.org", ""))
+
+
+def test_page__without_histories_draws_runs_or_a_baseline(tmp_path) -> None:
+    bare = [replace(run, draws=None, history=None, cost={}, link="") for run in simulated_runs()]
+    html = written(tmp_path, bare)
+    assert "No training AP was measured." in html
+    assert "not for other test images" in html
+    assert html.count("<img src=") == 2
+    assert "no finished run of another arm" in written(tmp_path, bare, baseline="none of them")
+    assert "0 finished runs" in written(tmp_path, [])
+
+
+def test_page__names_do_no_harm(tmp_path) -> None:
+    hostile = "<script>document.title='owned'</script>"
+    runs = [replace(run, arm=hostile if run.arm == "full" else run.arm) for run in simulated_runs()]
+    html = written(tmp_path, runs, arms=["scratch", hostile])
+    assert "<script>document" not in html
+    assert "&lt;script&gt;document" in html
+
+
+def test_sentence__one_pair_is_not_called_better() -> None:
+    answers = study_answers(simulated_runs(seeds=(0,)), arms=list(ARMS), baseline="scratch")
+    text = sentence_of(answers, answers.against[0])
+    assert text.startswith("over 3 sizes and 1 seed: cannot tell: 1 more seed needed")
+    assert "What it reaches" not in text
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(331.4, (280.2, 410.9)), "331 images (280 to 411)"),
+        (Estimate(12345.0, (9999.0, np.inf)), "12,300 images (10,000 to no bound)"),
+        (Estimate(None, (1410.0, np.inf), "never"), "at least 1,410: never"),
+        (Estimate(None, None, "no curve"), "no curve"),
+    ],
+)
+def test_images__with_the_digits_that_mean_something(estimate, text) -> None:
+    assert images_text(estimate) == text
