@@ -113,7 +113,8 @@ def curves(rng: np.random.Generator, trials: int) -> Iterator[Row]:
                 n_given += sum(answer.value is not None for answer in answers)
                 needed += [covers(a.interval, n) for a, n in zip(answers, goals, strict=True)]
             where = f"{sizes_name}, {SEEDS} seeds, noise {noise_name}"
-            yield Row(f"AP on the curve at 1 x and 4 x, {where}", np.mean(ap), 0.92, 0.99, trials)
+            least = 0.9 if noise[1] else 0.93  # what seeds share is known from three of them
+            yield Row(f"AP on the curve at 1 x and 4 x, {where}", np.mean(ap), least, 0.98, trials)
             yield Row(
                 f"images needed, {where}; {n_given / 2 / trials:.0%} answered", np.mean(needed), 0.9, 0.99, trials
             )
