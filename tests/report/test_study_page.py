@@ -42,6 +42,12 @@ def test_page__without_histories_draws_runs_or_a_baseline(tmp_path) -> None:
     assert "0 finished runs" in written(tmp_path, [])
 
 
+def test_page__a_baseline_that_is_never_behind(tmp_path) -> None:
+    html = written(tmp_path, simulated_runs(arms=("scratch", "auto")), baseline="auto")
+    assert "It is never behind." in html
+    assert '<b class="down">worse</b>' in html
+
+
 def test_page__names_do_no_harm(tmp_path) -> None:
     hostile = "<script>document.title='owned'</script>"
     runs = [replace(run, arm=hostile if run.arm == "full" else run.arm) for run in simulated_runs()]

@@ -21,7 +21,9 @@ def images_for(parameters: FloatArray, ap: FloatArray | float) -> FloatArray:
 
 
 def images_needed(curve: LearningCurve, ap: float) -> Estimate:
-    """Return how many training images reach an AP; refused beyond four times the largest size measured.
+    """Return how many training images reach an AP.
+
+    It is refused beyond four times the largest size measured, and below a quarter of the smallest.
 
     The high end of the interval is infinite where some curves that the runs allow stay below the AP. Where the number
     is refused the low end still holds.
@@ -80,6 +82,9 @@ def _within(curve: LearningCurve, n: FloatArray, goal: str) -> Estimate:
     reason = beyond(float(n[0]), curve.largest)
     if reason is not None:
         return Estimate(None, (low, np.inf), f"{goal}: {reason}")
+    if n[0] < curve.smallest / FARTHEST:
+        fewer = f"{goal} is reached with far fewer images than the {curve.smallest:.0f} that were measured"
+        return Estimate(None, (0.0, max(high, curve.smallest)), fewer)
     return Estimate(float(n[0]), (low, high), _open_end(high))
 
 

@@ -35,6 +35,9 @@ def test_images_needed__within_the_sizes_and_beyond_them() -> None:
     assert outside.value is None
     assert "beyond 4 x the 500 measured" in outside.reason
     assert 500 < outside.interval[0] < 4000
+    fewer = images_needed(fitted, 0.2)  # at (2 / .6)^2 = 11 images
+    assert (fewer.value, fewer.interval) == (None, (0.0, 50.0))
+    assert "far fewer images than the 50" in fewer.reason
     never = images_needed(fitted, 0.99)
     assert (never.value, never.interval[1]) == (None, np.inf)
     assert "does not reach AP 0.990" in never.reason
