@@ -240,7 +240,7 @@ def _default_targets(runs: RunsByArm, baseline: str) -> list[float]:
 
 
 def _to_target(runs: RunsByArm, curve: LearningCurve, baseline: str, target: float) -> ArmToTarget:
-    arm, n_images = curve.arm, int(curve.largest)
+    arm, n_images = curve.arm, runs.sizes(curve.arm)[-1]
     histories = runs.histories(arm, n_images)
     axes: tuple[Axis, Axis] = ("seconds", "images_seen")
     seconds, images_seen = (time_to_ap(histories, target, axis) for axis in axes)

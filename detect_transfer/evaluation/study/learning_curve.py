@@ -23,6 +23,7 @@ from detect_transfer.evaluation.study.noise import fit_noise
 from detect_transfer.evaluation.study.scores import ENDS, ArmScores, Estimate
 
 FEWEST_SIZES = 3
+LEAST_AP = 0.01  # sizes below it are left out
 FARTHEST = 4  # times the largest size: as far as the authors extrapolate
 _EXPONENTS = np.round(np.arange(-1.0, 0.0, 0.01), 2)
 _CENTRE = -0.5
@@ -34,11 +35,13 @@ class LearningCurve:
 
     Args:
         arm: Whose it is.
-        sizes: (S,) the numbers of training images measured.
+        sizes: (S,) the numbers of training images fitted: those measured, without sizes at which AP is below .01; all
+            measured where there is no curve.
         a: The error that no number of images goes below, in AP; None where there is no curve, like `b` and `c`.
         b: What the error of one image adds to it.
         c: The exponent, from -1 to below 0.
-        misfit_p: The chance of points so far from the curve if it is right; None with only three sizes. Below .05 the
+        misfit_p: The chance of points so far from the curve if it is right; None where as many numbers
+            are fitted as there are sizes. Below .05 the
             noise is taken to be as large as the misfit says.
         errors: (S,) the mean error at each size.
         variances: (S,) the variance of a run at each size.
@@ -143,22 +146,37 @@ def fit_curve(
             three sizes that pulls intervals off curves with other exponents, so nothing is added by default.
         variances: (S,) of a run at each size, where they are known otherwise; for the weights alone.
     """
+    measured, scores = scores, _that_learned(scores)
     sizes = scores.sizes.astype(float)
     if len(sizes) < FEWEST_SIZES:
-        return _none(scores, f"{len(sizes)} sizes were measured, a learning curve needs {FEWEST_SIZES}")
+        n = len(measured.sizes)
+        learned = "" if len(sizes) == n else f", {len(sizes)} of them with an AP of at least {LEAST_AP:g}"
+        why = f"{n} {'size was' if n == 1 else 'sizes were'} measured{learned}; a learning curve needs {FEWEST_SIZES}"
+        return _none(measured, why)
     noise = fit_noise(scores)
     if noise is None:
-        return _none(scores, "no size has two runs, so the noise is not known")
+        return _none(measured, "no size has two runs, so the noise is not known")
     weights = 1 / (noise.variances if variances is None else variances)
     errors = np.array([1 - scores.at(int(size)).mean() for size in sizes])
     fitted = least_squares(sizes, errors[None], weights, prior)
     a, b, c = fitted[0]
     curve = a + b * sizes**c
     misfit = float((noise.counts / noise.variances * (errors - curve) ** 2).sum())
-    p, scale = _misfit(misfit, len(sizes) - FEWEST_SIZES, noise.degrees)
+    at_bounds = (
+        2 if b == 0 else int(a == 0) + int(c in (_EXPONENTS[0], _EXPONENTS[-1]))
+    )  # not fitted, so points are free
+    p, scale = _misfit(misfit, len(sizes) - FEWEST_SIZES + at_bounds, noise.degrees)
     repeated = curve + scale * noise.draw(n_draws, np.random.default_rng(seed))
     draws = least_squares(sizes, repeated, weights, prior)
     return LearningCurve(scores.arm, sizes, float(a), float(b), float(c), p, errors, noise.variances, draws)
+
+
+def _that_learned(scores: ArmScores) -> ArmScores:
+    """Leave out the sizes at which the arm has learned nothing yet: the power law begins after them."""
+    learned = [size for size in scores.sizes.tolist() if scores.at(size).mean() >= LEAST_AP]
+    rows = np.isin(scores.n_images, learned)
+    splits = None if scores.splits is None else scores.splits[rows]
+    return ArmScores(scores.arm, scores.n_images[rows], scores.seeds[rows], scores.ap[rows], splits)
 
 
 def _none(scores: ArmScores, reason: str) -> LearningCurve:

@@ -64,7 +64,7 @@ def test_json__has_no_number_that_json_cannot_hold(answers) -> None:
 def test_little__one_run_an_arm_and_no_baseline_have_reasons() -> None:
     one = study_answers(simulated_runs(seeds=(0,), sizes=(50,)), arms=list(ARMS), baseline="scratch")
     assert one.against[0].comparison.overall.words == "cannot tell: 1 more seed needed"
-    assert "1 sizes were measured" in one.curves[0].reason
+    assert "1 size was measured" in one.curves[0].reason
     assert json.dumps(one.as_dict(), allow_nan=False)
     alone = study_answers(simulated_runs(arms=("full",)), arms=list(ARMS), baseline="scratch")
     assert (alone.against, alone.runs.arms) == ((), ("full",))
@@ -77,3 +77,13 @@ def test_missing_runs__are_in_no_pair() -> None:
     assert full.unpaired == ((50, 1),)
     assert [v.n_pairs for v in full.by_size] == [2, 3, 3]
     assert full.overall.n_pairs == 2
+
+
+def test_nothing_learned__an_arm_without_ap_has_answers_and_reasons() -> None:
+    runs = [replace(run, ap=0.0, draws=None) if run.arm == "scratch" else run for run in simulated_runs()]
+    answers = study_answers(runs, arms=list(ARMS), baseline="scratch")
+    full = answers.against[0]
+    assert full.comparison.overall.words == "better"
+    assert "0 of them with an AP" in full.worth[0][1].reason
+    assert "0 of them with an AP" in full.catch_up.reason
+    assert json.dumps(answers.as_dict(), allow_nan=False)

@@ -91,7 +91,7 @@ def test_bounds__an_error_that_would_fall_below_0_or_rise() -> None:
 
 def test_no_curve__two_sizes_or_one_seed_have_a_reason() -> None:
     two = fit_curve(ArmScores("full", np.array([10, 10, 30]), np.array([0, 1, 0]), np.array([0.1, 0.2, 0.3])))
-    assert (two.a, two.reason) == (None, "2 sizes were measured, a learning curve needs 3")
+    assert (two.a, two.reason) == (None, "2 sizes were measured; a learning curve needs 3")
     one = fit_curve(ArmScores("full", np.array([10, 30, 90]), np.zeros(3, int), np.array([0.1, 0.2, 0.3])))
     assert "noise is not known" in one.reason
     assert one.ap_at(50) == Estimate(None, None, one.reason)
@@ -113,6 +113,33 @@ def test_misfit__points_off_the_curve_are_noticed_and_widen_it() -> None:
     assert fits[0].misfit_p > 0.05 > fits[1].misfit_p
     widths = [np.diff(fit.ap_at(1000).interval)[0] for fit in fits]
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_nothing_learned__sizes_before_the_power_law_are_left_out() -> None:
+    sizes = np.repeat([10, 50, 150, 500, 1500], 2)
+    ap = np.maximum(1 - 7 * sizes**-0.5, 0.0)  # 0 at 10 images, .01 at 50
+    curve = fit_curve(ArmScores("scratch", sizes, np.tile([0, 1], 5), ap))
+    assert curve.sizes.tolist() == [50, 150, 500, 1500]
+    assert (curve.a, curve.b, curve.c) == pytest.approx((0.0, 7.0, -0.5), abs=1e-6)
+    few = fit_curve(ArmScores("scratch", sizes[:6], np.tile([0, 1], 3), ap[:6]))
+    assert "3 sizes were measured, 2 of them with an AP of at least 0.01" in few.reason
+    nothing = fit_curve(ArmScores("scratch", sizes, np.tile([0, 1], 5), ap * 0))
+    assert "5 sizes were measured, 0 of them with" in nothing.reason
+    assert nothing.ap_at(100).reason == nothing.reason
+
+
+def test_misfit__is_seen_with_three_sizes_where_a_bound_holds_the_curve() -> None:
+    sizes = np.repeat([50, 150, 500], 3)
+    ap = np.repeat([0.02, 0.05, 0.5], 3) + np.tile([-0.003, 0.0, 0.003], 3)
+    curve = fit_curve(ArmScores("scratch", sizes, np.tile(range(3), 3), ap))
+    assert curve.misfit_p < 0.01
+    assert np.diff(curve.ap_at(500).interval)[0] > 0.1
+
+
+def test_constant_ap__no_runs_differ_and_no_image_helps() -> None:
+    curve = fit_curve(ArmScores("epoch0", np.repeat([50, 150, 500], 3), np.tile(range(3), 3), np.full(9, 0.4)))
+    assert curve.ap_at(500).value == pytest.approx(0.4)
+    assert np.diff(curve.ap_at(500).interval)[0] < 0.001
 
 
 def test_runs__that_are_not_possible_are_refused() -> None:
