@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detect_transfer.evaluation.study.agreement import Agreement
 from detect_transfer.evaluation.study.answers import ArmAgainst, StudyAnswers
+from detect_transfer.evaluation.study.cross_domain import DomainCell
+from detect_transfer.evaluation.study.forgetting import ForgettingCurve
 from detect_transfer.evaluation.study.scores import Estimate
-from detect_transfer.report.study_plots import curves_plot, gains_plot, overfitting_plot, time_plot
+from detect_transfer.report.study_plots import curves_plot, forgetting_plot, gains_plot, overfitting_plot, time_plot
 from detect_transfer.report.templates import svg_uri, write_html
 from detect_transfer.report.text import short_name
 
@@ -44,6 +47,9 @@ class StudyPage:
         facts: Names and values for the end of the page, such as versions and the hash of the data.
         paragraph: A paragraph for a paper; "" for none.
         not_tested: What the study does not say, a sentence each.
+        forgetting: Arms and what they gained and forgot on the way from the source to the tuned weights.
+        matrix: What each arm gains on the baseline where it is tested on other data sets, or on its own.
+        agreement: Whether the predicted transferability goes with the measured gain; None where nothing was predicted.
     """
 
     title: str
@@ -53,6 +59,9 @@ class StudyPage:
     facts: Mapping[str, str] = field(default_factory=dict)
     paragraph: str = ""
     not_tested: Sequence[str] = ()
+    forgetting: Sequence[tuple[str, ForgettingCurve]] = ()
+    matrix: Sequence[DomainCell] = ()
+    agreement: Agreement | None = None
 
 
 def write_study_page(path: Path, page: StudyPage) -> None:
@@ -74,6 +83,7 @@ def write_study_page(path: Path, page: StudyPage) -> None:
         "curves": svg_uri(curves_plot(answers)),
         "gains": svg_uri(gains_plot(answers)),
         "times": [(label, svg_uri(time_plot(answers, axis))) for axis, label in _AXES.items()],
+        "forgetting": svg_uri(forgetting_plot(page.forgetting)),
         "overfitting": [(word, svg_uri(overfitting_plot(answers, word == "largest"))) for word in _ENDS],
     }
     filters: dict[str, Callable[..., str]] = {

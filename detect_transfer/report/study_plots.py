@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.evaluation.study.answers import StudyAnswers
+from detect_transfer.evaluation.study.forgetting import ForgettingCurve
 from detect_transfer.evaluation.study.learning_curve import FARTHEST
 from detect_transfer.report.plots import CURVE_SIZE, OKABE_ITO, draw_svg, legend_below
 from detect_transfer.report.text import plot_name
@@ -110,6 +111,24 @@ def overfitting_plot(answers: StudyAnswers, largest: bool) -> str:
             if gap.n_runs:
                 style = {"color": colour, "marker": marker, "linestyle": dashes, "markersize": 3, "linewidth": 1.6}
                 axes.plot(gap.images_seen, gap.gap, label=f"{plot_name(arm)}, {rows[arm].n_images:,} images", **style)
+        legend_below(figure)
+
+    return draw_svg(draw, size=CURVE_SIZE)
+
+
+def forgetting_plot(curves: Sequence[tuple[str, ForgettingCurve]]) -> str:
+    """Plot AP on the new task against AP on the source task over the coefficients of each arm; "" without any."""
+    shown = [(arm, curve) for arm, curve in curves if curve.points]
+    if not shown:
+        return ""
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot(xlabel="AP on the source task", ylabel="AP on the new task")
+        for (arm, colour, marker, dashes), (_, curve) in zip(_styles([arm for arm, _ in shown]), shown, strict=True):
+            kept, new = ([getattr(p, name).value for p in curve.points] for name in ("kept_ap", "new_ap"))
+            axes.plot(kept, new, color=colour, marker=marker, linestyle=dashes, label=plot_name(arm))
+            for x, y, point in zip(kept, new, curve.points, strict=True):
+                axes.annotate(f"{point.coefficient:g}", (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         legend_below(figure)
 
     return draw_svg(draw, size=CURVE_SIZE)

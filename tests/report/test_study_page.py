@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from simulated_study import ARMS, simulated_runs
 
+from detect_transfer.evaluation.study.agreement import agreement
 from detect_transfer.evaluation.study.answers import study_answers
+from detect_transfer.evaluation.study.cross_domain import DomainRun, cross_domain
+from detect_transfer.evaluation.study.forgetting import Interpolated, forgetting_curve
 from detect_transfer.evaluation.study.scores import Estimate
 from detect_transfer.report.study_page import FailedRun, StudyPage, images_text, sentence_of, write_study_page
 
@@ -46,6 +49,23 @@ def test_page__a_baseline_that_is_never_behind(tmp_path) -> None:
     html = written(tmp_path, simulated_runs(arms=("scratch", "auto")), baseline="auto")
     assert "It is never behind." in html
     assert '<b class="down">worse</b>' in html
+
+
+def test_page__forgetting_other_data_sets_and_the_prediction(tmp_path) -> None:
+    grid = np.array([0.0, 0.5, 1.0])
+    runs = [Interpolated(seed, grid, 0.6 + 0.1 * grid, 0.4 - 0.004 * grid - 0.01 * seed * grid) for seed in (0, 1)]
+    first, second = ([DomainRun("A", b, s, ap and ap + 0.01 * s) for b in "AB" for s in (0, 1)] for ap in (0.2, 0.5))
+    html = written(
+        tmp_path,
+        simulated_runs(arms=("full",)),
+        forgetting=[("full", forgetting_curve(runs))],
+        matrix=cross_domain(first, second),
+        agreement=agreement(np.arange(7.0), np.arange(7.0) ** 2),
+    )
+    assert "0.5 <b>chosen</b>" in html
+    assert "AP on the new task against AP on the source task" in html
+    assert html.count("+0.300") == 2
+    assert "τ = +1.00" in html
 
 
 def test_page__names_do_no_harm(tmp_path) -> None:

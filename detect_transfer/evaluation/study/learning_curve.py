@@ -162,9 +162,8 @@ def fit_curve(
     a, b, c = fitted[0]
     curve = a + b * sizes**c
     misfit = float((noise.counts / noise.variances * (errors - curve) ** 2).sum())
-    at_bounds = (
-        2 if b == 0 else int(a == 0) + int(c in (_EXPONENTS[0], _EXPONENTS[-1]))
-    )  # not fitted, so points are free
+    # what stands at a bound is not fitted to the points
+    at_bounds = 2 if b == 0 else int(a == 0) + int(c in (_EXPONENTS[0], _EXPONENTS[-1]))
     p, scale = _misfit(misfit, len(sizes) - FEWEST_SIZES + at_bounds, noise.degrees)
     repeated = curve + scale * noise.draw(n_draws, np.random.default_rng(seed))
     draws = least_squares(sizes, repeated, weights, prior)
