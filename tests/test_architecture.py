@@ -25,7 +25,7 @@ PACKAGES = (
     "cli",
 )  # a package imports from those before it alone
 WITH_TORCH = {"models", "training"}
-WORKFLOWS_WITH_TORCH = {"merged_classes", "trained_detector", "train", "train_context", "train_outputs"}
+WORKFLOWS_WITH_TORCH = {"merged_classes", "run_scores", "trained_detector", "train", "train_context", "train_outputs"}
 
 
 def modules() -> list[Path]:

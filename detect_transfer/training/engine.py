@@ -20,7 +20,8 @@ from detect_transfer.training.averaging import average_of
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.ending import After, ended
-from detect_transfer.training.epoch import LossNotFinite, Step, run_epoch, set_mode
+from detect_transfer.training.epoch import Step, run_epoch, set_mode
+from detect_transfer.training.faults import LossNotFinite
 from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer

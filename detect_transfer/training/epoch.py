@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.config import Stage
-from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models.base import Detector, LossPart
 from detect_transfer.models.device import autocast
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch
+from detect_transfer.training.faults import not_finite, torch_errors
 from detect_transfer.training.feature_cache import FeatureBatch
 from detect_transfer.training.optim import L2SP, rate_factor
 from detect_transfer.training.plan import PlannedPhase
@@ -26,10 +26,6 @@ from detect_transfer.training.time_budget import Deadline
 
 BATCHNORM_MOMENTUM = 0.1
 _LEAST_SCALE = 1.0  # below it the gradient is not finite for its own sake
-
-
-class LossNotFinite(InputError):
-    """The loss or its gradient is not finite."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +98,14 @@ def _asked_to_stop(context: TrainContext) -> bool:
 
 def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
     """Compute a batch, in parts where it is asked for, and change the network once."""
-    with _torch_errors(context):
+    with torch_errors(context):
         means = _backward(context, step, batch)
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
         # in half precision the scaler leaves such a step out and halves its scale, which starts at 65536
         if not torch.isfinite(norm) and (context.precision != "fp16" or step.scaler.get_scale() < _LEAST_SCALE):
-            raise _not_finite({"gradient": float(norm)}, batch)
+            raise not_finite({"gradient": float(norm)}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
@@ -186,7 +182,7 @@ def _check_finite(context: TrainContext, losses: dict[str, torch.Tensor], batch:
     values = {name: float(value.detach()) for name, value in losses.items()}
     wrong = torch.tensor(not all(map(math.isfinite, values.values())), device=context.accelerator.device)
     if _over_processes(context, {"wrong": wrong.float()})["wrong"] > 0:
-        raise _not_finite(values, batch)
+        raise not_finite(values, batch)
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:
@@ -216,55 +212,3 @@ def _stages_of(name: str, stages: Mapping[str, Stage]) -> set[Stage]:
         if own or not name:
             return own
         name = name.rpartition(".")[0]
-
-
-@contextmanager
-def _torch_errors(context: TrainContext) -> Iterator[None]:
-    """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(context) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):
-            raise _out_of_memory(context) from error
-        raise
-    except ValueError as error:
-        if "more than 1 value per channel" in str(error):
-            raise _too_small(context) from error
-        raise
-
-
-def _not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNotFinite:
-    values = ", ".join(f"{name} {value:.3g}" for name, value in parts.items())
-    files = ", ".join(path.name for path in batch.paths[:8])
-    here = not all(map(math.isfinite, parts.values()))
-    return LossNotFinite(
-        "LOSS_NOT_FINITE",
-        f"the loss is not finite ({values}) on {files}" if here else "the loss of another process is not finite",
-        field="train.lr",
-        remedy="start again with a lower train.lr or train.precision=fp32, go on with --resume and "
-        "train.on_not_finite=roll_back, or look at these images; the last epoch is kept",
-    )
-
-
-def _too_small(context: TrainContext) -> InputError:
-    return InputError(
-        "BATCH_TOO_SMALL",
-        f"an image of {context.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
-        field="train.imgsz",
-        value=context.settings.imgsz,
-        remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",
-    )
-
-
-def _out_of_memory(context: TrainContext) -> ResourceError:
-    settings = context.settings
-    return ResourceError(
-        "OUT_OF_MEMORY",
-        f"a batch of {settings.batch} images of {settings.imgsz} px does not fit",
-        field="train.batch",
-        value=settings.batch,
-        remedy=f"go on with --resume {context.folder} train.accumulate={2 * settings.accumulate}, or start again with "
-        f"train.batch={max(1, settings.batch // 2)} or a smaller train.imgsz; the last epoch is kept",
-    )

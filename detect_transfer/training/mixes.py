@@ -115,12 +115,16 @@ def interpolate(source: State, trained: State, share: float, trained_rows: State
 
 
 def soup(states: Sequence[State]) -> dict[str, torch.Tensor]:
-    """Return the mean of some weights; what is no floating point number is that of the first."""
-    first = states[0]
-    return {
-        name: torch.stack([state[name] for state in states]).mean(dim=0) if torch.is_floating_point(t) else t.clone()
-        for name, t in first.items()
-    }
+    """Return the mean of some weights; what is no floating point number is that of the first.
+
+    A tensor that is the same in all is so in the mean, to the bit.
+    """
+    mean = {name: tensor.clone() for name, tensor in states[0].items()}
+    for count, state in enumerate(states[1:], start=2):
+        for name, tensor in mean.items():
+            if torch.is_floating_point(tensor):
+                tensor.lerp_(state[name], 1 / count)
+    return mean
 
 
 def ranked_epochs(history: Sequence[Mapping[str, Any]], plan: Plan) -> list[list[int]]:

@@ -16,7 +16,7 @@ from detect_transfer.training import mixing
 from detect_transfer.training.context import Interrupted
 from detect_transfer.training.mixes import Mix, interpolate, mix_options, ranked_epochs, soup
 from detect_transfer.training.plan import make_plan
-from detect_transfer.workflows import train_context
+from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train import Watch
@@ -40,7 +40,14 @@ def test_interpolation__goes_from_source_to_trained_and_leaves_new_rows() -> Non
 def test_soup__is_the_mean() -> None:
     states = [{"w": torch.full((2,), float(i)), "n": torch.tensor(i)} for i in (1, 2, 6)]
     mean = soup(states)
-    assert (mean["w"].tolist(), mean["n"].item()) == ([3.0, 3.0], 1)
+    assert mean["w"].tolist() == pytest.approx([3.0, 3.0])
+    assert mean["n"].item() == 1
+
+
+def test_soup__leaves_what_was_frozen_to_the_bit() -> None:
+    torch.manual_seed(0)
+    frozen = torch.randn(1000)
+    assert torch.equal(soup([{"w": frozen.clone()} for _ in range(3)])["w"], frozen)
 
 
 @pytest.mark.parametrize("family", ["yolo", "torchvision"])
@@ -104,13 +111,13 @@ def ap_by_weights(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str], 
     """Return what sets the AP of what is scored by its name: `000001` of an epoch, `mix_000` of an average."""
 
     def _set(ap_of: Callable[[str], float]) -> None:
-        true_call = train_context._Scorer.__call__
+        true_call = run_scores.RunScorer.__call__
 
         def call(self, module, as_source, name):
             true_call(self, module, as_source, name)
             return dict.fromkeys(("AP", "AP50", "AP75"), ap_of(name))
 
-        monkeypatch.setattr(train_context._Scorer, "__call__", call)
+        monkeypatch.setattr(run_scores.RunScorer, "__call__", call)
 
     return _set
 

@@ -15,7 +15,7 @@ from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training import engine
 from detect_transfer.training.context import Interrupted
-from detect_transfer.workflows import train_context
+from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.train import Watch
 
@@ -112,10 +112,10 @@ def test_start_from_the_best__is_scored_by_its_own_features(config, run, monkeyp
         return forward and compared
 
     scored: list[int] = []
-    call, keep = train_context._Scorer.__call__, train_context._ScoredImages._forward
-    monkeypatch.setattr(train_context._Scorer, "__call__", score)
-    monkeypatch.setattr(train_context._ScoredImages, "_forward", outputs)
-    monkeypatch.setattr(train_context, "coco_metrics", coco_metrics)
+    call, keep = run_scores.RunScorer.__call__, run_scores.ScoredImages._forward
+    monkeypatch.setattr(run_scores.RunScorer, "__call__", score)
+    monkeypatch.setattr(run_scores.ScoredImages, "_forward", outputs)
+    monkeypatch.setattr(run_scores, "coco_metrics", coco_metrics)
     result = run(config(transfer={"phases": phases}))
     assert result.progress.best_epoch == 1
     assert scored == [0, 1, 2, 3, 4]

@@ -1,0 +1,71 @@
+"""What can go wrong in a step, in words that say what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.training.context import TrainContext
+from detect_transfer.training.dataset import Batch
+from detect_transfer.training.feature_cache import FeatureBatch
+
+
+class LossNotFinite(InputError):
+    """The loss or its gradient is not finite."""
+
+
+@contextmanager
+def torch_errors(context: TrainContext) -> Iterator[None]:
+    """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(context) from error
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise _out_of_memory(context) from error
+        raise
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise _too_small(context) from error
+        raise
+
+
+def not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNotFinite:
+    """Return the error that names the loss parts and the images of a batch."""
+    values = ", ".join(f"{name} {value:.3g}" for name, value in parts.items())
+    files = ", ".join(path.name for path in batch.paths[:8])
+    here = not all(map(math.isfinite, parts.values()))
+    return LossNotFinite(
+        "LOSS_NOT_FINITE",
+        f"the loss is not finite ({values}) on {files}" if here else "the loss of another process is not finite",
+        field="train.lr",
+        remedy="start again with a lower train.lr or train.precision=fp32, go on with --resume and "
+        "train.on_not_finite=roll_back, or look at these images; the last epoch is kept",
+    )
+
+
+def _too_small(context: TrainContext) -> InputError:
+    return InputError(
+        "BATCH_TOO_SMALL",
+        f"an image of {context.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
+        field="train.imgsz",
+        value=context.settings.imgsz,
+        remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",
+    )
+
+
+def _out_of_memory(context: TrainContext) -> ResourceError:
+    settings = context.settings
+    return ResourceError(
+        "OUT_OF_MEMORY",
+        f"a batch of {settings.batch} images of {settings.imgsz} px does not fit",
+        field="train.batch",
+        value=settings.batch,
+        remedy=f"go on with --resume {context.folder} train.accumulate={2 * settings.accumulate}, or start again with "
+        f"train.batch={max(1, settings.batch // 2)} or a smaller train.imgsz; the last epoch is kept",
+    )
