@@ -121,7 +121,7 @@ def test_importing_the_package_loads_neither_torch_nor_ultralytics() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "convert", "check", "config", "train", "predict", "evaluate", "compare", "visualize"]
+    "command", ["", "convert", "check", "config", "train", "predict", "evaluate", "compare", "visualize", "study"]
 )
 def test_help_loads_neither_torch_nor_ultralytics(command: str) -> None:
     words = [command, "--help"] if command else ["--help"]
@@ -137,12 +137,15 @@ def test_scoring_needs_no_torch() -> None:
 
 
 def test_every_config_loads() -> None:
-    from detect_transfer.config import load_config
+    from detect_transfer.config import StudyConfig, load_config, make_config_of, read_yaml
 
     paths = sorted((ROOT / "configs").glob("*.yaml"))
     assert len(paths) >= 5
     for path in paths:
-        load_config(path)
+        if "study" in read_yaml(path):
+            make_config_of(StudyConfig, read_yaml(path))
+        else:
+            load_config(path)
         assert "Command:" in path.read_text()
 
 

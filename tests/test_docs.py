@@ -14,7 +14,7 @@ import yaml
 from paths import ROOT
 
 from detect_transfer.cli.main import app
-from detect_transfer.config import load_config, make_config
+from detect_transfer.config import RunConfig, StudyConfig, load_config, make_config_of
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -75,7 +75,8 @@ def test_config__has_the_keys_that_the_page_gives_it(text: str) -> None:
     content = yaml.safe_load(text)
     if "__rest__" in content:
         return  # a class map
-    make_config({"data": {"path": "x"}, "model": {"weights": "yolo11s"}, **content})
+    kind = StudyConfig if "study" in content else RunConfig
+    make_config_of(kind, {"data": {"path": "x"}, "model": {"weights": "yolo11s"}, **content})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)

@@ -18,6 +18,7 @@ from detect_transfer.cli.configs import config
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
+from detect_transfer.cli.study import study
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.temporary import private_folder
@@ -53,6 +54,7 @@ def _options_of_all(
 
 for _command in (convert, check, config, train, predict, evaluate, compare, visualize):
     app.command(cls=CommandWithChoices)(_command)
+app.add_typer(study, name="study")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

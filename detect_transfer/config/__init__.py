@@ -1,12 +1,22 @@
 """The run config: pydantic models of every key, and one loader."""
 
 from detect_transfer.config.explain import Key, explain, keys_of, schema_text
-from detect_transfer.config.load import dump_config, load_config, load_config_of, make_config, parse_value, read_yaml
+from detect_transfer.config.load import (
+    dump_config,
+    load_config,
+    load_config_of,
+    make_config,
+    make_config_of,
+    parse_value,
+    read_yaml,
+)
 from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.paths import absolute_paths, path_keys
+from detect_transfer.config.study import NAMED_ARMS, Study, StudyConfig
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
 __all__ = [
+    "NAMED_ARMS",
     "STAGES",
     "BatchNorm",
     "Data",
@@ -20,6 +30,8 @@ __all__ = [
     "Stage",
     "Start",
     "StrategyName",
+    "Study",
+    "StudyConfig",
     "Synthetic",
     "Train",
     "Transfer",
@@ -30,6 +42,7 @@ __all__ = [
     "load_config",
     "load_config_of",
     "make_config",
+    "make_config_of",
     "parse_value",
     "path_keys",
     "read_yaml",

@@ -24,7 +24,7 @@ _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass
-class _Unit:
+class SplitUnit:
     """Images that stay together: their ids, and boxes by class (images, for the stratum without boxes)."""
 
     name: str
@@ -50,7 +50,7 @@ def split_by_ratio(
         InputError: The ratios are wrong, there are fewer groups than splits, or a split would hold nothing.
     """
     check_ratios(ratios)
-    units = _units(table, hashes or {})
+    units = split_units(table, hashes or {})
     if len(units) < len(ratios):
         raise InputError(
             "SPLIT_TOO_FEW",
@@ -58,7 +58,7 @@ def split_by_ratio(
             field="split",
             remedy="give more images, or one split alone: --split-ratio train=1",
         )
-    chosen = _stratify(units, ratios, seed)
+    chosen = stratify(units, ratios, seed)
     ids = [i for unit in units for i in unit.image_ids]
     names = [split for unit, split in zip(units, chosen, strict=True) for _ in unit.image_ids]
     assigned = pl.DataFrame({"image_id": ids, "split": names}, schema={"image_id": pl.Int64, "split": pl.String})
@@ -173,7 +173,7 @@ def is_positive() -> pl.Expr:
     return ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
 
 
-def _units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[_Unit]:
+def split_units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[SplitUnit]:
     """Join the images that share a group, a file name or a hash, and count their boxes; sorted by name."""
     parent: dict[str, str] = {}
 
@@ -192,17 +192,17 @@ def _units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[_Unit]:
         for key in further:
             low, high = sorted((own, root(key)))
             parent[high] = own = low  # the smaller name leads, whatever the order of rows
-    units: dict[str, _Unit] = {}
-    unit_of: dict[int, _Unit] = {}
+    units: dict[str, SplitUnit] = {}
+    unit_of: dict[int, SplitUnit] = {}
     for image_id, file_name, _ in rows:
         name = root(f"file {file_name}")
-        unit_of[image_id] = units.setdefault(name, _Unit(name))
+        unit_of[image_id] = units.setdefault(name, SplitUnit(name))
         unit_of[image_id].image_ids.append(image_id)
     _count(table, unit_of)
     return [units[name] for name in sorted(units)]
 
 
-def _count(table: AnnotationTable, unit_of: Mapping[int, _Unit]) -> None:
+def _count(table: AnnotationTable, unit_of: Mapping[int, SplitUnit]) -> None:
     per_class = table.boxes.filter(is_positive()).group_by("image_id", "category_id").len()
     seen = set()
     for image_id, category_id, n in per_class.rows():
@@ -214,7 +214,7 @@ def _count(table: AnnotationTable, unit_of: Mapping[int, _Unit]) -> None:
             unit.counts[NO_POSITIVES] = unit.counts.get(NO_POSITIVES, 0) + 1
 
 
-def _stratify(units: list[_Unit], ratios: Mapping[str, float], seed: int) -> list[str]:
+def stratify(units: list[SplitUnit], ratios: Mapping[str, float], seed: int) -> list[str]:
     """Return the split of each unit."""
     chance = [hashlib.sha256(f"{seed}\0{unit.name}".encode()).digest() for unit in units]
     holders: dict[int, list[int]] = defaultdict(list)

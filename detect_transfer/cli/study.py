@@ -1,0 +1,109 @@
+"""The commands of a study: init, plan, run, resume, extend, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detect_transfer.cli.console import make_console, print_lines
+from detect_transfer.cli.options import CommandWithChoices
+from detect_transfer.core.errors import InputError
+
+study = typer.Typer(
+    help="Measure what the pretrained weights are worth on your data: several arms, sizes and seeds.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+StudyPath = Annotated[Path, typer.Argument(help="The YAML file of a study, or its folder.")]
+Words = Annotated[list[str] | None, typer.Argument(help="[key.subkey=value ...], such as study.seeds=[0,1,2,3,4]")]
+_MOST_ROWS = 40
+
+
+@study.command(cls=CommandWithChoices)
+def init(
+    data: Annotated[Path, typer.Argument(help="Data that train reads: a data folder, or any format that shows.")],
+    out: Annotated[Path | None, typer.Option(help="The YAML file; without it NAME_study.yaml here.")] = None,
+    weights: Annotated[str, typer.Option(help="What the arms start from, as model.weights.")] = "yolo11n",
+    format: Annotated[str, typer.Option(help="The format of the data, as data.format.")] = "auto",
+) -> None:
+    """Look at the data and write the YAML of a study of them."""
+    from detect_transfer.workflows.study_init import init_study
+
+    path = out or Path(f"{data.resolve().stem}_study.yaml")
+    config = init_study(data, path, weights=weights, format=format)
+    sizes = ", ".join(f"{size:g} %" for size in sorted(config.study.sizes))
+    print_lines([f"written: {path}", f"arms {', '.join(config.study.arms)}; sizes {sizes}; seeds {config.study.seeds}"])
+    print_lines([f"next: detect-transfer study plan {path}"])
+
+
+@study.command(cls=CommandWithChoices)
+def plan(study: StudyPath, words: Words = None) -> None:
+    """Show the runs, and what they will take in time and disk; nothing is trained."""
+    print_study_plan(_plan(study, words))
+
+
+def _plan(path: Path, words: list[str] | None) -> Any:
+    from detect_transfer.workflows.study_folder import load_study
+    from detect_transfer.workflows.study_plan import make_study_plan
+
+    for word in words or []:
+        if "=" not in word:
+            raise InputError(
+                "USAGE", "key=value was expected", field="arguments", value=word, remedy="e.g. study.seeds=[0,1,2]"
+            )
+    config, folder = load_study(path, tuple(words or ()))
+    return make_study_plan(config, folder, on_stage=lambda text: print_lines([f"... {text}"]))
+
+
+def print_study_plan(plan: Any) -> None:
+    """Show the arms and sizes with their runs, and what is left to do."""
+    from rich.table import Table
+
+    from detect_transfer.workflows.study_cost import cost_of
+    from detect_transfer.workflows.study_runs import finished_seconds
+
+    seconds = finished_seconds(plan)
+    console = make_console()
+    table = Table(title=f"study in {plan.folder.path}", title_justify="left", box=None)
+    for heading in ("arm", "% of train", "images", "epochs", "images seen", "seeds", "done"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right")
+    groups: dict[tuple[str, float], list[Any]] = {}
+    for run in plan.runs:
+        groups.setdefault((run.arm, run.percent), []).append(run)
+    for (arm, percent), runs in list(groups.items())[:_MOST_ROWS]:
+        first, done = runs[0], sum(run.key in seconds for run in runs)
+        seen = f"{first.n_images * first.epochs:,}"
+        table.add_row(
+            arm, f"{percent:g}", str(first.n_images), str(first.epochs), seen, str(len(runs)), f"{done} of {len(runs)}"
+        )
+    console.print(table)
+    if len(groups) > _MOST_ROWS:
+        console.print(f"  and {len(groups) - _MOST_ROWS:,} more rows")
+    data, left = plan.data, [run for run in plan.runs if run.key not in seconds]
+    lines = [
+        f"the best epoch is chosen on {data.val.images.height} validation images, "
+        f"the verdict is about {data.test.images.height} test images",
+        *data.notes,
+    ]
+    cost = cost_of(plan, left, seconds)
+    kind = f"for {cost.measured} of them as measured" if cost.measured else "rough: no run of this study has finished"
+    lines.append(
+        f"{len(plan.runs):,} runs, {len(plan.runs) - len(left):,} done; the others take about "
+        f"{duration(cost.seconds / plan.config.study.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
+    )
+    if len(plan.config.study.seeds) < 3:
+        n_seeds = len(plan.config.study.seeds)
+        lines.append(f"{n_seeds} seed(s): every verdict will be 'cannot tell'; three are the fewest that tell")
+    print_lines(lines)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in words: 40 s, 12 min, 3.5 h, 4 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"

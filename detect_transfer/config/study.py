@@ -1,0 +1,132 @@
+"""The config of a study: a run config with one part more, which says what is compared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from detect_transfer.config.parts import RunConfig
+from detect_transfer.config.strict import Positive, Strict
+from detect_transfer.config.transfer import StrategyName
+
+_HEAD_THEN_FULL = [
+    {"epochs": 1, "train": ["rpn", "head"], "lr": 1e-3},
+    {"epochs": 3, "train": "all", "lr": 5e-4, "start": "best"},
+]
+NAMED_ARMS: dict[str, dict[str, Any]] = {
+    "head_then_full": {"transfer.phases": _HEAD_THEN_FULL},
+    **{name: {"transfer.strategy": name} for name in get_args(StrategyName)},
+}
+_PARTS = ("model", "transfer", "train", "mirror")  # parts of the config that an arm may give as a mapping
+_SAME_FOR_ALL = {
+    "data": "all arms are trained on the same subsets and scored on the same images",
+    "evaluate": "all arms are scored in the same way",
+    "out": "a run lies in the store of the study",
+    "study": "an arm changes keys of its runs",
+    "train.seed": "every arm has the seeds of study.seeds",
+    "train.epochs": "all arms have the same budget, which train.epochs of the study gives",
+}
+
+
+class Study(Strict):
+    """What a study compares: arms, at several sizes of the training set, with several seeds."""
+
+    arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    """Name of each arm, and the keys of the config that it changes, such as `{transfer.strategy: full}`. An arm that is
+    named like a strategy, `epoch0` or `head_then_full`, and changes nothing, is that strategy; a list of names will do.
+    """
+    sizes: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [10.0, 30.0, 100.0]
+    )
+    """Percent of the training images: every smaller part lies in every larger one, is stratified by class, cuts no
+    group, and is the same for all arms."""
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [0, 1, 2]
+    )
+    """Seeds of every arm at every size; verdicts need three at least."""
+    baseline: str | None = None
+    """The arm that the others are compared with; without it `scratch`, else the first."""
+    budget: Literal["epochs", "images"] = "epochs"
+    """What `train.epochs` counts: `epochs` of the part that is trained on, or as many `images` as that many epochs of
+    the whole training set. All arms see equally many images at a size; the epochs of phases are shares of that."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Differences of AP up to this are called the same."""
+    targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=list)
+    """AP that the images and the time needed are told for; without it what the baseline and the best arm reach."""
+    held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    """Share of the training images that nothing is chosen by, for the verdict, where the data have no test split."""
+    jobs: Positive = 1
+    """Runs at a time; they share the cores."""
+    keep_state: bool = False
+    """Keep of a finished run what it would need to train on; it is most of its size."""
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _named(cls, arms: Any) -> Any:
+        """Take a list of names as arms that change nothing, and a mapping of a part as keys of it."""
+        if isinstance(arms, list):
+            arms = {str(name): {} for name in arms}
+        if not isinstance(arms, dict):
+            return arms
+        return {str(name): _dotted(keys) for name, keys in arms.items()}
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Study:
+        for values, what in ((self.sizes, "sizes"), (self.seeds, "seeds")):
+            if len(set(values)) < len(values):
+                raise ValueError(f"a value stands twice in study.{what}")
+        if self.baseline is not None and self.baseline not in self.arms:
+            raise ValueError(f"study.baseline is none of the arms: {', '.join(self.arms)}")
+        for name, keys in self.arms.items():
+            if not keys and name not in NAMED_ARMS:
+                raise ValueError(
+                    f"the arm '{name}' changes nothing and is no strategy; there is: {', '.join(sorted(NAMED_ARMS))}"
+                )
+            for key in keys:
+                why = next((_SAME_FOR_ALL[k] for k in (key, key.partition(".")[0]) if k in _SAME_FOR_ALL), None)
+                if why is not None:
+                    raise ValueError(f"the arm '{name}' cannot be compared if it changes {key}: {why}")
+        return self
+
+    @property
+    def compared_with(self) -> str:
+        """The arm that the others are compared with."""
+        return self.baseline or ("scratch" if "scratch" in self.arms else next(iter(self.arms)))
+
+
+def _dotted(keys: Any) -> Any:
+    """Return `{transfer: {strategy: full}}` as `{transfer.strategy: full}`; what is no mapping is left as it is."""
+    if keys is None:
+        return {}
+    if not isinstance(keys, dict):
+        return keys
+    flat: dict[str, Any] = {}
+    for key, value in keys.items():
+        inside = key in _PARTS and isinstance(value, dict)
+        flat |= {f"{key}.{name}": each for name, each in value.items()} if inside else {str(key): value}
+    return flat
+
+
+class StudyConfig(RunConfig):
+    """A study: the keys of a run, which all arms share, and `study`. `out` is the folder of the study."""
+
+    study: Study
+    """What is compared."""
+
+    def keys_of(self, arm: str) -> dict[str, Any]:
+        """Return the content of the run config of an arm, before the budget, the data and the seed are put in."""
+        changes = self.study.arms[arm] or NAMED_ARMS[arm]
+        keys: dict[str, Any] = self.model_dump(mode="json", exclude={"study", "out"})
+        for other, one in (("phases", "strategy"), ("strategy", "phases")):
+            if f"transfer.{one}" in changes:
+                keys["transfer"][other] = None
+        if changes.get("transfer.strategy") == "scratch":  # nothing of a source means anything there
+            keys["transfer"] = {"strategy": "scratch", "batchnorm": keys["transfer"]["batchnorm"]}
+        for key, value in changes.items():
+            part, dot, name = key.partition(".")
+            if dot and isinstance(keys.get(part), dict):
+                keys[part][name] = value
+            else:
+                keys[key] = value
+        return keys

@@ -1,0 +1,68 @@
+"""What a study will cost: seconds and bytes, from finished runs of the same kind, else from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from detect_transfer.config import RunConfig
+from detect_transfer.workflows.study_plan import TRAIN_PART, PlannedRun, StudyPlan
+
+# seconds an image at 320 px on two cores of a server: training, scoring. Rough: a factor of three either way
+_SECONDS = {"yolo": (0.05, 0.02), "torchvision": (0.35, 0.12)}
+_OF_START = 25.0  # imports, reading, the report
+_MB_OF_FILES, _MB_OF_WEIGHTS, _MB_OF_STATE = 6, {"yolo": 11, "torchvision": 80}, 4  # state: so many times the weights
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the runs that are not done yet will take.
+
+    Args:
+        seconds: On this machine, all runs one after the other.
+        megabytes: On the disk.
+        measured: For how many of the runs the time is that of finished ones of their arm and size.
+    """
+
+    seconds: float
+    megabytes: float
+    measured: int
+
+
+def cost_of(plan: StudyPlan, runs: Sequence[PlannedRun], seconds_of: Mapping[str, float]) -> Cost:
+    """Estimate what runs will cost.
+
+    Args:
+        plan: The study.
+        runs: Those that are to be done.
+        seconds_of: The seconds of each finished run, by its key.
+    """
+    finished: dict[tuple[str, float], list[float]] = {}
+    for key, seconds in seconds_of.items():
+        if key in plan.by_key:
+            run = plan.by_key[key]
+            finished.setdefault((run.arm, run.percent), []).append(seconds)
+    guessed = {pair: _seconds(plan, plan.configs[pair]) for pair in plan.configs}
+    total, megabytes, measured = 0.0, 0.0, 0
+    for run in runs:
+        pair = (run.arm, run.percent)
+        measured += pair in finished
+        total += median(finished[pair]) if pair in finished else guessed[pair](run)
+        weights = _MB_OF_WEIGHTS.get(plan.configs[pair].model.family, 80)
+        state = _MB_OF_STATE if plan.config.study.keep_state else 0
+        megabytes += _MB_OF_FILES + weights * (2 + state)
+    return Cost(total, megabytes, measured)
+
+
+def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float]:
+    train, score = _SECONDS.get(config.model.family, _SECONDS["torchvision"])
+    scale = (config.train.imgsz / 320) ** 2
+    scored = plan.data.val.images.height + TRAIN_PART
+
+    def of_run(run: PlannedRun) -> float:
+        trained = run.n_images * run.epochs * train
+        tested = 2 * plan.data.test.images.height + scored * (run.epochs + 1)
+        return _OF_START + scale * (trained + tested * score)
+
+    return of_run

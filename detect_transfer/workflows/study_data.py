@@ -1,0 +1,172 @@
+"""The data of a study: read once, with parts of the training set and a test part that all arms share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from detect_transfer.config import Data, StudyConfig
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError, raise_problems
+from detect_transfer.core.io import write_json
+from detect_transfer.data.native import NativeData
+from detect_transfer.data.run_data import RunData, load_run_data
+from detect_transfer.data.split import split_by_ratio
+from detect_transfer.data.split_file import SPLITS_VERSION
+from detect_transfer.data.subsets import missing_classes, nested_subsets
+from detect_transfer.workflows.run_source import make_run_data
+from detect_transfer.workflows.study_folder import StudyFolder
+
+_SPLIT_SEED = 0  # not that of a run: all seeds are scored on the same images
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What the arms of a study share.
+
+    Args:
+        data: The data part of every run, without its split file.
+        parts: The images of each part of the training set, by percent.
+        val: The images that the best epoch is chosen by.
+        test: The images that the verdict is about.
+        names: The file name of each image_id.
+        fingerprint: A hash of tables and image files.
+        notes: What was decided about the data, in words.
+    """
+
+    data: Data
+    parts: dict[float, list[int]]
+    val: AnnotationTable
+    test: AnnotationTable
+    names: dict[int, str]
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    def document(self, percent: float) -> dict[str, object]:
+        """Return the content of the split file of a part."""
+        ids = {
+            self.data.train_split: self.parts[percent],
+            self.data.val_split: self.val.images["image_id"].to_list(),
+            str(self.data.test_split): self.test.images["image_id"].to_list(),
+        }
+        rule = {"kind": "study", "percent": percent, "seed": _SPLIT_SEED, "stratified_by": "class"}
+        splits = {name: sorted(self.names[i] for i in of) for name, of in ids.items()}
+        return {"splits_version": SPLITS_VERSION, "rule": rule, "splits": splits}
+
+    def sha256(self, percent: float) -> str:
+        """Return the hash of the data of runs with a part: of all images and annotations, and of who trains on what."""
+        text = f"{self.fingerprint}\0{self.document(percent)['splits']}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_study_data(
+    config: StudyConfig, folder: StudyFolder, *, on_stage: Callable[[str], None] = lambda _: None
+) -> StudyData:
+    """Read and check the data, hold out a test part where there is none, and choose the parts of the training set.
+
+    Raises:
+        InputError: The data are wrong, or arms could not be compared on them.
+    """
+    data, notes = config.data, []
+    native = make_run_data(config, folder.data, on_stage=on_stage)
+    if folder.data.exists():
+        data = Data(path=folder.data, train_split=data.train_split, val_split=data.val_split)
+    on_stage("checking the data")
+    loaded, data = _with_test(data, folder, native)
+    if loaded.test is None:
+        loaded, data = _hold_out(loaded, data, config.study.held_out)
+        notes.append(_held_out_note(loaded))
+    train, test = loaded.train, loaded.test
+    assert test is not None
+    parts = nested_subsets(train, config.study.sizes, seed=_SPLIT_SEED, hashes=loaded.content)
+    _refuse_missing_classes(train, parts, (loaded.val, test))
+    if not train.images["group"].drop_nulls().is_empty():
+        notes.append("parts of the training set and the test part cut no group of images")
+    tables = (train, loaded.val, test)
+    names = {i: name for t in tables for i, name in t.images.select("image_id", "file_name").rows()}
+    return StudyData(data, parts, loaded.val, test, names, loaded.fingerprint, tuple(notes))
+
+
+def write_split_files(data: StudyData, folder: StudyFolder) -> None:
+    """Write the split file of each part that has none yet.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    for percent in data.parts:
+        write_json(folder.split_file(percent), data.document(percent))
+
+
+def _with_test(data: Data, folder: StudyFolder, native: NativeData | None) -> tuple[RunData, Data]:
+    """Read the data with the test split that the config names, else with that of the data, if they have one."""
+    if data.test_split is None and data.split_file is None:
+        tested = data.model_copy(update={"test_split": "test"})
+        try:
+            return load_run_data(tested, drawn=folder.data, native=native), tested
+        except InputError as error:
+            if (error.code, error.value) not in {("SPLIT_MISSING", "test"), ("SPLIT_NO_POSITIVES", "test")}:
+                raise
+    return load_run_data(data, drawn=folder.data, native=native), data
+
+
+def _hold_out(loaded: RunData, data: Data, share: float) -> tuple[RunData, Data]:
+    """Make a test part of whole groups of training images."""
+    ratios = {data.train_split: 1 - share, "test": share}
+    try:
+        table = split_by_ratio(loaded.train, ratios, seed=_SPLIT_SEED, hashes=loaded.content)
+    except InputError as error:
+        raise InputError(
+            "STUDY_TEST",
+            f"the data have no test split, and none can be held out of {loaded.train.images.height} training images: "
+            f"{error.what}",
+            field="study.held_out",
+            value=share,
+            remedy="name a split that nothing is chosen by as data.test_split, or give more images",
+        ) from error
+    train, test = table.split_of(data.train_split), table.split_of("test")
+    return replace(loaded, train=train, test=test), data.model_copy(update={"test_split": "test"})
+
+
+def _held_out_note(loaded: RunData) -> str:
+    assert loaded.test is not None
+    n_test = loaded.test.images.height
+    grouped = "by group" if loaded.test.images["group"].null_count() == 0 else "image by image"
+    warning = "" if grouped == "by group" else ": images that were taken together may lie on both sides"
+    return (
+        f"the data have no test split: {n_test} of {n_test + loaded.train.images.height} training images are held out "
+        f"for the verdict, {grouped} as the data name {'them' if grouped == 'by group' else 'no groups'}{warning}"
+    )
+
+
+def _refuse_missing_classes(
+    train: AnnotationTable, parts: dict[float, list[int]], scored: tuple[AnnotationTable, ...]
+) -> None:
+    """Refuse parts of the training set that lack a class which they would be scored on."""
+    images = pl.concat([table.images for table in scored], how="diagonal")
+    boxes = pl.concat([table.boxes for table in scored], how="diagonal")
+    boxes = boxes.with_columns(annotation_id=pl.int_range(pl.len(), dtype=pl.Int64))
+    wanted = AnnotationTable(images, boxes, train.categories)
+    lacking = {percent: missing_classes(train, ids, wanted) for percent, ids in parts.items()}
+    whole = [percent for percent, names in lacking.items() if not names]
+    remedy = (
+        f"sizes from {min(whole):g} % on have all classes: leave the smaller ones out"
+        if whole
+        else ("take the classes out of the data (--class-map of convert), or give images of them to the training split")
+    )
+    raise_problems(
+        [
+            InputError(
+                "STUDY_CLASSES",
+                f"{percent:g} % of the training images ({len(parts[percent])}) have no object of {len(names)} classes "
+                f"that are scored, such as {', '.join(names[:5])}: a score would say nothing of the arm",
+                field="study.sizes",
+                value=percent,
+                remedy=remedy,
+            )
+            for percent, names in lacking.items()
+            if names
+        ]
+    )

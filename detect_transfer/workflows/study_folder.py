@@ -1,0 +1,99 @@
+"""The folder of a study: where its runs, its parts of the data and its report lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detect_transfer.config import StudyConfig, make_config_of, read_yaml
+from detect_transfer.workflows.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of a study, which several machines may share.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The config, as it was when the study was last planned; written last of what planning writes."""
+        return self.path / "study.yaml"
+
+    @property
+    def data(self) -> Path:
+        """The data folder that the study made itself, of drawn scenes or of native data."""
+        return self.path / "data"
+
+    @property
+    def runs(self) -> Path:
+        """The run folders, named by their keys."""
+        return self.path / "runs"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "study.html"
+
+    @property
+    def answers(self) -> Path:
+        """All that the page says, for programs."""
+        return self.path / "study.json"
+
+    @property
+    def runs_table(self) -> Path:
+        """A row a planned run."""
+        return self.path / "runs.parquet"
+
+    @property
+    def epochs_table(self) -> Path:
+        """A row an epoch of a finished run."""
+        return self.path / "epochs.parquet"
+
+    def split_file(self, percent: float) -> Path:
+        """The images of each split where so much of the training set is trained on."""
+        return self.path / "splits" / f"train_{percent:g}.json"
+
+    def run(self, key: str) -> RunFolder:
+        """The folder of a run."""
+        return RunFolder(self.runs / key)
+
+    def run_config(self, key: str) -> Path:
+        """The config that a run is started with."""
+        return self.path / "configs" / f"{key}.yaml"
+
+    def output(self, key: str) -> Path:
+        """What a run printed."""
+        return self.path / "logs" / f"{key}.txt"
+
+    def failure(self, key: str) -> Path:
+        """How a run failed."""
+        return self.path / "failed" / f"{key}.json"
+
+    def digest(self, key: str) -> Path:
+        """What the report needs of a finished run."""
+        return self.path / "digests" / f"{key}.json"
+
+    def draws(self, key: str) -> Path:
+        """AP of a finished run on the test images as they are, and on draws of them."""
+        return self.path / "digests" / f"{key}.npy"
+
+
+def load_study(path: Path, overrides: tuple[str, ...] = ()) -> tuple[StudyConfig, StudyFolder]:
+    """Load the config of a study, from its YAML file or from its folder, and say where the study lies.
+
+    Args:
+        path: The YAML file, or the folder of a study that was planned before.
+        overrides: Words such as `study.seeds=[0,1,2,3,4]`.
+
+    Raises:
+        InputError: It is missing or wrong.
+    """
+    file = StudyFolder(path).config if path.is_dir() else path
+    config = make_config_of(StudyConfig, read_yaml(file), overrides, where=file)
+    folder = path if path.is_dir() else config.out or Path("studies") / path.stem
+    return config, StudyFolder(folder)

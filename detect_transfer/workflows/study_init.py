@@ -1,0 +1,84 @@
+"""The first config of a study: what `study init` writes for your data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from detect_transfer.config import StudyConfig, make_config_of
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import write_atomic
+from detect_transfer.workflows.study_data import StudyData, load_study_data
+from detect_transfer.workflows.study_folder import StudyFolder
+
+_SIZES = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
+_FEWEST, _MOST_SIZES = 10, 4  # images of the smallest part, and sizes
+_TEXT = """\
+# What are the pretrained weights worth on {name}? A study: every arm, at every size, with every seed.
+#
+# See it:     detect-transfer study plan {file}
+# Run it:     detect-transfer study run {file}      (stop it when you like; the same command goes on)
+# More:       detect-transfer study extend {file} study.seeds=[0,1,2,3,4]
+#
+# Data:       {facts}
+{notes}# Every key of a run config may stand here too. All arms have `train.epochs`; `out` is the folder of the study.
+{content}"""
+
+
+def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str = "auto") -> StudyConfig:
+    """Read data, choose sizes that fit them, and write the config of a study.
+
+    Args:
+        data: The data folder or other data that `train` reads.
+        out: The YAML file to write; it must not be there.
+        weights: What the arms start from.
+        format: The format of the data.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: The data cannot be read or studied, or the file is there.
+    """
+    if out.exists():
+        raise InputError("OUT_EXISTS", "the file is there", where=out, remedy="give another name with --out")
+    content: dict[str, Any] = {
+        "data": {"path": str(data), **({} if format == "auto" else {"format": format})},
+        "model": {"weights": weights},
+        "train": {"epochs": 10, "imgsz": 320},
+        "study": {
+            "arms": {name: {} for name in ("scratch", "head_only", "full", "auto")},
+            "sizes": [100.0],
+            "seeds": [0, 1, 2],
+            "budget": "epochs",
+        },
+    }
+    with TemporaryDirectory() as scratch:
+        config = make_config_of(StudyConfig, content, where=data)
+        whole = load_study_data(config, StudyFolder(Path(scratch)))
+        content["study"]["sizes"] = _sizes(config, StudyFolder(Path(scratch)), whole)
+    train, val, test = len(whole.parts[100.0]), whole.val.images.height, whole.test.images.height
+    facts = f"{train} training, {val} validation and {test} test images, {whole.val.categories.height} classes"
+    notes = "".join(f"#             {note}\n" for note in whole.notes)
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    write_atomic(out, _TEXT.format(name=data.name, file=out, facts=facts, notes=notes, content=text))
+    return make_config_of(StudyConfig, content, where=out)
+
+
+def _sizes(config: StudyConfig, folder: StudyFolder, whole: StudyData) -> list[float]:
+    """Return the sizes of which the smallest has ten images and every class that is scored; at most four of them."""
+    n_images = len(whole.parts[100.0])
+    sizes = [percent for percent in _SIZES if percent == 100 or n_images * percent / 100 >= _FEWEST]
+    while len(sizes) > 1:
+        study = config.study.model_copy(update={"sizes": sizes})
+        try:
+            load_study_data(config.model_copy(update={"study": study}), folder)
+            break
+        except InputError as error:
+            if error.code not in ("STUDY_CLASSES", "STUDY_SIZES"):
+                raise
+            sizes = sizes[1:]
+    return sizes[-_MOST_SIZES:]

@@ -1,0 +1,220 @@
+"""The plan of a study: which runs, with which budget and under which keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detect_transfer.config import RunConfig, StudyConfig, make_config
+from detect_transfer.core.code_version import code_sha256
+from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
+from detect_transfer.core.io import sha256_file
+from detect_transfer.training.strategies import phases_of
+from detect_transfer.workflows.study_data import StudyData, load_study_data
+from detect_transfer.workflows.study_folder import StudyFolder
+
+TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
+_NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
+_KEY_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a study.
+
+    Args:
+        key: A hash of its config, its data, its weights and the code: the name of its folder.
+        arm: The arm.
+        percent: How much of the training set it trains on.
+        n_images: How many images that are.
+        seed: Its seed.
+        epochs: How many epochs it has at most.
+    """
+
+    key: str
+    arm: str
+    percent: float
+    n_images: int
+    seed: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """All runs of a study, arm by arm.
+
+    Args:
+        config: The config of the study.
+        folder: Where it lies.
+        data: The data that all runs share.
+        configs: The run config of each arm and size, with the first seed.
+        runs: The runs.
+    """
+
+    config: StudyConfig
+    folder: StudyFolder
+    data: StudyData
+    configs: dict[tuple[str, float], RunConfig]
+    runs: tuple[PlannedRun, ...]
+
+    @cached_property
+    def by_key(self) -> dict[str, PlannedRun]:
+        """The run of each key."""
+        return {run.key: run for run in self.runs}
+
+    def config_of(self, run: PlannedRun) -> RunConfig:
+        """Return the config of a run, whose paths are those of this machine."""
+        config = self.configs[run.arm, run.percent]
+        files = {"split_file": self.folder.split_file(run.percent).resolve()}
+        paths = {k: v.resolve() for k, v in config.data.model_dump().items() if isinstance(v, Path)}
+        return config.model_copy(
+            update={
+                "data": config.data.model_copy(update={**paths, **files}),
+                "train": config.train.model_copy(update={"seed": run.seed}),
+                "out": self.folder.run(run.key).path.resolve(),
+            }
+        )
+
+
+def make_study_plan(
+    config: StudyConfig, folder: StudyFolder, *, on_stage: Callable[[str], None] = lambda _: None
+) -> StudyPlan:
+    """Read the data, choose their parts, and resolve every run; drawn scenes are drawn once.
+
+    Raises:
+        InputError: An arm is wrong, cannot use the budget, or cannot be compared with the others.
+        ResourceError: Weights are missing.
+    """
+    _check_arms(config)
+    data = load_study_data(config, folder, on_stage=on_stage)
+    configs, problems = {}, []
+    for arm in config.study.arms:
+        for percent in config.study.sizes:
+            try:
+                configs[arm, percent] = _run_config(config, data, arm, percent)
+            except DetectTransferError as error:
+                problems.append(error)
+                break  # the same at every size
+    raise_problems(problems)
+    runs = _runs(config, data, configs)
+    _refuse_equal_arms(runs)
+    return StudyPlan(config, folder, data, configs, runs)
+
+
+def _check_arms(config: StudyConfig) -> None:
+    """Check the keys of every arm before any data are read."""
+    problems: list[DetectTransferError] = []
+    for arm in config.study.arms:
+        try:
+            make_config(config.keys_of(arm), where=f"study.arms.{arm}")
+        except DetectTransferError as error:
+            problems += getattr(error, "problems", (error,))
+    raise_problems(problems)
+
+
+def _run_config(config: StudyConfig, data: StudyData, arm: str, percent: float) -> RunConfig:
+    keys = config.keys_of(arm)
+    keys["data"] = data.data.model_dump(mode="json")
+    budget = _budget(config, data, percent)
+    keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
+    keys["evaluate"] |= {"train_images": keys["evaluate"]["train_images"] or TRAIN_PART}
+    run = make_config(keys, where=f"study.arms.{arm}")
+    return run.model_copy(update=_within(run, budget, arm))
+
+
+def _budget(config: StudyConfig, data: StudyData, percent: float) -> int:
+    """Return how many epochs of a part a run may see."""
+    if config.study.budget == "epochs":
+        return config.train.epochs
+    whole = max(len(ids) for ids in data.parts.values())
+    return max(1, round(config.train.epochs * whole / len(data.parts[percent])))
+
+
+def _within(run: RunConfig, budget: int, arm: str) -> dict[str, Any]:
+    """Return the parts of a config that make a run see as many images as the budget allows, and not more."""
+    if run.transfer.phases is not None:
+        if len(run.transfer.phases) > budget:
+            raise _unusable(arm, budget, f"it has {len(run.transfer.phases)} phases")
+        shares = _shared_out(budget, [phase.epochs for phase in run.transfer.phases])
+        phases = [p.model_copy(update={"epochs": n}) for p, n in zip(run.transfer.phases, shares, strict=True)]
+        return {"transfer": run.transfer.model_copy(update={"phases": phases})}
+    for epochs in range(budget, 0, -1):
+        train = run.train.model_copy(update={"epochs": epochs})
+        if planned_epochs(run.model_copy(update={"train": train})) <= budget:
+            return {"train": train}
+    raise _unusable(arm, budget, "its plan has more at least")
+
+
+def planned_epochs(run: RunConfig) -> int:
+    """Return how many epochs a config trains at most."""
+    if run.transfer.phases is not None:
+        return sum(phase.epochs for phase in run.transfer.phases)
+    scratch = run.model.weights == "scratch"
+    name = run.transfer.strategy or ("scratch" if scratch else "auto")
+    return sum(phase.epochs for phase in phases_of(name, run.transfer, run.train, "none" if scratch else "some"))
+
+
+def _unusable(arm: str, budget: int, why: str) -> InputError:
+    return InputError(
+        "STUDY_BUDGET",
+        f"the arm '{arm}' cannot use a budget of {budget} epochs: {why}",
+        field=f"study.arms.{arm}",
+        remedy="raise train.epochs, which all arms share",
+    )
+
+
+def _shared_out(total: int, weights: list[int]) -> list[int]:
+    """Share out a number of epochs in these proportions, at least one each (largest remainder)."""
+    free = total - len(weights)
+    exact = [free * weight / sum(weights) for weight in weights]
+    parts = [int(value) for value in exact]
+    for i in sorted(range(len(exact)), key=lambda i: parts[i] - exact[i])[: free - sum(parts)]:
+        parts[i] += 1
+    return [1 + part for part in parts]
+
+
+def _runs(config: StudyConfig, data: StudyData, configs: dict[tuple[str, float], RunConfig]) -> tuple[PlannedRun, ...]:
+    data_sha256 = {percent: data.sha256(percent) for percent in data.parts}
+    weights = {name: _weights_sha256(name) for name in {run.model.weights for run in configs.values()}}
+    runs = []
+    for (arm, percent), run in configs.items():
+        facts = run.model_dump(mode="json", exclude={"data", "out"})
+        facts["train"] = {k: v for k, v in facts["train"].items() if k not in _NOT_HASHED | {"seed"}}
+        facts["model"]["weights"] = weights[run.model.weights]
+        facts |= {"data": data_sha256[percent], "code": code_sha256()}
+        digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
+        n_images, epochs = len(data.parts[percent]), planned_epochs(run)
+        for seed in config.study.seeds:
+            of_seed = digest.copy()
+            of_seed.update(f"\0{seed}".encode())
+            runs.append(PlannedRun(of_seed.hexdigest()[:_KEY_LENGTH], arm, percent, n_images, seed, epochs))
+    return tuple(runs)
+
+
+def _weights_sha256(name: str) -> str:
+    """Return the hash of the file of weights; a file is hashed once for all arms that start from it."""
+    if name == "scratch":
+        return name
+    from detect_transfer.models.hub import find_weights
+
+    return sha256_file(find_weights(name))
+
+
+def _refuse_equal_arms(runs: tuple[PlannedRun, ...]) -> None:
+    arm_of: dict[str, str] = {}
+    for run in runs:
+        other = arm_of.setdefault(run.key, run.arm)
+        if other != run.arm:
+            raise InputError(
+                "STUDY_ARMS",
+                f"the arms '{other}' and '{run.arm}' are the same runs",
+                field="study.arms",
+                value=run.arm,
+                remedy="leave one of the two out",
+            )

@@ -1,0 +1,132 @@
+"""The plan of a study: runs and their keys, the shared parts of the data, budgets, and arms that cannot be compared."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detect_transfer.config import StudyConfig, load_config, make_config_of
+from detect_transfer.core.errors import InputError
+from detect_transfer.workflows import study_plan
+from detect_transfer.workflows.study_folder import StudyFolder, load_study
+from detect_transfer.workflows.study_init import init_study
+from detect_transfer.workflows.study_plan import StudyPlan, make_study_plan, planned_epochs
+
+
+@pytest.fixture
+def make_plan(tiny_data: Path, tmp_path: Path):
+    """Return what plans a study of the tiny data; keys of the study and of its runs can be given."""
+
+    def _make(study: dict[str, Any], **parts: Any) -> StudyPlan:
+        study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, **study}
+        content = {"data": {"path": str(tiny_data)}, "model": {"weights": "embedded"}, "study": study, **parts}
+        config = make_config_of(StudyConfig, content)
+        return make_study_plan(config, StudyFolder(tmp_path / "store"))
+
+    return _make
+
+
+def test_runs__are_every_arm_at_every_size_with_every_seed_on_the_same_images(make_plan) -> None:
+    plan = make_plan({"arms": ["scratch", "head_only", "full", "auto"]})
+    assert len(plan.runs) == len(plan.by_key) == 4 * 2 * 3
+    assert {run.n_images for run in plan.runs} == {7, 14}
+    small, whole = (plan.data.document(p)["splits"] for p in (50.0, 100.0))
+    assert set(small["train"]) < set(whole["train"])
+    assert small["test"] == whole["test"]
+    assert small["val"] == whole["val"]
+    assert not set(whole["train"]) & set(whole["test"])
+    assert len(small["test"]) == 6
+    assert "6 of 20 training images are held out" in plan.data.notes[0]
+
+
+def test_keys__change_with_what_a_run_computes_and_with_nothing_else(make_plan, monkeypatch) -> None:
+    first = {run.key for run in make_plan({}).runs}
+    assert {run.key for run in make_plan({"jobs": 2, "margin": 0.02}, train={"workers": 3}).runs} == first
+    assert {run.key for run in make_plan({"seeds": [0, 1, 2, 3]}).runs} > first
+    assert {run.key for run in make_plan({"sizes": [50, 70, 100]}).runs} > first
+    assert not {run.key for run in make_plan({}, train={"batch": 4}).runs} & first
+    assert not {run.key for run in make_plan({}, evaluate={"score_floor": 0.01}).runs} & first
+    monkeypatch.setattr(study_plan, "code_sha256", lambda: "other code")
+    assert not {run.key for run in make_plan({}).runs} & first
+
+
+def test_key__changes_with_the_weights_and_the_data(make_plan, tiny_data: Path, tmp_path: Path) -> None:
+    first = {run.key for run in make_plan({}).runs}
+    shutil.copytree(tiny_data, tmp_path / "data")
+    moved = make_plan({}, data={"path": str(tmp_path / "data")})
+    assert {run.key for run in moved.runs} == first  # the same data elsewhere are the same runs
+    path = tmp_path / "data" / "annotations" / "instances_val.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"][2] -= 0.5
+    path.write_text(json.dumps(content))
+    assert not {run.key for run in make_plan({}, data={"path": str(tmp_path / "data")}).runs} & first
+
+
+def test_config_of_a_run__is_one_that_train_takes(make_plan, tmp_path: Path) -> None:
+    from detect_transfer.config import dump_config
+
+    plan = make_plan({"arms": {"mine": {"transfer": {"class_map": {"stop": "stop"}}, "train.imgsz": 96}, "full": {}}})
+    run = next(run for run in plan.runs if (run.arm, run.percent, run.seed) == ("mine", 50.0, 2))
+    (tmp_path / "run.yaml").write_text(dump_config(plan.config_of(run)))
+    config = load_config(tmp_path / "run.yaml")
+    assert (config.train.seed, config.train.imgsz, config.data.test_split) == (2, 96, "test")
+    assert config.out == (tmp_path / "store" / "runs" / run.key).resolve()
+
+
+@pytest.mark.parametrize(("budget", "epochs"), [("epochs", {50.0: 6, 100.0: 6}), ("images", {50.0: 12, 100.0: 6})])
+def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: str, epochs: dict[float, int]) -> None:
+    arms = ["full", "auto", "gradual", "head_then_full", "epoch0"]
+    plan = make_plan({"arms": arms, "budget": budget}, train={"epochs": 6})
+    for run in plan.runs:
+        config = plan.config_of(run)
+        assert planned_epochs(config) == run.epochs == (0 if run.arm == "epoch0" else epochs[run.percent]), run
+    then = plan.configs["head_then_full", 100.0].transfer.phases
+    assert [phase.epochs for phase in then] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("study", "parts", "message"),
+    [
+        ({"arms": ["auto"]}, {"train": {"epochs": 1}}, "STUDY_BUDGET study.arms.auto - .*raise train.epochs"),
+        ({"arms": ["ful"]}, {}, "the arm 'ful' changes nothing and is no strategy"),
+        ({"arms": {"x": {"data.val_split": "train"}}}, {}, "'x' cannot be compared if it changes data.val_split"),
+        ({"arms": {"x": {"train.seed": 3}}}, {}, "'x' cannot be compared if it changes train.seed"),
+        ({"arms": {"x": {"train.imgzs": 3}}}, {}, r"CONFIG_KEY study.arms.x train.imgzs - .*did you mean .*imgsz"),
+        ({"arms": {"x": {"transfer.strategy": "full"}, "full": {}}}, {}, "STUDY_ARMS study.arms=full - .* same runs"),
+        ({"baseline": "none"}, {}, "study.baseline is none of the arms"),
+        ({"seeds": [1, 1]}, {}, "stands twice in study.seeds"),
+        ({"sizes": [4, 100]}, {}, r"STUDY_CLASSES study.sizes=4.0 - 4 % of the training images \(1\) have no object"),
+        ({"sizes": [99, 100]}, {}, "STUDY_SIZES study.sizes=100.0"),
+        ({"held_out": 0.01}, {}, "STUDY_TEST study.held_out=0.01 - the data have no test split, and none can be held"),
+    ],
+)
+def test_study_that_compares_nothing__is_refused_with_the_reason(make_plan, study, parts, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan(study, **parts)
+
+
+def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_plan) -> None:
+    plan = make_plan({}, transfer={"class_map": {"stop": "stop"}, "pull_to_source": 0.1})
+    assert plan.configs["scratch", 100.0].transfer.class_map == {}
+    assert plan.configs["full", 100.0].transfer.pull_to_source == 0.1
+
+
+def test_hundred_thousand_runs__are_planned_within_a_minute(make_plan) -> None:
+    started = time.monotonic()
+    plan = make_plan({"arms": {f"a{i}": {"train.lr": 0.001 + i * 1e-6} for i in range(100)}, "seeds": [*range(500)]})
+    assert len(plan.by_key) == 100_000
+    assert time.monotonic() - started < 60
+
+
+def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    init_study(tiny_data, path, weights="embedded")
+    config, folder = load_study(path)
+    assert config.study.sizes == [100]
+    assert folder.path == Path("studies/mine")
+    assert "# Data:       14 training, 18 validation and 6 test" in path.read_text()
+    with pytest.raises(InputError, match="OUT_EXISTS"):
+        init_study(tiny_data, path)
