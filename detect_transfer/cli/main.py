@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 _BUG, _BY_KEYBOARD, _TERMINATED = 4, 130, 143
-_LOAD_TORCH = ("train", "predict", "evaluate")
+_LOAD_TORCH = ("train", "predict", "evaluate", "study", "verify")
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,3 +108,98 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
+
+
+@study.command(cls=CommandWithChoices)
+def run(
+    study: StudyPath,
+    words: Words = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that stand as failed.")] = False,
+) -> None:
+    """Do every run that is not done, then report; stop it when you like, the same command goes on."""
+    _run_and_report(_plan(study, words), retry_failed=retry_failed)
+
+
+@study.command(cls=CommandWithChoices)
+def resume(
+    study: StudyPath,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that stand as failed.")] = False,
+) -> None:
+    """Go on with a study that was begun, as it was planned then."""
+    _run_and_report(_plan(_begun(study), None), retry_failed=retry_failed)
+
+
+@study.command(cls=CommandWithChoices)
+def extend(study: StudyPath, words: Words = None) -> None:
+    """Add seeds, sizes or arms to a study that was begun, and do the runs that are new."""
+    if not words:
+        raise InputError("USAGE", "nothing to add was given", field="arguments", remedy="e.g. study.seeds=[0,1,2,3,4]")
+    folder = _begun(study)
+    _run_and_report(_plan(folder, words), retry_failed=False)
+    print_lines([f"the study as it is now: {folder / 'study.yaml'}; give the folder {folder} from now on"])
+
+
+@study.command(cls=CommandWithChoices)
+def report(study: StudyPath) -> None:
+    """Write study.html, study.json and the tables from the runs that have ended."""
+    from detect_transfer.workflows.study_report import report_study
+
+    _print_report(report_study(_plan(study, None)))
+
+
+def _begun(path: Path) -> Path:
+    """Return the folder of a study that was begun."""
+    from detect_transfer.workflows.study_folder import load_study
+
+    _, folder = load_study(path)
+    if not folder.config.is_file():
+        raise InputError(
+            "STUDY_MISSING",
+            "no study was begun there",
+            where=folder.path,
+            remedy=f"detect-transfer study run {path}",
+        )
+    return folder.path
+
+
+def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
+    from detect_transfer.workflows.study_report import report_study
+    from detect_transfer.workflows.study_run import Launcher
+
+    print_study_plan(plan)
+    launcher = Launcher(plan, lambda text: print_lines([text]))
+    numbers: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        if numbers:
+            raise KeyboardInterrupt
+        numbers.append(number)
+        launcher.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        launcher.run(retry_failed=retry_failed)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if numbers:
+        print_lines([f"stopped; go on with: detect-transfer study resume {plan.folder.path}"])
+        raise typer.Exit(128 + numbers[0])
+    _print_report(report_study(plan))
+
+
+def _print_report(result: Any) -> None:
+    """Show the verdicts, what failed and where the page is."""
+    lines = [
+        f"{row.comparison.second} against {row.comparison.first}, over all sizes: "
+        + ("" if row.comparison.overall.difference is None else f"{row.comparison.overall.difference:+.3f} test AP, ")
+        + row.comparison.overall.words
+        for row in result.answers.against
+    ]
+    lines += [
+        f"failed: {run.plan.arm}, {run.plan.n_images} images, seed {run.plan.seed}: {run.message}"
+        for run in result.failed
+    ]
+    if result.missing:
+        lines.append(f"{len(result.missing)} runs have not ended")
+    print_lines([*lines, f"report: {result.page}"])

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from io import BytesIO
 from typing import Any, Literal
 
+import numpy as np
+import polars as pl
+
+from detect_transfer.core.annotations import Detections
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_json, write_atomic, write_json
+from detect_transfer.evaluation import Case, parse_ignore_policy
+from detect_transfer.evaluation.coco.bootstrap import draw_weights, sample
+from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, units_of
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.study_folder import StudyFolder
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 
 State = Literal["done", "failed", "begun", "planned"]
-N_DRAWS = 400  # of the test images; enough for a variance, and small on the disk
+_N_DRAWS, _DRAW_SEED = 400, 0  # of the test images: enough for a variance, and small on the disk
 _VERSION = 1
 _SCORES = ("AP", "AP50", "AP75", "AR100")
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -21,13 +33,26 @@ class FinishedRun:
 
     Args:
         plan: What was planned.
-        facts: Its scores, times and versions.
+        facts: Its scores, epochs, cost and versions.
         draws: (1 + B,) AP on the test images as they are, then on B draws of them.
     """
 
     plan: PlannedRun
     facts: dict[str, Any]
     draws: FloatArray
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that ended without a result.
+
+    Args:
+        plan: What was planned.
+        message: What it said.
+    """
+
+    plan: PlannedRun
+    message: str
 
 
 def state_of(folder: StudyFolder, key: str) -> State:
@@ -42,11 +67,129 @@ def state_of(folder: StudyFolder, key: str) -> State:
 
 def finished_seconds(plan: StudyPlan) -> dict[str, float]:
     """Return the seconds of each finished run of a plan, by its key."""
-    seconds = {}
-    names = set() if not plan.folder.runs.is_dir() else {path.name for path in plan.folder.runs.iterdir()}
+    begun = {path.name for path in plan.folder.runs.iterdir()} if plan.folder.runs.is_dir() else set()
+    done = [run.key for run in plan.runs if run.key in begun and state_of(plan.folder, run.key) == "done"]
+    return {key: sum(row.get("epoch_seconds", 0.0) for row in plan.folder.run(key).read_history()) for key in done}
+
+
+def note_failure(folder: StudyFolder, run: PlannedRun, message: str) -> None:
+    """Let a run stand as failed, with what it said."""
+    write_json(folder.failure(run.key), {**asdict(run), "message": message})
+
+
+def read_runs(plan: StudyPlan) -> tuple[list[FinishedRun], list[FailedRun]]:
+    """Read all runs of a plan that have ended; what the report needs of a run is worked out once and kept.
+
+    Raises:
+        InputError: A file of a run is damaged.
+    """
+    finished, failed = [], []
     for run in plan.runs:
-        if run.key in names and state_of(plan.folder, run.key) == "done":
-            seconds[run.key] = float(
-                sum(row.get("epoch_seconds", 0.0) for row in plan.folder.run(run.key).read_history())
-            )
-    return seconds
+        state = state_of(plan.folder, run.key)
+        if state == "done":
+            try:
+                finished.append(digest_run(plan, run))
+            except InputError as error:
+                failed.append(FailedRun(run, str(error)))
+        elif state == "failed":
+            failed.append(FailedRun(run, str(read_json(plan.folder.failure(run.key)).get("message", ""))))
+    return finished, failed
+
+
+def digest_run(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
+    """Return what the report needs of a finished run, and keep it beside the runs.
+
+    Raises:
+        InputError: A file of the run is missing or damaged, or its scores are not those of the test images.
+    """
+    path, draws_path = plan.folder.digest(run.key), plan.folder.draws(run.key)
+    manifest = plan.folder.run(run.key).manifest.stat()
+    mark = [_VERSION, manifest.st_size, manifest.st_mtime_ns]
+    if path.is_file() and draws_path.is_file():
+        content = read_json(path)
+        if content.get("of") == mark:
+            return FinishedRun(run, content["facts"], np.load(draws_path))
+    facts = _facts(plan, run)
+    draws = _draws(plan, run, facts["test"]["AP"])
+    stream = BytesIO()
+    np.save(stream, draws)
+    write_atomic(draws_path, stream.getvalue())
+    write_json(path, {"of": mark, "facts": facts})
+    return FinishedRun(run, facts, draws)
+
+
+def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
+    folder = plan.folder.run(run.key)
+    metrics, test, manifest = folder.read_metrics(), folder.test.read_metrics(), folder.read_manifest()
+    history = folder.read_history()
+    trained = [row for row in history if row["epoch"] > 0]
+    speeds = [row["images_per_second"] for row in trained if row.get("images_per_second")]
+    return {
+        "val": {name: metrics.get(name) for name in _SCORES},
+        "test": {name: test.get(name) for name in _SCORES},
+        "best_epoch": metrics.get("best_epoch"),
+        "epochs": [
+            {
+                "epoch": row["epoch"],
+                "AP": row.get("AP"),
+                "train_AP": row.get("train_AP"),
+                "seconds": row.get("epoch_seconds"),
+                "images_seen": row["epoch"] * run.n_images,
+            }
+            for row in history
+        ],
+        "cost": {
+            "seconds": sum(row.get("epoch_seconds", 0.0) for row in history),
+            "images_per_second": sum(speeds) / len(speeds) if speeds else None,
+            "peak_memory_mb": manifest.get("peak_memory_mb"),
+            "parameters_trained": _parameters_trained(folder),
+        },
+        "machine": manifest.get("machine"),
+        "versions": manifest.get("versions"),
+    }
+
+
+def _parameters_trained(folder: RunFolder) -> int:
+    stages = folder.read_transfer()["stages"]
+    return sum(stage["parameters"] for stage in stages if any(rate is not None for rate in stage["rates"]))
+
+
+def _draws(plan: StudyPlan, run: PlannedRun, stored_ap: float | None) -> FloatArray:
+    """Score the detections of a run on the test images of the study, as they are and drawn."""
+    truth = plan.data.test
+    rows = plan.folder.run(run.key).test.read_detections().rows
+    of_truth = rows.join(truth.categories.select("category_id"), on="category_id", how="semi")
+    strangers = rows.join(truth.images.select("image_id"), on="image_id", how="anti")
+    ap = np.array([np.nan])
+    if strangers.is_empty():
+        policy = parse_ignore_policy(plan.config.evaluate.ignore_policy)
+        matches = match_at_thresholds(Case(truth, Detections(of_truth), policy))
+        ap = sample(matches, draw_weights(units_of(truth)[1], n_draws=_N_DRAWS, seed=_DRAW_SEED)).metrics["AP"]
+    if stored_ap is None or not abs(float(ap[0]) - stored_ap) < _TOLERANCE:
+        raise InputError(
+            "STUDY_SCORES",
+            f"its test AP of {stored_ap} is not that of its detections on the test images of the study, {ap[0]:.6f}",
+            where=plan.folder.run(run.key).test.metrics,
+            remedy="remove the run folder and run the study again",
+        )
+    return np.asarray(ap)
+
+
+def runs_frame(finished: list[FinishedRun], failed: list[FailedRun]) -> pl.DataFrame:
+    """Return a row a run that has ended, in the order of the plan."""
+    rows = [
+        {**asdict(run.plan), "state": "done", "message": None}
+        | {f"test_{name}": run.facts["test"][name] for name in _SCORES}
+        | {f"val_{name}": run.facts["val"][name] for name in _SCORES}
+        | {"best_epoch": run.facts["best_epoch"], **run.facts["cost"]}
+        for run in finished
+    ]
+    lost = [{**asdict(run.plan), "state": "failed", "message": run.message} for run in failed]
+    return pl.DataFrame([*rows, *lost], infer_schema_length=None)
+
+
+def epochs_frame(finished: list[FinishedRun]) -> pl.DataFrame:
+    """Return a row an epoch of each finished run."""
+    names = ("key", "arm", "percent", "n_images", "seed")
+    rows = [{**{n: getattr(run.plan, n) for n in names}, **row} for run in finished for row in run.facts["epochs"]]
+    return pl.DataFrame(rows, infer_schema_length=None)

@@ -1,0 +1,186 @@
+"""Running a study on this machine: each run by the existing `train`, in a process of its own.
+
+A run is claimed by a lock that its process inherits. A launcher that was killed may leave a run that goes on by itself;
+the next one waits for it instead of starting it twice. Launchers on several machines share a store in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detect_transfer.config import dump_config
+from detect_transfer.core.io import write_atomic
+from detect_transfer.workflows.study_data import write_split_files
+from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study_runs import digest_run, note_failure, state_of
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_SECONDS_BETWEEN_LOOKS = 0.5
+_BY_SIGNAL = (130, 143)  # exit codes of a run that was asked to stop
+Launch = Callable[[StudyPlan, PlannedRun, int], int]
+
+
+@dataclass
+class Launcher:
+    """Runs what is left of a study.
+
+    Args:
+        plan: The study.
+        on_event: Called with what happens, in words.
+        stopped: Set from outside to start nothing more; runs that are under way end at their next step.
+    """
+
+    plan: StudyPlan
+    on_event: Callable[[str], None] = lambda _: None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _ended: int = 0
+
+    def run(self, *, retry_failed: bool = False) -> bool:
+        """Run everything that is not done; return whether nothing is left to be run.
+
+        Args:
+            retry_failed: Try runs again that stand as failed.
+        """
+        folder, jobs = self.plan.folder, self.plan.config.study.jobs
+        prepare_store(self.plan)
+        order = {arm: i for i, arm in enumerate(self.plan.config.study.arms)}
+        seeds = {seed: i for i, seed in enumerate(self.plan.config.study.seeds)}
+        runs = sorted(self.plan.runs, key=lambda run: (seeds[run.seed], run.percent, order[run.arm]))
+        if retry_failed:
+            for run in runs:
+                folder.failure(run.key).unlink(missing_ok=True)
+        left = [run for run in runs if state_of(folder, run.key) in ("planned", "begun")]
+        self._ended = len(runs) - len(left)
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            list(pool.map(self._one, left))
+        return not self.stopped.is_set()
+
+    def stop(self) -> None:
+        """Start nothing more, and ask what is under way to stop at its next step."""
+        self.stopped.set()
+        for process in tuple(self._processes):
+            process.send_signal(signal.SIGTERM)
+
+    def _one(self, run: PlannedRun) -> None:
+        """Do a run, or wait for the process that does it."""
+        folder = self.plan.folder
+        while not self.stopped.is_set() and state_of(folder, run.key) in ("planned", "begun"):
+            claim = _claim(folder.run_config(run.key))
+            if claim is None:
+                self.stopped.wait(_SECONDS_BETWEEN_LOOKS)
+                continue
+            try:
+                if state_of(folder, run.key) in ("planned", "begun"):
+                    self._launch(run, claim)
+            finally:
+                os.close(claim)
+        if not self.stopped.is_set():
+            self._tell(run)
+
+    def _launch(self, run: PlannedRun, claim: int) -> None:
+        """Run the command of a run, and note how it ended."""
+        folder = self.plan.folder
+        began = time.monotonic()
+        output = folder.output(run.key)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        threads = str(max(1, len(os.sched_getaffinity(0)) // self.plan.config.study.jobs))
+        environment = {**os.environ, **dict.fromkeys(_THREADS, threads)}
+        with output.open("ab") as stream:
+            process = subprocess.Popen(
+                run_command(self.plan, run),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=environment,
+                pass_fds=(claim,),
+            )
+            self._processes.add(process)
+            code = process.wait()
+            self._processes.discard(process)
+        if self.stopped.is_set() and not folder.run(run.key).manifest.is_file():
+            return
+        note_end(self.plan, run, code, seconds=time.monotonic() - began)
+
+    def _tell(self, run: PlannedRun) -> None:
+        self._ended += 1
+        folder = self.plan.folder
+        where = f"[{self._ended} of {len(self.plan.runs)}] {run.arm}, {run.n_images} images, seed {run.seed}"
+        if state_of(folder, run.key) == "done":
+            facts = digest_run(self.plan, run).facts
+            self.on_event(f"{where}: test AP {facts['test']['AP']:.3f} in {facts['cost']['seconds']:.0f} s")
+        else:
+            self.on_event(f"{where}: failed; {folder.output(run.key)}")
+
+
+def prepare_store(plan: StudyPlan) -> None:
+    """Write what the runs of a study share, and a config for each run that has none; the config of the study last."""
+    write_split_files(plan.data, plan.folder)
+    for run in plan.runs:
+        path = plan.folder.run_config(run.key)
+        if not path.is_file():
+            write_atomic(path, dump_config(plan.config_of(run)))
+    write_atomic(plan.folder.config, dump_config(plan.config.model_copy(update={"out": plan.folder.path})))
+
+
+def run_command(plan: StudyPlan, run: PlannedRun) -> Sequence[str]:
+    """Return the command that does a run or goes on with it; what cannot be gone on with is removed."""
+    folder = plan.folder.run(run.key)
+    program = [sys.executable, "-m", "detect_transfer", "train"]
+    if folder.state.is_file():
+        return [*program, "--resume", str(folder.path)]
+    shutil.rmtree(folder.path, ignore_errors=True)  # killed before its first epoch was kept
+    return [*program, str(plan.folder.run_config(run.key))]
+
+
+def note_end(plan: StudyPlan, run: PlannedRun, code: int, *, seconds: float) -> None:
+    """Note how the process of a run ended: what the report needs of it, or how it failed.
+
+    Args:
+        plan: The study.
+        run: The run.
+        code: The exit code of its process.
+        seconds: How long the process ran.
+    """
+    folder = plan.folder.run(run.key)
+    if folder.manifest.is_file():
+        if not plan.config.study.keep_state:
+            folder.state.unlink(missing_ok=True)
+        digest_run(plan, run)
+    elif code not in _BY_SIGNAL:
+        note_failure(plan.folder, run, _why(plan.folder, run.key, code))
+
+
+def _why(folder: StudyFolder, key: str, code: int) -> str:
+    """Return the last line that a run printed, or the signal that ended it."""
+    if code < 0:
+        return f"ended by signal {-code} ({signal.Signals(-code).name}); the memory may have run out"
+    path = folder.output(key)
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+
+
+def _claim(path: Path) -> int | None:
+    """Return a descriptor that holds the lock of a file, which processes inherit; None where another has it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows has no such lock: one launcher at a time
+        return descriptor
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

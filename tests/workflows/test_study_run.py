@@ -1,0 +1,189 @@
+"""A study goes on where it stopped, does nothing twice, lets failed runs stand, and reports what has ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fake_runs import fake_command, plan_of, write_run
+from paths import ROOT
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.workflows import study_run
+from detect_transfer.workflows.study_report import report_study
+from detect_transfer.workflows.study_run import Launcher, prepare_store
+from detect_transfer.workflows.study_runs import read_runs, state_of
+
+TIMES = {"seconds", "images_per_second", "peak_memory_mb", "Machines", "Code sha256"}
+
+
+@pytest.fixture
+def plan(tiny_data: Path, tmp_path: Path):
+    return plan_of(tiny_data, {}, tmp_path / "store")
+
+
+def test_launcher__does_each_run_once_and_goes_on(plan, monkeypatch) -> None:
+    done: list[str] = []
+    command = fake_command(["pass"])
+
+    def counted(plan, run):
+        done.append(run.key)
+        if len(done) == 5:
+            launcher.stopped.set()
+        return command(plan, run)
+
+    monkeypatch.setattr(study_run, "run_command", counted)
+    launcher = Launcher(plan)
+    assert not launcher.run()
+    assert len(done) == 5
+    assert Launcher(plan).run()
+    assert sorted(done) == sorted(plan.by_key)
+    assert Launcher(plan).run()
+    assert len(done) == len(plan.runs)
+
+
+def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None:
+    prepare_store(plan)
+    first = plan.runs[0]
+    claim = study_run._claim(plan.folder.run_config(first.key))
+    assert claim is not None
+    started = []
+    monkeypatch.setattr(
+        study_run, "run_command", lambda p, run: started.append(run.key) or fake_command(["pass"])(p, run)
+    )
+
+    def other() -> None:
+        time.sleep(0.3)
+        write_run(plan, first)
+        os.close(claim)
+
+    threading.Thread(target=other).start()
+    assert Launcher(plan).run()
+    assert first.key not in started
+    assert len(started) == len(plan.runs) - 1
+
+
+def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan, monkeypatch, tmp_path: Path) -> None:
+    failing = next(run for run in plan.runs if run.arm == "full" and run.seed == 1)
+    good = fake_command(["pass"])
+
+    def command(plan, run):
+        if run == failing:
+            return [sys.executable, "-c", "import sys; print('LOSS - it is not finite', file=sys.stderr); sys.exit(2)"]
+        return good(plan, run)
+
+    monkeypatch.setattr(study_run, "run_command", command)
+    assert Launcher(plan).run()
+    assert state_of(plan.folder, failing.key) == "failed"
+    report = report_study(plan)
+    assert [(run.plan, run.message) for run in report.failed] == [(failing, "LOSS - it is not finite")]
+    content = json.loads(plan.folder.answers.read_text())
+    assert content["failed"][0]["message"] == "LOSS - it is not finite"
+    assert "1 runs failed" in " ".join(content["not_tested"])
+    assert "LOSS - it is not finite" in plan.folder.report.read_text()
+    monkeypatch.setattr(study_run, "run_command", good)
+    assert Launcher(plan).run()
+    assert state_of(plan.folder, failing.key) == "failed"
+    assert Launcher(plan).run(retry_failed=True)
+    assert state_of(plan.folder, failing.key) == "done"
+
+
+def test_report__is_the_same_however_often_and_in_which_order_runs_ended(plan) -> None:
+    prepare_store(plan)
+    for run in reversed(plan.runs):
+        write_run(plan, run)
+    report_study(plan)
+    first = plan.folder.answers.read_bytes()
+    for path in plan.folder.digest("x").parent.iterdir():
+        path.unlink()
+    report_study(plan)
+    assert plan.folder.answers.read_bytes() == first
+    content = json.loads(first)
+    assert [row["key"] for row in content["runs"]] == [run.key for run in plan.runs]
+    assert content["against"][0]["second"] == "full"
+    table = pl.read_parquet(plan.folder.runs_table)
+    assert table.height == len(plan.runs)
+    assert table["state"].unique().to_list() == ["done"]
+    assert pl.read_parquet(plan.folder.epochs_table).height == 3 * len(plan.runs)
+
+
+def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
+    prepare_store(plan)
+    with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; detect-transfer study run"):
+        report_study(plan)
+    for run in plan.runs[:-2]:
+        write_run(plan, run)
+    report = report_study(plan)
+    assert report.missing == plan.runs[-2:]
+    assert "2 of 12 planned runs have not ended" in " ".join(json.loads(plan.folder.answers.read_text())["not_tested"])
+
+
+def test_run_whose_scores_are_not_those_of_its_detections__fails(plan) -> None:
+    prepare_store(plan)
+    for run in plan.runs:
+        write_run(plan, run)
+    first = plan.folder.run(plan.runs[0].key)
+    metrics = json.loads(first.test.metrics.read_text())
+    first.test.metrics.write_text(json.dumps({**metrics, "AP": metrics["AP"] + 0.1}))
+    finished, failed = read_runs(plan)
+    assert len(finished) == 11
+    assert "STUDY_SCORES" in failed[0].message
+
+
+def test_two_seeds__cannot_tell(tiny_data: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_data, {"seeds": [0]}, tmp_path / "store")
+    for run in plan.runs:
+        write_run(plan, run)
+    report = report_study(plan)
+    assert report.answers.against[0].comparison.overall.verdict == "cannot tell"
+    assert "cannot tell" in report.paragraph
+
+
+def test_thousand_runs__are_reported_within_half_a_minute(tiny_data: Path, tmp_path: Path) -> None:
+    arms = ["scratch", "full", "head_only", "discriminative"]
+    plan = plan_of(tiny_data, {"arms": arms, "seeds": [*range(25)]}, tmp_path / "store")
+    for run in plan.runs:
+        write_run(plan, run)
+    read_runs(plan)  # as each run does when it ends
+    started = time.monotonic()
+    report_study(plan)
+    assert time.monotonic() - started < 30 * len(plan.runs) / 1000
+
+
+@pytest.mark.slow
+def test_study__killed_and_gone_on_with_reports_the_same(tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        json.dumps(
+            {
+                "data": {"path": str(tiny_data)},
+                "model": {"weights": "embedded"},
+                "train": {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32"},
+                "study": {"arms": ["epoch0", "full"], "sizes": [100], "seeds": [0], "held_out": 0.3},
+            }
+        )
+    )
+    contents = []
+    for name, seconds in (("whole", None), ("killed", 12)):
+        words = [sys.executable, "-m", "detect_transfer", "study", "run", str(tmp_path / "study.yaml")]
+        words += [f"out={tmp_path / name}"]
+        if seconds is not None:
+            process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(seconds)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        contents.append(without_times(json.loads((tmp_path / name / "study.json").read_text())))
+    assert contents[0] == contents[1]
+
+
+def without_times(value):
+    """Return the content of `study.json` without what depends on the clock."""
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in TIMES | {"to_targets", "cost"}}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
