@@ -18,7 +18,7 @@ from detect_transfer.cli.configs import config
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
-from detect_transfer.cli.study import study
+from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.temporary import private_folder
@@ -52,7 +52,7 @@ def _options_of_all(
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
 
-for _command in (convert, check, config, train, predict, evaluate, compare, visualize):
+for _command in (convert, check, config, train, predict, evaluate, compare, visualize, verify):
     app.command(cls=CommandWithChoices)(_command)
 app.add_typer(study, name="study")
 

@@ -203,3 +203,28 @@ def _print_report(result: Any) -> None:
     if result.missing:
         lines.append(f"{len(result.missing)} runs have not ended")
     print_lines([*lines, f"report: {result.page}"])
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run folder, or the folder of a study.")],
+    stored_only: Annotated[
+        bool, typer.Option("--stored-only", help="Score the stored detections; do not run the weights again.")
+    ] = False,
+) -> None:
+    """Look again at what a run or a study states: files, data, weights, code and scores; exit 2 where one is not so."""
+    from detect_transfer.workflows.verify import refuse_denied, verify_run
+    from detect_transfer.workflows.verify_study import is_study, verify_study
+
+    def on_stage(text: str) -> None:
+        print_lines([f"... {text}"])
+
+    look = verify_study if is_study(path) else verify_run
+    checks = look(path, predict=not stored_only, on_stage=on_stage)
+    for check in checks:
+        values = "" if check.outcome == "confirmed" else f": stated {check.stated}, found {check.measured}"
+        why = f" ({check.reason})" if check.reason else ""
+        print_lines([f"{check.outcome:12s} {check.name}{values}{why}"])
+    counts = {outcome: sum(check.outcome == outcome for check in checks) for outcome in ("confirmed", "denied")}
+    unchecked = len(checks) - sum(counts.values())
+    print_lines([f"{counts['confirmed']} confirmed, {counts['denied']} denied, {unchecked} not checked"])
+    refuse_denied(checks, path)

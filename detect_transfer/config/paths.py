@@ -6,7 +6,7 @@ import copy
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -14,6 +14,7 @@ from detect_transfer.config.explain import models_in
 from detect_transfer.config.parts import RunConfig
 from detect_transfer.core.errors import InputError
 
+Config = TypeVar("Config", bound=RunConfig)
 _WEIGHTS = "model.weights"  # the path of a file, or a name
 _NOT_READ = ("out",)  # it is made where the command runs
 
@@ -67,14 +68,14 @@ def paths_from(
     return _changed(content, kind, from_folder)
 
 
-def absolute_paths(config: RunConfig) -> RunConfig:
-    """Return the config of a run so that it holds from any folder: whatever is there by a relative path is absolute."""
+def absolute_paths(config: Config) -> Config:
+    """Return a config so that it holds from any folder: whatever is there by a relative path is absolute."""
 
     def absolute(key: str, text: str) -> str:
         path = Path(text)
         return str(path.absolute()) if path.exists() and not _is_name(key, path) else text
 
-    return RunConfig.model_validate(_changed(config.model_dump(), RunConfig, absolute))
+    return type(config).model_validate(_changed(config.model_dump(), RunConfig, absolute))
 
 
 def _is_name(key: str, path: Path) -> bool:

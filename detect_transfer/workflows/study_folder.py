@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from detect_transfer.config import StudyConfig, make_config_of, read_yaml
+from detect_transfer.config import StudyConfig, load_config_of
 from detect_transfer.workflows.run_folder import RunFolder
 
 
@@ -94,6 +94,6 @@ def load_study(path: Path, overrides: tuple[str, ...] = ()) -> tuple[StudyConfig
         InputError: It is missing or wrong.
     """
     file = StudyFolder(path).config if path.is_dir() else path
-    config = make_config_of(StudyConfig, read_yaml(file), overrides, where=file)
+    config = load_config_of(StudyConfig, file, overrides)
     folder = path if path.is_dir() else config.out or Path("studies") / path.stem
     return config, StudyFolder(folder)

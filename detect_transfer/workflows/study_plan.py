@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from detect_transfer.config import RunConfig, StudyConfig, make_config
+from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_config
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import sha256_file
@@ -71,11 +70,10 @@ class StudyPlan:
     def config_of(self, run: PlannedRun) -> RunConfig:
         """Return the config of a run, whose paths are those of this machine."""
         config = self.configs[run.arm, run.percent]
-        files = {"split_file": self.folder.split_file(run.percent).resolve()}
-        paths = {k: v.resolve() for k, v in config.data.model_dump().items() if isinstance(v, Path)}
+        split_file = self.folder.split_file(run.percent).resolve()
         return config.model_copy(
             update={
-                "data": config.data.model_copy(update={**paths, **files}),
+                "data": config.data.model_copy(update={"split_file": split_file}),
                 "train": config.train.model_copy(update={"seed": run.seed}),
                 "out": self.folder.run(run.key).path.resolve(),
             }
@@ -125,7 +123,7 @@ def _run_config(config: StudyConfig, data: StudyData, arm: str, percent: float) 
     keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
     keys["evaluate"] |= {"train_images": keys["evaluate"]["train_images"] or TRAIN_PART}
     run = make_config(keys, where=f"study.arms.{arm}")
-    return run.model_copy(update=_within(run, budget, arm))
+    return absolute_paths(run.model_copy(update=_within(run, budget, arm)))
 
 
 def _budget(config: StudyConfig, data: StudyData, percent: float) -> int:

@@ -62,20 +62,25 @@ def report_study(plan: StudyPlan) -> StudyReport:
             where=plan.folder.path,
             remedy=f"detect-transfer study run {plan.folder.path}; what runs printed is in {plan.folder.path / 'logs'}",
         )
+    answers = answers_of(plan, finished)
+    ended = {run.plan.key for run in finished} | {run.plan.key for run in failed}
+    missing = tuple(run for run in plan.runs if run.key not in ended)
+    paragraph = _paragraph(plan, finished, failed, answers)
+    report = StudyReport(answers, tuple(finished), tuple(failed), missing, paragraph, plan.folder.report)
+    _write(plan, report)
+    return report
+
+
+def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun]) -> StudyAnswers:
+    """Return all that the finished runs of a study say."""
     study = plan.config.study
-    answers = study_answers(
+    return study_answers(
         [_study_run(run) for run in finished],
         arms=list(study.arms),
         baseline=study.compared_with,
         margin=study.margin,
         targets=study.targets,
     )
-    ended = {run.plan.key for run in (*finished, *failed)}
-    missing = tuple(run for run in plan.runs if run.key not in ended)
-    paragraph = _paragraph(plan, finished, failed, answers)
-    report = StudyReport(answers, tuple(finished), tuple(failed), missing, paragraph, plan.folder.report)
-    _write(plan, report)
-    return report
 
 
 def _study_run(run: FinishedRun) -> StudyRun:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detect_transfer.config import dump_config
+from detect_transfer.config import absolute_paths, dump_config
 from detect_transfer.core.io import write_atomic
 from detect_transfer.workflows.study_data import write_split_files
 from detect_transfer.workflows.study_folder import StudyFolder
@@ -26,6 +26,7 @@ from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_runs import digest_run, note_failure, state_of
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}  # else threads of several runs spin against each other
 _SECONDS_BETWEEN_LOOKS = 0.5
 _BY_SIGNAL = (130, 143)  # exit codes of a run that was asked to stop
 Launch = Callable[[StudyPlan, PlannedRun, int], int]
@@ -95,8 +96,9 @@ class Launcher:
         began = time.monotonic()
         output = folder.output(run.key)
         output.parent.mkdir(parents=True, exist_ok=True)
-        threads = str(max(1, len(os.sched_getaffinity(0)) // self.plan.config.study.jobs))
-        environment = {**os.environ, **dict.fromkeys(_THREADS, threads)}
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = str(max(1, cores // self.plan.config.study.jobs))
+        environment = {**os.environ, **_WAITING, **dict.fromkeys(_THREADS, threads)}
         with output.open("ab") as stream:
             process = subprocess.Popen(
                 run_command(self.plan, run),
@@ -131,7 +133,10 @@ def prepare_store(plan: StudyPlan) -> None:
         path = plan.folder.run_config(run.key)
         if not path.is_file():
             write_atomic(path, dump_config(plan.config_of(run)))
-    write_atomic(plan.folder.config, dump_config(plan.config.model_copy(update={"out": plan.folder.path})))
+    write_atomic(
+        plan.folder.config,
+        dump_config(absolute_paths(plan.config.model_copy(update={"out": plan.folder.path.absolute()}))),
+    )
 
 
 def run_command(plan: StudyPlan, run: PlannedRun) -> Sequence[str]:

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
+import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import Detections
@@ -139,7 +140,7 @@ def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
             for row in history
         ],
         "cost": {
-            "seconds": sum(row.get("epoch_seconds", 0.0) for row in history),
+            "seconds": sum(row.get("epoch_seconds", 0.0) for row in history) + _seconds_of_averages(folder),
             "images_per_second": sum(speeds) / len(speeds) if speeds else None,
             "peak_memory_mb": manifest.get("peak_memory_mb"),
             "parameters_trained": _parameters_trained(folder),
@@ -147,6 +148,12 @@ def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
         "machine": manifest.get("machine"),
         "versions": manifest.get("versions"),
     }
+
+
+def _seconds_of_averages(folder: RunFolder) -> float:
+    """Return what scoring averages of weights took after training."""
+    rows = [orjson.loads(line) for line in folder.history.read_bytes().splitlines()]
+    return float(sum(row.get("score_seconds", 0.0) for row in rows if "mix" in row))
 
 
 def _parameters_trained(folder: RunFolder) -> int:

@@ -186,7 +186,8 @@ def _epochs(folder: RunFolder) -> Iterator[Check]:
         return
     best, number = max(scored)
     yield _compared("best_epoch", stated, -number, "another epoch of metrics.jsonl has a higher AP")
-    yield from _compared_scores("{} of the best epoch", {"AP": best}, {"AP": metrics.get("AP")})
+    if metrics.get("best_average") is None:
+        yield from _compared_scores("{} of the best epoch", {"AP": best}, {"AP": metrics.get("AP")})
     seconds = sum(row.get("epoch_seconds", 0.0) for row in history)
     yield Check("seconds", "not checked", round(seconds, 1), None, "the run would have to be trained again")
 

@@ -1,0 +1,110 @@
+"""A run that is as it says is confirmed; whatever was changed behind its back is denied, by name."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_runs import plan_of, write_run
+
+from detect_transfer.cli.main import main
+from detect_transfer.config import RunConfig
+from detect_transfer.core.errors import InputError
+from detect_transfer.workflows.study_report import report_study
+from detect_transfer.workflows.study_run import prepare_store
+from detect_transfer.workflows.train import train
+from detect_transfer.workflows.verify import verify_run
+from detect_transfer.workflows.verify_study import verify_study
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch on a copy of the tiny data."""
+    folder = tmp_path_factory.mktemp("verified")
+    shutil.copytree(tiny_data, folder / "data")
+    settings = {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32"}
+    content = {"data": {"path": folder / "data"}, "model": {"weights": "embedded"}, "out": folder / "run"}
+    train(RunConfig.model_validate({**content, "train": settings}), name="run", command="test")
+    return folder
+
+
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the run."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def outcomes(run: Path, *, predict: bool = False) -> dict[str, str]:
+    return {check.name: check.outcome for check in verify_run(run, predict=predict)}
+
+
+def test_untouched_run__is_confirmed_and_what_cannot_be_checked_is_named(trained: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", str(trained / "run")])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "0 denied" in text
+    for name in (
+        "data_sha256",
+        "code_sha256",
+        "weights_sha256",
+        "val AP of the weights",
+        "file weights/best.safetensors",
+    ):
+        assert f"confirmed    {name}" in text
+    assert "not checked  seconds" in text
+    assert "not checked  peak_memory_mb" in text
+
+
+def test_changed_number__is_denied(copy: Path, capsys) -> None:
+    metrics = json.loads((copy / "metrics.json").read_text())
+    (copy / "metrics.json").write_text(json.dumps({**metrics, "AP": metrics["AP"] + 0.01}))
+    denied = {name for name, outcome in outcomes(copy).items() if outcome == "denied"}
+    assert denied == {"file metrics.json", "val AP of the stored detections", "AP of the best epoch"}
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", str(copy), "--stored-only"])
+    assert caught.value.code == 2
+    assert "VERIFY_DENIED" in capsys.readouterr().err
+
+
+def test_changed_code_weights_and_files__are_denied(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest |= {"code_sha256": "0", "weights_sha256": "0", "data_sha256": "0"}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (copy / "report.html").unlink()
+    denied = {name for name, outcome in outcomes(copy).items() if outcome == "denied"}
+    assert denied == {"file report.html", "code_sha256", "weights_sha256", "data_sha256"}
+
+
+def test_data_that_are_gone__are_not_checked(copy: Path) -> None:
+    text = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(text.replace("/data\n", "/elsewhere\n"))
+    found = outcomes(copy)
+    assert found["data_sha256"] == "not checked"
+    assert found["val AP"] == "not checked"
+
+
+def test_folder_that_is_no_run__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="FILE_MISSING"):
+        verify_run(tmp_path)
+
+
+def test_study__is_denied_where_its_report_says_what_its_runs_do_not(
+    tiny_data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from detect_transfer.workflows import verify_study as module
+
+    plan = plan_of(tiny_data, {"seeds": [0, 1, 2], "sizes": [100]}, tmp_path / "store")
+    prepare_store(plan)
+    for run in plan.runs:
+        write_run(plan, run)
+    report_study(plan)
+    monkeypatch.setattr(module, "verify_run", lambda path, *, predict: [])
+    assert {check.outcome for check in verify_study(plan.folder.path)} == {"confirmed"}
+    content = json.loads(plan.folder.answers.read_text())
+    content["runs"][0]["test"]["AP"] += 0.1
+    content["against"][0]["overall"]["verdict"] = "worse"
+    plan.folder.answers.write_text(json.dumps(content))
+    denied = [check.name for check in verify_study(plan.folder.path) if check.outcome == "denied"]
+    assert denied == ["scratch, 14 images, seed 0: test AP of the report", "answers: against"]
