@@ -10,14 +10,7 @@ from detect_transfer.config.parts import RunConfig
 from detect_transfer.config.strict import Positive, Strict
 from detect_transfer.config.transfer import StrategyName
 
-_HEAD_THEN_FULL = [
-    {"epochs": 1, "train": ["rpn", "head"], "lr": 1e-3},
-    {"epochs": 3, "train": "all", "lr": 5e-4, "start": "best"},
-]
-NAMED_ARMS: dict[str, dict[str, Any]] = {
-    "head_then_full": {"transfer.phases": _HEAD_THEN_FULL},
-    **{name: {"transfer.strategy": name} for name in get_args(StrategyName)},
-}
+NAMED_ARMS: dict[str, dict[str, Any]] = {name: {"transfer.strategy": name} for name in get_args(StrategyName)}
 _PARTS = ("model", "transfer", "train", "mirror")  # parts of the config that an arm may give as a mapping
 _SAME_FOR_ALL = {
     "data": "all arms are trained on the same subsets and scored on the same images",
@@ -34,8 +27,7 @@ class Study(Strict):
 
     arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """Name of each arm, and the keys of the config that it changes, such as `{transfer.strategy: full}`. An arm that is
-    named like a strategy, `epoch0` or `head_then_full`, and changes nothing, is that strategy; a list of names will do.
-    """
+    named like a strategy and changes nothing is that strategy; a list of names will do."""
     sizes: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1)] = Field(
         default_factory=lambda: [10.0, 30.0, 100.0]
     )

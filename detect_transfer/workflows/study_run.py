@@ -20,13 +20,12 @@ from pathlib import Path
 
 from detect_transfer.config import absolute_paths, dump_config
 from detect_transfer.core.io import write_atomic
+from detect_transfer.core.threads import shared_threads
 from detect_transfer.workflows.study_data import write_split_files
 from detect_transfer.workflows.study_folder import StudyFolder
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_runs import digest_run, note_failure, state_of
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}  # else threads of several runs spin against each other
 _SECONDS_BETWEEN_LOOKS = 0.5
 _BY_SIGNAL = (130, 143)  # exit codes of a run that was asked to stop
 Launch = Callable[[StudyPlan, PlannedRun, int], int]
@@ -96,16 +95,13 @@ class Launcher:
         began = time.monotonic()
         output = folder.output(run.key)
         output.parent.mkdir(parents=True, exist_ok=True)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = str(max(1, cores // self.plan.config.study.jobs))
-        environment = {**os.environ, **_WAITING, **dict.fromkeys(_THREADS, threads)}
         with output.open("ab") as stream:
             process = subprocess.Popen(
                 run_command(self.plan, run),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env=environment,
+                env=shared_threads(self.plan.config.study.jobs),
                 pass_fds=(claim,),
             )
             self._processes.add(process)

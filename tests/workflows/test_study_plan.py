@@ -79,11 +79,12 @@ def test_config_of_a_run__is_one_that_train_takes(make_plan, tmp_path: Path) -> 
 @pytest.mark.parametrize(("budget", "epochs"), [("epochs", {50.0: 6, 100.0: 6}), ("images", {50.0: 12, 100.0: 6})])
 def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: str, epochs: dict[float, int]) -> None:
     arms = ["full", "auto", "gradual", "head_then_full", "epoch0"]
-    plan = make_plan({"arms": arms, "budget": budget}, train={"epochs": 6})
+    mine = {"transfer": {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2}]}}
+    plan = make_plan({"arms": {**{name: {} for name in arms}, "mine": mine}, "budget": budget}, train={"epochs": 6})
     for run in plan.runs:
         config = plan.config_of(run)
         assert planned_epochs(config) == run.epochs == (0 if run.arm == "epoch0" else epochs[run.percent]), run
-    then = plan.configs["head_then_full", 100.0].transfer.phases
+    then = plan.configs["mine", 100.0].transfer.phases
     assert [phase.epochs for phase in then] == [2, 4]
 
 
