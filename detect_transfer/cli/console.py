@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from detect_transfer.core.ledger import LedgerLine
-    from detect_transfer.workflows.train import Watch
+    from detect_transfer.workflows.watch import Watch
 
 
 def make_console() -> Console:
@@ -42,22 +43,38 @@ def progress_bar(what: str) -> Iterator[Any]:
 @contextlib.contextmanager
 def training_watch(console: Console) -> Iterator[Watch]:
     """Show stages, the plan, a bar and a line an epoch; a signal asks training to stop, a second one ends it."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from detect_transfer.workflows.train import Watch
+    from detect_transfer.workflows.run_clock import duration
+    from detect_transfer.workflows.watch import Watch, epoch_line
 
-    with Progress(console=console, transient=True) as bars:
-        task = bars.add_task("", visible=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        whole = bars.add_task("", visible=False, left="")
+        parts: dict[str, Any] = {}
+        began = time.monotonic()
 
-        def on_step(epoch: int, step: int, steps: int, loss: float, share: float) -> None:
+        def on_step(epoch: int, step: int, steps: int, loss: float, share: float, left: float) -> None:
+            gone = time.monotonic() - began
             text = f"epoch {epoch}, step {step} of {steps}  loss {loss:.3f}"
-            bars.update(task, description=text, completed=share, total=1.0, visible=share < 1.0)
+            done = gone / (gone + left) if left > 0 else 1.0
+            bars.update(whole, description=text, completed=done, total=1.0, visible=True, left=f"{duration(left)} left")
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in parts:
+                parts[what] = bars.add_task(what, total=total, left="")
+            bars.update(parts[what], completed=done, total=total, visible=done < total)
+
+        def on_stage(text: str) -> None:
+            bars.update(whole, visible=False)
+            console.print(f"... {text}", markup=False)
 
         watch = Watch(
-            on_stage=lambda text: console.print(f"... {text}", markup=False),
+            on_stage=on_stage,
             on_plan=lambda plan, rows: print_plan(console, plan, rows),
             on_step=on_step,
             on_epoch=lambda row: console.print(epoch_line(row), markup=False),
+            on_progress=on_progress,
         )
 
         def on_signal(number: int, _: object) -> None:
@@ -71,27 +88,6 @@ def training_watch(console: Console) -> Iterator[Watch]:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-_MUCH_WAITING = 0.02  # share of the time of an epoch
-
-
-def epoch_line(row: dict[str, Any]) -> str:
-    """Return the line of an epoch, or of an average of weights."""
-
-    def shown(value: float | None) -> str:
-        return "  -  " if value is None else f"{value:.3f}"
-
-    best = "  best" if row["best"] else ""
-    if "mix" in row:
-        from detect_transfer.training.mixes import mix_of
-
-        return f"average    AP {shown(row['AP'])}  AP50 {shown(row['AP50'])}  {mix_of(row).name}{best}"
-    trained = "  (untrained)"
-    if "loss" in row:
-        waited = f" ({row['waiting_share']:.0%} waiting for data)" if row["waiting_share"] >= _MUCH_WAITING else ""
-        trained = f"  loss {row['loss']:.3f}  {row['images_per_second']:.1f} images/s{waited}"
-    return f"epoch {row['epoch']:3d}  AP {shown(row['AP'])}  AP50 {shown(row['AP50'])}{trained}{best}"
 
 
 def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:

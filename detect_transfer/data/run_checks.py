@@ -11,6 +11,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.data.findings import Finding, make_finding
+from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.leaks import near_findings
 from detect_transfer.data.near_duplicates import image_hash
 from detect_transfer.data.run_data import RunData
@@ -21,18 +22,21 @@ _MOST_COMPARED = 3000  # images that are decoded for a comparison before a train
 _THREADS = 2
 
 
-def run_findings(data: RunData, *, imgsz: int, smallest_px: float) -> tuple[Finding, ...]:
+def run_findings(
+    data: RunData, *, imgsz: int, smallest_px: float, progress: Progress | None = None
+) -> tuple[Finding, ...]:
     """Return warnings about the data of a run, those with a count alone.
 
     Args:
         data: What is trained on and scored.
         imgsz: The longer side of images in training, in pixels.
         smallest_px: The shorter side, in pixels of the network, below which a target is not trained on.
+        progress: Called with what is going on, how much is done, and of how much.
     """
     small = small_targets(data.train, imgsz=imgsz, smallest_px=smallest_px)
     too_small = [f"{name}: {few} of {total}" for name, (few, total) in small.items() if few]
     findings = (
-        near_leaks(data),
+        near_leaks(data, progress),
         _cut_groups(data),
         _classes_not_trained(data),
         make_finding(
@@ -69,7 +73,7 @@ def small_targets(table: AnnotationTable, *, imgsz: int, smallest_px: float) -> 
     return {name: (few, total) for name, few, total in counts.select("name", "few", "total").rows()}
 
 
-def near_leaks(data: RunData) -> Finding:
+def near_leaks(data: RunData, progress: Progress | None = None) -> Finding:
     """Return the pairs of images in two splits that look alike, as the conversion found them, or by decoding all."""
     for step in data.ledger["steps"]:
         if step["step"] == SPLIT_STEP:
@@ -87,7 +91,11 @@ def near_leaks(data: RunData) -> Finding:
             return None  # training refuses it, and says why
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        seen = list(pool.map(visual_hash, ids))
+        seen = []
+        for number in pool.map(visual_hash, ids):
+            seen.append(number)
+            if progress is not None:
+                progress("comparing images", len(seen), len(ids))
     hashes = pl.DataFrame(
         {"image_id": ids, "sha256": [data.content[i] for i in ids], "visual_hash": seen},
         schema={"image_id": pl.Int64, "sha256": pl.String, "visual_hash": pl.UInt64},

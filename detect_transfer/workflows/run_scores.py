@@ -23,6 +23,7 @@ from detect_transfer.models.predict import FittedImage, predict, read_images
 from detect_transfer.training.array_store import memory_bytes_of
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.selection import ScoredDetections
+from detect_transfer.workflows.watch import Watch
 
 
 class ScoredImages:
@@ -46,7 +47,7 @@ class ScoredImages:
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []
 
-    def detect(self, detector: Detector, as_source: frozenset[Stage]) -> Detections:
+    def detect(self, detector: Detector, as_source: frozenset[Stage], watch: Watch) -> Detections:
         """Return what a network detects on them, of which these stages are those of the source."""
         if self._fits and not self._images:
             self._images = list(read_images(self._chosen, self._config.train.imgsz))
@@ -56,6 +57,7 @@ class ScoredImages:
             settings=self._config.evaluate,
             category_ids=self.table.categories["category_id"].sort().to_list(),
             forward=self._forward(detector, as_source),
+            progress=watch.counting("scoring", len(self._chosen)),
         )
         many = self._accelerator.num_processes > 1
         return Detections(pl.concat(gather_object([detections.rows]))) if many else detections
@@ -91,6 +93,7 @@ class RunScorer:
     def __init__(
         self, config: RunConfig, detector: Detector, data: RunData, folder: RunFolder, accelerator: Accelerator
     ) -> None:
+        self.watch = Watch()  # is told how many images are scored
         self._policy = config.evaluate.ignore_policy
         self._detector = detector
         self._is_main = accelerator.is_main_process
@@ -102,12 +105,12 @@ class RunScorer:
     def __call__(self, module: nn.Module, as_source: frozenset[Stage], name: str) -> dict[str, float | None]:
         """Return the twelve numbers of a network of which these stages are those of the source, and `train_AP`."""
         detector = self._detector.with_module(module)
-        detections = self._val.detect(detector, as_source)
+        detections = self._val.detect(detector, as_source, self.watch)
         if self._is_main:
             self._scored.add(name, detections)
         metrics = coco_metrics(self._val.table, detections, ignore_policy=self._policy)
         if self._train is not None:
-            learnt = self._train.detect(detector, as_source)
+            learnt = self._train.detect(detector, as_source, self.watch)
             metrics["train_AP"] = coco_metrics(self._train.table, learnt, ignore_policy=self._policy)["AP"]
         return metrics
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.config import RunConfig
+from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.native import NativeData, convert_native, is_trainable, read_native
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.workflows.convert import conversion_lines
@@ -14,13 +15,16 @@ from detect_transfer.workflows.convert import conversion_lines
 _CONVERTED = "data_folder"  # its conversion said what it left out
 
 
-def make_run_data(config: RunConfig, folder: Path, *, on_stage: Callable[[str], None]) -> NativeData | None:
+def make_run_data(
+    config: RunConfig, folder: Path, *, on_stage: Callable[[str], None], progress: Progress | None = None
+) -> NativeData | None:
     """Make the data folder of a run where it needs one of its own and has none yet.
 
     Args:
         config: The config.
         folder: The data folder to make.
         on_stage: Called with what begins now and with what was left out, in words.
+        progress: As for `convert`.
 
     Returns:
         What was read at `data.path`, where training takes it as it is; else None.
@@ -44,7 +48,7 @@ def make_run_data(config: RunConfig, folder: Path, *, on_stage: Callable[[str], 
     if native.format == _CONVERTED or has_split:
         return native
     on_stage("converting the data into the run folder, with links to the images")
-    for line in conversion_lines(convert_native(native, data.path or Path(), folder)):
+    for line in conversion_lines(convert_native(native, data.path or Path(), folder, progress=progress)):
         on_stage(line.strip())
     return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
 from detect_transfer.training.checkpoint import Progress
-from detect_transfer.training.context import Stop
+from detect_transfer.training.context import TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
@@ -39,30 +39,13 @@ from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.resume import begin_resumed, read_state
+from detect_transfer.workflows.run_clock import RunClock, timed
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What a run tells while it goes on; each is a function that may do nothing.
-
-    Args:
-        on_stage: Called with what begins now, in a few words.
-        on_plan: Called with the plan and its table before training.
-        on_step: Called with epoch, step, steps, loss and the share of the whole run that is done.
-        on_epoch: Called with the row of each epoch, with `best`.
-        stop: Set from outside to end training at the next step.
-    """
-
-    on_stage: Callable[[str], None] = lambda _: None
-    on_plan: Callable[[Plan, list[dict[str, Any]]], None] = lambda *_: None
-    on_step: Callable[[int, int, int, float, float], None] = lambda *_: None
-    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
-    stop: Stop = field(default_factory=Stop)
+from detect_transfer.workflows.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -104,7 +87,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         ResourceError: Weights, memory or disk are missing.
         Interrupted: It was asked to stop; the last step is kept.
     """
-    watch = watch or Watch()
+    watch = (watch or Watch()).logged()
     device = choose_device(config.train.device)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
     batch_of_device(config.train.batch, accelerator.num_processes)
@@ -112,6 +95,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     with open_run(folder, main=accelerator.is_main_process, resume=resume):
+        watch.on_stage(f"run folder: {folder.path}")
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data, folder)
@@ -122,9 +106,12 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
             watch.on_stage(line)
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
-        run = RunContext(folder, accelerator, augmenter)
+        run = RunContext(folder, accelerator, augmenter, watch)
         context = make_context(config, detector, plan, data, source=(source, report), run=run)
-        context.stop, context.on_step, context.on_epoch = watch.stop, watch.on_step, watch.on_epoch
+        for line in _start_lines(config, data, context):
+            watch.on_stage(line)
+        clock = RunClock(plan, data.train.images.height, data.val.images.height)
+        context.stop, (context.on_step, context.on_epoch) = watch.stop, timed(watch, clock)
         context.progress = progress
         if states is not None:
             begin_resumed(context, states, folder, watch.on_stage)
@@ -137,9 +124,23 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         facts = RunFacts(
             config, command, plan, report, source, initial, progress, accelerator.device, context.precision, mirroring
         )
-        scores = write_outputs(folder, detector, data, facts) if accelerator.is_main_process else RunScores({})
+        scores = write_outputs(folder, detector, data, facts, watch) if accelerator.is_main_process else RunScores({})
         accelerator.wait_for_everyone()
         return RunResult(folder.path, scores, progress, data.train.images.height, loading)
+
+
+def _start_lines(config: RunConfig, data: RunData, context: TrainContext) -> list[str]:
+    """Return what is trained on what, in lines."""
+    device, settings = context.accelerator.device, config.train
+    where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    counts = [(part.images.height, name) for part, name in ((data.train, "training"), (data.val, "validation"))]
+    counts += [] if data.test is None else [(data.test.images.height, "test")]
+    images = ", ".join(f"{count:,} {name}" for count, name in counts)
+    return [
+        f"device: {device}, {where}, {context.precision}",
+        f"images: {images}, {data.train.categories.height} classes",
+        f"batch {settings.batch}, {settings.imgsz} px",
+    ]
 
 
 def dry_run(
@@ -194,7 +195,7 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
 def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, watch: Watch) -> RunData:
     native = None
     if accelerator.is_main_process:
-        native = make_run_data(config, folder.drawn_data, on_stage=watch.on_stage)
+        native = make_run_data(config, folder.drawn_data, on_stage=watch.on_stage, progress=watch.on_progress)
     accelerator.wait_for_everyone()
     watch.on_stage("checking the data")
     data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
@@ -202,7 +203,8 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
     if accelerator.is_main_process:
         for line in ledger_lines(native, data.ledger):
             watch.on_stage(line)
-        for line in finding_lines(run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE)):
+        findings = run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE, progress=watch.on_progress)
+        for line in finding_lines(findings):
             watch.on_stage(line)
     return data
 

@@ -35,6 +35,7 @@ from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
+from detect_transfer.workflows.watch import Watch
 
 # keys of `train` that change where and how long a run computes, not what: they may change when it is resumed
 RESUMABLE = ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")
@@ -47,6 +48,7 @@ class RunContext:
     folder: RunFolder
     accelerator: Accelerator
     augmenter: Augmenter
+    watch: Watch
 
 
 def make_context(
@@ -87,6 +89,8 @@ def make_context(
         share=Share(accelerator.process_index, accelerator.num_processes),
     )
     loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
+    scorer = RunScorer(config, detector, data, run.folder, run.accelerator)
+    scorer.watch = run.watch
     return TrainContext(
         detector=detector,
         plan=plan,
@@ -95,7 +99,7 @@ def make_context(
         batches=batches,
         settings=settings,
         precision=choose_precision(settings.precision, device),
-        score=RunScorer(config, detector, data, run.folder, run.accelerator),
+        score=scorer,
         best_weights=lambda: load_weights(run.folder.best).tensors,
         mixes=mix_options(config.transfer, detector, source[1]),
         epoch_weights=EpochWeights(run.folder.scored_epochs),

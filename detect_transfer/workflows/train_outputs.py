@@ -43,6 +43,7 @@ from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.selection import ScoredDetections
 from detect_transfer.workflows.thresholds import one_label, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector
+from detect_transfer.workflows.watch import Watch
 
 MOST_IMAGES = 16
 
@@ -91,8 +92,12 @@ class RunScores:
     selection: str = ""
 
 
-def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts) -> RunScores:
+def write_outputs(
+    folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts, watch: Watch | None = None
+) -> RunScores:
     """Score the best weights as they lie on the disk, and write everything that tells of the run."""
+    watch = watch or Watch()
+    report_done = watch.counting("writing the report", 4)
     best = load_weights(folder.best)
     detector.module.load_state_dict(best.tensors)
     transfer = transfer_record(detector, facts)
@@ -104,7 +109,9 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         read_images(images, facts.config.train.imgsz),
         settings=facts.config.evaluate,
         category_ids=data.val.categories["category_id"].sort().to_list(),
+        progress=watch.counting("scoring the best weights", len(images)),
     )
+    report_done(1)
     policy = facts.config.evaluate.ignore_policy
     data_set = data_set_of(folder.data_of(facts.config.data), facts.config.data.format)
     case = Case(data.val, detections)
@@ -122,10 +129,12 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
         "epochs": facts.progress.epoch,
     }
     write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
+    report_done(1)
     test = None if data.test is None else _score_test(folder, detector, data.test, facts)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = one_label(Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi")))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
+    report_done(1)
     write_page(
         folder.report,
         case,
@@ -142,6 +151,7 @@ def write_outputs(folder: RunFolder, detector: Detector, data: RunData, facts: R
     )
     scored.remove()
     write_json(folder.manifest, _manifest(folder, facts, data))
+    report_done(1)
     return RunScores(scores.metrics, test, selection)
 
 

@@ -43,3 +43,21 @@ def test_a_run_made_elsewhere__is_evaluated_compared_and_gone_on_with(
     assert run(capsys, "train", "--resume", folder, "train.epochs=2")[2].startswith("DATA_MISSING")
     status, out, err = run(capsys, "train", "--resume", folder, "train.epochs=2", "data.path=moved")
     assert (status, "epoch   2" in out) == (0, True), err
+
+
+def test_a_run__says_at_its_start_what_it_does_and_keeps_it_in_its_log(trained: tuple[Path, str]) -> None:
+    folder, out = trained
+    log = (folder / "log.txt").read_text()
+    lines = [
+        "run folder: runs/mine",
+        "device: cpu, ",
+        "images: 20 training, 18 validation, ",
+        "batch 8, 64 px",
+        "strategy head_only: 1 epochs",
+        "of training to go",
+        "epoch   1  AP ",
+    ]
+    for line in lines:
+        assert line in out
+        assert line in log, line
+    assert out.index(lines[0]) < out.index(lines[1]) < out.index("epoch   0") < out.index("about ")

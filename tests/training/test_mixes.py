@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from detect_transfer.cli.console import epoch_line, print_result
+from detect_transfer.cli.console import print_result
 from detect_transfer.config import Model, Phase, Train, Transfer
 from detect_transfer.models import build_detector, load_weights, save_weights
 from detect_transfer.models.base import ClassInit, TransferReport
@@ -20,6 +20,7 @@ from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train import Watch
+from detect_transfer.workflows.watch import epoch_line
 
 FASTER_RCNN = {"family": "torchvision", "arch": "fasterrcnn", "backbone": "mobilenet_v2", "weights": "scratch"}
 
