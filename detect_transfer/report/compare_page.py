@@ -18,6 +18,9 @@ from detect_transfer.report.text import short_name
 __all__ = ["ComparePage", "Line", "Pair", "write_compare_page"]
 
 
+_SHOWN = ("name", "AP", "AP50", "strategy", "starts from", "imgsz", "seed", "epochs", "seconds")  # the rest is folded
+
+
 @dataclass(frozen=True)
 class Pair:
     """One group against the first.
@@ -26,7 +29,9 @@ class Pair:
         first: The name of the first group.
         second: The name of the group that is judged.
         metrics: The differences of the whole.
-        classes: The name and the difference of each class.
+        classes: The name and the difference of each class with an object in the images, those that have no difference
+            last.
+        n_empty: How many classes have no object.
         seeds: What is said of other seeds.
     """
 
@@ -35,6 +40,7 @@ class Pair:
     metrics: tuple[Difference, ...]
     classes: tuple[tuple[str, Difference], ...]
     seeds: str
+    n_empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def write_compare_page(path: Path, page: ComparePage) -> None:
         ResourceError: The disk is full or does not let us write.
     """
     margin = page.plan.margin
+    keys = [key for key in page.runs[0] if key != "group"]
     values = {
         "page": page,
         "title": short_name(page.title, longest=160),
@@ -74,6 +81,8 @@ def write_compare_page(path: Path, page: ComparePage) -> None:
             [svg_uri(difference_plot(rows, margin)) for rows in ([(d.name, d) for d in pair.metrics], pair.classes)]
             for pair in page.pairs
         ],
+        "shown_keys": [key for key in keys if key in _SHOWN],
+        "folded_keys": [key for key in keys if key not in _SHOWN],
         "learning": [(against, svg_uri(learning_plot(page.lines, against))) for against in ("epoch", "seconds")],
     }
     write_html(path, "compare_page", values, {"signed": _signed, "p": _p, "cell": _cell})

@@ -34,11 +34,12 @@ class Block:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    closed: bool = False
 
     @property
     def folded(self) -> bool:
-        """Whether it is long enough to start closed."""
-        return len(self.rows) > _OPEN_ROWS
+        """Whether it starts closed: it is of little interest, or long."""
+        return self.closed or len(self.rows) > _OPEN_ROWS
 
 
 def data_facts(truth: AnnotationTable, scores: Scores) -> Block:

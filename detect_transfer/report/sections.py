@@ -185,7 +185,7 @@ def point_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[Poi
             tuple(point(goal, row.name) for goal in _GOALS),
             tuple(pooled.get(goal, {}).get(row.name, "") for goal in _GOALS),
         )
-        for row in scores.per_class
+        for row in sorted(scores.per_class, key=lambda row: row.n_boxes == 0)
     ]
 
 
@@ -197,9 +197,21 @@ def protocol_blocks(metrics: Mapping[str, MetricResult]) -> list[Block]:
             continue
         rows = [(short_name(key, longest=80), _value(result, key)) for key in result.values]
         whole, parts = [r for r in rows if "/" not in r[0]], [r for r in rows if "/" in r[0]]
-        bounds = ", ".join(f"{key.replace('_', ' ')}: {cell(value)}" for key, value in result.bounds.items())
-        blocks.append(Block(name, ("number", "value"), tuple(whole), note=short_name(bounds, longest=1200)))
-        blocks += [Block(f"{name} of each class or part", ("number", "value"), tuple(parts))] if parts else []
+        known = [
+            row
+            for row, key in zip(rows, result.values, strict=True)
+            if "/" in row[0] and result.values[key] is not None
+        ]
+        without = len(parts) - len(known)
+        note = f"{without} without objects or detections are left out" if without else ""
+        bounds = tuple((key.replace("_", " "), cell(value)) for key, value in result.bounds.items())
+        blocks.append(Block(name, ("number", "value"), tuple(whole)))
+        blocks += (
+            [Block(f"{name}: of each class or part", ("number", "value"), tuple(known), note, closed=True)]
+            if parts
+            else []
+        )
+        blocks += [Block(f"{name}: what it was computed with", (), bounds, closed=True)] if bounds else []
     return blocks
 
 

@@ -12,7 +12,7 @@ from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.evaluation import Case, parse_ignore_policy
 from detect_transfer.evaluation.coco.bootstrap import LEVEL, SAMPLED, Sampled, draw_weights, sample
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, units_of
-from detect_transfer.evaluation.comparison import Comparison, Plan, compare_groups
+from detect_transfer.evaluation.comparison import Comparison, Difference, Plan, compare_groups
 from detect_transfer.report.compare_page import ComparePage, Line, Pair, write_compare_page
 from detect_transfer.workflows.comparison_inputs import Run, RunGroup
 
@@ -143,12 +143,18 @@ def _numbers(sampled: Sampled) -> dict[str, float | None]:
     return {name: value if value == value else None for name, value in values.items()}  # NaN is not itself
 
 
+def _has_objects(d: Difference) -> bool:
+    return d.first is not None or d.second is not None
+
+
 def _page(compared: Compared) -> ComparePage:
     names = compared.class_names
     pairs = []
     for group, comparison in zip(compared.groups[1:], compared.comparisons, strict=True):
-        rows = tuple(zip(names.values(), comparison.classes, strict=True))
-        pairs.append(Pair(compared.groups[0].name, group.name, comparison.metrics, rows, comparison.seeds))
+        scored = [row for row in zip(names.values(), comparison.classes, strict=True) if _has_objects(row[1])]
+        rows = tuple(sorted(scored, key=lambda row: row[1].difference is None))
+        empty = len(names) - len(rows)
+        pairs.append(Pair(compared.groups[0].name, group.name, comparison.metrics, rows, comparison.seeds, empty))
     record = compared.as_dict()
     runs = [{"group": group["name"], **run} for group in record["groups"] for run in group["runs"]]
     lines = [Line(i, e.name, e.history) for i, group in enumerate(compared.groups) for e in group.runs if e.history]

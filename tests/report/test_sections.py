@@ -24,12 +24,13 @@ def test_error_table__most_costly_first():
 
 
 def test_protocol_blocks__numbers_of_classes_fold_and_reasons_are_shown():
-    values = {"AP": 0.5, "MR": None, **{f"AP/{i}": 0.1 for i in range(20)}}
+    values = {"AP": 0.5, "MR": None, **{f"AP/{i}": 0.1 for i in range(20)}, "AP/none": None}
     result = MetricResult("voc", values, {"MR": "no object"}, {"overlap": ">= 0.5"})
-    whole, parts = sections.protocol_blocks({"voc": result, "slices": result})
+    whole, parts, bounds = sections.protocol_blocks({"voc": result, "slices": result})
     assert whole.rows == (("AP", "0.5"), ("MR", "– (no object)"))
-    assert whole.note == "overlap: >= 0.5"
+    assert (bounds.rows, bounds.folded) == ((("overlap", ">= 0.5"),), True)
     assert (whole.folded, parts.folded, len(parts.rows)) == (False, True, 20)
+    assert parts.note == "1 without objects or detections are left out"
 
 
 def test_point_table__three_goals_and_none_where_not_met(make_scene):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import orjson
 import polars as pl
 import pytest
 import yaml
+from paths import BENCHMARKS
 
 from detect_transfer.cli import main
 from detect_transfer.config import RunConfig, Synthetic, dump_config
@@ -21,7 +23,7 @@ from detect_transfer.evaluation import score
 from detect_transfer.evaluation.comparison import Plan
 from detect_transfer.evaluation.same_truth import in_ids_of, what_differs
 from detect_transfer.formats.detections.writer import write_results
-from detect_transfer.workflows.compare import compare
+from detect_transfer.workflows.compare import compare, compare_and_write
 from detect_transfer.workflows.comparison_inputs import Run, RunGroup, groups_of_files, groups_of_runs, truth_of_run
 
 HISTORY = [{"epoch": 0, "AP": 0.1, "epoch_seconds": 2.0}, {"epoch": 1, "AP": None, "epoch_seconds": 3.0}]
@@ -311,3 +313,24 @@ def test_explain__labels_of_other_images_are_refused(files: list[Path], tmp_path
 def test_config_of_the_fabricated_run__is_one_that_a_run_writes(runs) -> None:
     path = Path(runs("a0", 1.0)) / "config.yaml"
     assert set(yaml.safe_load(path.read_text())) == set(RunConfig.model_fields)
+
+
+def test_the_page__has_its_verdicts_on_a_phone_and_leaves_out_what_has_no_objects(runs, tmp_path: Path) -> None:
+    sys.path.append(str(BENCHMARKS))
+    from webdriver import CHROMIUM, DRIVER, Browser
+
+    groups = groups_of_runs([runs("sharp", 0.0), runs("blurred", 8.0)])
+    compared = compare_and_write(groups, tmp_path / "out", plan=Plan(n_draws=100))
+    text = (tmp_path / "out" / "compare.html").read_text()
+    empty = sum(d.first is None and d.second is None for d in compared.comparisons[0].classes)
+    assert (f"{empty} classes without an object in these images are left out" in text) == (empty > 0)
+    assert "Everything else that is known of them" in text
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no chromium with chromedriver in PATH")
+    with Browser(width=390, height=800) as browser:
+        browser.open(tmp_path / "out" / "compare.html")
+        right = (
+            "return Math.max(...[...document.querySelectorAll('td.words')].map(e => e.getBoundingClientRect().right))"
+        )
+        assert browser.run(right) <= 390
+        assert browser.run("return document.documentElement.scrollWidth") == 390
