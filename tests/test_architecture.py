@@ -25,7 +25,15 @@ PACKAGES = (
     "cli",
 )  # a package imports from those before it alone
 WITH_TORCH = {"models", "training"}
-WORKFLOWS_WITH_TORCH = {"merged_classes", "run_scores", "trained_detector", "train", "train_context", "train_outputs"}
+WORKFLOWS_WITH_TORCH = {
+    "merged_classes",
+    "run_estimate",
+    "run_scores",
+    "train",
+    "train_context",
+    "train_outputs",
+    "trained_detector",
+}
 
 
 def modules() -> list[Path]:
@@ -121,7 +129,8 @@ def test_importing_the_package_loads_neither_torch_nor_ultralytics() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "convert", "check", "config", "train", "predict", "evaluate", "compare", "visualize", "study"]
+    "command",
+    ["", "init", "convert", "check", "config", "train", "predict", "evaluate", "compare", "visualize", "study"],
 )
 def test_help_loads_neither_torch_nor_ultralytics(command: str) -> None:
     words = [command, "--help"] if command else ["--help"]

@@ -1,12 +1,13 @@
-"""The commands on configs: config."""
+"""The commands on configs: config, init."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from detect_transfer.cli.console import print_lines
+from detect_transfer.cli.console import make_console, print_lines, progress_bar
 
 
 def config(
@@ -24,3 +25,28 @@ def config(
         print(schema_text())
         return
     print_lines([entry.text for entry in explained(key)])
+
+
+def init(
+    source: Annotated[Path, typer.Argument(help="Your data: the folder or file, in any format that convert knows.")],
+    words: Annotated[list[str] | None, typer.Argument(help="[key.subkey=value ...] that are given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The config to write; without it the name of the data and .yaml.")
+    ] = None,
+    measure: Annotated[bool, typer.Option(help="Train a few steps, to say how long the whole takes.")] = True,
+) -> None:
+    """Look at your data and write a config that is chosen for them, with the reasons in comments."""
+    from detect_transfer.workflows.init import init_config
+
+    path = out or Path(f"{source.absolute().stem}.yaml")
+    console = make_console()
+    with progress_bar("images") as advance:
+        made = init_config(
+            source,
+            path,
+            words or [],
+            measure=measure,
+            on_stage=lambda text: console.print(f"... {text}", markup=False),
+            progress=advance,
+        )
+    print_lines(made.lines)

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer import __version__
-from detect_transfer.cli.configs import config
+from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 _BUG, _BY_KEYBOARD, _TERMINATED = 4, 130, 143
-_LOAD_TORCH = ("train", "predict", "evaluate", "study", "verify")
+_LOAD_TORCH = ("init", "train", "predict", "evaluate", "study", "verify")
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
@@ -52,7 +52,7 @@ def _options_of_all(
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
 
-for _command in (convert, check, config, train, predict, evaluate, compare, visualize, verify):
+for _command in (init, convert, check, config, train, predict, evaluate, compare, visualize, verify):
     app.command(cls=CommandWithChoices)(_command)
 app.add_typer(study, name="study")
 

@@ -43,13 +43,17 @@ class RunClock:
     def note(self, row: dict[str, Any]) -> None:
         """Take note of an epoch that is over, by its row."""
         self._epoch_began = self._now()
+        self.note_measured(row["phase"], row["epoch_seconds"] - row["score_seconds"], row["score_seconds"])
         if row["epoch"]:
-            self._train_seconds.setdefault(row["phase"], []).append(row["epoch_seconds"] - row["score_seconds"])
-            if self._train_seconds and len(self._score_seconds) == 1:
+            self._done = max(self._done + 1, self._plan.phases[row["phase"] - 1].first_epoch)
+
+    def note_measured(self, phase: int, train_seconds: float, score_seconds: float) -> None:
+        """Take note of what an epoch of a phase takes; phase 0 is the scoring before any training."""
+        if phase:
+            self._train_seconds.setdefault(phase, []).append(train_seconds)
+            if len(self._score_seconds) == 1:
                 self._score_seconds = []  # that of epoch 0 had to read the images
-            phase = self._plan.phases[row["phase"] - 1]
-            self._done = max(self._done + 1, phase.first_epoch)
-        self._score_seconds.append(row["score_seconds"])
+        self._score_seconds.append(score_seconds)
 
     def seconds_left(self) -> float:
         """Return how long training and scoring take from the end of an epoch on."""
