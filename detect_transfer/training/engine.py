@@ -225,7 +225,7 @@ class _Trainer:
             if best:
                 context.save_best(self.average.module)
             context.save_last(self.average.module)
-            if context.mixes.stored_epochs and phase is not None:
+            if epoch in stored_epochs(context):
                 context.epoch_weights.write(epoch, self.average.module.state_dict())
         self._save(step)
         if context.accelerator.is_main_process and phase is not None:  # not before the state knows what is stored
