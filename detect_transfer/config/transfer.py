@@ -78,10 +78,11 @@ class Transfer(Strict):
     """The score from which a detection of the source counts."""
     interpolate: Literal["auto", "off"] | Annotated[list[Rate], Field(min_length=1)] = "auto"
     """When training has ended, averages of weights are scored on the validation split too, and the best is kept: the
-    source with shares of .25, .5 and .75 of the trained weights (`auto`) or with the shares listed (in (0, 1]), and
-    means of the best epochs. `off`: epochs alone."""
-    soup_epochs: Annotated[int, Field(ge=0, le=50)] = 3
-    """How many of the best epochs are stored while a run trains and averaged at its end; 0 or 1 averages none."""
+    source with shares of .25, .5 and .75 of the best epoch (`auto`) or with the shares listed (in (0, 1]). `off`:
+    epochs alone, and no `soup_epochs`."""
+    soup_epochs: Annotated[int, Field(ge=0, le=50)] = 0
+    """How many of the best epochs are stored while a run trains and averaged at its end: their mean, and the mean of
+    those that do not lower AP, are scored too. 0 or 1 averages none: an epoch is an average of its steps already."""
     budget: Annotated[float, Field(gt=0)] | None = None
     """Minutes that training may take, with all scoring but that of the report; without it the epochs decide. Where the
     time ends first, the rate falls with the time, each phase has its share, and the last epoch is cut short."""

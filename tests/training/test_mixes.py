@@ -83,7 +83,7 @@ def test_source_of_a_backbone_alone__is_not_mixed_in() -> None:
     detector = SimpleNamespace(module=module, class_rows=dict)
     report = TransferReport((ClassInit("a", (), "random"),), 1, ("weight",))
     assert mix_options(Transfer(), detector, report).shares == ()
-    assert mix_options(Transfer(), detector, report).soup_epochs > 1
+    assert mix_options(Transfer(soup_epochs=3), detector, report).stored_epochs == 3
     assert mix_options(Transfer(interpolate=[1, 0.5]), detector, report).shares == (0.5,)
     assert mix_options(Transfer(interpolate="off"), detector, report).stored_epochs == 0
 
@@ -135,7 +135,7 @@ def test_run__hands_back_the_best_average_and_extends_from_the_trained_weights(
     ap_by_weights(rising)
     lines: list[str] = []
     watch = Watch(on_epoch=lambda row: lines.append(epoch_line(row)))
-    settings = config(transfer={"strategy": "full", "interpolate": [0.25, 0.5]}, train={"imgsz": 64})
+    settings = config(transfer={"strategy": "full", "interpolate": [0.25, 0.5], "soup_epochs": 2}, train={"imgsz": 64})
     result = run(settings, watch=watch)
     folder = RunFolder(tmp_path / "run")
     progress = result.progress
@@ -207,7 +207,7 @@ def test_epoch_0__stays_the_best_and_only_the_best_epochs_of_each_plan_are_store
     folder = tmp_path / "run" / "weights" / "epochs"
     watch = Watch(on_epoch=lambda row: stored.append(sorted(int(p.stem) for p in folder.glob("*.safetensors"))))
     phases = [{"epochs": 2, "train": ["head"]}, {"epochs": 2, "train": ["head"], "start": "source"}]
-    transfer = {"phases": phases, "soup_epochs": 1, "interpolate": "auto"}
+    transfer = {"phases": phases, "interpolate": "auto"}
     result = run(config(transfer=transfer, train={"imgsz": 64}), watch=watch)
     assert stored[:5] == [[], [1], [1], [3], [3]]
     assert (result.progress.best_epoch, result.progress.best_mix) == (0, None)
