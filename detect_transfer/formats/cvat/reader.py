@@ -44,6 +44,7 @@ def read(
     root: Path,
     *,
     other_shapes: str = "extent",
+    images: Path | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -63,6 +64,7 @@ def read(
     Args:
         root: The folder of one or more exports, or an XML file.
         other_shapes: See `Source`; turned boxes are among them.
+        images: See `Source`.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -82,6 +84,7 @@ def read(
         on_error=on_error,
         other_shapes=other_shapes,
         or_file=True,
+        image_folder=images,
     )
     for name in source.files("*.xml", missing="it holds no .xml file; annotations.xml of CVAT was expected"):
         with source.errors.file(), no_collection():

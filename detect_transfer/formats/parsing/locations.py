@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _SPLITS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
@@ -51,6 +52,7 @@ class NearbyImages:
     """
 
     def __init__(self, root: Path) -> None:
+        self._moved: dict[str, str] = {}
         self._by_name: dict[str, list[tuple[str, ...]]] = {}
         self._paths = set(io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ())
         for path in sorted(self._paths):
@@ -72,7 +74,14 @@ class NearbyImages:
         shared = {other: _shared_tail(parts, other) for other in self._by_name.get(parts[-1] if parts else "", ())}
         most = max(shared.values(), default=0)
         nearest = ["/".join(other) for other, count in shared.items() if count == most]
+        if len(nearest) == 1:
+            self._moved[path] = nearest[0]
         return nearest[0] if len(nearest) == 1 else "/".join(parts[-most:]) if nearest else path
+
+    def remark(self, errors: ErrorCollector) -> None:
+        """Note how many images lie elsewhere than their paths say."""
+        examples = tuple(f"{path} is {image}" for path, image in self._moved.items())
+        errors.remark("found by the end of their paths", len(examples), examples, kind="image")
 
 
 def _shared_tail(parts: Sequence[str], other: Sequence[str]) -> int:

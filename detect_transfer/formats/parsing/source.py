@@ -76,6 +76,7 @@ class Source:
         other_shapes: What becomes of shapes that are no upright rectangle: ``extent`` takes the box around them and
             keeps the shape in `attributes`; ``skip`` leaves them out, which the ledger counts; ``error`` refuses them.
         or_file: Whether `root` may be a file.
+        image_folder: The folder of the images, where annotations travel without them; None for `root`.
 
     Raises:
         InputError: There is no such folder, or an option has no such choice.
@@ -89,6 +90,7 @@ class Source:
     on_error: str = "fail"
     other_shapes: str = "extent"
     or_file: bool = False
+    image_folder: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the options and the folder."""
@@ -97,7 +99,9 @@ class Source:
         self.errors = ErrorCollector(self.on_error)
         self.file = self.root.name if self.or_file and self.root.is_file() else None
         self.root = io.require_dir(self.root, what=self.what) if self.file is None else self.root.parent
-        self.image_root: Path = self.root
+        self.image_root = self.root
+        if self.image_folder is not None:
+            self.image_root = io.require_dir(self.image_folder, what="the folder of the images")
         self.images: dict[str, ImageRef] = {}  # by the names that annotations use
         self._found_images: dict[str, FoundImage] = {}
         self._n_looked_for = 0

@@ -6,6 +6,7 @@ from detect_transfer.formats.format import BOTH, Format
 from detect_transfer.formats.pedestrians import (
     caltech,
     citypersons,
+    cityscapes,
     crowdhuman,
     eurocity,
     jaad,
@@ -22,6 +23,11 @@ FORMATS: dict[str, Format] = {
         caltech.read,
         "Caltech Pedestrian: .vbb files, their JSON dump or texts, with images or .seq videos",
         hints="annotations/*/*.vbb annotations.json anno_train* anno_test*",
+    ),
+    "cityscapes": Format(
+        cityscapes.read,
+        "Cityscapes: polygons of gtFine or gtCoarse with leftImg8bit",
+        hints="gtFine gtCoarse",
     ),
     "citypersons": Format(
         citypersons.read,

@@ -48,6 +48,7 @@ def read(
     *,
     annotations: str = "last",
     other_shapes: str = "extent",
+    images: Path | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -65,6 +66,7 @@ def read(
         annotations: Which of the annotations of a task are read: the ``last``, ``all``, or the last that is marked as
             ``ground-truth``; the ledger counts the shapes of the others.
         other_shapes: See `Source`; masks are never taken, but left out or refused.
+        images: See `Source`.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -84,28 +86,34 @@ def read(
         on_error=on_error,
         other_shapes=other_shapes,
         or_file=True,
+        image_folder=images,
     )
-    nearby = NearbyImages(source.root)
     tasks: list[_Task] = []
     for name in source.files("*.json", missing="it holds no .json file; a JSON export of Label Studio was expected"):
         with source.errors.file():
             tasks += _read_tasks(source, read_json(source.root, name), annotations)
+    _add_tasks(source, tasks)
+    return source.table()
+
+
+def _add_tasks(source: Source, tasks: Sequence[_Task]) -> None:
+    """Add the images of tasks and their shapes; those of tasks without an annotation are left out, and counted."""
+    nearby = NearbyImages(source.image_root)
     unlabelled = tuple(task.address for task in tasks if not task.annotations)
     source.errors.note("without an annotation", len(unlabelled), unlabelled, kind="image")
     unused = tuple(task.node.source for task in tasks if task.n_unused)
     source.errors.note("of another annotation of the task", sum(task.n_unused for task in tasks), unused, kind="box")
-    images = {}
+    task_of: dict[str, _Task] = {}
     for task in tasks:
         if task.annotations:
             image = _image(task.address, nearby)
             with source.errors.image(image):
                 if _add_image(source, image, task):
-                    images[image] = task
+                    task_of[image] = task
     found_images = source.find_images()
-    for image, task in images.items():
+    for image, task in task_of.items():
         for annotation in task.annotations:
             add_regions(source, image, annotation, found_images[image].size_wh if image in found_images else None)
-    return source.table()
 
 
 def _read_tasks(source: Source, document: Node, annotations: str) -> list[_Task]:

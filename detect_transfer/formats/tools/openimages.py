@@ -39,6 +39,7 @@ _DEPICTIONS = ("keep", "ignore")
 def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
+    images: Path | None = None,
     missing_images: str = "error",
     allow_missing: bool = False,
     depictions: str = "keep",
@@ -54,6 +55,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     Args:
         root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the images, named by
             their ``ImageID``; or one CSV file, in the folder of its images.
+        images: See `Source`.
         missing_images: ``error``, or ``skip`` to leave out rows whose image is not there. ``keep`` is an error as
             well: without the image nobody knows where a share of it lies.
         allow_missing: Whether images without a row show no object. They are an error otherwise, for most images of
@@ -70,7 +72,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     """
     native.check_choice("depictions", depictions, _DEPICTIONS)
     what = "a folder with <split>-annotations-bbox.csv and the images"
-    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=True)
+    source = Source(
+        root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=True, image_folder=images
+    )
     given = _rows(source)
     source.name_images(given)
     in_rows = {*source.images, *source.errors.skipped_images}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from detect_transfer.formats.format import ORDER, Format
 from detect_transfer.formats.tools import (
+    createml,
+    darwin,
+    datumaro,
     dota,
     hf_imagefolder,
     keras_csv,
@@ -17,6 +20,18 @@ from detect_transfer.formats.tools import (
 )
 
 FORMATS: dict[str, Format] = {
+    "createml": Format(
+        createml.read,
+        "CreateML JSON: a list of images with centre and size of boxes",
+        hints="*createml.json */*createml.json",
+    ),
+    "darwin": Format(darwin.read, "V7 Darwin JSON, a file an image", hints="*.json */*.json"),
+    "datumaro": Format(
+        datumaro.read,
+        "Datumaro JSON: annotations/<subset>.json beside images/",
+        hints="annotations/default.json annotations/*.json",
+        numbers=ORDER,
+    ),
     "dota": Format(
         dota.read, "DOTA: labelTxt/<stem>.txt with oriented boxes beside images/", hints="labelTxt */labelTxt"
     ),
@@ -48,6 +63,6 @@ FORMATS: dict[str, Format] = {
     ),
     "supervisely": Format(supervisely.read, "a project of Supervisely: meta.json, ann/ and img/", hints="meta.json"),
     "via": Format(
-        via.read, "VGG Image Annotator, CSV or JSON, versions 1 and 2", hints="via_region_data.* */via_region_data.*"
+        via.read, "VGG Image Annotator, CSV or JSON, versions 1 to 3", hints="via*.json via*.csv */via*.json */via*.csv"
     ),
 }

@@ -28,6 +28,7 @@ def read(
     root: Path,
     *,
     label_attribute: str | None = None,
+    images: Path | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -41,6 +42,7 @@ def read(
     Args:
         root: The folder of the manifests and images, or one manifest.
         label_attribute: The attribute of the job whose boxes are read; None where lines have those of one job.
+        images: See `Source`.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -52,12 +54,18 @@ def read(
     """
     what = "a manifest of Ground Truth"
     source = Source(
-        root, what, missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error, or_file=True
+        root,
+        what,
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        or_file=True,
+        image_folder=images,
     )
     names = source.files("*.manifest", "*.jsonl", missing=f"it holds no .manifest, .jsonl file; {what} was expected")
     lines = [(name, line) for name in names for line in read_json_lines(source.root, name, source.errors)]
     attribute = label_attribute or _attribute([line for _, line in lines], source.root)
-    nearby = NearbyImages(source.root)
+    nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []
     for name, line in lines:
         with source.errors.image(line.source):

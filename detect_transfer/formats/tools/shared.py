@@ -37,6 +37,7 @@ def with_nearest_images(rows: Rows) -> Rows:
     """Let rows mean the images below the root that share most of the last parts of the paths that they state."""
     nearby = NearbyImages(rows.root)
     images = {path: nearby.nearest(path_of_address(path)) for path in rows.data["image"].unique()}
+    nearby.remark(rows.errors)
     rows.errors.rename_skipped(lambda path: [images.get(path, path)])
     return rows.with_columns(image=pl.col("image").replace_strict(images, return_dtype=pl.String))
 

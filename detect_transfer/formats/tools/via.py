@@ -1,4 +1,4 @@
-"""VGG Image Annotator: CSV or JSON of regions, versions 1 and 2.
+"""VGG Image Annotator: CSV or JSON of regions, versions 1 and 2, and projects of version 3.
 
 Coordinates are continuous pixels counted from 0. Which of a region's attributes is its class, the people who drew it
 decided.
@@ -24,6 +24,7 @@ from detect_transfer.formats.parsing.locations import NearbyImages, path_of_addr
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.shared import folder_of
+from detect_transfer.formats.tools.via_version_3 import regions_of_images
 
 _FIELDS = ("filename", "file_attributes", "region_shape_attributes", "region_attributes")
 _KINDS = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
@@ -55,6 +56,7 @@ def read(
     class_key: str | None = None,
     class_name: str | None = None,
     other_shapes: str = "extent",
+    images: Path | None = None,
     missing_images: str = "error",
     on_error: str = "fail",
 ) -> AnnotationTable:
@@ -70,6 +72,7 @@ def read(
         class_key: The attribute that is the class; None where regions have a single one.
         class_name: The class of all regions, where none of their attributes is the class.
         other_shapes: See `Source`.
+        images: See `Source`.
         missing_images: See `Source`.
         on_error: See `Source`.
 
@@ -81,17 +84,23 @@ def read(
     """
     what = "CSV or JSON of the VGG Image Annotator"
     source = Source(
-        root, what, missing_images=missing_images, on_error=on_error, other_shapes=other_shapes, or_file=True
+        root,
+        what,
+        missing_images=missing_images,
+        on_error=on_error,
+        other_shapes=other_shapes,
+        or_file=True,
+        image_folder=images,
     )
-    nearby = NearbyImages(source.root)
-    images: list[_Image] = []
+    nearby = NearbyImages(source.image_root)
+    described: list[_Image] = []
     for name in source.files("*.csv", "*.json", missing=f"it holds no .csv, .json file; {what} was expected"):
         with source.errors.file():
-            images += (
+            described += (
                 _read_csv(source, name, nearby) if name.lower().endswith(".csv") else _read_json(source, name, nearby)
             )
-    key = "" if class_name is not None else _class_key(images, class_key, source.root)
-    for image in images:
+    key = "" if class_name is not None else _class_key(described, class_key, source.root)
+    for image in described:
         with source.errors.image(image.name):
             about = dump(image.file_attributes, image.where) if image.file_attributes else None
             split = split_of_path(image.name)
@@ -103,6 +112,7 @@ def read(
                     for label in labels:
                         with source.errors.row(image.name):
                             source.add_shape(image.name, _shape(region, label, key))
+    nearby.remark(source.errors)
     return source.table()
 
 
@@ -118,8 +128,12 @@ def _shape(region: _Region, label: str, key: str) -> Shape:
 def _read_json(source: Source, name: str, nearby: NearbyImages) -> list[_Image]:
     node = read_json(source.root, name).as_object()
     if "project" in node and "metadata" in node:
-        what = "it is a project of version 3 of the annotator, whose files are not read"
-        raise node.error("project", "VIA_VERSION", what, "export its regions as CSV or JSON of version 2, or as COCO")
+        return [
+            _Image(
+                nearby.nearest(_name(name, address)), file.where, {}, [_Region(*pair, pair[0].source) for pair in pairs]
+            )
+            for address, file, pairs in regions_of_images(node)
+        ]
     images: list[_Image] = []
     for each in (node.entries("_via_img_metadata") if "_via_img_metadata" in node else node.members()).values():
         image_name = nearby.nearest(_name(name, each.string("filename")))

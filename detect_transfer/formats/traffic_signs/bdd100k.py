@@ -38,6 +38,7 @@ def read(
     root: Path,
     *,
     labels: str = "auto",
+    images: Path | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -53,6 +54,7 @@ def read(
         root: The folder that holds the labels and, in ``images/100k/<split>`` or anywhere else below it, the images.
         labels: Which labels, where several are there: ``det_20`` (det_<split>.json), ``lists_2018``
             (bdd100k_labels_images_<split>.json) or ``frames`` (100k/<split>/<name>.json).
+        images: See `Source`.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -70,12 +72,13 @@ def read(
         missing_images=missing_images,
         size_mismatch=size_mismatch,
         on_error=on_error,
+        image_folder=images,
     )
     without_box: list[str] = []
     with no_collection():
         for name, split in _choose(root, labels).items():
             folder = f"images/100k/{split}/"
-            _read_file(source, name, (split, folder if (root / folder).is_dir() else ""), without_box)
+            _read_file(source, name, (split, folder if (source.image_root / folder).is_dir() else ""), without_box)
         rows = source.box_rows()
     source.errors.note("it has no box2d", len(without_box), tuple(without_box), kind="box")
     return source.table(rows, _CLASSES)

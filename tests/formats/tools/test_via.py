@@ -58,7 +58,7 @@ def test_class_key__is_asked_for_where_there_are_several(root: Path, write: Any,
 def test_other_shapes__are_left_out_when_asked(sample: Any) -> None:
     table = via.read(sample("via_csv"), class_key="kind", other_shapes="skip")
     assert len(table.boxes) == 2
-    assert [(line.kind, line.count) for line in table.reading] == [("box", 4)]
+    assert [(line.kind, line.count) for line in table.reading if line.action == "dropped"] == [("box", 4)]
 
 
 REGIONS = [
@@ -122,7 +122,7 @@ def test_csv__cell_that_is_no_object(cell: str, root: Path, write: Any, check_er
     write("sub/v.csv", csv_of((RECT, {"kind": "car"}), (cell, {"kind": "car"})) + "\n" + other)
     table = via.read(root, on_error="skip-image")
     assert table.images["file_name"].to_list() == ["b.png"]
-    assert [(line.kind, line.count) for line in table.reading] == [("image", 1), ("box", 2)]
+    assert [(line.kind, line.count) for line in table.reading if line.action == "dropped"] == [("image", 1), ("box", 2)]
 
 
 def test_files__of_other_kinds(root: Path, write: Any, check_error: Any) -> None:
@@ -154,6 +154,30 @@ def test_class_name__is_that_of_regions_without_attributes(root: Path, write: An
     check_error(lambda: via.read(root), "VIA_CLASS", "class_name")
 
 
-def test_project__of_version_3_is_refused_by_name(root: Path, write: Any, check_error: Any) -> None:
-    write("v.json", json.dumps({"project": {"data_format_version": "3.1.1"}, "metadata": {}, "file": {}}))
-    check_error(lambda: via.read(root), "VIA_VERSION", "v.json#/project", "version 3")
+PROJECT = {
+    "project": {"data_format_version": "3.1.1"},
+    "attribute": {"1": {"aname": "class", "type": 4, "options": {"0": "stop"}}},
+    "file": {"1": {"fname": "a.png", "type": 2}},
+    "metadata": {"r": {"vid": "1", "xy": [2, 1, 2, 3, 4], "av": {"1": "0"}}},
+    "view": {"1": {"fid_list": ["1"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "place"),
+    [
+        pytest.param(
+            {"metadata": {"r": {"vid": "9", "xy": [2, 1, 2, 3, 4]}}}, "JSON_VALUE", "/metadata/r/vid", id="view"
+        ),
+        pytest.param({"view": {"1": {"fid_list": ["7"]}}}, "JSON_VALUE", "/metadata/r/vid", id="file"),
+        pytest.param({"file": {"1": {"fname": "a.mp4", "type": 4}}}, "VIA_VIDEO", "/file/1/type", id="video"),
+        pytest.param({"metadata": {"r": {"vid": "1", "xy": [2, 1, 2, 3]}}}, "SHAPE_KIND", "/metadata/r/xy", id="three"),
+        pytest.param({"attribute": {}}, "JSON_VALUE", "/metadata/r/av", id="attribute"),
+    ],
+)
+def test_project__fault_has_its_pointer(
+    change: dict[str, Any], code: str, place: str, tmp_path: Path, write: Any, check_error: Any
+) -> None:
+    write("a.png", (40, 30))
+    write("v.json", json.dumps({**PROJECT, **change}))
+    check_error(lambda: via.read(tmp_path), code, f"v.json#{place}")

@@ -1,0 +1,159 @@
+"""Datumaro JSON: `annotations/<subset>.json` beside `images/<subset>/`, as Datumaro and CVAT export it.
+
+Boxes are `x, y, width, height` in continuous pixels counted from 0, which is our own convention. CVAT keeps the turn of
+a box in the attribute `rotation`, in degrees about its centre.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.formats.parsing.garbage import no_collection
+from detect_transfer.formats.parsing.json_boxes import dump
+from detect_transfer.formats.parsing.json_nodes import Node, read_json
+from detect_transfer.formats.parsing.locations import path_of_address, split_named
+from detect_transfer.formats.parsing.shapes import RECTANGLE, Shape, extent, turned_extent
+from detect_transfer.formats.parsing.source import Source, numbered
+
+_FLAT = ("polygon", "polyline", "points", "ellipse")  # shapes whose points are one list x1, y1, x2, y2 ...
+_WITHOUT_BOX = ("label", "caption", "mask", "cuboid_3d", "feature_vector", "hash_key", "tabular")
+
+
+@no_collection()
+def read(
+    root: Path,
+    *,
+    other_shapes: str = "extent",
+    images: Path | None = None,
+    missing_images: str = "error",
+    size_mismatch: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
+    """Read Datumaro JSON: the classes in the order of their numbers, whose parent is the `supercategory`.
+
+    The subset, which is the name of the file, is the split; ``default`` is none. The attributes `occluded`,
+    `truncated`, `difficult`, `is_crowd` and `track_id` become columns, others stay attributes. Labels of whole images
+    go to the images column `tags`. What has no outline of points, such as masks, is left out, which the ledger counts.
+
+    Args:
+        root: The folder that holds ``annotations/``, or one such file.
+        other_shapes: See `Source`; turned boxes are among them.
+        images: See `Source`.
+        missing_images: See `Source`.
+        size_mismatch: See `Source`.
+        on_error: See `Source`.
+
+    Raises:
+        InputError: Something is missing, damaged or contradicts itself; up to 20 problems at once, each with its JSON
+            pointer.
+
+    Source: https://github.com/open-edge-platform/datumaro, the files that its writer of this name makes.
+    """
+    source = Source(
+        root,
+        "a folder with annotations/<subset>.json of Datumaro",
+        by="tail",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        other_shapes=other_shapes,
+        or_file=True,
+        image_folder=images,
+    )
+    parents: dict[str, str | None] = {}
+    without_box: list[str] = []
+    for name in source.files("*.json", missing="it holds no .json file; JSON of Datumaro was expected"):
+        with source.errors.file():
+            document = read_json(source.root, name).as_object()
+            names = _classes(document, parents)
+            subset = PurePosixPath(name).stem
+            for item in document.items("items"):
+                _read_item(source, item, subset, names, without_box)
+    source.errors.note("it has no outline of points", len(without_box), tuple(without_box), kind="box")
+    return source.table(categories=numbered([*parents], [*parents.values()]))
+
+
+def _classes(document: Node, parents: dict[str, str | None]) -> list[str]:
+    """Return the classes of a file in order, and add them with their parents to those of all files."""
+    categories = document.child("categories")
+    labels = categories.child("label").items("labels") if "label" in categories else []
+    for label in labels:
+        parents.setdefault(label.string("name"), label.string("parent", "") or None)
+    return [label.string("name") for label in labels]
+
+
+def _read_item(source: Source, item: Node, subset: str, names: list[str], without_box: list[str]) -> None:
+    media = next((item.child(key) for key in ("image", "media") if key in item), item)
+    path = path_of_address(media.string("path", "") or item.string("id"))
+    below = f"images/{subset}/{path}"
+    image = below if (source.image_root / below).is_file() else path  # two subsets may share a name
+    with source.errors.image(image):
+        height_width = media.numbers("size", 2) if "size" in media else None
+        size_wh = (int(height_width[1]), int(height_width[0])) if height_width else None
+        annotations = item.items("annotations", [])
+        tags = [names_of(names, each) for each in annotations if each.string("type") == "label"]
+        split = split_named(subset) or (None if subset == "default" else subset)
+        if not source.add_image(image, item.where, size_wh, split=split, tags=dump(tags, item.where) if tags else None):
+            return
+        for each in annotations:
+            if each.string("type") not in _WITHOUT_BOX:
+                with source.errors.row(image):
+                    source.add_shape(image, _shape(each, names))
+            elif each.string("type") != "label":
+                without_box.append(each.source)
+
+
+def names_of(names: list[str], node: Node) -> str:
+    """Return the class of an annotation."""
+    number = node.whole("label_id")
+    if not 0 <= number < len(names):
+        raise node.error("label_id", "CLASS_INDEX", f"the file names the classes 0 to {len(names) - 1}")
+    return names[number]
+
+
+def _shape(node: Node, names: list[str]) -> Shape:
+    kind = node.string("type")
+    attributes = dict(node.child("attributes").value) if "attributes" in node else {}
+    drawn: dict[str, Any] = {}
+    if kind == "bbox":
+        x, y, width, height = node.numbers("bbox", 4)
+        xyxy = (x, y, x + width, y + height)
+        turn = attributes.pop("rotation", 0.0) or 0.0
+        if isinstance(turn, int | float) and turn:
+            drawn = {"box": xyxy, "rotation": turn}
+            xyxy = turned_extent(xyxy, turn)
+    elif kind in _FLAT:
+        values = node.value.get("points")
+        count = len(values) if isinstance(values, list) else 0
+        if count < 2 or count % 2:
+            raise node.error("points", "SHAPE_POINTS", "expected a list x1, y1, x2, y2 ...")
+        numbers = node.numbers("points", count)
+        points = list(zip(numbers[::2], numbers[1::2], strict=True))
+        xyxy, drawn = extent(points), {"points": points}
+    else:
+        raise node.error(
+            "type", "SHAPE_KIND", "Datumaro draws no such shape", "remove it, or read with --on-error skip-row"
+        )
+    for key in ("group", "z_order"):
+        if node.value.get(key):
+            attributes[key] = node.value[key]
+    columns = _columns(attributes)
+    shape = RECTANGLE if kind == "bbox" and not drawn else "turned rectangle" if kind == "bbox" else kind
+    return Shape(names_of(names, node), xyxy, node.source, shape, drawn, attributes, columns)
+
+
+def _columns(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the attributes what columns of the table hold, and return these."""
+    columns: dict[str, Any] = {}
+    for key in ("occluded", "truncated"):
+        if isinstance(attributes.get(key), bool):
+            columns[key] = float(attributes.pop(key))
+    if attributes.get("track_id") is not None:
+        columns["track_id"] = str(attributes.pop("track_id"))
+    is_crowd, is_difficult = attributes.pop("is_crowd", False) is True, attributes.pop("difficult", False) is True
+    if is_crowd or is_difficult:
+        columns |= {"iscrowd": is_crowd, "difficult": is_difficult, "ignore": True}
+        columns["ignore_reason"] = "crowd" if is_crowd else "difficult"
+    return columns
