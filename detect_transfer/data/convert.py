@@ -56,6 +56,7 @@ class ConvertResult:
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: The split and where it comes from, in words.
+        warnings: What to be warned of, in words.
         round_trip: What came back from each target; None without the check.
     """
 
@@ -64,6 +65,7 @@ class ConvertResult:
     counts: dict[str, dict[str, Any]]
     ledger: Ledger
     split: str
+    warnings: tuple[str, ...] = ()
     round_trip: RoundTrip | None = None
 
 
@@ -102,7 +104,7 @@ def convert(
         os.sync()  # one flush for all files, before the manifest vouches for them
         write_manifest(building, _facts(replace(options, targets=targets), chosen.rule, counts), image_facts)
     table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
-    return ConvertResult(out, table, counts, ledger, chosen.description, trip)
+    return ConvertResult(out, table, counts, ledger, chosen.description, tuple(filter(None, [chosen.warning])), trip)
 
 
 def _inspect(

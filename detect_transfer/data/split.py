@@ -1,6 +1,7 @@
 """Splits: by ratio, stratified by class without cutting a group, or as the source says.
 
-The result depends on the seed, the names of files and groups, and the boxes; not on the order of rows.
+The result depends on the seed, the content of the images (their names where there is none), the groups and the boxes;
+not on the order of rows, nor on paths, so that the same truth in another format is split alike.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
+import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.data.split_balance import balance
 
-NO_POSITIVES = -1  # the stratum of images without a box that counts
+NO_POSITIVES = ""  # the stratum of images without a box that counts
+UNASSIGNED = "unassigned"  # the images that the official split of a source leaves out
 TRAIN = "train"
 _NEED_POSITIVES = (TRAIN, "val")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -25,11 +31,16 @@ _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass
 class SplitUnit:
-    """Images that stay together: their ids, and boxes by class (images, for the stratum without boxes)."""
+    """Images that stay together: their ids and keys, and boxes by class (images, for the stratum without boxes)."""
 
     name: str
     image_ids: list[int] = field(default_factory=list)
-    counts: dict[int, int] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)  # what the images hold, else their names
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def digest(self, seed: int) -> bytes:
+        """Return a number that a seed gives to these images, whatever their paths."""
+        return hashlib.sha256("\0".join([str(seed), *sorted(self.keys)]).encode()).digest()
 
 
 def split_by_ratio(
@@ -58,7 +69,7 @@ def split_by_ratio(
             field="split",
             remedy="give more images, or one split alone: --split-ratio train=1",
         )
-    chosen = stratify(units, ratios, seed)
+    chosen = balance(_amounts(units), stratify(units, ratios, seed), ratios)
     ids = [i for unit in units for i in unit.image_ids]
     names = [split for unit, split in zip(units, chosen, strict=True) for _ in unit.image_ids]
     assigned = pl.DataFrame({"image_id": ids, "split": names}, schema={"image_id": pl.Int64, "split": pl.String})
@@ -110,7 +121,8 @@ def split_from_source(table: AnnotationTable) -> AnnotationTable:
 
 def cut_groups(images: pl.DataFrame) -> dict[str, list[str]]:
     """Return the splits of each group that lies in more than one, sorted."""
-    splits = images.drop_nulls(["group", "split"]).group_by("group").agg(pl.col("split").unique().sort())
+    assigned = images.drop_nulls(["group", "split"]).filter(pl.col("split") != UNASSIGNED)
+    splits = assigned.group_by("group").agg(pl.col("split").unique().sort())
     return dict(splits.filter(pl.col("split").list.len() > 1).sort("group").rows())
 
 
@@ -174,7 +186,7 @@ def is_positive() -> pl.Expr:
 
 
 def split_units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[SplitUnit]:
-    """Join the images that share a group, a file name or a hash, and count their boxes; sorted by name."""
+    """Join the images that share a group, a file name or a hash, and count their boxes, ordered by content."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -198,26 +210,40 @@ def split_units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[Split
         name = root(f"file {file_name}")
         unit_of[image_id] = units.setdefault(name, SplitUnit(name))
         unit_of[image_id].image_ids.append(image_id)
+        unit_of[image_id].keys.append(hashes.get(image_id) or PurePosixPath(file_name).name)
     _count(table, unit_of)
-    return [units[name] for name in sorted(units)]
+    return sorted(units.values(), key=lambda unit: (unit.digest(0), unit.name))
 
 
 def _count(table: AnnotationTable, unit_of: Mapping[int, SplitUnit]) -> None:
-    per_class = table.boxes.filter(is_positive()).group_by("image_id", "category_id").len()
+    names = table.categories.select("category_id", "name")
+    per_class = table.boxes.filter(is_positive()).join(names, on="category_id").group_by("image_id", "name").len()
     seen = set()
-    for image_id, category_id, n in per_class.rows():
+    for image_id, name, n in per_class.rows():
         counts = unit_of[image_id].counts
-        counts[category_id] = counts.get(category_id, 0) + n
+        counts[name] = counts.get(name, 0) + n
         seen.add(image_id)
     for image_id, unit in unit_of.items():
         if image_id not in seen:
             unit.counts[NO_POSITIVES] = unit.counts.get(NO_POSITIVES, 0) + 1
 
 
+def _amounts(units: list[SplitUnit]) -> FloatArray:
+    """Return images, boxes and the count of each stratum as (units, 2 + strata)."""
+    column = {stratum: i for i, stratum in enumerate(sorted({s for unit in units for s in unit.counts}), start=2)}
+    amounts = np.zeros((len(units), 2 + len(column)))
+    for row, unit in zip(amounts, units, strict=True):
+        row[0] = len(unit.image_ids)
+        row[1] = sum(n for stratum, n in unit.counts.items() if stratum != NO_POSITIVES)
+        for stratum, n in unit.counts.items():
+            row[column[stratum]] = n
+    return amounts
+
+
 def stratify(units: list[SplitUnit], ratios: Mapping[str, float], seed: int) -> list[str]:
     """Return the split of each unit."""
-    chance = [hashlib.sha256(f"{seed}\0{unit.name}".encode()).digest() for unit in units]
-    holders: dict[int, list[int]] = defaultdict(list)
+    chance = [unit.digest(seed) for unit in units]
+    holders: dict[str, list[int]] = defaultdict(list)
     for i, unit in enumerate(units):
         for stratum in unit.counts:
             holders[stratum].append(i)

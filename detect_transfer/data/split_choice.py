@@ -15,11 +15,13 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.image_checks import Inspection
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
-from detect_transfer.data.split import TRAIN, check_ratios, split_by_ratio
+from detect_transfer.data.split import TRAIN, UNASSIGNED, check_ratios, is_positive, split_by_ratio
 from detect_transfer.data.split import split_from_source as take_source
 from detect_transfer.data.split_file import SPLITS_VERSION, SplitFile, split_from_file
 
 _VAL = "val"
+_MOST_MISSING = 0.5  # of the images; an official split that covers less is not taken by itself
+_TOLD, _WARNED = 0.01, 0.05  # off the wanted share of images or boxes
 DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.8, "val": 0.2}
 
 
@@ -28,11 +30,12 @@ Split = Mapping[str, float] | SplitFile | Literal["auto", "source"]
 
 @dataclass(frozen=True)
 class SplitChoice:
-    """The table with its splits, the rule that gave them, and the same in words."""
+    """The table with its splits, the rule that gave them, the same in words, and what to be warned of."""
 
     table: AnnotationTable
     rule: dict[str, Any]
     description: str
+    warning: str = ""
 
 
 def parse_ratios(text: str) -> dict[str, float]:
@@ -100,8 +103,8 @@ def choose_split(
 
     Args:
         table: What a reader gave, with sizes.
-        split: `auto` takes the source's own split where every image has one, `train` among two or more, and else shares
-            of 0.8 and 0.2.
+        split: `auto` takes the source's own split where most images have one, `train` among two or more, and else
+            shares of 0.8 and 0.2. Images that the source's own split leaves out become the split `unassigned`.
         seed: Of a split by shares.
         inspection: The hashes of the images, so that copies stay together, or are an error.
         val_from_train: The share of the source's training images that becomes `val`; 0 takes none.
@@ -118,16 +121,24 @@ def choose_split(
     why_not = _why_not_official(table)
     if split == "auto" and why_not is not None:
         return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {why_not}")
-    chosen = take_source(table)
-    refuse_leaks(find_leaks(chosen.images, inspection.images))
+    left_out = table.images["split"].null_count()
+    assigned = table.images.drop_nulls("split")["image_id"]
+    take_source(table.select_images(assigned) if len(assigned) else table)
+    refuse_leaks(find_leaks(table.images, inspection.images))
+    chosen = table
     rule: dict[str, Any] = {"kind": "source"}
-    description = f"the source's own ({', '.join(chosen.splits)})"
+    description = f"the source's own ({', '.join(table.splits)})"
     if val_from_train:
         chosen = _with_val(chosen, val_from_train, seed, inspection)
         rule |= {"val_from_train": val_from_train, "seed": seed, "stratified_by": "class"}
         n_val = chosen.images.filter(pl.col("split") == _VAL).height
         description += f", {val_from_train:g} of {TRAIN} as {_VAL} by class, seed {seed}: {n_val} images"
-    return SplitChoice(chosen, rule, description)
+    warning = ""
+    if left_out:
+        chosen = replace(chosen, images=chosen.images.with_columns(pl.col("split").fill_null(UNASSIGNED)))
+        warning = f"{left_out:,} of {len(table.images):,} images have no split in the source: they are '{UNASSIGNED}'"
+        warning += ", which is neither trained nor scored"
+    return SplitChoice(chosen, rule, description, warning)
 
 
 def _with_val(table: AnnotationTable, share: float, seed: int, inspection: Inspection) -> AnnotationTable:
@@ -161,7 +172,7 @@ def _why_not_official(table: AnnotationTable) -> str | None:
     missing = table.images["split"].null_count()
     if not splits:
         return "the source has no split"
-    if missing:
+    if missing > _MOST_MISSING * len(table.images):
         return f"the source assigns no split to {missing} of {len(table.images)} images"
     if len(splits) < 2:
         return f"the source has one split alone, {splits[0]}"
@@ -177,8 +188,31 @@ def _by_ratio(
     shares = ", ".join(f"{name}={share:g}" for name, share in ratios.items())
     n_groups = table.images["group"].drop_nulls().n_unique()
     grouped = f", {n_groups} groups kept whole" if n_groups else ""
+    reached = _reached(chosen)
     rule = {"kind": "ratio", "ratios": dict(ratios), "seed": seed, "stratified_by": "class", "groups": n_groups}
-    return SplitChoice(chosen, rule, f"{shares} by class, seed {seed}{grouped}{why}")
+    off = max(abs(share - ratios[split]) for split, both in reached.items() for share in both.values())
+    text = ", ".join(
+        f"{split} {both['images']:.0%} of images, {both['boxes']:.0%} of boxes" for split, both in reached.items()
+    )
+    said = f"; reached {text}" if off > _TOLD else ""
+    warning = f"the split is {off:.0%} off the shares that were wanted: reached {text}" if off > _WARNED else ""
+    return SplitChoice(
+        chosen, {**rule, "reached": reached}, f"{shares} by class, seed {seed}{grouped}{why}{said}", warning
+    )
+
+
+def _reached(table: AnnotationTable) -> dict[str, dict[str, float]]:
+    """Return the shares of images and of boxes that count in each split."""
+    boxes = table.boxes.filter(is_positive()).join(table.images.select("image_id", "split"), on="image_id")
+    n_boxes = dict(boxes.group_by("split").len().rows())
+    n_images = dict(table.images.group_by("split").len().rows())
+    return {
+        split: {
+            "images": round(n_images[split] / len(table.images), 4),
+            "boxes": round(n_boxes.get(split, 0) / max(1, len(boxes)), 4),
+        }
+        for split in table.splits
+    }
 
 
 def _hashes(inspection: Inspection) -> dict[int, str]:

@@ -143,6 +143,7 @@ def conversion_lines(result: ConvertResult) -> list[str]:
     if result.round_trip is not None:
         lines += round_trip_lines(result.round_trip)
     lines.append(f"split: {result.split}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
     for split, counts in result.counts.items():
         lines.append(
             f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored"

@@ -106,6 +106,38 @@ def test_ratio__does_not_depend_on_the_order_of_rows():
         assert found.images["image_id"].to_list() == shuffled.images["image_id"].to_list(), "rows keep their order"
 
 
+def test_ratio__a_few_large_groups_come_near_the_shares_of_images_and_boxes():
+    # hours of video: the largest group holds a quarter of all images, and boxes are rarest where images are many
+    sizes = [250, 160, 120, 110, 90, 80, 60, 50, 40, 25, 15]
+    groups = [f"video{g}" for g, size in enumerate(sizes) for _ in range(size)]
+    rng = np.random.default_rng(4)
+    classes = [
+        [int(c) for c in rng.choice([1, 2, 3], size=rng.poisson(30 / (1 + sizes[int(g[5:])] / 20)))] for g in groups
+    ]
+    for seed in range(4):
+        found = split_by_ratio(make(classes, groups=groups), RATIOS, seed=seed)
+        boxes = found.boxes.join(found.images, on="image_id")
+        assert (found.images["split"] == "val").mean() == pytest.approx(0.2, abs=0.03)
+        assert (boxes["split"] == "val").mean() == pytest.approx(0.2, abs=0.03)
+
+
+def test_ratio__is_of_the_content_and_not_of_paths_ids_or_numbers_of_classes():
+    table = long_tail(200, n_groups=50)
+    hashes = {i: f"hash {i}" for i in table.images["image_id"]}
+    expected = split_by_ratio(table, RATIOS, seed=5, hashes=hashes).images["split"].to_list()
+    other = AnnotationTable(
+        table.images.with_columns(
+            pl.col("image_id") + 1000,
+            file_name=pl.lit("x/") + pl.col("file_name").str.reverse(),
+            group="g" + pl.col("group"),
+        ),
+        table.boxes.with_columns(pl.col("image_id") + 1000, category_id=9 - pl.col("category_id")),
+        table.categories.with_columns(category_id=9 - pl.col("category_id")),
+    )
+    hashes = {i + 1000: text for i, text in hashes.items()}
+    assert split_by_ratio(other, RATIOS, seed=5, hashes=hashes).images["split"].to_list() == expected
+
+
 def test_ratio__seed_decides():
     table = long_tail(200)
     first, again, other = (assignment(split_by_ratio(table, RATIOS, seed=s)) for s in (1, 1, 2))

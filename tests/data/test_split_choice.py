@@ -54,7 +54,8 @@ def choose(table, split, hashes=None, *, seed=0, val_from_train=0.0):
         pytest.param([None] * 5, "ratio", "the source has no split", id="none"),
         pytest.param(["train"] * 5, "ratio", "the source has one split alone, train", id="only-train"),
         pytest.param(["val"] * 4 + ["test"], "ratio", "but test, val", id="no-train"),
-        pytest.param(["train"] * 3 + ["val", None], "ratio", "no split to 1 of 5 images", id="some-without"),
+        pytest.param(["train", "val", None, None, None], "ratio", "no split to 3 of 5 images", id="most-without"),
+        pytest.param(["train"] * 3 + ["val", None], "source", "the source's own (train, val)", id="some-without"),
     ],
 )
 def test_choose__by_itself(splits, kind, message):
@@ -62,6 +63,23 @@ def test_choose__by_itself(splits, kind, message):
     assert chosen.rule["kind"] == kind
     assert message in chosen.description
     assert chosen.table.images["split"].null_count() == 0
+
+
+def test_choose__images_that_an_official_split_leaves_out_are_named_and_stay_out_of_it():
+    chosen = choose(make(["train"] * 3 + ["val", None], groups=["g", "g", "h", "i", "g"]), "auto")
+    assert chosen.table.images["split"].to_list() == ["train", "train", "train", "val", "unassigned"]
+    assert chosen.warning == (
+        "1 of 5 images have no split in the source: they are 'unassigned', which is neither trained nor scored"
+    )
+
+
+def test_choose__warns_of_shares_that_groups_do_not_allow():
+    table = make([None] * 10, groups=["g"] * 5 + ["h"] * 5)
+    far, near = choose(table, {"train": 0.6, "val": 0.4}), choose(table, {"train": 0.5, "val": 0.5})
+    assert far.warning.startswith("the split is 10% off the shares that were wanted: reached train 50% of images")
+    assert far.rule["reached"] == {"train": {"images": 0.5, "boxes": 0.5}, "val": {"images": 0.5, "boxes": 0.5}}
+    assert near.warning == ""
+    assert "reached" not in near.description
 
 
 def test_choose__says_how_groups_were_kept():

@@ -25,7 +25,7 @@ _FILES = ("metadata.jsonl", "metadata.csv")
 _REMEDY = "fix the object or remove it"
 
 
-def read(  # noqa: PLR0913 - each is an option of the command line
+def read(
     root: Path,
     *,
     box_format: Form | None = None,

@@ -25,7 +25,7 @@ _FIELDS = ("filename", "width", "height", "class", *_CORNERS)
 _DIALECT = Dialect(",", header=True, quoted=True, image_field="filename")
 
 
-def read(  # noqa: PLR0913 - each is an option of the command line
+def read(
     root: Path,
     *,
     inclusive: bool = False,
