@@ -21,6 +21,7 @@ REFUSED = {
     "coco-xyxy": ("BOX_FORMAT", "box_format=xyxy"),
     "csv-normalised": ("BOX_FORMAT", "units=shares"),
     "coco-cvat-mask-crowd": ("SPLIT_NO_POSITIVES", "crowds=objects"),
+    "via-noclass": ("VIA_CLASS", "class_name=object"),
     "yolo-track-conf-id": ("LABEL_COLUMNS", "rows=track"),
 }
 # the right boxes of cases whose folder holds none
@@ -31,10 +32,10 @@ EXPECTED = {
     "yolo-track-conf-id": {"a": [["stop", 80, 30, 120, 70], ["person", 40, 40, 60, 60]]},
     "voc-polygon-only": {"a": [["car", 10, 20, 40, 60]]},
 }
+# the format and source where the command names a format that had no reader
+INSTEAD = {"datumaro-json": ["datumaro", "input"]}
 NOT_YET = {
-    *("bdd-v2-name", "cityscapes", "createml", "cvat-project-subsets", "darwin", "datumaro-json", "kitti-custom"),
-    *("labelme-embedded", "lara-timestamp", "ls-nosize", "ls-nosuffix", "mot-onesequence", "mot15", "oi-empty-flags"),
-    *("stsd-unreadable", "via-3", "via-noclass", "coco-stem-twice-cocoonly"),
+    "labelme-embedded",  # refused with a word on imageData
     *("yolo-float-class", "yolo-foreign-list", "yolo-labelimg", "yolo-pose-2d", "yolo-pose-3d-odd"),
     *("yolo-track-conf-id", "voc-cvat-export", "voc-flat", "voc-polygon-only", "oidv4"),
 }
@@ -46,8 +47,9 @@ def words_of(case: Path, out: Path) -> list[str]:
     """Return the words of the command that the README of a case gives."""
     readme = (case / "README").read_text(encoding="utf-8")
     line = next(line for line in readme.splitlines() if line.startswith("command: detect-transfer "))
-    places = {"OUT": str(out), "--split": "--split-ratio"}
+    places = {"OUT": str(out), "--split": "--split-ratio", "--images": "--image-mode"}
     words = [places.get(word, word) for word in shlex.split(line)[2:]]
+    words[1:3] = INSTEAD.get(case.name, words[1:3])
     return [str(case / word) if word.split("/")[0] == "input" else word for word in words]
 
 

@@ -196,7 +196,7 @@ def _class_key(images: Sequence[_Image], class_key: str | None, root: Path) -> s
         what = f"regions have {len(keys)} attributes, and one must be the class"
         remedy = "give class_key, one of: " + ", ".join(keys)
         if not keys:
-            remedy = "give the regions a class, or give class_name, the class of them all"
+            remedy = "give the regions a class, or read with class_name=object, or another name for them all"
         raise InputError("VIA_CLASS", what, where=root, field="class_key", remedy=remedy)
     return ""
 
