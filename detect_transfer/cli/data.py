@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from detect_transfer.cli.console import make_console, print_lines, print_reading, progress_bar
+from detect_transfer.cli.console import make_console, print_lines, progress_bar
 from detect_transfer.cli.options import OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
 
@@ -47,7 +47,7 @@ def convert(
     option: ReaderOption = None,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, images, ledger."""
-    from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source
+    from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, next_lines
 
     request = ConvertRequest(
         format,
@@ -67,8 +67,8 @@ def convert(
         reader_options=option or [],
     )
     with progress_bar("images") as advance:
-        result = convert_source(request, on_reading=print_reading, progress=advance)
-    print_lines(conversion_lines(result))
+        result = convert_source(request, progress=advance)
+    print_lines([*conversion_lines(result), *next_lines(result)])
 
 
 def check(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from detect_transfer.data.load import read_dataset
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
-from detect_transfer.workflows.check import round_trip_lines
+
+_MOST_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -134,18 +136,49 @@ def convert_source(
 
 
 def conversion_lines(result: ConvertResult) -> list[str]:
-    """Return what a conversion made and what left on the way, in lines for the console."""
+    """Return what a conversion made, then what it left out and changed, in lines for the console."""
+    counts = result.counts
+    classes: dict[str, int] = {}
+    for of_split in counts.values():
+        for name, n in of_split["classes"].items():
+            classes[name] = classes.get(name, 0) + n
+    totals = {key: sum(of_split[key] for of_split in counts.values()) for key in ("images", "boxes", "ignored")}
+    ignored = f", of these {totals['ignored']:,} ignored" if totals["ignored"] else ""
     lines = [
-        f"  {step.step}: {line.count} {line.kind} rows {line.action}: {line.reason}"
-        for step in result.ledger.steps[1:]  # the first one, what was read, is shown after the reading
-        for line in step.lines
+        f"data folder: {result.out}",
+        f"images: {totals['images']:,}; boxes: {totals['boxes']:,}{ignored}",
+        f"classes: {_named(classes)}",
+        f"split: {result.split}",
     ]
-    if result.round_trip is not None:
-        lines += round_trip_lines(result.round_trip)
-    lines.append(f"split: {result.split}")
+    for split, of_split in counts.items():
+        n_ignored = f", of these {of_split['ignored']:,} ignored" if of_split["ignored"] else ""
+        lines.append(f"  {split}: {of_split['images']:,} images, {of_split['boxes']:,} boxes{n_ignored}")
+    steps = result.ledger.steps
+    dropped = [(step.step, line) for step in steps for line in step.lines if line.action == "dropped"]
+    lines += [f"left out: {_counted(name, line)}" for name, line in dropped] or ["left out: nothing"]
     lines += [f"warning: {warning}" for warning in result.warnings]
-    for split, counts in result.counts.items():
-        lines.append(
-            f"{split}: {counts['images']} images, {counts['boxes']} boxes, of these {counts['ignored']} ignored"
-        )
-    return [*lines, f"data folder: {result.out}"]
+    other = [(step.step, line) for step in steps for line in step.lines if line.action != "dropped"]
+    lines += [f"note: {_counted(name, line)}" for name, line in other]
+    legs = () if result.round_trip is None else result.round_trip.legs
+    return lines + [f"checked: {leg.target} as written, {len(leg.fields)} fields equal in all rows" for leg in legs]
+
+
+def next_lines(result: ConvertResult) -> list[str]:
+    """Return the command that comes next, where there is one."""
+    if result.table.image_root is None or not {"train", "val"} <= result.counts.keys():
+        return []
+    return [f"next: detect-transfer train data.path={shlex.quote(str(result.out))}"]
+
+
+def _named(classes: Mapping[str, int]) -> str:
+    """Return the classes with most boxes and their counts."""
+    ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{name} {n:,}" for name, n in ranked[:_MOST_CLASSES])
+    more = f" and {len(ranked) - _MOST_CLASSES} more" if len(ranked) > _MOST_CLASSES else ""
+    return f"{len(ranked)}: {shown}{more}" if ranked else "none"
+
+
+def _counted(step: str, line: LedgerLine) -> str:
+    thing = {"image": ("image", "images"), "box": ("box", "boxes")}[line.kind][line.count != 1]
+    action = "" if line.action in ("dropped", "noted") else f" {line.action}"
+    return f"{line.count:,} {thing}{action} ({step}): {line.reason}"

@@ -33,9 +33,11 @@ def test_convert__says_what_it_did(tmp_path: Path) -> None:
     readings: list[object] = []
     lines = conversion_lines(convert_source(request, on_reading=readings.append))
     assert readings == [()]
-    assert "through COCO and back, within 1e-06 px:" in lines
+    assert any(line.startswith("checked: COCO as written, ") for line in lines)
     assert "split: train=1 by class, seed 0" in lines
-    assert lines[-1] == f"data folder: {tmp_path / 'out'}"
+    assert lines[0] == f"data folder: {tmp_path / 'out'}"
+    assert lines[1].startswith("images: 3; boxes: 4")
+    assert lines[2].startswith("classes: ")
 
 
 def test_convert__checks_all_words_before_it_reads(tmp_path: Path) -> None:
