@@ -12,8 +12,16 @@ from detect_transfer.cli.options import OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
 
 
+def _list_formats(wanted: bool) -> None:
+    if wanted:
+        from detect_transfer.workflows.convert import format_lines
+
+        print_lines(format_lines())
+        raise typer.Exit
+
+
 def convert(
-    format: Annotated[str, typer.Argument(help="The native format, of {formats}.")],
+    format: Annotated[str, typer.Argument(help="The native format, or auto to recognise it; of {formats}.")],
     source: Annotated[Path, typer.Argument(help="The folder or file that holds it.")],
     out: Out,
     split_ratio: Annotated[
@@ -45,6 +53,9 @@ def convert(
     check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     option: ReaderOption = None,
+    list_formats: Annotated[
+        bool, typer.Option("--list", is_eager=True, callback=_list_formats, help="List formats and reader options.")
+    ] = False,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, images, ledger."""
     from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, next_lines

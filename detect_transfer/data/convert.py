@@ -57,6 +57,7 @@ class ConvertResult:
         ledger: What every step took in and gave out.
         split: The split and where it comes from, in words.
         warnings: What to be warned of, in words.
+        format: The format of the source, with what shows it where it was recognised.
         round_trip: What came back from each target; None without the check.
     """
 
@@ -66,6 +67,7 @@ class ConvertResult:
     ledger: Ledger
     split: str
     warnings: tuple[str, ...] = ()
+    format: str = ""
     round_trip: RoundTrip | None = None
 
 
@@ -104,7 +106,7 @@ def convert(
         os.sync()  # one flush for all files, before the manifest vouches for them
         write_manifest(building, _facts(replace(options, targets=targets), chosen.rule, counts), image_facts)
     table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
-    return ConvertResult(out, table, counts, ledger, chosen.description, tuple(filter(None, [chosen.warning])), trip)
+    return ConvertResult(out, table, counts, ledger, chosen.description, _warnings(chosen), options.format, trip)
 
 
 def _inspect(
@@ -125,6 +127,10 @@ def _inspect(
     else:
         _refuse_images(inspection)
     return fill_sizes(table, inspection), inspection
+
+
+def _warnings(chosen: SplitChoice) -> tuple[str, ...]:
+    return (chosen.warning,) if chosen.warning else ()
 
 
 def _check_written(

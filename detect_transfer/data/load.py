@@ -16,7 +16,7 @@ from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions
-from detect_transfer.formats.recognition import likely, recognised
+from detect_transfer.formats.recognition import likely, nearby, recognised
 
 EVERY_SPLIT = "all"  # the word for all splits together
 _SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
@@ -139,6 +139,9 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         names = likely(path)
         choices = f"it may be {', '.join(names)}" if names else f"there is: {', '.join(sorted(formats.READERS))}"
         remedy = f"name the format with {flag}; {choices}"
+        near = nearby(path) if path.is_dir() else None
+        if near is not None:
+            remedy = f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or {remedy}"
     raise InputError(code, what, where=path, field=field, remedy=remedy)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer import formats
@@ -16,11 +16,13 @@ from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
+from detect_transfer.formats.recognition import Recognition, likely, recognition
 
+_AUTO = "auto"
 _MOST_CLASSES = 12
 
 
@@ -29,7 +31,7 @@ class ConvertRequest:
     """A conversion as a user gives it.
 
     Args:
-        format: A key of `READERS`.
+        format: A key of `READERS`, or ``auto`` to recognise it.
         source: The folder or file that holds the native data set.
         out: The data folder to make.
         split_ratio: Shares such as `train=0.8,val=0.2`.
@@ -104,6 +106,8 @@ def convert_source(
         ResourceError: The machine failed; nothing is left under `out`.
     """
     require_new(request.out)
+    known = _recognised(request.source) if request.format == _AUTO else Recognition(request.format, "")
+    request = replace(request, format=known.format)
     reader_options = parse_options(formats.get_format(request.format), request.reader_options)
     on_error = reader_options.pop("on_error", request.on_error)
     if request.on_error not in (OnError.FAIL, on_error):
@@ -132,7 +136,23 @@ def convert_source(
     )
     if on_reading is not None:
         on_reading(table.reading)
-    return convert(table, request.out, options=options, progress=progress)
+    result = convert(table, request.out, options=options, progress=progress)
+    return replace(result, format=f"{known.format}: {known.evidence}" if known.evidence else known.format)
+
+
+def _recognised(source: Path) -> Recognition:
+    """Return the format of what shows it, or the only one that what lies there may be of.
+
+    Raises:
+        InputError: None or several fit.
+    """
+    known = recognition(source) if source.exists() else None
+    if known is not None:
+        return known
+    candidates = likely(source) if source.exists() else []
+    if len(candidates) == 1:
+        return Recognition(candidates[0], "what lies there fits it alone")
+    return Recognition(recognise(source, flag="convert NAME"), f"{source.name} is a JSON file")
 
 
 def conversion_lines(result: ConvertResult) -> list[str]:
@@ -145,7 +165,7 @@ def conversion_lines(result: ConvertResult) -> list[str]:
     totals = {key: sum(of_split[key] for of_split in counts.values()) for key in ("images", "boxes", "ignored")}
     ignored = f", of these {totals['ignored']:,} ignored" if totals["ignored"] else ""
     lines = [
-        f"data folder: {result.out}",
+        f"data folder: {result.out} (from {result.format})",
         f"images: {totals['images']:,}; boxes: {totals['boxes']:,}{ignored}",
         f"classes: {_named(classes)}",
         f"split: {result.split}",
@@ -182,3 +202,24 @@ def _counted(step: str, line: LedgerLine) -> str:
     thing = {"image": ("image", "images"), "box": ("box", "boxes")}[line.kind][line.count != 1]
     action = "" if line.action in ("dropped", "noted") else f" {line.action}"
     return f"{line.count:,} {thing}{action} ({step}): {line.reason}"
+
+
+def format_lines() -> list[str]:
+    """Return every format with what it is, what shows it on the disk, and the options of its reader."""
+    lines = []
+    for name, form in sorted(formats.READERS.items()):
+        lines.append(f"{name}: {form.summary}")
+        if patterns := " ".join(filter(None, (form.proof, form.hints))):
+            lines.append(f"  looks like: {patterns}")
+        defaults = {key: option.default for key, option in form.options.items() if key != "on_error"}
+        if defaults:
+            lines.append(f"  options: {' '.join(f'{key}={_word(value)}' for key, value in defaults.items())}")
+    return lines
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return "" if value is None else str(value)

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from paths import DATASETS
 
-from detect_transfer.formats.recognition import likely, recognised
+from detect_transfer.formats import READERS
+from detect_transfer.formats.recognition import likely, nearby, recognised, recognition
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,32 @@ def test_likely__lists_all_that_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "annotations" / "video_0001.xml").touch()
     assert likely(tmp_path) == ["jaad", "voc"]
     assert likely(tmp_path / "a file that is not there") == ["jaad", "voc"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        *[(name, name) for name in ("createml", "darwin", "datumaro", "label_studio", "labelme")],
+        *[("via_project", "via"), ("via_json", "via"), ("yolo", "yolo"), ("coco", "coco"), ("kitti", None)],
+    ],
+)
+def test_recognition__by_the_keys_of_a_file(folder: str, kind: str | None) -> None:
+    known = recognition(DATASETS / folder / "sample")
+    assert (known and known.format) == kind
+
+
+def test_recognition__never_names_another_format_than_the_card_of_a_sample() -> None:
+    for folder in sorted(DATASETS.iterdir()):
+        known = recognition(folder / "sample")
+        kind = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))["format"]
+        assert known is None or known.format == kind, folder.name
+        assert kind in READERS
+
+
+def test_nearby__offers_the_folder_a_level_below_or_above() -> None:
+    below = nearby(DATASETS / "createml")
+    assert below is not None
+    assert (below[0].name, below[1].format) == ("sample", "createml")
+    above = nearby(DATASETS / "yolo" / "sample" / "images")
+    assert above is not None
+    assert above[1].format == "yolo"

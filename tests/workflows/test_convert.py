@@ -8,7 +8,8 @@ import pytest
 from paths import DATASETS, ROOT
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source
+from detect_transfer.formats import READERS
+from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, format_lines
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_convert__says_what_it_did(tmp_path: Path) -> None:
     assert readings == [()]
     assert any(line.startswith("checked: COCO as written, ") for line in lines)
     assert "split: train=1 by class, seed 0" in lines
-    assert lines[0] == f"data folder: {tmp_path / 'out'}"
+    assert lines[0] == f"data folder: {tmp_path / 'out'} (from voc)"
     assert lines[1].startswith("images: 3; boxes: 4")
     assert lines[2].startswith("classes: ")
 
@@ -44,3 +45,24 @@ def test_convert__checks_all_words_before_it_reads(tmp_path: Path) -> None:
     request = ConvertRequest("voc", tmp_path / "nowhere", tmp_path / "out", split_ratio="train=2")
     with pytest.raises(InputError, match="SPLIT_RATIO train=2"):
         convert_source(request)
+
+
+def test_auto__takes_what_shows_its_format_and_says_by_what(tmp_path: Path) -> None:
+    result = convert_source(ConvertRequest("auto", DATASETS / "createml" / "sample", tmp_path / "out"))
+    assert conversion_lines(result)[0].endswith("(from createml: valid/_annotations.createml.json has its keys)")
+    assert "train" in result.counts
+
+
+def test_auto__offers_the_folder_a_level_below_and_names_the_candidates(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*give .*datumaro/sample, which is datumaro .*convert NAME"):
+        convert_source(ConvertRequest("auto", DATASETS / "datumaro", tmp_path / "out"))
+    (tmp_path / "set" / "annotations").mkdir(parents=True)
+    (tmp_path / "set" / "annotations" / "video_0001.xml").touch()
+    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be .*jaad, voc"):
+        convert_source(ConvertRequest("auto", tmp_path / "set", tmp_path / "out"))
+
+
+def test_list__names_every_format_with_the_options_of_its_reader() -> None:
+    lines = format_lines()
+    assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == sorted(READERS)
+    assert "  options: anchor=center allow_missing=false images= missing_images=error" in lines
