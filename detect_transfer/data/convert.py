@@ -17,7 +17,7 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import ImageMode, OnError
-from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, write_json
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.class_map import apply_class_map
@@ -39,11 +39,11 @@ from detect_transfer.data.round_trip import RoundTrip
 from detect_transfer.data.split import check_positives
 from detect_transfer.data.split_choice import SplitChoice, choose_split, split_document
 from detect_transfer.data.written_check import check_written
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
 from detect_transfer.formats.writing.targets import HAVE_FILE_A_STEM, choose_targets, write_targets
 
 _OURS = "data_folder"
-_MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -207,14 +207,11 @@ def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
 
 
 def _refuse_images(inspection: Inspection) -> None:
-    """Raise what is wrong with the images, the first twenty, and how many more there are."""
-    problems: list[DetectTransferError] = [_with_remedy(problem) for problem in inspection.problems[:_MOST_PROBLEMS]]
-    more = len(inspection.problems) - len(problems)
-    if more > 0:
-        problems.append(
-            InputError("IMAGE_PROBLEMS", f"{more} more images are wrong", remedy="run check for the whole list")
-        )
-    raise_problems(problems)
+    """Raise what is wrong with the images; what is the same in many of them is one line."""
+    errors = ErrorCollector()
+    for problem in inspection.problems:
+        errors.put(_with_remedy(problem))
+    errors.raise_any()
 
 
 def _with_remedy(problem: InputError) -> InputError:

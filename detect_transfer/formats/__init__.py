@@ -7,6 +7,8 @@ To add a format: a module in its group, a line in `FORMATS` of the group, a fold
 
 from __future__ import annotations
 
+import re
+
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.coco.reader import read as read_coco
@@ -60,6 +62,29 @@ _GENERAL: dict[str, Format] = {
 READERS: dict[str, Format] = {**_GENERAL, **PEDESTRIANS, **TOOLS, **TRAFFIC_LIGHTS, **TRAFFIC_SIGNS}
 
 
+_OTHER_NAMES = {
+    **{"pascal_voc": "voc", "pascal": "voc", "voc_xml": "voc", "labelimg": "voc"},
+    **{"bstld": "bosch_lights", "bosch": "bosch_lights", "bdd": "bdd100k", "tju_dhd": "tju"},
+    **{
+        "coco_json": "coco",
+        "mscoco": "coco",
+        "yolov5": "yolo",
+        "yolov8": "yolo",
+        "yolo11": "yolo",
+        "ultralytics": "yolo",
+    },
+    **{"open_images": "openimages", "oid": "openimages", "mot": "mot17det", "mot15": "mot17det", "mot20": "mot17det"},
+    **{"mapillary": "mtsd", "ecp": "eurocity", "imagefolder": "hf_imagefolder", "retinanet": "keras_csv"},
+    **{
+        "labelstudio": "label_studio",
+        "ground_truth": "sagemaker",
+        "v7": "darwin",
+        "vgg": "via",
+        "penn_fudan": "pascal_v1",
+    },
+}
+
+
 def get_format(name: str) -> Format:
     """Return the format of that name.
 
@@ -72,6 +97,13 @@ def get_format(name: str) -> Format:
             "no reader has this name",
             field="format",
             value=name,
-            remedy=did_you_mean(str(name), list(READERS)),
+            remedy=_instead(str(name)),
         )
     return READERS[name]
+
+
+def _instead(name: str) -> str:
+    """Return what to write for a name that others have for a format, else the nearest one."""
+    plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+    known = plain if plain in READERS else _OTHER_NAMES.get(plain)
+    return f"write {known}" if known else did_you_mean(name, list(READERS))

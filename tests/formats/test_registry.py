@@ -155,3 +155,12 @@ def test_options__have_names_types_and_defaults() -> None:
 def test_get_format__names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"FORMAT_UNKNOWN format=gtsbd .*'gtsdb'"):
         get_format("gtsbd")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("pascal_voc", "voc"), ("bstld", "bosch_lights"), ("Label-Studio", "label_studio"), ("OID", "openimages")],
+)
+def test_get_format__knows_what_others_call_it(name: str, known: str) -> None:
+    with pytest.raises(InputError, match=f"FORMAT_UNKNOWN .*; write {known}$"):
+        get_format(name)

@@ -15,14 +15,18 @@ from detect_transfer.core.errors import InputError, ProblemsError, raise_problem
 from detect_transfer.core.ledger import LedgerLine
 
 MOST_SHOWN = 20
+MOST_OF_A_KIND = 3
 _MOST_LISTED = 1000
 
 OnError = Literal["fail", "skip-row", "skip-image"]
+Kind = tuple[str, str, str]  # code, what, remedy
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 
 
 class ErrorCollector:
-    """Input errors found so far: the first `MOST_SHOWN` are kept, the others are counted.
+    """Input errors found so far: the first ones are kept, the others are counted.
+
+    At most `MOST_SHOWN` are kept, and `MOST_OF_A_KIND` of those that say the same of different places.
 
     Args:
         on_error: ``fail`` keeps every fault as an error; ``skip-row`` leaves out the box that a fault of a row is of;
@@ -42,6 +46,7 @@ class ErrorCollector:
         self.total = 0  # all faults, whatever becomes of them
         self.codes: Counter[str] = Counter()
         self.fatal = 0
+        self._kinds: Counter[Kind] = Counter()  # of those that are fatal
         self.skipped_rows: list[InputError] = []
         self.skipped_images: dict[str, InputError] = {}
         self._rows_of_skipped_images = 0
@@ -87,8 +92,10 @@ class ErrorCollector:
             self.skipped_images.setdefault(file_name, error)
             self._rows_of_skipped_images += image is None
         else:
+            kind = (error.code, error.what, error.remedy)
             self.fatal += 1
-            if not self.full:
+            self._kinds[kind] += 1
+            if not self.full and self._kinds[kind] <= MOST_OF_A_KIND:
                 self.shown.append(error)
 
     def row(self, file_name: str) -> _Block:
@@ -118,6 +125,7 @@ class ErrorCollector:
         self.total += other.total
         self.codes += other.codes
         self.fatal += other.fatal
+        self._kinds += other._kinds
         self.shown += other.shown
         self.skipped_rows += other.skipped_rows
         self._rows_of_skipped_images += other._rows_of_skipped_images
@@ -132,8 +140,10 @@ class ErrorCollector:
             for other in names_of(name):
                 self.skipped_images.setdefault(other, error)
 
-    def count(self, more: int, code: str = "") -> None:
-        """Count problems whose details nobody will see."""
+    def count(self, more: int, code: str = "", kind: Kind | None = None) -> None:
+        """Count problems whose details nobody will see; `kind` is that of some that are shown, if they are of one."""
+        if kind is not None:
+            self._kinds[kind] += more
         self.codes[code] += more
         self.total += more
         self.fatal += more
@@ -143,11 +153,16 @@ class ErrorCollector:
 
         Raises:
             InputError: There is one problem.
-            ProblemsError: There are several; a last line counts those that are not shown.
+            ProblemsError: There are several: more than `MOST_OF_A_KIND` that say the same are one line with their
+                number and first places, and a last line counts those that are not shown.
         """
-        shown = list(self.shown[:MOST_SHOWN])
-        if self.fatal > len(shown):
-            what = f"{self.fatal - len(shown):,} more problems of these files are not shown"
+        of_kind: dict[Kind, list[InputError]] = {}
+        for error in self.shown[:MOST_SHOWN]:
+            of_kind.setdefault((error.code, error.what, error.remedy), []).append(error)
+        shown = [line for kind, errors in of_kind.items() for line in _merged(errors, self._kinds[kind])]
+        more = self.fatal - sum(max(self._kinds[kind], len(errors)) for kind, errors in of_kind.items())
+        if more > 0:
+            what = f"{more:,} more problems of these files are not shown"
             shown.append(InputError("MORE_PROBLEMS", what, where=shown[-1].where, remedy="fix these first"))
         raise_problems(shown)
 
@@ -166,6 +181,18 @@ class ErrorCollector:
         if boxes:
             lines.append(LedgerLine("box", "dropped", "skipped with their image", boxes))
         return tuple(lines)
+
+
+def _merged(errors: list[InputError], count: int) -> list[InputError]:
+    """Return the errors of one kind, or one line for them all where they are many."""
+    if count <= MOST_OF_A_KIND:
+        return errors
+    first = errors[0]
+    others = ", ".join(str(error).partition(" - ")[0].partition(" ")[2] for error in errors[1:])
+    what = f"{first.what} ({count:,} such" + (f", then {others})" if others else ")")
+    merged = InputError(first.code, what, where=first.where, field=first.field, remedy=first.remedy)
+    merged.value = first.value
+    return [merged]
 
 
 class _Block:

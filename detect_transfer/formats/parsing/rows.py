@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, SHARES_CODE, BoxFormat
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.error_collector import MOST_OF_A_KIND, ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import ImageRef
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN
 
@@ -50,12 +50,13 @@ class Rows:
         if keep.all():
             return self
         wrong, value = self.data.filter(~keep), pl.col(field) if field in self.data.columns else pl.lit(None)
-        for source, image, given in wrong.select(source_of(wrong), "image", value.alias("value")).iter_rows():
-            if self.errors.full:
-                self.errors.count(1, code)
-            else:
-                where, of = f"{self.root}/{source}", image or ""
-                self.errors.add(code, what, where=where, field=field, value=given, remedy=remedy, row_of=of)
+        rows = wrong.select(source_of(wrong), "image", value.alias("value")).iter_rows()
+        for number, (source, image, given) in enumerate(rows):
+            if self.errors.on_error == "fail" and (number >= MOST_OF_A_KIND or self.errors.full):
+                self.errors.count(len(wrong) - number, code, None if self.errors.full else (code, what, remedy))
+                break
+            where, of = f"{self.root}/{source}", image or ""
+            self.errors.add(code, what, where=where, field=field, value=given, remedy=remedy, row_of=of)
         return self._with(self.data.filter(keep))
 
     def one_of(self, field: str, words: Sequence[str], code: str = "ROW_VALUE") -> Rows:

@@ -16,6 +16,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import SHARE_CORNERS, BoxFormat, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
@@ -99,7 +100,13 @@ def _rows(source: Source) -> Rows:
     parts = [source.rows([name], fields, _dialect(source.root, name)) for name in names]
     rows = replace(parts[0], data=pl.concat([part.data for part in parts]))
     rows = rows.filled("ImageID", what="expected the name of an image", code="ROW_FIELD")
-    return rows.with_columns(pl.col(_FURTHER).replace("", None))
+    return rows.with_columns(pl.col(_FURTHER).replace("", None), image=_without_suffix())
+
+
+def _without_suffix() -> pl.Expr:
+    """Return the ids of images without the suffix that exports of others give them."""
+    suffixes = "|".join(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
+    return pl.col("image").str.replace(rf"(?i)\.({suffixes})$", "")
 
 
 def _dialect(root: Path, name: str) -> Dialect:

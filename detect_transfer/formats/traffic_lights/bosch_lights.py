@@ -28,6 +28,8 @@ _FIELDS = ("label", "occluded", "x_min", "y_min", "x_max", "y_max")
 _IMAGES = ("rgb", "riib")
 _ROWS_ABOVE = 8  # of a raw image
 
+_SIZE_WH = {False: (1280, 720), True: (1280, 736)}  # of every image, by whether it is raw; believed where none is there
+
 
 def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
     """Read Bosch lights: 13 classes in the order of their names; the test set uses four of them.
@@ -49,7 +51,9 @@ def read(root: Path, *, images: str = "rgb", missing_images: str = "error", on_e
     native.check_choice("images", images, _IMAGES)
     is_file = root.is_file() and root.stem in _SPLITS
     what = "a folder with train.yaml or test.yaml, or one of these"
-    source = Source(root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=is_file)
+    source = Source(
+        root, what, by="tail", missing_images=missing_images, size_mismatch="keep", on_error=on_error, or_file=is_file
+    )
     is_raw = images == "riib"
     boxes: list[tuple[str, ...]] = []
     for name in _texts(source):
@@ -92,7 +96,7 @@ def _read_record(record: Node, split: str, source: Source, *, is_raw: bool) -> l
         name, group = _image_of(record, is_raw=is_raw)
         if name in source.images:
             raise record.error("path", "IMAGE_TWICE", "another record names this image")
-        source.add_image(name, f"{record.where}/path", split=split, group=group)
+        source.add_image(name, f"{record.where}/path", _SIZE_WH[is_raw], split=split, group=group)
         image = name
     with source.errors.image(image):
         for box in record.items("boxes"):

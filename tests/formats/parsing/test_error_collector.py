@@ -80,3 +80,35 @@ def test_note__of_none_is_no_line() -> None:
     problems.note("left out", 0, kind="box")
     problems.remark("read otherwise", 0, kind="box")
     assert reading_of(problems) == []
+
+
+def test_raise__equal_faults_of_many_images_are_one_line_and_others_are_seen_behind_them() -> None:
+    problems = ErrorCollector()
+    for number in range(500):
+        problems.add(
+            "GONE",
+            "it is not there",
+            where=f"a.txt:{number}",
+            field="image",
+            value=f"{number}.jpg",
+            remedy="restore it",
+        )
+    problems.add("BAD", "it is wrong", where="b.txt:1", remedy="fix it")
+    with pytest.raises(InputError) as caught:
+        problems.raise_any()
+    such = "(500 such, then a.txt:1 image=1.jpg, a.txt:2 image=2.jpg)"
+    assert str(caught.value).splitlines() == [
+        f"GONE a.txt:0 image=0.jpg - it is not there {such}; restore it",
+        "BAD b.txt:1 - it is wrong; fix it",
+    ]
+
+
+def test_raise__no_more_than_twenty_kinds_are_shown() -> None:
+    problems = ErrorCollector()
+    for number in range(100):
+        problems.add("BAD", f"it is wrong by {number}", where="a.txt:1", remedy="fix it")
+    with pytest.raises(InputError) as caught:
+        problems.raise_any()
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21
+    assert "80 more" in lines[-1]

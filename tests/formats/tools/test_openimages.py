@@ -107,3 +107,12 @@ def test_flags__that_are_empty_are_unknown(root: Path, write: Any) -> None:
         False,
         None,
     ]
+
+
+def test_image_id__may_have_a_suffix(tmp_path: Path, write: Any) -> None:
+    write("a.jpg", (200, 100))
+    flags = ",".join(["Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"])
+    write("x-annotations-bbox.csv", f"ImageID,{flags},IsInside\na.jpg,,car,,0.05,0.2,0.2,0.6,,,,,\n")
+    table = openimages.read(tmp_path)
+    assert table.images["file_name"].to_list() == ["a.jpg"]
+    assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(10, 20, 40, 60)]
