@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 from detect_transfer import config, evaluation, formats
 from detect_transfer.cli.main import app
+from detect_transfer.data.findings import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 ERRORS = ("InputError", "ResourceError", "InternalError")
@@ -106,6 +107,16 @@ def errors() -> str:
     )
 
 
+def findings() -> str:
+    """Return a table of what a check finds, and what to do about each."""
+    rows = [(f"`{code}`", remedy) for code, remedy in sorted(REMEDIES.items())]
+    return (
+        "# Findings\n\nWhat `detect-transfer check` finds, and what to do about it. Errors make results wrong, "
+        "warnings may, notes are worth knowing; any error ends the command with exit code 2.\n\n"
+        + _table(("code", "what to do"), rows)
+    )
+
+
 def schema() -> str:
     """Return the JSON schema of a config."""
     return config.schema_text()
@@ -126,6 +137,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/config.md": config_keys,
     "reference/config.schema.json": schema,
     "reference/formats.md": native_formats,
+    "reference/findings.md": findings,
     "reference/metrics.md": metrics,
     "reference/errors.md": errors,
     "contributing.md": contributing,

@@ -83,8 +83,10 @@ def convert(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="A data folder, or a source with --format.")],
-    format: Annotated[str, typer.Option(help="The format of the folder, of {formats}.")] = "data_folder",
+    folder: Annotated[Path, typer.Argument(help="Your data: a folder or file of any format that is known.")],
+    format: Annotated[
+        str | None, typer.Option(help="The format, of {formats}; without it the one that can be read there.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A folder to make, with check.json and check.html.")] = None,
     imgsz: Annotated[int, typer.Option(min=32, help="The longer side of images in training, in pixels.")] = 640,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
@@ -92,14 +94,15 @@ def check(
     option: ReaderOption = None,
 ) -> None:
     """Look for what is wrong with a data set: images, boxes, classes, leaks between splits."""
-    from detect_transfer.data.load import read_dataset
-    from detect_transfer.workflows.check import CheckOptions, check_lines, check_table
+    from detect_transfer.data.native import format_of
+    from detect_transfer.workflows.check import CheckOptions, check_lines, check_source
 
-    ours = format == "data_folder"
-    table = read_dataset(folder, format=format, options=option or [], on_error=on_error, verify=ours)
-    options = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out, follow_links=ours)
+    options = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out)
+    kind = format or format_of(folder)
     with progress_bar("images") as advance:
-        report, trip = check_table(table, options=options, progress=advance)
+        report, trip = check_source(
+            folder, kind, options=options, reader_options=option or [], on_error=on_error, progress=advance
+        )
     print_lines(check_lines(report, trip))
     if out is not None:
         make_console().print(f"page: {out / 'check.html'}", markup=False)

@@ -9,6 +9,38 @@ from typing import Any, Literal
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 MOST_EXAMPLES = 5
+_IMAGE_REMEDY = "put a whole image there, or leave these out: convert --on-error skip-image"
+REMEDIES: dict[str, str] = {
+    "BOX_ASPECT": "look at them: a slip of the pen is fixed or removed, a line is better not annotated",
+    "BOX_DUPLICATE": "remove one of each; converting does so, and counts them in the ledger",
+    "BOX_EMPTY": "fix or remove them; converting removes them, and counts them in the ledger",
+    "BOX_LARGER": "look whether the boxes are of another image, or of this one in another size",
+    "BOX_ON_EDGE": "nothing: converting clips them to the image",
+    "BOX_OUTSIDE": "look whether the boxes are of another image; converting removes them",
+    "BOX_OVER_EDGE": "nothing where objects are cut by the edge: converting clips them; else fix them",
+    "BOX_TINY": "train with a larger train.imgsz, or mark them as ignored; below 2 px they are not trained on",
+    "BOX_TINY_AT_IMGSZ": "train with a larger train.imgsz, or cut the images into tiles",
+    "BOX_TWO_CLASSES": "decide for one class, unless objects are meant to have two",
+    "CLASS_ABSENT": "split again by class: convert --split-ratio train=0.8,val=0.2",
+    "CLASS_EMPTY": "leave the class out with a class map (convert --classes), or give it boxes",
+    "CLASS_IMBALANCE": "train with train.class_balance=repeat, merge classes (convert --classes), or collect more",
+    "CLASS_NOT_TRAINED": "split again by class: convert --split-ratio train=0.8,val=0.2",
+    "FILE_NAME_DUPLICATE": "name each image once, with all its boxes",
+    "IMAGES_ABSENT": "give the folder of the images with --option images=FOLDER, to look at them too",
+    "IMAGE_DUPLICATE": "keep one of each; a split keeps copies together",
+    "IMAGE_MISSING": "put the image there, correct the name, or convert --image-mode none for annotations alone",
+    "IMAGE_NO_BOXES": "nothing where they show no object: they teach what background is; else annotate them",
+    "IMAGE_NO_SIZE": "give the images, of which the size is read",
+    "IMAGE_SIZE": "the boxes may belong to another image, or to this one before it was scaled: put the right one there",
+    "NEAR_DUPLICATE": "keep one of each where they show nothing new",
+    "NEAR_LEAK": "keep them in one split: give frames of one scene a group, or split again; else the score is too good",
+    "NEAR_LEAK_UNKNOWN": "run check, which compares them all",
+    "READ_SKIPPED": "fix these rows, or leave them out knowingly",
+    "SPLIT_CUTS_GROUP": "keep each video or sequence in one split: convert --split-ratio train=0.8,val=0.2",
+    "SPLIT_LEAK": "remove one of each pair, or split again: convert --split-ratio train=0.8,val=0.2",
+    "SPLIT_NO_POSITIVES": "split again by class: convert --split-ratio train=0.8,val=0.2",
+    "TARGET_TOO_SMALL": "train with a larger train.imgsz, or cut the images into tiles",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +65,11 @@ class Finding:
     image_pairs: tuple[tuple[int, int], ...] = ()
     annotation_ids: tuple[int, ...] = ()
 
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES.get(self.code, _IMAGE_REMEDY if self.code.startswith("IMAGE_") else "look at these places")
+
 
 @dataclass(frozen=True)
 class CheckReport:
@@ -55,7 +92,8 @@ class CheckReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as a JSON-ready dict."""
-        return {"ok": self.ok, **asdict(self)}
+        findings = [{**asdict(finding), "remedy": finding.remedy} for finding in self.findings]
+        return {"ok": self.ok, **asdict(self), "findings": findings}
 
 
 def make_finding(

@@ -72,6 +72,22 @@ def read_native(data: Data) -> NativeData:
     raise InputError("DATA_UNKNOWN", "no format fits", where=path, field="data.path", remedy="give data.format")
 
 
+def format_of(path: Path) -> str:
+    """Return the format of native data that shows, or whose reader alone can read what is there.
+
+    Raises:
+        InputError: The path is missing, or no format or several fit.
+    """
+    try:
+        return recognised(path) or read_native(Data(path=path)).format
+    except InputError as error:
+        names = likely(path) if path.exists() else []
+        if len(names) == 1:
+            return names[0]  # its reader says what is wrong
+        error.remedy = error.remedy.replace("data.format=NAME", "--format NAME")
+        raise
+
+
 def _read(data: Data, path: Path, kind: str) -> AnnotationTable:
     form = get_format(kind)
     wanted: dict[str, Any] = {"images": data.images, "allow_missing": data.allow_missing_labels or None}

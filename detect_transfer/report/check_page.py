@@ -5,7 +5,7 @@ One HTML file in the look of the report: it opens anywhere, needs no network and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.data.findings import CheckReport, Finding
+from detect_transfer.report.check_plots import aspects, box_sizes, boxes_of_an_image, class_bars
+from detect_transfer.report.check_samples import AugmentedImage, augmented_sheet, sample_sheet
 from detect_transfer.report.drawings import Mark, contact_sheet
 from detect_transfer.report.gallery import GalleryImage, crop_window, gallery_image
 from detect_transfer.report.image_reading import ImageReader
-from detect_transfer.report.templates import write_html
+from detect_transfer.report.templates import svg_uri, write_html
 from detect_transfer.report.text import short_name
 from detect_transfer.report.window import draw_window
 
@@ -37,33 +39,94 @@ class _Gallery:
     images: tuple[GalleryImage, ...]
 
 
-def write_check_page(
-    path: Path, report: CheckReport, table: AnnotationTable, *, title: str, trip: Mapping[str, Any] | None = None
-) -> None:
+@dataclass(frozen=True)
+class CheckShown:
+    """What the page shows beside the findings.
+
+    Args:
+        title: The heading, such as the name of the data set.
+        imgsz: The longer side of images in training, in pixels.
+        augmented: Some images as training will see them.
+        trip: `RoundTrip.as_dict()`, if there was one.
+    """
+
+    title: str
+    imgsz: int
+    augmented: Sequence[AugmentedImage] = ()
+    trip: Mapping[str, Any] | None = None
+
+
+def write_check_page(path: Path, report: CheckReport, table: AnnotationTable, shown: CheckShown) -> None:
     """Write the page as one file with its images inside; an image that cannot be read is left out and named.
 
     Args:
         path: The HTML file.
         report: The findings.
         table: What was checked.
-        title: The heading, such as the name of the data set.
-        trip: `RoundTrip.as_dict()`, if there was one.
+        shown: What else it shows.
 
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
     album = None if table.image_root is None else _Album(table, table.image_root)
     values = {
-        "title": short_name(title, longest=120),
+        "title": short_name(shown.title, longest=120),
+        "faults": [],
         "report": report,
         "errors": report.count("error"),
         "warnings": report.count("warning"),
         "notes": report.count("note"),
         "galleries": [] if album is None else album.galleries(report),
+        "splits": _split_rows(table),
+        "plots": _plots(table, shown.imgsz),
+        "sheets": [] if album is None else _sheets(album, table, shown),
         "unread": [] if album is None else list(album.reader.unread.values()),
-        "trip": trip,
+        "trip": shown.trip,
     }
     write_html(path, "check_page", values)
+
+
+def write_fault_page(path: Path, faults: Sequence[Mapping[str, str | None]], *, title: str) -> None:
+    """Write the page about data that cannot be read: each fault with its code, place and remedy.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    empty: dict[str, Any] = {"galleries": [], "splits": [], "plots": [], "sheets": [], "unread": [], "trip": None}
+    counts = {"errors": len({fault["code"] for fault in faults}), "warnings": 0, "notes": 0}
+    values = {"title": short_name(title, longest=120), "faults": faults, "report": None, **counts, **empty}
+    write_html(path, "check_page", values)
+
+
+def _split_rows(table: AnnotationTable) -> list[tuple[str, int, int, int]]:
+    """Return each split with its images, boxes and ignored boxes; all images as one where there is no split."""
+    ignored = pl.col("ignore") | pl.col("iscrowd")
+    parts = [(split, table.split_of(split)) for split in table.splits] or [("all images", table)]
+    return [(name, p.images.height, p.boxes.height, p.boxes.filter(ignored).height) for name, p in parts]
+
+
+def _plots(table: AnnotationTable, imgsz: int) -> list[tuple[str, str]]:
+    """Return the plots of the data as data URIs with what they show, those that have something to show."""
+    drawn = (
+        (class_bars(table), "Objects of each class, the thirty largest; a colour is a split."),
+        (box_sizes(table, imgsz), f"Sides of the objects once images are {imgsz} px wide or high."),
+        (aspects(table), "Width over height of the objects."),
+        (boxes_of_an_image(table), "Objects in an image."),
+    )
+    return [(svg_uri(svg), words) for svg, words in drawn if svg]
+
+
+def _sheets(album: _Album, table: AnnotationTable, shown: CheckShown) -> list[tuple[GalleryImage, str]]:
+    """Return the sheets of images with what they show."""
+    sheets = (
+        (sample_sheet(table, album.reader), "As annotated. Dashed: objects; dotted and grey: ignored regions."),
+        (
+            augmented_sheet(shown.augmented),
+            f"As training sees them in its first epoch, after the default augmentation, at {shown.imgsz} px. A box "
+            "that does not fit its object here teaches something wrong.",
+        ),
+    )
+    return [(sheet, words) for sheet, words in sheets if sheet is not None]
 
 
 class _Album:

@@ -5,17 +5,23 @@ The data set is only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.choices import OnError
+from detect_transfer.core.errors import InputError, ProblemsError
 from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Progress
+from detect_transfer.data.load import read_dataset
 from detect_transfer.data.round_trip import RoundTrip, round_trip
-from detect_transfer.report.check_page import write_check_page
+from detect_transfer.report.check_page import CheckShown, write_check_page, write_fault_page
+from detect_transfer.workflows.check_samples import augmented_images
+
+_IMGSZ = 640  # the default of training
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class CheckOptions:
         round_trip: Send the annotations through COCO and YOLO and back.
         out: The folder to make with `check.json` and `check.html`; None writes nothing.
         follow_links: Let symbolic links lead out of the folder of the images, as in a linked data folder.
+        data_set: The native format, by which mirroring is decided.
     """
 
     title: str
@@ -35,6 +42,7 @@ class CheckOptions:
     round_trip: bool = False
     out: Path | None = None
     follow_links: bool = False
+    data_set: str = ""
 
 
 def check_table(
@@ -71,8 +79,55 @@ def check_table(
             write_json(building / "check.json", report.as_dict())
             if by_leg is not None:
                 write_json(building / "round_trip.json", by_leg)
-            write_check_page(building / "check.html", report, table, title=options.title, trip=by_leg)
+            seen = augmented_images(table, imgsz=options.imgsz or _IMGSZ, data_set=options.data_set)
+            shown = CheckShown(options.title, options.imgsz or _IMGSZ, augmented=seen, trip=by_leg)
+            write_check_page(building / "check.html", report, table, shown)
     return report, trip
+
+
+def check_source(
+    source: Path,
+    format: str,
+    *,
+    options: CheckOptions,
+    reader_options: Sequence[str] = (),
+    on_error: str = OnError.FAIL,
+    progress: Progress | None = None,
+) -> tuple[CheckReport, RoundTrip | None]:
+    """Read data and check them; of data that cannot be read there is a page as well.
+
+    Args:
+        source: The folder or file that holds them.
+        format: A key of `READERS`.
+        options: What to do.
+        reader_options: Options of the reader as `KEY=VALUE`.
+        on_error: What becomes of rows and images at fault.
+        progress: As for `check_table`.
+
+    Raises:
+        InputError: The data cannot be read, or the output folder holds something.
+        ResourceError: The machine failed; nothing is left under the output folder.
+    """
+    ours = format == "data_folder"
+    if options.out is not None:
+        require_new(options.out)
+    try:
+        table = read_dataset(source, format=format, options=reader_options, on_error=on_error, verify=ours)
+    except InputError as error:
+        if options.out is not None:
+            _write_faults(error, options.out, title=options.title)
+        raise
+    options = replace(options, follow_links=ours, data_set=format)
+    return check_table(table, options=options, progress=progress)
+
+
+def _write_faults(error: InputError, out: Path, *, title: str) -> None:
+    """Write a page and a JSON file about data that cannot be read at all: each fault with its place and remedy."""
+    problems = error.problems if isinstance(error, ProblemsError) else (error,)
+    faults = [problem.as_dict() for problem in problems]
+    with new_folder(out) as building:
+        write_json(building / "check.json", {"ok": False, "faults": faults})
+        write_fault_page(building / "check.html", faults, title=title)
 
 
 def finding_lines(findings: Iterable[Finding]) -> list[str]:
@@ -80,7 +135,9 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         examples = f"  e.g. {', '.join(finding.examples[:3])}" if finding.examples else ""
-        lines.append(f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}")
+        lines.append(
+            f"{finding.level:8s}{finding.code} ({finding.count}) {finding.message}{examples}; {finding.remedy}"
+        )
     return lines
 
 

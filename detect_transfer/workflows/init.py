@@ -213,10 +213,7 @@ def _facts(look: _Look) -> list[str]:
         _split_line(look),
     ]
     findings = finding_lines(finding for finding in look.report.findings if finding.level != "note")
-    lines += findings[:_MOST_FINDINGS]
-    if findings:
-        lines.append("what to do about these: detect-transfer check, see docs/how-to/check.md")
-    return lines
+    return [*lines, *findings[:_MOST_FINDINGS]]
 
 
 def _split_line(look: _Look) -> str:

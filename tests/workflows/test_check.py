@@ -5,12 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from paths import DATASETS
+from paths import DATASETS, ROOT
 from PIL import Image
 
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.data.findings import REMEDIES
+from detect_transfer.data.load import read_dataset
 from detect_transfer.formats import READERS
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco
@@ -64,7 +66,10 @@ def test_check__writes_findings_and_one_offline_page(table, tmp_path):
     assert "http" not in re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", page).replace("http-equiv", "")
     assert NASTY not in page
     assert page.count('class="image"') == 4, "a pair, and the line under three rules"
-    assert page.count('<img src="data:image/jpeg;base64,') == 4
+    assert page.count('<img src="data:image/jpeg;base64,') == 6, "and two sheets"
+    assert page.count('class="plot"') == 4
+    for finding in written["findings"]:
+        assert finding["remedy"] in page.replace("&lt;", "<")
     assert "every field came back" in page
 
 
@@ -82,6 +87,37 @@ def test_check__a_image_that_is_gone_is_named_on_the_page(table, tmp_path):
     report, _ = check_table(table, options=CheckOptions("signs", out=tmp_path / "out"))
     assert not report.ok
     assert "Not shown: IMAGE_MISSING" in (tmp_path / "out/check.html").read_text()
+
+
+def test_check__clean_data_are_shown_too(tiny_data, tmp_path):
+    table = read_dataset(tiny_data)
+    table = table.select_images(table.images["image_id"].head(3))
+    report, _ = check_table(table, options=CheckOptions("signs", imgsz=96, out=tmp_path / "out", follow_links=True))
+    page = (tmp_path / "out/check.html").read_text()
+    assert report.ok
+    assert page.count('class="plot"') == 4
+    assert page.count('class="sheet"') == 2
+
+
+def test_command__data_that_cannot_be_read_have_a_page_as_well(tmp_path, capsys):
+    for folder in ("Annotations", "JPEGImages"):
+        (tmp_path / "bad" / folder).mkdir(parents=True)
+    (tmp_path / "bad" / "Annotations" / "a.xml").write_text("<annotation><b>")
+    assert run("check", tmp_path / "bad", "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.startswith("XML_SYNTAX")
+    page = (tmp_path / "out" / "check.html").read_text()
+    for fault in json.loads((tmp_path / "out" / "check.json").read_text())["faults"]:
+        assert fault["code"] in page
+        assert str(fault["remedy"])[:20] in page
+    assert run("check", tmp_path / "nowhere", "--out", tmp_path / "no") == 2
+    assert not (tmp_path / "no").exists()
+
+
+def test_findings__each_says_what_to_do():
+    sources = [p.read_text() for p in (ROOT / "detect_transfer" / "data").glob("*.py")]
+    codes = {c for text in sources for c in re.findall(r'(?:"(?:error|warning|note)",\s*"([A-Z_]+)")', text)}
+    assert len(codes) >= 20
+    assert codes <= REMEDIES.keys()
 
 
 def test_check__leaves_a_folder_that_holds_something_alone(table, tmp_path):
