@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
+from detect_transfer.cli.options import complete_key
 
 
 def config(
@@ -29,7 +30,9 @@ def config(
 
 def init(
     source: Annotated[Path, typer.Argument(help="Your data: the folder or file, in any format that convert knows.")],
-    words: Annotated[list[str] | None, typer.Argument(help="[key.subkey=value ...] that are given.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="[key.subkey=value ...] that are given.", autocompletion=complete_key)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The config to write; without it the name of the data and .yaml.")
     ] = None,

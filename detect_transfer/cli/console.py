@@ -17,11 +17,25 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.watch import Watch
 
 
+_SETTINGS = {"quiet": False}
+
+
+def be_quiet(quiet: bool) -> None:
+    """Show nothing but warnings and errors from now on, or everything again."""
+    _SETTINGS["quiet"] = quiet
+
+
 def make_console() -> Console:
     """Return the console that everything is shown on; of several processes the first one shows."""
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to the command line what becomes of a reader that went away."""
+            raise BrokenPipeError
+
+    is_first = os.environ.get("RANK", "0") == "0"
+    return OurConsole(soft_wrap=True, highlight=False, quiet=_SETTINGS["quiet"] or not is_first)
 
 
 @contextlib.contextmanager

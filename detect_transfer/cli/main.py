@@ -8,13 +8,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
 
 from detect_transfer import __version__
 from detect_transfer.cli.configs import config, init
+from detect_transfer.cli.console import be_quiet
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import compare, evaluate, visualize
@@ -25,13 +26,13 @@ from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_BUG, _BY_KEYBOARD, _TERMINATED = 4, 130, 143
+_BUG, _BY_KEYBOARD, _PIPE_CLOSED, _TERMINATED = 4, 130, 141, 143
+_ANYWHERE = {"--debug", "-q", "--quiet", "-v", "--verbose"}  # options that may stand before and after the command
 _LOAD_TORCH = ("init", "train", "predict", "evaluate", "study", "verify")
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
@@ -44,6 +45,8 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options_of_all(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors alone.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the log would hold as well.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -58,31 +61,51 @@ app.add_typer(study, name="study")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 130 and 143 on signals."""
+    """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 128 and more on signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words  # it may stand anywhere
-    words = [word for word in words if word != "--debug"]
+    given = _ANYWHERE & set(words)
+    words = [word for word in words if word not in _ANYWHERE]
+    debug, verbose = "--debug" in given, bool({"-v", "--verbose"} & given)
+    be_quiet(bool({"-q", "--quiet"} & given))
     if words[:1] == ["compare"]:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
     if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
         wait_passively()
-    sys.exit(_run(words or ["--help"], debug=debug))
+    sys.exit(_flushed(_run(words or ["--help"], debug=debug, verbose=verbose)))
 
 
 class _TerminatedError(BaseException):
     """SIGTERM came; no `except Exception` may take it."""
 
 
-def _run(words: list[str], *, debug: bool) -> int:
+def _flushed(code: int) -> int:
+    """Write out what was printed and return the exit code; where nobody reads it any more, that of a closed pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    return code
+
+
+def _pipe_closed() -> int:
+    """Send what is still printed nowhere: whoever read it went away, as `head` does when it has enough."""
+    with suppress(OSError, ValueError):  # no file, as in tests
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _PIPE_CLOSED
+
+
+def _run(words: list[str], *, debug: bool, verbose: bool) -> int:
     try:
         refuse_renamed(words)
-        with _sigterm_raised(), _warnings_shown():
+        with _sigterm_raised(), _warnings_shown(verbose=verbose):
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except DetectTransferError as error:
         return _report(str(error), error.exit_code, debug=debug)
     except _TerminatedError:
         return _report("INTERRUPTED - stopped by SIGTERM; run it again", _TERMINATED, debug=debug)
+    except BrokenPipeError:
+        return _pipe_closed()
     except (typer.Abort, KeyboardInterrupt):
         code = _BY_KEYBOARD
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
@@ -107,12 +130,19 @@ def _sigterm_raised() -> Iterator[None]:
 
 
 @contextmanager
-def _warnings_shown() -> Iterator[None]:
-    """Show the warnings of the package on the error stream; of several processes the first one shows."""
+def _warnings_shown(*, verbose: bool) -> Iterator[None]:
+    """Show the warnings of the package on the error stream, and if verbose what else it logs.
+
+    Of several processes the first one shows. What a run tells its watch stands on the console anyway.
+    """
     logger, handler = logging.getLogger("detect_transfer"), logging.StreamHandler()
     is_first = os.environ.get("RANK", "0") == "0"
-    handler.addFilter(lambda record: is_first and record.levelno == logging.WARNING)  # errors end in one line below
+    levels = {logging.WARNING, *([logging.INFO, logging.DEBUG] if verbose else [])}  # errors end in one line below
+    handler.addFilter(lambda r: is_first and r.levelno in levels and not r.name.endswith("workflows.watch"))
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    if verbose:
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
     try:
         yield

@@ -57,6 +57,28 @@ _GONE = {
     ("convert", "--no-split-from-source"): "leave it out for the split of the source where it has one, or write "
     "--split-ratio train=0.8,val=0.2",
 }
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """Return the keys of a config that begin so, for the completion of the shell."""
+    from detect_transfer.config import keys_of
+
+    names = [f"{key.name}=" for key in keys_of() if "[]" not in key.name]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+EXAMPLES = {  # of each command
+    "check": "check MY_DATA --imgsz 640 --out checked",
+    "compare": "compare runs/a runs/b --out compared",
+    "config": "config --explain train.imgsz",
+    "convert": "convert voc MY_DATA --out data/mine --check",
+    "evaluate": "evaluate runs/mine --data MY_DATA --split test --out scored",
+    "init": "init MY_DATA model.weights=yolo11n",
+    "predict": "predict runs/mine IMAGES --out predicted",
+    "train": "train data.path=MY_DATA model.weights=yolo11n train.epochs=10",
+    "verify": "verify runs/mine",
+    "visualize": "visualize --truth MY_DATA --detections detections.json --out drawn",
+}
 _REGISTRIES = {
     "formats": ("detect_transfer.formats", "READERS"),
     "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
@@ -77,6 +99,12 @@ class CommandWithChoices(TyperCommand):
                     names = getattr(import_module(module), registry)
                     parameter.help = text.replace(f"{{{key}}}", ", ".join(sorted(names)))  # type: ignore[attr-defined]
         super().format_options(ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write an example."""
+        if self.name in EXAMPLES:
+            with formatter.section("Example"):
+                formatter.write_text(f"detect-transfer {EXAMPLES[self.name]}")
 
 
 def refuse_renamed(words: Sequence[str]) -> None:

@@ -19,13 +19,15 @@ from detect_transfer.cli.console import (
     progress_bar,
     training_watch,
 )
-from detect_transfer.cli.options import DeviceOption, ImgszOption, Out
+from detect_transfer.cli.options import DeviceOption, ImgszOption, Out, complete_key
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 
 def train(
-    words: Annotated[list[str] | None, typer.Argument(help="[CONFIG.yaml] [key.subkey=value ...]")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="[CONFIG.yaml] [key.subkey=value ...]", autocompletion=complete_key)
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would train, when and at which rate.")] = False,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
 ) -> None:

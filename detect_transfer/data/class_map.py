@@ -17,6 +17,7 @@ from detect_transfer.config import read_yaml
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.core.shipped import shipped
 
 IGNORE, DROP, REST = "__ignore__", "__drop__", "__rest__"
 Rest = Literal["error", "__ignore__", "__drop__", "keep"]
@@ -80,7 +81,7 @@ def load_class_map(text: str) -> ClassMap:
     path_text, _, map_name = text.partition("#")
     if "=" in text and not path_text.endswith((".yaml", ".yml")):
         return _from_words(text)
-    content = read_yaml(Path(path_text))
+    content = read_yaml(shipped(Path(path_text)))
     if map_name:
         maps = content.get("class_maps") if isinstance(content, dict) else None
         if not isinstance(maps, dict) or map_name not in maps:

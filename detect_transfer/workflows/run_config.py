@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detect_transfer.config import RunConfig, load_config, make_config
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.shipped import shipped
 from detect_transfer.workflows.run_folder import RunFolder
 
 QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
@@ -36,5 +37,5 @@ def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig,
         source = config.data.path or config.data.train_json
         assert source is not None  # a pair or a path, as the config checks
         return config, source.absolute().stem
-    path = path or QUICK_START
+    path = QUICK_START if path is None else shipped(path)
     return load_config(path, words), path.stem

@@ -1,16 +1,24 @@
 """Wrong input at the command line: one line, the right exit code, no traceback, nothing half-written."""
 
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 from paths import ROOT
 
 from detect_transfer.cli import main
+from detect_transfer.cli.main import app
+from detect_transfer.cli.options import EXAMPLES, complete_key
+from detect_transfer.core.shipped import shipped
 from detect_transfer.models.checkpoints import EMBEDDED, load_weights, save_weights
+
+GROUP = typer.main.get_command(app)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
@@ -57,6 +65,62 @@ def test_wrong_config__one_line_and_no_run_folder(
     assert said.startswith(code)
     assert len(said.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", sorted(GROUP.commands))
+def test_help__ends_with_an_example_that_parses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if name == "study":
+        pytest.skip("it has commands of its own")
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith(f"Example: detect-transfer {EXAMPLES[name]}")
+    words = shlex.split(EXAMPLES[name])
+    assert words[0] == name
+    GROUP.commands[name].make_context(name, words[1:])
+
+
+def test_quiet__shows_nothing_but_errors(tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["check", str(tiny_data), "-q"], ["-q", "check", str(tiny_data)]):
+        with pytest.raises(SystemExit):
+            main(words)
+        said = capsys.readouterr()
+        assert (said.out, said.err) == ("", "")
+    assert run(capsys, "check", "nowhere", "--quiet")[1].startswith("DATA_MISSING")
+    with pytest.raises(SystemExit):
+        main(["config", "train.epochs"])
+    assert "train.epochs: " in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away__is_no_error() -> None:
+    """As with `detect-transfer config | head -1`."""
+    command = [sys.executable, "-m", "detect_transfer", "config"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")
+
+
+def test_what_comes_with_the_package__is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shipped(Path("configs/quickstart.yaml")).is_file()
+    assert shipped(Path("datasets/gtsdb/dataset.yaml")).is_file()
+    for name in ("configs/none.yaml", "configs/../pyproject.toml", "quickstart.yaml"):
+        assert shipped(Path(name)) == Path(name)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "quickstart.yaml").touch()
+    assert shipped(Path("configs/quickstart.yaml")) == Path("configs/quickstart.yaml")
+
+
+def test_completion__knows_commands_and_keys() -> None:
+    assert complete_key("train.ep") == ["train.epochs="]
+    environment = {**os.environ, "_DETECT_TRANSFER_COMPLETE": "complete_bash", "COMP_WORDS": "x c", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv[0] = 'detect-transfer'; from detect_transfer.cli import main; main([])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert {"check", "compare", "config", "convert"} <= set(done.stdout.split())
 
 
 def test_data_alone__train_by_the_defaults_and_not_by_the_quick_start(
