@@ -15,6 +15,7 @@ OnEpoch = Callable[[dict[str, Any]], None]
 # what an image costs in training, in units of what it costs to read and score it; measured with YOLO11n on two cores
 _FULL, _FROZEN_BACKBONE, _KEPT_FEATURES = 1.2, 0.7, 0.25
 _LAST_EPOCHS = 3  # what is measured is their mean: the first epochs of a run fill its caches
+_BETWEEN_EPOCHS = 1.1  # what is saved and set up beside the steps; the first epoch of a phase has more, once
 _FIRST_STEPS = 3  # of an epoch, after which its own speed counts
 
 
@@ -43,14 +44,14 @@ class RunClock:
     def note(self, row: dict[str, Any]) -> None:
         """Take note of an epoch that is over, by its row."""
         self._epoch_began = self._now()
-        self.note_measured(row["phase"], row["epoch_seconds"] - row["score_seconds"], row["score_seconds"])
+        self.note_measured(row["phase"], row.get("train_seconds", 0.0), row["score_seconds"])
         if row["epoch"]:
             self._done = max(self._done + 1, self._plan.phases[row["phase"] - 1].first_epoch)
 
     def note_measured(self, phase: int, train_seconds: float, score_seconds: float) -> None:
         """Take note of what an epoch of a phase takes; phase 0 is the scoring before any training."""
         if phase:
-            self._train_seconds.setdefault(phase, []).append(train_seconds)
+            self._train_seconds.setdefault(phase, []).append(train_seconds * _BETWEEN_EPOCHS)
             if len(self._score_seconds) == 1:
                 self._score_seconds = []  # that of epoch 0 had to read the images
         self._score_seconds.append(score_seconds)

@@ -51,8 +51,7 @@ def estimate_seconds(config: RunConfig, scratch: Path) -> Estimate:
     longer = data.train.images.height / result.train_images
     for row in result.progress.history:
         score = row["score_seconds"] * data.val.images.height / scored
-        trained = (row["epoch_seconds"] - row["score_seconds"]) * longer
-        clock.note_measured(row["phase"], trained, score)
+        clock.note_measured(row["phase"], row.get("train_seconds", 0.0) * longer, score)
     device = choose_device(config.train.device)
     machine = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else str(device)
     return Estimate(clock.seconds_left(), machine)
