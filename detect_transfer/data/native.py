@@ -84,7 +84,7 @@ def format_of(path: Path) -> str:
         names = likely(path) if path.exists() else []
         if len(names) == 1:
             return names[0]  # its reader says what is wrong
-        error.remedy = error.remedy.replace("data.format=NAME", "--format NAME")
+        error.field, error.remedy = None, error.remedy.replace("data.format=NAME", "--format NAME")
         raise
 
 

@@ -238,7 +238,7 @@ def _time(config: RunConfig, look: _Look) -> str:
     except DetectTransferError as error:
         if look.report.ok and error.exit_code != 3:
             raise
-        return f"time: not measured ({error.code}: {error.what})"
+        return f"time: not measured ({error.code}): {error.remedy}"
     return f"time: about {duration(estimate.seconds)} on this machine ({estimate.machine}), measured on a few images"
 
 
