@@ -44,11 +44,16 @@ def config_keys() -> str:
         "An unknown key is an error. `detect-transfer config --explain KEY` prints what stands here, "
         "`detect-transfer config --schema` the JSON schema, [config.schema.json](config.schema.json), by which editors "
         "complete and check keys. Paths are relative to the folder of the config, or to the folder that the command "
-        "runs in; on the command line to the latter alone. `configs/` has examples.",
-        _table_of("The file", [key for key in config.keys_of() if "." not in key.name]),
+        "runs in; on the command line to the latter alone. `study` is of the config of a study alone. `configs/` has "
+        "examples.",
+        _table_of("The file", [key for key in config.keys_of(config.StudyConfig) if "." not in key.name]),
     ]
-    for part in config.keys_of():
-        inside = [key for key in config.keys_of() if key.name.rpartition(".")[0].removesuffix("[]") == part.name]
+    for part in config.keys_of(config.StudyConfig):
+        inside = [
+            key
+            for key in config.keys_of(config.StudyConfig)
+            if key.name.rpartition(".")[0].removesuffix("[]") == part.name
+        ]
         if inside:
             parts.append(_table_of(f"`{part.name}`", inside, part.meaning))
     return "\n\n".join(parts)

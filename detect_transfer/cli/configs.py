@@ -17,15 +17,16 @@ def config(
         bool, typer.Option("--explain", help="Say what the key means; of all keys without one.")
     ] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
+    study: Annotated[bool, typer.Option("--study", help="With --schema: of the config of a study.")] = False,
 ) -> None:
     """Explain the keys of a config: meaning, unit, range and default."""
+    from detect_transfer.config import RunConfig, StudyConfig, schema_text
     from detect_transfer.config import explain as explained
-    from detect_transfer.config import schema_text
 
     if schema:
-        print(schema_text())
+        print(schema_text(StudyConfig if study else RunConfig))
         return
-    print_lines([entry.text for entry in explained(key)])
+    print_lines([entry.text for entry in explained(key, StudyConfig)])  # which has all keys of a run, and its own
 
 
 def init(

@@ -174,6 +174,8 @@ def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
 def _plain(annotation: Any) -> str:
     """Return what the entries of a list are, in words."""
     words = {int: "whole numbers", float: "numbers", str: "words", Path: "paths"}
+    if typing.get_origin(annotation) is typing.Annotated and typing.get_args(annotation)[0] in words:
+        return words[typing.get_args(annotation)[0]] + _range(annotation.__metadata__)
     if typing.get_origin(annotation) is dict:
         return "mappings"
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)

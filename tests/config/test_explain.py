@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from detect_transfer.config import explain, keys_of, make_config, schema_text
+from detect_transfer.config import StudyConfig, explain, keys_of, make_config, schema_text
 from detect_transfer.config.explain import nearest_key
 from detect_transfer.core.errors import InputError, ProblemsError
 
@@ -34,6 +34,12 @@ def test_every_key__has_a_meaning_and_what_it_takes() -> None:
 )
 def test_a_key__says_its_range_and_its_default(name: str, values: str, default: str) -> None:
     assert (KEYS[name].values, KEYS[name].default) == (values, default)
+
+
+def test_the_config_of_a_study__is_explained_too() -> None:
+    assert {key.name for key in explain("study", StudyConfig)} >= {"study.arms", "study.seeds"}
+    assert all(len(key.meaning) > 5 for key in keys_of(StudyConfig))
+    assert explain("study.seeds", StudyConfig)[0].values == "a list of whole numbers from 0 on"
 
 
 def test_explain__takes_keys_parts_and_entries() -> None:
