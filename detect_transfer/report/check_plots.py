@@ -10,7 +10,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import FloatArray
-from detect_transfer.report.plots import OKABE_ITO, draw_svg
+from detect_transfer.report.plots import OKABE_ITO, draw_svg, legend_below
 from detect_transfer.report.text import plot_name
 
 _MOST_CLASSES = 30
@@ -62,7 +62,7 @@ def box_sizes(table: AnnotationTable, imgsz: int) -> str:
             axes.hist(values, edges, histtype="step", linewidth=1.8, color=OKABE_ITO[colour], label=label)
         _plain_ticks(axes, [t for t in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048) if t <= imgsz])
         axes.axvline(8, color=OKABE_ITO[3], linestyle=":", label="8 px: the finest cell of a detector")
-        axes.legend()
+        legend_below(figure, "")
 
     return draw_svg(draw, size=_SIZE)
 
