@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from detect_transfer.config import Data, Mirror, RunConfig, explain, make_config, schema_text
+from detect_transfer.config import Data, Mirror, RunConfig, explain, make_config, parse_value, schema_text
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import write_atomic
@@ -33,6 +33,7 @@ from detect_transfer.workflows.init_choices import (
 from detect_transfer.workflows.run_clock import duration
 
 SCHEMA_NAME = "config.schema.json"
+_PARTS = ("data", "model", "transfer", "train", "mirror", "evaluate")
 _VAL_NAMES = ("val", "valid", "validation")
 _MOST_CLASSES, _MOST_FINDINGS = 8, 8
 _WIDTH = 118
@@ -96,7 +97,7 @@ def init_config(
     if out.exists():
         raise InputError("FILE_EXISTS", "there is a file of this name", where=out, remedy="give another with --out")
     given = make_config({}, [f"data.path={json.dumps(str(source))}", *words], where="command line")
-    keys = {word.partition("=")[0] for word in words}
+    keys = set(_given_keys(words))
     on_stage("reading the data")
     look = _look_at(given.data, progress)
     choices = _choose(given, keys, look)
@@ -110,6 +111,17 @@ def init_config(
     write_atomic(out.parent / SCHEMA_NAME, schema_text() + "\n")
     write_atomic(out, text)
     return Initialised(out, [*facts, f"config: {out}", f"train it: detect-transfer train {out}"])
+
+
+def _given_keys(words: Sequence[str]) -> Iterator[str]:
+    """Yield the keys of the config that words give, as they stand in a file: of a part, or at its top."""
+    for word in words:
+        key, _, text = word.partition("=")
+        value = parse_value(text, key)
+        if "." not in key and isinstance(value, Mapping) and key in _PARTS:
+            yield from (f"{key}.{name}" for name in value)
+        else:
+            yield ".".join(key.split(".")[:2])
 
 
 def _look_at(data: Data, progress: Progress | None) -> _Look:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -69,12 +70,9 @@ def _few_images(config: RunConfig, folder: RunFolder, data: RunData) -> RunConfi
         splits[split] = with_objects["file_name"].gather_every(max(1, with_objects.height // count)).to_list()[:count]
     path = folder.path / "few.json"
     write_json(path, {"splits_version": SPLITS_VERSION, "splits": splits})
-    changes = {
-        "path": folder.data_of(config.data),
-        "format": "data_folder" if folder.drawn_data.exists() else config.data.format,
-        "split_file": path,
-        "test_split": None,
-    }
+    changes: dict[str, Any] = {"path": folder.data_of(config.data), "split_file": path, "test_split": None}
+    if folder.drawn_data.exists():
+        changes |= {"format": "data_folder", "options": {}}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=changes),

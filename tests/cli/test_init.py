@@ -54,7 +54,8 @@ def test_init__writes_a_config_that_trains_without_an_edit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").symlink_to(tiny_data)
-    small = ["model.weights=embedded", "train.epochs=1", "transfer.strategy=head_only", "train.imgsz=64"]
+    small = ["model.weights=embedded", "train={epochs: 1, imgsz: 64}", "transfer.strategy=head_only"]
+    small.append("transfer.class_map.stop=no_entry")
     status, out, err = run(capsys, "init", "mine", *small)
     assert (status, err) == (0, "")
     text = (tmp_path / "mine.yaml").read_text()
@@ -73,7 +74,8 @@ def test_init__writes_a_config_that_trains_without_an_edit(
     keys = yaml.safe_load(text)
     assert keys["data"]["path"] == "mine"
     assert (keys["train"]["imgsz"], keys["train"]["batch"]) == (64, 2)
-    assert load_config(tmp_path / "mine.yaml").transfer.strategy == "head_only"
+    config = load_config(tmp_path / "mine.yaml")
+    assert (config.transfer.strategy, config.transfer.class_map) == ("head_only", {"stop": "no_entry"})
     assert not (tmp_path / "runs").exists()
     assert run(capsys, "train", "mine.yaml", "--dry-run")[0] == 0
     assert run(capsys, "init", "mine", *small)[2].startswith("FILE_EXISTS mine.yaml")
