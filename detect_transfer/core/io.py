@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -143,7 +144,7 @@ def safe_join(
     parts = PurePosixPath(name).parts
     bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
     joined = root / name
-    if bad or not (links or _lies_in(root, joined)):
+    if bad or not (links or _lies_in(root, joined) or is_written_link(root, joined)):
         raise InputError(
             "PATH_OUTSIDE",
             f"it leads out of {root}",
@@ -160,6 +161,38 @@ def _lies_in(root: Path, path: Path) -> bool:
         return path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):  # a loop of links leads nowhere
         return False
+
+
+def is_written_link(root: Path, path: Path) -> bool:
+    """Tell whether a path is a link that `convert` made to an image, in a data folder that is `root`, or around it.
+
+    Args:
+        root: The folder of the data set that is read.
+        path: A path in it.
+    """
+    try:
+        real_root, folder = root.resolve(), path.parent.resolve()
+    except (OSError, RuntimeError):
+        return False
+    if not path.is_symlink() or not folder.is_relative_to(real_root):
+        return False
+    return any(
+        (home.is_relative_to(real_root) or real_root.is_relative_to(home)) and _has_links(home)
+        for home in folder.parents
+    )
+
+
+@lru_cache(maxsize=64)
+def _has_links(folder: Path) -> bool:
+    """Tell whether a folder is one that `convert` wrote with links to the images."""
+    if not all((folder / name).is_file() for name in _WRITTEN):
+        return False
+    try:
+        manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    options = manifest.get("options") if isinstance(manifest, dict) else None
+    return isinstance(options, dict) and options.get("image_mode") == "link"
 
 
 def require_dir(path: Path, *, what: str) -> Path:

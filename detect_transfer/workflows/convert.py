@@ -201,7 +201,8 @@ def _named(classes: Mapping[str, int]) -> str:
 def _counted(step: str, line: LedgerLine) -> str:
     thing = {"image": ("image", "images"), "box": ("box", "boxes")}[line.kind][line.count != 1]
     action = "" if line.action in ("dropped", "noted") else f" {line.action}"
-    return f"{line.count:,} {thing}{action} ({step}): {line.reason}"
+    example = f"  e.g. {line.examples[0]}" if line.examples and line.action == "dropped" else ""
+    return f"{line.count:,} {thing}{action} ({step}): {line.reason}{example}"
 
 
 def format_lines() -> list[str]:

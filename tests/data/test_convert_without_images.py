@@ -1,11 +1,13 @@
 """A conversion of annotations alone: no images are looked at or written, and what is not known is named."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from paths import DATASETS
 
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
@@ -13,6 +15,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.load import read_dataset
+from detect_transfer.formats import get_format
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.parquet.reader import read as read_parquet
 from detect_transfer.formats.voc.reader import read as read_voc
@@ -76,6 +79,28 @@ def test_labels__without_images_come_with_the_names_of_the_classes(tmp_path: Pat
     assert not (tmp_path / "out/data.yaml").exists(), "it would point at images that are not there"
     assert result.round_trip is not None
     assert [leg.target for leg in result.round_trip.legs] == ["YOLO"]
+
+
+@pytest.mark.parametrize(
+    ("format", "place", "options"), [("coco", "", {}), ("voc", "voc", {}), ("cvat", "cvat", {"images": "images"})]
+)
+def test_links__to_the_images_of_the_source_are_followed_in_what_was_written(
+    format: str, place: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    source = DATASETS / "createml" / "sample"
+    mode = ConvertOptions("createml", image_mode="link", targets=("coco", "voc", "cvat"), split="source")
+    made = convert(get_format("createml").read(source), tmp_path / "made", options=mode)
+    images = {key: tmp_path / "made" / value for key, value in options.items()}
+    table = get_format(format).read(tmp_path / "made" / place, **images)
+    assert table.images["width"].to_list() == [40, 40, 40]
+    again = convert(table, tmp_path / "again", options=ConvertOptions(format, split="source", targets=("coco",)))
+    assert (len(again.table.images), len(again.table.boxes)) == (len(made.table.images), len(made.table.boxes))
+    copy = Path(shutil.copytree(tmp_path / "made", tmp_path / "copy", symlinks=True))
+    (copy / "manifest.json").unlink()  # nothing vouches for the links
+    images = {key: copy / value for key, value in options.items()}
+    with pytest.raises(InputError, match="PATH_OUTSIDE"):  # noqa: PT012 the reader of COCO does not look at images
+        table = get_format(format).read(copy / place, **images)
+        convert(table, tmp_path / "never", options=ConvertOptions(format, split="source", targets=("coco",)))
 
 
 def test_data_folder__without_images_is_read_checked_and_converted_again(tmp_path: Path) -> None:
@@ -172,7 +197,7 @@ def test_command__reads_without_images_and_says_what_is_left_out(
     with pytest.raises(SystemExit) as left:
         main([*words, "--image-mode", "none"])
     assert left.value.code == 0
-    assert "yolo: 8 image rows noted: size not known" in capsys.readouterr().out
+    assert "note: 8 images (yolo): size not known" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -196,4 +221,4 @@ def test_real_annotations__come_through_with_their_published_counts(
     assert result.round_trip.ok
     back = data_folder.read(tmp_path / "out")
     assert (len(back.images), len(back.boxes)) == (counts[0], counts[1] - in_two)
-    assert (tmp_path / "out" / "labels").is_dir() == (name == "citypersons"), "the only one that tells sizes"
+    assert (tmp_path / "out" / "labels").is_dir() == (name in ("citypersons", "bosch_lights")), "what tells sizes"
