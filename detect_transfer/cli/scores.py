@@ -12,6 +12,7 @@ from detect_transfer.cli.console import (
     make_console,
     print_comparison,
     print_explanation,
+    print_lines,
     print_metrics,
     print_reading,
     print_scores,
@@ -320,7 +321,7 @@ def _read_truth(
 
     truth = read_ground_truth(path, format=format, split=split, images=images, options=words or [])
     print_reading(truth.table.reading)
-    make_console().print(f"truth: {truth.facts}", markup=False)
+    print_lines([f"truth: {truth.facts}", *([f"warning: {truth.warning}"] if truth.warning else [])])
     return truth
 
 

@@ -64,7 +64,7 @@ DETECTION_SCHEMA: dict[str, Any] = {
     "y2": pl.Float64,
     "score": pl.Float64,
 }
-_FALSE_BY_DEFAULT = ("iscrowd", "ignore", "difficult")
+FALSE_BY_DEFAULT = ("iscrowd", "ignore", "difficult")
 
 Columns = Mapping[str, Any] | pl.DataFrame
 
@@ -80,7 +80,7 @@ def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
     filled = [
         pl.col(name).cast(dtype)
         if name in data.columns
-        else pl.lit(False if name in _FALSE_BY_DEFAULT else None).cast(dtype).alias(name)
+        else pl.lit(False if name in FALSE_BY_DEFAULT else None).cast(dtype).alias(name)
         for name, dtype in schema.items()
     ]
     return data.select(*filled, *[c for c in data.columns if c not in schema])

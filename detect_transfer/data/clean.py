@@ -1,33 +1,30 @@
 """Cleaning: what no detector should be trained on leaves by a named rule, and every event is counted.
 
-What clipping changes is kept in `attributes`, so that detections are scored against the boxes as published. All of it
-are whole-column expressions, so that ten million boxes take seconds.
+What is clipped or dropped goes along, so that detections are scored against the boxes as published. All of it are
+whole-column expressions, so that ten million boxes take seconds.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY, AnnotationTable
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.data.published import RAW_AREA, RAW_BOX, RAW_VISIBLE, box_area, corner, with_dropped
 
-RAW_BOX, RAW_VISIBLE, RAW_AREA = "raw_box", "raw_vis_box", "raw_area"  # keys in `attributes`: what was annotated
-_VISIBLE = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")
 _RAW = tuple(f"_raw_{c}" for c in XYXY)
-_RAW_VISIBLE = tuple(f"_raw_{c}" for c in _VISIBLE)
+_RAW_VISIBLE = tuple(f"_raw_{c}" for c in VISIBLE_XYXY)
 _PUBLISHED = tuple(f"_published_{c}" for c in XYXY)
 _SAME_BOX = ("image_id", "category_id", *_PUBLISHED, "iscrowd", "ignore")
-_NUMBER = r"[-+0-9.eE]+"
-_KEPT_VALUES = rf'"(?:{RAW_BOX}|{RAW_VISIBLE})":\s*\[[^\]]*\]|"{RAW_AREA}":\s*{_NUMBER}'
-_AREA_TOLERANCE = 1e-6  # relative; between a stated area and that of its box
 
 
 def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> AnnotationTable:
     """Clip boxes to their image, drop those without area or too small, and make one of exact duplicates.
 
-    Rows in an image of unknown size are not clipped. What clipping changes, `as_published` restores: the corners are in
-    `attributes` under `raw_box` and `raw_vis_box`, a stated area under `raw_area`. Duplicates are rows of one image
-    with the same class, annotated box and flags. Cleaning twice changes nothing further.
+    Rows in an image of unknown size are not clipped. What cleaning changes, `as_published` restores: the corners are in
+    `attributes` under `raw_box` and `raw_vis_box`, a stated area under `raw_area`; dropped boxes are in the column
+    `boxes_not_trained` of their images. Duplicates are rows of one image with the same class, annotated box and flags.
+    Cleaning twice changes nothing further.
 
     Args:
         table: What a reader gave.
@@ -38,7 +35,7 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> A
     columns = table.boxes.columns
     sizes = table.images.select("image_id", pl.col("width").alias("_width"), pl.col("height").alias("_height"))
     boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
-        *[pl.col(c).alias(raw) for c, raw in zip((*XYXY, *_VISIBLE), (*_RAW, *_RAW_VISIBLE), strict=True)],
+        *[pl.col(c).alias(raw) for c, raw in zip((*XYXY, *VISIBLE_XYXY), (*_RAW, *_RAW_VISIBLE), strict=True)],
         *_published_corners(table.boxes),
     )
     boxes = _drop_small(_clip(boxes), min_size, step)
@@ -48,20 +45,18 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> A
     step.add("image", "noted", "size not known: boxes are not clipped", len(unsized), unsized["file_name"])
     cleaned = _remember_raw(_limit_area(boxes)).select(columns)
     step.close(images_out=len(table.images), boxes_out=len(cleaned))
-    return table.with_boxes(cleaned)
+    return with_dropped(table.with_boxes(cleaned), before=table.boxes)
 
 
 def _published_corners(boxes: pl.DataFrame) -> list[pl.Expr]:
     """Return the corners as annotated, which an earlier cleaning may have put into `attributes`."""
     clipped_before = boxes["attributes"].str.contains(f'"{RAW_BOX}"', literal=True).any()
     names = enumerate(zip(XYXY, _PUBLISHED, strict=True))
-    return [
-        (pl.coalesce(_corner(RAW_BOX, i), c) if clipped_before else pl.col(c)).alias(name) for i, (c, name) in names
-    ]
+    return [(pl.coalesce(corner(RAW_BOX, i), c) if clipped_before else pl.col(c)).alias(name) for i, (c, name) in names]
 
 
 def _clip(boxes: pl.DataFrame) -> pl.DataFrame:
-    return boxes.with_columns(_clipped(c) for c in (*XYXY, *_VISIBLE))
+    return boxes.with_columns(_clipped(c) for c in (*XYXY, *VISIBLE_XYXY))
 
 
 def _clipped(column: str) -> pl.Expr:
@@ -106,7 +101,7 @@ def _limit_area(boxes: pl.DataFrame) -> pl.DataFrame:
     """Keep a stated area, such as that of a mask, from being larger than what clipping left of its box."""
     if "area" not in boxes.columns:
         return boxes.with_columns(pl.lit(None, dtype=pl.Float64).alias("_raw_area"))
-    limited = pl.when(_moved(XYXY, _RAW) & (pl.col("area") > _box_area())).then(_box_area())
+    limited = pl.when(_moved(XYXY, _RAW) & (pl.col("area") > box_area())).then(box_area())
     return boxes.with_columns(
         pl.coalesce(limited, "area").alias("area"), pl.when(limited.is_not_null()).then("area").alias("_raw_area")
     )
@@ -116,7 +111,7 @@ def _remember_raw(boxes: pl.DataFrame) -> pl.DataFrame:
     """Write into `attributes` what clipping changed."""
     for key, value in (
         (RAW_BOX, _when_moved(XYXY, _RAW)),
-        (RAW_VISIBLE, _when_moved(_VISIBLE, _RAW_VISIBLE)),
+        (RAW_VISIBLE, _when_moved(VISIBLE_XYXY, _RAW_VISIBLE)),
         (RAW_AREA, pl.col("_raw_area").cast(pl.String)),
     ):
         old = pl.col("attributes").str.strip_chars()
@@ -138,44 +133,3 @@ def _when_moved(columns: tuple[str, ...], raw: tuple[str, ...]) -> pl.Expr:
     """Return the JSON text of four raw numbers where a column is no longer one of them, else null."""
     numbers = pl.concat_str(pl.lit("["), pl.concat_str(*raw, separator=","), pl.lit("]"))
     return pl.when(_moved(columns, raw)).then(numbers)
-
-
-def _box_area() -> pl.Expr:
-    return (pl.col("x2") - pl.col("x1")) * (pl.col("y2") - pl.col("y1"))
-
-
-def as_published(table: AnnotationTable) -> AnnotationTable:
-    """Return the table with boxes, visible boxes and areas as they were annotated, before `clean` clipped them.
-
-    An area that is that of the clipped box becomes that of the published one.
-    """
-    boxes = table.boxes
-    if not boxes["attributes"].str.contains(_KEPT_VALUES).any():
-        return table
-    restored = boxes.with_columns(
-        *[pl.coalesce(_corner(RAW_BOX, i), c).alias(c) for i, c in enumerate(XYXY)],
-        *[pl.coalesce(_corner(RAW_VISIBLE, i), c).alias(c) for i, c in enumerate(_VISIBLE)],
-        _without_raw(pl.col("attributes")).alias("attributes"),
-    )
-    if "area" in boxes.columns:
-        of_clipped = ((pl.col("area") - _box_area()).abs() <= _AREA_TOLERANCE * _box_area()).alias("_of_clipped")
-        stated = pl.col("attributes").str.json_path_match(f"$.{RAW_AREA}").cast(pl.Float64, strict=False)
-        facts = boxes.select(of_clipped, stated.alias("_stated"))
-        area = pl.when(facts["_of_clipped"]).then(_box_area()).otherwise("area")
-        restored = restored.with_columns(pl.coalesce(facts["_stated"], area).alias("area"))
-    return table.with_boxes(restored)
-
-
-def _corner(key: str, index: int) -> pl.Expr:
-    """Return one number of a list of four in `attributes`, null where there is no such list."""
-    numbers = pl.col("attributes").str.json_path_match(f"$.{key}").str.strip_chars("[] ").str.split(",")
-    whole = pl.when(numbers.list.len() == len(XYXY)).then(numbers.list.get(index, null_on_oob=True))
-    return whole.str.strip_chars().cast(pl.Float64, strict=False)
-
-
-def _without_raw(attributes: pl.Expr) -> pl.Expr:
-    """Return the JSON objects without what cleaning put into them; null for one that holds nothing else."""
-    after = attributes.str.replace_all(rf",\s*(?:{_KEPT_VALUES})", "").str.replace_all(
-        rf"\{{\s*(?:{_KEPT_VALUES})\s*,?\s*", "{"
-    )
-    return pl.when(after.str.contains(r"^\s*\{\s*\}\s*$") & (after != attributes)).then(None).otherwise(after)

@@ -35,6 +35,7 @@ from detect_transfer.data.image_plan import ImagePlan, plan_images, plan_names
 from detect_transfer.data.image_writing import ImageStage, write_images
 from detect_transfer.data.leaks import near_findings
 from detect_transfer.data.manifest import count_splits, write_manifest
+from detect_transfer.data.published import dropped_boxes, write_dropped
 from detect_transfer.data.round_trip import RoundTrip
 from detect_transfer.data.split import check_positives
 from detect_transfer.data.split_choice import SplitChoice, choose_split, split_document
@@ -151,7 +152,8 @@ def _select(
     """Clean the boxes, map the classes, split the images, and decide on ignored regions."""
     table = clean(table, ledger, min_size=options.min_size)
     if options.class_map is not None:
-        table = apply_class_map(table, options.class_map, ledger)
+        not_trained = apply_class_map(table.with_boxes(dropped_boxes(table)), options.class_map, Ledger()).boxes
+        table = write_dropped(apply_class_map(table, options.class_map, ledger), not_trained)
     # annotations alone cannot be trained on, so the part of a benchmark stays one part
     whole = options.without_images and options.split == "auto" and not table.images["split"].has_nulls()
     chosen = choose_split(

@@ -11,7 +11,7 @@ from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.data.clean import as_published
+from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
@@ -33,12 +33,14 @@ class GroundTruth:
         format: A key of `READERS`.
         table: The images that are scored, with their boxes and classes.
         split: The split that they are; None where all images are taken.
+        n_not_published: How many of their boxes a conversion clipped or left out for training.
     """
 
     path: Path
     format: str
     table: AnnotationTable
     split: str | None = None
+    n_not_published: int = 0
 
     @property
     def name(self) -> str:
@@ -49,15 +51,17 @@ class GroundTruth:
     def facts(self) -> str:
         """What was read, in words: ``mine (voc), split val, 31 images``."""
         split = "" if self.split is None else f", split {self.split}"
-        clipped = ""
-        if self.format not in _WRITTEN_BY_US and any((each / "manifest.json").is_file() for each in self._folders):
-            clipped = "; boxes as clipped to their images: give the data folder itself for those published"
-        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images{clipped}"
+        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images"
 
     @property
-    def _folders(self) -> tuple[Path, ...]:
-        """Where the manifest of a data folder of ours would lie, of which this is a further form."""
-        return (self.path.resolve().parent, self.path.resolve().parent.parent)
+    def warning(self) -> str:
+        """Why its boxes are not those that were published, in words; "" where they are."""
+        if not self.n_not_published:
+            return ""
+        return (
+            f"{self.n_not_published:,} boxes of {self.name} were clipped to their images or left out for training, so "
+            "these are not the numbers of the published boxes: give the data folder itself for those"
+        )
 
     @property
     def numbers_all(self) -> bool:
@@ -193,8 +197,19 @@ def read_ground_truth(
     if split is None and not (kind == "coco" and path.is_file()):
         split = _scored_split(table)
     if split in (None, EVERY_SPLIT):
-        return GroundTruth(path, kind, table)
-    return GroundTruth(path, kind, table.split_of(split), split)
+        return GroundTruth(path, kind, table, n_not_published=_count_not_published(path, kind, None))
+    n_not_published = _count_not_published(path, kind, split)
+    return GroundTruth(path, kind, table.split_of(split), split, n_not_published)
+
+
+def _count_not_published(path: Path, kind: str, split: str | None) -> int:
+    """Return how many boxes of a data folder are not as published in a further form of it that cannot carry them."""
+    homes = [each for each in path.resolve().parents[:2] if (each / "annotations").is_dir()]
+    folder = next((each for each in homes if recognised(each) == "data_folder"), None)
+    if kind in _WRITTEN_BY_US or folder is None:
+        return 0
+    table = read_dataset(folder, need_images=False)
+    return n_not_published(table.split_of(split) if split in table.splits else table)
 
 
 def _check_takes_images(kind: str, images: Path) -> None:

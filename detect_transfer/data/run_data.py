@@ -19,12 +19,13 @@ from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
-from detect_transfer.data.clean import as_published, clean
+from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.native import NativeData, read_native
+from detect_transfer.data.published import as_published
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
 from detect_transfer.formats.coco.reader import read_splits

@@ -88,6 +88,7 @@ def evaluate_files(
         reading = {"reading": list(predictions.reading)} if predictions.reading else {}
         write_scored(building, truth.table, predictions, scores, metrics=metrics, extra=reading)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
+        facts |= {"Warning": truth.warning} if truth.warning else {}
         facts |= {"Read as": "; ".join(predictions.reading)} if predictions.reading else {}
         write_page(RunFolder(building).report, case, scores, facts=facts, metrics=metrics)
     return scores

@@ -161,6 +161,7 @@ def evaluate_weights(
     )
     with new_folder(out) as building:
         facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
+        facts |= {"Warning": truth.warning} if truth.warning else {}
         unused = [name for name in trained.class_names if name not in meeting]
         facts |= {"Classes not in the data": _listed(unused)} if unused else {}
         scored.write(building, {**facts, "Ignore policy": options.ignore_policy})

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.ledger import Ledger
-from detect_transfer.data.clean import as_published, clean
+from detect_transfer.data.clean import clean
+from detect_transfer.data.published import as_published
 
 
 def one_image(boxes, *, size=(100, 50), **columns):
@@ -145,7 +146,7 @@ def test_clean__boxes_that_differ_outside_the_image_are_no_duplicates():
     ledger = Ledger()
     once = clean(raw, ledger)
     assert corners(once) == [(90, 0, 100, 10)] * 2
-    assert corners(as_published(once)) == [(90, 0, 110, 10), (90, 0, 120, 10)]
+    assert corners(as_published(once)) == corners(raw)
     assert clean(once, Ledger()).boxes.equals(once.boxes)
 
 

@@ -283,8 +283,3 @@ def test_coco_like_truth__without_file_names_names_what_reads_it(tmp_path: Path)
     assert truth.table.images["file_name"].to_list() == [
         image["im_name"] for image in json.loads(path.read_text())["images"]
     ]
-
-
-def test_a_further_form_of_a_data_folder__says_that_its_boxes_are_clipped(tiny_data: Path) -> None:
-    assert "give the data folder itself" in read_ground_truth(tiny_data / "data.yaml", split="val").facts
-    assert "clipped" not in read_ground_truth(tiny_data, split="val").facts
