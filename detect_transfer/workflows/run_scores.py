@@ -15,7 +15,7 @@ from torch import nn
 
 from detect_transfer.config import RunConfig, Stage
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.data.clean import as_published
+from detect_transfer.data.published import as_published
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models.base import Detector
