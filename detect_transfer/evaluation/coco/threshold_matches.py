@@ -42,12 +42,16 @@ def units_of(truth: AnnotationTable) -> tuple[IntArray, int]:
     """Return the unit (N,) of each image in order of image_id, and how many units there are.
 
     Images of one `group` (a video, a sequence) are one unit, as they are not independent; an image without is its own.
+    Units are numbered by the names of groups and images, so that the same seed draws the same ones from any order of
+    the same images.
     """
-    images = truth.images.sort("image_id")
-    own = pl.concat_str(pl.lit("\0"), pl.col("image_id"))  # no group can have this name
-    key = images.select(pl.coalesce("group", own).alias("key"))["key"]
-    _, first, unit = np.unique(key.to_numpy(), return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[unit], len(first)  # numbered as they come
+    alone = pl.col("group").is_null()
+    keys = truth.images.select(
+        "image_id", pl.coalesce("group", "file_name").alias("name"), pl.when(alone).then("image_id").alias("alone")
+    ).sort("image_id")
+    units = keys.select("name", "alone").unique().sort("name", "alone").with_row_index("unit")
+    unit = keys.join(units, on=["name", "alone"], how="left", nulls_equal=True, maintain_order="left")["unit"]
+    return unit.cast(pl.Int64).to_numpy(), units.height
 
 
 def match_at_thresholds(case: Case, *, max_detections: int = 100) -> ThresholdMatches:

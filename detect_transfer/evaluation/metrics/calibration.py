@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
-from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
-from detect_transfer.core.columns import text_of
 from detect_transfer.evaluation.case import Case
+from detect_transfer.evaluation.coco.threshold_matches import units_of
 from detect_transfer.evaluation.matching import match_case
 from detect_transfer.evaluation.metric_result import MetricResult, Sheet
 
@@ -125,7 +123,7 @@ def calibration(case: Case, *, score_floor: float = SCORE_FLOOR) -> MetricResult
             "count": whole.count.astype(float).tolist(),
         }
         _put_position(sheet, case, score, tp, use)
-        _put_temperature(sheet, score, tp, _every_second_group(case.truth, rows["image_id"])[use])
+        _put_temperature(sheet, score, tp, units_of(case.truth)[0][case.dt.image[use]] % 2 == 0)
     bounds = {
         "overlap": ">= 0.5",
         "score_floor": score_floor,
@@ -155,14 +153,6 @@ def _put_temperature(sheet: Sheet, score: FloatArray, tp: BoolArray, fit: BoolAr
     after = reliability(apply_temperature(score[~fit], temperature), tp[~fit]).error
     for name, value in zip(_OF_TEMPERATURE, (temperature, before, after), strict=True):
         sheet.put(name, value, "")
-
-
-def _every_second_group(truth: AnnotationTable, image_id: pl.Series) -> BoolArray:
-    """Return a mask (D,) of the detections in the half of the images that the temperature is fitted on."""
-    groups = truth.images.select(
-        "image_id", half=pl.coalesce("group", text_of("image {}", "image_id")).rank("dense") % 2 == 1
-    )
-    return image_id.to_frame().join(groups, on="image_id", how="left", maintain_order="left")["half"].to_numpy()
 
 
 def _positions(case: Case) -> FloatArray | None:

@@ -1,5 +1,7 @@
 """The bootstrap: re-weighting equals scoring again, and intervals tell what they can."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from detect_transfer.evaluation.coco.bootstrap import draw_weights, mean_ap, sam
 from detect_transfer.evaluation.coco.intervals import bias, score_intervals, span_of
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, side_by_side, units_of
 from detect_transfer.evaluation.coco.weighted import weighted_ap
+from detect_transfer.evaluation.comparison import Plan, compare_groups
 
 
 def untied(detections: Detections) -> Detections:
@@ -64,7 +67,7 @@ def test_draw__equals_a_table_with_repeated_images(generated) -> None:
         times = rng.integers(0, 4, len(matches.objects))
         times[0] += 1  # a table without images cannot be scored
         got = values_of(weighted_ap(matches, times[None].astype(np.uint16)))
-        metrics = coco_metrics(*repeated(truth, detections, times))
+        metrics = coco_metrics(*repeated(truth, detections, times[units_of(truth)[0]]))
         assert {name: metrics[name] for name in got} == got, (seed, times)
 
 
@@ -84,7 +87,7 @@ def test_draw__of_tied_scores_equals_a_table_with_repeated_images(generated, sco
         times = rng.integers(0, 4, len(matches.objects))
         times[0] += 1  # a table without images cannot be scored
         got = values_of(weighted_ap(matches, times[None].astype(np.uint16)))
-        metrics = coco_metrics(*repeated(truth, detections, times))
+        metrics = coco_metrics(*repeated(truth, detections, times[units_of(truth)[0]]))
         assert {name: metrics[name] for name in got} == got, (seed, times)
 
 
@@ -118,6 +121,34 @@ def test_units__are_groups_where_there_are_any(make_table) -> None:
     assert n == 4  # the image_id 5 is no name of a group
     assert unit[0] == unit[3]
     assert len(set(unit.tolist())) == 4
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_numbers__are_those_of_any_order_of_the_same_images(generated, grouped: bool) -> None:
+    """Draws, exchanges and halves are made of images by name, whatever number a file gives them."""
+    for seed in range(5):
+        truth, detections = generated(seed)
+        detections = untied(detections)
+        if grouped:
+            videos = pl.Series("group", [f"video {i % 3}" if i % 4 else None for i in range(truth.images.height)])
+            truth = replace(truth, images=truth.images.with_columns(videos))
+        ids = truth.images["image_id"]
+        other = dict(zip(ids, ids.shuffle(seed=seed), strict=True))
+        parts = [
+            part.with_columns(pl.col("image_id").replace_strict(other)).sample(fraction=1.0, shuffle=True, seed=seed)
+            for part in (truth.images, truth.boxes, detections.rows)
+        ]
+        again = (AnnotationTable(parts[0], parts[1], truth.categories), Detections(parts[2]))
+        results = []
+        for table, rows in ((truth, detections), again):
+            lower = Detections(rows.rows.with_columns(pl.col("score") * 0.7, pl.col("x2") + 3))
+            cases = [Case(table, each) for each in (rows, lower)]
+            weights = draw_weights(units_of(table)[1], n_draws=100, seed=1)
+            a, b = (sample(match_at_thresholds(case), weights) for case in cases)
+            spans = score_intervals(cases[0], n_draws=100)
+            compared = compare_groups([a], [b], cases[0].gt.category_ids.tolist(), Plan(n_draws=100))
+            results.append((spans.as_dict(), [d.as_dict() for d in compared.metrics]))
+        assert str(results[0]) == str(results[1])
 
 
 def test_weights__draw_as_many_units_as_there_are_and_the_same_for_a_seed() -> None:
