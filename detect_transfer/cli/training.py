@@ -93,9 +93,8 @@ def predict(
     make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
         done = predict_folder(trained, images, out, options, partial(advance, "predicting"))
-    make_console().print(
-        f"{done.n_drawn} detections from {done.bound} on, in {done.n_images} images: {out}", markup=False
-    )
+    drawn = f"{done.n_drawn} detections from {done.bound} on, in {done.n_images} images: {out}"
+    print_lines([drawn, *([done.note] if done.note else [])])
 
 
 def _command() -> str:

@@ -45,11 +45,11 @@ class ErrorRow:
 
 @dataclass(frozen=True)
 class PointRow:
-    """The operating points of one class: for each goal threshold, precision and recall, and why it is that of all."""
+    """The operating points of one class: for each goal threshold, precision and recall, and a mark with its reason."""
 
     name: str
     points: tuple[tuple[float | None, float | None, float | None], ...]
-    pooled: tuple[str, ...]
+    marks: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,13 @@ def pooled_note(metrics: Mapping[str, MetricResult]) -> str:
         return ""
     return (
         f"“all” beside a score: the threshold of all classes together, each weighing the same, as the class has fewer "
-        f"than {bounds['min_objects']} objects, or its own would give a precision below {bounds['min_precision']:g}."
+        f"than {bounds['min_objects']} objects, or its own would give a precision below {bounds['min_precision']:g}. "
+        f"“too low”: the precision that it gives the class here is below that of the goal, so it promises nothing."
     )
 
 
 def point_warnings(metrics: Mapping[str, MetricResult]) -> list[str]:
-    """Return the warnings of the operating points: classes of which the threshold of all leaves no detection."""
+    """Return the warnings of the operating points: classes of which the threshold of all leaves nothing or too much."""
     notes = metrics["operating_points"].bounds.get("notes", ()) if "operating_points" in metrics else ()
     return [note for note in notes if note.startswith("warning")]
 
@@ -178,12 +179,19 @@ def point_table(metrics: Mapping[str, MetricResult], scores: Scores) -> list[Poi
         low, middle, high = (values.get(f"{goal}_{column}/{name}") for column in columns)
         return low, middle, high
 
-    pooled = metrics["operating_points"].bounds.get("pooled", {})
+    pooled, cautions = (metrics["operating_points"].bounds.get(name, {}) for name in ("pooled", "cautions"))
+
+    def mark(goal: str, name: str) -> tuple[str, str]:
+        why, caution = (words.get(goal, {}).get(name, "") for words in (pooled, cautions))
+        if caution:
+            return ("all, too low" if why else "withheld"), f"{why}; {caution}".lstrip("; ")
+        return ("all" if why else ""), why
+
     return [
         PointRow(
             row.name,
             tuple(point(goal, row.name) for goal in _GOALS),
-            tuple(pooled.get(goal, {}).get(row.name, "") for goal in _GOALS),
+            tuple(mark(goal, row.name) for goal in _GOALS),
         )
         for row in sorted(scores.per_class, key=lambda row: row.n_boxes == 0)
     ]

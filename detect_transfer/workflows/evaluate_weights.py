@@ -20,7 +20,7 @@ from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds
+from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds, without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
@@ -46,14 +46,7 @@ class ScoredTable:
     @property
     def without_threshold(self) -> str:
         """Which classes have no threshold that was chosen elsewhere, in words; "" where all have one or none were."""
-        names = self.case.truth.class_names
-        without = [] if self.at_thresholds is None else [name for name in names if name not in self.at_thresholds]
-        if not without:
-            return ""
-        return (
-            f"{len(without)} of {len(names)} classes have no stored score threshold, as the images it would be chosen "
-            f"on support none (operating_points.json of the run), and are not counted at one: {_listed(without)}"
-        )
+        return "" if self.at_thresholds is None else without_threshold(self.case.truth.class_names, self.at_thresholds)
 
     def write(self, folder: Path, facts: Mapping[str, str], **parts: Any) -> None:
         """Write detections, metrics and the report into a folder; `facts` and `parts` as for `write_page`."""

@@ -87,7 +87,7 @@ class MergedClasses:
             thresholds: The score threshold of each class of the detector; what is found of one without is left out.
         """
         classes = pl.DataFrame({"category_id": range(len(self.class_names)), "name": self.class_names})
-        above = above_thresholds(found, classes, thresholds, otherwise=2.0)
+        above = above_thresholds(found, classes, thresholds)
         by_truth: dict[str, dict[str, float]] = {}
         for name, other in self.truth_names.items():
             if name in thresholds:

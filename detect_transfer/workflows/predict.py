@@ -18,7 +18,13 @@ from detect_transfer.formats.detections.writer import write_results
 from detect_transfer.report.render import render_predictions
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import above_thresholds, has_thresholds, one_label, read_thresholds
+from detect_transfer.workflows.thresholds import (
+    above_thresholds,
+    has_thresholds,
+    one_label,
+    read_thresholds,
+    without_threshold,
+)
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
@@ -31,7 +37,8 @@ class PredictOptions:
 
     Args:
         score_threshold: Detections from this score in [0, 1] on are drawn; the file holds all. `auto` takes the
-            threshold of each class that the run stored; None does so too, and takes 0.25 where none is stored.
+            threshold of each class that the run stored, and draws nothing of a class without; None does so too, and
+            takes 0.25 where the run stored no thresholds at all.
         multi_label: Draw every label of a box, not only the best one.
         agnostic: Boxes of different classes suppress each other, in the file as well.
         device: auto, cpu or cuda, where the detector is still to be loaded.
@@ -61,11 +68,12 @@ class PredictOptions:
 
 
 class Predicted(NamedTuple):
-    """What prediction did: the images it looked at, the detections it drew, and from which score on it drew them."""
+    """What prediction did: how many images it saw, how many detections it drew, from which score on, what it left."""
 
     n_images: int
     n_drawn: int
     bound: str
+    note: str = ""
 
 
 def predict_folder(
@@ -107,7 +115,7 @@ def predict_folder(
     chosen = [(i, root / name) for i, name in table.images.select("image_id", "file_name").iter_rows()]
     detections = trained.find(chosen, trained.category_ids, progress)
     if score == STORED:
-        shown = above_thresholds(detections, table.categories, thresholds, otherwise=SHOWN_SCORE)
+        shown = above_thresholds(detections, table.categories, thresholds)
     else:
         shown = Detections(detections.rows.filter(pl.col("score") >= score))
     shown = shown if options.multi_label else one_label(shown)
@@ -116,9 +124,11 @@ def predict_folder(
         write_results(detections, table, files.detections)
         write_json(building / SEEN_IMAGES, table.images.select("image_id", "file_name", "width", "height").to_dicts())
         render_predictions(table, shown, root, files.images, score_threshold=0.0)
-    return Predicted(
-        len(chosen), shown.rows.height, "the threshold of its class" if score == STORED else f"score {score:g}"
-    )
+    if score != STORED:
+        return Predicted(len(chosen), shown.rows.height, f"score {score:g}")
+    note = without_threshold(trained.class_names, thresholds)
+    note = f"{note}; --score {SHOWN_SCORE} draws them from that score on" if note else ""
+    return Predicted(len(chosen), shown.rows.height, "the threshold of its class", note)
 
 
 def _image_table(images: Path, trained: TrainedDetector) -> AnnotationTable:

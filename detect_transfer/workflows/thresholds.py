@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,15 @@ from detect_transfer.core.io import read_json, require_file, write_json
 from detect_transfer.evaluation import MetricResult, match
 from detect_transfer.workflows.run_folder import RunFolder
 
+_NEVER = 2.0  # no score reaches it
+_MOST_NAMES = 10
 _SAME_BOX = 0.95  # by this overlap two boxes are labels of one
 
 
 def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[str]) -> None:
     """Write `operating_points.json`: for each class and goal threshold, precision and recall; null where not met.
+
+    Under `cautions` stands why a class has none, or why it promises nothing: a precision below that of the goal.
 
     Args:
         folder: The run folder.
@@ -59,13 +63,24 @@ def read_thresholds(run: Path) -> dict[str, float]:
         ) from error
 
 
-def above_thresholds(
-    detections: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float], *, otherwise: float
-) -> Detections:
-    """Return the detections that reach the threshold of their class, or `otherwise` where it has none."""
+def without_threshold(names: Sequence[str], thresholds: Iterable[str]) -> str:
+    """Say which classes have no stored threshold, so that none of their detections counts or is drawn; "" if all do."""
+    without = [name for name in names if name not in set(thresholds)]
+    if not without:
+        return ""
+    more = f" and {len(without) - _MOST_NAMES} more" if len(without) > _MOST_NAMES else ""
+    return (
+        f"{len(without)} of {len(names)} classes have no stored score threshold, as the images it would be chosen on "
+        f"support none (operating_points.json of the run), so no detection of them is counted or drawn: "
+        f"{', '.join(without[:_MOST_NAMES])}{more}"
+    )
+
+
+def above_thresholds(detections: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float]) -> Detections:
+    """Return the detections that reach the threshold of their class; of a class without one there are none."""
     least = categories.select(
         "category_id",
-        pl.col("name").replace_strict(dict(thresholds), default=otherwise, return_dtype=pl.Float64).alias("_least"),
+        pl.col("name").replace_strict(dict(thresholds), default=_NEVER, return_dtype=pl.Float64).alias("_least"),
     )
     rows = detections.rows.join(least, on="category_id", how="left", maintain_order="left")
     return Detections(rows.filter(pl.col("score") >= pl.col("_least")).drop("_least"))

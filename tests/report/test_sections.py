@@ -38,7 +38,7 @@ def test_point_table__three_goals_and_none_where_not_met(make_scene):
     values = {"best_f1_score_threshold/stop": 0.4, "best_f1_precision/stop": 0.9, "best_f1_recall/stop": 0.8}
     result = MetricResult("operating_points", values, {}, {"target_precision": 0.9, "target_fppi": 0.1})
     (row,) = sections.point_table({"operating_points": result}, scores)
-    assert row.pooled == ("", "", "")
+    assert row.marks == (("", ""),) * 3
     assert row.points == ((0.4, 0.9, 0.8), (None, None, None), (None, None, None))
     assert sections.goals_of({"operating_points": result}) == [
         "best F1",

@@ -24,19 +24,20 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     assert not (tmp_path / "out").exists()
     names = load_weights(weights).class_names
     points = {name: {"best_f1": {"score_threshold": 0.0}} for name in names}
-    points[names[0]] = {"best_f1": {"score_threshold": 1.0}}
+    points[names[0]] = {"best_f1": None}
     stored = {"default": "best_f1", "per_class": points}
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps(stored))
     every = predict_folder(
         weights, images, tmp_path / "every", PredictOptions(0.0, multi_label=True, device="cpu")
     ).n_drawn
-    n, shown, _ = predict_folder(
+    n, shown, _, note = predict_folder(
         weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu")
     )
     found = json.loads((tmp_path / "auto" / "detections.json").read_text())
     assert (n, len(found)) == (18, every)
     assert shown == sum(row["category_id"] != 1 for row in found)
     assert 0 < shown < every
+    assert note.startswith(f"1 of {len(names)} classes have no stored score threshold"), note
     assert len(list((tmp_path / "auto" / "images").glob("*.jpg"))) == n
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,11 +35,13 @@ class Goal:
         name: Its name in the results.
         index: Returns the point of a curve that meets it with the largest recall; None where none does.
         reason: Why there may be no point.
+        least_precision: What the precision must be at any threshold that is given for it.
     """
 
     name: str
     index: Callable[[ThresholdCurve], int | None]
     reason: str
+    least_precision: float = MIN_PRECISION
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,18 @@ class ClassPoint:
     """The operating point of one class.
 
     Args:
-        score_threshold: None where neither the class nor all classes together have one.
+        score_threshold: None where neither the class nor all classes together have one, or it is withheld.
         precision: At that threshold; None where it has no meaning.
         recall: At that threshold; None where it has no meaning.
         pooled: Why the threshold is that of all classes together; "" where it is the class's own.
+        caution: Why there is no threshold, or why it promises nothing, where the precision is below that of the goal.
     """
 
     score_threshold: float | None
     precision: float | None
     recall: float | None
     pooled: str = ""
+    caution: str = ""
 
 
 def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI) -> tuple[Goal, Goal, Goal]:
@@ -67,6 +71,7 @@ def goals(target_precision: float = TARGET_PRECISION, target_fppi: float = TARGE
             "target_precision",
             lambda curve: _lowest(curve, curve.precision >= target_precision),
             f"no threshold gives a precision of {target_precision:g}",
+            target_precision,
         ),
         Goal(
             "target_fppi",
@@ -82,10 +87,13 @@ def operating_points(
     """Return for each class, and under None for all together, the point with the largest recall that meets each goal.
 
     A class of few objects, or of a low precision at its own threshold, has the threshold of all classes together; that
-    is none where its precision is too low as well. It is the point of the mean of the curves of all classes with
-    objects, each with the same weight: were all detections one pool, a class that fills it would silence those whose
-    scores are lower. The best F1 of five made classes, of which four had 8 objects to the 500 of the fifth, gave these
-    four a mean F1 of .57 on other images, that of a pool .07.
+    is none where its precision is too low as well. Where it gives the class a precision below that of the goal, a class
+    of enough objects to know has none, and for one of fewer `caution` says so.
+
+    It is the point of the mean of the curves of all classes with objects, each with the same weight: were all
+    detections one pool, a class that fills it would silence those whose scores are lower. The best F1 of five made
+    classes, of which four had 8 objects to the 500 of the fifth, gave these four a mean F1 of .57 on other images, that
+    of a pool .07.
 
     Args:
         matches: A matching with `score_threshold=0`; choose on validation images, never on the test images.
@@ -108,7 +116,8 @@ def operating_points(
             else:
                 points[category_id][goal.name] = own
                 continue
-            points[category_id][goal.name] = _at_pooled(curve, pooled, why)
+            point = _at_pooled(curve, pooled, why)
+            points[category_id][goal.name] = _cautious(point, n, goal.least_precision)
     return points
 
 
@@ -130,12 +139,23 @@ def _at_pooled(curve: ThresholdCurve | None, pooled: ClassPoint, why: str) -> Cl
     return ClassPoint(pooled.score_threshold, float(curve.precision[index]), float(curve.recall[index]), why)
 
 
+def _cautious(point: ClassPoint, n_objects: int, least_precision: float) -> ClassPoint:
+    """Withhold the threshold of all classes from a class of too low a precision there, or say that it is too low."""
+    if point.score_threshold is None or point.precision is None or point.precision >= least_precision:
+        return point
+    low = f"its precision at the threshold of all classes is {point.precision:.3f}, below {least_precision:g}"
+    if n_objects < MIN_OBJECTS:
+        return replace(point, caution=low)
+    return ClassPoint(None, None, None, caution=f"withheld: {low}")
+
+
 def operating_metric(
     case: Case, *, target_precision: float = TARGET_PRECISION, target_fppi: float = TARGET_FPPI
 ) -> MetricResult:
     """Give the thresholds of `operating_points` with the precision and recall there, at IoU .5.
 
-    `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why; `notes` says
+    `pooled` in the bounds says for each goal which classes have the threshold of all classes, and why; `cautions` of
+    which classes the precision there is too low, so that the threshold is withheld or promises nothing; `notes` says
     what it gives them, and where nothing is detected at it.
     """
     targets = {"target_precision": target_precision, "target_fppi": target_fppi}
@@ -144,7 +164,7 @@ def operating_metric(
     n_objects = np.bincount(case.gt.category[case.gt.is_object], minlength=len(classes))
     with_objects = {i for i, n in zip(classes, n_objects.tolist(), strict=True) if n}
     notes: list[str] = []
-    sheet, pooled = Sheet(), {}
+    sheet, pooled, cautions = Sheet(), {}, {}
     for goal in goals(**targets):
         of_all = points[None][goal.name]
         low = f"{goal.reason}, or the precision of all classes there is below {MIN_PRECISION:g}"
@@ -154,15 +174,17 @@ def operating_metric(
         for category_id, name in classes.items():
             for column in _COLUMNS:
                 value = getattr(chosen[category_id], column)
-                none = (
-                    low if of_all.score_threshold is None else "no object or no detection of it reaches the threshold"
-                )
+                none = "no object or no detection of it reaches the threshold"
+                if chosen[category_id].score_threshold is None:
+                    none = chosen[category_id].caution or low
                 sheet.put(f"{goal.name}_{column}/{name}", value, none)
         pooled[goal.name] = {name: chosen[i].pooled for i, name in classes.items() if chosen[i].pooled}
+        cautions[goal.name] = {name: chosen[i].caution for i, name in classes.items() if chosen[i].caution}
         at_pooled = {classes[i]: chosen[i] for i in classes if chosen[i].pooled and i in with_objects}
         notes += _notes(goal, of_all, at_pooled)
+        notes += [f"warning: {goal.name}: {name}: {text}" for name, text in cautions[goal.name].items()]
     bounds = {"overlap": ">= 0.5", **targets, "min_objects": MIN_OBJECTS, "min_precision": MIN_PRECISION}
-    return sheet.result("operating_points", {**bounds, "pooled": pooled, "notes": notes})
+    return sheet.result("operating_points", {**bounds, "pooled": pooled, "cautions": cautions, "notes": notes})
 
 
 def _notes(goal: Goal, of_all: ClassPoint, at_pooled: dict[str, ClassPoint]) -> list[str]:

@@ -111,6 +111,33 @@ def test_operating_points__a_class_that_a_threshold_of_all_silences_is_warned_of
     assert "class3" not in warnings[0]
 
 
+def test_operating_points__a_class_too_imprecise_at_the_threshold_of_all_has_none(make_table, make_detections):
+    """At .5 class 2 has 30 of 30, class 1 its 20 objects among 100 wrong detections above them: precision 1/6."""
+    mine = [(1, 1, 20 * i, 0, 20 * i + 10, 10) for i in range(20)]
+    wrong = [(2, 1, 300, 300 + i, 310, 310 + i, 0.6) for i in range(100)]
+    found = [*((*box, 0.5) for box in mine), *wrong, *((*b, 0.5) for b in OTHERS)]
+    many = METRICS["operating_points"](
+        Case(make_table([*mine, *OTHERS], n_images=2, n_classes=2), make_detections(found))
+    )
+    assert many.values["best_f1_score_threshold"] == 0.5
+    assert many.values["best_f1_score_threshold/class1"] is None
+    assert (
+        "withheld: its precision at the threshold of all classes is 0.167, below 0.25"
+        in many.reasons["best_f1_score_threshold/class1"]
+    )
+    few = METRICS["operating_points"](
+        Case(
+            make_table([*mine[:10], *OTHERS], n_images=2, n_classes=2),
+            make_detections([*found[:10], *wrong, *found[120:]]),
+        )
+    )
+    assert few.values["best_f1_score_threshold/class1"] == 0.5
+    assert few.bounds["cautions"]["best_f1"] == {
+        "class1": "its precision at the threshold of all classes is 0.091, below 0.25"
+    }
+    assert any(note.startswith("warning: best_f1: class1: its precision") for note in few.bounds["notes"])
+
+
 def test_mean_curve__by_hand(make_table, make_detections):
     """Class 1: scores .9 .7, one of two right, 2 objects. Class 2: .8, right, 1 object. Class 3: never detected."""
     a, b, c, d = ((1, k, 40 * i, 0, 40 * i + 10, 10) for i, k in enumerate((1, 1, 2, 3)))
