@@ -105,7 +105,10 @@ def evaluate(
         explanation = _explain_scored(weights, given, out, labels) if explain else None
     if explanation is not None:
         write_json(out / "explain.json", explanation.as_dict())
-    _print_sentences(read_json(out / "metrics.json").get("reading", ()))
+    stored = read_json(out / "metrics.json")
+    _print_sentences(stored.get("reading", ()))
+    if given is None:  # else it was printed when the truth was read
+        print_lines([f"warning: {text}" for text in stored.get("warnings", ())])
     print_metrics(out / "metrics.json")
     if explanation is not None and truth is None:
         print_explanation(explanation)

@@ -54,6 +54,14 @@ def refuse_leaks(pairs: Sequence[tuple[str, str]], *, field: str = "split") -> N
         )
 
 
+def leak_warning(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return what byte-identical images in two splits mean for scores, in words; "" where there are none."""
+    if not pairs:
+        return ""
+    shown = ", ".join(f"{a} = {b}" for a, b in pairs[:_MOST_PAIRS])
+    return f"{len(pairs)} images lie in two splits, byte for byte, so scores are higher than on new images: {shown}"
+
+
 def near_findings(images: pl.DataFrame, hashes: pl.DataFrame) -> tuple[Finding, Finding]:
     """Return the images that look alike and are not the same file: across splits a leak, within one a repetition.
 

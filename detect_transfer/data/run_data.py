@@ -50,6 +50,7 @@ class RunData:
         content: A hash of the length and the first bytes of each image, by image_id.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
         test: Images that nothing is chosen by, with the boxes as published; None where the config names none.
+        leaks: Pairs of byte-identical images in two splits, which are refused for training.
     """
 
     train: AnnotationTable
@@ -61,15 +62,17 @@ class RunData:
     content: dict[int, str] = field(default_factory=dict)
     kept_classes: tuple[str, ...] = ()
     test: AnnotationTable | None = None
+    leaks: tuple[tuple[str, str], ...] = ()
 
 
-def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None) -> RunData:
+def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, for_training: bool = True) -> RunData:
     """Read, clean and check the data that a config names.
 
     Args:
         data: The data part of the config.
         drawn: The data folder that the run made itself, of drawn scenes or of native data; absent where it needs none.
         native: What was read already at `data.path`.
+        for_training: Refuse images that lie in two splits; else `leaks` names them, for a run that is scored again.
 
     Raises:
         InputError: Something is missing or wrong; up to twenty images at fault at once.
@@ -96,10 +99,14 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None) 
         _refuse_shared(parts[first], parts[second], paths, (first, second))
     scored = {part: as_published(rows) for part, rows in parts.items() if part != "train"}
     fingerprint, content = _fingerprint((parts["train"], *scored.values()), paths)
+    leaks: list[tuple[str, str]] = []
     for first, second in combinations(parts, 2):
-        refuse_leaks(_copies(parts[first], parts[second], paths, content), field=f"data.{second}_split")
+        leaks += _copies(parts[first], parts[second], paths, content)
+        if for_training:
+            refuse_leaks(leaks, field=f"data.{second}_split")
     root, test = table.image_root, scored.get("test")
-    return RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content, test=test)
+    read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content)
+    return replace(read, test=test, leaks=tuple(leaks))
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:

@@ -112,7 +112,7 @@ def truth_of_run(run: Path) -> AnnotationTable:
     """
     folder = RunFolder(run)
     config = folder.read_config()
-    data = load_run_data(config.data, drawn=folder.drawn_data)
+    data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)
     manifest = folder.read_manifest()
     if manifest.get("data_sha256") != data.fingerprint:
         raise InputError(

@@ -85,8 +85,9 @@ def evaluate_files(
     case = Case(truth.table, predictions)
     scores, metrics = score_all(case, options, data_set=data_set_of(truth.path, truth.format))
     with new_folder(out) as building:
-        reading = {"reading": list(predictions.reading)} if predictions.reading else {}
-        write_scored(building, truth.table, predictions, scores, metrics=metrics, extra=reading)
+        extra = {"reading": list(predictions.reading)} if predictions.reading else {}
+        extra |= {"warnings": [truth.warning]} if truth.warning else {}
+        write_scored(building, truth.table, predictions, scores, metrics=metrics, extra=extra)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
         facts |= {"Warning": truth.warning} if truth.warning else {}
         facts |= {"Read as": "; ".join(predictions.reading)} if predictions.reading else {}
@@ -179,7 +180,7 @@ def write_page(path: Path, case: Case, scores: Scores, *, facts: Mapping[str, st
         case: The truth and the detections.
         scores: Their scores.
         facts: What is known about where they come from.
-        parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer, selection, test_ap.
+        parts: Further parts of `ReportData`: title, metrics, history, ledger, transfer, notes, selection, test_ap.
     """
     write_report(
         path,

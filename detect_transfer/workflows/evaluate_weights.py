@@ -14,6 +14,7 @@ from detect_transfer.core.io import new_folder, require_new, safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.class_map import ClassMap, apply_class_map
+from detect_transfer.data.leaks import leak_warning
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.evaluation import Case, MetricResult, Scores
@@ -48,9 +49,10 @@ class ScoredTable:
         """Which classes have no threshold that was chosen elsewhere, in words; "" where all have one or none were."""
         return "" if self.at_thresholds is None else without_threshold(self.case.truth.class_names, self.at_thresholds)
 
-    def write(self, folder: Path, facts: Mapping[str, str], **parts: Any) -> None:
+    def write(self, folder: Path, facts: Mapping[str, str], *, warning: str = "", **parts: Any) -> None:
         """Write detections, metrics and the report into a folder; `facts` and `parts` as for `write_page`."""
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {"warnings": [warning]} if warning else {}
+        facts = {**facts, "Warning": warning} if warning else facts
         stored, note = dict(self.metrics), self.without_threshold
         if self.at_thresholds is not None:
             extra["at_thresholds"] = dict(self.at_thresholds)
@@ -105,13 +107,15 @@ def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -
     folder = RunFolder(run)
     config = folder.read_config()
     trained = load_trained(run)
-    data = load_run_data(config.data, drawn=folder.drawn_data)
+    data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     data_set = data_set_of(folder.data_of(config.data), config.data.format)
     scored = score_table(trained, data.val, options, data_set=data_set)
     with new_folder(out) as building:
         facts = {"Run": run.name, "Weights": "best", "Input": f"{trained.imgsz} px"}
-        scored.write(building, {**facts, "Ignore policy": options.ignore_policy}, title=run.name, ledger=data.ledger)
+        facts |= {"Ignore policy": options.ignore_policy}
+        warning = leak_warning(data.leaks)
+        scored.write(building, facts, warning=warning, title=run.name, ledger=data.ledger, notes=folder.read_findings())
     return scored.scores
 
 
@@ -154,10 +158,9 @@ def evaluate_weights(
     )
     with new_folder(out) as building:
         facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
-        facts |= {"Warning": truth.warning} if truth.warning else {}
         unused = [name for name in trained.class_names if name not in meeting]
         facts |= {"Classes not in the data": _listed(unused)} if unused else {}
-        scored.write(building, {**facts, "Ignore policy": options.ignore_policy})
+        scored.write(building, {**facts, "Ignore policy": options.ignore_policy}, warning=truth.warning)
     return scored
 
 

@@ -86,6 +86,11 @@ class RunFolder:
         return self.path / "operating_points.json"
 
     @property
+    def findings(self) -> Path:
+        """What training cannot see in its data."""
+        return self.path / "findings.json"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"
@@ -122,6 +127,11 @@ class RunFolder:
     def cache(self) -> Path:
         """Arrays that training keeps on the disk; it goes when the run ends."""
         return self.path / "cache"
+
+    def read_findings(self) -> list[str]:
+        """Return what training cannot see in its data, a line each; nothing for a run that did not look."""
+        rows = read_json(self.findings) if self.findings.is_file() else []
+        return [row["line"] for row in rows if isinstance(row, dict) and isinstance(row.get("line"), str)]
 
     def read_config(self) -> RunConfig:
         """Read the config.

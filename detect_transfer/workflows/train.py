@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from accelerate.utils import broadcast_object_list
 
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import require_new, write_atomic
+from detect_transfer.core.io import require_new, write_atomic, write_json
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
@@ -204,7 +204,9 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
         for line in ledger_lines(native, data.ledger):
             watch.on_stage(line)
         findings = run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE, progress=watch.on_progress)
-        for line in finding_lines(findings):
+        lines = finding_lines(findings)
+        write_json(folder.findings, [{"line": line, **asdict(f)} for line, f in zip(lines, findings, strict=True)])
+        for line in lines:
             watch.on_stage(line)
     return data
 

@@ -148,6 +148,7 @@ def write_outputs(
         averages=transfer["averages"],
         ledger=data.ledger,
         transfer=transfer,
+        notes=folder.read_findings(),
     )
     scored.remove()
     write_json(folder.manifest, _manifest(folder, facts, data))

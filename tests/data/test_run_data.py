@@ -223,3 +223,14 @@ def test_train__says_what_it_cannot_see(tmp_path: Path, capsys: pytest.CaptureFi
     assert left.value.code == 0
     for code in ("NEAR_LEAK (1)", "SPLIT_CUTS_GROUP (2)", "CLASS_NOT_TRAINED (1)", "TARGET_TOO_SMALL"):
         assert (f"warning {code}" in out) == (code != "TARGET_TOO_SMALL"), out
+    found = json.loads((tmp_path / "run" / "findings.json").read_text())
+    assert [row["code"] for row in found] == ["NEAR_LEAK", "SPLIT_CUTS_GROUP", "CLASS_NOT_TRAINED"]
+    assert "CLASS_NOT_TRAINED (1)" in (tmp_path / "run" / "report.html").read_text()
+    assert data.images is not None
+    (data.images / "d.png").write_bytes((data.images / "a.png").read_bytes())  # as runs of earlier releases have it
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "again")])
+    printed = capsys.readouterr()
+    assert (left.value.code, "warning: 1 images lie in two splits" in printed.out) == (0, True), printed
+    assert "train/a.png = val/d.png" in (tmp_path / "again" / "report.html").read_text()
+    assert "train/a.png = val/d.png" in json.loads((tmp_path / "again" / "metrics.json").read_text())["warnings"][0]
