@@ -165,7 +165,7 @@ def test_thresholds__are_stored_by_class_and_obeyed(tmp_path: Path) -> None:
             "score": [0.59, 0.6, 0.24, 0.26],
         }
     )
-    assert above_thresholds(found, categories, thresholds, otherwise=0.25).rows["score"].to_list() == [0.6, 0.26]
+    assert above_thresholds(found, categories, thresholds).rows["score"].to_list() == [0.6]  # "other" has none
 
 
 def test_thresholds__missing_or_damaged(tmp_path: Path) -> None:
