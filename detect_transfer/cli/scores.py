@@ -107,8 +107,8 @@ def evaluate(
         write_json(out / "explain.json", explanation.as_dict())
     stored = read_json(out / "metrics.json")
     _print_sentences(stored.get("reading", ()))
-    if given is None:  # else it was printed when the truth was read
-        print_lines([f"warning: {text}" for text in stored.get("warnings", ())])
+    before = () if given is None else (given.warning,)  # printed when the truth was read
+    print_lines([f"warning: {text}" for text in stored.get("warnings", ()) if text not in before])
     print_metrics(out / "metrics.json")
     if explanation is not None and truth is None:
         print_explanation(explanation)

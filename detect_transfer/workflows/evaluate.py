@@ -23,6 +23,7 @@ from detect_transfer.evaluation import (
     parse_ignore_policy,
     score_case,
 )
+from detect_transfer.evaluation.class_order import exchanged_classes
 from detect_transfer.evaluation.metrics.slices import choose_slices
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.formats.detections.writer import write_results
@@ -84,12 +85,13 @@ def evaluate_files(
     truth, predictions = read_scored(truth, detections, options.detections)
     case = Case(truth.table, predictions)
     scores, metrics = score_all(case, options, data_set=data_set_of(truth.path, truth.format))
+    warnings = [text for text in (truth.warning, exchanged_classes(case)) if text]
     with new_folder(out) as building:
         extra = {"reading": list(predictions.reading)} if predictions.reading else {}
-        extra |= {"warnings": [truth.warning]} if truth.warning else {}
+        extra |= {"warnings": warnings} if warnings else {}
         write_scored(building, truth.table, predictions, scores, metrics=metrics, extra=extra)
         facts = {"Truth": truth.facts, "Detections": detections.name, "Ignore policy": options.ignore_policy}
-        facts |= {"Warning": truth.warning} if truth.warning else {}
+        facts |= {"Warning": "; ".join(warnings)} if warnings else {}
         facts |= {"Read as": "; ".join(predictions.reading)} if predictions.reading else {}
         write_page(RunFolder(building).report, case, scores, facts=facts, metrics=metrics)
     return scores
