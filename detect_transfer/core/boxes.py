@@ -24,14 +24,6 @@ def xyxy_to_xywh(xyxy: ArrayLike) -> FloatArray:
     return np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], axis=1)
 
 
-def cxcywh_norm_to_xyxy(cxcywh_norm: ArrayLike, size_wh: ArrayLike) -> FloatArray:
-    """Turn YOLO boxes (N, 4) in [0, 1] into corners in pixels; `size_wh` is (2,) or one row a box (N, 2)."""
-    b = np.asarray(cxcywh_norm, dtype=np.float64).reshape(-1, 4)
-    size = np.asarray(size_wh, dtype=np.float64).reshape(-1, 2)
-    half = b[:, 2:] / 2
-    return np.concatenate([(b[:, :2] - half) * size, (b[:, :2] + half) * size], axis=1)
-
-
 def xyxy_to_cxcywh_norm(xyxy: ArrayLike, size_wh: ArrayLike) -> FloatArray:
     """Turn corners (N, 4) in pixels into YOLO boxes; `size_wh` is (2,) or one row a box (N, 2)."""
     b = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4)

@@ -39,13 +39,13 @@ def read_scored(
     """
     options = options or DetectionOptions()
     read = truth.read_detections(path, options)
-    every, found = set(truth.table.images["image_id"]), set(read.rows["image_id"])
+    all_images, predicted = set(truth.table.images["image_id"]), set(read.rows["image_id"])
     listed = _seen_images(path, truth.table)
-    seen = found if listed is None else found | listed
-    n_unseen = len(every - seen)
+    seen = predicted if listed is None else predicted | listed
+    n_unseen = len(all_images - seen)
     if not n_unseen:
         return truth, read
-    of_all = f"{n_unseen:,} of {len(every):,} images"
+    of_all = f"{n_unseen:,} of {len(all_images):,} images"
     if listed is None:
         sentence = f"{of_all} have no detection at all: their objects count as missed"
     elif options.unseen == UnseenImages.SCORE:

@@ -101,7 +101,7 @@ def groups_of_files(
             "USAGE", "two --detections or more were expected", field="--detections", remedy="give the flag twice"
         )
     read = [(path.name, *read_scored(truth, path, options)) for path in detections]
-    return [_group([Run(name, scored.table, found)]) for name, scored, found in read]
+    return [_group([Run(name, scored.table, predicted)]) for name, scored, predicted in read]
 
 
 def truth_of_run(run: Path) -> AnnotationTable:

@@ -88,11 +88,11 @@ def score_table(
     Raises:
         InputError: An image is not there, or the truth has nothing to slice by under a name.
     """
-    found = trained.find(_image_files(truth), range(len(trained.class_names)), progress)
+    detections = trained.find(_image_files(truth), range(len(trained.class_names)), progress)
     merged = MergedClasses.of(trained, truth)
-    case = Case(truth, merged.apply(found))
+    case = Case(truth, merged.apply(detections))
     scores, metrics = score_all(case, options, data_set=data_set)
-    counts = None if thresholds is None else merged.at_thresholds(truth, found, thresholds)
+    counts = None if thresholds is None else merged.at_thresholds(truth, detections, thresholds)
     return ScoredTable(case, scores, metrics, counts)
 
 

@@ -45,18 +45,18 @@ class MergedClasses:
             trained.detector.nms_iou if own == "auto" else own,
         )
 
-    def apply(self, found: Detections) -> Detections:
+    def apply(self, detections: Detections) -> Detections:
         """Return detections with the categories of the truth; two of one object, of merged classes, become one.
 
         Args:
-            found: Their categories are the indices of the detector's classes; those that do not count leave.
+            detections: Their categories are the indices of the detector's classes; those that do not count leave.
         """
         category_of = {
             i: self.category_ids[self.truth_names[name]]
             for i, name in enumerate(self.class_names)
             if name in self.truth_names
         }
-        rows = found.rows.filter(pl.col("category_id").is_in(list(category_of))).with_columns(
+        rows = detections.rows.filter(pl.col("category_id").is_in(list(category_of))).with_columns(
             pl.col("category_id").replace_strict(category_of, return_dtype=pl.Int64)
         )
         merged = [category for category, count in Counter(category_of.values()).items() if count > 1]
@@ -77,17 +77,17 @@ class MergedClasses:
         return Detections(rows.filter(stays))
 
     def at_thresholds(
-        self, truth: AnnotationTable, found: Detections, thresholds: Mapping[str, float]
+        self, truth: AnnotationTable, detections: Detections, thresholds: Mapping[str, float]
     ) -> dict[str, dict[str, float | None]]:
         """Count as `at_thresholds`; each class of the detector by its own threshold, before classes are merged.
 
         Args:
             truth: The truth.
-            found: As for `apply`.
+            detections: As for `apply`.
             thresholds: The score threshold of each class of the detector; what is found of one without is left out.
         """
         classes = pl.DataFrame({"category_id": range(len(self.class_names)), "name": self.class_names})
-        above = above_thresholds(found, classes, thresholds)
+        above = above_thresholds(detections, classes, thresholds)
         by_truth: dict[str, dict[str, float]] = {}
         for name, other in self.truth_names.items():
             if name in thresholds:

@@ -130,10 +130,10 @@ def warn_of_boxes(counted: OnObjects) -> tuple[str, ...]:
     """Return a warning where many detections are confident and hardly one lies on an object."""
     if counted.n_confident < _LEAST_ROWS or counted.n_own > _NEARLY_NONE * counted.n_best:
         return ()
-    known = f"as {counted.likely.value}" if counted.likely else f"by any {_OPTION}"
+    reading = f"as {counted.likely.value}" if counted.likely else f"by any {_OPTION}"
     return (
         f"WARNING: {counted.n_own:,} of the {counted.n_best:,} best detections lie on an object of the truth, "
-        f"and {counted.n_likely:,} if read {known}: are they of these images, in pixels of their full size?",
+        f"and {counted.n_likely:,} if read {reading}: are they of these images, in pixels of their full size?",
     )
 
 

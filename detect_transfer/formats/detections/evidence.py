@@ -94,8 +94,8 @@ def _overlapping(rows: pl.DataFrame, truth: AnnotationTable) -> pl.DataFrame:
     """Return class number and true class of the best detections that lie on an object of whatever class."""
     best = rows.sort("score", descending=True, maintain_order=True).head(_MOST_ROWS)
     objects = truth.boxes.filter(~pl.col("ignore") & pl.col("category_id").is_not_null())
-    row, place = overlapping(best["image_id"], best.select(XYXY).to_numpy(), objects)
-    return pl.DataFrame({"number": best["number"].gather(row), "true_id": objects["category_id"].gather(place)})
+    row, of_object = overlapping(best["image_id"], best.select(XYXY).to_numpy(), objects)
+    return pl.DataFrame({"number": best["number"].gather(row), "true_id": objects["category_id"].gather(of_object)})
 
 
 def _agreement(pairs: pl.DataFrame, ids: Mapping[int, int], usual: Mapping[int, int]) -> tuple[int, int]:

@@ -24,16 +24,16 @@ def overlapping(image_id: pl.Series, corners: FloatArray, objects: pl.DataFrame)
     """
     rows = pl.DataFrame({"image_id": image_id}).with_row_index("row")
     pairs = rows.join(objects.select("image_id").with_row_index("object"), on="image_id")
-    row, place = (pairs[name].to_numpy().astype(np.int64) for name in ("row", "object"))
-    a, b = corners[row], objects.select(XYXY).to_numpy()[place]
+    row, of_object = (pairs[name].to_numpy().astype(np.int64) for name in ("row", "object"))
+    a, b = corners[row], objects.select(XYXY).to_numpy()[of_object]
     common = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None).prod(axis=1)
     areas = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1)
     on = (common > 0) & (common >= _LEAST_IOU * (areas - common))
-    return row[on], place[on]
+    return row[on], of_object[on]
 
 
 def on_an_object(image_id: pl.Series, corners: FloatArray, truth: AnnotationTable) -> BoolArray:
     """Tell which detections (N,) lie on an object of the truth; corners (N, 4) in pixels."""
-    hit = np.zeros(len(image_id), bool)
-    hit[overlapping(image_id, corners, truth.boxes)[0]] = True
-    return hit
+    on_object = np.zeros(len(image_id), bool)
+    on_object[overlapping(image_id, corners, truth.boxes)[0]] = True
+    return on_object
