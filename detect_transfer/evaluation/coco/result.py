@@ -13,6 +13,7 @@ from detect_transfer.evaluation.coco.intervals import Intervals
 EQUAL = "AP, equal to pycocotools"
 EXCUSED = "AP, detections in ignored boxes excused"
 EQUAL_STRICT = "AP, equal to pycocotools: ignored boxes that are no crowd are objects"
+_NO_REGIONS = ", regions ignored for every class left out"  # a COCO file has them once a class, as so many objects
 SIZES = {  # least and largest area in square pixels, both in
     "small": (0.0, 32.0**2),
     "medium": (32.0**2, 96.0**2),
@@ -96,9 +97,10 @@ class Scores:
     @property
     def headline(self) -> list[tuple[str, float | None]]:
         """AP with the words for it; where ignored boxes change it, ours and that of pycocotools beside each other."""
+        left_out = _NO_REGIONS if self.counts["ignored_for_every_class"] else ""
         if self.strict is None:
-            return [(EQUAL, self.metrics["AP"])]
-        return [(EXCUSED, self.metrics["AP"]), (EQUAL_STRICT, self.strict["AP"])]
+            return [(EQUAL + (left_out if self.ignore_policy == "strict" else ""), self.metrics["AP"])]
+        return [(EXCUSED, self.metrics["AP"]), (EQUAL_STRICT + left_out, self.strict["AP"])]
 
     @property
     def sizes_note(self) -> str:

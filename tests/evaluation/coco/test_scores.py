@@ -138,6 +138,13 @@ def test_headline__ours_and_pycocotools_beside_each_other_where_they_differ(make
     ):
         ((words, value),) = same.headline
         assert (words, value) == ("AP, equal to pycocotools", same.metrics["AP"])
+    boxes = [(1, 1, 0, 0, 10, 10), (1, None, 100, 100, 110, 110, "i")]
+    detections = make_detections([(1, 1, 0, 0, 10, 10, 0.5), (1, 1, 100, 100, 110, 110, 0.9)])
+    for policy in ("region", "strict"):
+        words, value = score(make_table(boxes), detections, ignore_policy=policy).headline[-1]
+        assert "equal to pycocotools" in words
+        assert words.endswith("regions ignored for every class left out"), "a COCO file would make an object of them"
+        assert value == pytest.approx(0.5)
 
 
 def test_sizes__say_why_they_are_more_than_all_objects(make_table, make_detections):
