@@ -18,9 +18,10 @@ from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.console import be_quiet
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
-from detect_transfer.cli.scores import compare, evaluate, visualize
+from detect_transfer.cli.scores import evaluate
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
+from detect_transfer.cli.views import compare, visualize
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively

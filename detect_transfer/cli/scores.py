@@ -1,8 +1,8 @@
-"""The commands on scores: evaluate, compare, visualize."""
+"""The command that scores: evaluate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +10,9 @@ import typer
 
 from detect_transfer.cli.console import (
     make_console,
-    print_comparison,
     print_explanation,
     print_lines,
     print_metrics,
-    print_reading,
     print_scores,
     progress_bar,
 )
@@ -34,14 +32,14 @@ from detect_transfer.cli.options import (
     TruthSplit,
     UnseenImagesOption,
 )
-from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, UnseenImages
+from detect_transfer.cli.truth import detection_options, truth_or_runs
+from detect_transfer.core.choices import MetricPolicy, UnseenImages
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
     from detect_transfer.data.load import GroundTruth
     from detect_transfer.evaluation.explain import Explanation
-    from detect_transfer.formats.detections.resolve import DetectionOptions
     from detect_transfer.workflows.evaluate import EvaluateOptions
 
 DATA = "With weights: score them on this data, of any format that --truth takes."
@@ -90,10 +88,10 @@ def evaluate(
 
     _check_usage(weights, data, truth, detections)
     _check_for_data(data, {"--class-map": class_map, "--imgsz": imgsz})
-    reading = _detection_options(detections_format, box_form, class_numbers, unseen_images)
+    reading = detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(_words(metrics), _words(slices), reading, ignore_policy.value)
     require_new(out)
-    given = _truth_or_runs(data or truth, truth_format, split, images, option)
+    given = truth_or_runs(data or truth, truth_format, split, images, option)
     if truth is not None:
         assert given is not None
         assert detections is not None
@@ -106,7 +104,7 @@ def evaluate(
     if explanation is not None:
         write_json(out / "explain.json", explanation.as_dict())
     stored = read_json(out / "metrics.json")
-    _print_sentences(stored.get("reading", ()))
+    print_lines(stored.get("reading", ()))
     before = () if given is None else (given.warning,)  # printed when the truth was read
     print_lines([f"warning: {text}" for text in stored.get("warnings", ()) if text not in before])
     print_metrics(out / "metrics.json")
@@ -202,130 +200,6 @@ def _explain_scored(weights: str, data: GroundTruth | None, out: Path, labels: P
     if data is None:
         return explain_run(Path(weights), written, labels=labels)
     return explain_files(data, written, labels=labels)
-
-
-def _print_sentences(sentences: Sequence[str]) -> None:
-    """Show how a file of detections was understood where its layout leaves that open."""
-    for sentence in sentences:
-        make_console().print(sentence, markup=False)
-
-
-def _detection_options(
-    layout: DetectionLayout | None, boxes: BoxForm | None, classes: ClassNumbers | None, unseen: UnseenImages
-) -> DetectionOptions:
-    from detect_transfer.formats.detections.resolve import DetectionOptions
-
-    return DetectionOptions(None if layout is None else layout.value, boxes, classes, unseen)
-
-
-def compare(
-    out: Out,
-    runs: Annotated[
-        list[str] | None, typer.Argument(help="Run folders; A1 A2 vs B1 B2 puts seeds of one plan on one side.")
-    ] = None,
-    truth: Annotated[Path | None, typer.Option(help=f"Instead of runs: {TRUTH}")] = None,
-    detections: Annotated[list[Path] | None, typer.Option(help=f"With --truth, twice or more: {DETECTIONS}")] = None,
-    truth_format: TruthFormat = None,
-    split: TruthSplit = None,
-    images: TruthImages = None,
-    option: ReaderOption = None,
-    detections_format: DetectionsFormat = None,
-    box_form: BoxFormOption = None,
-    class_numbers: ClassNumbersOption = None,
-    unseen_images: UnseenImagesOption = UnseenImages.ERROR,
-    margin: Annotated[float, typer.Option(min=0, max=1, help="Differences up to this are the same.")] = 0.01,
-    draws: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
-    ignore_policy: IgnorePolicy = MetricPolicy.REGION,
-) -> None:
-    """Compare runs, or detections of one truth: differences with intervals and a verdict, compare.html."""
-    from detect_transfer.evaluation.comparison import Plan
-    from detect_transfer.workflows.compare import compare_and_write
-    from detect_transfer.workflows.comparison_inputs import groups_of_files, groups_of_runs
-
-    if (truth is None) != (not detections) or (truth is None) == (not runs):
-        raise InputError(
-            "USAGE",
-            "run folders, or --truth with several --detections were expected",
-            field="arguments",
-            remedy="detect-transfer compare RUN_A RUN_B --out DIR",
-        )
-    require_new(out)
-    given = _truth_or_runs(truth, truth_format, split, images, option)
-    if given is None:
-        groups = groups_of_runs(runs or [])
-    else:
-        options = _detection_options(detections_format, box_form, class_numbers, unseen_images)
-        groups = groups_of_files(given, detections or [], options)
-        for run in (run for group in groups for run in group.runs):
-            _print_sentences([f"{run.name}: {sentence}" for sentence in run.detections.reading])
-    plan = Plan(margin=margin, n_draws=draws, seed=seed)
-    print_comparison(compare_and_write(groups, out, plan=plan, ignore_policy=ignore_policy.value))
-    make_console().print(f"page: {out / 'compare.html'}", markup=False)
-
-
-def visualize(
-    truth: Annotated[Path, typer.Option(help=TRUTH)],
-    out: Out,
-    detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
-    truth_format: TruthFormat = None,
-    split: TruthSplit = None,
-    images: TruthImages = None,
-    option: ReaderOption = None,
-    score: Annotated[float, typer.Option(min=0, max=1, help="Draw detections from this score on.")] = 0.25,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
-    sheet: Annotated[int | None, typer.Option(min=1, max=64, help="Contact sheets of so many images each.")] = None,
-    video: Annotated[bool, typer.Option("--video", help="A video for each sequence or folder instead.")] = False,
-    fps: Annotated[float, typer.Option(min=0.1, max=240, help="Frames a second of the videos.")] = 10.0,
-    detections_format: DetectionsFormat = None,
-    box_form: BoxFormOption = None,
-    class_numbers: ClassNumbersOption = None,
-    unseen_images: UnseenImagesOption = UnseenImages.ERROR,
-) -> None:
-    """Draw truth and detections on images; true and false positives, false negatives and ignored regions differ."""
-    from detect_transfer.report.render import DrawPlan
-    from detect_transfer.workflows.visualize import visualize_files
-
-    if video and sheet is not None:
-        raise InputError(
-            *("USAGE", "--sheet and --video do not go together"), field="arguments", remedy="leave one of them out"
-        )
-    plan = DrawPlan(score, limit, sheet, fps if video else None)
-    require_new(out)
-    given = _read_truth(truth, truth_format, split, images, option)
-    options = _detection_options(detections_format, box_form, class_numbers, unseen_images)
-    written = visualize_files(given, detections, out, options=options, plan=plan)
-    what = "videos" if video else "images" if sheet is None else "contact sheets"
-    make_console().print(f"{len(written)} {what}: {out}", markup=False)
-
-
-def _truth_or_runs(
-    path: Path | None, format: str | None, split: str | None, images: Path | None, words: list[str] | None
-) -> GroundTruth | None:
-    """Read the truth that is given, if any; runs have their own, of which nothing need be given."""
-    if path is not None:
-        return _read_truth(path, format, split, images, words)
-    given = {"--truth-format": format, "--split": split, "--images": images, "--option": words}
-    needless = [name for name, value in given.items() if value]
-    if needless:
-        raise InputError(
-            *("USAGE", "it is of a truth or of data, and none is given"),
-            field=needless[0],
-            remedy="give --truth, or --data with weights, or leave it out",
-        )
-    return None
-
-
-def _read_truth(
-    path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
-) -> GroundTruth:
-    """Read the truth and tell what was taken."""
-    from detect_transfer.data.load import read_ground_truth
-
-    truth = read_ground_truth(path, format=format, split=split, images=images, options=words or [])
-    print_reading(truth.table.reading)
-    print_lines([f"truth: {truth.facts}", *([f"warning: {truth.warning}"] if truth.warning else [])])
-    return truth
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
