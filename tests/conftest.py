@@ -39,6 +39,17 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def few_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two batches of eight to train on and six images to score, for tests of several processes and large networks."""
+    from detect_transfer.config import Synthetic
+    from detect_transfer.data.run_data import draw_data
+
+    folder = tmp_path_factory.mktemp("few") / "data"
+    draw_data(Synthetic(task="target", train_images=16, val_images=6, size=96), folder, seed=3)
+    return folder
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Sums over threads come in any order; with one thread runs are equal to the last bit."""

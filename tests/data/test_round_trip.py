@@ -135,7 +135,7 @@ def test_round_trip__sees_what_a_reader_would_lose(monkeypatch, spoil, field, ex
         trip.raise_differences()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(table=tables())
 def test_round_trip__of_any_table(table):
     trip = round_trip(table)

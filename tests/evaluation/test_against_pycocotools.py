@@ -61,7 +61,7 @@ def found_of(objects, near, anywhere, crowd_of):
     return Detections.from_columns({n: [r[n] for r in columns] for n in columns[0]}) if columns else Detections.empty()
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
     objects=st.lists(OBJECT, max_size=8),
     near=st.lists(NEAR, max_size=12),

@@ -19,6 +19,18 @@ def runs_are_equal(one_thread: None) -> None:
     """Train on one thread."""
 
 
+@pytest.fixture
+def page() -> None:
+    """Ask for the page of a run, for a test that reads it."""
+
+
+@pytest.fixture(autouse=True)
+def no_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the page of a run empty, as it takes a third of a tiny run and has tests of its own."""
+    if "page" not in request.fixturenames:
+        monkeypatch.setattr("detect_transfer.workflows.evaluate.write_report", lambda path, _: path.write_text(""))
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random YOLO11n that knows two classes, none of the tiny data."""

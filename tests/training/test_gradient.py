@@ -55,10 +55,10 @@ def relative_difference(first: torch.Tensor, second: torch.Tensor) -> float:
 
 @pytest.fixture
 def gradient(
-    tiny_data: Path, tmp_path: Path, run: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    few_data: Path, tmp_path: Path, run: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, int], torch.Tensor]:
     """Return what gives the gradient of the first step of a model in so many parts."""
-    data = half_background(tiny_data, tmp_path / "data")
+    data = half_background(few_data, tmp_path / "data")
     same_regions(monkeypatch)
     seen: list[torch.Tensor] = []
 
@@ -112,9 +112,9 @@ main(sys.argv[1:])
 @pytest.mark.parametrize("model", ["yolo", "faster-rcnn"])
 @pytest.mark.slow
 def test_two_processes_with_frozen_batchnorm__give_the_gradient_of_the_whole_batch(
-    tiny_data: Path, tmp_path: Path, model: str
+    few_data: Path, tmp_path: Path, model: str
 ) -> None:
-    data = half_background(tiny_data, tmp_path / "data")
+    data = half_background(few_data, tmp_path / "data")
     script = tmp_path / "look.py"
     script.write_text(SCRIPT)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -129,6 +129,7 @@ def rising(name: str) -> float:
     return (0.6 if number == 1 else 0.1) if name.startswith("mix_") else 0.1 + 0.1 * number
 
 
+@pytest.mark.usefixtures("page")
 def test_run__hands_back_the_best_average_and_extends_from_the_trained_weights(
     config, run, tmp_path: Path, ap_by_weights, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def three_splits(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return data
 
 
+@pytest.mark.usefixtures("page")
 def test_test_split__is_scored_once_with_the_thresholds_of_val(
     config, run, three_splits: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     assert "AP on the test split, scored once" in (folder / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("page")
 def test_test_split__without_any_threshold_it_is_said(config, run, three_splits: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(train_outputs, "read_thresholds", lambda _: {})
     result = run(config(data={"path": three_splits, "test_split": "test"}, train={"epochs": 1, "imgsz": 192}))
@@ -68,6 +70,7 @@ def test_test_split__without_any_threshold_it_is_said(config, run, three_splits:
     assert "classes have no stored score threshold" in (result.folder / "test" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("page")
 def test_without_a_test_split__the_choice_and_its_optimism_are_reported(config, run, capsys) -> None:
     result = run(config(model={"weights": "embedded"}, train={"epochs": 3, "imgsz": 192}))
     selection = json.loads((result.folder / "metrics.json").read_text())["selection"]

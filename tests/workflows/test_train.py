@@ -146,7 +146,7 @@ FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_l
 @pytest.mark.parametrize("model", [(), FASTER_RCNN], ids=["yolo", "torchvision"])
 @pytest.mark.slow
 def test_two_processes__train_one_model_and_score_it_once(
-    tiny_data: Path, tmp_path: Path, model: tuple[str, ...]
+    few_data: Path, tmp_path: Path, model: tuple[str, ...]
 ) -> None:
     """`torchrun` on the CPU: both processes see their half of the images, and one run folder is written.
 
@@ -161,7 +161,7 @@ def test_two_processes__train_one_model_and_score_it_once(
     for name, launcher in (("one", []), ("two", launch)):
         command = [
             sys.executable, *launcher, str(ROOT / "tools" / "train.py"),
-            *words(tiny_data, tmp_path / name, *changes)[1:],
+            *words(few_data, tmp_path / name, *changes)[1:],
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -193,13 +193,13 @@ main(sys.argv[1:])
 
 
 @pytest.mark.slow
-def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(tiny_data: Path, tmp_path: Path) -> None:
+def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(few_data: Path, tmp_path: Path) -> None:
     script = tmp_path / "poisoned.py"
     script.write_text(ROLL_BACK)
     changes = ("train.device=cpu", "train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0")
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-        *words(tiny_data, tmp_path / "run", *changes),
+        *words(few_data, tmp_path / "run", *changes),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)

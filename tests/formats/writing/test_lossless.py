@@ -25,7 +25,7 @@ from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.voc.writer import write_voc
 from detect_transfer.formats.yolo.writer import label_path
 
-MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 XYXY = ["x1", "y1", "x2", "y2"]
 
 
