@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import OnErrorOption, Out, ReaderOption
+from detect_transfer.cli.options import AllowRootOption, OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
 
 
@@ -18,6 +18,11 @@ def _list_formats(wanted: bool) -> None:
 
         print_lines(format_lines())
         raise typer.Exit
+
+
+def _allowed(roots: list[Path] | None) -> list[str]:
+    """Return the option of the reader that names further folders."""
+    return ["allow_root=" + ",".join(str(root.absolute()) for root in roots)] if roots else []
 
 
 def convert(
@@ -56,6 +61,7 @@ def convert(
     list_formats: Annotated[
         bool, typer.Option("--list", is_eager=True, callback=_list_formats, help="List formats and reader options.")
     ] = False,
+    allow_root: AllowRootOption = None,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, images, ledger."""
     from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, next_lines
@@ -75,7 +81,7 @@ def convert(
         to=to,
         check=check,
         on_error=on_error,
-        reader_options=option or [],
+        reader_options=[*(option or []), *_allowed(allow_root)],
     )
     with progress_bar("images") as advance:
         result = convert_source(request, progress=advance)
@@ -92,6 +98,7 @@ def check(
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     option: ReaderOption = None,
+    allow_root: AllowRootOption = None,
 ) -> None:
     """Look for what is wrong with a data set: images, boxes, classes, leaks between splits."""
     from detect_transfer.data.native import format_of
@@ -100,8 +107,9 @@ def check(
     options = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out)
     kind = format or format_of(folder)
     with progress_bar("images") as advance:
+        words = [*(option or []), *_allowed(allow_root)]
         report, trip = check_source(
-            folder, kind, options=options, reader_options=option or [], on_error=on_error, progress=advance
+            folder, kind, options=options, reader_options=words, on_error=on_error, progress=advance
         )
     print_lines(check_lines(report, trip))
     if out is not None:

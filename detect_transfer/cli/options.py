@@ -43,6 +43,10 @@ TruthSplit = Annotated[
 ]
 TruthImages = Annotated[Path | None, typer.Option("--images", help="The folder that file_name is relative to.")]
 ReaderOption = Annotated[list[str] | None, typer.Option("--option", help="KEY=VALUE for the reader; may be repeated.")]
+AllowRootOption = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-root", help="A folder outside the source that its lists may name; may be repeated. YOLO."),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="For a model: auto, cpu, cuda or mps; also one of several, such as cuda:1.")
 ]

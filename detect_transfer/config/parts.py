@@ -52,8 +52,8 @@ class Data(Strict):
     split_file: Path | None = None
     """A `splits.json` as `convert` writes it: the images of each split by file name. Images that it does not name are
     left out, so that a run can train on a part of the data; the splits of the data themselves do not count then."""
-    allow_missing_labels: bool = False
-    """YOLO: an image without a label file has no objects; else it is an error."""
+    allow_missing: bool = False
+    """An image without a label file (or its like in other formats) has no objects; else it is an error."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:

@@ -105,7 +105,9 @@ def convert(
         write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
         os.sync()  # one flush for all files, before the manifest vouches for them
-        write_manifest(building, _facts(replace(options, targets=targets), chosen.rule, counts), image_facts)
+        facts = _facts(replace(options, targets=targets), chosen.rule, counts)
+        facts["reading"] = [line.reason for line in ledger.steps[0].lines if line.action == "noted"]
+        write_manifest(building, facts, image_facts)
     table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
     return ConvertResult(out, table, counts, ledger, chosen.description, _warnings(chosen), options.format, trip)
 

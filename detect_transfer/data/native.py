@@ -90,7 +90,7 @@ def format_of(path: Path) -> str:
 
 def _read(data: Data, path: Path, kind: str) -> AnnotationTable:
     form = get_format(kind)
-    wanted: dict[str, Any] = {"images": data.images, "allow_missing": data.allow_missing_labels or None}
+    wanted: dict[str, Any] = {"images": data.images, "allow_missing": data.allow_missing or None}
     given = {key: value for key, value in wanted.items() if value is not None and key in form.options}
     words = [f"{key}={value}" for key, value in data.options.items()]
     try:

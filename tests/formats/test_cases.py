@@ -36,8 +36,6 @@ EXPECTED = {
 INSTEAD = {"datumaro-json": ["datumaro", "input"]}
 NOT_YET = {
     "labelme-embedded",  # refused with a word on imageData
-    *("yolo-float-class", "yolo-foreign-list", "yolo-labelimg", "yolo-pose-2d", "yolo-pose-3d-odd"),
-    *("yolo-track-conf-id", "voc-cvat-export", "voc-flat", "voc-polygon-only", "oidv4"),
 }
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="the cases are not beside this checkout")

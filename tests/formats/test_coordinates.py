@@ -54,8 +54,23 @@ def write_rows(name: str, row: str) -> Callable[[Path, list[list[float]]], None]
     return _write
 
 
+def write_yolo(root: Path, boxes: list[list[float]]) -> None:
+    (root / "data.yaml").write_text("train: .\nnames: [car]\n")
+    for i, box in enumerate(boxes):
+        (root / f"{i}.txt").write_text(f"0 {' '.join(map(repr, map(float, box)))}\n")
+
+
+def write_voc(root: Path, boxes: list[list[float]]) -> None:
+    tags = ("xmin", "ymin", "xmax", "ymax")
+    for i, box in enumerate(boxes):
+        corners = "".join(f"<{tag}>{float(n)!r}</{tag}>" for tag, n in zip(tags, box, strict=True))
+        text = f"<annotation><object><name>car</name><bndbox>{corners}</bndbox></object></annotation>"
+        (root / f"{i}.xml").write_text(text)
+
+
 WRITERS: dict[str, tuple[str, Callable[[Path, list[list[float]]], None]]] = {
     "coco": ("xywh", write_coco),
+    "csv": ("xyxy", write_rows("train.csv", "image,x1,y1,x2,y2,label\n{}.png,{},{},{},{},car")),
     "keras_csv": ("xyxy", write_rows("train.csv", "{}.png,{},{},{},{},car")),
     "roboflow_csv": (
         "xyxy",
@@ -74,6 +89,8 @@ WRITERS: dict[str, tuple[str, Callable[[Path, list[list[float]]], None]]] = {
         "xyxy shares",
         write_rows("train-annotations-bbox.csv", "ImageID,XMin,YMin,XMax,YMax,LabelName\n{},{},{},{},{},car"),
     ),
+    "yolo": ("cxcywh shares", write_yolo),
+    "voc": ("xyxy", write_voc),
 }
 
 

@@ -19,7 +19,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import Columns, Of
 from detect_transfer.formats.coco.lenient import loosen
 from detect_transfer.formats.coco.lists import check_unique, read_categories, read_images
-from detect_transfer.formats.coco.load import load
+from detect_transfer.formats.coco.load import home_of, load
 from detect_transfer.formats.coco.shapes import complete_boxes
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -81,7 +81,7 @@ def read_file(
     with no_collection():
         document, is_ours = load(path, lenient=lenient)
         if lenient:
-            loosen(document, errors, images or path.parent)
+            loosen(document, errors, images or home_of(path))
         complete_boxes(document["annotations"], box_format, errors)
         image_rows = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
         categories = read_categories(Columns(document["categories"], f"{path}#/categories", errors))

@@ -12,6 +12,7 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile
+from detect_transfer.formats.coco.load import home_of
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import MISSING_IMAGES, MISSING_REMEDY
@@ -43,11 +44,6 @@ class ImageOptions:
         if self.missing_images is not None:
             return self.missing_images
         return "error" if self.images is not None or self.size_mismatch != "unchecked" else "keep"
-
-
-def home_of(path: Path) -> Path:
-    """Return the folder of the data set that a file belongs to."""
-    return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
 def split_name(path: Path) -> str:

@@ -69,7 +69,9 @@ def _check_name(columns: Columns, row: int, name: str | None) -> None:
             value=name,
         )
     except InputError as error:
-        columns.errors.put(error, image=name or None)
+        remedy = f"{error.remedy}, or read with lenient=true, which finds paths of another machine by their ends"
+        outside = InputError(error.code, error.what, where=where, field="file_name", value=name, remedy=remedy)
+        columns.errors.put(outside, image=name or None)
 
 
 def read_categories(columns: Columns) -> pl.DataFrame:

@@ -21,6 +21,11 @@ WRITTEN_BY_US = "written by detect_transfer"
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
 
 
+def home_of(path: Path) -> Path:
+    """Return the folder of the data set that a file belongs to."""
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
+
+
 def load(path: Path, *, lenient: bool = False) -> tuple[dict[str, Items], bool]:
     """Read an instances file and check that its three lists are lists of objects; tell whether our writer wrote it.
 

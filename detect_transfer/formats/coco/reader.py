@@ -24,12 +24,12 @@ from detect_transfer.formats.coco.file import CocoFile, read_file
 from detect_transfer.formats.coco.image_files import (
     ImageOptions,
     find_root,
-    home_of,
     look_at_images,
     require_sizes,
     split_name,
 )
 from detect_transfer.formats.coco.join import join_files
+from detect_transfer.formats.coco.load import home_of
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat, Form, Units, in_pixels
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -94,7 +94,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         part = read_file(path, source=_source(path), on_error=on_error, lenient=lenient, box_format=form, images=images)
         part = _as_objects(part) if crowds == "objects" else part
         parts.append(_with_split(part, alone=len(paths) == 1))
-    return _table(parts, options, form)
+    return table_of_files(parts, options, form)
 
 
 def _as_objects(part: CocoFile) -> CocoFile:
@@ -122,10 +122,22 @@ def read_splits(paths: Mapping[str, Path], *, images: Path | None = None) -> Ann
     for split, path in paths.items():
         part = read_file(path, source=_source(path))
         parts.append(replace(part, images=part.images.with_columns(split=pl.lit(split))))
-    return _table(parts, ImageOptions(images))
+    return table_of_files(parts, ImageOptions(images))
 
 
-def _table(parts: Sequence[CocoFile], options: ImageOptions, box_format: BoxFormat = PIXEL_SIZES) -> AnnotationTable:
+def table_of_files(
+    parts: Sequence[CocoFile], options: ImageOptions, box_format: BoxFormat = PIXEL_SIZES
+) -> AnnotationTable:
+    """Join COCO files, find their images and make the table.
+
+    Args:
+        parts: The files.
+        options: How images are looked at.
+        box_format: What the numbers of their boxes were.
+
+    Raises:
+        InputError: As for `read`.
+    """
     errors = ErrorCollector(parts[0].errors.on_error)
     if all(part.is_ours for part in parts):  # our writer errs in nothing, and others' boxes may look like anything
         box_format = PIXEL_SIZES.with_options(box_format.form, box_format.units)

@@ -18,9 +18,10 @@ from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.formats.detections.coco_results import NAME_KEYS, read_coco
+from detect_transfer.formats.detections.layout import find_layout
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections, to_detections
-from detect_transfer.formats.detections.text import find_layout, read_csv, read_texts, read_yolo
+from detect_transfer.formats.detections.text import read_csv, read_texts, read_yolo
 
 _HEAD_BYTES = 4096
 _FOLDERS = ("yolo", "text")

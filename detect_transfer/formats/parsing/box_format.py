@@ -88,8 +88,8 @@ class BoxFormat:
         if not self.has_options:
             return _OF_FIXED
         own = {"box_format": self.form, "units": self.units}
-        right = " and ".join(f"{name}={value}" for name, value in options.items())
-        kept = " and ".join(f"{name}={own[name]}" for name in options)
+        right = " ".join(f"--option {name}={value}" for name, value in options.items())
+        kept = " ".join(f"--option {name}={own[name]}" for name in options)
         return f"read with {right}; if the numbers are right as they stand, with {kept}"
 
 

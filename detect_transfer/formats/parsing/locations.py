@@ -44,6 +44,16 @@ def path_of_address(address: str) -> str:
     return path.lstrip("/")
 
 
+def foreign_tails(path: str) -> list[str]:
+    r"""Return the tails of a path of another machine that may be meant here, longest first; none of them leads out.
+
+    ``C:\data\images\a.png`` -> ``data/images/a.png``, ``images/a.png``, ``a.png``.
+    """
+    parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part not in ("/", ".", "..")]
+    parts = parts[1:] if parts and parts[0].endswith(":") else parts
+    return ["/".join(parts[i:]) for i in range(len(parts))]
+
+
 class NearbyImages:
     """The images below a folder, to be found by paths of another machine.
 

@@ -26,39 +26,31 @@ Columns of a table of boxes that rows carry go into it; their other columns do n
 
 from __future__ import annotations
 
-import fnmatch
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import BOX_SCHEMA, AnnotationTable, Columns
+from detect_transfer.core.annotations import AnnotationTable, Columns
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import check_faults, in_pixels
-from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
 from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef
-from detect_transfer.formats.parsing.json_boxes import dump, row_frame
 from detect_transfer.formats.parsing.rows import Rows, named_in
-from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape
+from detect_transfer.formats.parsing.source_boxes import OTHER_SHAPES, SourceBoxes
+from detect_transfer.formats.parsing.source_files import SourceFiles
 from detect_transfer.formats.parsing.table import ImageColumn, box_frame, image_frame, with_categories
 from detect_transfer.formats.parsing.table import listed as listed
 from detect_transfer.formats.parsing.table import numbered as numbered
 
-OTHER_SHAPES = ("extent", "skip", "error")
-_FLAGS = ("iscrowd", "ignore", "difficult")
-
 
 @dataclass(eq=False)
-class Source:
+class Source(SourceFiles, SourceBoxes):
     """A data set that is being read.
 
     Args:
@@ -109,56 +101,6 @@ class Source:
         self._boxes: list[dict[str, Any]] = []
         self._other_shapes: list[str] = []
 
-    def files(
-        self, *patterns: str, code: str = "FILE_MISSING", missing: str | None = None, remedy: str | None = None
-    ) -> list[str]:
-        """Return the files whose path ends as a pattern says (``*.json``, ``gt/gt.txt``), or the one that was given.
-
-        Raises:
-            InputError: There is none; of `code`, with what is missing and what to do.
-        """
-        if self.file is not None:
-            return [self.file]
-        suffixes = {PurePosixPath(pattern).suffix for pattern in patterns}
-        names = io.list_files(self.root, tuple(suffixes))
-        if set(patterns) != {f"*{suffix}" for suffix in suffixes}:
-            fits = re.compile("|".join(f"(?:.*/)?{fnmatch.translate(pattern)}" for pattern in patterns)).match
-            names = [name for name in names if fits(name)]
-        if not names:
-            what = missing or f"it holds no {' or '.join(patterns)}"
-            raise InputError(code, what, where=self.root, remedy=remedy or "give the folder that holds it")
-        return names
-
-    def image_files(self) -> list[str]:
-        """Return the image files below the folder of the images."""
-        return io.list_files(self.image_root, IMAGE_SUFFIXES)
-
-    def rows(
-        self, names: Iterable[str], fields: Sequence[str], dialect: Dialect, of: Mapping[str, str | None] | None = None
-    ) -> Rows:
-        """Read the rows of text files; see `read_delimited`.
-
-        Args:
-            names: The files.
-            fields: The names of the columns in order.
-            dialect: How the files are divided.
-            of: The image whose rows each file holds; or, where rows name it (`image_field`), the folder that they
-                name it relative to.
-        """
-        files = {name: (of or {}).get(name) for name in names}
-        return Rows(read_delimited(self.root, files, fields, dialect, self.errors), self.root, self.errors)
-
-    def lines(self, name: str) -> Iterator[tuple[str, str]]:
-        """Give the lines of a text that hold something, stripped, each with its place."""
-        path = self.root / name
-        for number, line in enumerate(native.lines_of(native.read_text(self.root, path)), start=1):
-            if text := line.strip():
-                yield text, f"{path}:{number}"
-
-    def rows_of(self, values: Sequence[Sequence[Any]], columns: Sequence[str]) -> Rows:
-        """Make rows of values; `image` and columns that the table of boxes does not have are strings."""
-        return Rows(row_frame(values, columns), self.root, self.errors)
-
     def add_image(self, name: str, where: str, size_wh: native.SizeWh | None = None, **columns: Any) -> bool:
         """Add an image that has an annotation of its own, with further columns of the table of images.
 
@@ -185,77 +127,6 @@ class Source:
         if size is not None:
             for name, *size_wh in rows.data.unique("image", keep="first").select("image", *size).rows():
                 self.images[name] = replace(self.images[name], size_wh=tuple(size_wh))
-
-    def add_box(
-        self,
-        image: str,
-        label: str | None,
-        xyxy: Corners,
-        source: str,
-        attributes: Mapping[str, Any] | None = None,
-        **columns: Any,
-    ) -> None:
-        """Add a box; without a label it is a region that is ignored for every class.
-
-        Raises:
-            InputError: Its class is empty, or the box is inverted or not finite.
-        """
-        where = f"{self.root}/{source}"
-        x1, y1, x2, y2 = xyxy
-        if not (x2 >= x1 and y2 >= y1 and math.isfinite(x1 + y1 + x2 + y2)):
-            what = "edges must be finite, the right one >= the left one, the lower one >= the upper one"
-            raise InputError(
-                "BOX_INVALID", what, where=where, field="box", value=xyxy, remedy="fix the box or remove it"
-            )
-        if label is not None and not (label := label.strip()):
-            raise InputError("OBJECT_NAME", "it has no class", where=where, remedy="give it one or remove it")
-        row = {"image": image, "label": label, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "source": source, **columns}
-        if attributes:
-            row["attributes"] = dump(attributes, where)
-        self._boxes.append(row)
-
-    def add_shape(self, image: str, shape: Shape) -> None:
-        """Add the box of something drawn, as `other_shapes` says.
-
-        Raises:
-            InputError: As for `add_box`, or it is of a kind that is refused.
-        """
-        attributes = shape.attributes
-        if shape.kind != RECTANGLE:
-            if self.leaves_out(shape.source, shape.kind):
-                return
-            attributes = {**attributes, "drawn": {"shape": shape.kind, **shape.drawn}}
-        self.add_box(image, shape.label, shape.xyxy, shape.source, attributes, **shape.columns)
-
-    def leaves_out(self, source: str, kind: str) -> bool:
-        """Tell whether a shape that is no upright rectangle is to be left out, and count it then.
-
-        Raises:
-            InputError: Such shapes are refused.
-        """
-        if self.other_shapes == "error":
-            remedy = "draw a rectangle, or read with other_shapes=extent for the box around it, =skip without it"
-            raise InputError(
-                "SHAPE_KIND",
-                "it is no upright rectangle",
-                where=f"{self.root}/{source}",
-                field="shape",
-                value=kind,
-                remedy=remedy,
-            )
-        if self.other_shapes == "skip":
-            self._other_shapes.append(f"{source} {kind}")
-        return self.other_shapes == "skip"
-
-    def box_rows(self) -> Rows:
-        """Return the boxes that were added as rows; their class is the column `label`."""
-        columns = {key for row in self._boxes for key in row} - {"image", "source", "label"}
-        data = {key: [row[key] for row in self._boxes] for key in ("image", "source", "label")}
-        for key in sorted(columns):
-            absent = False if key in _FLAGS else None
-            data[key] = [row.get(key, absent) for row in self._boxes]
-        schema = {key: BOX_SCHEMA.get(key, pl.String) for key in data}
-        return Rows(pl.DataFrame(data, schema_overrides=schema), self.root, self.errors)
 
     def find_images(self) -> dict[str, FoundImage]:
         """Find the images that were added so far, by the names that annotations use; each is looked for once."""

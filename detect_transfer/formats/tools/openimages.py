@@ -18,12 +18,13 @@ from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import SHARE_CORNERS, BoxFormat, Form, Units
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, SHARE_CORNERS, BoxFormat, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools import oidv4
 from detect_transfer.formats.tools.shared import (
     report_unannotated,
     splits_by_file,
@@ -55,7 +56,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
 
     Args:
         root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the images, named by
-            their ``ImageID``; or one CSV file, in the folder of its images.
+            their ``ImageID``; or one CSV file, in the folder of its images; or one of the layout of OIDv4_ToolKit.
         images: See `Source`.
         missing_images: ``error``, or ``skip`` to leave out rows whose image is not there. ``keep`` is an error as
             well: without the image nobody knows where a share of it lies.
@@ -76,6 +77,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     source = Source(
         root, what, by="tail", missing_images=missing_images, on_error=on_error, or_file=True, image_folder=images
     )
+    if source.file is None and (labels := oidv4.label_files(source)):
+        form = PIXEL_CORNERS.with_options(box_format, units)
+        return oidv4.read_labels(replace(source, by="stem"), labels, form, allow_missing=allow_missing)
     given = _rows(source)
     source.name_images(given)
     in_rows = {*source.images, *source.errors.skipped_images}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from detect_transfer.formats.format import ORDER, Format
 from detect_transfer.formats.tools import (
     createml,
+    csv_boxes,
     darwin,
     datumaro,
     dota,
@@ -20,6 +21,11 @@ from detect_transfer.formats.tools import (
 )
 
 FORMATS: dict[str, Format] = {
+    "csv": Format(
+        csv_boxes.read,
+        "CSV with a header of any names: image, class and four numbers, or these in one field",
+        not_recognised="a CSV file may be of many formats",
+    ),
     "createml": Format(
         createml.read,
         "CreateML JSON: a list of images with centre and size of boxes",

@@ -16,6 +16,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_of_path
+from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.shared import folder_of, splits_by_file, with_nearest_images
 
@@ -76,12 +77,7 @@ def read(
     given = source.rows(names, _FIELDS, _DIALECT, of=folders)
     given = given.filled("filename", what="expected the name of an image", code="ROW_FIELD")
     given = given if beside else with_nearest_images(given)
-    rows = given.numbers("width", "height", whole=True)
-    for side in ("width", "height"):
-        rows = rows.between(side, 1, 2**31 - 1, "expected a size of at least 1", "IMAGE_SIZE")
-        is_same = pl.col(side) == pl.col(side).first().over("image")
-        rows = rows.check(is_same, "IMAGE_SIZE", "an earlier row of this image states another size", side)
-    rows = rows.filled("class", what="expected the name of a class", code="ROW_FIELD").numbers(*_CORNERS)
+    rows = _sized(given).filled("class", what="expected the name of a class", code="ROW_FIELD").numbers(*_CORNERS)
     rows = rows.box(*_CORNERS, box_format=PIXEL_CORNERS.with_options(box_format, units), inclusive=inclusive)
     source.name_images(given)
     source.name_images(rows, size=("width", "height"))
@@ -89,6 +85,16 @@ def read(
         source.add_images(name for name in source.image_files() if folder_of(name) in owned)
     split = split_of_path if beside else splits_by_file(given, "filename")
     return source.table(rows.with_columns(label="class"), split=split, group=_original)
+
+
+def _sized(rows: Rows) -> Rows:
+    """Check the sizes of images, which all rows of one state alike."""
+    rows = rows.numbers("width", "height", whole=True)
+    for side in ("width", "height"):
+        rows = rows.between(side, 1, 2**31 - 1, "expected a size of at least 1", "IMAGE_SIZE")
+        is_same = pl.col(side) == pl.col(side).first().over("image")
+        rows = rows.check(is_same, "IMAGE_SIZE", "an earlier row of this image states another size", side)
+    return rows
 
 
 def _original(file_name: str) -> str | None:

@@ -15,11 +15,9 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.file import CocoFile, read_file
-from detect_transfer.formats.coco.image_files import ImageOptions, find_root, look_at_images
-from detect_transfer.formats.coco.join import join_files
+from detect_transfer.formats.coco.image_files import ImageOptions
+from detect_transfer.formats.coco.reader import table_of_files
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
-from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _FOLDER = "DFG-tsd-annot-json"
 _IMAGES = "JPEGImages"
@@ -48,17 +46,7 @@ def read(
     io.require_dir(root, what=f"a folder with {_FOLDER} and {_IMAGES}")
     native.check_choice("size_mismatch", size_mismatch, ("error", "keep"))
     options = ImageOptions(native.folder_named(root, _IMAGES), missing_images, size_mismatch)
-    errors = ErrorCollector(on_error)
-    image_root, parts = find_root([_read_split(root, name, on_error) for name in _names(root)], options, errors)
-    whole = _numbered(look_at_images(join_files(parts, errors), image_root, options))
-    return native.finish(
-        errors,
-        images=whole.images,
-        boxes=whole.boxes,
-        categories=whole.categories,
-        image_root=image_root,
-        box_format=PIXEL_SIZES,
-    )
+    return table_of_files([_numbered(_read_split(root, name, on_error)) for name in _names(root)], options)
 
 
 def _names(root: Path) -> list[str]:
@@ -78,11 +66,11 @@ def _read_split(root: Path, name: str, on_error: str) -> CocoFile:
     return replace(part, images=part.images.with_columns(split=pl.lit(part.path.stem)))
 
 
-def _numbered(whole: CocoFile) -> CocoFile:
+def _numbered(part: CocoFile) -> CocoFile:
     """Number the classes from 1; those of the data set begin at 0."""
-    classes = whole.categories.sort("category_id").with_columns(
+    classes = part.categories.sort("category_id").with_columns(
         native=pl.col("category_id"), category_id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     )
     number = pl.col("category_id").replace_strict(classes["native"], classes["category_id"], return_dtype=pl.Int64)
-    boxes = whole.boxes.with_columns(number) if len(whole.boxes) else whole.boxes
-    return replace(whole, boxes=boxes, categories=classes.drop("native"))
+    boxes = part.boxes.with_columns(number) if len(part.boxes) else part.boxes
+    return replace(part, boxes=boxes, categories=classes.drop("native"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from xml.etree.ElementTree import Element
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_number
+from detect_transfer.formats.parsing.shapes import Corners, extent, turned_extent
 from detect_transfer.formats.parsing.xml import read_xml
 
-Corners = tuple[float, float, float, float]
-
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part"}
+_TURNED = ("cx", "cy", "w", "h", "angle")
+_KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part", "attributes"}
 _UNSTATED = {"", "unspecified"}
 _FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
 _REMEDY = "fix the object or remove it"
@@ -36,14 +37,24 @@ class VocObject:
 
 @dataclass
 class VocFile:
-    """One file: its objects, the image it names, and the size it states, None where it states none."""
+    """One file.
 
+    Args:
+        where: Its path.
+        size_wh: The size that it states, None where it states none.
+        filename: The image that it names.
+        maker: ``voc`` or ``tool`` where it tells who wrote it.
+        objects: Its objects.
+    """
+
+    where: str = ""
     size_wh: tuple[int, int] | None = None
     filename: str = ""
+    maker: str = ""
     objects: list[VocObject] = field(default_factory=list)
 
 
-def read_file(root: Path, name: str, image: str, errors: ErrorCollector) -> VocFile:
+def read_file(root: Path, name: str, image: str, errors: ErrorCollector, *, sized: bool = False) -> VocFile:
     """Read the file `name` below `root`; faults go to `errors`, with the file and the number of the object.
 
     Args:
@@ -51,14 +62,15 @@ def read_file(root: Path, name: str, image: str, errors: ErrorCollector) -> VocF
         name: The file, relative to `root`.
         image: What the image is called in `errors`.
         errors: Where faults go.
+        sized: Whether the last two numbers of a box are its size.
     """
-    path, file, faults = root / name, VocFile(), ErrorCollector()
+    path, file, faults = root / name, VocFile(str(root / name)), ErrorCollector()
     with errors.image(image):
         tree = read_xml(root, name, "annotation")
-        file.filename = _text(tree, "filename")
+        file.filename, file.maker = _text(tree, "filename"), _maker(tree)
         for number, element in enumerate(tree.findall("object"), start=1):
             pointer = f"#object[{number}]"
-            box = _object(element, f"{path}{pointer}", f"{name}{pointer}", faults)
+            box = _object(element, f"{path}{pointer}", f"{name}{pointer}", faults, sized=sized)
             if box is not None:
                 file.objects.append(box)
                 continue
@@ -96,13 +108,22 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
     return (sides[0], sides[1]) if any(sides) else None
 
 
-def _object(element: Element, where: str, source: str, errors: ErrorCollector) -> VocObject | None:
+def _maker(tree: Element) -> str:
+    """Return who wrote a file, ``voc`` or ``tool``, empty where nothing tells."""
+    database = (tree.findtext("source/database") or "").strip().casefold()
+    if "voc" in database:
+        return "voc"
+    return "tool" if database == "unknown" or "roboflow" in database or _text(tree, "path") else ""
+
+
+def _object(element: Element, where: str, source: str, errors: ErrorCollector, *, sized: bool) -> VocObject | None:
     """Return the object, or None after reporting what is wrong with it."""
     before = errors.total
     name = _text(element, "name")
     if not name:
         errors.add("OBJECT_NAME", "the object has no <name>", where=where, remedy=_REMEDY)
-    corners = _corners(element, where, errors)
+    attributes = _attributes(element, where, errors)
+    corners = _drawn(element, where, errors, attributes, sized=sized)
     truncated = _share(element, "truncated", where, errors)
     occluded = _share(element, "occluded", where, errors)
     difficult = _share(element, "difficult", where, errors)
@@ -114,13 +135,48 @@ def _object(element: Element, where: str, source: str, errors: ErrorCollector) -
             value=_text(element, "difficult"),
             remedy=_REMEDY,
         )
-    attributes = _attributes(element, where, errors)
     if errors.total > before or corners is None:
         return None
     return VocObject(name, corners, truncated, occluded, difficult == 1.0, attributes, source)
 
 
-def _corners(element: Element, where: str, errors: ErrorCollector) -> Corners | None:
+def _drawn(
+    element: Element, where: str, errors: ErrorCollector, attributes: dict[str, Any], *, sized: bool
+) -> Corners | None:
+    """Return the corners of an object: its <bndbox>, else the extent of its polygon or turned box.
+
+    What was drawn otherwise than an upright box goes to `attributes` as `drawn`.
+    """
+    is_other = element.find("bndbox") is None
+    polygon, turned = (element.find("polygon"), element.find("robndbox")) if is_other else (None, None)
+    if polygon is not None or turned is not None:
+        attributes.pop("polygon", None), attributes.pop("robndbox", None)
+        texts = [each.text or "" for each in (turned if turned is not None else polygon).iter() if not len(each)]  # type: ignore[union-attr]
+        numbers = [number for text in texts if (number := parse_number(text.strip())) is not None]
+        if turned is not None and len(numbers) == len(texts) == len(_TURNED):
+            cx, cy, width, height, angle = numbers
+            attributes["drawn"] = {"shape": "rectangle", "rotation": math.degrees(angle)}
+            upright = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+            return turned_extent(upright, math.degrees(angle))
+        if turned is None and len(numbers) == len(texts) >= 6 and len(numbers) % 2 == 0:
+            points = list(zip(numbers[::2], numbers[1::2], strict=True))
+            attributes["drawn"] = {"shape": "polygon", "points": points}
+            return extent(points)
+        what = "the object has no <bndbox>, and its shape has no points of two numbers"
+        errors.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
+        return None
+    corners = _corners(element, where, errors, sized=sized)
+    if corners is None or sized or "rotation" not in attributes:
+        return corners
+    rotation = parse_number(str(attributes["rotation"]))  # CVAT states the box as it was before
+    if not rotation or rotation % 360 == 0:
+        return corners
+    attributes["drawn"] = {"shape": "rectangle", "rotation": rotation, "xyxy": corners}
+    del attributes["rotation"]
+    return turned_extent(corners, rotation)
+
+
+def _corners(element: Element, where: str, errors: ErrorCollector, *, sized: bool = False) -> Corners | None:
     """Return the corners of the direct child <bndbox>; parts have boxes of their own."""
     boxes = element.findall("bndbox")
     if len(boxes) != 1:
@@ -140,14 +196,9 @@ def _corners(element: Element, where: str, errors: ErrorCollector) -> Corners | 
     if len(corners) < len(_CORNERS):
         return None
     x1, y1, x2, y2 = corners
-    if x2 < x1 or y2 < y1:
-        errors.add(
-            *("BOX_INVALID", "xmax must be >= xmin and ymax >= ymin"),
-            where=where,
-            field="bndbox",
-            value=(x1, y1, x2, y2),
-            remedy=_REMEDY,
-        )
+    if min(x2, y2) < 0 if sized else (x2 < x1 or y2 < y1):
+        what = "a size must not be negative" if sized else "xmax must be >= xmin and ymax >= ymin"
+        errors.add("BOX_INVALID", what, where=where, field="bndbox", value=(x1, y1, x2, y2), remedy=_REMEDY)
         return None
     return x1, y1, x2, y2
 
@@ -180,7 +231,9 @@ def _attributes(element: Element, where: str, errors: ErrorCollector) -> dict[st
     if parts:
         values["parts"] = parts
     for child in element:
-        if child.tag not in _KNOWN:
+        if child.tag == "attributes":  # of CVAT
+            values |= {_text(each, "name"): _text(each, "value") for each in child if _text(each, "name")}
+        elif child.tag not in _KNOWN:
             inside = {grandchild.tag: (grandchild.text or "").strip() for grandchild in child}
             values[child.tag] = inside or (child.text or "").strip()
     return values

@@ -6,28 +6,36 @@ tail of it that is there: ``train.txt`` in the folder of `obj.data`.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import Form, Units
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.locations import foreign_tails
 from detect_transfer.formats.parsing.numbers import parse_integer
 from detect_transfer.formats.yolo.data_yaml import DataYaml, check_names
 from detect_transfer.formats.yolo.files import Choices
+from detect_transfer.formats.yolo.parse import SHARE_CENTRES, RowKind
 from detect_transfer.formats.yolo.table import read_listed
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _REMEDY = "write it as documented: classes, train, valid, names, backup, each as key = value"
 
 
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     allow_missing: bool = False,
     missing_images: str = "error",
     predictions: str = "error",
+    rows: RowKind | None = None,
+    box_format: Form | None = None,
+    units: Units | None = None,
+    allow_root: Sequence[str] = (),
     on_error: str = "fail",
 ) -> AnnotationTable:
     """Read a Darknet data set: category ids are the class indices + 1, the list `valid` is the split `val`.
@@ -39,6 +47,10 @@ def read(
         allow_missing: As for `yolo.read`.
         missing_images: As for `yolo.read`.
         predictions: As for `yolo.read`.
+        rows: As for `yolo.read`.
+        box_format: As for `yolo.read`.
+        units: As for `yolo.read`.
+        allow_root: As for `yolo.read`.
         on_error: As for `yolo.read`.
 
     Raises:
@@ -46,7 +58,8 @@ def read(
 
     Source: https://github.com/AlexeyAB/darknet#how-to-train-to-detect-your-custom-objects
     """
-    choices = Choices(allow_missing, missing_images, predictions)
+    form = SHARE_CENTRES.with_options(box_format, units)
+    choices = Choices(allow_missing, missing_images, predictions, rows, form, tuple(allow_root))
     return read_listed(_load(_data_file(root)), choices, ErrorCollector(on_error))
 
 
@@ -90,14 +103,12 @@ def _load(path: Path) -> DataYaml:
         where, what = f"{path}:{lines['classes']}", f"there are {len(names)} names"
         errors.add("CLASS_COUNT", what, where=where, field="classes", value=count, remedy="make both agree")
     errors.raise_any()
-    return DataYaml(path, names, given, None, lines, foreign=True)
+    return DataYaml(path, names, given, None, lines)
 
 
 def _tail(folder: Path, name: str) -> str:
     """Return the longest tail of a path that is a file in the folder, or the path itself."""
-    parts = PurePosixPath(name.replace("\\", "/").replace("\0", "?")).parts
-    tails = (PurePosixPath(*parts[i:]).as_posix() for i in range(len(parts)))
-    return next((tail for tail in tails if not tail.startswith("/") and (folder / tail).is_file()), name)
+    return next((tail for tail in foreign_tails(name.replace("\0", "?")) if (folder / tail).is_file()), name)
 
 
 def _names(folder: Path, name: str, where: str, errors: ErrorCollector) -> list[str]:

@@ -28,9 +28,15 @@ _NOTHING_AT_ALL: list[Plain] = [*_NOTHING, []]
 
 @dataclass(frozen=True)
 class DataYaml:
-    """What a `data.yaml` says: class names by index, the entries of each split, `path` if given, and lines by key.
+    """What a `data.yaml`, or a file that says as much, says.
 
-    `foreign` is True where lists may name images by the folders of another machine.
+    Args:
+        file: The file.
+        names: The class names by index.
+        splits: The entries of each split; under the name ``""`` those whose split the path of each image tells.
+        path: Its key `path`.
+        lines: The lines of keys.
+        keypoints: How many keypoints of how many numbers a row has (`kpt_shape`).
     """
 
     file: Path
@@ -38,7 +44,7 @@ class DataYaml:
     splits: dict[str, list[str]]
     path: str | None
     lines: dict[str, int] = field(default_factory=dict)
-    foreign: bool = False
+    keypoints: tuple[int, int] | None = None
 
     def where(self, key: str) -> str:
         """Return the file and the line of a key."""
@@ -80,8 +86,9 @@ def load(path: Path) -> DataYaml:
     if root is not None and not isinstance(root, str):
         errors.add("YAML_TYPE", "expected one folder", where=f"{path}:{lines['path']}", field="path", remedy=_REMEDY)
     names = _names(content, path, lines, errors)
+    keypoints = _keypoints(content.get("kpt_shape"), f"{path}:{lines.get('kpt_shape', 1)}", errors)
     errors.raise_any()
-    return DataYaml(path, names, splits, root if isinstance(root, str) else None, lines)
+    return DataYaml(path, names, splits, root if isinstance(root, str) else None, lines, keypoints)
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:
@@ -129,6 +136,19 @@ def _value(node: yaml.Node, path: Path, errors: ErrorCollector) -> Plain:
             )
         mapping[name] = _value(value, path, errors)
     return mapping
+
+
+def _keypoints(value: Plain | None, where: str, errors: ErrorCollector) -> tuple[int, int] | None:
+    """Return the count of keypoints and of the numbers of each, None where there is no such key."""
+    if value is None:
+        return None
+    numbers = [parse_integer(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    count, size = numbers if len(numbers) == 2 else (None, None)
+    if count is None or size not in (2, 3) or not 0 < count < 10_000:
+        what, remedy = "expected the count of keypoints, and 2 or 3 numbers of each", "write it such as [17, 3]"
+        errors.add("YAML_TYPE", what, where=where, field="kpt_shape", value=value, remedy=remedy)
+        return None
+    return count, size
 
 
 def _entries(value: Plain, where: str, split: str, errors: ErrorCollector) -> list[str]:

@@ -1,46 +1,65 @@
-"""YOLO label files: one `.txt` an image, listed by a `data.yaml`.
+"""YOLO label files: one `.txt` an image, listed by a `data.yaml`, or beside the names of the classes.
 
 A row is ``class cx cy width height``, centre and size as shares of the image as it is displayed; so x1 is
-(cx - width / 2) times the width of the image. Longer rows are polygons, whose extent is the box.
+(cx - width / 2) times the width of the image. What longer rows are the data set or the user says, see `parse`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import Form, Units
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.yolo.data_yaml import load
+from detect_transfer.formats.parsing.json_nodes import read_json
+from detect_transfer.formats.parsing.numbers import parse_integer
+from detect_transfer.formats.yolo.data_yaml import DataYaml, check_names, load
 from detect_transfer.formats.yolo.files import Choices
+from detect_transfer.formats.yolo.parse import SHARE_CENTRES, RowKind
 from detect_transfer.formats.yolo.table import read_listed
 
-_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_CLASSES = ("classes.txt", "labels/classes.txt", "obj.names", "notes.json")
 
 
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     allow_missing: bool = False,
     missing_images: str = "error",
     predictions: str = "error",
+    rows: RowKind | None = None,
+    box_format: Form | None = None,
+    units: Units | None = None,
+    allow_root: Sequence[str] = (),
     on_error: str = "fail",
 ) -> AnnotationTable:
     """Read a YOLO data set: category ids are the class indices + 1, splits are the keys train, val and test.
 
-    An empty label file means an image without objects; a missing one is an error. Rows of an odd number of columns
-    from 7 on are polygons (so are the 9 columns of oriented boxes) and get ``{"polygon": true}`` as `attributes`.
-    Values a little outside [0, 1] are kept as they are. Folders are searched through, lists are read line by line.
+    An empty label file means an image without objects; a missing one is an error. Of polygons and oriented boxes the
+    box around them is kept (with ``{"polygon": true}`` as `attributes`), of poses their box, which the ledger counts.
+    Values a little outside [0, 1] are kept as they are. Folders are searched through, lists are read line by line;
+    paths of another machine are taken for the longest tail that is there. A split `test` that is not there is left
+    out with a warning. Without a `data.yaml`, the names of the classes stand in ``classes.txt`` (LabelImg, Label
+    Studio) or ``notes.json``, and the folders of the images tell their splits.
 
     Args:
-        root: The ``data.yaml``, or the folder that holds it. Its images and labels must lie in the folder that its
-            key `path` names, or in its own folder if that is absent or gone.
+        root: The ``data.yaml`` or ``classes.txt``, or the folder that holds it. Its images and labels must lie in the
+            folder that its key `path` names, or in its own folder if that is absent or gone, or in `allow_root`.
         allow_missing: Whether an image without label file is one without objects.
         missing_images: ``error``, or ``skip`` to leave out listed images that are not there and labels without a
             image. ``keep`` is an error as well: without the image nobody knows where a share of it lies.
-        predictions: What 6 columns are: an ``error``; a prediction whose score goes to `attributes` (``keep-score``) or
-            is left out (``drop-score``).
+        predictions: What a score behind a box is: an ``error``; a prediction whose score goes to `attributes`
+            (``keep-score``) or is left out (``drop-score``).
+        rows: What rows of more than 5 columns are: ``polygon``, ``obb`` (four corners), ``pose`` (a box and keypoints)
+            or ``track`` (a box and a confidence, a track id or both). None takes poses where `kpt_shape` says so, else
+            polygons, and asks where all numbers fit another kind as well.
+        box_format: What the four numbers of a box are, ``cxcywh`` here.
+        units: What they are counted in: ``shares`` of the image, as here, or ``pixels``.
+        allow_root: Further folders, in which images and labels may lie.
         on_error: What becomes of a row or an image at fault: ``fail``, ``skip-row`` or ``skip-image``.
 
     Raises:
@@ -48,22 +67,42 @@ def read(
 
     Source: https://docs.ultralytics.com/datasets/detect/
     """
-    choices = Choices(allow_missing, missing_images, predictions)
+    form = SHARE_CENTRES.with_options(box_format, units)
+    choices = Choices(allow_missing, missing_images, predictions, rows, form, tuple(allow_root))
     errors = ErrorCollector(on_error)
-    return read_listed(load(_data_yaml(root)), choices, errors)
+    return read_listed(_load(root), choices, errors)
 
 
-def _data_yaml(root: Path) -> Path:
-    if not root.is_dir():
-        native.require_regular(root.parent, root)
-        return root
-    path = next((root / name for name in _NAMES if (root / name).exists()), None)
-    if path is None:
-        raise InputError(
-            "DATA_YAML_MISSING",
-            "there is no data.yaml",
-            where=root,
-            remedy="give the file itself, or the folder that holds it",
-        )
+def _load(root: Path) -> DataYaml:
+    """Read the `data.yaml` or the names of the classes."""
+    if root.is_dir():
+        path = next((root / name for name in (*_YAML, *_CLASSES) if (root / name).exists()), None)
+        if path is None:
+            what, remedy = (
+                "there is no data.yaml and no classes.txt",
+                "give the folder that holds it, or the file itself",
+            )
+            raise InputError("DATA_YAML_MISSING", what, where=root, remedy=remedy)
+    else:
+        path, root = root, root.parent
     native.require_regular(root, path)
-    return path
+    if path.suffix in (".yaml", ".yml"):
+        return load(path)
+    names, errors = _names(root, path), ErrorCollector()
+    check_names(names, str(path), errors)
+    errors.raise_any()
+    images = native.folder_named(root, "images")
+    return DataYaml(root / path.name, names, {"": [images.name if images else "."]}, None)
+
+
+def _names(root: Path, path: Path) -> list[str]:
+    """Return the names of the classes: a line each, or of Label Studio's ``notes.json`` by their ids."""
+    if path.suffix != ".json":
+        return [line.strip() for line in native.lines_of(native.read_text(root, path).rstrip())]
+    node = read_json(root, path.relative_to(root).as_posix()).as_object()
+    names = {parse_integer(str(each.value.get("id"))): each.string("name") for each in node.items("categories")}
+    if set(names) != set(range(len(names))):
+        remedy = "number the classes again, or write them into classes.txt"
+        what = f"expected every id from 0 to {len(names) - 1} once"
+        raise InputError("CLASS_INDEX", what, where=path, field="categories", remedy=remedy)
+    return [names[i] for i in range(len(names))]

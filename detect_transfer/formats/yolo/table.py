@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import check_faults
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.data_yaml import DataYaml
-from detect_transfer.formats.yolo.files import Choices, Sample, find_root, find_samples
+from detect_transfer.formats.yolo.files import Choices, find_roots, find_samples
+from detect_transfer.formats.yolo.image_finder import Sample
+from detect_transfer.formats.yolo.parse import RowRules
 from detect_transfer.formats.yolo.rows import read_rows
 
+_REMARKS = {
+    "shape": "polygon: the box around it is kept, its points are not",
+    "pose": "pose: its box is kept, its keypoints are not",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -26,20 +33,20 @@ def read_listed(data: DataYaml, choices: Choices, errors: ErrorCollector) -> Ann
     Raises:
         InputError: As `yolo.read` tells.
     """
-    folder, start = find_root(data)
-    samples = find_samples(data, folder, start, choices, errors)
+    roots = find_roots(data, choices.allow_root)
+    folder, samples = roots.base, find_samples(data, roots, choices, errors)
     present = [sample.image for sample in samples if sample.is_there]
     size_of = dict(zip(present, native.read_sizes(folder, present, errors), strict=True))
     sizes = np.array([size_of.get(s.image) or (np.nan, np.nan) for s in samples], dtype=np.float64).reshape(-1, 2)
     labelled = [i for i, sample in enumerate(samples) if sample.has_label]
-    rows = read_rows(
-        folder,
-        [samples[i] for i in labelled],
-        n_classes=len(data.names),
-        scores=choices.predictions != "error",
-        errors=errors,
-    )
+    kind = choices.rows or ("pose" if data.keypoints else None)
+    has_scores = choices.predictions != "error"
+    rules = RowRules(len(data.names), kind, data.keypoints, has_scores, choices.box_format)
+    rows = read_rows(folder, [samples[i] for i in labelled], rules, errors)
+    check_faults(errors, len(rows), choices.box_format)
     errors.raise_any()
+    for name, reason in _REMARKS.items():
+        errors.remark(reason, int((rows["kind"] == name).sum()), kind="box")
     _log.info("%s: %d images, %d of them without label file", data.file, len(samples), len(samples) - len(labelled))
     if choices.predictions == "drop-score":
         errors.remark("score of a prediction left out", rows["score"].count(), kind="box")
@@ -50,31 +57,42 @@ def read_listed(data: DataYaml, choices: Choices, errors: ErrorCollector) -> Ann
             "file_name": [s.image for s in samples],
             "width": pl.Series(sizes[:, 0], nan_to_null=True).cast(pl.Int32),
             "height": pl.Series(sizes[:, 1], nan_to_null=True).cast(pl.Int32),
-            "split": [s.split for s in samples],
+            "split": pl.Series([s.split or None for s in samples], dtype=pl.String),
         }
     )
     absent = [s.image for s in samples if not s.is_there and s.image not in errors.skipped_images]
-    images, boxes = native.leave_out(images, _boxes(rows, labelled, samples, sizes), absent, errors)
+    boxes = _boxes(rows, labelled, samples, sizes, is_share=choices.box_format.units == "shares")
+    images, boxes = native.leave_out(images, boxes, absent, errors)
     categories = {"category_id": range(1, len(data.names) + 1), "name": data.names}
-    return native.finish(errors, images=images, boxes=boxes, categories=categories, image_root=folder)
+    return native.finish(
+        errors, images=images, boxes=boxes, categories=categories, image_root=folder, box_format=choices.box_format
+    )
 
 
 def _boxes(
-    rows: pl.DataFrame, labelled: Sequence[int], samples: Sequence[Sample], sizes: NDArray[np.float64]
+    rows: pl.DataFrame,
+    labelled: Sequence[int],
+    samples: Sequence[Sample],
+    sizes: NDArray[np.float64],
+    *,
+    is_share: bool,
 ) -> pl.DataFrame:
-    """Put rows of shares (N) to pixels, by the size (M, 2) of the image of each; NaN where that is not known."""
+    """Put rows (N) to pixels, by the size (M, 2) of the image of each; NaN where that is not known."""
     image = np.array(labelled, dtype=np.int64)[rows["file"].to_numpy()]
-    size = sizes[image]
+    size = sizes[image] if is_share else np.ones((len(image), 2))
     labels = pl.Series("label", [samples[i].label for i in labelled], dtype=pl.String)
-    score = pl.concat_str(pl.lit('{"score":'), pl.col("score").cast(pl.String), pl.lit("}"))  # null where there is none
+    score = text_of('"score":{}', pl.col("score").cast(pl.String))  # null where there is none
+    polygon = pl.when(pl.col("kind") == "shape").then(pl.lit('"polygon":true'))
+    further = pl.concat_str(polygon, score, separator=",", ignore_nulls=True)
     return rows.with_columns(w=size[:, 0], h=size[:, 1], label=labels.gather(rows["file"])).select(
         annotation_id=pl.int_range(1, pl.len() + 1),
         image_id=pl.Series(image + 1, dtype=pl.Int64),
         category_id=pl.col("class") + 1,
-        x1=(pl.col("cx") - pl.col("width") / 2) * pl.col("w"),
-        y1=(pl.col("cy") - pl.col("height") / 2) * pl.col("h"),
-        x2=(pl.col("cx") + pl.col("width") / 2) * pl.col("w"),
-        y2=(pl.col("cy") + pl.col("height") / 2) * pl.col("h"),
-        attributes=pl.when("polygon").then(pl.lit('{"polygon":true}')).otherwise(score),
+        x1=pl.col("x1") * pl.col("w"),
+        y1=pl.col("y1") * pl.col("h"),
+        x2=pl.col("x2") * pl.col("w"),
+        y2=pl.col("y2") * pl.col("h"),
+        track_id="track_id",
+        attributes=pl.when(further != "").then(pl.concat_str(pl.lit("{"), further, pl.lit("}"))),
         source=text_of("{}:{}", "label", "line"),
     )

@@ -143,7 +143,7 @@ def test_parquet__is_read_as_it_is(tmp_path: Path) -> None:
         pytest.param({"x.json": '[{"image_id": NaN}]'}, r"JSON_SYNTAX .*x\.json:1", id="json-nan"),
         pytest.param({"x.json": "just words"}, "DETECTIONS_FORMAT", id="nothing-known"),
         pytest.param({"00007.txt": "0 .5 .5 .1 .1 .9\n1 .5 .5 .1 .1", "b.c.txt": ""}, r"00007\.txt:2", id="no-score"),
-        pytest.param({"00007.txt": "0 .5 .5 .1 .1 1.5", "b.c.txt": ""}, r"LABEL_SCORE .*00007\.txt:1", id="yolo-score"),
+        pytest.param({"00007.txt": "0 .5 .5 .1 .1 1.5", "b.c.txt": ""}, r"SCORE_RANGE .*00007\.txt:1", id="yolo-score"),
         pytest.param({"00007.txt": "2 .5 .5 .1 .1 .5", "b.c.txt": ""}, r"LABEL_CLASS .*00007\.txt:1", id="yolo-class"),
         pytest.param({"00007.txt": "Person .5 9 1 2 2", "b.c.txt": ""}, r"BOX_INVALID .*00007\.txt:1", id="text-box"),
         pytest.param({"00008.txt": "", "b.c.txt": ""}, r"00008\.txt image=00008.*'00007'", id="text-of-no-image"),

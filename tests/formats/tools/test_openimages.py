@@ -116,3 +116,21 @@ def test_image_id__may_have_a_suffix(tmp_path: Path, write: Any) -> None:
     table = openimages.read(tmp_path)
     assert table.images["file_name"].to_list() == ["a.jpg"]
     assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(10, 20, 40, 60)]
+
+
+def test_oidv4__copies_are_one_image(write: Any, tmp_path: Path, check_error: Any) -> None:
+    write("train/Car/a.jpg", (40, 30))
+    write("train/Traffic sign/a.jpg", (40, 30))
+    write("train/Car/Label/a.txt", "Car 1.0 2.0 11.0 12.0\n")
+    path = write("train/Traffic sign/Label/a.txt", "Traffic sign 5 6 15 16\n")
+    table = openimages.read(tmp_path)
+    assert table.images.select("file_name", "split").rows() == [("train/Car/a.jpg", "train")]
+    assert table.class_names == ["Car", "Traffic sign"]
+    assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(1, 2, 11, 12), (5, 6, 15, 16)]
+    write("train/Car/b.jpg", (40, 30))
+    check_error(lambda: openimages.read(tmp_path), "ANNOTATION_MISSING", "b.jpg", "allow_missing=true")
+    assert len(openimages.read(tmp_path, allow_missing=True).images) == 2
+    path.write_text("5 6 15\n")
+    check_error(lambda: openimages.read(tmp_path), "ROW_COLUMNS", f"{path}:1")
+    path.write_text("Traffic sign 5 6 15 x\n")
+    check_error(lambda: openimages.read(tmp_path), "ROW_NUMBER", f"{path}:1")

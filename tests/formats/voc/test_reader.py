@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.cli.main import main
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.formats.voc.reader import read as read_voc
 
 BOX = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>15</xmax><ymax>16</ymax></bndbox>"
@@ -20,6 +23,10 @@ def xml(*objects: str, size: str = SIZE) -> str:
 
 def box(x1: float, y1: float, x2: float, y2: float) -> str:
     return f"<name>a</name><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>"
+
+
+def dropped(table: AnnotationTable) -> list[LedgerLine]:
+    return [line for line in table.reading if line.action == "dropped"]
 
 
 @pytest.fixture
@@ -145,6 +152,7 @@ def test_folders__are_found_in_any_case_and_depth(write: Any, tmp_path: Path) ->
     assert table.boxes["source"].to_list() == ["ANNOTATIONS/day/a.XML#object[1]"]
 
 
+FRACTIONS = box(5.5, 5.25, 10.5, 10.75)
 CONVENTIONS = [
     pytest.param("images", [box(0, 5, 10, 10)], False, id="flat-zero"),
     pytest.param("JPEGImages", [box(0, 5, 10, 10), box(1, 1, 40, 30)], False, id="devkit-zero"),
@@ -172,6 +180,70 @@ def test_convention__is_found(folder: str, objects: list[str], one_based: bool, 
         shift = 1 if one_based else -1
         assert (forced.boxes["x1"] - table.boxes["x1"]).to_list() == [shift] * len(objects)
         assert (forced.boxes["x2"] - table.boxes["x2"]).to_list() == [0] * len(objects)
+
+
+MAKERS = [
+    pytest.param("<source><database>The VOC2007 Database</database></source>", [], "images", True, id="voc"),
+    pytest.param("<source><database>Unknown</database></source>", [], "JPEGImages", False, id="labelimg"),
+    pytest.param("<source><database>roboflow.com</database></source>", [], "JPEGImages", False, id="roboflow"),
+    pytest.param("<path>C:\\a.png</path>", [box(1, 5, 40, 10)], "JPEGImages", False, id="path-beats-corners"),
+    pytest.param("", [FRACTIONS], "JPEGImages", False, id="fractions"),
+    pytest.param("", [FRACTIONS, box(5, 5, 9, 9), box(5, 5, 9, 9)], "JPEGImages", True, id="few-fractions"),
+]
+
+
+@pytest.mark.parametrize(("head", "objects", "folder", "one_based"), MAKERS)
+def test_convention__by_who_wrote_it(
+    head: str, objects: list[str], folder: str, one_based: bool, write: Any, tmp_path: Path
+) -> None:
+    write("Annotations/a.xml", xml(*(objects or [box(5, 5, 10, 10)]), size=SIZE + head))
+    write(f"{folder}/a.png", (40, 30))
+    table = read_voc(tmp_path)
+    assert table.images["pixel_convention"][0].startswith("one" if one_based else "zero")
+    (line,) = table.reading
+    assert line.action == "noted"
+    assert line.reason.startswith(f"pixels are counted from {int(one_based)}: ")
+    write("labelmap.txt", "# label:color_rgb:parts:actions\n")
+    if one_based and not head:
+        assert read_voc(tmp_path).images["pixel_convention"][0].startswith("zero")
+
+
+def test_shapes__without_an_upright_box(root: Path, write: Any, check_error: Any) -> None:
+    name = "<name>car</name>"
+    turned = "<cx>20</cx><cy>15</cy><w>8</w><h>2</h><angle>1.5707963267948966</angle>"
+    attributes = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
+    shapes = [
+        "<polygon><x1>10</x1><y1>11</y1><x2>20</x2><y2>11</y2><x3>20</x3><y3>21</y3></polygon>",
+        "<polygon><pt><x>10</x><y>11</y></pt><pt><x>20</x><y>11</y></pt><pt><x>20</x><y>21</y></pt></polygon>",
+        f"<robndbox>{turned}</robndbox>",
+        f"{attributes}<bndbox><xmin>16</xmin><ymin>14</ymin><xmax>24</xmax><ymax>16</ymax></bndbox>",
+    ]
+    write("Annotations/a.xml", xml(*(name + shape for shape in shapes)))
+    boxes = read_voc(root).boxes
+    corners = [(10, 11, 20, 21), (10, 11, 20, 21), (19, 11, 21, 19), (19, 11, 21, 19)]
+    assert boxes.select("x1", "y1", "x2", "y2").rows() == [pytest.approx(row) for row in corners]
+    assert all("drawn" in json.loads(text) for text in boxes["attributes"])
+    write("Annotations/a.xml", xml(f"{name}<polygon><x1>10</x1></polygon>"))
+    check_error(lambda: read_voc(root), "OBJECT_BOX", "a.xml#object[1]", "shape")
+
+
+def test_layout__of_roboflow_and_labelimg(write: Any, tmp_path: Path, check_error: Any) -> None:
+    for folder in ("train", "valid"):
+        write(f"{folder}/{folder}.xml", xml(f"<name>dog</name>{BOX}"))
+        write(f"{folder}/{folder}.png", (40, 30))
+    table = read_voc(tmp_path)
+    assert table.images.select("file_name", "split").rows() == [
+        ("train/train.png", "train"),
+        ("valid/valid.png", "val"),
+    ]
+    assert read_voc(tmp_path / "train").images["file_name"].to_list() == ["train.png"]
+    write("train/other.xml", "<annotations/>")  # of another format
+    assert len(read_voc(tmp_path).images) == 2
+    write("train/b.xml", xml(f"<name>dog</name>{BOX}"))
+    check_error(lambda: read_voc(tmp_path), "IMAGE_MISSING", "train/b.xml")
+    (tmp_path / "train/b.xml").unlink()
+    write("train/c.png", (40, 30))
+    check_error(lambda: read_voc(tmp_path), "ANNOTATION_MISSING", "train/c.png", "allow_missing=true")
 
 
 def test_object__what_no_column_holds_is_in_attributes(root: Path, write: Any) -> None:
@@ -214,16 +286,17 @@ def test_object_at_fault__leaves_by_wish_and_is_counted(
     write("images/b.png", (40, 30))
     table = read_voc(root, on_error="skip-row")
     assert (len(table.images), len(table.boxes)) == (2, 2)
-    assert [(line.kind, line.reason, line.count) for line in table.reading] == [("box", f"skipped: {code}", 1)]
-    assert part in table.reading[0].examples[0]
+    assert [(line.kind, line.reason, line.count) for line in dropped(table)] == [("box", f"skipped: {code}", 1)]
+    assert part in dropped(table)[0].examples[0]
     whole = read_voc(root, on_error="skip-image")
     assert (whole.images["file_name"].to_list(), len(whole.boxes)) == (["b.png"], 1)
-    assert [(line.kind, line.count) for line in whole.reading] == [("image", 1), ("box", 2)]
+    counts = [sum(line.count for line in dropped(whole) if line.kind == kind) for kind in ("image", "box")]
+    assert counts == [1, 2]
 
 
 def test_object__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name><difficult>2</difficult>{BOX}"))
-    assert sum(line.count for line in read_voc(root, on_error="skip-row").reading) == 1
+    assert sum(line.count for line in dropped(read_voc(root, on_error="skip-row"))) == 1
 
 
 @pytest.mark.parametrize(("content", "code", "part"), FILES)
@@ -235,7 +308,7 @@ def test_file_at_fault__leaves_with_its_image(
     write("images/b.png", (40, 30))
     table = read_voc(root, on_error="skip-image")
     assert (table.images["file_name"].to_list(), len(table.boxes)) == (["b.png"], 1)
-    assert table.reading[0].reason == f"skipped: {code}"
+    assert dropped(table)[0].reason == f"skipped: {code}"
     error_of(lambda: read_voc(root, on_error="skip-row"))
 
 
@@ -243,7 +316,7 @@ def test_image__with_two_faults_is_counted_once(root: Path, write: Any) -> None:
     write("Annotations/a.xml", xml(f"<name> </name>{BOX}", size=SIZE.replace("40", "41")))
     write("Annotations/b.xml", xml(f"<name>cat</name>{BOX}"))
     write("images/b.png", (40, 30))
-    reading = read_voc(root, on_error="skip-image").reading
+    reading = dropped(read_voc(root, on_error="skip-image"))
     assert [(line.kind, line.count) for line in reading] == [("image", 1), ("box", 1)]
 
 
@@ -256,7 +329,7 @@ def test_images__that_are_missing_are_kept_or_skipped_by_wish(root: Path, write:
     assert kept.images.select(columns).rows() == [("a.png", 40, 30, None), ("day/b.JPEG", 40, 30, "val")]
     skipped = read_voc(root, missing_images="skip")
     assert (skipped.images["file_name"].to_list(), len(skipped.boxes)) == (["a.png"], 1)
-    assert [(line.kind, line.count) for line in skipped.reading] == [("image", 1), ("box", 2)]
+    assert [(line.kind, line.count) for line in dropped(skipped)] == [("image", 1), ("box", 2)]
     left = read_voc(root, on_error="skip-image")
     assert (left.images["file_name"].to_list(), len(left.boxes)) == (["a.png"], 1)
 
@@ -272,4 +345,13 @@ def test_images__none_at_all(write: Any, tmp_path: Path, check_error: Any) -> No
 def test_lists__may_name_what_is_skipped(root: Path, write: Any, check_error: Any) -> None:
     write("ImageSets/Main/train.txt", "a\nb\n")
     check_error(lambda: read_voc(root, missing_images="keep"), "IMAGE_MISSING", "train.txt:2 stem=b")
-    assert [line.examples for line in read_voc(root, missing_images="skip").reading] == [("b",)]
+    assert [line.examples for line in dropped(read_voc(root, missing_images="skip"))] == [("b",)]
+
+
+def test_convention__and_its_reason_are_in_the_manifest(root: Path, capsys: Any) -> None:
+    out = root / "out"
+    with pytest.raises(SystemExit):
+        main(["convert", "voc", str(root), "--out", str(out), "--split-ratio", "train=1"])
+    reason = "pixels are counted from 0: no corner decides, so the layout does"
+    assert reason in capsys.readouterr().out
+    assert [line.startswith(reason) for line in json.loads((out / "manifest.json").read_text())["reading"]] == [True]

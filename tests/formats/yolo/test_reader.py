@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.yolo.parse import RowRules
 from detect_transfer.formats.yolo.reader import read as read_yolo
 from detect_transfer.formats.yolo.rows import read_rows
 
@@ -28,14 +30,14 @@ ROWS = [
     pytest.param("0 0.1 0.2 0.3 0.4 0.5 nan", "LABEL_NUMBER", "y3=nan", id="polygon-nan"),
     pytest.param("2 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=2 - expected a class from 0 to 1", id="class-too-high"),
     pytest.param("-1 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=-1 - expected a class from 0 to 1", id="class-negative"),
-    pytest.param("1.0 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=1.0", id="class-float"),
+    pytest.param("1.5 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=1.5", id="class-float"),
     pytest.param("car 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=car", id="class-text"),
     pytest.param("9999999999 0.5 0.5 0.25 0.2", "LABEL_CLASS", "class=9999999999", id="class-huge"),
     pytest.param("2 .1 .1 .2 .1 .2 .2", "LABEL_CLASS", "class=2", id="polygon-class"),
     pytest.param("0 0.5 0.5 -0.25 0.2", "BOX_INVALID", "width=-0.25", id="negative-width"),
-    pytest.param("0 20 15 10 6", "LABEL_PIXELS", "cx=20", id="pixels"),
-    pytest.param("0 0.5 -1.5 0.1 0.1", "LABEL_PIXELS", "cy=-1.5", id="far-out"),
-    pytest.param("0 12 5 20 5 20 9", "LABEL_PIXELS", "x1=12", id="polygon-pixels"),
+    pytest.param("0 20 15 10 6", "BOX_FORMAT", "cx=20", id="pixels"),
+    pytest.param("0 0.5 -1.5 0.1 0.1", "BOX_FORMAT", "cy=-1.5", id="far-out"),
+    pytest.param("0 12 5 20 5 20 9", "BOX_FORMAT", "x1=12", id="polygon-pixels"),
 ]
 
 
@@ -197,9 +199,7 @@ def test_rows__are_the_same_in_portions(yolo_root: Path, monkeypatch: Any) -> No
 
 
 def test_rows__none_at_all(tmp_path: Path) -> None:
-    from detect_transfer.formats.parsing.error_collector import ErrorCollector
-
-    assert read_rows(tmp_path, [], n_classes=1, errors=ErrorCollector()).is_empty()
+    assert read_rows(tmp_path, [], RowRules(1), ErrorCollector()).is_empty()
 
 
 @pytest.mark.parametrize(("row", "code", "part"), ROWS)

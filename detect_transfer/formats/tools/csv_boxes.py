@@ -1,0 +1,163 @@
+"""CSV with a header of any names: a row a box, with an image, a class and four numbers, or these in one field.
+
+The columns are recognised by their names (VoTT, Kaggle's ``bbox`` of ``[x, y, w, h]``, ``left,top,width,height``, ...),
+or named by an option. An image whose row has no box shows no object.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, PIXEL_SIZES, BoxFormat, Form, Units
+from detect_transfer.formats.parsing.delimited import Dialect
+from detect_transfer.formats.parsing.locations import split_named
+from detect_transfer.formats.parsing.rows import Rows
+from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.shared import folder_of, splits_by_file, with_nearest_images
+
+_SEPARATORS = (",", ";", "\t", "|")
+_NAMES = {
+    "image": "filename file_name image image_name image_path img img_path path imageid image_id img_id frame",
+    "class": "class label category class_name classname category_name label_name object_class object",
+    "bbox": "bbox box bounding_box boundingbox",
+    "x1": "x1 xmin x_min left x_left bbox_x1 bbox_xmin box_xmin x bbox_x box_x xtl",
+    "y1": "y1 ymin y_min top y_top bbox_y1 bbox_ymin box_ymin y bbox_y box_y ytl",
+    "x2": "x2 xmax x_max right x_right bbox_x2 bbox_xmax box_xmax xbr",
+    "y2": "y2 ymax y_max bottom y_bottom bbox_y2 bbox_ymax box_ymax ybr",
+    "w": "w bbox_w bbox_width box_w box_width width",
+    "h": "h bbox_h bbox_height box_h box_height height",
+    "split": "split set subset partition",
+}
+_BOX = ("x1", "y1", "x2", "y2")
+_REMEDY = "name the columns such as columns=image=photo,class=kind,x1=left,y1=top,x2=right,y2=bottom (or w=, h=, bbox=)"
+
+
+def read(  # noqa: PLR0913 - each is an option of the command line
+    root: Path,
+    *,
+    columns: Sequence[str] = (),
+    class_name: str | None = None,
+    inclusive: bool = False,
+    box_format: Form | None = None,
+    units: Units | None = None,
+    missing_images: str = "error",
+    on_error: str = "fail",
+) -> AnnotationTable:
+    """Read CSV files with a header; classes are those that occur, sorted.
+
+    The split is what a column ``split`` says, else the name of the file (``train.csv``). Paths of another machine are
+    taken for the image below `root` that shares most of their last parts; names without a suffix for the image of that
+    stem. Images that no row names are left aside.
+
+    Args:
+        root: A folder with CSV files, or one such file.
+        columns: The names of columns in the header, such as ``image=photo,class=kind``; others are recognised.
+        class_name: The class of all boxes, where no column tells one.
+        inclusive: Whether the right and the bottom edge are the last pixel of the box.
+        box_format: What the four numbers are. Without it ``xyxy`` for columns of edges, ``xywh`` for columns of a size
+            or for one field; boxes that fit another form alone are an error.
+        units: What they are counted in: ``pixels``, or ``shares`` of the image.
+        missing_images: See `Source`.
+        on_error: See `Source`.
+
+    Raises:
+        InputError: The header lacks a column, or something is missing or damaged; up to 20 problems at once.
+
+    Source: https://www.kaggle.com/competitions/global-wheat-detection/data (one field), VoTT (edges).
+    """
+    source = Source(root, "a folder with CSV files", missing_images=missing_images, on_error=on_error, or_file=True)
+    given = _mapping(columns)
+    parts = [_read_file(source, name, given, class_name) for name in source.files("*.csv", code="CSV_MISSING")]
+    forms = {form for _, form in parts}
+    rows = replace(parts[0][0], data=pl.concat([part.data for part, _ in parts]))
+    if len(forms) > 1:
+        what, remedy = "some files state edges and others sizes", "read them one by one"
+        raise InputError("CSV_HEADER", what, where=source.root, remedy=remedy)
+    form = parts[0][1].with_options(box_format, units)
+    rows = rows.filled("path", what="expected the name of an image", code="ROW_FIELD")
+    if any(PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES for name in rows.data["image"].unique()):
+        source.lookup = replace(source.lookup, by="tail")
+    else:
+        rows = with_nearest_images(rows)
+    source.name_images(rows)
+    splits = _splits(rows)
+    is_empty = pl.all_horizontal(pl.col(*_BOX).fill_null("") == "")
+    rows = rows.filter(~is_empty).filled("class", what="expected the name of a class", code="ROW_FIELD")
+    rows = rows.filled(*_BOX, what="expected a number", code="ROW_NUMBER").numbers(*_BOX)
+    rows = rows.box(*XYXY, box_format=form, inclusive=inclusive and not form.is_sized)
+    return source.table(rows.with_columns(label="class"), split=splits)
+
+
+def _mapping(columns: Sequence[str]) -> dict[str, str]:
+    """Return the names of columns that the user gave, by what they hold."""
+    pairs = dict(word.partition("=")[::2] for word in columns)
+    unknown = [name for name, column in pairs.items() if name not in _NAMES or not column]
+    if unknown:
+        what = f"a column holds one of {', '.join(_NAMES)}"
+        raise InputError("OPTION_VALUE", what, field="columns", value=unknown[0], remedy=_REMEDY)
+    return {name: column.casefold() for name, column in pairs.items()}
+
+
+def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: str | None) -> tuple[Rows, BoxFormat]:
+    """Return the rows of a file, with fields of strings (`path`, `class`, `split`, the numbers), and what these are."""
+    separator, header = _header(source, name)
+    column = {key: given.get(key) or _recognised(header, words) for key, words in _NAMES.items()}
+    has_edges, has_corner = column["x2"] and column["y2"], column["x1"] and column["y1"]
+    keys = _BOX if has_edges else ("x1", "y1", "w", "h")
+    box = ["bbox"] if column["bbox"] and not (has_edges and has_corner) else list(keys)
+    needed = ["image", *box, *([] if class_name else ["class"])]
+    lacking = [key for key in needed if column[key] is None or column[key] not in header]
+    if lacking:
+        what = f"no column is recognised as {', '.join(lacking)}; the header says {', '.join(header)}"
+        raise InputError("CSV_HEADER", what, where=f"{source.root / name}:1", remedy=_REMEDY)
+    taken = [*needed, *(["split"] if column["split"] else [])]
+    fields = {str(column[key]): key for key in taken}
+    dialect = Dialect(separator, header=True, quoted=True, image_field=str(column["image"]))
+    rows = source.rows([name], list(fields), dialect, of={name: folder_of(name)})
+    data = rows.data.select(
+        "file", "line", pl.col("image").alias("image"), **{f"_{key}": pl.col(field) for field, key in fields.items()}
+    )
+    if box == ["bbox"]:
+        numbers = pl.col("_bbox").str.strip_chars("[]() ").str.replace_all(r"[\s,]+", " ").str.split_exact(" ", 3)
+        data = data.with_columns(numbers.struct.rename_fields(list(_BOX)).alias("numbers")).unnest("numbers")
+        n_numbers = pl.col("_bbox").str.count_matches(r"[^\s,\[\]()]+")
+        rows = replace(rows, data=data).check(
+            n_numbers.is_in([0, 4]), "ROW_NUMBER", "expected four numbers", "_bbox", "fix or remove the row"
+        )
+        data = rows.data
+    else:
+        data = data.rename({f"_{old}": new for old, new in zip(box, _BOX, strict=True)})
+    label = pl.col("_class") if class_name is None else pl.lit(class_name)
+    split = pl.col("_split") if "_split" in data.columns else pl.lit(None, dtype=pl.String)
+    data = data.select("file", "line", "image", *_BOX, **{"path": pl.col("_image"), "class": label, "split": split})
+    return replace(rows, data=data), PIXEL_CORNERS if has_edges and box != ["bbox"] else PIXEL_SIZES
+
+
+def _header(source: Source, name: str) -> tuple[str, list[str]]:
+    """Return what divides the fields of a file, and the names in its first line, in lower case."""
+    lines = native.lines_of(native.read_text(source.root, source.root / name))
+    first = next((line for line in lines if line.strip()), "")
+    separator = max(_SEPARATORS, key=first.count)
+    fields = next(csv.reader([first], delimiter=separator), [])
+    return separator, [field.strip().casefold() for field in fields]
+
+
+def _recognised(header: Sequence[str], words: str) -> str | None:
+    return next((word for word in words.split() if word in header), None)
+
+
+def _splits(rows: Rows) -> dict[str, str | None]:
+    """Return the split of each image: what a column says, else the name of the file."""
+    stated = rows.by_image("split")
+    if any(stated.values()):
+        return {image: split_named(word) or word for image, word in stated.items()}
+    return splits_by_file(rows, "path")

@@ -1,0 +1,195 @@
+"""The images that the entries of a `data.yaml` name: folders, lists, paths of other machines."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from detect_transfer.core import io
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.locations import foreign_tails, split_of_path
+from detect_transfer.formats.yolo.data_yaml import DataYaml
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and its label, relative to the root of the data set.
+
+    `has_label` is False for a background, `is_there` for an image that a list names in vain.
+    """
+
+    image: str
+    label: str
+    split: str
+    has_label: bool = True
+    is_there: bool = True
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The folders of a data set: `base`, which names are relative to, holds `allowed`, which everything must lie in.
+
+    Entries are relative to `start`.
+    """
+
+    base: Path
+    start: Path
+    allowed: tuple[Path, ...]
+
+
+class ImageFinder:
+    """Collects the images of a data set, each in one split, and the lists that name them."""
+
+    def __init__(self, data: DataYaml, roots: Roots, missing_images: str, errors: ErrorCollector) -> None:
+        self.data = data
+        self.missing_images = missing_images
+        self.root = roots.base
+        self.start = roots.start
+        self.base = roots.base.resolve()
+        self.allowed = roots.allowed
+        self.errors = errors
+        self.n_foreign = 0
+        self.images: dict[str, str] = {}
+        self.absent: set[str] = set()
+        self.lists: set[Path] = set()
+        self.real: dict[Path, Path] = {}
+
+    def add_all(self) -> None:
+        """Add the images of all splits."""
+        for split, entries in self.data.splits.items():
+            where, shown = self.data.where(split), ", ".join(entries)
+            before, n_before = self.errors.total, len(self.images)
+            same = next((s for s, e in self.data.splits.items() if e == entries), split)
+            if same != split:
+                what = f"'{same}' has the same images, so it would score what it was trained on"
+                remedy = f"name other images, or remove the key '{split}'"
+                self.errors.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
+                continue
+            if split == "test" and len(self.data.splits) > 1 and not any(map(self.place_of, entries)):
+                _log.warning("%s: there is no %s, so the split test is left out", where, shown)
+                continue
+            for entry in entries:
+                self.add(split, entry)
+            if self.errors.total == before and len(self.images) == n_before:
+                remedy = "name a folder or a list that has some, or remove the key"
+                self.errors.add(
+                    "IMAGES_NONE", "there is no image", where=where, field=split, value=shown, remedy=remedy
+                )
+        reason = "path of another machine: the longest tail of it that is there"
+        self.errors.remark(reason, self.n_foreign, kind="image")
+
+    def place_of(self, entry: str) -> Path | None:
+        """Return the folder or list that an entry means, None where there is none."""
+        if "\0" in entry:
+            return None
+        # a leading ../ is often one too many, so the place inside the data set comes first
+        places = (self.start / entry.removeprefix("../"), self.start / entry)
+        there = next((place for place in places if place.exists()), None)
+        tails = [(tail, self.start / tail) for tail in foreign_tails(entry)] if there is None else []
+        # the last part alone means nothing: every split has a folder "images"
+        return there or next((at for tail, at in tails if at.is_file() or ("/" in tail and at.exists())), None)
+
+    def add(self, split: str, entry: str) -> None:
+        """Add the images of one folder or list."""
+        where = self.data.where(split)
+        path = self.place_of(entry)
+        if path is None:
+            what = f"there is no such folder or list in {self.start}"
+            remedy = did_you_mean(entry, sorted(p.name for p in self.start.iterdir()))
+            self.errors.add("FOLDER_MISSING", what, where=where, field=split, value=entry, remedy=remedy)
+            return
+        inside = self.inside(path, where=where, field=split)
+        if inside is None:
+            return
+        if not path.is_dir():
+            self.add_list(path, split)
+            return
+        for name in io.list_files(path, IMAGE_SUFFIXES):
+            native.check_text(path / name, self.errors)
+            self.put(f"{inside}/{name}".removeprefix("./"), split, where)
+
+    def add_list(self, path: Path, split: str) -> None:
+        """Add the images that a text file lists, one a line."""
+        self.lists.add(path.resolve())
+        try:
+            lines = native.lines_of(native.read_text(self.root, path))
+        except InputError as error:
+            self.errors.put(error)
+            return
+        for number, line in enumerate(lines, start=1):
+            name, where = line.strip(), f"{path}:{number}"
+            if not name:
+                continue
+            image = self.path_of(name, path)
+            inside = self.inside(image, where=where, field="image")
+            if inside is None:
+                continue
+            if image.suffix.lower() not in IMAGE_SUFFIXES:
+                what, remedy = "the name has no suffix of an image that is read here", "list images only"
+                self.errors.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
+                continue
+            if not image.is_file():
+                self.report_absent(inside, name, where)
+            self.put(inside, split, where)
+
+    def path_of(self, name: str, path: Path) -> Path:
+        """Return where a line of the list at `path` means its image to be."""
+        # ./ is meant from the list itself; what is not found from the root may be as well
+        places = [self.root / name, path.parent / name, self.start / name]
+        if name.startswith("./"):
+            places.reverse()
+        if "\0" in name:
+            return self.root / name.replace("\0", "?")
+        if (there := next((place for place in places if place.is_file()), None)) is not None:
+            return there
+        tails = [folder / tail for tail in foreign_tails(name) for folder in (self.start, path.parent)]
+        if (there := next((place for place in tails if place.is_file()), None)) is not None:
+            self.n_foreign += 1
+            return there
+        likely = () if ".." in PurePosixPath(name).parts else (*places, *tails)
+        return next((place for place in likely if place.parent.is_dir()), places[0])
+
+    def report_absent(self, image: str, name: str, where: str) -> None:
+        """Take note of a listed image that is not there, which is a fault unless it is to be skipped."""
+        self.absent.add(image)
+        if self.missing_images == "skip":
+            return
+        needed = ", which is needed because coordinates are shares of its size" * (self.missing_images == "keep")
+        self.errors.add(
+            *("IMAGE_MISSING", f"there is no such image{needed}"),
+            where=where,
+            field="image",
+            value=name,
+            image=image,
+            remedy="restore it or remove the line, or read with missing_images=skip to leave it and its rows out",
+        )
+
+    def put(self, image: str, split: str, where: str) -> None:
+        """Add an image, unless a split has it already."""
+        first = self.images.get(image)
+        if first is None:
+            self.images[image] = split or split_of_path(image) or ""
+            return
+        what, remedy = f"'{first}' has this image already", "list each image once, in one split"
+        self.errors.add("IMAGE_TWICE", what, where=where, field=split, value=image, remedy=remedy)
+
+    def inside(self, path: Path, *, where: str, field: str) -> str | None:
+        """Return a path relative to the root, or None after reporting that it leads out."""
+        if path.is_dir():
+            real = path.resolve()
+        else:
+            if path.parent not in self.real:
+                self.real[path.parent] = path.parent.resolve()
+            real = self.real[path.parent] / path.name
+        if any(real.is_relative_to(root) for root in self.allowed):
+            return real.relative_to(self.base).as_posix()
+        what = f"it leads out of {self.allowed[0]}"
+        remedy = "keep all files inside the folder of the data set, or name further folders by --allow-root DIR"
+        self.errors.add("PATH_OUTSIDE", what, where=where, field=field, value=str(path), remedy=remedy)
+        return None
