@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,12 @@ from detect_transfer.workflows.init_choices import (
     class_counts,
     mirrored_pairs,
 )
+from detect_transfer.workflows.init_text import SCHEMA_NAME, as_yaml, config_text
 from detect_transfer.workflows.run_clock import duration
 
-SCHEMA_NAME = "config.schema.json"
 _PARTS = ("data", "model", "transfer", "train", "mirror", "evaluate")
 _VAL_NAMES = ("val", "valid", "validation")
 _MOST_CLASSES, _MOST_FINDINGS = 8, 8
-_WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def init_config(
     if measure:
         on_stage("training a few steps, to see how long it takes")
         facts.append(_time(config, look))
-    text = _text(config, choices, facts, source=source, out=out)
+    text = config_text(choices, facts, source=source, out=out)
     make_config(yaml.safe_load(text), where=out)  # what is written can be read
     write_atomic(out.parent / SCHEMA_NAME, schema_text() + "\n")
     write_atomic(out, text)
@@ -186,7 +185,7 @@ def _mirror_reason(look: _Look) -> str:
     pairs = mirrored_pairs(names)
     if mirroring.on or not pairs:
         return mirroring.sentence
-    return f"not mirrored, for left is not right; where a mirrored sign is a right one, add pairs: {_scalar(pairs)}"
+    return f"not mirrored, for left is not right; where a mirrored sign is a right one, add pairs: {as_yaml(pairs)}"
 
 
 def _value(config: RunConfig, key: str) -> Any:
@@ -252,39 +251,3 @@ def _time(config: RunConfig, look: _Look) -> str:
             raise
         return f"time: not measured ({error.code}): {error.remedy}"
     return f"time: about {duration(estimate.seconds)} on this machine ({estimate.machine}), measured on a few images"
-
-
-def _text(config: RunConfig, choices: dict[str, Choice], facts: Iterable[str], *, source: Path, out: Path) -> str:
-    """Return the config as YAML with its reasons."""
-    lines = [f"# yaml-language-server: $schema={SCHEMA_NAME}"]
-    lines += [f"# Command: detect-transfer train {out}"]
-    lines += [f"# {line}".rstrip() for line in facts]
-    lines += ["#", "# detect-transfer config --explain KEY says what a key does, and which others there are.", "data:"]
-    lines.append(f"  path: {_scalar(_relative(source, out.parent))}")
-    part = "data"
-    for key, choice in sorted(choices.items(), key=lambda entry: _ORDER.index(entry[0].partition(".")[0])):
-        first, _, name = key.partition(".")
-        if first != part and name:
-            lines.append(f"{first}:")
-            part = first
-        text = f"{'  ' if name else ''}{name or first}: {_scalar(choice.value)}"
-        comment = f"# {choice.reason}"
-        if len(text) + len(comment) + 2 > _WIDTH:
-            lines += [f"{'  ' if name else ''}{comment}", text]
-        else:
-            lines.append(f"{text}  {comment}")
-    return "\n".join(lines) + "\n"
-
-
-_ORDER = list(RunConfig.model_fields)
-
-
-def _relative(source: Path, folder: Path) -> str:
-    relative = os.path.relpath(source.absolute(), folder.absolute())
-    return str(source.absolute()) if relative.startswith("..") else relative
-
-
-def _scalar(value: Any) -> str:
-    """Return a value in one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
-    return text.removesuffix("\n").removesuffix("\n...")

@@ -8,7 +8,8 @@ import yaml
 
 from detect_transfer.cli import main
 from detect_transfer.config import load_config
-from detect_transfer.workflows.init_choices import Shape, choose_batch, choose_imgsz, mirrored_pairs
+from detect_transfer.workflows.init_choices import Choice, Shape, choose_batch, choose_imgsz, mirrored_pairs
+from detect_transfer.workflows.init_text import config_text
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -116,3 +117,14 @@ def test_shape__takes_the_tenth_smallest_object(tiny_data: Path) -> None:
     sides = table.boxes.select(pl.min_horizontal(pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1")) / 96)
     below = sides.filter(pl.nth(0) < shape.small_share).height
     assert below == pytest.approx(0.1 * sides.height, abs=2)
+
+
+def test_names_of_the_data__cannot_break_the_config(tmp_path: Path) -> None:
+    text = config_text(
+        {"train.imgsz": Choice(320, "a\nout: /etc"), "mirror.pairs": Choice({"a: b\n": "#c"}, "x")},
+        ["1 class: a\nout: /etc"],
+        source=tmp_path / "data: #1",
+        out=tmp_path / "c.yaml",
+    )
+    keys = yaml.safe_load(text)
+    assert keys == {"data": {"path": "data: #1"}, "train": {"imgsz": 320}, "mirror": {"pairs": {"a: b\n": "#c"}}}
