@@ -15,6 +15,7 @@ from detect_transfer.core.io import write_atomic, write_json
 from detect_transfer.data.split import is_positive
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.formats.detections.writer import write_results
+from detect_transfer.workflows.study_folder import StudyFolder
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 
 _GAIN = {"scratch": 0.0, "epoch0": 0.1}  # of the share of objects that is found; every other arm has a third more
@@ -46,12 +47,12 @@ def write_run(plan: StudyPlan, run: PlannedRun) -> None:
     write_json(folder.manifest, {"machine": "m", "versions": {"torch": "2"}, "peak_memory_mb": 5, "files": {}})
 
 
-def fake_command(words: list[str]):
-    """Return what stands for the command of a run: it writes the folder here, and then runs `words` of Python."""
+def fake_command(plan: StudyPlan):
+    """Return what stands for the command of a run: it writes the folder here, and runs nothing."""
 
-    def command(plan: StudyPlan, run: PlannedRun) -> list[str]:
-        write_run(plan, run)
-        return [sys.executable, "-c", *words]
+    def command(_: StudyFolder, key: str) -> list[str]:
+        write_run(plan, plan.by_key[key])
+        return [sys.executable, "-c", "pass"]
 
     return command
 
@@ -59,7 +60,6 @@ def fake_command(words: list[str]):
 def plan_of(path: Path, study: dict, folder: Path) -> StudyPlan:
     """Plan a study of a data folder from the embedded weights."""
     from detect_transfer.config import StudyConfig, make_config_of
-    from detect_transfer.workflows.study_folder import StudyFolder
     from detect_transfer.workflows.study_plan import make_study_plan
 
     study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, **study}

@@ -97,7 +97,7 @@ def print_study_plan(plan: Any) -> None:
     )
     if len(plan.config.study.seeds) < 3:
         n_seeds = len(plan.config.study.seeds)
-        lines.append(f"{n_seeds} seed(s): every verdict will be 'cannot tell'; three are the fewest that tell")
+        lines.append(f"{n_seeds} of 3 seeds: most verdicts will be 'cannot tell'; give three or more in study.seeds")
     print_lines(lines)
 
 

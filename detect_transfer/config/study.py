@@ -12,6 +12,7 @@ from detect_transfer.config.transfer import StrategyName
 
 NAMED_ARMS: dict[str, dict[str, Any]] = {name: {"transfer.strategy": name} for name in get_args(StrategyName)}
 _PARTS = ("model", "transfer", "train", "mirror")  # parts of the config that an arm may give as a mapping
+_OF_THE_SOURCE = ("class_map", "keep_source_classes", "pull_to_source")
 _SAME_FOR_ALL = {
     "data": "all arms are trained on the same subsets and scored on the same images",
     "evaluate": "all arms are scored in the same way",
@@ -36,7 +37,7 @@ class Study(Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)] = Field(
         default_factory=lambda: [0, 1, 2]
     )
-    """Seeds of every arm at every size; verdicts need three at least."""
+    """Seeds of every arm at every size; with fewer than three there is hardly a verdict."""
     baseline: str | None = None
     """The arm that the others are compared with; without it `scratch`, else the first."""
     budget: Literal["epochs", "images"] = "epochs"
@@ -50,6 +51,12 @@ class Study(Strict):
     """Share of the training images that nothing is chosen by, for the verdict, where the data have no test split."""
     jobs: Positive = 1
     """Runs at a time; they share the cores."""
+    launcher: Literal["local", "slurm", "ray"] = "local"
+    """Where runs are done: in processes of this machine, as jobs of Slurm by submitit, or as tasks of Ray. All write to
+    the folder of the study, which every machine must see."""
+    launcher_options: dict[str, Any] = Field(default_factory=dict)
+    """Slurm: what submitit takes, such as `{slurm_partition: gpu, timeout_min: 120}`; `{cluster: local}` tries it here.
+    Ray: `address`, and options of a task, such as `{num_gpus: 0.5, max_retries: 3}`."""
     keep_state: bool = False
     """Keep of a finished run what it would need to train on; it is most of its size."""
 
@@ -114,7 +121,7 @@ class StudyConfig(RunConfig):
             if f"transfer.{one}" in changes:
                 keys["transfer"][other] = None
         if changes.get("transfer.strategy") == "scratch":  # nothing of a source means anything there
-            keys["transfer"] = {"strategy": "scratch", "batchnorm": keys["transfer"]["batchnorm"]}
+            keys["transfer"] = {k: v for k, v in keys["transfer"].items() if k not in _OF_THE_SOURCE}
         for key, value in changes.items():
             part, dot, name = key.partition(".")
             if dot and isinstance(keys.get(part), dict):

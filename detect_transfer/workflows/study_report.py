@@ -152,11 +152,6 @@ def _shown(plan: StudyPlan, run: FailedRun) -> ShownFailure:
 def _facts(plan: StudyPlan, report: StudyReport) -> dict[str, str]:
     config, data = plan.config, plan.data
     sizes = ", ".join(f"{len(data.parts[p])} ({p:g} %)" for p in sorted(data.parts))
-    budget = (
-        f"{config.train.epochs} epochs of the part"
-        if config.study.budget == "epochs"
-        else (f"as many images at every size as {config.train.epochs} epochs of all of them")
-    )
     machines = {str(run.facts["machine"]) for run in report.finished}
     return {
         "Runs": f"{len(report.finished)} finished, {len(report.failed)} failed, {len(report.missing)} not ended, "
@@ -166,7 +161,7 @@ def _facts(plan: StudyPlan, report: StudyReport) -> dict[str, str]:
         "Verdict about": f"{data.test.images.height} test images, which nothing was chosen by",
         "Classes": ", ".join(data.val.class_names[:20]) + (" ..." if len(data.val.class_names) > 20 else ""),
         "Seeds": ", ".join(map(str, config.study.seeds)),
-        "Budget": budget,
+        "Budget": _budget(plan),
         "Starts from": config.model.weights,
         "Input": f"{config.train.imgsz} px, batch {config.train.batch}",
         "Data sha256": data.fingerprint,
@@ -175,6 +170,19 @@ def _facts(plan: StudyPlan, report: StudyReport) -> dict[str, str]:
         "Machines": "; ".join(sorted(machines)),
         **({"Data": "; ".join(data.notes)} if data.notes else {}),
     }
+
+
+def _budget(plan: StudyPlan) -> str:
+    """Return what every arm may see at a size, in words."""
+    config = plan.config
+    words = f"{config.train.epochs} epochs"
+    if config.study.budget == "images":
+        words = f"as many images at every size as {config.train.epochs} epochs of all of them"
+    return words if config.transfer.budget is None else f"{words}, and at most {config.transfer.budget:g} minutes"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _versions(report: StudyReport) -> dict[str, str]:
@@ -189,14 +197,17 @@ def _not_tested(plan: StudyPlan, report: StudyReport) -> list[str]:
     sentences = [
         "Rates and other settings were fixed, not searched: an arm might do better with its own.",
         "One set of data, and one split of it: the intervals hold for other seeds and other test images like these.",
-        "Equal seconds: every arm had the same number of images; what it had after which time is in the time curves.",
+        "Every arm had equally many images; what it reached in equal time is in the curves over time, for rates that "
+        "were planned for the whole run.",
     ]
     if len(study.seeds) < _FEWEST_SEEDS:
-        sentences.append(f"{len(study.seeds)} seeds tell nothing about other seeds; {_FEWEST_SEEDS} are the fewest.")
+        sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {_FEWEST_SEEDS} that a verdict needs at least.")
     if report.missing:
         sentences.append(f"{len(report.missing)} of {len(plan.runs)} planned runs have not ended.")
     if report.failed:
-        sentences.append(f"{len(report.failed)} runs failed; they are in no mean, and their arms have fewer seeds.")
+        sentences.append(
+            f"{_counted(len(report.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
+        )
     if len(study.sizes) < 3:
         sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is told.")
     return sentences
@@ -213,11 +224,11 @@ def _paragraph(
         f"{row.comparison.second} against {row.comparison.first}: {_result(row.comparison.overall)}"
         for row in answers.against
     ]
-    lost = f" {len(failed)} runs failed and are left out." if failed else ""
+    lost = f" {_counted(len(failed), 'run')} failed and took part in no number." if failed else ""
     return (
         f"We trained {len(plan.config.study.arms)} arms ({', '.join(config.study.arms)}) on nested, class-stratified "
         f"subsets of {sizes} images with {len(config.study.seeds)} seeds each ({len(finished)} runs), every arm with "
-        f"the same budget ({config.train.epochs} epochs, {config.study.budget}) at {config.train.imgsz} px. The best "
+        f"the same budget ({_budget(plan)}) at {config.train.imgsz} px. The best "
         f"epoch was chosen on {data.val.images.height} validation images; all numbers are COCO AP on "
         f"{data.test.images.height} separate test images, with 95 % intervals over seeds and test images (Student's t, "
         f"paired by seed; Holm-corrected p).{lost} Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "

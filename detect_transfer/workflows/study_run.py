@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ from detect_transfer.workflows.study_runs import digest_run, note_failure, state
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _BY_SIGNAL = (130, 143)  # exit codes of a run that was asked to stop
-Launch = Callable[[StudyPlan, PlannedRun, int], int]
 
 
 @dataclass
@@ -39,12 +37,13 @@ class Launcher:
         plan: The study.
         on_event: Called with what happens, in words.
         stopped: Set from outside to start nothing more; runs that are under way end at their next step.
+        processes: Those that are under way.
     """
 
     plan: StudyPlan
     on_event: Callable[[str], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
-    _processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _ended: int = 0
 
     def run(self, *, retry_failed: bool = False) -> bool:
@@ -63,53 +62,39 @@ class Launcher:
                 folder.failure(run.key).unlink(missing_ok=True)
         left = [run for run in runs if state_of(folder, run.key) in ("planned", "begun")]
         self._ended = len(runs) - len(left)
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            list(pool.map(self._one, left))
+        if self.plan.config.study.launcher == "local":
+            with ThreadPoolExecutor(max_workers=jobs) as pool:
+                list(pool.map(self._one, left))
+        else:
+            self._elsewhere([run.key for run in left])
         return not self.stopped.is_set()
+
+    def _elsewhere(self, keys: list[str]) -> None:
+        """Hand runs to a cluster, and wait until all have ended."""
+        study, path = self.plan.config.study, self.plan.folder.path.absolute()
+        if study.launcher == "slurm":
+            from detect_transfer.workflows.study_slurm import run_all
+        else:
+            from detect_transfer.workflows.study_ray import run_all
+        self.on_event(f"{len(keys)} runs go to {study.launcher}")
+        run_all(path, keys, study.launcher_options, keep_state=study.keep_state)
+        for run in self.plan.runs:
+            if run.key in keys:
+                self._tell(run)
 
     def stop(self) -> None:
         """Start nothing more, and ask what is under way to stop at its next step."""
         self.stopped.set()
-        for process in tuple(self._processes):
+        for process in tuple(self.processes):
             process.send_signal(signal.SIGTERM)
 
     def _one(self, run: PlannedRun) -> None:
         """Do a run, or wait for the process that does it."""
-        folder = self.plan.folder
-        while not self.stopped.is_set() and state_of(folder, run.key) in ("planned", "begun"):
-            claim = _claim(folder.run_config(run.key))
-            if claim is None:
-                self.stopped.wait(_SECONDS_BETWEEN_LOOKS)
-                continue
-            try:
-                if state_of(folder, run.key) in ("planned", "begun"):
-                    self._launch(run, claim)
-            finally:
-                os.close(claim)
+        study = self.plan.config.study
+        if not self.stopped.is_set():
+            do_run(self.plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, watch=self)
         if not self.stopped.is_set():
             self._tell(run)
-
-    def _launch(self, run: PlannedRun, claim: int) -> None:
-        """Run the command of a run, and note how it ended."""
-        folder = self.plan.folder
-        began = time.monotonic()
-        output = folder.output(run.key)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("ab") as stream:
-            process = subprocess.Popen(
-                run_command(self.plan, run),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env=shared_threads(self.plan.config.study.jobs),
-                pass_fds=(claim,),
-            )
-            self._processes.add(process)
-            code = process.wait()
-            self._processes.discard(process)
-        if self.stopped.is_set() and not folder.run(run.key).manifest.is_file():
-            return
-        note_end(self.plan, run, code, seconds=time.monotonic() - began)
 
     def _tell(self, run: PlannedRun) -> None:
         self._ended += 1
@@ -118,8 +103,10 @@ class Launcher:
         if state_of(folder, run.key) == "done":
             facts = digest_run(self.plan, run).facts
             self.on_event(f"{where}: test AP {facts['test']['AP']:.3f} in {facts['cost']['seconds']:.0f} s")
-        else:
+        elif state_of(folder, run.key) == "failed":
             self.on_event(f"{where}: failed; {folder.output(run.key)}")
+        else:
+            self.on_event(f"{where}: stopped before its end; run the study again")
 
 
 def prepare_store(plan: StudyPlan) -> None:
@@ -135,32 +122,71 @@ def prepare_store(plan: StudyPlan) -> None:
     )
 
 
-def run_command(plan: StudyPlan, run: PlannedRun) -> Sequence[str]:
-    """Return the command that does a run or goes on with it; what cannot be gone on with is removed."""
-    folder = plan.folder.run(run.key)
-    program = [sys.executable, "-m", "detect_transfer", "train"]
-    if folder.state.is_file():
-        return [*program, "--resume", str(folder.path)]
-    shutil.rmtree(folder.path, ignore_errors=True)  # killed before its first epoch was kept
-    return [*program, str(plan.folder.run_config(run.key))]
-
-
-def note_end(plan: StudyPlan, run: PlannedRun, code: int, *, seconds: float) -> None:
-    """Note how the process of a run ended: what the report needs of it, or how it failed.
+def do_run(
+    folder: StudyFolder, key: str, *, jobs: int = 1, keep_state: bool = False, watch: Launcher | None = None
+) -> None:
+    """Do a run in a process of its own, or wait for the one that does it; nothing where it has ended.
 
     Args:
-        plan: The study.
-        run: The run.
-        code: The exit code of its process.
-        seconds: How long the process ran.
+        folder: The folder of the study.
+        key: The run.
+        jobs: How many runs share this machine.
+        keep_state: Keep what a finished run would need to train on.
+        watch: Is told of the process, and may be stopped.
     """
-    folder = plan.folder.run(run.key)
-    if folder.manifest.is_file():
-        if not plan.config.study.keep_state:
-            folder.state.unlink(missing_ok=True)
-        digest_run(plan, run)
+    stopped = threading.Event() if watch is None else watch.stopped
+    while not stopped.is_set() and state_of(folder, key) in ("planned", "begun"):
+        claim = _claim(folder.run_config(key))
+        if claim is None:
+            stopped.wait(_SECONDS_BETWEEN_LOOKS)
+            continue
+        try:
+            if state_of(folder, key) in ("planned", "begun"):
+                code = _train(folder, key, claim, jobs, set() if watch is None else watch.processes)
+                _note_end(folder, key, code, keep_state=keep_state)
+                if code in _BY_SIGNAL:
+                    return
+        finally:
+            os.close(claim)
+
+
+def _train(folder: StudyFolder, key: str, claim: int, jobs: int, processes: set[subprocess.Popen[bytes]]) -> int:
+    """Run the command of a run, which inherits the claim; return its exit code."""
+    output = folder.output(key)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("ab") as stream:
+        process = subprocess.Popen(
+            run_command(folder, key),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            env=shared_threads(jobs),
+            pass_fds=(claim,),
+        )
+        processes.add(process)
+        code = process.wait()
+        processes.discard(process)
+    return code
+
+
+def run_command(folder: StudyFolder, key: str) -> Sequence[str]:
+    """Return the command that does a run or goes on with it; what cannot be gone on with is removed."""
+    run = folder.run(key)
+    program = [sys.executable, "-m", "detect_transfer", "train"]
+    if run.state.is_file():
+        return [*program, "--resume", str(run.path)]
+    shutil.rmtree(run.path, ignore_errors=True)  # killed before its first epoch was kept
+    return [*program, str(folder.run_config(key))]
+
+
+def _note_end(folder: StudyFolder, key: str, code: int, *, keep_state: bool) -> None:
+    """Drop what a finished run needs no more, or note how a run failed; one that was asked to stop has not ended."""
+    run = folder.run(key)
+    if run.manifest.is_file():
+        if not keep_state:
+            run.state.unlink(missing_ok=True)
     elif code not in _BY_SIGNAL:
-        note_failure(plan.folder, run, _why(plan.folder, run.key, code))
+        note_failure(folder, key, _why(folder, key, code))
 
 
 def _why(folder: StudyFolder, key: str, code: int) -> str:

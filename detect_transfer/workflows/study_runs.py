@@ -73,9 +73,9 @@ def finished_seconds(plan: StudyPlan) -> dict[str, float]:
     return {key: sum(row.get("epoch_seconds", 0.0) for row in plan.folder.run(key).read_history()) for key in done}
 
 
-def note_failure(folder: StudyFolder, run: PlannedRun, message: str) -> None:
+def note_failure(folder: StudyFolder, key: str, message: str) -> None:
     """Let a run stand as failed, with what it said."""
-    write_json(folder.failure(run.key), {**asdict(run), "message": message})
+    write_json(folder.failure(key), {"key": key, "message": message})
 
 
 def read_runs(plan: StudyPlan) -> tuple[list[FinishedRun], list[FailedRun]]:
@@ -110,13 +110,22 @@ def digest_run(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
         content = read_json(path)
         if content.get("of") == mark:
             return FinishedRun(run, content["facts"], np.load(draws_path))
-    facts = _facts(plan, run)
-    draws = _draws(plan, run, facts["test"]["AP"])
+    finished = work_out(plan, run)
     stream = BytesIO()
-    np.save(stream, draws)
+    np.save(stream, finished.draws)
     write_atomic(draws_path, stream.getvalue())
-    write_json(path, {"of": mark, "facts": facts})
-    return FinishedRun(run, facts, draws)
+    write_json(path, {"of": mark, "facts": finished.facts})
+    return finished
+
+
+def work_out(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
+    """Return what the report needs of a finished run, from its folder alone.
+
+    Raises:
+        InputError: A file of the run is missing or damaged, or its scores are not those of the test images.
+    """
+    facts = _facts(plan, run)
+    return FinishedRun(run, facts, _draws(plan, run, facts["test"]["AP"]))
 
 
 def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from detect_transfer.core.io import read_json, require_file
 from detect_transfer.workflows.study_folder import StudyFolder, load_study
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
 from detect_transfer.workflows.study_report import answers_of
-from detect_transfer.workflows.study_runs import FinishedRun, digest_run
+from detect_transfer.workflows.study_runs import FinishedRun, work_out
 from detect_transfer.workflows.verify import Check, verify_run
 
 
@@ -48,7 +48,7 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
             checks.append(Check(f"{name}: key", "denied", run.key, None, why))
         try:
             of_run = verify_run(folder.run(run.key).path, predict=predict)
-            finished.append(_again(plan, run))
+            finished.append(work_out(plan, run))
         except DetectTransferError as error:
             checks.append(Check(name, "denied", run.key, None, str(error)))
             continue
@@ -61,12 +61,6 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     if len(finished) < len(stated["runs"]):
         return [*checks, Check("answers", "not checked", None, None, "not every run is there")]
     return [*checks, *_answers(plan, stated, finished)]
-
-
-def _again(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
-    """Work out from the run folder what the report needs, whatever was kept."""
-    plan.folder.digest(run.key).unlink(missing_ok=True)
-    return digest_run(plan, run)
 
 
 def _answers(plan: StudyPlan, stated: Mapping[str, Any], finished: list[FinishedRun]) -> list[Check]:

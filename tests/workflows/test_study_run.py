@@ -14,7 +14,7 @@ import pytest
 from fake_runs import fake_command, plan_of, write_run
 from paths import ROOT
 
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.workflows import study_run
 from detect_transfer.workflows.study_report import report_study
 from detect_transfer.workflows.study_run import Launcher, prepare_store
@@ -30,13 +30,13 @@ def plan(tiny_data: Path, tmp_path: Path):
 
 def test_launcher__does_each_run_once_and_goes_on(plan, monkeypatch) -> None:
     done: list[str] = []
-    command = fake_command(["pass"])
+    command = fake_command(plan)
 
-    def counted(plan, run):
-        done.append(run.key)
+    def counted(folder, key):
+        done.append(key)
         if len(done) == 5:
             launcher.stopped.set()
-        return command(plan, run)
+        return command(folder, key)
 
     monkeypatch.setattr(study_run, "run_command", counted)
     launcher = Launcher(plan)
@@ -54,9 +54,8 @@ def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None
     claim = study_run._claim(plan.folder.run_config(first.key))
     assert claim is not None
     started = []
-    monkeypatch.setattr(
-        study_run, "run_command", lambda p, run: started.append(run.key) or fake_command(["pass"])(p, run)
-    )
+    command = fake_command(plan)
+    monkeypatch.setattr(study_run, "run_command", lambda folder, key: started.append(key) or command(folder, key))
 
     def other() -> None:
         time.sleep(0.3)
@@ -71,12 +70,12 @@ def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None
 
 def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan, monkeypatch, tmp_path: Path) -> None:
     failing = next(run for run in plan.runs if run.arm == "full" and run.seed == 1)
-    good = fake_command(["pass"])
+    good = fake_command(plan)
 
-    def command(plan, run):
-        if run == failing:
+    def command(folder, key):
+        if key == failing.key:
             return [sys.executable, "-c", "import sys; print('LOSS - it is not finite', file=sys.stderr); sys.exit(2)"]
-        return good(plan, run)
+        return good(folder, key)
 
     monkeypatch.setattr(study_run, "run_command", command)
     assert Launcher(plan).run()
@@ -85,7 +84,7 @@ def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan,
     assert [(run.plan, run.message) for run in report.failed] == [(failing, "LOSS - it is not finite")]
     content = json.loads(plan.folder.answers.read_text())
     assert content["failed"][0]["message"] == "LOSS - it is not finite"
-    assert "1 runs failed" in " ".join(content["not_tested"])
+    assert "1 run failed" in " ".join(content["not_tested"])
     assert "LOSS - it is not finite" in plan.folder.report.read_text()
     monkeypatch.setattr(study_run, "run_command", good)
     assert Launcher(plan).run()
@@ -154,6 +153,30 @@ def test_thousand_runs__are_reported_within_half_a_minute(tiny_data: Path, tmp_p
     started = time.monotonic()
     report_study(plan)
     assert time.monotonic() - started < 30 * len(plan.runs) / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "options"), [("slurm", {"cluster": "local", "timeout_min": 20}), ("ray", {"num_cpus": 1})]
+)
+def test_cluster__does_what_is_done_here(tiny_data: Path, tmp_path: Path, launcher: str, options: dict) -> None:
+    pytest.importorskip({"slurm": "submitit"}.get(launcher, launcher))
+    shared = {"arms": ["epoch0"], "sizes": [100], "seeds": [0, 1]}
+    plan = plan_of(tiny_data, {**shared, "launcher": launcher, "launcher_options": options}, tmp_path / "there")
+    assert Launcher(plan).run()
+    here = plan_of(tiny_data, shared, tmp_path / "here")
+    assert Launcher(here).run()
+    (there, failed), (local, _) = read_runs(plan), read_runs(here)
+    assert failed == []
+    assert [run.plan.key for run in there] == [run.plan.key for run in local]
+    assert [run.facts["test"] for run in there] == [run.facts["test"] for run in local]
+
+
+def test_launcher_that_is_not_there__is_named(tiny_data: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    plan = plan_of(tiny_data, {"launcher": "slurm"}, tmp_path / "store")
+    with pytest.raises(ResourceError, match=r"LAUNCHER_MISSING - submitit is not installed; pip install"):
+        Launcher(plan).run()
 
 
 @pytest.mark.slow
