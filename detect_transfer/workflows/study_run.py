@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from detect_transfer.config import absolute_paths, dump_config
@@ -45,6 +46,7 @@ class Launcher:
     stopped: threading.Event = field(default_factory=threading.Event)
     processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _ended: int = 0
+    _told: set[str] = field(default_factory=set)
 
     def run(self, *, retry_failed: bool = False) -> bool:
         """Run everything that is not done; return whether nothing is left to be run.
@@ -64,7 +66,8 @@ class Launcher:
         self._ended = len(runs) - len(left)
         if self.plan.config.study.launcher == "local":
             with ThreadPoolExecutor(max_workers=jobs) as pool:
-                list(pool.map(self._one, left))
+                list(pool.map(self._one, left))  # those that no other launcher has
+                list(pool.map(partial(self._one, wait=True), left))
         else:
             self._elsewhere([run.key for run in left])
         return not self.stopped.is_set()
@@ -88,15 +91,17 @@ class Launcher:
         for process in tuple(self.processes):
             process.send_signal(signal.SIGTERM)
 
-    def _one(self, run: PlannedRun) -> None:
-        """Do a run, or wait for the process that does it."""
+    def _one(self, run: PlannedRun, *, wait: bool = False) -> None:
+        """Do a run; where another process does it, leave it, or wait for it."""
         study = self.plan.config.study
-        if not self.stopped.is_set():
-            do_run(self.plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, watch=self)
-        if not self.stopped.is_set():
+        if self.stopped.is_set() or run.key in self._told:
+            return
+        do_run(self.plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, wait=wait, watch=self)
+        if not self.stopped.is_set() and (wait or state_of(self.plan.folder, run.key) in ("done", "failed")):
             self._tell(run)
 
     def _tell(self, run: PlannedRun) -> None:
+        self._told.add(run.key)
         self._ended += 1
         folder = self.plan.folder
         where = f"[{self._ended} of {len(self.plan.runs)}] {run.arm}, {run.n_images} images, seed {run.seed}"
@@ -123,21 +128,30 @@ def prepare_store(plan: StudyPlan) -> None:
 
 
 def do_run(
-    folder: StudyFolder, key: str, *, jobs: int = 1, keep_state: bool = False, watch: Launcher | None = None
+    folder: StudyFolder,
+    key: str,
+    *,
+    jobs: int = 1,
+    keep_state: bool = False,
+    wait: bool = True,
+    watch: Launcher | None = None,
 ) -> None:
-    """Do a run in a process of its own, or wait for the one that does it; nothing where it has ended.
+    """Do a run in a process of its own; nothing where it has ended.
 
     Args:
         folder: The folder of the study.
         key: The run.
         jobs: How many runs share this machine.
         keep_state: Keep what a finished run would need to train on.
+        wait: Where another process does the run, wait for it; else leave it.
         watch: Is told of the process, and may be stopped.
     """
     stopped = threading.Event() if watch is None else watch.stopped
     while not stopped.is_set() and state_of(folder, key) in ("planned", "begun"):
         claim = _claim(folder.run_config(key))
         if claim is None:
+            if not wait:
+                return
             stopped.wait(_SECONDS_BETWEEN_LOOKS)
             continue
         try:
@@ -199,8 +213,8 @@ def _why(folder: StudyFolder, key: str, code: int) -> str:
 
 
 def _claim(path: Path) -> int | None:
-    """Return a descriptor that holds the lock of a file, which processes inherit; None where another has it."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Return a descriptor that holds the lock beside a config, which processes inherit; None where another has it."""
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         import fcntl
 
