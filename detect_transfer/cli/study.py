@@ -171,10 +171,9 @@ def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
     numbers: list[int] = []
 
     def on_signal(number: int, _: object) -> None:
-        if numbers:
-            raise KeyboardInterrupt
+        # a terminal sends SIGINT to the runs as well, which end at once when they are asked twice
+        launcher.stop(ask_runs=number == signal.SIGTERM or bool(numbers))
         numbers.append(number)
-        launcher.stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -156,6 +156,14 @@ def _override(keys: dict[str, Any], word: str) -> None:
     node = keys
     for part in parts[:-1]:
         child = node.get(part)
+        if isinstance(child, list):
+            raise InputError(
+                "CONFIG_OVERRIDE",
+                f"{part} is a list there, of which no part can be changed",
+                where="command line",
+                field=word,
+                remedy=f"give all of {key.partition(f'{part}.')[0]}{part}, or write it as a mapping in the config",
+            )
         if not isinstance(child, dict):
             child = node[part] = {}
         node = child

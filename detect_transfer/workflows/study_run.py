@@ -85,10 +85,14 @@ class Launcher:
             if run.key in keys:
                 self._tell(run)
 
-    def stop(self) -> None:
-        """Start nothing more, and ask what is under way to stop at its next step."""
+    def stop(self, *, ask_runs: bool = True) -> None:
+        """Start nothing more.
+
+        Args:
+            ask_runs: Ask what is under way to stop at its next step; a terminal has asked it already.
+        """
         self.stopped.set()
-        for process in tuple(self.processes):
+        for process in tuple(self.processes) if ask_runs else ():
             process.send_signal(signal.SIGTERM)
 
     def _one(self, run: PlannedRun, *, wait: bool = False) -> None:

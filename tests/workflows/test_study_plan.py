@@ -131,3 +131,12 @@ def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Pat
     assert "# Data:       14 training, 18 validation and 6 test" in path.read_text()
     with pytest.raises(InputError, match="OUT_EXISTS"):
         init_study(tiny_data, path)
+
+
+def test_arm_that_is_added_on_the_command_line__drops_no_other(tiny_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"data: {{path: {tiny_data}}}\nstudy: {{arms: [scratch, full]}}\n")
+    with pytest.raises(InputError, match=r"CONFIG_OVERRIDE .*arms is a list there.*; give all of study.arms, or"):
+        load_study(path, ("study.arms.new={train.lr: 0.1}",))
+    path.write_text(f"data: {{path: {tiny_data}}}\nstudy: {{arms: {{scratch: {{}}, full: {{}}}}}}\n")
+    assert list(load_study(path, ("study.arms.new={train.lr: 0.1}",))[0].study.arms) == ["scratch", "full", "new"]
