@@ -62,6 +62,6 @@ def plan_of(path: Path, study: dict, folder: Path) -> StudyPlan:
     from detect_transfer.config import StudyConfig, make_config_of
     from detect_transfer.workflows.study_plan import make_study_plan
 
-    study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, **study}
+    study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, "budget": "epochs", **study}
     content = {"data": {"path": str(path)}, "model": {"weights": "embedded"}, "train": {"epochs": 2}, "study": study}
     return make_study_plan(make_config_of(StudyConfig, content), StudyFolder(folder))

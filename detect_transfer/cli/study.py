@@ -14,7 +14,6 @@ from detect_transfer.core.errors import InputError
 
 study = typer.Typer(
     help="Measure what the pretrained weights are worth on your data: several arms, sizes and seeds.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
 )

@@ -40,9 +40,10 @@ class Study(Strict):
     """Seeds of every arm at every size; with fewer than three there is hardly a verdict."""
     baseline: str | None = None
     """The arm that the others are compared with; without it `scratch`, else the first."""
-    budget: Literal["epochs", "images"] = "epochs"
-    """What `train.epochs` counts: `epochs` of the part that is trained on, or as many `images` as that many epochs of
-    the whole training set. All arms see equally many images at a size; the epochs of phases are shares of that."""
+    budget: Literal["images", "epochs"] = "images"
+    """What `train.epochs` counts: with `images` every run sees as many as that many epochs of the whole training set
+    are, so that small parts are not trained too little; with `epochs` it has that many epochs of its part. All arms see
+    equally many images at a size either way; the epochs of phases are shares of that."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Differences of AP up to this are called the same."""
     targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=list)

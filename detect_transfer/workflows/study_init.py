@@ -53,7 +53,7 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
             "arms": {name: {} for name in ("scratch", "head_only", "full", "auto")},
             "sizes": [100.0],
             "seeds": [0, 1, 2],
-            "budget": "epochs",
+            "budget": "images",
         },
     }
     with TemporaryDirectory() as scratch:
@@ -68,7 +68,7 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
     return make_config_of(StudyConfig, content, where=out)
 
 
-def _sizes(config: StudyConfig, folder: StudyFolder, whole: StudyData) -> list[float]:
+def _sizes(config: StudyConfig, folder: StudyFolder, whole: StudyData) -> list[int]:
     """Return the sizes of which the smallest has ten images and every class that is scored; at most four of them."""
     n_images = len(whole.parts[100.0])
     sizes = [percent for percent in _SIZES if percent == 100 or n_images * percent / 100 >= _FEWEST]
@@ -81,4 +81,4 @@ def _sizes(config: StudyConfig, folder: StudyFolder, whole: StudyData) -> list[f
             if error.code not in ("STUDY_CLASSES", "STUDY_SIZES"):
                 raise
             sizes = sizes[1:]
-    return sizes[-_MOST_SIZES:]
+    return [int(size) for size in sizes[-_MOST_SIZES:]]

@@ -60,7 +60,7 @@ def report_study(plan: StudyPlan) -> StudyReport:
             "STUDY_EMPTY",
             f"none of {len(plan.runs)} runs has finished" + (f"; {len(failed)} failed" if failed else ""),
             where=plan.folder.path,
-            remedy=f"detect-transfer study run {plan.folder.path}; what runs printed is in {plan.folder.path / 'logs'}",
+            remedy=f"run the study first; what runs printed is in {plan.folder.path / 'logs'}",
         )
     answers = answers_of(plan, finished)
     ended = {run.plan.key for run in finished} | {run.plan.key for run in failed}

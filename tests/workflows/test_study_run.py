@@ -114,7 +114,7 @@ def test_report__is_the_same_however_often_and_in_which_order_runs_ended(plan) -
 
 def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
     prepare_store(plan)
-    with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; detect-transfer study run"):
+    with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; run the study first"):
         report_study(plan)
     for run in plan.runs[:-2]:
         write_run(plan, run)
