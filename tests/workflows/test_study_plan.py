@@ -116,10 +116,10 @@ def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_pl
 
 
 def test_hundred_thousand_runs__are_planned_within_a_minute(make_plan) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     plan = make_plan({"arms": {f"a{i}": {"train.lr": 0.001 + i * 1e-6} for i in range(100)}, "seeds": [*range(500)]})
     assert len(plan.by_key) == 100_000
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Path) -> None:
