@@ -63,7 +63,7 @@ def print_study_plan(plan: Any) -> None:
     from rich.table import Table
 
     from detect_transfer.workflows.study_cost import cost_of
-    from detect_transfer.workflows.study_runs import finished_seconds
+    from detect_transfer.workflows.study_runs import finished_seconds, n_of_others
 
     seconds = finished_seconds(plan)
     console = make_console()
@@ -94,6 +94,8 @@ def print_study_plan(plan: Any) -> None:
         f"{len(plan.runs):,} runs, {len(plan.runs) - len(left):,} done; the others take about "
         f"{duration(cost.seconds / plan.config.study.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
+    if n_others := n_of_others(plan):
+        lines.append(f"{n_others} run folders there are not used: of another config, other data, weights or code")
     if len(plan.config.study.seeds) < 3:
         n_seeds = len(plan.config.study.seeds)
         lines.append(f"{n_seeds} of 3 seeds: most verdicts will be 'cannot tell'; give three or more in study.seeds")

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from detect_transfer.config import absolute_paths, dump_config
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.threads import shared_threads
 from detect_transfer.workflows.study_data import write_split_files
@@ -110,8 +111,11 @@ class Launcher:
         folder = self.plan.folder
         where = f"[{self._ended} of {len(self.plan.runs)}] {run.arm}, {run.n_images} images, seed {run.seed}"
         if state_of(folder, run.key) == "done":
-            facts = digest_run(self.plan, run).facts
-            self.on_event(f"{where}: test AP {facts['test']['AP']:.3f} in {facts['cost']['seconds']:.0f} s")
+            try:
+                facts = digest_run(self.plan, run).facts
+                self.on_event(f"{where}: test AP {facts['test']['AP']:.3f} in {facts['cost']['seconds']:.0f} s")
+            except InputError as error:  # the report counts it as failed
+                self.on_event(f"{where}: {error}")
         elif state_of(folder, run.key) == "failed":
             self.on_event(f"{where}: failed; {folder.output(run.key)}")
         else:

@@ -73,6 +73,12 @@ def finished_seconds(plan: StudyPlan) -> dict[str, float]:
     return {key: sum(row.get("epoch_seconds", 0.0) for row in plan.folder.run(key).read_history()) for key in done}
 
 
+def n_of_others(plan: StudyPlan) -> int:
+    """Return how many run folders lie in the store that are of no run of the plan."""
+    there = plan.folder.runs.iterdir() if plan.folder.runs.is_dir() else ()
+    return sum(path.name not in plan.by_key for path in there)
+
+
 def note_failure(folder: StudyFolder, key: str, message: str) -> None:
     """Let a run stand as failed, with what it said."""
     write_json(folder.failure(key), {"key": key, "message": message})

@@ -137,6 +137,11 @@ def test_folder_of_a_study__is_the_study(plan, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["study", "plan", str(plan.folder.path), "study.seeds=[0,1,2,3]"])
     assert "16 runs, 12 done" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["study", "plan", str(plan.folder.path), "train.batch=4"])
+    text = capsys.readouterr().out
+    assert "12 runs, 0 done" in text
+    assert "12 run folders there are not used: of another config, other data, weights or code" in text
 
 
 def test_run_whose_scores_are_not_those_of_its_detections__fails(plan) -> None:
