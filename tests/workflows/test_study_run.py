@@ -16,7 +16,7 @@ from paths import ROOT
 
 from detect_transfer.cli.main import main
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.workflows import study_run
+from detect_transfer.workflows import study_process
 from detect_transfer.workflows.study_report import report_study
 from detect_transfer.workflows.study_run import Launcher, prepare_store
 from detect_transfer.workflows.study_runs import read_runs, state_of
@@ -36,10 +36,10 @@ def test_launcher__does_each_run_once_and_goes_on(plan, monkeypatch) -> None:
     def counted(folder, key):
         done.append(key)
         if len(done) == 5:
-            launcher.stopped.set()
+            launcher.watch.stopped.set()
         return command(folder, key)
 
-    monkeypatch.setattr(study_run, "run_command", counted)
+    monkeypatch.setattr(study_process, "run_command", counted)
     launcher = Launcher(plan)
     assert not launcher.run()
     assert len(done) == 5
@@ -52,11 +52,11 @@ def test_launcher__does_each_run_once_and_goes_on(plan, monkeypatch) -> None:
 def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None:
     prepare_store(plan)
     first = plan.runs[0]
-    claim = study_run._claim(plan.folder.run_config(first.key))
+    claim = study_process._claim(plan.folder.run_config(first.key))
     assert claim is not None
     started = []
     command = fake_command(plan)
-    monkeypatch.setattr(study_run, "run_command", lambda folder, key: started.append(key) or command(folder, key))
+    monkeypatch.setattr(study_process, "run_command", lambda folder, key: started.append(key) or command(folder, key))
 
     def other() -> None:
         time.sleep(0.3)
@@ -78,7 +78,7 @@ def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan,
             return [sys.executable, "-c", "import sys; print('LOSS - it is not finite', file=sys.stderr); sys.exit(2)"]
         return good(folder, key)
 
-    monkeypatch.setattr(study_run, "run_command", command)
+    monkeypatch.setattr(study_process, "run_command", command)
     assert Launcher(plan).run()
     assert state_of(plan.folder, failing.key) == "failed"
     report = report_study(plan)
@@ -87,7 +87,7 @@ def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan,
     assert content["failed"][0]["message"] == "LOSS - it is not finite"
     assert "1 run failed" in " ".join(content["not_tested"])
     assert "LOSS - it is not finite" in plan.folder.report.read_text()
-    monkeypatch.setattr(study_run, "run_command", good)
+    monkeypatch.setattr(study_process, "run_command", good)
     assert Launcher(plan).run()
     assert state_of(plan.folder, failing.key) == "failed"
     assert Launcher(plan).run(retry_failed=True)
