@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer import __version__
+from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.console import be_quiet
 from detect_transfer.cli.data import check, convert
@@ -34,7 +35,7 @@ app = typer.Typer(
 
 _BUG, _BY_KEYBOARD, _PIPE_CLOSED, _TERMINATED = 4, 130, 141, 143
 _ANYWHERE = {"--debug", "-q", "--quiet", "-v", "--verbose"}  # options that may stand before and after the command
-_LOAD_TORCH = ("init", "train", "predict", "evaluate", "study", "verify")
+_LOAD_TORCH = ("init", "train", "predict", "evaluate", "study", "suggest-class-map", "verify")
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
@@ -56,7 +57,10 @@ def _options_of_all(
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
 
 
-for _command in (init, convert, check, config, train, predict, evaluate, compare, visualize, verify):
+for _command in (
+    *(init, convert, check, config, suggest_class_map),
+    *(train, predict, evaluate, compare, visualize, verify),
+):
     app.command(cls=CommandWithChoices)(_command)
 app.add_typer(study, name="study")
 

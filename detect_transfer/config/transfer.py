@@ -64,8 +64,10 @@ class Transfer(Strict):
     """A named plan; without it and without phases `auto`."""
     phases: list[Phase] | None = None
     """A plan of your own, instead of a strategy."""
-    class_map: dict[str, str | list[str]] = Field(default_factory=dict)
-    """For a target class the source class, or classes, that it starts from."""
+    class_map: Literal["auto", "none"] | dict[str, str | list[str]] = "auto"
+    """Which source class, or classes, a target class starts from. `auto`: classes meet by name, and where none has the
+    name, what the source detects on the boxes of at most 500 training images tells. A mapping names some classes, such
+    as `pedestrian: person`, with `[]` for a class that is new; `auto` sees to the rest. `none`: by name alone."""
     match_names: bool = True
     """Classes of the same name, apart from case, spaces and hyphens, start from that source class."""
     new_class_init: Literal["mean", "random"] = "mean"
@@ -99,6 +101,12 @@ class Transfer(Strict):
     @classmethod
     def _off(cls, value: object) -> object:
         return "off" if value is False else value  # YAML reads `off` as false
+
+    @property
+    def named_classes(self) -> dict[str, tuple[str, ...]]:
+        """The source classes of each target class that the config itself names."""
+        named = self.class_map if isinstance(self.class_map, dict) else {}
+        return {target: (each,) if isinstance(each, str) else tuple(each) for target, each in named.items()}
 
     @model_validator(mode="after")
     def _one_plan(self) -> Transfer:

@@ -12,7 +12,10 @@ import torch
 from detect_transfer.config import Model, Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
+
+WEAK_EVIDENCE = "weak evidence"
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,17 @@ class ClassInit:
     Args:
         target: The target class.
         sources: The source classes whose rows are averaged; empty for a new class.
-        how: `class_map`, `same name`, `mean of all rows` or `random`.
+        how: `class_map`, `same name`, `evidence`, `weak evidence`, `mean of all rows` or `random`.
     """
 
     target: str
     sources: tuple[str, ...]
     how: str
+
+    @property
+    def known(self) -> bool:
+        """Whether the source knows the class; a weak match is a better start than none, and no more."""
+        return bool(self.sources) and self.how != WEAK_EVIDENCE
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class TransferReport:
         by_rows: Names of the tensors that were filled row by row, a class each.
         left_out: Names of the source's tensors that were not used.
         lacking: Names of those new tensors that whole weights of this kind would have.
+        evidence: What the target classes look like to the source; None where it was not asked.
     """
 
     rows: tuple[ClassInit, ...]
@@ -49,6 +58,7 @@ class TransferReport:
     by_rows: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
+    evidence: ClassEvidence | None = None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.core.class_names import match_class_names
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
-from detect_transfer.models.base import ClassInit, Detector, Family, TransferReport
+from detect_transfer.models.base import WEAK_EVIDENCE, ClassInit, Detector, Family, TransferReport
+from detect_transfer.models.class_evidence import HIT_SCORE, SHARE, ClassEvidence, quoted
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.family import TorchvisionFamily
 from detect_transfer.models.yolo.family import YoloFamily
@@ -59,7 +61,11 @@ def check_model(model: Model) -> None:
 
 
 def build_detector(
-    model: Model, transfer: Transfer, class_names: Sequence[str], source: SourceWeights | None
+    model: Model,
+    transfer: Transfer,
+    class_names: Sequence[str],
+    source: SourceWeights | None,
+    evidence: ClassEvidence | None = None,
 ) -> tuple[Detector, TransferReport]:
     """Build the detector of a run for `class_names`, from its source or from scratch.
 
@@ -68,6 +74,7 @@ def build_detector(
         transfer: The transfer part of the config.
         class_names: The target classes in order.
         source: The pretrained model; None trains from scratch.
+        evidence: What the target classes look like to the source, where it was asked.
 
     Raises:
         InputError: The architecture is not known, it or the family is not that of the weights, or the class map or the
@@ -80,7 +87,7 @@ def build_detector(
         new = tuple(detector.module.state_dict())
         return detector, TransferReport(tuple(ClassInit(name, (), "random") for name in class_names), 0, new)
     _check_source(model, source)
-    class_map = {t: [s] if isinstance(s, str) else list(s) for t, s in transfer.class_map.items()}
+    class_map = transfer.named_classes
     lacking = [name for name in transfer.keep_source_classes if name not in source.class_names]
     raise_problems(
         [
@@ -88,10 +95,11 @@ def build_detector(
             *(_no_class("source", name, source.class_names, "transfer.keep_source_classes") for name in lacking),
         ]
     )
-    class_map |= {name: [name] for name in transfer.keep_source_classes}
-    detector, report = family.from_source(
-        source, class_names, class_inits(source, class_names, class_map, transfer), model
-    )
+    class_map |= {name: (name,) for name in transfer.keep_source_classes}
+    rows = class_inits(source, class_names, class_map, transfer, evidence)
+    for line in contradictions(rows, evidence):
+        logger.warning("%s", line)
+    detector, report = family.from_source(source, class_names, rows, model)
     if report.lacking:
         logger.warning(
             "%s fits %s in part: %d tensors start at random: %s",
@@ -100,7 +108,7 @@ def build_detector(
             len(report.lacking),
             tensor_groups(report.lacking),
         )
-    return detector, report
+    return detector, replace(report, evidence=evidence)
 
 
 def load_detector(source: SourceWeights) -> Detector:
@@ -129,26 +137,58 @@ def tensor_groups(names: Sequence[str]) -> str:
 
 
 def class_inits(
-    source: SourceWeights, class_names: Sequence[str], class_map: Mapping[str, Sequence[str]], transfer: Transfer
+    source: SourceWeights,
+    class_names: Sequence[str],
+    class_map: Mapping[str, Sequence[str]],
+    transfer: Transfer,
+    evidence: ClassEvidence | None = None,
 ) -> tuple[ClassInit, ...]:
     """Decide from which source classes the head row of each target class starts.
+
+    What the class map names comes first, then a class of the same name, then what the source detects.
 
     Args:
         source: The pretrained model.
         class_names: The target classes in order.
-        class_map: Target class to source classes.
+        class_map: Target class to source classes; none for a class that is new.
         transfer: Whether classes of one name meet, as `match_class_names` tells, and how new classes start.
+        evidence: What the target classes look like to the source, where it was asked.
     """
+    matched = {} if evidence is None else {each.target: each for each in evidence.matches if each.sources}
+    new = "random" if transfer.new_class_init == "random" else "mean of all rows"
     same = match_class_names(class_names, source.class_names) if transfer.match_names else {}
     rows = []
     for name in class_names:
         if name in class_map:
-            rows.append(ClassInit(name, tuple(class_map[name]), "class_map"))
+            rows.append(ClassInit(name, tuple(class_map[name]), "class_map" if class_map[name] else new))
         elif name in same:
             rows.append(ClassInit(name, (same[name],), "same name"))
+        elif name in matched:
+            how = "evidence" if matched[name].match == "clear" else WEAK_EVIDENCE
+            rows.append(ClassInit(name, matched[name].sources, how))
         else:
-            rows.append(ClassInit(name, (), "random" if transfer.new_class_init == "random" else "mean of all rows"))
+            rows.append(ClassInit(name, (), new))
     return tuple(rows)
+
+
+def contradictions(rows: Sequence[ClassInit], evidence: ClassEvidence | None) -> list[str]:
+    """Return a sentence for each class that starts from another source class than the one that fires on its boxes."""
+    matches = {} if evidence is None else {each.target: each for each in evidence.matches}
+    lines = []
+    for row in rows:
+        match = matches.get(row.target)
+        if match is None or row.how not in ("class_map", "same name") or not row.sources:
+            continue
+        own, seen = max(map(match.score_of, row.sources)), match.score
+        if seen is not None and seen >= HIT_SCORE and own < SHARE * seen:
+            origin = (
+                f"transfer.class_map.{row.target}" if row.how == "class_map" else f"class {row.target}, by its name,"
+            )
+            lines.append(
+                f"{origin} starts from {quoted(row.sources)}, which scores {own:.2f} on its {match.boxes} boxes; "
+                f"{quoted(match.sources)} scores {seen:.2f}. It is followed all the same"
+            )
+    return lines
 
 
 def _check_source(model: Model, source: SourceWeights) -> None:
@@ -175,7 +215,7 @@ def _class_map_problems(
     for target, mapped in class_map.items():
         if target not in targets:
             problems.append(_no_class("target", target, targets, "transfer.class_map"))
-        lacking = [name for name in mapped or [""] if name not in sources]
+        lacking = [name for name in mapped if name not in sources]
         problems += [_no_class("source", name, sources, f"transfer.class_map.{target}") for name in lacking]
     return problems
 

@@ -18,6 +18,8 @@ _TITLES = {
     "phases": "Phases",
     "averages": "Averages of weights, scored after training",
     "head_rows": "Where the rows of the head came from",
+    "class_evidence": "What the classes look like to the source",
+    "class_evidence_made": "How that was seen",
     "frozen": "Frozen tensors",
     "source": "Source",
 }

@@ -25,6 +25,7 @@ from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.base import Detector, TransferReport
+from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.families import check_model
 from detect_transfer.models.hub import architecture_of
@@ -37,6 +38,7 @@ from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
 from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
+from detect_transfer.workflows.class_evidence import ask_source
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, timed
@@ -101,7 +103,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         augmenter, mirroring = _augmentation(config, data, folder)
         watch.on_stage(mirroring.sentence)
         progress, states = read_state(folder, config) if resume else (Progress(), None)
-        detector, report, plan = _prepare(config, data, source, progress)
+        evidence = _evidence(config, data, source, accelerator, watch)
+        detector, report, plan = _prepare(config, data, source, progress, evidence)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
             watch.on_stage(line)
@@ -157,7 +160,11 @@ def dry_run(
     data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     _augmentation(config, data, folder)
-    detector, report, plan = _prepare(config, data, source, Progress())
+    device, imgsz = choose_device(config.train.device), config.train.imgsz
+    evidence = None
+    if source is not None and config.transfer.class_map != "none":
+        evidence = ask_source(source, data, imgsz=imgsz, device=device, on_stage=on_stage)
+    detector, report, plan = _prepare(config, data, source, Progress(), evidence)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
 
@@ -165,7 +172,7 @@ def _load_source(config: RunConfig) -> SourceWeights | None:
     check_model(config.model)
     if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
         for key in ("class_map", "keep_source_classes", "pull_to_source"):
-            if getattr(config.transfer, key):
+            if getattr(config.transfer, key) not in ([], 0, "auto", "none"):
                 raise InputError(
                     "SCRATCH",
                     "training from scratch has no source",
@@ -218,12 +225,24 @@ def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[
     return augmenter, mirroring.done_by(augmenter.mirrors)
 
 
+def _evidence(
+    config: RunConfig, data: RunData, source: SourceWeights | None, accelerator: Accelerator, watch: Watch
+) -> ClassEvidence | None:
+    """Ask the source on the main process, and let the others know."""
+    answers: list[ClassEvidence | None] = [None]
+    if accelerator.is_main_process and source is not None and config.transfer.class_map != "none":
+        imgsz, device = config.train.imgsz, accelerator.device
+        answers = [ask_source(source, data, imgsz=imgsz, device=device, on_stage=watch.on_stage)]
+    broadcast_object_list(answers)
+    return answers[0]
+
+
 def _prepare(
-    config: RunConfig, data: RunData, source: SourceWeights | None, progress: Progress
+    config: RunConfig, data: RunData, source: SourceWeights | None, progress: Progress, evidence: ClassEvidence | None
 ) -> tuple[Detector, TransferReport, Plan]:
     torch.manual_seed(config.train.seed)
-    detector, report = build_detector(_model(config), config.transfer, data.train.class_names, source)
-    source_classes: Classes = "none" if source is None else "all" if all(row.sources for row in report.rows) else "some"
+    detector, report = build_detector(_model(config), config.transfer, data.train.class_names, source, evidence)
+    source_classes: Classes = "none" if source is None else "all" if all(row.known for row in report.rows) else "some"
     progress.planned_epochs = progress.planned_epochs or [config.train.epochs]
     settings = config.train.model_copy(update={"epochs": progress.planned_epochs[0]})
     plan = make_plan(config.transfer, settings, frozenset(detector.stages().values()), source_classes)

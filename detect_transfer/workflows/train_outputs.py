@@ -188,6 +188,7 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
         "stages": plan_table(facts.plan, stages, state),
         "averages": [_average_record(row, facts.progress) for row in facts.progress.mixes],
         "head_rows": [asdict(row) for row in facts.report.rows],
+        **({} if facts.report.evidence is None else facts.report.evidence.as_record()),
         "tensors_taken": facts.report.tensors,
         "tensors_new": facts.report.new_tensors,
         "tensors_by_rows": facts.report.by_rows,

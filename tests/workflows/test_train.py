@@ -97,6 +97,16 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     assert len([p for p in (run / "images").rglob("*") if p.is_file()]) == 16
 
 
+def test_transfer__says_what_the_classes_look_like_to_the_source(finished: tuple[Path, str, str]) -> None:
+    record = json.loads((finished[0] / "transfer.json").read_text())
+    rows = record["class_evidence"]
+    assert [row["target"] for row in rows] == [row["target"] for row in record["head_rows"]]
+    assert record["class_evidence_made"]["of_images"] == 20
+    page = (finished[0] / "report.html").read_text()
+    assert "What the classes look like to the source" in page
+    assert "the source ran over" in finished[1]
+
+
 def test_run__prints_the_plan_the_score_and_where_the_report_is(finished: tuple[Path, str, str]) -> None:
     out = finished[1]
     for word in ("strategy full", "stage4", "epoch   0", "(untrained)", "AP ", "report.html"):

@@ -75,7 +75,7 @@ class TorchvisionFamily:
         report = load_tensors(built.network, source, rows)
         layers = class_layers(built.network)
         rest_learnt = not layers & set(report.new_tensors)  # else the whole head is new, and learns alike
-        new_class_params = layers if rest_learnt and any(not row.sources for row in report.rows) else frozenset()
+        new_class_params = layers if rest_learnt and any(not row.known for row in report.rows) else frozenset()
         return TorchvisionDetector(built, arch, class_names, options, new_class_params), report
 
 

@@ -96,7 +96,7 @@ class YoloFamily:
             tuple(sorted(source.tensors.keys() - fits.keys())),
             tuple(sorted(missing)),
         )
-        new_class_params = replaced if not all(row.sources for row in rows) else frozenset()
+        new_class_params = replaced if not all(row.known for row in rows) else frozenset()
         return YoloDetector(module, source.arch, class_names, new_class_params), report
 
 

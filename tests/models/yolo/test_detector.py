@@ -80,7 +80,7 @@ def test_same_classes__change_nothing(source: SourceWeights) -> None:
     [
         ({"pedestrian": "persn"}, "CLASS_UNKNOWN transfer.class_map.pedestrian=persn.*did you mean 'person'"),
         ({"pedestrain": "person"}, "CLASS_UNKNOWN transfer.class_map=pedestrain.*did you mean 'pedestrian'"),
-        ({"pedestrian": []}, "CLASS_UNKNOWN"),
+        ({"pedestrian": ""}, "CLASS_UNKNOWN"),
     ],
 )
 def test_class_map__unknown_classes_are_refused(source: SourceWeights, class_map: dict, message: str) -> None:
