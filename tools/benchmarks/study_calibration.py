@@ -25,7 +25,7 @@ from detect_transfer.evaluation.study.learning_curve import LearningCurve, fit_c
 from detect_transfer.evaluation.study.scores import ENDS, ArmScores, Estimate
 from detect_transfer.evaluation.study.trials import expected_best
 from detect_transfer.evaluation.study.variance import variance_components
-from detect_transfer.evaluation.study.verdict import judge
+from detect_transfer.evaluation.study.verdict import judge, judge_pairs
 
 Truth = tuple[float, float, float]
 TRUTHS: tuple[Truth, ...] = ((0.2, 1.5, -0.5), (0.3, 1.0, -0.25), (0.1, 1.2, -0.35), (0.3, 2.5, -0.7))
@@ -178,6 +178,13 @@ def verdicts(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             yield Row(f"false better or worse at any size, {where}", np.mean(of_sizes), 0.0, 0.065, len(false))
             yield Row(f"interval of a difference over all sizes, {where}", np.mean(holds), 0.93, 0.97, len(holds))
             yield Row(f"interval of a difference at a size, {where}", np.mean(holds_at), 0.93, 0.97, len(holds))
+    for seeds, share in ((2, 0.05), (3, 0.2), (3, 1.0)):
+        variance = share * 1e-4 / seeds
+        apart = rng.normal(0, 0.01, (4 * trials, seeds)) + rng.normal(0, variance**0.5, (4 * trials, 1))
+        pairs = np.stack([np.zeros_like(apart), apart], axis=2)
+        wrong = [judge_pairs([p], margin=0.0, image_variances=[variance])[0].verdict != "cannot tell" for p in pairs]
+        what = f"false better or worse, {seeds} seeds, variance over test images {share:g} x that over seeds"
+        yield Row(what, np.mean(wrong), 0.0, 0.065, len(wrong))
     yield _seeds_asked(rng, trials)
 
 

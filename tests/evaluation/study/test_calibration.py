@@ -14,7 +14,7 @@ PARTS = {part.__name__: part for part in study_calibration.PARTS}
 
 @pytest.mark.parametrize(
     ("name", "trials"),
-    [("curves", 24), ("two_curves", 40), ("verdicts", 20), ("times", 200), ("trials_and_parts", 100)],
+    [("curves", 16), ("two_curves", 24), ("verdicts", 16), ("times", 200), ("trials_and_parts", 60)],
 )
 def test_calibration__every_share_lies_in_its_range(name, trials) -> None:
     rows = list(PARTS[name](np.random.default_rng(0), trials))
