@@ -78,6 +78,7 @@ def write_study_page(path: Path, page: StudyPage) -> None:
         "title": short_name(page.title, longest=160),
         "best": best_of(answers),
         "sentences": [sentence_of(answers, row) for row in answers.against],
+        "missing": missing_runs(answers),
         "costs": costs,
         "seeds": sorted({run.seed for run in answers.runs.runs}),
         "curves": svg_uri(curves_plot(answers)),
@@ -97,6 +98,7 @@ def write_study_page(path: Path, page: StudyPage) -> None:
 
 _AXES = {"seconds": "wall time", "images_seen": "training images seen"}
 _ENDS = ("smallest", "largest")
+_MOST_NAMED = 12
 
 
 def best_of(answers: StudyAnswers) -> ArmAgainst | None:
@@ -120,6 +122,22 @@ def sentence_of(answers: StudyAnswers, row: ArmAgainst) -> str:
         n, worth = given[0]
         text += f" What it reaches with {n:,} images takes {answers.baseline} about {images_text(worth)}."
     return text
+
+
+def missing_runs(answers: StudyAnswers) -> list[str]:
+    """Name each run without which a run of another arm has no partner; the first twelve, and how many more."""
+    finished = {(run.arm, run.n_images, run.seed) for run in answers.runs.runs}
+    wanted = {
+        (arm, *key)
+        for row in answers.against
+        for key in row.comparison.unpaired
+        for arm in (row.comparison.first, row.comparison.second)
+    }
+    absent = sorted(wanted - finished)
+    named = [
+        f"{short_name(arm, longest=40)} with {n:,} images and seed {seed}" for arm, n, seed in absent[:_MOST_NAMED]
+    ]
+    return named + ([f"and {len(absent) - _MOST_NAMED} more"] if len(absent) > _MOST_NAMED else [])
 
 
 def signed(value: float | None) -> str:

@@ -12,7 +12,16 @@ from detect_transfer.evaluation.study.answers import study_answers
 from detect_transfer.evaluation.study.cross_domain import DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import Interpolated, forgetting_curve
 from detect_transfer.evaluation.study.scores import Estimate
-from detect_transfer.report.study_page import FailedRun, StudyPage, images_text, sentence_of, write_study_page
+from detect_transfer.report.study_page import (
+    FailedRun,
+    StudyPage,
+    images_text,
+    missing_runs,
+    sentence_of,
+    write_study_page,
+)
+
+TWO = {"arms": ("scratch", "full"), "baseline": "scratch"}
 
 
 def written(tmp_path, runs, arms=tuple(ARMS), baseline="scratch", **keys):
@@ -66,6 +75,14 @@ def test_page__forgetting_other_data_sets_and_the_prediction(tmp_path) -> None:
     assert "AP on the new task against AP on the source task" in html
     assert html.count("+0.300") == 2
     assert "τ = +1.00" in html
+
+
+def test_page__a_missing_run_is_named_once(tmp_path) -> None:
+    runs = [run for run in simulated_runs() if (run.arm, run.n_images, run.seed) != ("scratch", 50, 1)]
+    html = written(tmp_path, runs)
+    assert html.count("scratch with 50 images and seed 1") == 1
+    answers = study_answers([r for r in simulated_runs(range(9)) if (r.arm, r.seed > 1) != ("full", True)], **TWO)
+    assert missing_runs(answers)[-1] == "and 9 more"
 
 
 def test_page__names_do_no_harm(tmp_path) -> None:
