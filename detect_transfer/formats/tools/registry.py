@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detect_transfer.formats.format import ORDER, Format
 from detect_transfer.formats.tools import (
+    cloud_jsonl,
     createml,
     csv_boxes,
     darwin,
@@ -21,6 +22,11 @@ from detect_transfer.formats.tools import (
 )
 
 FORMATS: dict[str, Format] = {
+    "cloud_jsonl": Format(
+        cloud_jsonl.read,
+        "JSON lines of Azure ML or Vertex AI, an image a line",
+        hints="*.jsonl",
+    ),
     "csv": Format(
         csv_boxes.read,
         "CSV with a header of any names: image, class and four numbers, or these in one field",
