@@ -18,7 +18,10 @@ from detect_transfer.formats.parsing.shapes import RECTANGLE, Shape, extent, tur
 from detect_transfer.formats.parsing.source import Source, numbered
 
 _FLAT = ("polygon", "polyline", "points", "ellipse")  # shapes whose points are one list x1, y1, x2, y2 ...
-_WITHOUT_BOX = ("label", "caption", "mask", "cuboid_3d", "feature_vector", "hash_key", "tabular")
+_WITHOUT_BOX = (
+    *("label", "caption", "mask", "cuboid_3d", "feature_vector", "hash_key", "tabular", "unknown"),
+    *("super_resolution_annotation", "depth_annotation"),
+)
 
 
 @no_collection()
@@ -132,6 +135,9 @@ def _shape(node: Node, names: list[str]) -> Shape:
         numbers = node.numbers("points", count)
         points = list(zip(numbers[::2], numbers[1::2], strict=True))
         xyxy, drawn = extent(points), {"points": points}
+    elif kind == "cuboid_2d":
+        corners_2d = node.pairs("points")
+        xyxy, drawn = extent(corners_2d), {"points": corners_2d}
     else:
         raise node.error(
             "type", "SHAPE_KIND", "Datumaro draws no such shape", "remove it, or read with --on-error skip-row"

@@ -51,6 +51,13 @@ def test_datumaro__masks_are_left_out_and_counted(tmp_path: Path, write: Any) ->
     assert [(line.action, line.count) for line in table.reading] == [("dropped", 1)]
 
 
+def test_datumaro__a_cuboid_of_the_image_has_an_extent(tmp_path: Path, write: Any) -> None:
+    write("a.png", (40, 30))
+    points = [[1, 2], [5, 2], [5, 6], [1, 6], [3, 4], [9, 4], [9, 8], [3, 8]]
+    write("default.json", datumaro_file({"type": "cuboid_2d", "label_id": 0, "points": points}))
+    assert datumaro.read(tmp_path).boxes.select("x1", "y1", "x2", "y2").rows() == [(1, 2, 9, 8)]
+
+
 def test_createml__anchor_and_unnamed_images(tmp_path: Path, write: Any, check_error: Any) -> None:
     box = {"label": "car", "coordinates": {"x": 10, "y": 10, "width": 4, "height": 6}}
     write("x.json", json.dumps([{"image": "C:\\data\\a.png", "annotations": [box]}]))
