@@ -115,6 +115,7 @@ def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_pl
     assert plan.configs["full", 100.0].transfer.pull_to_source == 0.1
 
 
+@pytest.mark.slow
 def test_hundred_thousand_runs__are_planned_within_a_minute(make_plan) -> None:
     started = time.process_time()
     plan = make_plan({"arms": {f"a{i}": {"train.lr": 0.001 + i * 1e-6} for i in range(100)}, "seeds": [*range(500)]})

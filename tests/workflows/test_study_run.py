@@ -165,6 +165,7 @@ def test_two_seeds__cannot_tell(tiny_data: Path, tmp_path: Path) -> None:
     assert "cannot tell" in report.paragraph
 
 
+@pytest.mark.slow
 def test_many_runs__are_reported_within_half_a_minute(tiny_data: Path, tmp_path: Path) -> None:
     arms = ["scratch", "full", "head_only", "discriminative"]
     plan = plan_of(tiny_data, {"arms": arms, "seeds": [*range(25)]}, tmp_path / "store")
