@@ -186,8 +186,9 @@ def _epochs(folder: RunFolder) -> Iterator[Check]:
         return
     best, number = max(scored)
     yield _compared("best_epoch", stated, -number, "another epoch of metrics.jsonl has a higher AP")
-    if metrics.get("best_average") is None:
-        yield from _compared_scores("{} of the best epoch", {"AP": best}, {"AP": metrics.get("AP")})
+    average = metrics.get("best_average")
+    chosen = best if average is None else average.get("AP")
+    yield from _compared_scores("{} that the best weights were chosen by", {"AP": chosen}, {"AP": metrics.get("AP")})
     seconds = sum(row.get("epoch_seconds", 0.0) for row in history)
     yield Check("seconds", "not checked", round(seconds, 1), None, "the run would have to be trained again")
 

@@ -61,7 +61,7 @@ def test_changed_number__is_denied(copy: Path, capsys) -> None:
     metrics = json.loads((copy / "metrics.json").read_text())
     (copy / "metrics.json").write_text(json.dumps({**metrics, "AP": metrics["AP"] + 0.01}))
     denied = {name for name, outcome in outcomes(copy).items() if outcome == "denied"}
-    assert denied == {"file metrics.json", "val AP of the stored detections", "AP of the best epoch"}
+    assert denied == {"file metrics.json", "val AP of the stored detections", "AP that the best weights were chosen by"}
     with pytest.raises(SystemExit) as caught:
         main(["verify", str(copy), "--stored-only"])
     assert caught.value.code == 2
