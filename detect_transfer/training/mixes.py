@@ -88,9 +88,9 @@ def mix_options(transfer: Transfer, detector: Detector, report: TransferReport) 
 
 
 def class_rows_from_training(detector: Detector, report: TransferReport) -> dict[str, torch.Tensor]:
-    """Return for each tensor that is not wholly the source's which of its rows (rows,) have nothing of the source."""
+    """Return for each tensor that is not wholly the source's which of its rows (rows,) come from training alone: those of classes that the source does not know."""
     state = detector.module.state_dict()
-    new = {i for i, row in enumerate(report.rows) if not row.sources}
+    new = {i for i, row in enumerate(report.rows) if not row.known}
     rows = {name: torch.tensor([i in new for i in indices]) for name, indices in detector.class_rows().items()}
     whole = {name: torch.ones(len(state[name]), dtype=torch.bool) for name in report.new_tensors if state[name].ndim}
     return {name: mask for name, mask in (rows | whole).items() if mask.any()}

@@ -14,7 +14,7 @@ from detect_transfer.models import build_detector, load_weights, save_weights
 from detect_transfer.models.base import ClassInit, TransferReport
 from detect_transfer.training import mixing
 from detect_transfer.training.context import Interrupted
-from detect_transfer.training.mixes import Mix, interpolate, mix_options, ranked_epochs, soup
+from detect_transfer.training.mixes import Mix, class_rows_from_training, interpolate, mix_options, ranked_epochs, soup
 from detect_transfer.training.plan import make_plan
 from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.resume import resume_config
@@ -75,6 +75,15 @@ def test_rows_of_new_classes__are_those_without_a_source(family: str, tmp_path: 
         if rows is not None:
             assert torch.equal(tensor[~rows], initial[name][~rows] / 2)
             assert not tensor[rows].any()
+
+
+def test_rows_of_weak_evidence__come_from_training() -> None:
+    """A source class that hardly knows the new one is a start, and no end to interpolate from."""
+    module = torch.nn.Linear(2, 3)
+    detector = SimpleNamespace(module=module, class_rows=lambda: {"weight": [0, 1, 2]})
+    how = (ClassInit("a", ("x",), "evidence"), ClassInit("b", ("y",), "weak evidence"), ClassInit("c", (), "random"))
+    rows = class_rows_from_training(detector, TransferReport(how, 2, ()))
+    assert rows["weight"].tolist() == [False, True, True]
 
 
 def test_source_of_a_backbone_alone__is_not_mixed_in() -> None:
