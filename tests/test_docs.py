@@ -126,3 +126,15 @@ def test_tutorial__runs_from_the_first_command_to_the_last(tmp_path: Path) -> No
         assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     assert (tmp_path / "runs" / "first" / "report.html").is_file()
     assert (tmp_path / "compared" / "compare.html").is_file()
+
+
+def test_promises_of_security__name_tests_that_are_there() -> None:
+    """Each row of the table has a test, and each test named is in its file."""
+    text = (ROOT / "SECURITY.md").read_text()
+    rows = re.findall(r"^\| (?!promise|---)[^|]+ \|(.*)\|$", text, re.MULTILINE)
+    assert len(rows) >= 6
+    for row in rows:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert tests, row
+        for path, name in tests:
+            assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
