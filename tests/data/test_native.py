@@ -14,18 +14,18 @@ ROAD_SIGNS = DATASETS / "road_signs" / "sample"
 
 
 @pytest.mark.parametrize(
-    ("sample", "format"),
+    ("sample", "format", "shown"),
     [
-        ("road_signs", "voc"),
-        ("kitti", "kitti"),
-        ("labelme", "labelme"),
-        ("roboflow_csv", "roboflow_csv"),
-        ("via_json", "via"),
+        ("road_signs", "voc", False),
+        ("kitti", "kitti", False),
+        ("labelme", "labelme", True),
+        ("roboflow_csv", "roboflow_csv", False),
+        ("via_json", "via", True),
     ],
 )
-def test_native_data__are_of_the_format_whose_reader_can_read_them(sample: str, format: str) -> None:
+def test_native_data__are_of_the_format_whose_reader_can_read_them(sample: str, format: str, shown: bool) -> None:
     native = read_native(Data(path=DATASETS / sample / "sample"))
-    assert (native.format, native.shown) == (format, False)
+    assert (native.format, native.shown) == (format, shown)
 
 
 def test_what_shows__is_taken_without_reading_others() -> None:
