@@ -88,7 +88,7 @@ def mix_options(transfer: Transfer, detector: Detector, report: TransferReport) 
 
 
 def class_rows_from_training(detector: Detector, report: TransferReport) -> dict[str, torch.Tensor]:
-    """Return for each tensor that is not wholly the source's which of its rows (rows,) come from training alone: those of classes that the source does not know."""
+    """Return which rows (rows,) of each tensor are trained alone: those of classes that the source does not know."""
     state = detector.module.state_dict()
     new = {i for i, row in enumerate(report.rows) if not row.known}
     rows = {name: torch.tensor([i in new for i in indices]) for name, indices in detector.class_rows().items()}
