@@ -30,10 +30,10 @@ class Origin:
 def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, is_devkit: bool) -> Origin:
     """Tell from where pixels are counted; the first of these decides.
 
-    A corner below 1: from 0. ``<database>`` names VOC in most files: from 1. Most files are of tools, by
-    ``<path>``, by a ``<database>`` ``Unknown`` or of Roboflow, or by ``labelmap.txt``; or most boxes have a fraction:
-    from 0. Some corner is 1 and some reaches the width or height of its image: from 1. Else the devkit layout
-    (``JPEGImages/``) counts from 1 and any other from 0.
+    A corner below 1: from 0. ``<database>`` names VOC in most files, or they are of supervision: from 1. Most files
+    are of tools, by ``<path>``, by a ``<database>`` ``Unknown`` or of Roboflow, or by ``labelmap.txt``; or most boxes
+    have a fraction: from 0. Some corner is 1 and some reaches the width or height of its image: from 1. Else the devkit
+    layout (``JPEGImages/``) counts from 1 and any other from 0.
 
     Args:
         root: The folder of the data set.
@@ -41,7 +41,9 @@ def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, 
         numbers: The corners as they stand, with `width` and `height` of the image.
         is_devkit: Whether its folders are those of the devkit.
     """
-    n_official, n_tool = (sum(file.maker == maker for file in files) for maker in ("voc", "tool"))
+    n_official, n_supervision, n_tool = (
+        sum(file.maker == maker for file in files) for maker in ("voc", "supervision", "tool")
+    )
     low = pl.min_horizontal("x1", "y1").min()
     touches = ((pl.col("x2") == pl.col("width")) | (pl.col("y2") == pl.col("height"))).any()
     fraction = pl.any_horizontal(pl.col(XYXY) % 1 != 0).mean()
@@ -50,6 +52,8 @@ def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, 
         return Origin(False, "a corner lies below 1")
     if n_official * 2 > len(files):
         return Origin(True, "<database> names VOC, whose devkit counts so")
+    if n_supervision * 2 > len(files):
+        return Origin(True, "<folder> and <database> are those of supervision, which counts so")
     if (root / _LABEL_MAP).is_file():
         return Origin(False, f"{_LABEL_MAP} is of CVAT, which counts so")
     if n_tool * 2 > len(files):

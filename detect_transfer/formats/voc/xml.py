@@ -43,7 +43,7 @@ class VocFile:
         where: Its path.
         size_wh: The size that it states, None where it states none.
         filename: The image that it names.
-        maker: ``voc`` or ``tool`` where it tells who wrote it.
+        maker: ``voc``, ``supervision`` or ``tool`` where it tells who wrote it.
         objects: Its objects.
     """
 
@@ -109,8 +109,11 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
 
 
 def _maker(tree: Element) -> str:
-    """Return who wrote a file, ``voc`` or ``tool``, empty where nothing tells."""
+    """Return who wrote a file, ``voc``, ``supervision`` or ``tool``, empty where nothing tells."""
     database = (tree.findtext("source/database") or "").strip().casefold()
+    # supervision signs as Roboflow does, which names no folder but a path
+    if "roboflow" in database and _text(tree, "folder") == "VOC" and not _text(tree, "path"):
+        return "supervision"
     if "voc" in database:
         return "voc"
     return "tool" if database == "unknown" or "roboflow" in database or _text(tree, "path") else ""

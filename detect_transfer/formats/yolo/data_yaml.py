@@ -13,11 +13,13 @@ import yaml
 
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 SPLITS = ("train", "val", "test")
 _ALSO_CALLED = {"validation": "val"}
+_OF_NAMES = {"names", "nc", "kpt_shape", "flip_idx"}  # all that exports without splits say, such as supervision's
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 _DEEPEST = 10
 _REMEDY = "write it as documented: path, train, val, test, nc, names"
@@ -76,6 +78,8 @@ def load(path: Path) -> DataYaml:
         )
     given = [name for name in SPLITS if name in content]
     splits = {name: _entries(content[name], f"{path}:{lines[name]}", name, errors) for name in given}
+    if not splits and content.keys() <= _OF_NAMES and (images := native.folder_named(path.parent, "images")):
+        splits = {"": [images.name]}  # the paths of the images tell their splits
     if not splits:
         errors.add(
             *("YAML_KEY", "none of train, val and test is there"),

@@ -182,10 +182,13 @@ def test_convention__is_found(folder: str, objects: list[str], one_based: bool, 
         assert (forced.boxes["x2"] - table.boxes["x2"]).to_list() == [0] * len(objects)
 
 
+ROBOFLOW = "<source><database>roboflow.ai</database></source>"
 MAKERS = [
     pytest.param("<source><database>The VOC2007 Database</database></source>", [], "images", True, id="voc"),
     pytest.param("<source><database>Unknown</database></source>", [], "JPEGImages", False, id="labelimg"),
     pytest.param("<source><database>roboflow.com</database></source>", [], "JPEGImages", False, id="roboflow"),
+    pytest.param(f"<folder>VOC</folder>{ROBOFLOW}", [], "images", True, id="supervision"),
+    pytest.param(f"<folder/><path>a.png</path>{ROBOFLOW}", [], "JPEGImages", False, id="roboflow-has-a-path"),
     pytest.param("<path>C:\\a.png</path>", [box(1, 5, 40, 10)], "JPEGImages", False, id="path-beats-corners"),
     pytest.param("", [FRACTIONS], "JPEGImages", False, id="fractions"),
     pytest.param("", [FRACTIONS, box(5, 5, 9, 9), box(5, 5, 9, 9)], "JPEGImages", True, id="few-fractions"),

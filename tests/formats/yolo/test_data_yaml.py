@@ -14,7 +14,7 @@ YAMLS = [
     pytest.param("", "YAML_SYNTAX", "data.yaml:1", id="empty"),
     pytest.param("train: [images/train\n", "YAML_SYNTAX", "data.yaml:2", id="open-bracket"),
     pytest.param("- a\n", "YAML_SYNTAX", "data.yaml:1", id="list"),
-    pytest.param("names: [a]\n", "YAML_KEY", "data.yaml", id="no-split"),
+    pytest.param("names: [a]\npath: .\n", "YAML_KEY", "data.yaml", id="no-split"),
     pytest.param("trian: images/train\nnames: [a]\n", "YAML_KEY", "did you mean 'trian'", id="misspelt-split"),
     pytest.param(YAML + "train: images/val\n", "YAML_KEY_TWICE", "data.yaml:4 key=train", id="key-twice"),
     pytest.param(YAML + "download: https://example.org/a.zip\n", "CONFIG_DOWNLOAD", "data.yaml:4 ", id="download"),
@@ -79,6 +79,16 @@ def test_data_yaml__dialects_are_read(text: str, yolo_root: Path, write: Any) ->
     assert table.images["file_name"].to_list() == ["images/train/a.png", "images/train/b.png", "images/val/c.png"]
     assert table.splits == ["train", "val"]
     assert table.class_names in (["car", "dog"], ["class_0", "class_1"])
+
+
+def test_data_yaml__of_names_alone_takes_the_folder_images(yolo_root: Path, write: Any, check_error: Any) -> None:
+    before = read_yolo(yolo_root)
+    write("data.yaml", "names: [car, dog]\nnc: 2\n")
+    table = read_yolo(yolo_root)
+    assert table.images["file_name"].to_list() == before.images["file_name"].to_list()
+    assert table.images["split"].to_list() == before.images["split"].to_list()
+    write("data.yaml", "names: [car, dog]\ntrian: images/train\n")
+    check_error(lambda: read_yolo(yolo_root), "YAML_KEY", "did you mean")
 
 
 def test_data_yaml__absolute_path_is_taken(yolo_root: Path, tmp_path_factory: Any) -> None:
