@@ -25,7 +25,7 @@ from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.yolo import darknet
 from detect_transfer.formats.yolo.reader import read as read_yolo
 
-_GENERAL: dict[str, Format] = {
+GENERAL: dict[str, Format] = {
     "data_folder": Format(data_folder.read, "a data folder that convert wrote", proof="manifest.json", numbers=BOTH),
     "yolo": Format(
         read_yolo,
@@ -37,7 +37,7 @@ _GENERAL: dict[str, Format] = {
     "coco": Format(
         read_coco,
         "COCO instances JSON, one file or annotations/instances_<split>.json",
-        proof="annotations/instances_*.json",
+        proof="annotations/instances_*.json annotations/person_keypoints_*.json",
         hints="*.json annotations/*.json",
         numbers=BOTH,
     ),
@@ -59,7 +59,7 @@ _GENERAL: dict[str, Format] = {
 }
 
 # the first proof that holds is taken, so the general formats come first
-READERS: dict[str, Format] = {**_GENERAL, **PEDESTRIANS, **TOOLS, **TRAFFIC_LIGHTS, **TRAFFIC_SIGNS}
+READERS: dict[str, Format] = {**GENERAL, **PEDESTRIANS, **TOOLS, **TRAFFIC_LIGHTS, **TRAFFIC_SIGNS}
 
 
 _OTHER_NAMES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import Any
 
 import orjson
 
-from detect_transfer.formats import READERS
+from detect_transfer.formats import GENERAL, READERS
+from detect_transfer.formats.tools.csv_boxes import is_header
+from detect_transfer.formats.tools.registry import FORMATS as TOOLS
 
 _MOST_BYTES = 256 * 2**20  # of a JSON file that is looked into
 _MOST_FILES = 3  # JSON files of a folder that are looked into
 _MOST_CHILDREN = 30  # folders below one that is not recognised
-_PLACES = ("*.json", "annotations/*.json", "*/*.json")
+_PLACES = ("*{}", "annotations/*{}", "Annotations/*{}", "*/*{}")
+_MOST_HEAD = 10_000  # bytes of a text file that are looked into
+_ROOT = re.compile(rb"<\s*([A-Za-z]\w*)")  # the first element of an XML file
+_ROOTS = {b"annotation": "voc", b"annotations": "cvat"}
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,17 @@ def recognition(path: Path) -> Recognition | None:
     if path.suffix.lower() in (".yaml", ".yml"):
         return Recognition("yolo", f"{path.name} is a YAML file")
     if path.is_file():
-        return _by_keys(path, path.name) if path.suffix.lower() == ".json" else None
+        return _by_content(path, path.name)
     for name, form in READERS.items():
         if (proof := _lies_in(path, form.proof)) is not None:
             return Recognition(name, f"it holds {proof}")
-    by_keys = [_by_keys(file, name) for file, name in _json_files(path)]
-    shown = {each.format: each for each in by_keys if each is not None}
-    # many published sets have a layout of their own around files with the keys of COCO
-    return next(iter(shown.values())) if len(shown) == 1 and "coco" not in shown else None
+    shown = {each.format: each for file, name in _files(path) if (each := _by_content(file, name)) is not None}
+    if len(shown) != 1:
+        return None
+    ((name, known),) = shown.items()
+    # many published sets have a layout of their own around files of these formats
+    is_theirs = name in ("coco", "cvat", "voc", "csv") and not {*likely(path)} <= _GENERAL_ONES
+    return None if is_theirs else known
 
 
 def recognised(path: Path) -> str | None:
@@ -52,6 +61,14 @@ def likely(path: Path) -> list[str]:
     """Return the formats that a file or folder may be of, sorted."""
     folder = path if path.is_dir() else path.parent
     return sorted(name for name, form in READERS.items() if _lies_in(folder, form.hints) is not None)
+
+
+def only_published(path: Path) -> Recognition | None:
+    """Return the one published set whose layout lies there, beside hints of tools, which fit many layouts."""
+    published = sorted({*likely(path)} - _GENERAL_ONES - _VAGUE)
+    if len(published) != 1 or not path.is_dir():
+        return None
+    return Recognition(published[0], f"it holds {_lies_in(path, READERS[published[0]].hints)}")
 
 
 def nearby(path: Path) -> tuple[Path, Recognition] | None:
@@ -72,13 +89,34 @@ def _lies_in(folder: Path, patterns: str) -> str | None:
     return None
 
 
-def _json_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Give the first JSON files of a folder with their names."""
-    for pattern in _PLACES:
-        paths = sorted(folder.glob(pattern))[:_MOST_FILES]
-        yield from ((path, path.relative_to(folder).as_posix()) for path in paths)
-        if paths:
-            return
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Give the first annotation files of a folder with their names, of the first kind that is there."""
+    for suffix in (".json", ".xml", ".csv"):
+        for pattern in _PLACES:
+            paths = sorted(folder.glob(pattern.format(suffix)))[:_MOST_FILES]
+            yield from ((path, path.relative_to(folder).as_posix()) for path in paths)
+            if paths:
+                return
+
+
+def _by_content(path: Path, name: str) -> Recognition | None:
+    """Return the format that the content of a file shows."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _by_keys(path, name)
+    if suffix not in (".xml", ".csv") or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_MOST_HEAD)
+    except OSError:
+        return None
+    if suffix == ".csv":
+        line = next(iter(head.decode("utf-8-sig", "replace").splitlines()), "")
+        return Recognition("csv", f"{name} has a header of boxes") if is_header(line) else None
+    root = _ROOT.search(head)
+    kind = _ROOTS.get(root[1]) if root else None
+    return Recognition(kind, f"the element of {name} is <{root[1].decode()}>") if root and kind else None
 
 
 def _by_keys(path: Path, name: str) -> Recognition | None:
@@ -100,6 +138,13 @@ def _by_keys(path: Path, name: str) -> Recognition | None:
         if isinstance(document, list) == is_list and keys(first):
             return Recognition(format_name, f"{name} has its keys")
     return None
+
+
+# formats of tools whose hints say no more than that there are JSON, XML or CSV files
+_GENERAL_ONES = {*GENERAL, *TOOLS, "caltech"} - {
+    *("roboflow_csv", "keras_csv", "openimages", "hf_imagefolder", "supervisely"),
+}
+_VAGUE = {"tju"}  # its files are called as those of many
 
 
 def _has(*names: str) -> Callable[[dict[str, Any]], bool]:

@@ -20,7 +20,7 @@ from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
-from detect_transfer.formats.recognition import Recognition, likely, recognition
+from detect_transfer.formats.recognition import Recognition, likely, only_published, recognition
 
 _AUTO = "auto"
 _MOST_CLASSES = 12
@@ -141,7 +141,7 @@ def convert_source(
 
 
 def _recognised(source: Path) -> Recognition:
-    """Return the format of what shows it, or the only one that what lies there may be of.
+    """Return the format of what shows it, or the only one, or only published set, that what lies there may be of.
 
     Raises:
         InputError: None or several fit.
@@ -152,6 +152,8 @@ def _recognised(source: Path) -> Recognition:
     candidates = likely(source) if source.exists() else []
     if len(candidates) == 1:
         return Recognition(candidates[0], "what lies there fits it alone")
+    if (published := only_published(source)) is not None:
+        return published
     return Recognition(recognise(source, flag="convert NAME"), f"{source.name} is a JSON file")
 
 

@@ -16,7 +16,7 @@ ROAD_SIGNS = DATASETS / "road_signs" / "sample"
 @pytest.mark.parametrize(
     ("sample", "format", "shown"),
     [
-        ("road_signs", "voc", False),
+        ("road_signs", "voc", True),
         ("kitti", "kitti", False),
         ("labelme", "labelme", True),
         ("roboflow_csv", "roboflow_csv", False),

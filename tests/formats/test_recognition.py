@@ -1,5 +1,6 @@
 """Which format lies there: what proves one, what only hints at some."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from paths import DATASETS
 
 from detect_transfer.formats import READERS
-from detect_transfer.formats.recognition import likely, nearby, recognised, recognition
+from detect_transfer.formats.recognition import likely, nearby, only_published, recognised, recognition
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,41 @@ def test_likely__lists_all_that_it_may_be(tmp_path: Path) -> None:
 def test_recognition__by_the_keys_of_a_file(folder: str, kind: str | None) -> None:
     known = recognition(DATASETS / folder / "sample")
     assert (known and known.format) == kind
+
+
+COCO = '{"images": [], "annotations": [], "categories": []}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("annotations.json", COCO, "coco"),
+        ("train/_annotations.coco.json", COCO, "coco"),
+        ("annotations/my.json", COCO, "coco"),
+        ("annotations/person_keypoints_train.json", COCO, "coco"),
+        ("nightowls_training.json", COCO, None),
+        ("train.xml", "<?xml version='1.0'?>\n<annotations><version>1.1</version></annotations>", "cvat"),
+        ("annotations/video_0001.xml", "<annotations></annotations>", None),
+        ("Annotations/a.xml", "\n<!-- made by hand --><annotation></annotation>", "voc"),
+        ("boxes.csv", "filename;class;xmin;ymin;xmax;ymax\n", "csv"),
+        ("boxes.csv", "filename,size\n", None),
+    ],
+)
+def test_recognition__by_what_a_file_says(name: str, content: str, kind: str | None, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    known = recognition(tmp_path)
+    assert (known and known.format) == kind
+    if known is not None and known.format != "coco":
+        assert recognition(tmp_path / name) == replace(known, evidence=known.evidence.replace(name, Path(name).name))
+
+
+@pytest.mark.parametrize("name", ["dfg", "mtsd", "nightowls", "supervisely", "tt100k", "jaad", "bdd100k", "eurocity"])
+def test_only_published__beside_hints_of_tools(name: str) -> None:
+    known = only_published(DATASETS / name / "sample")
+    assert known is not None
+    assert (known.format, known.evidence.startswith("it holds ")) == (name, True)
+    assert only_published(DATASETS / "coco_lenient" / "sample") is None
 
 
 def test_recognition__never_names_another_format_than_the_card_of_a_sample() -> None:

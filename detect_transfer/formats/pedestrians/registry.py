@@ -48,7 +48,7 @@ FORMATS: dict[str, Format] = {
     "mot17det": Format(
         mot17det.read,
         "MOT17Det and its kin: sequences with gt/gt.txt and seqinfo.ini",
-        hints="*/gt/gt.txt */*/gt/gt.txt",
+        hints="*/gt/gt.txt */*/gt/gt.txt gt/gt.txt",
     ),
     "nightowls": Format(
         nightowls.read,

@@ -151,6 +151,13 @@ def _header(source: Source, name: str) -> tuple[str, list[str]]:
     return separator, [field.strip().casefold() for field in fields]
 
 
+def is_header(line: str) -> bool:
+    """Tell whether the first line of a file names an image, a class and a box."""
+    header = [field.strip(' "\r\n').casefold() for field in line.split(max(_SEPARATORS, key=line.count))]
+    known = {key for key, words in _NAMES.items() if _recognised(header, words)}
+    return {"image", "class"} <= known and bool({"bbox"} & known or {"x1", "y1"} <= known)
+
+
 def _recognised(header: Sequence[str], words: str) -> str | None:
     return next((word for word in words.split() if word in header), None)
 

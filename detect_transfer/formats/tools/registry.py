@@ -65,7 +65,7 @@ FORMATS: dict[str, Format] = {
     "openimages": Format(
         openimages.read,
         "Open Images: <split>-annotations-bbox.csv, class descriptions and images",
-        hints="*-annotations-bbox.csv",
+        hints="*-annotations-bbox.csv annotations/*-annotations-bbox.csv",
     ),
     "roboflow_csv": Format(
         roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the images of each split", hints="*/_annotations.csv"
