@@ -48,7 +48,7 @@ class ImageOptions:
 
 def split_name(path: Path) -> str:
     """Return the split that the name of a file tells."""
-    return path.stem.removeprefix("instances_")
+    return path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
 
 
 def find_root(
@@ -86,7 +86,10 @@ def find_root(
 def _folder_of(part: CocoFile) -> Path | None:
     home, split = home_of(part.path), split_name(part.path)
     names = part.images["file_name"].drop_nulls().head(_PROBED)
-    places = (home / "images", home / split, home / "images" / split, home, part.path.parent)
+    places = (
+        *(home / "images", home / split, home / "images" / split, home / "data" / split, home / "data"),
+        *(home, part.path.parent),
+    )
     return next((folder for folder in places if any(_is_file(folder / name) for name in names)), None)
 
 

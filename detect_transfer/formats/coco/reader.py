@@ -35,7 +35,7 @@ from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat, F
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import split_named
 
-_PATTERN = "instances_*.json"
+_PATTERN, _OF_PEOPLE = "instances_*.json", "person_keypoints_*.json"
 _OF_ROBOFLOW = "_annotations.coco.json"
 _log = logging.getLogger(__name__)
 _SPLIT = re.compile(r"(train|val|test|trainval|minival)([0-9]{4})?")
@@ -61,11 +61,12 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     the file (0 is fine); only where the files of several splits clash are later ones renumbered.
 
     Args:
-        root: A JSON file, or a folder that holds ``instances_<split>.json`` in ``annotations/`` or by themselves, or
-            ``_annotations.coco.json`` in a folder for each split (Roboflow), or one JSON file. An image without the
-            key `split` gets it from the name of its file, the year of ``train2017`` left out, or of its folder.
+        root: A JSON file, or a folder that holds ``instances_<split>.json`` (else ``person_keypoints_<split>.json``)
+            in ``annotations/`` or by themselves, or ``_annotations.coco.json`` in a folder for each split (Roboflow),
+            or one JSON file. An image without the key `split` gets it from the name of its file, the year of
+            ``train2017`` left out, or of its folder.
         images: The folder that `file_name` is relative to. Without it the usual places are tried (``images/``,
-            ``<split>/``, ``images/<split>/``, beside the file).
+            ``<split>/``, ``images/<split>/``, ``data/`` of FiftyOne, beside the file).
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
             and their boxes out. None means ``error`` where `images` is given or sizes are compared, else ``keep``.
         size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the images;
@@ -144,7 +145,7 @@ def table_of_files(
     image_root, parts = find_root(parts, options, errors)
     whole = look_at_images(join_files(parts, errors), image_root, options)
     boxes = whole.boxes
-    if len(boxes) and boxes["iscrowd"].all() and any(part.has_masks for part in parts):
+    if len(boxes) and boxes["iscrowd"].all():
         message = "%s: every annotation has iscrowd=1, as CVAT sets it for masks, so none is an object; %s"
         _log.warning(message, parts[0].path, "read with crowds=objects to take them for objects")
     if box_format.units == "shares":
@@ -166,10 +167,12 @@ def _instances(root: Path) -> list[Path]:
         return [root]
     io.require_dir(root, what="a COCO file or a folder with annotations/instances_<split>.json")
     folder = root / "annotations"
-    paths = sorted(folder.glob(_PATTERN)) or sorted(root.glob(_PATTERN)) or sorted(root.glob(f"*/{_OF_ROBOFLOW}"))
-    if not paths:
-        paths = sorted(folder.glob("*.json")) or sorted(root.glob("*.json"))
-    if len(paths) != 1 and not any(path.match(_PATTERN) or path.name == _OF_ROBOFLOW for path in paths):
+    places = [
+        *((place, pattern) for pattern in (_PATTERN, _OF_PEOPLE) for place in (folder, root)),
+        *((root, f"*/{_OF_ROBOFLOW}"), (folder, "*.json"), (root, "*.json")),
+    ]
+    pattern, paths = next(((p, each) for place, p in places if (each := sorted(place.glob(p)))), ("*.json", []))
+    if len(paths) != 1 and pattern == "*.json":
         raise InputError(
             "COCO_MISSING",
             f"there is neither {_PATTERN}, in annotations/ or by itself, nor */{_OF_ROBOFLOW}, nor a single JSON file",

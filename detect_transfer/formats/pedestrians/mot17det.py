@@ -48,13 +48,18 @@ _FRAME = re.compile(r"([0-9]{6})(\.[^./]+)")
 
 @dataclass(frozen=True)
 class _Sequence:
-    """A sequence: its folder with a slash, its images relative to that, their number, suffix and size."""
+    """A sequence: its folder with a slash, its images relative to that, their count, suffix and size.
+
+    `numbers` are those of its frames, `source` is the file that says so.
+    """
 
     folder: str
     image_dir: str
     n_frames: int
     suffix: str
     size_wh: native.SizeWh | None
+    numbers: Sequence[int]
+    source: str
 
     @property
     def scene(self) -> str:
@@ -103,9 +108,9 @@ def read(
     sequences = _one_of_each(sequences, source.errors)
     for sequence in sequences:
         group = sequence.scene or root.resolve().name
-        for number in range(1, sequence.n_frames + 1):
+        for number in sequence.numbers:
             name = sequence.frame(number)
-            where, split = str(root / sequence.folder / _INFO), split_of_path(name)
+            where, split = str(root / sequence.folder / sequence.source), split_of_path(name)
             source.add_image(name, where, sequence.size_wh, split=split, group=group, frame=number - 1)
     names = _own_classes(source)
     rows = _rows(source, sequences, names or _NAMES, one_based=not names)
@@ -161,11 +166,12 @@ def _sequence(root: Path, folder: str) -> _Sequence:
     n_frames, width, height = (_count(values.get(key, ""), path, key) for key in ("seqLength", "imWidth", "imHeight"))
     image_dir, suffix = values.get("imDir", _IMAGES), values.get("imExt", ".jpg")
     io.safe_join(root, f"{folder}{image_dir}", where=path, field="imDir")
-    return _Sequence(folder, PurePosixPath(image_dir).as_posix(), n_frames, suffix, (width, height))
+    numbers = range(1, n_frames + 1)
+    return _Sequence(folder, PurePosixPath(image_dir).as_posix(), n_frames, suffix, (width, height), numbers, _INFO)
 
 
 def _without_info(root: Path, folder: str) -> _Sequence:
-    """Return a sequence as its images show it.
+    """Return a sequence as its images show it: frames that are neither there nor in a row are not its own.
 
     Raises:
         InputError: There are none.
@@ -176,7 +182,10 @@ def _without_info(root: Path, folder: str) -> _Sequence:
     if not frames:
         what = f"there is neither {_INFO} nor an image such as {_IMAGES}/000001.jpg"
         raise InputError("MOT_MISSING", what, where=root / folder, remedy="restore one of them")
-    return _Sequence(folder, _IMAGES, max(frames), frames[min(frames)], None)
+    lines = native.lines_of(native.read_text(root, root / folder / _TRUTH))
+    in_rows = {parse_integer(line.partition(",")[0]) or 0 for line in lines}
+    numbers = sorted({*frames, *(number for number in in_rows if 0 < number <= _MOST_FRAMES)})
+    return _Sequence(folder, _IMAGES, numbers[-1], frames[min(frames)], None, numbers, _TRUTH)
 
 
 def _count(text: str, path: Path, key: str) -> int:
@@ -232,6 +241,6 @@ def _with_frames(rows: Rows, sequences: Sequence[_Sequence]) -> Rows:
     )
     rows = rows.numbers("frame", whole=True)
     has_frame = pl.col("frame").is_between(1, n_frames)
-    rows = rows.check(has_frame, "ROW_FRAME", "the sequence has no such frame by its seqinfo.ini", "frame")
+    rows = rows.check(has_frame, "ROW_FRAME", "the sequence has no such frame", "frame")
     number = pl.col("frame").cast(pl.String).str.zfill(6)
     return rows.with_columns(image=pl.concat_str(start, number, suffix))

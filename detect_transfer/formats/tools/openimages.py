@@ -35,6 +35,7 @@ _CLASSES = re.compile(r".*class-descriptions.*\.csv|classes\.csv", re.IGNORECASE
 _CORNERS = ("XMin", "YMin", "XMax", "YMax")
 _FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
 _FURTHER = ("Source", "Confidence", *_FLAGS)  # may be absent or empty
+_MASKS = "masks"  # the folder of segmentations, which are PNG files
 _DEPICTIONS = ("keep", "ignore")
 
 
@@ -83,7 +84,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     given = _rows(source)
     source.name_images(given)
     in_rows = {*source.images, *source.errors.skipped_images}
-    unnamed = [n for n in source.image_files() if PurePosixPath(native.stem_of(n)).name not in in_rows]
+    files = [name for name in source.image_files() if _MASKS not in PurePosixPath(name).parts]
+    unnamed = [n for n in files if PurePosixPath(native.stem_of(n)).name not in in_rows]
     remedy = "remove it, or read with allow_missing=true if such images show no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)

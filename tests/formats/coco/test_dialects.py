@@ -159,3 +159,36 @@ def test_path__of_another_machine(name: str, read: Any, write: Any, tmp_path: Pa
     path = write("annotations/instances_val.json", (tmp_path / "instances_train.json").read_text())
     table = read_coco(path, lenient=True)
     assert (table.image_root, table.images["file_name"].to_list()) == (tmp_path, ["images/a.png"])
+
+
+@pytest.mark.parametrize(
+    ("annotations", "image"),
+    [
+        ("annotations/person_keypoints_val.json", "images/val/a.png"),
+        ("annotations/person_keypoints_val.json", "val/a.png"),
+        ("labels.json", "data/a.png"),
+    ],
+)
+def test_layout__of_person_keypoints_and_fiftyone(annotations: str, image: str, write: Any, tmp_path: Path) -> None:
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    write(annotations, json.dumps(document))
+    write(image, (40, 30))
+    table = read_coco(tmp_path, missing_images="error")
+    assert table.image_root == tmp_path / Path(image).parent
+    assert table.images["split"].to_list() == ["val" if "val" in annotations else None]
+
+
+def test_crowds__without_masks_are_warned_of_too(write: Any, tmp_path: Path, caplog: Any) -> None:
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 1}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+        "annotations": [annotation],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    write("a.json", json.dumps(document))
+    read_coco(tmp_path)
+    assert "crowds=objects" in caplog.text

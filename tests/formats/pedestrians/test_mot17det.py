@@ -88,6 +88,17 @@ def test_sample__reasons_and_tracks(sample: Any) -> None:
     assert table.images["frame"].to_list() == [0, 1, 2, 0]
 
 
+def test_sequence__without_seqinfo_has_the_frames_that_are_there(root: Path, write: Any, check_error: Any) -> None:
+    folder = root / "train/MOT17-02"
+    (folder / "seqinfo.ini").unlink()
+    write("train/MOT17-02/img1/000629.jpg", (40, 30))
+    write(TRUTH, f"629{ROW[1:]}")
+    table = mot17det.read(root)
+    assert table.images["frame"].to_list() == [0, 1, 628]
+    write(TRUTH, f"7{ROW[1:]}")
+    check_error(lambda: mot17det.read(root), "IMAGE_MISSING", f"{folder}/gt/gt.txt", "000007.jpg")
+
+
 def test_files__missing(tmp_path: Path, check_error: Any) -> None:
     check_error(lambda: mot17det.read(tmp_path), "MOT_MISSING", "gt/gt.txt")
 

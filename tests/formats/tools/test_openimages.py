@@ -34,6 +34,12 @@ def test_flags__of_minus_one_are_not_known(root: Path, write: Any) -> None:
     assert openimages.read(root, allow_missing=True).boxes.select("occluded", "truncated").rows() == [(None, None)]
 
 
+def test_masks__are_no_images(root: Path, write: Any) -> None:
+    write("masks/train/a_m01_1.png", (40, 20))
+    assert openimages.read(root).images["file_name"].to_list() == ["train/a.jpg", "train/b.jpg"]
+    assert len(openimages.read(root, allow_missing=True).images) == 2
+
+
 def test_depictions__are_ignored_by_wish(root: Path, check_error: Any) -> None:
     boxes = openimages.read(root, depictions="ignore").boxes
     assert boxes.select("iscrowd", "ignore", "ignore_reason").unique().rows() == [(False, True, "depiction")]
