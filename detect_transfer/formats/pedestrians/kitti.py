@@ -43,8 +43,9 @@ def read(
 
     `DontCare` becomes a crowd region without class that is ignored (reason ``DontCare``). `occluded` is 0, .25 or .75
     for the levels 0, 1 and 2, null for 3 (unknown); the level itself is `occlusion_level` in `attributes`. Images of
-    ``testing/`` are not annotated and are not read. ``ImageSets/train.txt`` and ``val.txt`` name the splits, and
-    ``mapping/`` of the devkit the drive, which is the `group`, where they are there.
+    ``testing/`` are not annotated and are not read. A score is refused, except where it is 1 in every row.
+    ``ImageSets/train.txt`` and ``val.txt`` name the splits, and ``mapping/`` of the devkit the drive, which is the
+    `group`, where they are there.
 
     Args:
         root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
@@ -113,6 +114,10 @@ def _home(root: Path) -> Path:
 def _check(rows: Rows, names: Sequence[str] | None) -> Rows:
     """Return the rows that are not at fault with the columns of the table."""
     what = "found 16 fields: these are detections, no labels"
+    scores = rows.data["score"].cast(pl.Float64, strict=False)
+    if len(scores) and (scores == 1).fill_null(value=False).all():  # no detector is sure of everything
+        rows.errors.remark("a score of 1 in every row, as Datumaro and CVAT write it", len(scores), kind="box")
+        rows = rows.with_columns(score=pl.lit(None, dtype=pl.String))
     rows = rows.check(pl.col("score").is_null(), "KITTI_SCORE", what, "score", "give the folder of labels")
     rows = (
         rows.with_columns(pl.col("occluded").str.replace(r"\.0+$", ""))

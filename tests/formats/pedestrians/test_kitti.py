@@ -45,6 +45,17 @@ def test_row__at_fault_leaves_as_asked(on_error: str, n_images: int, n_boxes: in
     assert (len(table.images), len(table.boxes)) == (n_images, n_boxes)
 
 
+def test_score__of_one_everywhere_is_of_a_tool(root: Path, write: Any, check_error: Any) -> None:
+    write("label_2/000000.txt", f"{ROW}\n{ROW}\n")
+    before = kitti.read(root).boxes
+    write("label_2/000000.txt", f"{ROW} 1.0\n{ROW} 1\n")
+    table = kitti.read(root)
+    assert table.boxes.equals(before)
+    assert [(line.action, line.count) for line in table.reading] == [("noted", 2)]
+    write("label_2/000000.txt", f"{ROW} 1.0\n{ROW} 0.9\n")
+    check_error(lambda: kitti.read(root), "KITTI_SCORE")
+
+
 def test_files__missing(root: Path, write: Any, check_error: Any) -> None:
     check_error(lambda: kitti.read(root), "KITTI_LAYOUT", "image_2")
     write("label_2/000001.txt", ROW)
