@@ -27,7 +27,7 @@ from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.numbers import parse_integer
-from detect_transfer.formats.parsing.shapes import Shape
+from detect_transfer.formats.parsing.shapes import PART_OF_GROUP, Shape, objects_of_groups
 from detect_transfer.formats.parsing.source import Source, listed
 from detect_transfer.formats.parsing.xml import read_xml
 
@@ -52,11 +52,12 @@ def read(
     """Read CVAT for images 1.1 or CVAT for video 1.1.
 
     Every image and every frame of a video that the task has is an image, with or without shapes. Where a track is
-    `outside` there is no object. The flag `occluded` is the column of that name, 1 or 0; the group of a shape, its
-    depth order and what people said of it go to `attributes`, the tags of an image to the images column `tags`; what
-    is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`, ...) becomes that column. The
-    subset is the split (``Train`` -> ``train``); a video is a group. A name that stands in several subsets means the
-    image below a folder of the subset's name.
+    `outside` there is no object. Shapes of one class and group in an image are one object: its boxes, else the box
+    around all of them, as exports of CVAT in other formats have it. The flag `occluded` is the column of that name, 1
+    or 0; the group of a shape, its depth order and what people said of it go to `attributes`, the tags of an image to
+    the images column `tags`; what is named as a column of the table (`ignore`, `iscrowd`, `difficult`, `truncated`,
+    ...) becomes that column. The subset is the split (``Train`` -> ``train``); a video is a group. A name that stands
+    in several subsets means the image below a folder of the subset's name.
 
     A frame is the image ``images/frame_000012`` beside the XML, with whatever suffix; where there are no images but
     the video that the task was made of, it is ``<video>#00012``.
@@ -104,6 +105,7 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
     elements = tree.findall("image")
     n_named = Counter(element.get("name", "").strip() for element in elements)
     only = next(iter(videos.values())) if videos and tree.find("meta/project") is None else None
+    parts: list[str] = []
     for number, element in enumerate(elements, start=1):
         address = f"{name}#image[{number}]"
         where = f"{source.root}/{address}"
@@ -122,7 +124,8 @@ def _read_images(source: Source, tree: Element, name: str) -> None:
             group = videos.get(element.get("task_id", ""), only)
             text = dump(tags, where) if tags else None
             if source.add_image(file_name, where, size_wh, split=split, group=group, tags=text):
-                _read_shapes(source, element, file_name, address)
+                parts += _read_shapes(source, element, file_name, address)
+    source.errors.remark(PART_OF_GROUP, len(parts), tuple(parts), kind="box")
 
 
 def _size(image: Element, where: str) -> tuple[int, int] | None:
@@ -136,15 +139,22 @@ def _size(image: Element, where: str) -> tuple[int, int] | None:
     return width, height
 
 
-def _read_shapes(source: Source, parent: Element, file_name: str, parent_address: str) -> None:
+def _read_shapes(source: Source, parent: Element, file_name: str, parent_address: str) -> list[str]:
+    """Add the objects of an image, and return the sources of the shapes that are part of another one."""
     counts: dict[str, int] = {}
+    shapes: list[Shape] = []
     for element in parent:
         if element.tag == "tag":
             continue
         counts[element.tag] = counts.get(element.tag, 0) + 1
         address = f"{parent_address}/{element.tag}[{counts[element.tag]}]"
         with source.errors.row(file_name):
-            source.add_shape(file_name, _shape(element, address, source.root))
+            shapes.append(_shape(element, address, source.root))
+    objects, parts = objects_of_groups(shapes, "group_id")
+    for shape in objects:
+        with source.errors.row(file_name):
+            source.add_shape(file_name, shape)
+    return parts
 
 
 def _shape(

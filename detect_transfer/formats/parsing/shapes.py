@@ -9,7 +9,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from PIL import Image
@@ -19,7 +19,8 @@ from detect_transfer.core.images import MAX_PIXELS
 
 Corners = tuple[float, float, float, float]
 Point = tuple[float, float]
-RECTANGLE = "rectangle"
+RECTANGLE, TURNED = "rectangle", "turned rectangle"
+PART_OF_GROUP = "an outline of an object whose box or other parts are there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,38 @@ def mask_extent(data: bytes, origin: Point, where: str) -> Corners:
         raise InputError("MASK_EMPTY", "no pixel of the mask is set", where=where, remedy="draw it again, or remove it")
     left, top, right, bottom = bounds
     return origin[0] + left, origin[1] + top, origin[0] + right, origin[1] + bottom
+
+
+def objects_of_groups(shapes: Sequence[Shape], key: str) -> tuple[list[Shape], list[str]]:
+    """Return an object for each group of one class: its boxes, and one for all outlines that no box of it holds.
+
+    Args:
+        shapes: The shapes of an image.
+        key: Of the attributes, the one that numbers groups; a shape without it is by itself.
+
+    Returns:
+        The objects in order, and the sources of the shapes that are part of another one.
+    """
+    groups: dict[tuple[str | None, Any], list[Shape]] = {}
+    for shape in shapes:
+        number, (x1, y1, x2, y2) = shape.attributes.get(key), shape.xyxy
+        is_alone = number in (None, "", "0", 0) or not (x1 <= x2 and y1 <= y2)  # what is damaged hides in no group
+        groups.setdefault((shape.label, shape.source if is_alone else number), []).append(shape)
+    objects: list[Shape] = []
+    for group in groups.values():
+        boxes = [shape for shape in group if shape.kind in (RECTANGLE, TURNED)]
+        outlines = [shape for shape in group if shape.kind not in (RECTANGLE, TURNED)]
+        rest = [shape for shape in outlines if not any(_holds(box, shape) for box in boxes)]
+        objects += boxes
+        if len(rest) > 1:
+            corners = extent([point for shape in rest for point in (shape.xyxy[:2], shape.xyxy[2:])])
+            rest = [replace(rest[0], xyxy=corners, drawn={"parts": [shape.drawn for shape in rest]})]
+        objects += rest
+    sources = {shape.source for shape in objects}
+    return objects, [shape.source for shape in shapes if shape.source not in sources]
+
+
+def _holds(box: Shape, part: Shape) -> bool:
+    """Tell whether an outline lies in a box, up to the pixel that tools differ by."""
+    (x1, y1, x2, y2), (a1, b1, a2, b2) = box.xyxy, part.xyxy
+    return x1 - 1 <= a1 and y1 - 1 <= b1 and a2 <= x2 + 1 and b2 <= y2 + 1

@@ -6,7 +6,6 @@ a box in the attribute `rotation`, in degrees about its centre.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,12 +15,18 @@ from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import path_of_address, split_named
 from detect_transfer.formats.parsing.masks import segmentation_extent
-from detect_transfer.formats.parsing.shapes import RECTANGLE, Shape, extent, turned_extent
+from detect_transfer.formats.parsing.shapes import (
+    PART_OF_GROUP,
+    RECTANGLE,
+    TURNED,
+    Shape,
+    extent,
+    objects_of_groups,
+    turned_extent,
+)
 from detect_transfer.formats.parsing.source import Source, numbered
 
 _FLAT = ("polygon", "polyline", "points", "ellipse")  # shapes whose points are one list x1, y1, x2, y2 ...
-_TURNED = "turned rectangle"
-_BOXES = (RECTANGLE, _TURNED)
 _WITHOUT_BOX = (
     *("label", "caption", "cuboid_3d", "feature_vector", "hash_key", "tabular", "unknown"),
     *("super_resolution_annotation", "depth_annotation"),
@@ -80,9 +85,7 @@ def read(
             for item in document.items("items"):
                 _read_item(source, item, subset, names, (without_box, parts))
     source.errors.note("it has no outline", len(without_box), tuple(without_box), kind="box")
-    source.errors.remark(
-        "an outline of an object whose box or other parts are there", len(parts), tuple(parts), kind="box"
-    )
+    source.errors.remark(PART_OF_GROUP, len(parts), tuple(parts), kind="box")
     return source.table(categories=numbered([*parents], [*parents.values()]))
 
 
@@ -116,35 +119,11 @@ def _read_item(source: Source, item: Node, subset: str, names: list[str], notes:
                     shapes.append(_shape(each, names))
             elif each.string("type") != "label":
                 without_box.append(each.source)
-        objects = _objects(shapes)
-        sources = {shape.source for shape in objects}
-        parts += [shape.source for shape in shapes if shape.source not in sources]
+        objects, left_out = objects_of_groups(shapes, "group")
+        parts += left_out
         for shape in objects:
             with source.errors.row(image):
                 source.add_shape(image, shape)
-
-
-def _objects(shapes: list[Shape]) -> list[Shape]:
-    """Return an object for each group of one class: its boxes, and one for all outlines that no box of it holds."""
-    groups: dict[tuple[str | None, Any], list[Shape]] = {}
-    for shape in shapes:
-        groups.setdefault((shape.label, shape.attributes.get("group") or shape.source), []).append(shape)
-    objects: list[Shape] = []
-    for group in groups.values():
-        boxes = [shape for shape in group if shape.kind in _BOXES]
-        rest = [shape for shape in group if shape.kind not in _BOXES and not any(_holds(box, shape) for box in boxes)]
-        objects += boxes
-        if rest:
-            corners = [point for shape in rest for point in (shape.xyxy[:2], shape.xyxy[2:])]
-            drawn = rest[0].drawn if len(rest) == 1 else {"parts": [shape.drawn for shape in rest]}
-            objects.append(replace(rest[0], xyxy=extent(corners), drawn=drawn))
-    return objects
-
-
-def _holds(box: Shape, part: Shape) -> bool:
-    """Tell whether an outline lies in a box, up to the pixel that tools differ by."""
-    (x1, y1, x2, y2), (a1, b1, a2, b2) = box.xyxy, part.xyxy
-    return x1 - 1 <= a1 and y1 - 1 <= b1 and a2 <= x2 + 1 and b2 <= y2 + 1
 
 
 def names_of(names: list[str], node: Node) -> str:
@@ -190,7 +169,7 @@ def _shape(node: Node, names: list[str]) -> Shape:
         if node.value.get(key):
             attributes[key] = node.value[key]
     columns = _columns(attributes)
-    shape = RECTANGLE if kind == "bbox" and not drawn else _TURNED if kind == "bbox" else kind
+    shape = RECTANGLE if kind == "bbox" and not drawn else TURNED if kind == "bbox" else kind
     return Shape(names_of(names, node), xyxy, node.source, shape, drawn, attributes, columns)
 
 

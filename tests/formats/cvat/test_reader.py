@@ -65,6 +65,25 @@ def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
     assert box["occluded"] is None, "the element does not tell"
 
 
+def test_shapes__of_one_group_are_one_object(root: Path, write: Any) -> None:
+    polygon = '<polygon label="{}" occluded="0" points="{}" group_id="{}"/>'
+    left, right = "1,2;4,2;4,6", "5,3;9,3;9,8"
+    box = BOX.replace("/>", ' group_id="3"/>')
+    write("annotations.xml", xml(box + polygon.format("car", left, 3) + polygon.format("car", right, 3)))
+    table = read_cvat(root)
+    assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(1, 2, 9, 8)]
+    assert [(line.action, line.count) for line in table.reading] == [("noted", 2)]
+    write("annotations.xml", xml(polygon.format("car", left, 3) + polygon.format("car", right, 3)))
+    assert read_cvat(root).boxes.select("x1", "y1", "x2", "y2").rows() == [(1, 2, 9, 8)]
+    for second in (polygon.format("sign", right, 3), polygon.format("car", right, 4), polygon.format("car", right, 0)):
+        write("annotations.xml", xml(polygon.format("car", left, 3) + second))
+        assert len(read_cvat(root).boxes) == 2
+    write("annotations.xml", xml(polygon.format("car", left, 0) + polygon.format("car", right, 0)))
+    assert len(read_cvat(root).boxes) == 2
+    write("annotations.xml", xml(box + box.replace('xtl="1"', 'xtl="2"')))
+    assert len(read_cvat(root).boxes) == 2
+
+
 def test_group__is_the_task_that_was_made_of_a_video(root: Path, write: Any) -> None:
     task = "<id>3</id><name>drive</name><mode>interpolation</mode>"
     write("annotations.xml", xml(meta=f"<meta><task>{task}</task></meta>"))
