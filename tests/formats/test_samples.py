@@ -144,12 +144,14 @@ def test_card__class_maps_name_its_classes_once(name: str) -> None:
 
 def test_readme__names_formats_that_exist_and_the_list_of_all() -> None:
     readme = (DATASETS.parent / "README.md").read_text(encoding="utf-8")
-    part = readme.partition("## Formats")[2].partition("The help of")[0]
+    part = readme.partition("## Formats")[2].partition("`convert --list` lists all")[0]
     table = [line.split("|")[2] for line in part.splitlines() if line.startswith("| ")][1:]  # below the head
     names = [name for cell in table for text in re.sub(r"\(.*?\)", "", cell).split("`")[1::2] for name in text.split()]
     assert len(names) > 40
     assert [name for name in names if name not in READERS] == []
-    assert "The help of `convert` lists all." in readme, "the README must say where every format is listed"
+    assert "`convert --list` lists all, and what each looks like." in readme, (
+        "the README must say where every format is listed"
+    )
 
 
 def test_how_to__explains_the_keys_and_columns() -> None:

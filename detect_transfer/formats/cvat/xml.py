@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.frames import MOST_FRAMES
 from detect_transfer.formats.parsing.locations import split_named
+from detect_transfer.formats.parsing.masks import rows_extent
 from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
 from detect_transfer.formats.parsing.shapes import Corners, ellipse_extent, extent, turned_extent
 
@@ -98,7 +99,12 @@ def outline(element: Element, where: str) -> tuple[str, Corners, dict[str, Any]]
         return "turned rectangle", turned_extent(plain, turned), {"box": plain, "rotation": turned}
     if kind == "mask":
         left, top, width, height = (number(element, key, where) for key in ("left", "top", "width", "height"))
-        return kind, (left, top, left + width, top + height), {}
+        runs = [parse_integer(text.strip()) for text in element.get("rle", "").split(",")]
+        lengths = [run for run in runs if run is not None]
+        # CVAT states the rectangle of the pixels, Datumaro that of the whole image
+        tight = rows_extent(lengths, int(width), int(height)) if len(lengths) == len(runs) else None
+        x1, y1, x2, y2 = tight or (0.0, 0.0, width, height)
+        return kind, (left + x1, top + y1, left + x2, top + y2), {}
     if kind == "ellipse":
         turned = number(element, "rotation", where) if "rotation" in element.attrib else 0.0
         cx, cy, rx, ry = (number(element, key, where) for key in ("cx", "cy", "rx", "ry"))

@@ -34,6 +34,17 @@ def segmentation_extent(value: Any) -> Corners | None:
     return _runs_extent(np.array(runs, dtype=np.int64), height)
 
 
+def rows_extent(runs: list[int], width: int, height: int) -> Corners | None:
+    """Return the box `xyxy` around the pixels of every second run; runs go along the rows of an image of this size.
+
+    None where no pixel is set, or the runs are longer than the image.
+    """
+    if min((width, height, *runs), default=0) < 0 or not 0 < sum(runs) <= width * height <= _MOST_PIXELS:
+        return None
+    turned = _runs_extent(np.array(runs, dtype=np.int64), width)
+    return None if turned is None else (turned[1], turned[0], turned[3], turned[2])
+
+
 def _numbers(polygon: Any) -> FloatArray | None:
     """Return the numbers of a polygon, of which there are at least three points; None where it is none."""
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:

@@ -84,6 +84,25 @@ def test_shapes__of_one_group_are_one_object(root: Path, write: Any) -> None:
     assert len(read_cvat(root).boxes) == 2
 
 
+@pytest.mark.parametrize(
+    ("runs", "box"),
+    [
+        ("9,2,2,2,9", (11, 8, 13, 10)),  # 2 x 2 of 4 x 6 pixels, as Datumaro writes masks
+        ("9,2,2,2", (11, 8, 13, 10)),
+        ("3,2,19", (10, 6, 14, 8)),  # over the end of a row
+        ("0,24", (10, 6, 14, 12)),
+        ("24", (10, 6, 14, 12)),  # no pixel, more pixels, no runs: the rectangle as stated
+        ("9,200", (10, 6, 14, 12)),
+        ("9,x", (10, 6, 14, 12)),
+        ("9,-2", (10, 6, 14, 12)),
+    ],
+)
+def test_mask__is_the_box_of_its_pixels(runs: str, box: tuple[int, ...], root: Path, write: Any) -> None:
+    mask = f'<mask label="car" occluded="0" rle="{runs}" left="10" top="6" width="4" height="6"/>'
+    write("annotations.xml", xml(mask))
+    assert read_cvat(root).boxes.select("x1", "y1", "x2", "y2").rows() == [box]
+
+
 def test_group__is_the_task_that_was_made_of_a_video(root: Path, write: Any) -> None:
     task = "<id>3</id><name>drive</name><mode>interpolation</mode>"
     write("annotations.xml", xml(meta=f"<meta><task>{task}</task></meta>"))
