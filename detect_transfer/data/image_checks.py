@@ -89,7 +89,8 @@ def inspect_images(
             "none of the images is there by the name that the annotations have for it",
             field="file_name",
             value=next(iter(table.images["file_name"]), None),
-            remedy="give the folder that holds the images, or convert without them: --image-mode none",
+            remedy="name the folder that holds the images by --option images=DIR, where the format has this option, or "
+            "convert without them: --image-mode none",
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     good, problems = [], []

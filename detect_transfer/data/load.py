@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import InputError, ProblemsError, did_you_mean
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
@@ -112,7 +112,21 @@ def read_dataset(
         given.setdefault("verify", True)
     if not need_images and "missing_images" in form.options:
         given.setdefault("missing_images", "keep")
-    return form.read(path, **given)
+    try:
+        return form.read(path, **given)
+    except InputError as error:
+        if "images" in form.options and given.get("images", form.options["images"].default) is None:
+            _name_image_folder(error)
+        raise
+
+
+def _name_image_folder(error: InputError) -> None:
+    """Let the remedy of missing images name the option of readers whose annotations travel without them."""
+    for each in error.problems if isinstance(error, ProblemsError) else (error,):
+        if each.code == "IMAGE_MISSING":
+            each.remedy = each.remedy.replace(
+                "restore it, or", "restore it, name the folder of the images by images=DIR (--option images=DIR), or", 1
+            )
 
 
 def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format", flag: str = "format") -> str:

@@ -58,7 +58,7 @@ def test_check__nothing_to_say():
         "n_boxes": 8,
         "n_classes": 2,
         "images_read": False,
-        "findings": (),
+        "findings": [],
     }
 
 

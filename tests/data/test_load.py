@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from paths import DATASETS
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.load import GroundTruth, read_ground_truth
+from detect_transfer.data.load import GroundTruth, read_dataset, read_ground_truth
 from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 from detect_transfer.workflows.explain import explain_files
 
@@ -91,7 +92,7 @@ def test_coco_folder__keeps_the_ids_of_the_file_that_is_taken(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("place", "options", "message"),
     [
-        pytest.param("road_signs", {}, "TRUTH_UNKNOWN .*--truth-format; it may be voc$", id="voc"),
+        pytest.param("mot17det", {}, "TRUTH_UNKNOWN .*--truth-format; it may be mot17det$", id="one-hint"),
         pytest.param("kitti", {}, "TRUTH_UNKNOWN .*it may be kitti$", id="kitti"),
         pytest.param("citypersons", {}, "TRUTH_UNKNOWN .*it may be citypersons$", id="citypersons"),
         pytest.param("label_studio/images", {}, "TRUTH_UNKNOWN .*there is: bdd100k, .*, yolo$", id="nothing-known"),
@@ -283,3 +284,33 @@ def test_coco_like_truth__without_file_names_names_what_reads_it(tmp_path: Path)
     assert truth.table.images["file_name"].to_list() == [
         image["im_name"] for image in json.loads(path.read_text())["images"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("sample", "format", "names_it"),
+    [
+        ("cvat_images", "cvat", True),
+        ("via_json", "via", True),
+        ("datumaro", "datumaro", True),
+        ("kitti", "kitti", False),
+    ],
+)
+def test_missing_images__the_remedy_names_their_folder(
+    sample: str, format: str, names_it: bool, tmp_path: Path
+) -> None:
+    """It works as it is given, and readers without such an option do not name it."""
+    source, root = DATASETS / sample / "sample", tmp_path / "annotations"
+    suffixes = {".png", ".jpg", ".jpeg"}
+
+    def no_image(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(name).suffix.lower() in suffixes]
+
+    shutil.copytree(source, root, ignore=no_image)
+    with pytest.raises(InputError, match="IMAGE_MISSING") as caught:
+        read_dataset(root, format=format)
+    assert ("name the folder of the images by images=DIR" in str(caught.value)) == names_it
+    if names_it:
+        assert len(read_dataset(root, format=format, options=[f"images={source}"]).boxes)
+        with pytest.raises(InputError) as caught:
+            read_dataset(root, format=format, options=[f"images={root}"])
+        assert "images=DIR" not in str(caught.value)

@@ -92,13 +92,15 @@ def test_a_folder_that_is_no_data_set__is_reported_with_what_to_do(tmp_path: Pat
         load_run_data(Data(path=tmp_path), drawn=tmp_path)
 
 
-def test_many_wrong_images__are_reported_at_once_up_to_twenty(tiny_data: Path, tmp_path: Path) -> None:
+def test_many_wrong_images__are_one_line_with_their_number(tiny_data: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_data, tmp_path / "data")
     for image in (tmp_path / "data" / "images").rglob("*.jpg"):
         image.unlink()
     with pytest.raises(InputError) as caught:
         load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path)
-    assert str(caught.value).count("IMAGE_MISSING") == 20
+    n_images = len(read_dataset(tiny_data).images)
+    assert str(caught.value).count("IMAGE_MISSING") == 1
+    assert f"({n_images} such, then " in str(caught.value)
 
 
 def test_annotations_alone__must_be_converted_with_their_images(tiny_data: Path, tmp_path: Path) -> None:

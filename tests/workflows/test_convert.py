@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from paths import DATASETS, ROOT
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.formats import READERS
 from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, format_lines
 
@@ -31,9 +33,10 @@ def test_convert__opens_a_source_image_twice_and_a_copy_once(mode: str, expected
 def test_convert__says_what_it_did(tmp_path: Path) -> None:
     source = DATASETS / "road_signs" / "sample"
     request = ConvertRequest("voc", source, tmp_path / "out", split_ratio="train=1", check=True)
-    readings: list[object] = []
+    readings: list[Sequence[LedgerLine]] = []
     lines = conversion_lines(convert_source(request, on_reading=readings.append))
-    assert readings == [()]
+    ((line,),) = readings
+    assert line.reason.startswith("pixels are counted from 0: a corner lies below 1")
     assert any(line.startswith("checked: COCO as written, ") for line in lines)
     assert "split: train=1 by class, seed 0" in lines
     assert lines[0] == f"data folder: {tmp_path / 'out'} (from voc)"
@@ -56,10 +59,14 @@ def test_auto__takes_what_shows_its_format_and_says_by_what(tmp_path: Path) -> N
 def test_auto__offers_the_folder_a_level_below_and_names_the_candidates(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*give .*datumaro/sample, which is datumaro .*convert NAME"):
         convert_source(ConvertRequest("auto", DATASETS / "datumaro", tmp_path / "out"))
-    (tmp_path / "set" / "annotations").mkdir(parents=True)
-    (tmp_path / "set" / "annotations" / "video_0001.xml").touch()
-    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be .*jaad, voc"):
-        convert_source(ConvertRequest("auto", tmp_path / "set", tmp_path / "out"))
+    several = DATASETS / "coco_lenient" / "sample"
+    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be .*coco.* tju"):
+        convert_source(ConvertRequest("auto", several, tmp_path / "out"))
+
+
+def test_auto__takes_the_one_published_set_beside_hints_of_tools(tmp_path: Path) -> None:
+    request = ConvertRequest("auto", DATASETS / "dfg" / "sample", tmp_path / "out")
+    assert conversion_lines(convert_source(request))[0].endswith("(from dfg: it holds DFG-tsd-annot-json)")
 
 
 def test_list__names_every_format_with_the_options_of_its_reader() -> None:
