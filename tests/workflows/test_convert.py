@@ -1,5 +1,6 @@
 """A whole conversion: how often files are opened, and what is said of it."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -57,10 +58,13 @@ def test_auto__takes_what_shows_its_format_and_says_by_what(tmp_path: Path) -> N
 
 
 def test_auto__offers_the_folder_a_level_below_and_names_the_candidates(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*give .*datumaro/sample, which is datumaro .*convert NAME"):
-        convert_source(ConvertRequest("auto", DATASETS / "datumaro", tmp_path / "out"))
-    several = DATASETS / "coco_lenient" / "sample"
-    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be .*coco.* tju"):
+    shutil.copytree(DATASETS / "datumaro" / "sample", tmp_path / "set" / "sample")
+    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*give .*set/sample, which is datumaro .*convert NAME"):
+        convert_source(ConvertRequest("auto", tmp_path / "set", tmp_path / "out"))
+    several = DATASETS / "label_studio_min" / "sample"
+    with pytest.raises(
+        InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be coco, darwin, labelme"
+    ):
         convert_source(ConvertRequest("auto", several, tmp_path / "out"))
 
 
