@@ -46,8 +46,8 @@ def try_mixes(
     best = best[: options.stored_epochs]
     if not best:
         return
-    phase = next(row["phase"] for row in progress.history if row["epoch"] == best[0])
-    mixer = _Mixer(context, deepcopy(module), as_source(phase))
+    phases = {row["epoch"]: row["phase"] for row in progress.history}
+    mixer = _Mixer(context, deepcopy(module), {epoch: as_source(phases[epoch]) for epoch in best})
     states = {epoch: _on_device(context, context.epoch_weights.read(epoch)) for epoch in best}
     trained = mixer.soups(states) if options.soup_epochs > 1 else (best[0],)
     for share in options.shares:
@@ -62,7 +62,9 @@ def _on_device(context: TrainContext, state: State) -> dict[str, torch.Tensor]:
 class _Mixer:
     """Scores averages of weights."""
 
-    def __init__(self, context: TrainContext, module: torch.nn.Module, as_source: frozenset[Stage]) -> None:
+    def __init__(
+        self, context: TrainContext, module: torch.nn.Module, as_source: Mapping[int, frozenset[Stage]]
+    ) -> None:
         self._context = context
         self._module = module
         self._as_source = as_source
@@ -93,7 +95,8 @@ class _Mixer:
             raise Interrupted(context.stop.signal, context.folder)
         began = time.monotonic()
         self._module.load_state_dict(dict(state))
-        metrics = context.score(self._module, self._as_source, f"mix_{len(progress.mixes):03d}")
+        as_source = frozenset.intersection(*(self._as_source[epoch] for epoch in mix.epochs))
+        metrics = context.score(self._module, as_source, f"mix_{len(progress.mixes):03d}")
         row = {
             "epoch": progress.epoch,
             "mix": mix.kind,

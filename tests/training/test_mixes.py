@@ -222,3 +222,25 @@ def test_epoch_0__stays_the_best_and_only_the_best_epochs_of_each_plan_are_store
     assert stored[:5] == [[], [1], [1], [3], [3]]
     assert (result.progress.best_epoch, result.progress.best_mix) == (0, None)
     assert [row["share"] for row in result.progress.mixes] == [0.25, 0.5, 0.75]
+
+
+def test_mean_of_epochs_of_two_phases__is_scored_as_it_is_and_not_with_stages_of_the_source(
+    config, run, ap_by_weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"000000": 0.1, "000001": 0.5, "000002": 0.3}
+    ap_by_weights(lambda name: values.get(name, 0.2))
+    of_source: dict[str, frozenset[str]] = {}
+    call = run_scores.RunScorer.__call__
+
+    def noting(self, module, as_source, name):
+        of_source[name] = as_source
+        return call(self, module, as_source, name)
+
+    monkeypatch.setattr(run_scores.RunScorer, "__call__", noting)
+    phases = [{"epochs": 1, "train": ["head"]}, {"epochs": 1, "train": "all"}]
+    transfer = {"phases": phases, "interpolate": [0.5], "soup_epochs": 2}
+    result = run(config(transfer=transfer, train={"imgsz": 64}))
+    assert [row["epochs"] for row in result.progress.mixes] == [[1, 2], [1]]
+    assert "stem" in of_source["000001"]
+    assert of_source["mix_000"] == frozenset(), "the second epoch has no stage of the source"
+    assert of_source["mix_001"] == of_source["000001"]
