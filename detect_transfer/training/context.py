@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,8 @@ class Interrupted(Exception):
     """
 
     def __init__(self, signal_number: int, folder: Path) -> None:
-        super().__init__(f"stopped by signal {signal_number}; go on with: python tools/train.py --resume {folder}")
+        command = f"detect-transfer train --resume {shlex.quote(str(folder))}"
+        super().__init__(f"stopped by signal {signal_number}; go on with: {command}")
         self.signal_number = signal_number
 
 

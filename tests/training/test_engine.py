@@ -353,3 +353,7 @@ def test_a_run_that_has_not_finished__is_not_extended(config, run, tmp_path: Pat
         run(config(), watch=stop_after(1))
     with pytest.raises(InputError, match=r"RESUME_UNFINISHED train\.epochs=4 .*resume it without"):
         run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True)
+
+
+def test_stopped_run__names_a_command_that_works_as_typed() -> None:
+    assert str(Interrupted(15, Path("my runs"))).endswith("go on with: detect-transfer train --resume 'my runs'")
