@@ -20,6 +20,7 @@ _SAME_FOR_ALL = {
     "study": "an arm changes keys of its runs",
     "train.seed": "every arm has the seeds of study.seeds",
     "train.epochs": "all arms have the same budget, which train.epochs of the study gives",
+    "transfer.budget": "all arms have the same minutes, which transfer.budget of the study gives",
 }
 
 

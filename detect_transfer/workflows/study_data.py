@@ -19,6 +19,7 @@ from detect_transfer.data.split_file import SPLITS_VERSION
 from detect_transfer.data.subsets import missing_classes, nested_subsets
 from detect_transfer.workflows.run_source import make_run_data
 from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study_source import keep_source
 
 _SPLIT_SEED = 0  # not that of a run: all seeds are scored on the same images
 
@@ -71,9 +72,12 @@ def load_study_data(
         InputError: The data are wrong, or arms could not be compared on them.
     """
     data, notes = config.data, []
+    keep_source(config, folder)
     native = make_run_data(config, folder.data, on_stage=on_stage)
     if folder.data.exists():
-        data = Data(path=folder.data, train_split=data.train_split, val_split=data.val_split)
+        keep_source(config, folder)
+        splits = data.model_dump(include={"train_split", "val_split", "test_split", "split_file"})
+        data = Data(path=folder.data, **splits)
     on_stage("checking the data")
     loaded, data = _with_test(data, folder, native)
     if loaded.test is None:

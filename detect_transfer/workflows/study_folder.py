@@ -30,6 +30,11 @@ class StudyFolder:
         return self.path / "data"
 
     @property
+    def data_source(self) -> Path:
+        """What that data folder was made from."""
+        return self.path / "data_source.json"
+
+    @property
     def runs(self) -> Path:
         """The run folders, named by their keys."""
         return self.path / "runs"

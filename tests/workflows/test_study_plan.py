@@ -15,6 +15,7 @@ from detect_transfer.workflows import study_plan
 from detect_transfer.workflows.study_folder import StudyFolder, load_study
 from detect_transfer.workflows.study_init import init_study
 from detect_transfer.workflows.study_plan import StudyPlan, make_study_plan, planned_epochs
+from detect_transfer.workflows.study_source import source_facts
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
         ({"arms": ["ful"]}, {}, "the arm 'ful' changes nothing and is no strategy"),
         ({"arms": {"x": {"data.val_split": "train"}}}, {}, "'x' cannot be compared if it changes data.val_split"),
         ({"arms": {"x": {"train.seed": 3}}}, {}, "'x' cannot be compared if it changes train.seed"),
+        ({"arms": {"x": {"transfer.budget": 1}}}, {}, "'x' cannot be compared if it changes transfer.budget"),
         ({"arms": {"x": {"train.imgzs": 3}}}, {}, r"CONFIG_KEY study.arms.x train.imgzs - .*did you mean .*imgsz"),
         ({"arms": {"x": {"transfer.strategy": "full"}, "full": {}}}, {}, "STUDY_ARMS study.arms=full - .* same runs"),
         ({"baseline": "none"}, {}, "study.baseline is none of the arms"),
@@ -114,6 +116,31 @@ def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_pl
     plan = make_plan({}, transfer={"class_map": {"stop": "stop"}, "pull_to_source": 0.1})
     assert plan.configs["scratch", 100.0].transfer.class_map == "auto"
     assert plan.configs["full", 100.0].transfer.pull_to_source == 0.1
+
+
+def test_data_that_the_study_made__are_not_taken_for_other_data(make_plan, tmp_path: Path) -> None:
+    def drawn(n: int, **data: Any) -> dict[str, Any]:
+        return {"synthetic": {"train_images": n, "val_images": 12, "size": 64}, **data}
+
+    first = make_plan({"sizes": [100]}, data=drawn(30))
+    assert make_plan({"sizes": [100]}, data=drawn(30)).runs == first.runs
+    with pytest.raises(InputError, match=r"STUDY_DATA .* data - .*\(data changed\).*remove"):
+        make_plan({"sizes": [100]}, data=drawn(40))
+    with pytest.raises(InputError, match=r"SPLIT_SHARED .* data.test_split"):
+        make_plan({"sizes": [100]}, data=drawn(30, test_split="val"))
+    shutil.rmtree(tmp_path / "store" / "data")
+    assert make_plan({"sizes": [100]}, data=drawn(40)).runs[0].n_images > first.runs[0].n_images
+
+
+def test_source_of_the_data__is_known_by_annotations_and_images(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"1234")
+    (tmp_path / "a.txt").write_text("0 .5 .5 .1 .1")
+    config = make_config_of(StudyConfig, {"data": {"path": str(tmp_path)}, "study": {"arms": ["full"]}})
+    first = source_facts(config)
+    (tmp_path / "a.txt").write_text("1 .5 .5 .1 .1")
+    second = source_facts(config)
+    (tmp_path / "b.jpg").write_bytes(b"1")
+    assert len({first["files"], second["files"], source_facts(config)["files"]}) == 3
 
 
 @pytest.mark.slow

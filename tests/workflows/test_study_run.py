@@ -232,3 +232,13 @@ def without_times(value):
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES | {"to_targets", "cost"}}
     return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_that_was_asked_to_stop_as_it_started__does_not_stand_as_failed(plan, monkeypatch, number: int) -> None:
+    prepare_store(plan)
+    key = plan.runs[0].key
+    program = f"import os, signal; signal.signal({number:d}, signal.SIG_DFL); os.kill(os.getpid(), {number:d})"
+    monkeypatch.setattr(study_process, "run_command", lambda *_: [sys.executable, "-c", program])
+    study_process.do_run(plan.folder, key)
+    assert state_of(plan.folder, key) == "planned"
