@@ -12,6 +12,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, write_atomic, write_json
 from detect_transfer.evaluation import Case, parse_ignore_policy
@@ -116,12 +117,25 @@ def digest_run(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
         content = read_json(path)
         if content.get("of") == mark:
             return FinishedRun(run, content["facts"], np.load(draws_path))
+    _refuse_other_code(plan, run)
     finished = work_out(plan, run)
     stream = BytesIO()
     np.save(stream, finished.draws)
     write_atomic(draws_path, stream.getvalue())
     write_json(path, {"of": mark, "facts": finished.facts})
     return finished
+
+
+def _refuse_other_code(plan: StudyPlan, run: PlannedRun) -> None:
+    """Refuse a run of code that was changed after the study was planned, while its runs were under way."""
+    folder = plan.folder.run(run.key)
+    if folder.read_manifest().get("code_sha256", code_sha256()) != code_sha256():
+        raise InputError(
+            "STUDY_CODE",
+            "it was trained by other code than the study was planned with",
+            where=folder.manifest,
+            remedy="remove the run folder and run the study again, with code that does not change meanwhile",
+        )
 
 
 def work_out(plan: StudyPlan, run: PlannedRun) -> FinishedRun:

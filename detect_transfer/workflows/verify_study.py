@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.core.io import read_json, require_file
+from detect_transfer.core.errors import DetectTransferError, InputError
+from detect_transfer.core.io import read_json, require_file, sha256_file
 from detect_transfer.workflows.study_folder import StudyFolder, load_study
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
-from detect_transfer.workflows.study_report import answers_of
-from detect_transfer.workflows.study_runs import FinishedRun, work_out
+from detect_transfer.workflows.study_report import answers_of, study_content
+from detect_transfer.workflows.study_runs import FailedRun, FinishedRun, state_of, work_out
+from detect_transfer.workflows.study_words import EndedRuns
 from detect_transfer.workflows.verify import Check, verify_run
+
+_LISTS = ("runs", "failed", "not_ended")
 
 
 def is_study(path: Path) -> bool:
@@ -36,11 +39,11 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     """
     config, folder = load_study(path)
     stated = read_json(require_file(folder.answers, what="the report of a study"))
+    planned = {name: [_planned(row, folder) for row in _rows(stated, name, folder)] for name in _LISTS}
     plan = make_study_plan(config, folder, on_stage=on_stage)
-    checks: list[Check] = []
+    checks = [*_files(folder, stated), *_left_out(plan, planned)]
     finished: list[FinishedRun] = []
-    for row in stated["runs"]:
-        run = PlannedRun(**{name: row[name] for name in PlannedRun.__dataclass_fields__})
+    for run in planned["runs"]:
         name = f"{run.arm}, {run.n_images} images, seed {run.seed}"
         on_stage(name)
         if run.key not in plan.by_key:
@@ -53,24 +56,70 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
             checks.append(Check(name, "denied", run.key, None, str(error)))
             continue
         checks += [replace(check, name=f"{name}: {check.name}") for check in of_run]
-        now = finished[-1].facts["test"]["AP"]
-        same = row["test"]["AP"] == now
-        checks.append(
-            Check(f"{name}: test AP of the report", "confirmed" if same else "denied", row["test"]["AP"], now)
-        )
-    if len(finished) < len(stated["runs"]):
-        return [*checks, Check("answers", "not checked", None, None, "not every run is there")]
-    return [*checks, *_answers(plan, stated, finished)]
+    if len(finished) < len(planned["runs"]):
+        return [*checks, Check("report", "not checked", None, None, "not every run is there")]
+    if not finished:
+        return [*checks, Check("report", "denied", None, None, "it names no run")]
+    messages = [str(row.get("message")) for row in stated["failed"]]
+    failed = tuple(FailedRun(run, words) for run, words in zip(planned["failed"], messages, strict=True))
+    ended = EndedRuns(tuple(finished), failed, tuple(planned["not_ended"]))
+    return [*checks, *_report(plan, stated, ended)]
 
 
-def _answers(plan: StudyPlan, stated: Mapping[str, Any], finished: list[FinishedRun]) -> list[Check]:
-    """Compare each part of the answers with what the runs say."""
-    measured = orjson.loads(orjson.dumps(answers_of(plan, finished).as_dict(), option=orjson.OPT_SERIALIZE_NUMPY))
-    return [
-        Check(
-            f"answers: {name}",
-            "confirmed" if stated.get(name) == value else "denied",
-            reason="" if stated.get(name) == value else "the runs say otherwise",
+def _rows(stated: Mapping[str, Any], name: str, folder: StudyFolder) -> list[Any]:
+    rows = stated.get(name) if isinstance(stated, dict) else None
+    if isinstance(rows, list):
+        return rows
+    raise _damaged(folder, f"a list `{name}` was expected")
+
+
+def _planned(row: Any, folder: StudyFolder) -> PlannedRun:
+    """Return the run that a row of the report is about."""
+    names = PlannedRun.__dataclass_fields__
+    if not isinstance(row, dict) or not names.keys() <= row.keys():
+        raise _damaged(folder, f"a run has {', '.join(names)}")
+    return PlannedRun(**{name: row[name] for name in names})
+
+
+def _damaged(folder: StudyFolder, what: str) -> InputError:
+    remedy = f"write it again with: detect-transfer study report {folder.path}"
+    return InputError("STUDY_REPORT", what, where=folder.answers, remedy=remedy)
+
+
+def _files(folder: StudyFolder, stated: Mapping[str, Any]) -> Iterator[Check]:
+    """Hash the page and the tables."""
+    for name, digest in stated.get("files", {}).items():
+        path = folder.path / name
+        now = sha256_file(path) if path.is_file() else None
+        yield Check(
+            name, "confirmed" if now == digest else "denied", digest, now, _why(now == digest, "it was changed")
         )
-        for name, value in measured.items()
-    ]
+
+
+def _left_out(plan: StudyPlan, planned: Mapping[str, list[PlannedRun]]) -> Iterator[Check]:
+    """Look for runs of the study that ended and that the report does not count as it should."""
+    ends = {"done": "runs", "failed": "failed"}
+    listed = {(run.key, name) for name, runs in planned.items() for run in runs}
+    for run in plan.runs:
+        name = ends.get(state_of(plan.folder, run.key))
+        if name is not None and (run.key, name) not in listed and (run.key, "failed") not in listed:
+            words = f"{run.arm}, {run.n_images} images, seed {run.seed}: counted in the report"
+            yield Check(words, "denied", None, run.key, "it has ended, and the report leaves it out")
+
+
+def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns) -> Iterator[Check]:
+    """Compare each part of the report with what the runs say."""
+    content = study_content(plan, ended, answers_of(plan, ended.finished))
+    measured = orjson.loads(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
+    for name, value in measured.items():
+        same = stated.get(name) == value
+        yield Check(f"report: {name}", "confirmed" if same else "denied", reason=_why(same, "the runs say otherwise"))
+    for before, now in zip(stated["runs"], measured["runs"], strict=True):
+        for name, value in now.items():
+            if before.get(name) != value:
+                words = f"{now['arm']}, {now['n_images']} images, seed {now['seed']}: {name} of the report"
+                yield Check(words, "denied", before.get(name), value)
+
+
+def _why(same: bool, wrong: str) -> str:
+    return "" if same else wrong

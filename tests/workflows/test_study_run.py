@@ -242,3 +242,25 @@ def test_run_that_was_asked_to_stop_as_it_started__does_not_stand_as_failed(plan
     monkeypatch.setattr(study_process, "run_command", lambda *_: [sys.executable, "-c", program])
     study_process.do_run(plan.folder, key)
     assert state_of(plan.folder, key) == "planned"
+
+
+def test_report__says_which_arm_cannot_fill_the_budget(tiny_data: Path, tmp_path: Path) -> None:
+    arms = {"full": {}, "epoch0": {}, "large": {"train.imgsz": 96}}
+    plan = plan_of(tiny_data, {"arms": arms, "sizes": [100], "seeds": [0]}, tmp_path / "store")
+    prepare_store(plan)
+    for run in plan.runs:
+        write_run(plan, run)
+    paragraph = report_study(plan).paragraph
+    assert "Some arms cannot fill the budget and see as little of it as: epoch0 0%." in paragraph
+    assert "The input was 96 or 640 px." in paragraph
+
+
+def test_run_of_code_that_changed_while_the_study_ran__is_in_no_number(plan) -> None:
+    prepare_store(plan)
+    for run in plan.runs:
+        write_run(plan, run)
+    path = plan.folder.run(plan.runs[0].key).manifest
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code_sha256": "0" * 64}))
+    finished, failed = read_runs(plan)
+    assert len(finished) == len(plan.runs) - 1
+    assert "STUDY_CODE" in failed[0].message

@@ -90,9 +90,9 @@ def test_folder_that_is_no_run__is_refused(tmp_path: Path) -> None:
         verify_run(tmp_path)
 
 
-def test_study__is_denied_where_its_report_says_what_its_runs_do_not(
-    tiny_data: Path, tmp_path: Path, monkeypatch
-) -> None:
+@pytest.fixture
+def reported(tiny_data: Path, tmp_path: Path, monkeypatch):
+    """A study with a report, whose runs are taken to be as they say."""
     from detect_transfer.workflows import verify_study as module
 
     plan = plan_of(tiny_data, {"seeds": [0, 1, 2], "sizes": [100]}, tmp_path / "store")
@@ -101,10 +101,43 @@ def test_study__is_denied_where_its_report_says_what_its_runs_do_not(
         write_run(plan, run)
     report_study(plan)
     monkeypatch.setattr(module, "verify_run", lambda path, *, predict: [])
-    assert {check.outcome for check in verify_study(plan.folder.path)} == {"confirmed"}
-    content = json.loads(plan.folder.answers.read_text())
+    return plan
+
+
+def denied_of(plan) -> list[str]:
+    return [check.name for check in verify_study(plan.folder.path) if check.outcome == "denied"]
+
+
+def test_study__is_denied_where_its_report_says_what_its_runs_do_not(reported) -> None:
+    assert {check.outcome for check in verify_study(reported.folder.path)} == {"confirmed"}
+    content = json.loads(reported.folder.answers.read_text())
     content["runs"][0]["test"]["AP"] += 0.1
+    content["runs"][1]["val"]["AP"] += 0.1
+    content["runs"][2]["best_epoch"] += 1
     content["against"][0]["overall"]["verdict"] = "worse"
-    plan.folder.answers.write_text(json.dumps(content))
-    denied = [check.name for check in verify_study(plan.folder.path) if check.outcome == "denied"]
-    assert denied == ["scratch, 14 images, seed 0: test AP of the report", "answers: against"]
+    content["facts"]["Classes"] = "others"
+    content["paragraph"] = "It is better by far."
+    reported.folder.answers.write_text(json.dumps(content))
+    reported.folder.report.write_text("<h1>better</h1>")
+    run = "scratch, 14 images, seed"
+    rows = [f"{run} 0: test of the report", f"{run} 1: val of the report", f"{run} 2: best_epoch of the report"]
+    parts = [f"report: {name}" for name in ("against", "facts", "paragraph", "runs")]
+    assert denied_of(reported) == ["study.html", *parts, *rows]
+
+
+def test_study__whose_report_leaves_a_run_out_is_denied(reported) -> None:
+    import dataclasses
+
+    chosen = tuple(run for run in reported.runs if run.seed < 2)
+    report_study(dataclasses.replace(reported, runs=chosen))
+    names = denied_of(reported)
+    assert names[:2] == [f"{arm}, 14 images, seed 2: counted in the report" for arm in ("scratch", "full")]
+
+
+@pytest.mark.parametrize("damage", [lambda c: c.pop("runs"), lambda c: c["runs"][0].pop("seed")])
+def test_study__whose_report_is_damaged_is_refused(reported, damage) -> None:
+    content = json.loads(reported.folder.answers.read_text())
+    damage(content)
+    reported.folder.answers.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"STUDY_REPORT .*study report"):
+        verify_study(reported.folder.path)

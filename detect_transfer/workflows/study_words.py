@@ -1,0 +1,144 @@
+"""What the report of a study says in words: how it was done, what was not tested, and a paragraph for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import detect_transfer
+from detect_transfer.core.code_version import code_sha256
+from detect_transfer.evaluation.study.answers import StudyAnswers
+from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study_runs import FailedRun, FinishedRun
+
+_FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class EndedRuns:
+    """How the runs of a plan ended.
+
+    Args:
+        finished: Those with a result.
+        failed: Those that ended without one.
+        missing: Those that have not ended.
+    """
+
+    finished: tuple[FinishedRun, ...]
+    failed: tuple[FailedRun, ...]
+    missing: tuple[PlannedRun, ...]
+
+
+def facts_of(plan: StudyPlan, ended: EndedRuns) -> dict[str, str]:
+    """Return names and values for the end of the page, such as versions and the hash of the data."""
+    config, data = plan.config, plan.data
+    sizes = ", ".join(f"{len(data.parts[p])} ({p:g} %)" for p in sorted(data.parts))
+    machines = {str(run.facts["machine"]) for run in ended.finished}
+    return {
+        "Runs": f"{len(ended.finished)} finished, {len(ended.failed)} failed, {len(ended.missing)} not ended, "
+        f"of {len(plan.runs)}",
+        "Training images": sizes,
+        "Best epoch chosen on": f"{data.val.images.height} validation images",
+        "Verdict about": f"{data.test.images.height} test images, which nothing was chosen by",
+        "Classes": ", ".join(data.val.class_names[:20]) + (" ..." if len(data.val.class_names) > 20 else ""),
+        "Seeds": ", ".join(map(str, config.study.seeds)),
+        "Budget": _budget(plan),
+        "Starts from": ", ".join(dict.fromkeys(run.model.weights for run in plan.configs.values())),
+        "Input": f"{_sides(plan)} px, batch {config.train.batch}",
+        "Data sha256": data.fingerprint,
+        "Code sha256": code_sha256(),
+        "Versions": ", ".join(f"{name} {version}" for name, version in _versions(ended.finished).items()),
+        "Machines": "; ".join(sorted(machines)),
+        **({"Data": "; ".join(data.notes)} if data.notes else {}),
+    }
+
+
+def _budget(plan: StudyPlan) -> str:
+    """Return what every arm may see at a size, in words."""
+    config = plan.config
+    words = _counted(config.train.epochs, "epoch")
+    if config.study.budget == "images":
+        words = f"as many images at every size as {words} of all of them"
+    return words if config.transfer.budget is None else f"{words}, and at most {config.transfer.budget:g} minutes"
+
+
+def _images_seen(plan: StudyPlan) -> str:
+    """Say whether all arms may see equally many images; a plan of phases may not fill the budget."""
+    most: dict[float, int] = {}
+    for run in plan.runs:
+        most[run.percent] = max(most.get(run.percent, 0), run.epochs)
+    shares: dict[str, float] = {}
+    for run in plan.runs:
+        share = run.epochs / most[run.percent] if most[run.percent] else 1.0
+        shares[run.arm] = min(share, shares.get(run.arm, 1.0))
+    fewer = [f"{arm} {share:.0%}" for arm, share in shares.items() if share < 1]
+    if not fewer:
+        return "Every arm could see equally many images."
+    return f"Some arms cannot fill the budget and see as little of it as: {', '.join(fewer)}."
+
+
+def _sides(plan: StudyPlan) -> str:
+    """Return the sides of the input of all arms."""
+    return " or ".join(str(side) for side in sorted({run.train.imgsz for run in plan.configs.values()}))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _versions(finished: Sequence[FinishedRun]) -> dict[str, str]:
+    versions = {"detect_transfer": detect_transfer.__version__}
+    for run in finished:
+        versions |= run.facts["versions"] or {}
+    return versions
+
+
+def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
+    """Return what the study does not say, a sentence each."""
+    study = plan.config.study
+    sentences = [
+        "Rates and other settings were fixed, not searched: an arm might do better with its own.",
+        "One set of data, and one split of it: the intervals hold for other seeds and other test images like these.",
+        f"{_images_seen(plan)} What an arm reached in equal time is in the curves over time, for rates that were "
+        "planned for the whole run.",
+    ]
+    if len(study.seeds) < _FEWEST_SEEDS:
+        sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {_FEWEST_SEEDS} that a verdict needs at least.")
+    if ended.missing:
+        sentences.append(f"{len(ended.missing)} of {len(plan.runs)} planned runs have not ended.")
+    if ended.failed:
+        sentences.append(
+            f"{_counted(len(ended.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
+        )
+    if len(study.sizes) < 3:
+        sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is told.")
+    return sentences
+
+
+def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> str:
+    """Return what a paper would say of the study: how it was done, with what, and what came of it."""
+    config, data, versions = plan.config, plan.data, ended.finished[0].facts["versions"] or {}
+    sizes = ", ".join(str(len(data.parts[p])) for p in sorted(data.parts))
+    software = ", ".join(f"{name} {versions[name]}" for name in ("detect_transfer", "torch") if name in versions)
+    results = [
+        f"{row.comparison.second} against {row.comparison.first}: {_result(row.comparison.overall)}"
+        for row in answers.against
+    ]
+    lost = f" {_counted(len(ended.failed), 'run')} failed and took part in no number." if ended.failed else ""
+    return (
+        f"We trained {len(plan.config.study.arms)} arms ({', '.join(config.study.arms)}) on nested, class-stratified "
+        f"subsets of {sizes} images with {len(config.study.seeds)} seeds each ({len(ended.finished)} runs), every arm "
+        f"with the same budget ({_budget(plan)}). {_images_seen(plan)} The input was {_sides(plan)} px. The best "
+        f"epoch was chosen on {data.val.images.height} validation images; all numbers are COCO AP on "
+        f"{data.test.images.height} separate test images, with 95 % intervals over seeds and test images (Student's t, "
+        f"paired by seed; Holm-corrected p).{lost} Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "
+        f"Software: {software}; data sha256 {data.fingerprint[:12]}, code sha256 {code_sha256()[:12]}."
+    )
+
+
+def _result(verdict: Any) -> str:
+    if verdict.difference is None or verdict.interval is None:
+        return str(verdict.words)
+    low, high = verdict.interval
+    return f"{verdict.difference:+.3f} AP [{low:+.3f}, {high:+.3f}], {verdict.words}"
