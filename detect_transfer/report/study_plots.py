@@ -43,11 +43,21 @@ def curves_plot(answers: StudyAnswers) -> str:
                 axes.plot(n_images, ap, color=colour, linestyle=style, linewidth=1.6)
                 axes.fill_between(n_images, np.maximum(low, 0), high, color=colour, alpha=alpha, linewidth=0)
         axes.set_ylim(bottom=0)
+        axes.set_xticks(_ticks(sorted({run.n_images for run in answers.runs.runs})))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter("")
         legend_below(figure)
 
     return draw_svg(draw, size=CURVE_SIZE)
+
+
+def _ticks(sizes: Sequence[int]) -> list[int]:
+    """Return the sizes whose numbers have room on a logarithmic axis: the largest, and down at a half or less."""
+    ticks = list(sizes[-1:])
+    for size in sizes[::-1]:
+        if size <= ticks[-1] / 2:
+            ticks.append(size)
+    return ticks
 
 
 def gains_plot(answers: StudyAnswers) -> str:

@@ -20,6 +20,7 @@ from detect_transfer.report.study_page import (
     sentence_of,
     write_study_page,
 )
+from detect_transfer.report.study_plots import curves_plot
 
 TWO = {"arms": ("scratch", "full"), "baseline": "scratch"}
 
@@ -111,3 +112,18 @@ def test_sentence__one_pair_is_not_called_better() -> None:
 )
 def test_images__with_the_digits_that_mean_something(estimate, text) -> None:
     assert images_text(estimate) == text
+
+
+def test_curves__of_sizes_between_two_powers_of_ten_have_numbers_at_their_axis() -> None:
+    answers = study_answers(simulated_runs(sizes=(14, 17, 28)), arms=list(ARMS), baseline="scratch")
+    drawn = curves_plot(answers)
+    assert "<!-- 14 -->" in drawn
+    assert "<!-- 28 -->" in drawn
+    assert "<!-- 17 -->" not in drawn
+
+
+def test_page__of_runs_that_learned_nothing_says_so_and_shows_no_empty_table(tmp_path) -> None:
+    html = written(tmp_path, [replace(run, ap=0.001 * run.seed) for run in simulated_runs()])
+    assert "Not every run of an arm reached an AP of .01" in html
+    assert "runs that got there" not in html
+    assert "0.001 (0.000 to 0.003)" in html  # no AP is negative

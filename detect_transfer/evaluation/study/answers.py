@@ -199,7 +199,7 @@ def _at_size(runs: RunsByArm, arm: str, n_images: int) -> ArmAtSize:
         arm,
         n_images,
         len(group),
-        mean_by_t(ap),
+        mean_by_t(ap).cut(0.0, 1.0),
         dict(_costs(group)),
         overfitting(runs.histories(arm, n_images)),
         variance_components(ap, None, None if draws is None else variance_of_draws(draws)),

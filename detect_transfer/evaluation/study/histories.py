@@ -107,10 +107,7 @@ def _mean_time(histories: Sequence[History], at: Sequence[float], ap: float, axi
             f"{len(never)} of {len(histories)} runs did not reach AP {ap:.3f} within {last:.0f} {_UNITS[axis]} "
             f"(at best {best:.3f})",
         )
-    mean = mean_by_t(np.array(at))
-    if mean.interval is None:
-        return mean
-    return Estimate(mean.value, (max(mean.interval[0], 0.0), mean.interval[1]))
+    return mean_by_t(np.array(at)).cut(0.0, np.inf)
 
 
 def time_ratio(first: Sequence[History], second: Sequence[History], ap: float, axis: Axis = "seconds") -> Estimate:

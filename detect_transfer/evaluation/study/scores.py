@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,12 @@ class Estimate:
     value: float | None
     interval: Span | None = None
     reason: str | None = None
+
+    def cut(self, low: float, high: float) -> Estimate:
+        """Return it with its interval cut where the number cannot lie beyond."""
+        if self.interval is None:
+            return self
+        return replace(self, interval=(max(self.interval[0], low), min(self.interval[1], high)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `study.json` holds; an infinite end is null."""
