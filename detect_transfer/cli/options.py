@@ -79,6 +79,7 @@ EXAMPLES = {  # of each command
     "evaluate": "evaluate runs/mine --data MY_DATA --split test --out scored",
     "init": "init MY_DATA model.weights=yolo11n",
     "predict": "predict runs/mine IMAGES --out predicted",
+    "suggest-class-map": "suggest-class-map --data data/mine --weights yolo11n",
     "train": "train data.path=MY_DATA model.weights=yolo11n train.epochs=10",
     "verify": "verify runs/mine",
     "visualize": "visualize --truth MY_DATA --detections detections.json --out drawn",

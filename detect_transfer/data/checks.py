@@ -52,12 +52,16 @@ def check(
 
 
 def _reading(table: AnnotationTable) -> list[Finding]:
-    """Return what the reader left out because it was asked to."""
+    """Return what the reader left out because it was asked to, and what it read otherwise than the format says."""
     findings = []
     for line in table.reading:
-        action = "left out" if line.action == "dropped" else line.action
-        message = f"{line.kind} rows {action} by the reader, {line.reason}"
-        findings.append(replace(make_finding("warning", "READ_SKIPPED", message, line.examples), count=line.count))
+        if line.action == "noted":
+            finding = make_finding("note", "READ_NOTED", f"{line.kind} rows: {line.reason}", line.examples)
+        else:
+            action = "left out" if line.action == "dropped" else line.action
+            message = f"{line.kind} rows {action} by the reader, {line.reason}"
+            finding = make_finding("warning", "READ_SKIPPED", message, line.examples)
+        findings.append(replace(finding, count=line.count))
     return findings
 
 

@@ -278,7 +278,7 @@ def test_output_folder_in_use__is_refused(tmp_path: Path, capsys: pytest.Capture
         (["predict", "no/run", ".", "--out", "x"], "RUN_MISSING"),
         (["evaluate", "--out", "x"], "USAGE"),
         (["evaluate", "--truth", "no.json", "--detections", "no.json", "--out", "x"], "FILE_MISSING"),
-        (["check", "no/such/folder"], "FOLDER_MISSING"),
+        (["check", "no/such/folder"], "DATA_MISSING"),
         (["train", "--resume", "no/such/run"], "FILE_MISSING"),
     ],
 )

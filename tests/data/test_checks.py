@@ -112,6 +112,12 @@ def test_check__tells_what_the_reader_skipped():
     assert codes(report) == {("warning", "READ_SKIPPED"): 7}
 
 
+def test_check__what_the_reader_noted_is_no_warning():
+    lines = (LedgerLine("image", "noted", "pixels are counted from 1: one_based= says otherwise", 2, ()),)
+    report = check(replace(make(GOOD), reading=lines), read_images=False)
+    assert codes(report) == {("note", "READ_NOTED"): 2}
+
+
 def test_check__groups_and_names():
     table = make(GOOD, group=["g", None, "g", None], file_name=["1.png", "1.png", "3.png", "4.png"])
     report = check(table, read_images=False)

@@ -43,14 +43,18 @@ def units_of(truth: AnnotationTable) -> tuple[IntArray, int]:
 
     Images of one `group` (a video, a sequence) are one unit, as they are not independent; an image without is its own.
     Units are numbered by the names of groups and images, so that the same seed draws the same ones from any order of
-    the same images.
+    the same images; the last part of a name comes first, as a data folder keeps it and moves the image.
     """
     alone = pl.col("group").is_null()
+    last = pl.col("file_name").str.split("/").list.last().str.replace(r"\.[^.]*$", "")
     keys = truth.images.select(
-        "image_id", pl.coalesce("group", "file_name").alias("name"), pl.when(alone).then("image_id").alias("alone")
+        "image_id",
+        pl.coalesce("group", last).alias("last"),
+        pl.coalesce("group", "file_name").alias("name"),
+        pl.when(alone).then("image_id").alias("alone"),
     ).sort("image_id")
-    units = keys.select("name", "alone").unique().sort("name", "alone").with_row_index("unit")
-    unit = keys.join(units, on=["name", "alone"], how="left", nulls_equal=True, maintain_order="left")["unit"]
+    units = keys.select("last", "name", "alone").unique().sort("last", "name", "alone").with_row_index("unit")
+    unit = keys.join(units, on=["last", "name", "alone"], how="left", nulls_equal=True, maintain_order="left")["unit"]
     return unit.cast(pl.Int64).to_numpy(), units.height
 
 

@@ -123,6 +123,17 @@ def test_units__are_groups_where_there_are_any(make_table) -> None:
     assert len(set(unit.tolist())) == 4
 
 
+def test_units__are_the_same_where_the_images_lie_in_folders_of_splits(make_table) -> None:
+    """A data folder moves images into folders of splits, and may write them as PNG."""
+    table = make_table([], n_images=4)
+    native, moved = ["c.ppm", "a.ppm", "d.ppm", "b.ppm"], ["train/c.png", "val/a.png", "train/d.png", "val/b.png"]
+    units = [
+        units_of(replace(table, images=table.images.with_columns(pl.Series("file_name", names))))[0].tolist()
+        for names in (native, moved)
+    ]
+    assert units[0] == units[1] == [2, 0, 3, 1]
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_numbers__are_those_of_any_order_of_the_same_images(generated, grouped: bool) -> None:
     """Draws, exchanges and halves are made of images by name, whatever number a file gives them."""
