@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import complete_key
+from detect_transfer.cli.options import complete_key, name_of_data
 
 
 def config(
@@ -42,7 +42,7 @@ def init(
     """Look at your data and write a config that is chosen for them, with the reasons in comments."""
     from detect_transfer.workflows.init import init_config
 
-    path = out or Path(f"{source.absolute().stem}.yaml")
+    path = out or Path(f"{name_of_data(source)}.yaml")
     console = make_console()
     with progress_bar("images") as advance:
         made = init_config(

@@ -92,6 +92,14 @@ _REGISTRIES = {
 }
 
 
+def name_of_data(path: Path) -> str:
+    """Return what a file about data at `path` is called: by its folder where the file is a `data.yaml` or the like."""
+    whole = path.absolute()
+    if whole.is_dir():
+        return whole.name
+    return whole.parent.name if whole.stem in {"data", "dataset", "_annotations"} else whole.stem
+
+
 class CommandWithChoices(TyperCommand):
     """A command whose help names what registries hold, which are imported only to show it."""
 

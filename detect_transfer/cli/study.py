@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines
-from detect_transfer.cli.options import CommandWithChoices
+from detect_transfer.cli.options import CommandWithChoices, name_of_data
 from detect_transfer.core.errors import InputError
 
 study = typer.Typer(
@@ -32,11 +33,11 @@ def init(
     """Look at the data and write the YAML of a study of them."""
     from detect_transfer.workflows.study_init import init_study
 
-    path = out or Path(f"{data.resolve().stem}_study.yaml")
+    path = out or Path(f"{name_of_data(data)}_study.yaml")
     config = init_study(data, path, weights=weights, format=format)
     sizes = ", ".join(f"{size:g} %" for size in sorted(config.study.sizes))
     print_lines([f"written: {path}", f"arms {', '.join(config.study.arms)}; sizes {sizes}; seeds {config.study.seeds}"])
-    print_lines([f"next: detect-transfer study plan {path}"])
+    print_lines([f"next: detect-transfer study plan {shlex.quote(str(path))}"])
 
 
 @study.command(cls=CommandWithChoices)

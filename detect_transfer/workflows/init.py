@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def init_config(
     make_config(yaml.safe_load(text), where=out)  # what is written can be read
     write_atomic(out.parent / SCHEMA_NAME, schema_text() + "\n")
     write_atomic(out, text)
-    return Initialised(out, [*facts, f"config: {out}", f"train it: detect-transfer train {out}"])
+    return Initialised(out, [*facts, f"config: {out}", f"train it: detect-transfer train {shlex.quote(str(out))}"])
 
 
 def _given_keys(words: Sequence[str]) -> Iterator[str]:

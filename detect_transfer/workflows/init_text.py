@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _ORDER = list(RunConfig.model_fields)
 def config_text(choices: Mapping[str, Choice], facts: Iterable[str], *, source: Path, out: Path) -> str:
     """Return the config as YAML with its reasons."""
     lines = [f"# yaml-language-server: $schema={SCHEMA_NAME}"]
-    lines += [f"# Command: detect-transfer train {out}"]
+    lines += [f"# Command: detect-transfer train {shlex.quote(one_line(str(out)))}"]
     lines += [f"# {one_line(line, longest=_LONGEST)}" for line in facts]  # a class may have a line end in its name
     lines += ["#", "# detect-transfer config --explain KEY says what a key does, and which others there are.", "data:"]
     lines.append(f"  path: {as_yaml(_relative(source, out.parent))}")

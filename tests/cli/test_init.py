@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from detect_transfer.cli import main
+from detect_transfer.cli.options import name_of_data
 from detect_transfer.config import load_config
 from detect_transfer.workflows.init_choices import Choice, Shape, choose_batch, choose_imgsz, mirrored_pairs
 from detect_transfer.workflows.init_text import config_text
@@ -128,3 +129,11 @@ def test_names_of_the_data__cannot_break_the_config(tmp_path: Path) -> None:
     )
     keys = yaml.safe_load(text)
     assert keys == {"data": {"path": "data: #1"}, "train": {"imgsz": 320}, "mirror": {"pairs": {"a: b\n": "#c"}}}
+
+
+def test_config__is_named_by_the_folder_of_the_data(tmp_path: Path) -> None:
+    """A file `data.yaml` says nothing of its data, and a folder's name may have points."""
+    folder = tmp_path / "signs.v2"
+    folder.mkdir()
+    assert [name_of_data(folder), name_of_data(folder / "data.yaml")] == ["signs.v2"] * 2
+    assert name_of_data(folder / "instances_all.json") == "instances_all"
