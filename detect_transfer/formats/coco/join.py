@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import orjson
 import polars as pl
 
+from detect_transfer.core.annotations import JSON
 from detect_transfer.formats.coco.file import CocoFile
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -26,9 +28,22 @@ def join_files(parts: Sequence[CocoFile], errors: ErrorCollector) -> CocoFile:
         parts = _one_class_list(parts)
         parts = _unique_ids(parts, "image_id")
         parts = _unique_ids(parts, "annotation_id")
-    images = pl.concat([p.images for p in parts], how="diagonal_relaxed")
+    images = _together([p.images for p in parts])
     boxes = pl.concat([p.boxes for p in parts])
     return CocoFile(parts[0].path, images, boxes, parts[0].categories, errors)
+
+
+def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of all; a further key whose values are JSON in one file is JSON in all."""
+    as_json = {name for frame in frames for name, dtype in frame.schema.items() if dtype == JSON}
+    alike = [frame.with_columns(_as_json(frame[name]) for name in as_json & set(frame.columns)) for frame in frames]
+    return pl.concat(alike, how="diagonal_relaxed")
+
+
+def _as_json(values: pl.Series) -> pl.Series:
+    if values.dtype in (JSON, pl.Null):
+        return values.cast(JSON)
+    return pl.Series(values.name, [None if v is None else orjson.dumps(v) for v in values], dtype=JSON)
 
 
 def _check_images_once(parts: Sequence[CocoFile], errors: ErrorCollector) -> None:
@@ -48,7 +63,7 @@ def _check_images_once(parts: Sequence[CocoFile], errors: ErrorCollector) -> Non
 
 def _one_class_list(parts: Sequence[CocoFile]) -> Sequence[CocoFile]:
     """Give all files the same classes: those of the first, then what others add, under ids that mean one name."""
-    together = pl.concat([p.categories for p in parts], how="diagonal_relaxed")
+    together = _together([p.categories for p in parts])
     classes = together.unique("name", keep="first", maintain_order=True)
     agreed = together.select("category_id", "name").n_unique() == len(classes)
     if not agreed or classes["category_id"].n_unique() < len(classes):

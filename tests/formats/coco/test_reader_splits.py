@@ -55,6 +55,17 @@ def test_splits__keep_ids_that_do_not_clash(write: Any) -> None:
     assert table.splits == ["fit", "score"]
 
 
+def test_splits__whose_further_keys_are_of_other_kinds_are_joined(write: Any) -> None:
+    """A key that is a number in one file and a number or a text in another is JSON in the table."""
+    train, val = copy.deepcopy(GOOD), with_files("c.png", "d.png")
+    for document, cities in ((train, (12, 13)), (val, (14, "x"))):
+        for image, city in zip(document["images"], cities, strict=True):
+            image["city"] = city
+    write("annotations/instances_train.json", json.dumps(train))
+    root = write("annotations/instances_val.json", json.dumps(val)).parent.parent
+    assert [json.loads(city) for city in read_coco(root).images["city"]] == [12, 13, 14, "x"]
+
+
 def test_splits__with_one_image_in_both_are_refused(write: Any, check_error: Any) -> None:
     write("annotations/instances_train.json", json.dumps(GOOD))
     root = write("annotations/instances_val.json", json.dumps(GOOD)).parent.parent
