@@ -47,7 +47,7 @@ def read(
 
     The subset, which is the name of the file, is the split; ``default`` is none. The attributes `occluded`,
     `truncated`, `difficult`, `is_crowd` and `track_id` become columns, others stay attributes. Labels of whole images
-    go to the images column `tags`. What has no outline of points, such as masks, is left out, which the ledger counts.
+    go to the images column `tags`. What has no outline, such as captions, is left out, which the ledger counts.
 
     Args:
         root: The folder that holds ``annotations/``, or one such file.

@@ -43,9 +43,9 @@ def test_datumaro__fault_has_its_pointer(
     assert len(datumaro.read(tmp_path, on_error="skip-row").boxes) == 1
 
 
-def test_datumaro__masks_are_left_out_and_counted(tmp_path: Path, write: Any) -> None:
+def test_datumaro__captions_are_left_out_and_counted(tmp_path: Path, write: Any) -> None:
     write("a.png", (40, 30))
-    write("default.json", datumaro_file(BBOX, {"type": "mask", "label_id": 0, "rle": {}}))
+    write("default.json", datumaro_file(BBOX, {"type": "caption", "caption": "x"}))
     table = datumaro.read(tmp_path)
     assert table.images["split"].to_list() == [None]
     assert [(line.action, line.count) for line in table.reading] == [("dropped", 1)]
