@@ -81,7 +81,7 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
     run = finished[0]
     expected = {
         "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "weights", "transfer.json", "detections.json",
-        "metrics.json", "operating_points.json", "report.html", "images",
+        "findings.json", "metrics.json", "operating_points.json", "report.html", "images",
     }  # fmt: skip
     assert {p.name for p in run.iterdir()} == expected
     assert {p.name for p in (run / "weights").iterdir()} == {"best.safetensors", "last.safetensors", "state.pt"}
