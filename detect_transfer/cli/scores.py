@@ -120,7 +120,7 @@ def _check_usage(weights: str | None, data: Path | None, truth: Path | None, det
             "USAGE",
             "a run folder, weights with --data, or --truth with --detections was expected",
             field="arguments",
-            remedy="python tools/evaluate.py RUN_DIR --out DIR",
+            remedy="detect-transfer evaluate RUN --out DIR",
         )
 
 

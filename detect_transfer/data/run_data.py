@@ -28,11 +28,11 @@ from detect_transfer.data.native import NativeData, read_native
 from detect_transfer.data.published import as_published
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
+from detect_transfer.data.used_images import head_digest, image_head
 from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
 
 _MOST_PROBLEMS = 20
-_HEAD_BYTES = 1 << 16
 _SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -240,10 +240,9 @@ def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> t
         for data in (table.images, table.boxes.drop("source"), table.categories):
             digest.update(data.write_csv().encode())
         for image_id in table.images["image_id"]:
-            with paths[image_id].open("rb") as stream:
-                start = str(paths[image_id].stat().st_size).encode() + stream.read(_HEAD_BYTES)
-            digest.update(start)
-            content[image_id] = hashlib.sha256(start).hexdigest()
+            head = image_head(paths[image_id])
+            digest.update(head)
+            content[image_id] = head_digest(head)
     return digest.hexdigest(), content
 
 

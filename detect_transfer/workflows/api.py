@@ -128,8 +128,8 @@ def train(
         >>> from detect_transfer import train
         >>> small = ["data.synthetic={train_images: 8, val_images: 8, size: 96}", "train.imgsz=96", "train.epochs=1"]
         >>> run = train(overrides=small, out="run")
-        >>> sorted(path.name for path in run.folder.glob("*.json"))
-        ['detections.json', 'findings.json', 'manifest.json', 'metrics.json', 'operating_points.json', 'transfer.json']
+        >>> sorted(path.name for path in run.folder.glob("[dmo]*.json"))
+        ['detections.json', 'manifest.json', 'metrics.json', 'operating_points.json']
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     wait_passively()

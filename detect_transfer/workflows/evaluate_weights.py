@@ -17,6 +17,7 @@ from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.data.leaks import leak_warning
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
+from detect_transfer.data.used_images import used_images_warning
 from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
@@ -49,10 +50,11 @@ class ScoredTable:
         """Which classes have no threshold that was chosen elsewhere, in words; "" where all have one or none were."""
         return "" if self.at_thresholds is None else without_threshold(self.case.truth.class_names, self.at_thresholds)
 
-    def write(self, folder: Path, facts: Mapping[str, str], *, warning: str = "", **parts: Any) -> None:
+    def write(self, folder: Path, facts: Mapping[str, str], *, warnings: Sequence[str] = (), **parts: Any) -> None:
         """Write detections, metrics and the report into a folder; `facts` and `parts` as for `write_page`."""
-        extra: dict[str, Any] = {"warnings": [warning]} if warning else {}
-        facts = {**facts, "Warning": warning} if warning else facts
+        said = [warning for warning in warnings if warning]
+        extra: dict[str, Any] = {"warnings": said} if said else {}
+        facts = {**facts, "Warning": "; ".join(said)} if said else facts
         stored, note = dict(self.metrics), self.without_threshold
         if self.at_thresholds is not None:
             extra["at_thresholds"] = dict(self.at_thresholds)
@@ -114,8 +116,10 @@ def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -
     with new_folder(out) as building:
         facts = {"Run": run.name, "Weights": "best", "Input": f"{trained.imgsz} px"}
         facts |= {"Ignore policy": options.ignore_policy}
-        warning = leak_warning(data.leaks)
-        scored.write(building, facts, warning=warning, title=run.name, ledger=data.ledger, notes=folder.read_findings())
+        warnings = [leak_warning(data.leaks)]
+        scored.write(
+            building, facts, warnings=warnings, title=run.name, ledger=data.ledger, notes=folder.read_findings()
+        )
     return scored.scores
 
 
@@ -156,11 +160,12 @@ def evaluate_weights(
         thresholds=thresholds,
         progress=progress,
     )
+    used = used_images_warning(weights.read_used_images(), [path for _, path in _image_files(table)])
     with new_folder(out) as building:
         facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
         unused = [name for name in trained.class_names if name not in meeting]
         facts |= {"Classes not in the data": _listed(unused)} if unused else {}
-        scored.write(building, {**facts, "Ignore policy": options.ignore_policy}, warning=truth.warning)
+        scored.write(building, {**facts, "Ignore policy": options.ignore_policy}, warnings=[truth.warning, used])
     return scored
 
 

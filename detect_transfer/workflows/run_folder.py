@@ -91,6 +91,11 @@ class RunFolder:
         return self.path / "findings.json"
 
     @property
+    def used_images(self) -> Path:
+        """Hashes of the images that it learned from and chose by."""
+        return self.path / "used_images.json"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"
@@ -127,6 +132,12 @@ class RunFolder:
     def cache(self) -> Path:
         """Arrays that training keeps on the disk; it goes when the run ends."""
         return self.path / "cache"
+
+    def read_used_images(self) -> dict[str, list[str]]:
+        """Return hashes of the images by what they were used for; nothing for weights that are of no run."""
+        stored = read_json(self.used_images) if self.used_images.is_file() else {}
+        parts = stored.items() if isinstance(stored, dict) else ()
+        return {part: [h for h in hashes if isinstance(h, str)] for part, hashes in parts if isinstance(hashes, list)}
 
     def read_findings(self) -> list[str]:
         """Return what training cannot see in its data, a line each; nothing for a run that did not look."""

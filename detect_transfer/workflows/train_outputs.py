@@ -102,6 +102,8 @@ def write_outputs(
     detector.module.load_state_dict(best.tensors)
     transfer = transfer_record(detector, facts)
     write_json(folder.transfer, transfer)
+    used = {"train": data.train, "val": data.val}
+    write_json(folder.used_images, {part: [data.content[i] for i in t.images["image_id"]] for part, t in used.items()})
 
     images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
     detections = predict(

@@ -13,6 +13,7 @@ from detect_transfer.config import Synthetic
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
+from detect_transfer.data.used_images import head_digest, image_head
 from detect_transfer.models import load_weights, save_weights
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.evaluate_weights import meet_classes
@@ -179,3 +180,26 @@ def test_ultralytics_checkpoint__brings_the_size_it_was_trained_at(tmp_path: Pat
     for train_args, expected in (({"imgsz": 320}, "320"), ({"imgsz": 0}, None), ({"imgsz": "x"}, None), (None, None)):
         torch.save({**content, "train_args": train_args}, tmp_path / "w.pt")
         assert load_weights(tmp_path / "w.pt").metadata.get("imgsz") == expected
+
+
+def test_images_that_were_trained_on__are_warned_of(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever they lie and whatever they are called: a score on them says little of new images."""
+    weights = run_folder(tmp_path / "run", {})
+    images = sorted((data / "images" / "val").iterdir())
+    digests = [head_digest(image_head(path)) for path in images]
+    used = tmp_path / "run" / "used_images.json"
+    for stored, warning in (
+        ({"train": digests[:5], "val": digests[5:7]}, "5 of 12 images the weights were trained on, 2 of 12 images"),
+        ({"train": digests[:1] * 2, "val": []}, "1 of 12 images the weights were trained on: on new images"),
+        ({"train": ["0"], "val": []}, ""),
+    ):
+        used.write_text(json.dumps(stored))
+        out = tmp_path / f"scored {len(warning)}"
+        code, shown = run(capsys, "evaluate", weights, "--data", data, "--out", out)
+        assert code == 0, shown
+        stored_warnings = json.loads((out / "metrics.json").read_text()).get("warnings", [])
+        assert len(stored_warnings) == bool(warning)
+        assert warning in " ".join(shown.split())
+        assert all(warning in said for said in stored_warnings)

@@ -77,11 +77,11 @@ def test_run__opens_no_socket_and_writes_nowhere_else(finished: tuple[Path, str,
     assert finished[1].splitlines()[-1] == "AUDIT []"
 
 
-def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> None:
+def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str], tiny_data: Path) -> None:
     run = finished[0]
     expected = {
         "config.yaml", "manifest.json", "log.txt", "metrics.jsonl", "weights", "transfer.json", "detections.json",
-        "findings.json", "metrics.json", "operating_points.json", "report.html", "images",
+        "findings.json", "metrics.json", "operating_points.json", "report.html", "images", "used_images.json",
     }  # fmt: skip
     assert {p.name for p in run.iterdir()} == expected
     assert {p.name for p in (run / "weights").iterdir()} == {"best.safetensors", "last.safetensors", "state.pt"}
@@ -90,6 +90,9 @@ def test_run_folder__holds_what_is_promised(finished: tuple[Path, str, str]) -> 
         data = (run / name).read_bytes()
         assert hashlib.sha256(data).hexdigest() == facts["sha256"], name
     assert finished[2] not in json.dumps(manifest["files"])
+    used = json.loads((run / "used_images.json").read_text())
+    splits = {part: json.loads((tiny_data / f"annotations/instances_{part}.json").read_text()) for part in used}
+    assert {part: len(hashes) for part, hashes in used.items()} == {p: len(s["images"]) for p, s in splits.items()}
     metrics = json.loads((run / "metrics.json").read_text())
     assert {"AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"} <= metrics.keys()
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
