@@ -40,17 +40,25 @@ class NativeData:
     shown: bool = True
 
 
+def require_path(data: Data) -> None:
+    """Refuse a `data.path` that is not there; it is looked at before weights are looked for, or even fetched.
+
+    Raises:
+        InputError: It is missing.
+    """
+    if data.path is not None and not data.path.exists():
+        what = "there is no such path"
+        raise InputError("DATA_MISSING", what, where=data.path, field="data.path", remedy="check the path")
+
+
 def read_native(data: Data) -> NativeData:
     """Read the data at `data.path` in the format that is given, that shows, or whose reader alone can read them.
 
     Raises:
         InputError: The path is missing, no format or several fit, or as the reader says.
     """
+    require_path(data)
     path = data.path or Path()
-    if not path.exists():
-        raise InputError(
-            "DATA_MISSING", "there is no such path", where=path, field="data.path", remedy="check the path"
-        )
     kind = recognised(path) if data.format == "auto" else data.format
     if kind is not None:
         return NativeData(kind, _read(data, path, kind))

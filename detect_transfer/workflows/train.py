@@ -21,6 +21,7 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new, write_atomic, write_json
+from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.models import build_detector, find_weights, load_weights
@@ -93,6 +94,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     device = choose_device(config.train.device)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
     batch_of_device(config.train.batch, accelerator.num_processes)
+    if not resume:  # which has a data folder of its own where it needed one
+        require_path(config.data)
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
@@ -150,6 +153,7 @@ def dry_run(
     config: RunConfig, *, scratch: Path, on_stage: Callable[[str], None] = lambda _: None
 ) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
     """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
+    require_path(config.data)
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)
     if config.data.synthetic is not None:

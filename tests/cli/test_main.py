@@ -279,6 +279,8 @@ def test_output_folder_in_use__is_refused(tmp_path: Path, capsys: pytest.Capture
         (["evaluate", "--out", "x"], "USAGE"),
         (["evaluate", "--truth", "no.json", "--detections", "no.json", "--out", "x"], "FILE_MISSING"),
         (["check", "no/such/folder"], "DATA_MISSING"),
+        (["train", "data.path=no/such/folder", "model.weights=no.pt"], "DATA_MISSING"),
+        (["train", "data.path=no/such/folder", "--dry-run"], "DATA_MISSING"),
         (["train", "--resume", "no/such/run"], "FILE_MISSING"),
     ],
 )
