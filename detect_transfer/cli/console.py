@@ -175,13 +175,21 @@ def print_result(result: Any) -> None:
     )
     console.print(f"{result.progress.best_weights} is the best; untrained AP {before}", markup=False)
     folder = RunFolder(result.folder)
-    notes = read_json(folder.thresholds)["bounds"].get("notes", [])
+    notes = threshold_notes(read_json(folder.thresholds))
     if scores.test is not None:
         notes = [*notes, read_json(folder.test.metrics).get("at_thresholds_note", "")]
     for note in filter(None, notes):
         console.print(note, markup=False)
     for name, path in (("weights", folder.best), ("images", folder.images), ("report", folder.report)):
         console.print(f"{name + ':':9s} {path}", markup=False)
+
+
+def threshold_notes(points: dict[str, Any]) -> list[str]:
+    """Return the notes on the goal that `predict` obeys, and how many there are on other goals."""
+    notes = points["bounds"].get("notes", [])
+    own = [note for note in notes if note.removeprefix("warning: ").startswith(f"{points['default']}:")]
+    others = len(notes) - len(own)
+    return [*own, *([f"{others} notes on other goals for score thresholds: operating_points.json"] if others else [])]
 
 
 def print_scores(scores: Any) -> None:

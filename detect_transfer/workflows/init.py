@@ -161,7 +161,10 @@ def _choose(given: RunConfig, keys: set[str], look: _Look) -> dict[str, Choice]:
             "auto", "the head alone, then all stages; the best epoch is kept, or the source if nothing is better"
         ),
         "train.imgsz": choose_imgsz(shape),
-        "train.epochs": Choice(given.train.epochs, "for each plan that is tried; fewer are quicker, and often enough"),
+        "train.epochs": Choice(
+            given.train.epochs,
+            "half as many for the head, nine tenths for all stages; fewer are quicker, and often enough",
+        ),
     }
     imgsz = given.train.imgsz if "train.imgsz" in keys else choices["train.imgsz"].value
     choices["train.batch"] = choose_batch(look.n_train, imgsz, memory_bytes=_free_memory(given.train.device))
