@@ -218,9 +218,12 @@ def read_ground_truth(
 
 def _count_not_published(path: Path, kind: str, split: str | None) -> int:
     """Return how many boxes of a data folder are not as published in a further form of it that cannot carry them."""
-    homes = [each for each in path.resolve().parents[:2] if (each / "annotations").is_dir()]
+    if kind in _WRITTEN_BY_US:
+        return 0
+    real = path.resolve()
+    homes = [each for each in (real, *real.parents[:2]) if (each / "annotations").is_dir()]
     folder = next((each for each in homes if recognised(each) == "data_folder"), None)
-    if kind in _WRITTEN_BY_US or folder is None:
+    if folder is None:
         return 0
     table = read_dataset(folder, need_images=False)
     return n_not_published(table.split_of(split) if split in table.splits else table)

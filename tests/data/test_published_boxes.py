@@ -252,6 +252,15 @@ def test_a_form_that_cannot_carry_them__is_said_to_hold_other_boxes(
     assert "5 boxes of voc were clipped" in (tmp_path / "o" / "report.html").read_text()
 
 
+@pytest.mark.parametrize("truth", [".", "data.yaml"])
+def test_yolo__of_a_data_folder_is_said_to_hold_other_boxes(truth: str, tiny_data: Path, tmp_path: Path) -> None:
+    native = read_dataset(tiny_data)
+    over = native.boxes.with_columns(pl.col("x2") + 60).drop("area")
+    convert(native.with_boxes(over), tmp_path / "data", options=ConvertOptions(format="data_folder", split="source"))
+    n_clipped = int((native.split_of("val").boxes["x2"] + 60 > 96).sum())
+    assert read_ground_truth(tmp_path / "data" / truth, format="yolo", split="val").n_not_published == n_clipped > 0
+
+
 @pytest.mark.parametrize("text", ["x", "7", "[1]", '[{"x1": "a"}]', '[{"x1": 1e999}]', '"yes"', "true", '[{"x1":[]}]'])
 def test_not_trained__of_another_hand_is_no_crash(text: str, tmp_path: Path) -> None:
     table = signs(["clipped"])
