@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from detect_transfer.formats.parsing.json_nodes import Node
+from detect_transfer.formats.parsing.shapes import extent
 
 # what the first number of `xy` says the others are, in the words of version 2
 _SHAPES: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -14,7 +16,8 @@ _SHAPES: dict[int, tuple[str, tuple[str, ...]]] = {
     3: ("circle", ("cx", "cy", "r")),
     4: ("ellipse", ("cx", "cy", "rx", "ry")),
 }
-_OF_POINTS = {5: "polyline", 6: "polyline", 7: "polygon", 8: "polygon", 9: "polygon"}
+_OF_POINTS = {5: "polyline", 6: "polyline", 7: "polygon"}
+_EXTREME_RECTANGLE, _EXTREME_CIRCLE = 8, 9  # four points on its edges, three on the circle
 _CHECKBOX = 2
 _IMAGE = 2
 
@@ -55,9 +58,28 @@ def _shape(node: Node) -> Node:
     elif kind in _SHAPES and len(numbers) == len(_SHAPES[int(kind)][1]):
         name, keys = _SHAPES[int(kind)]
         shape = {"name": name, **dict(zip(keys, numbers, strict=True))}
+    elif kind == _EXTREME_RECTANGLE and len(numbers) == 8:
+        x1, y1, x2, y2 = extent(list(zip(numbers[::2], numbers[1::2], strict=True)))
+        shape = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+    elif kind == _EXTREME_CIRCLE and (circle := _circle_through(numbers)) is not None:
+        shape = {"name": "circle", **circle}
     else:
         raise node.error("xy", "SHAPE_KIND", "expected the number of a shape and then its coordinates")
     return node.below("xy", shape)
+
+
+def _circle_through(numbers: Sequence[float]) -> dict[str, float] | None:
+    """Return the circle through three points; None where they are not three, or lie on a line."""
+    if len(numbers) != 6:
+        return None
+    x1, y1, x2, y2, x3, y3 = numbers
+    bx, by, cx, cy = x2 - x1, y2 - y1, x3 - x1, y3 - y1
+    twice = 2 * (bx * cy - by * cx)
+    if twice == 0:
+        return None
+    b, c = bx * bx + by * by, cx * cx + cy * cy
+    x, y = (cy * b - by * c) / twice, (bx * c - cx * b) / twice
+    return {"cx": x1 + x, "cy": y1 + y, "r": math.hypot(x, y)}
 
 
 def _said(node: Node, attributes: dict[str, Node]) -> Node:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.core.annotations import XYXY
 from detect_transfer.formats.tools import via
 
 HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
@@ -164,8 +165,32 @@ PROJECT = {
 
 
 @pytest.mark.parametrize(
+    ("xy", "expected", "kind"),
+    [
+        ([2, 1, 2, 3, 4], (1, 2, 4, 6), None),
+        ([3, 10, 10, 5], (5, 5, 15, 15), "circle"),
+        ([7, 1, 2, 9, 2, 5, 8], (1, 2, 9, 8), "polygon"),
+        ([8, 5, 1, 2, 6, 5, 9, 12, 4], (2, 1, 12, 9), None),  # top, left, bottom, right
+        ([9, 15, 10, 13, 14, 13, 6], (5, 5, 15, 15), "circle"),  # three points on the right half
+    ],
+)
+def test_project__shapes_have_their_extents(
+    xy: list[float], expected: tuple[float, ...], kind: str | None, tmp_path: Path, write: Any
+) -> None:
+    write("a.png", (40, 30))
+    write("v.json", json.dumps({**PROJECT, "metadata": {"r": {**PROJECT["metadata"]["r"], "xy": xy}}}))
+    boxes = via.read(tmp_path).boxes
+    assert boxes.select(XYXY).row(0) == pytest.approx(expected)
+    drawn = json.loads(boxes["attributes"][0] or "{}").get("drawn", {})
+    assert drawn.get("shape") == kind
+
+
+@pytest.mark.parametrize(
     ("change", "code", "place"),
     [
+        pytest.param(
+            {"metadata": {"r": {"vid": "1", "xy": [9, 1, 1, 2, 2, 3, 3]}}}, "SHAPE_KIND", "/metadata/r/xy", id="line"
+        ),
         pytest.param(
             {"metadata": {"r": {"vid": "9", "xy": [2, 1, 2, 3, 4]}}}, "JSON_VALUE", "/metadata/r/vid", id="view"
         ),
