@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -20,9 +19,9 @@ import orjson
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.temporary import building_folder
+from detect_transfer.core.written_links import WRITTEN, is_written_link
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_WRITTEN = {"ledger.json", "manifest.json"}  # both lie in a data folder of ours
 
 
 @contextmanager
@@ -163,38 +162,6 @@ def _lies_in(root: Path, path: Path) -> bool:
         return False
 
 
-def is_written_link(root: Path, path: Path) -> bool:
-    """Tell whether a path is a link that `convert` made to an image, in a data folder that is `root`, or around it.
-
-    Args:
-        root: The folder of the data set that is read.
-        path: A path in it.
-    """
-    try:
-        real_root, folder = root.resolve(), path.parent.resolve()
-    except (OSError, RuntimeError):
-        return False
-    if not path.is_symlink() or not folder.is_relative_to(real_root):
-        return False
-    return any(
-        (home.is_relative_to(real_root) or real_root.is_relative_to(home)) and _has_links(home)
-        for home in folder.parents
-    )
-
-
-@lru_cache(maxsize=64)
-def _has_links(folder: Path) -> bool:
-    """Tell whether a folder is one that `convert` wrote with links to the images."""
-    if not all((folder / name).is_file() for name in _WRITTEN):
-        return False
-    try:
-        manifest = orjson.loads((folder / "manifest.json").read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return False
-    options = manifest.get("options") if isinstance(manifest, dict) else None
-    return isinstance(options, dict) and options.get("image_mode") == "link"
-
-
 def require_dir(path: Path, *, what: str) -> Path:
     """Return `path` if it is a folder.
 
@@ -304,7 +271,7 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
     listed = []
     for folder, folders, names in os.walk(root, onerror=_cannot_list):
         base = Path(folder).relative_to(root)
-        if base.parts and set(names) >= _WRITTEN and not into_written:
+        if base.parts and set(names) >= WRITTEN and not into_written:
             folders.clear()
             continue
         folders[:] = [f for f in folders if not f.startswith(".")]
