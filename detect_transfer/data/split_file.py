@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from detect_transfer.data.split import check_split_name
 
 SPLITS_VERSION = 1
 _REMEDY = "give a splits.json that convert wrote, or --split-ratio train=0.8,val=0.2"
+_OTHER_DATA = "give the data that the file was made from"
+_MOST_CHOICES = 1000  # names that are compared for the nearest one
 
 
 @dataclass(frozen=True)
@@ -88,19 +90,9 @@ def part_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
             value=twice[0],
             remedy="convert the data first, which gives each image a name of its own",
         )
-    absent = sorted(set(split.split_of) - set(names))
-    if absent:
-        raise InputError(
-            "SPLIT_FILE",
-            f"{len(absent)} images of the file are not in the data, the first is shown",
-            where=split.name,
-            field="file_name",
-            value=absent[0],
-            remedy="give the data that the file was made from",
-        )
-    chosen = pl.col("file_name").replace_strict(dict(split.split_of), default=None, return_dtype=pl.String)
-    marked = replace(table, images=table.images.with_columns(chosen.alias("split")))
-    return marked.select_images(marked.images.filter(pl.col("split").is_not_null())["image_id"])
+    _require_all(split, split.split_of, names, "images of the file are not in the data", _OTHER_DATA)
+    marked = _marked(table, split)
+    return marked.select_images(marked.images.drop_nulls("split")["image_id"])
 
 
 def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
@@ -109,21 +101,28 @@ def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable
     Raises:
         InputError: An image is not in the file, or the file names one that is not there.
     """
-    names = set(table.images["file_name"])
-    lacking = [name for name in table.images["file_name"] if name not in split.split_of]
-    unknown = [name for name in split.split_of if name not in names]
-    for absent, what, choices in (
-        (lacking, "images of the source are not in the file", list(split.split_of)),
-        (unknown, "images of the file are not in the source", sorted(names)),
-    ):
-        if absent:
-            raise InputError(
-                "SPLIT_FILE",
-                f"{len(absent)} {what}, the first is shown",
-                where=split.name,
-                field="file_name",
-                value=absent[0],
-                remedy=did_you_mean(absent[0], choices) if len(choices) <= 1000 else _REMEDY,
-            )
-    chosen = pl.col("file_name").replace_strict(dict(split.split_of), return_dtype=pl.String).alias("split")
-    return replace(table, images=table.images.with_columns(chosen))
+    names = table.images["file_name"]
+    _require_all(split, names, split.split_of, "images of the source are not in the file", _REMEDY)
+    _require_all(split, split.split_of, names, "images of the file are not in the source", _REMEDY)
+    return _marked(table, split)
+
+
+def _marked(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+    """Return the table with the splits of the file; null for images that it does not name."""
+    chosen = pl.col("file_name").replace_strict(dict(split.split_of), default=None, return_dtype=pl.String)
+    return replace(table, images=table.images.with_columns(chosen.alias("split")))
+
+
+def _require_all(split: SplitFile, names: Iterable[str], choices: Iterable[str], what: str, remedy: str) -> None:
+    """Refuse names that are not among the choices; of few choices the nearest one is the remedy."""
+    there = set(choices)
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise InputError(
+            "SPLIT_FILE",
+            f"{len(absent)} {what}, the first is shown",
+            where=split.name,
+            field="file_name",
+            value=absent[0],
+            remedy=did_you_mean(absent[0], sorted(there)) if len(there) <= _MOST_CHOICES else remedy,
+        )
