@@ -59,10 +59,6 @@ class Rows:
             self.errors.add(code, what, where=where, field=field, value=given, remedy=remedy, row_of=of)
         return self._with(self.data.filter(keep))
 
-    def one_of(self, field: str, words: Sequence[str], code: str = "ROW_VALUE") -> Rows:
-        """Keep the rows whose field is one of some words, or null."""
-        return self.check(pl.col(field).is_in(list(words)), code, "expected one of " + ", ".join(words), field)
-
     def between(
         self, field: str, low: float, high: float, what: str, code: str = "ROW_NUMBER", remedy: str = _FIX_ROW
     ) -> Rows:
