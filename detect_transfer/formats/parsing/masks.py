@@ -71,7 +71,7 @@ def _runs_extent(runs: np.ndarray[Any, np.dtype[np.int64]], height: int) -> Corn
 def _uncompressed(text: str) -> list[int] | None:
     """Return the runs of a compressed mask: five bits a character from 0, the sixth says that more follow.
 
-    From the third on a run is written as its difference to the one before the last.
+    From the fourth on a run is written as its difference to the one before the last.
 
     Source: https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c (rleFrString).
     """

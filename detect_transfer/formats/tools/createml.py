@@ -54,7 +54,7 @@ def read(
     for name in source.files("*.json", missing="it holds no .json file; JSON of CreateML was expected"):
         with source.errors.file():
             for node in read_json(source.root, name).elements():
-                _read_image(source, node, (PurePosixPath(name).parent, nearby), anchor)
+                _read_image(source, node, PurePosixPath(name).parent, nearby, anchor)
     nearby.remark(source.errors)
     unnamed = sorted(set(source.image_files()) - set(source.images) - set(source.errors.skipped_images))
     remedy = "remove it, or read with allow_missing=true if such images show no object"
@@ -65,10 +65,9 @@ def read(
     return source.table()
 
 
-def _read_image(source: Source, node: Node, place: tuple[PurePosixPath, NearbyImages], anchor: str) -> None:
+def _read_image(source: Source, node: Node, folder: PurePosixPath, nearby: NearbyImages, anchor: str) -> None:
     with source.errors.image(node.source):
         key = next((key for key in _IMAGE_KEYS if key in node), _IMAGE_KEYS[0])
-        folder, nearby = place
         image = nearby.nearest((folder / path_of_address(node.string(key))).as_posix())
         with source.errors.image(image):
             of_list = next((key for key in _LIST_KEYS if key in node), _LIST_KEYS[0])

@@ -93,7 +93,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     is_empty = pl.all_horizontal(pl.col(*_BOX).fill_null("") == "")
     rows = rows.filter(~is_empty).filled("class", what="expected the name of a class", code="ROW_FIELD")
     rows = rows.filled(*_BOX, what="expected a number", code="ROW_NUMBER").numbers(*_BOX)
-    rows = rows.box(*XYXY, box_format=form, inclusive=inclusive and not form.is_sized)
+    rows = rows.box(*XYXY, box_format=form, inclusive=inclusive)
     return source.table(rows.with_columns(label="class"), split=splits)
 
 
@@ -154,8 +154,8 @@ def _header(source: Source, name: str) -> tuple[str, list[str]]:
 def is_header(line: str) -> bool:
     """Tell whether the first line of a file names an image, a class and a box."""
     header = [field.strip(' "\r\n').casefold() for field in line.split(max(_SEPARATORS, key=line.count))]
-    known = {key for key, words in _NAMES.items() if _recognised(header, words)}
-    return {"image", "class"} <= known and bool({"bbox"} & known or {"x1", "y1"} <= known)
+    columns = {key for key, words in _NAMES.items() if _recognised(header, words)}
+    return {"image", "class"} <= columns and ("bbox" in columns or {"x1", "y1"} <= columns)
 
 
 def _recognised(header: Sequence[str], words: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from detect_transfer.formats.parsing.locations import path_of_address, split_of_
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Point, Shape, ellipse_extent, extent
 from detect_transfer.formats.parsing.source import Source
 
-_OF_IMAGE = ("tag",)
 _WITHOUT_BOX = ("raster_layer", "mask", "string", "link", "graph", "table", "directional_vector", "simple_table")
 _KNOWN = {"id", "name", "bounding_box", "slot_names", "polygon", "ellipse", "line", "keypoint", "skeleton", "ranges"}
 
@@ -66,7 +66,7 @@ def read(
             image, size_wh = _image(document)
             with source.errors.image(image):
                 annotations = document.items("annotations", [])
-                tags = [each.string("name") for each in annotations if "tag" in each.value]
+                tags = [each.string("name") for each in annotations if "tag" in each]
                 text = dump(tags, document.where) if tags else None
                 if source.add_image(image, document.where, size_wh, split=split_of_path(name), tags=text):
                     without_box += _add_shapes(source, image, annotations)
@@ -99,7 +99,7 @@ def _add_shapes(source: Source, image: str, annotations: list[Node]) -> list[str
     """Add the shapes of an image and return the places of those without an outline."""
     without_box = []
     for each in annotations:
-        if any(key in each.value for key in _OF_IMAGE):
+        if "tag" in each:  # said of the whole image
             continue
         with source.errors.row(image):
             shape = _shape(each)
@@ -149,5 +149,5 @@ def _point(node: Node) -> Point:
 
 def _ellipse(node: Node) -> Corners:
     radius = node.child("radius")
-    turn = node.number("angle", 0.0) * 57.29577951308232  # radians
-    return ellipse_extent(_point(node.child("center")), _point(radius), turn)
+    degrees = math.degrees(node.number("angle", 0.0))
+    return ellipse_extent(_point(node.child("center")), _point(radius), degrees)

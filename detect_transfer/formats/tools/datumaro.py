@@ -108,7 +108,7 @@ def _read_item(source: Source, item: Node, subset: str, names: list[str], notes:
         height_width = media.numbers("size", 2) if "size" in media else None
         size_wh = (int(height_width[1]), int(height_width[0])) if height_width else None
         annotations = item.items("annotations", [])
-        tags = [names_of(names, each) for each in annotations if each.string("type") == "label"]
+        tags = [_class_of(names, each) for each in annotations if each.string("type") == "label"]
         split = split_named(subset) or (None if subset == "default" else subset)
         if not source.add_image(image, item.where, size_wh, split=split, tags=dump(tags, item.where) if tags else None):
             return
@@ -126,7 +126,7 @@ def _read_item(source: Source, item: Node, subset: str, names: list[str], notes:
                 source.add_shape(image, shape)
 
 
-def names_of(names: list[str], node: Node) -> str:
+def _class_of(names: list[str], node: Node) -> str:
     """Return the class of an annotation."""
     number = node.whole("label_id")
     if not 0 <= number < len(names):
@@ -170,7 +170,7 @@ def _shape(node: Node, names: list[str]) -> Shape:
             attributes[key] = node.value[key]
     columns = _columns(attributes)
     shape = RECTANGLE if kind == "bbox" and not drawn else TURNED if kind == "bbox" else kind
-    return Shape(names_of(names, node), xyxy, node.source, shape, drawn, attributes, columns)
+    return Shape(_class_of(names, node), xyxy, node.source, shape, drawn, attributes, columns)
 
 
 def _columns(attributes: dict[str, Any]) -> dict[str, Any]:
