@@ -21,7 +21,7 @@ from detect_transfer.data.split_file import SPLITS_VERSION, SplitFile, split_fro
 
 _VAL = "val"
 _MOST_MISSING = 0.5  # of the images; an official split that covers less is not taken by itself
-_TOLD, _WARNED = 0.01, 0.05  # off the wanted share of images or boxes
+_SAID, _WARNED = 0.01, 0.05  # off the wanted share of images or boxes
 DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.8, "val": 0.2}
 
 
@@ -194,7 +194,7 @@ def _by_ratio(
     text = ", ".join(
         f"{split} {both['images']:.0%} of images, {both['boxes']:.0%} of boxes" for split, both in reached.items()
     )
-    said = f"; reached {text}" if off > _TOLD else ""
+    said = f"; reached {text}" if off > _SAID else ""
     warning = f"the split is {off:.0%} off the shares that were wanted: reached {text}" if off > _WARNED else ""
     return SplitChoice(
         chosen, {**rule, "reached": reached}, f"{shares} by class, seed {seed}{grouped}{why}{said}", warning

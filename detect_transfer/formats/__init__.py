@@ -105,5 +105,5 @@ def get_format(name: str) -> Format:
 def _instead(name: str) -> str:
     """Return what to write for a name that others have for a format, else the nearest one."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-    known = plain if plain in READERS else _OTHER_NAMES.get(plain)
-    return f"write {known}" if known else did_you_mean(name, list(READERS))
+    own_name = plain if plain in READERS else _OTHER_NAMES.get(plain)
+    return f"write {own_name}" if own_name else did_you_mean(name, list(READERS))

@@ -43,18 +43,18 @@ def recognition(path: Path) -> Recognition | None:
     shown = {each.format: each for file, name in _files(path) if (each := _by_content(file, name)) is not None}
     if len(shown) != 1:
         return None
-    ((name, known),) = shown.items()
+    (only,) = shown.values()
     # many published sets have a layout of their own around files of these formats
-    is_theirs = name in ("coco", "cvat", "voc", "csv") and not {*likely(path)} <= _GENERAL_ONES
-    return None if is_theirs else known
+    is_theirs = only.format in ("coco", "cvat", "voc", "csv") and not {*likely(path)} <= _GENERAL_ONES
+    return None if is_theirs else only
 
 
 def recognised(path: Path) -> str | None:
     """Return the format of what shows it, None where a name is needed; any other JSON file is taken for COCO."""
-    known = recognition(path)
-    if known is None and path.suffix.lower() == ".json":
+    shown = recognition(path)
+    if shown is None and path.suffix.lower() == ".json":
         return "coco"
-    return None if known is None else known.format
+    return None if shown is None else shown.format
 
 
 def likely(path: Path) -> list[str]:
@@ -75,7 +75,7 @@ def nearby(path: Path) -> tuple[Path, Recognition] | None:
     """Return the folder a level below or above that is recognised, where there is one alone."""
     below = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
     for folders in (below[:_MOST_CHILDREN], [path.resolve().parent]):
-        shown = [(folder, known) for folder in folders if (known := recognition(folder)) is not None]
+        shown = [(folder, each) for folder in folders if (each := recognition(folder)) is not None]
         if len(shown) == 1:
             return shown[0]
     return None

@@ -167,11 +167,11 @@ def _instances(root: Path) -> list[Path]:
         return [root]
     io.require_dir(root, what="a COCO file or a folder with annotations/instances_<split>.json")
     folder = root / "annotations"
-    places = [
-        *((place, pattern) for pattern in (_PATTERN, _OF_PEOPLE) for place in (folder, root)),
+    layouts = [
+        *((folder, _PATTERN), (root, _PATTERN), (folder, _OF_PEOPLE), (root, _OF_PEOPLE)),
         *((root, f"*/{_OF_ROBOFLOW}"), (folder, "*.json"), (root, "*.json")),
     ]
-    pattern, paths = next(((p, each) for place, p in places if (each := sorted(place.glob(p)))), ("*.json", []))
+    pattern, paths = next(((p, each) for home, p in layouts if (each := sorted(home.glob(p)))), ("*.json", []))
     if len(paths) != 1 and pattern == "*.json":
         raise InputError(
             "COCO_MISSING",

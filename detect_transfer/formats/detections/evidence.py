@@ -22,13 +22,13 @@ _LEAST_PAIRS, _MAJORITY = 5, 0.8
 
 
 def number_classes(
-    rows: pl.DataFrame, known: KnownNames, *, from_1_first: bool, where: Path
+    rows: pl.DataFrame, names: KnownNames, *, from_1_first: bool, where: Path
 ) -> tuple[Mapping[int, int], ClassNumbers] | None:
     """Return the category_id that each class number means, and how they are counted.
 
     Args:
         rows: Detections with `image_id`, corners, `score` and the class number as `number`.
-        known: The truth, and what its files number.
+        names: The truth, and what its files number.
         from_1_first: The file is of a tool that counts the classes from 1.
         where: The file.
 
@@ -38,7 +38,7 @@ def number_classes(
     Raises:
         InputError: The objects of the truth say that they are counted otherwise.
     """
-    readings = class_readings(known)
+    readings = class_readings(names)
     used = rows["number"].unique().to_list()
     readings = {kind: ids for kind, ids in readings.items() if all(number in ids for number in used)}
     usual = [ClassNumbers.IDS, *([ClassNumbers.FROM_1] if from_1_first else [])]
@@ -46,7 +46,7 @@ def number_classes(
     if not usual:
         return None
     first = usual[0]
-    pairs = _overlapping(rows, known.truth)
+    pairs = _overlapping(rows, names.truth)
     for kind, ids in readings.items():
         n_better, n_worse = _agreement(pairs, ids, readings[first])
         if n_better + n_worse < _LEAST_PAIRS or n_better <= _MAJORITY * (n_better + n_worse):
@@ -66,13 +66,13 @@ def number_classes(
     return readings[first], first
 
 
-def class_readings(known: KnownNames) -> dict[ClassNumbers, Mapping[int, int]]:
+def class_readings(names: KnownNames) -> dict[ClassNumbers, Mapping[int, int]]:
     """Return the category_id of each number by each way to number the classes of a truth, as far as its files tell."""
     readings: dict[ClassNumbers, Mapping[int, int]] = {}
-    if known.class_ids is not None:
-        readings[ClassNumbers.IDS] = known.class_ids
-    if known.class_order:
-        order = known.truth.categories["category_id"].sort().to_list()
+    if names.class_ids is not None:
+        readings[ClassNumbers.IDS] = names.class_ids
+    if names.class_order:
+        order = names.truth.categories["category_id"].sort().to_list()
         readings[ClassNumbers.FROM_1] = dict(enumerate(order, start=1))
         readings[ClassNumbers.FROM_0] = dict(enumerate(order))
     return readings

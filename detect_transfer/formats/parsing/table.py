@@ -96,10 +96,10 @@ def _with_further(classes: Columns, rows: pl.DataFrame, errors: ErrorCollector) 
     reason = f"their class is none that the format lists, taken as it is named: {shown}"
     places = further.head(_MOST_LISTED).select(source_of(further)).to_series()
     errors.remark(reason, len(further), tuple(places), kind="box")
-    known = pl.DataFrame(classes)
-    first = max(known["category_id"], default=0) + 1
+    own = pl.DataFrame(classes)
+    first = max(own["category_id"], default=0) + 1
     return pl.concat(
-        [known, pl.DataFrame({"category_id": range(first, first + len(names)), "name": names})], how="diagonal"
+        [own, pl.DataFrame({"category_id": range(first, first + len(names)), "name": names})], how="diagonal"
     )
 
 

@@ -50,8 +50,8 @@ def read_labels(source: Source, names: list[str], box_format: BoxFormat, *, allo
                     what, remedy = f"found {len(parts)} fields, expected Class x1 y1 x2 y2", "fix or remove the row"
                     source.errors.add("ROW_COLUMNS", what, where=where, value=text, remedy=remedy, row_of=image)
                 else:
-                    place = f"{name}:{where.rpartition(':')[2]}"
-                    values.append((image, place, " ".join(parts[:-4]), *parts[-4:]))
+                    source_row = f"{name}:{where.rpartition(':')[2]}"
+                    values.append((image, source_row, " ".join(parts[:-4]), *parts[-4:]))
     source.errors.remark("copies in folders of other classes are one image", len(names) - len(first), kind="image")
     rows = source.rows_of(values, ("image", "source", "label", *(f"text_{c}" for c in XYXY)))
     rows = rows.rename({f"text_{c}": c for c in XYXY}).numbers(*XYXY)

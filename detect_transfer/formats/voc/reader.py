@@ -187,8 +187,8 @@ def _row(image: str, thing: VocObject) -> tuple[Any, ...]:
 
 def _numbers(rows: Rows, sizes: Mapping[str, native.SizeWh | None]) -> pl.DataFrame:
     """Return the corners as they stand, with the size of the image of each."""
-    known = [(name, *size) for name, size in sizes.items() if size is not None]
-    frame = pl.DataFrame(known, schema={"image": pl.String, "width": pl.Int64, "height": pl.Int64}, orient="row")
+    sized = [(name, *size) for name, size in sizes.items() if size is not None]
+    frame = pl.DataFrame(sized, schema={"image": pl.String, "width": pl.Int64, "height": pl.Int64}, orient="row")
     return rows.data.select("image", *XYXY).join(frame, on="image", how="left")
 
 

@@ -71,7 +71,7 @@ class ImageFinder:
                 remedy = f"name other images, or remove the key '{split}'"
                 self.errors.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
                 continue
-            if split == "test" and len(self.data.splits) > 1 and not any(map(self.place_of, entries)):
+            if split == "test" and len(self.data.splits) > 1 and not any(map(self.target_of, entries)):
                 _log.warning("%s: there is no %s, so the split test is left out", where, shown)
                 continue
             for entry in entries:
@@ -84,13 +84,13 @@ class ImageFinder:
         reason = "path of another machine: the longest tail of it that is there"
         self.errors.remark(reason, self.n_foreign, kind="image")
 
-    def place_of(self, entry: str) -> Path | None:
+    def target_of(self, entry: str) -> Path | None:
         """Return the folder or list that an entry means, None where there is none."""
         if "\0" in entry:
             return None
-        # a leading ../ is often one too many, so the place inside the data set comes first
-        places = (self.start / entry.removeprefix("../"), self.start / entry)
-        there = next((place for place in places if place.exists()), None)
+        # a leading ../ is often one too many, so the path inside the data set comes first
+        candidates = (self.start / entry.removeprefix("../"), self.start / entry)
+        there = next((path for path in candidates if path.exists()), None)
         tails = [(tail, self.start / tail) for tail in foreign_tails(entry)] if there is None else []
         # the last part alone means nothing: every split has a folder "images"
         return there or next((at for tail, at in tails if at.is_file() or ("/" in tail and at.exists())), None)
@@ -98,7 +98,7 @@ class ImageFinder:
     def add(self, split: str, entry: str) -> None:
         """Add the images of one folder or list."""
         where = self.data.where(split)
-        path = self.place_of(entry)
+        path = self.target_of(entry)
         if path is None:
             what = f"there is no such folder or list in {self.start}"
             remedy = did_you_mean(entry, sorted(p.name for p in self.start.iterdir()))
@@ -141,19 +141,19 @@ class ImageFinder:
     def path_of(self, name: str, path: Path) -> Path:
         """Return where a line of the list at `path` means its image to be."""
         # ./ is meant from the list itself; what is not found from the root may be as well
-        places = [self.root / name, path.parent / name, self.start / name]
+        candidates = [self.root / name, path.parent / name, self.start / name]
         if name.startswith("./"):
-            places.reverse()
+            candidates.reverse()
         if "\0" in name:
             return self.root / name.replace("\0", "?")
-        if (there := next((place for place in places if place.is_file()), None)) is not None:
+        if (there := next((each for each in candidates if each.is_file()), None)) is not None:
             return there
         tails = [folder / tail for tail in foreign_tails(name) for folder in (self.start, path.parent)]
-        if (there := next((place for place in tails if place.is_file()), None)) is not None:
+        if (there := next((each for each in tails if each.is_file()), None)) is not None:
             self.n_foreign += 1
             return there
-        likely = () if ".." in PurePosixPath(name).parts else (*places, *tails)
-        return next((place for place in likely if place.parent.is_dir()), places[0])
+        likely = () if ".." in PurePosixPath(name).parts else (*candidates, *tails)
+        return next((each for each in likely if each.parent.is_dir()), candidates[0])
 
     def report_absent(self, image: str, name: str, where: str) -> None:
         """Take note of a listed image that is not there, which is a fault unless it is to be skipped."""
