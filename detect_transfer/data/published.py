@@ -63,8 +63,10 @@ def dropped_boxes(table: AnnotationTable) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     highest = cast(int, table.boxes["annotation_id"].max() or 0)
     rows: list[dict[str, Any]] = []
+    owner, text = "an image", None
     try:
         for image_id, text in table.images.select("image_id", NOT_TRAINED).drop_nulls().rows():
+            owner = f"image_id {image_id}"
             for stated in orjson.loads(text):
                 row = dict.fromkeys(FALSE_BY_DEFAULT, False) | stated
                 further = {name: row.pop(name) for name in stated if name not in schema}
@@ -72,11 +74,12 @@ def dropped_boxes(table: AnnotationTable) -> pl.DataFrame:
                     own = orjson.loads(row.get("attributes") or "{}")
                     row["attributes"] = orjson.dumps({**own, **further}).decode()
                 rows.append(row | {"image_id": image_id, "annotation_id": highest + len(rows) + 1})
+        owner, text = "an image", None  # from here on it may be any of them
         return pl.DataFrame(rows, schema=schema)
     except (orjson.JSONDecodeError, TypeError, OverflowError, pl.exceptions.PolarsError) as error:
         raise InputError(
             "DROPPED_BOXES",
-            f"image_id {image_id} has no list of boxes as a conversion writes it",
+            f"{owner} has no list of boxes as a conversion writes it",
             field=NOT_TRAINED,
             value=text,
             remedy="convert the data again, or take the key out",

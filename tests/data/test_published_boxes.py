@@ -267,3 +267,15 @@ def test_not_trained__of_another_hand_is_no_crash(text: str, tmp_path: Path) -> 
     images = table.images.with_columns(pl.lit(text).alias("boxes_not_trained"))
     with pytest.raises(InputError, match=r"DROPPED_BOXES|BOX_INVALID|ID_DANGLING"):
         as_published(replace(table, images=images))
+
+
+@pytest.mark.parametrize("text", ["x", '[{"x1": "a"}]', '[{"x1":[]}]'])
+def test_not_trained__at_fault_names_no_other_image(text: str) -> None:
+    table = signs(["clipped", "outside"])
+    first, second = table.images["image_id"][:2]
+    good = '[{"x1":1,"y1":1,"x2":2,"y2":2}]'
+    lists = pl.col("image_id").replace_strict({first: text, second: good}, default=None, return_dtype=pl.String)
+    with pytest.raises(InputError, match="DROPPED_BOXES") as caught:
+        as_published(replace(table, images=table.images.with_columns(boxes_not_trained=lists)))
+    assert f"image_id {second} " not in caught.value.what
+    assert caught.value.value != good
