@@ -7,7 +7,7 @@ is made once for all its files, by `origin`, and recorded with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -96,10 +96,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     objects = [(name_of[stem], each) for stem, file in parsed.items() for each in file.objects]
     rows = source.rows_of([_row(name, each) for name, each in objects], _COLUMNS)
     if one_based is None:
-        sizes = {name: image.size_wh for name, image in source.find_images().items()}
-        origin = find_origin(root, list(parsed.values()), _numbers(rows, sizes), is_devkit=layout.is_devkit)
-        one_based = origin.is_one and (form.form, form.units) == ("xyxy", "pixels")
-        source.errors.remark(f"{origin.words}; one_based= says otherwise", len(name_of), kind="image")
+        is_counted = (form.form, form.units) == ("xyxy", "pixels")
+        one_based = is_counted and _is_one_based(source, rows, list(parsed.values()), is_devkit=layout.is_devkit)
     convention = "one_based_inclusive" if one_based else "zero_based_exclusive"
     rows = rows.box(*XYXY, box_format=form, one_based=one_based, inclusive=one_based)
     rows = rows.ignore({"difficult": pl.col("difficult")})
@@ -185,9 +183,17 @@ def _row(image: str, thing: VocObject) -> tuple[Any, ...]:
     return (image, thing.source, thing.name, *thing.corners, *flags, attributes)
 
 
-def _numbers(rows: Rows, sizes: Mapping[str, native.SizeWh | None]) -> pl.DataFrame:
+def _is_one_based(source: Source, rows: Rows, files: Sequence[VocFile], *, is_devkit: bool) -> bool:
+    """Tell by the evidence whether pixels are counted from 1, and note why."""
+    origin = find_origin(source.root, files, _numbers(source, rows), is_devkit=is_devkit)
+    source.errors.remark(f"{origin.words}; one_based= says otherwise", len(source.images), kind="image")
+    return origin.is_one
+
+
+def _numbers(source: Source, rows: Rows) -> pl.DataFrame:
     """Return the corners as they stand, with the size of the image of each."""
-    sized = [(name, *size) for name, size in sizes.items() if size is not None]
+    images = source.find_images().items()
+    sized = [(name, *image.size_wh) for name, image in images if image.size_wh is not None]
     frame = pl.DataFrame(sized, schema={"image": pl.String, "width": pl.Int64, "height": pl.Int64}, orient="row")
     return rows.data.select("image", *XYXY).join(frame, on="image", how="left")
 

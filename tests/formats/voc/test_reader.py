@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.cli.main import main
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.formats.voc.reader import read as read_voc
 
@@ -209,6 +209,15 @@ def test_convention__by_who_wrote_it(
     write("labelmap.txt", "# label:color_rgb:parts:actions\n")
     if one_based and not head:
         assert read_voc(tmp_path).images["pixel_convention"][0].startswith("zero")
+
+
+def test_convention__is_not_looked_for_where_numbers_are_no_corners_in_pixels(write: Any, tmp_path: Path) -> None:
+    write("Annotations/a.xml", xml(box(1, 1, 20, 10)))
+    write("JPEGImages/a.png", (40, 30))
+    assert [line.reason[:27] for line in read_voc(tmp_path).reading] == ["pixels are counted from 1: "]
+    sized = read_voc(tmp_path, box_format="xywh")
+    assert sized.boxes.select(XYXY).row(0) == (1, 1, 21, 11)
+    assert not sized.reading
 
 
 def test_shapes__without_an_upright_box(root: Path, write: Any, check_error: Any) -> None:
