@@ -101,19 +101,25 @@ def read(
             )
     key = "" if class_name is not None else _class_key(described, class_key, source.root)
     for image in described:
-        with source.errors.image(image.name):
-            about = dump(image.file_attributes, image.where) if image.file_attributes else None
-            split = split_of_path(image.name)
-            if source.add_image(image.name, image.where, split=split, file_attributes=about):
-                for region in image.regions:
-                    labels = [] if class_name is None else [class_name]
-                    with source.errors.row(image.name):
-                        labels = labels or _labels(region.said, key)
-                    for label in labels:
-                        with source.errors.row(image.name):
-                            source.add_shape(image.name, _shape(region, label, key))
+        _add_image(source, image, class_name, key)
     nearby.remark(source.errors)
     return source.table()
+
+
+def _add_image(source: Source, image: _Image, class_name: str | None, key: str) -> None:
+    """Add an image with a shape for each class of its regions."""
+    with source.errors.image(image.name):
+        about = dump(image.file_attributes, image.where) if image.file_attributes else None
+        split = split_of_path(image.name)
+        if not source.add_image(image.name, image.where, split=split, file_attributes=about):
+            return
+        for region in image.regions:
+            labels = [] if class_name is None else [class_name]
+            with source.errors.row(image.name):
+                labels = labels or _labels(region.said, key)
+            for label in labels:
+                with source.errors.row(image.name):
+                    source.add_shape(image.name, _shape(region, label, key))
 
 
 def _shape(region: _Region, label: str, key: str) -> Shape:

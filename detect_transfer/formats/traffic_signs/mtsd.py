@@ -70,16 +70,7 @@ def read(
         on_error=on_error,
     )
     sets = _sets(root)
-    partial: set[str] = set()
-    panorama: set[str] = set()
-    for base, names in sets.items():
-        is_partial = "partially" in (root / base).resolve().name
-        for name in names:
-            is_partial |= _read_file(source, name, ignored, panorama)
-        if is_partial:
-            partial |= {_image_of(name) for name in names}
-    for name in sorted(partial & source.images.keys()):
-        _add_rest(source, name)
+    partial, panorama = _read_sets(source, sets, ignored)
     rows = source.box_rows()
     if panoramas == "drop":
         rows = _without_panoramas(source, rows, panorama)
@@ -118,6 +109,21 @@ def _sets(root: Path) -> dict[str, list[str]]:
         return sets
     remedy = "give the folder of one release"
     raise InputError("MTSD_MISSING", "there is no annotations/<key>.json", where=root, remedy=remedy)
+
+
+def _read_sets(source: Source, sets: dict[str, list[str]], ignored: list[str]) -> tuple[set[str], set[str]]:
+    """Read all annotations, and return the images that are partially annotated and those that are panoramas."""
+    partial: set[str] = set()
+    panorama: set[str] = set()
+    for base, names in sets.items():
+        is_partial = "partially" in (source.root / base).resolve().name
+        for name in names:
+            is_partial |= _read_file(source, name, ignored, panorama)
+        if is_partial:
+            partial |= {_image_of(name) for name in names}
+    for name in sorted(partial & source.images.keys()):
+        _add_rest(source, name)
+    return partial, panorama
 
 
 def _image_of(name: str) -> str:
