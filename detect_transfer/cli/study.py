@@ -63,6 +63,7 @@ def print_study_plan(plan: Any) -> None:
     """Show the arms and sizes with their runs, and what is left to do."""
     from rich.table import Table
 
+    from detect_transfer.evaluation.study.verdict import FEWEST_SEEDS
     from detect_transfer.workflows.study_cost import cost_of
     from detect_transfer.workflows.study_runs import finished_seconds, n_of_others
 
@@ -97,9 +98,11 @@ def print_study_plan(plan: Any) -> None:
     )
     if n_others := n_of_others(plan):
         lines.append(f"{n_others} run folders there are not used: of another config, other data, weights or code")
-    if len(plan.config.study.seeds) < 3:
-        n_seeds = len(plan.config.study.seeds)
-        lines.append(f"{n_seeds} of 3 seeds: most verdicts will be 'cannot tell'; give three or more in study.seeds")
+    n_seeds = len(plan.config.study.seeds)
+    if n_seeds < FEWEST_SEEDS:
+        lines.append(
+            f"{n_seeds} of {FEWEST_SEEDS} seeds: every verdict will be 'cannot tell'; give three or more in study.seeds"
+        )
     print_lines(lines)
 
 

@@ -38,7 +38,7 @@ class Study(Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)] = Field(
         default_factory=lambda: [0, 1, 2]
     )
-    """Seeds of every arm at every size; with fewer than three there is hardly a verdict."""
+    """Seeds of every arm at every size; with fewer than three every verdict is `cannot tell`."""
     baseline: str | None = None
     """The arm that the others are compared with; without it `scratch`, else the first."""
     budget: Literal["images", "epochs"] = "images"

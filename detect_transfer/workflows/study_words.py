@@ -9,10 +9,9 @@ from typing import Any
 import detect_transfer
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.evaluation.study.answers import StudyAnswers
+from detect_transfer.evaluation.study.verdict import FEWEST_SEEDS
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_runs import FailedRun, FinishedRun
-
-_FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,8 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
         f"{_images_seen(plan)} What an arm reached in equal time is in the curves over time, for rates that were "
         "planned for the whole run.",
     ]
-    if len(study.seeds) < _FEWEST_SEEDS:
-        sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {_FEWEST_SEEDS} that a verdict needs at least.")
+    if len(study.seeds) < FEWEST_SEEDS:
+        sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {FEWEST_SEEDS} that a verdict needs at least.")
     if ended.missing:
         sentences.append(f"{len(ended.missing)} of {len(plan.runs)} planned runs have not ended.")
     if ended.failed:

@@ -97,7 +97,7 @@ def test_page__names_do_no_harm(tmp_path) -> None:
 def test_sentence__one_pair_is_not_called_better() -> None:
     answers = study_answers(simulated_runs(seeds=(0,)), arms=list(ARMS), baseline="scratch")
     text = sentence_of(answers, answers.against[0])
-    assert text.startswith("over 3 sizes and 1 seed: cannot tell: 1 more seed needed")
+    assert text.startswith("over 3 sizes and 1 seed: cannot tell: 2 more seeds needed")
     assert "What it reaches" not in text
 
 

@@ -20,6 +20,7 @@ from detect_transfer.evaluation.comparison import MARGIN, Verdict, holm, total_s
 from detect_transfer.evaluation.study.scores import ArmScores
 
 POWER = 0.8
+FEWEST_SEEDS = 3
 _MOST_SEEDS = 100
 
 
@@ -36,7 +37,7 @@ class ArmVerdict:
         p: Two-sided, that there is no difference.
         p_holm: `p` corrected for the number of differences read together, such as sizes (Holm).
         verdict: `same`: the interval lies within the margin; `better` or `worse`: it does not, and excludes 0 with
-            `p_holm` below .05; else `cannot tell`.
+            `p_holm` below .05; else, and with fewer than three pairs, `cannot tell`.
         margin: Differences up to this are of no interest.
         n_pairs: Pairs at a size, or seeds over all sizes.
         more_seeds: How many more would decide with a chance of .8, if the difference and its spread are as measured;
@@ -176,7 +177,7 @@ def _difference(pairs: FloatArray, margin: float, image_variance: float) -> ArmV
     first, second = (float(end) for end in pairs.mean(axis=0))
     none = replace(none, first=first, second=second, difference=second - first)
     if len(pairs) == 1:
-        return replace(none, more_seeds=1, reason="one pair says nothing about other seeds")
+        return replace(none, more_seeds=FEWEST_SEEDS - 1, reason="one pair says nothing about other seeds")
     # few seeds make the share of the images look larger than it is, so seeds alone bound the interval from below:
     # without that two equal arms with two pairs were called different in 9 of 100 cases
     ways = [way for way in (_error(pairs, image_variance), _error(pairs, 0.0)) if way[0] > 0]
@@ -202,10 +203,11 @@ def _judged(d: ArmVerdict, pairs: FloatArray, image_variance: float, n_tests: in
     if d.interval is None or d.p_holm is None or d.difference is None:
         return d
     low, high = d.interval
-    if -d.margin <= low and high <= d.margin:
-        return replace(d, verdict="same")
-    if d.p_holm < 1 - LEVEL and (low > 0 or high < 0):
-        return replace(d, verdict="better" if low > 0 else "worse")
+    if d.n_pairs >= FEWEST_SEEDS:
+        if -d.margin <= low and high <= d.margin:
+            return replace(d, verdict="same")
+        if d.p_holm < 1 - LEVEL and (low > 0 or high < 0):
+            return replace(d, verdict="better" if low > 0 else "worse")
     spread = float((pairs[:, 1] - pairs[:, 0]).std(ddof=1))
     needed = seeds_needed(
         d.difference, spread, margin=d.margin, image_variance=image_variance, level=1 - (1 - LEVEL) / n_tests
@@ -228,13 +230,13 @@ def seeds_needed(
         level: Of the interval that has to exclude 0, corrected for the number of tests; equality has that of .95.
 
     Returns:
-        From 2 to 100; None where more are needed.
+        From 3 to 100; None where more are needed.
 
     Source:
         Student's t for a difference that is there, by the normal approximation with the degrees of the study; two
         one-sided tests for equality (Schuirmann 1987).
     """
-    n = np.arange(2, _MOST_SEEDS + 1, dtype=float)
+    n = np.arange(FEWEST_SEEDS, _MOST_SEEDS + 1, dtype=float)
     seeds = np.full(len(n), spread**2) / n
     error, degrees = total_spread(np.asarray(image_variance), (seeds, n - 1))
     enough = _power(difference, error, degrees, margin, level) >= POWER
@@ -251,4 +253,4 @@ def _power(difference: float, error: FloatArray, degrees: FloatArray, margin: fl
         reach = stdtrit(degrees, (1 + LEVEL) / 2)
         low, high = (-margin - difference) / error + reach, (margin - difference) / error - reach
         equal = np.where(high > low, stdtr(degrees, high) - stdtr(degrees, low), 0.0)
-    return np.asarray(np.maximum(differs, equal))
+    return np.asarray(np.fmax(differs, equal))  # 0 / 0 where nothing differs at all

@@ -63,7 +63,7 @@ def test_json__has_no_number_that_json_cannot_hold(answers) -> None:
 
 def test_little__one_run_an_arm_and_no_baseline_have_reasons() -> None:
     one = study_answers(simulated_runs(seeds=(0,), sizes=(50,)), arms=list(ARMS), baseline="scratch")
-    assert one.against[0].comparison.overall.words == "cannot tell: 1 more seed needed"
+    assert one.against[0].comparison.overall.words == "cannot tell: 2 more seeds needed"
     assert "1 size was measured" in one.curves[0].reason
     assert json.dumps(one.as_dict(), allow_nan=False)
     alone = study_answers(simulated_runs(arms=("full",)), arms=list(ARMS), baseline="scratch")
