@@ -64,6 +64,7 @@ def print_study_plan(plan: Any) -> None:
     from rich.table import Table
 
     from detect_transfer.evaluation.study.verdict import FEWEST_SEEDS
+    from detect_transfer.workflows.run_clock import duration
     from detect_transfer.workflows.study_cost import cost_of
     from detect_transfer.workflows.study_runs import finished_seconds, n_of_others
 
@@ -104,15 +105,6 @@ def print_study_plan(plan: Any) -> None:
             f"{n_seeds} of {FEWEST_SEEDS} seeds: every verdict will be 'cannot tell'; give three or more in study.seeds"
         )
     print_lines(lines)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in words: 40 s, 12 min, 3.5 h, 4 days."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
 
 
 @study.command(cls=CommandWithChoices)

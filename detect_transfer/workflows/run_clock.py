@@ -123,10 +123,12 @@ def timed(watch: Watch, clock: RunClock) -> tuple[OnStep, OnEpoch]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: seconds below two minutes, else minutes, else hours and minutes."""
+    """Return a time in words: seconds below two minutes, else minutes, hours and minutes, or days."""
     if seconds < 120:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
+    if minutes >= 2880:
+        return f"{minutes / 1440:.1f} days"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 

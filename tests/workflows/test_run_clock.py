@@ -65,7 +65,8 @@ def test_the_watch__is_told_in_words_after_epoch_0_and_each_phase_that_is_new() 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (119, "119 s"), (180, "3 min"), (7000, "117 min"), (9000, "2 h 30 min")]
+    ("seconds", "text"),
+    [(0.2, "1 s"), (119, "119 s"), (180, "3 min"), (7000, "117 min"), (9000, "2 h 30 min"), (345600, "4.0 days")],
 )
 def test_a_duration__in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
