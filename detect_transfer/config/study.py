@@ -48,7 +48,7 @@ class Study(Strict):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Differences of AP up to this are called the same."""
     targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=list)
-    """AP that the images and the time needed are told for; without it what the baseline and the best arm reach."""
+    """AP whose images and time are reported; without it what the baseline and the best arm reach."""
     held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     """Share of the training images that nothing is chosen by, for the verdict, where the data have no test split."""
     jobs: Positive = 1
@@ -80,6 +80,8 @@ class Study(Strict):
         if self.baseline is not None and self.baseline not in self.arms:
             raise ValueError(f"study.baseline is none of the arms: {', '.join(self.arms)}")
         for name, keys in self.arms.items():
+            if not name.strip():
+                raise ValueError("an arm of study.arms has no name")
             if not keys and name not in NAMED_ARMS:
                 raise ValueError(
                     f"the arm '{name}' changes nothing and is no strategy; there is: {', '.join(sorted(NAMED_ARMS))}"

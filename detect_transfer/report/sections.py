@@ -205,17 +205,17 @@ def protocol_blocks(metrics: Mapping[str, MetricResult]) -> list[Block]:
             continue
         rows = [(short_name(key, longest=80), _value(result, key)) for key in result.values]
         whole, parts = [r for r in rows if "/" not in r[0]], [r for r in rows if "/" in r[0]]
-        known = [
+        measured = [
             row
             for row, key in zip(rows, result.values, strict=True)
             if "/" in row[0] and result.values[key] is not None
         ]
-        without = len(parts) - len(known)
+        without = len(parts) - len(measured)
         note = f"{without} without objects or detections are left out" if without else ""
         bounds = tuple((key.replace("_", " "), cell(value)) for key, value in result.bounds.items())
         blocks.append(Block(name, ("number", "value"), tuple(whole)))
         blocks += (
-            [Block(f"{name}: of each class or part", ("number", "value"), tuple(known), note, closed=True)]
+            [Block(f"{name}: of each class or part", ("number", "value"), tuple(measured), note, closed=True)]
             if parts
             else []
         )

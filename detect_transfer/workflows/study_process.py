@@ -54,7 +54,7 @@ def do_run(
         jobs: How many runs share this machine.
         keep_state: Keep what a finished run would need to train on.
         wait: Where another process does the run, wait for it; else leave it.
-        watch: Is told of the process, and may be stopped.
+        watch: Has the process while it runs, and may be stopped from outside.
     """
     watch = watch or RunWatch()
     stopped = watch.stopped

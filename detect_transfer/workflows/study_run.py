@@ -31,7 +31,7 @@ class Launcher:
     on_event: Callable[[str], None] = lambda _: None
     watch: RunWatch = field(default_factory=RunWatch)
     _ended: int = 0
-    _told: set[str] = field(default_factory=set)
+    _reported: set[str] = field(default_factory=set)
 
     def run(self, *, retry_failed: bool = False) -> bool:
         """Run everything that is not done; return whether nothing is left to be run.
@@ -68,7 +68,7 @@ class Launcher:
         run_all(path, keys, study.launcher_options, keep_state=study.keep_state)
         for run in self.plan.runs:
             if run.key in keys:
-                self._tell(run)
+                self._report(run)
 
     def stop(self, *, ask_runs: bool = True) -> None:
         """Start nothing more.
@@ -83,14 +83,14 @@ class Launcher:
     def _one(self, run: PlannedRun, *, wait: bool = False) -> None:
         """Do a run; where another process does it, leave it, or wait for it."""
         study = self.plan.config.study
-        if self.watch.stopped.is_set() or run.key in self._told:
+        if self.watch.stopped.is_set() or run.key in self._reported:
             return
         do_run(self.plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, wait=wait, watch=self.watch)
         if not self.watch.stopped.is_set() and (wait or state_of(self.plan.folder, run.key) in ("done", "failed")):
-            self._tell(run)
+            self._report(run)
 
-    def _tell(self, run: PlannedRun) -> None:
-        self._told.add(run.key)
+    def _report(self, run: PlannedRun) -> None:
+        self._reported.add(run.key)
         self._ended += 1
         folder = self.plan.folder
         where = f"[{self._ended} of {len(self.plan.runs)}] {run.arm}, {run.n_images} images, seed {run.seed}"

@@ -111,7 +111,7 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
             f"{_counted(len(ended.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
         )
     if len(study.sizes) < 3:
-        sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is told.")
+        sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is given.")
     return sentences
 
 

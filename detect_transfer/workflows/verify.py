@@ -38,7 +38,7 @@ class Check:
         name: What is stated.
         outcome: Whether it is so.
         stated: As it stands in the run.
-        measured: As it was found now; None where it was not checked.
+        measured: As it is now; None where it was not checked.
         reason: Why it was not checked, or what is wrong.
     """
 
@@ -135,10 +135,10 @@ def _scores(
     folder: RunFolder, config: RunConfig, data: RunData | None, *, predict: bool, on_stage: Callable[[str], None]
 ) -> Iterator[Check]:
     """Score the stored detections again, and run the weights again."""
-    places = [("val", folder, None if data is None else data.val)]
+    splits = [("val", folder, None if data is None else data.val)]
     if folder.test.metrics.is_file():
-        places.append(("test", folder.test, None if data is None else data.test))
-    for split, scored, truth in places:
+        splits.append(("test", folder.test, None if data is None else data.test))
+    for split, scored, truth in splits:
         stated = {name: scored.read_metrics().get(name) for name in ("AP", "AP50", "AP75")}
         if truth is None or data is None:
             for name, value in stated.items():

@@ -95,6 +95,7 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
     [
         ({"arms": ["auto"]}, {"train": {"epochs": 1}}, "STUDY_BUDGET study.arms.auto - .*raise train.epochs"),
         ({"arms": ["ful"]}, {}, "the arm 'ful' changes nothing and is no strategy"),
+        ({"arms": {"": {"train.lr": 0.1}}}, {}, "an arm of study.arms has no name"),
         ({"arms": {"x": {"data.val_split": "train"}}}, {}, "'x' cannot be compared if it changes data.val_split"),
         ({"arms": {"x": {"train.seed": 3}}}, {}, "'x' cannot be compared if it changes train.seed"),
         ({"arms": {"x": {"transfer.budget": 1}}}, {}, "'x' cannot be compared if it changes transfer.budget"),

@@ -171,8 +171,8 @@ def study_answers(
         arms: The arms, in the order of the study; those without a finished run are left out.
         baseline: The arm that the others are compared with; without a finished run there is no comparison.
         margin: Differences up to this are of no interest.
-        targets: The AP to reach; without any, what all runs of the baseline and of the best arm have
-            at their largest size.
+        targets: The AP to reach; without any, what all runs of the baseline and of the best arm have at their largest
+            size.
     """
     present = tuple(arm for arm in arms if any(run.arm == arm for run in runs))
     by_arm = RunsByArm(present, tuple(run for run in runs if run.arm in present))

@@ -40,9 +40,8 @@ class LearningCurve:
         a: The error that no number of images goes below, in AP; None where there is no curve, like `b` and `c`.
         b: What the error of one image adds to it.
         c: The exponent, from -1 to below 0.
-        misfit_p: The chance of points so far from the curve if it is right; None where as many numbers
-            are fitted as there are sizes. Below .05 the
-            noise is taken to be as large as the misfit says.
+        misfit_p: The chance of points so far from the curve if it is right; None where as many numbers are fitted as
+            there are sizes. Below .05 the noise is taken to be as large as the misfit says.
         errors: (S,) the mean error at each size.
         variances: (S,) the variance of a run at each size.
         draws: (B, 3) a, b and c of the fits to the curve with noise.

@@ -37,6 +37,9 @@ PUBLISHED = [  # error at 400, slope at 400, exponent, error at 1600
     ("from scratch", 27.913, 18.228, -0.41, 18.275),
     ("pretrained, linear", 32.419, 5.613, -0.35, 29.337),
 ]
+each_published = pytest.mark.parametrize(
+    ("arm", "e400", "slope", "c", "e1600"), PUBLISHED, ids=[row[0] for row in PUBLISHED]
+)
 
 
 def measured(arm):
@@ -53,7 +56,7 @@ def authors_variances(arm):
     return (0.02 + slope / np.array(list(MEASURED[arm]))) / 1e4
 
 
-@pytest.mark.parametrize(("arm", "e400", "slope", "c", "e1600"), PUBLISHED, ids=[p[0] for p in PUBLISHED])
+@each_published
 def test_published_values__with_the_weights_and_the_prior_of_the_authors(arm, e400, slope, c, e1600) -> None:
     """Each size counts once, as their weights have it; a step of 1 of the exponent costs 5."""
     curve = fit_curve(measured(arm), prior=5.0, variances=authors_variances(arm))
@@ -63,7 +66,7 @@ def test_published_values__with_the_weights_and_the_prior_of_the_authors(arm, e4
     assert 100 * (1 - curve.ap_at(1600).value) == pytest.approx(e1600, abs=0.002)
 
 
-@pytest.mark.parametrize(("arm", "e400", "slope", "c", "e1600"), PUBLISHED, ids=[p[0] for p in PUBLISHED])
+@each_published
 def test_published_values__lie_in_the_intervals_of_the_default_fit(arm, e400, slope, c, e1600) -> None:
     curve = fit_curve(measured(arm))
     for estimate, error in ((curve.ap_at(400), e400), (curve.ap_at(1600), e1600)):
