@@ -17,12 +17,22 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.watch import Watch
 
 
-_SETTINGS = {"quiet": False}
+_SETTINGS = {"quiet": False, "verbose": False}
 
 
 def be_quiet(quiet: bool) -> None:
     """Show nothing but warnings and errors from now on, or everything again."""
     _SETTINGS["quiet"] = quiet
+
+
+def be_verbose(verbose: bool) -> None:
+    """Let commands show all they have from now on, or what matters again."""
+    _SETTINGS["verbose"] = verbose
+
+
+def is_verbose() -> bool:
+    """Return whether commands show all they have."""
+    return _SETTINGS["verbose"]
 
 
 def make_console() -> Console:

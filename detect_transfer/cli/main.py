@@ -16,7 +16,7 @@ import typer
 from detect_transfer import __version__
 from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
-from detect_transfer.cli.console import be_quiet
+from detect_transfer.cli.console import be_quiet, be_verbose
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import evaluate
@@ -48,7 +48,9 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options_of_all(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and errors alone.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the log would hold as well.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show all of it, and what the log would hold.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word not in _ANYWHERE]
     debug, verbose = "--debug" in given, bool({"-v", "--verbose"} & given)
     be_quiet(bool({"-q", "--quiet"} & given))
+    be_verbose(verbose)
     if words[:1] == ["compare"]:
         words = ["vs" if word == "--" else word for word in words]  # which the parser would swallow
     if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detect_transfer.cli.console import make_console, print_lines
+from detect_transfer.cli.console import is_verbose, make_console, print_lines
 from detect_transfer.cli.options import CommandWithChoices, name_of_data
 from detect_transfer.core.errors import InputError
+
+if TYPE_CHECKING:
+    from detect_transfer.workflows.verify import Check
 
 study = typer.Typer(
     help="Measure what the pretrained weights are worth on your data: several arms, sizes and seeds.",
@@ -21,6 +25,7 @@ study = typer.Typer(
 StudyPath = Annotated[Path, typer.Argument(help="The YAML file of a study, or its folder.")]
 Words = Annotated[list[str] | None, typer.Argument(help="[key.subkey=value ...], such as study.seeds=[0,1,2,3,4]")]
 _MOST_ROWS = 40
+_OUTCOMES = ("confirmed", "denied", "not checked")
 
 
 @study.command(cls=CommandWithChoices)
@@ -216,11 +221,29 @@ def verify(
 
     look = verify_study if is_study(path) else verify_run
     checks = look(path, predict=not stored_only, on_stage=on_stage)
-    for check in checks:
-        values = "" if check.outcome == "confirmed" else f": stated {check.stated}, found {check.measured}"
-        why = f" ({check.reason})" if check.reason else ""
-        print_lines([f"{check.outcome:12s} {check.name}{values}{why}"])
-    counts = {outcome: sum(check.outcome == outcome for check in checks) for outcome in ("confirmed", "denied")}
-    unchecked = len(checks) - sum(counts.values())
-    print_lines([f"{counts['confirmed']} confirmed, {counts['denied']} denied, {unchecked} not checked"])
+    print_lines(_verified_lines(checks, all_of_them=is_verbose()))
     refuse_denied(checks, path)
+
+
+def _verified_lines(checks: Sequence[Check], *, all_of_them: bool) -> list[str]:
+    """Return what is denied, a line each, what was not checked, a line a reason (or every check), and the counts."""
+    of = {outcome: [check for check in checks if check.outcome == outcome] for outcome in _OUTCOMES}
+    unchecked: dict[str, list[str]] = {}
+    for check in of["not checked"]:
+        unchecked.setdefault(check.reason, []).append(check.name.rpartition(": ")[2])  # without the run of a study
+    lines = [_line(check) for check in of["denied"]]
+    if all_of_them:
+        lines += [_line(check) for outcome in ("not checked", "confirmed") for check in of[outcome]]
+    else:
+        for reason, names in unchecked.items():
+            different = list(dict.fromkeys(names))
+            times = f", {len(names)} in all" if len(names) > len(different) else ""
+            lines.append(f"not checked  {', '.join(different)}{times} ({reason})")
+    counts = ", ".join(f"{len(of[outcome])} {outcome}" for outcome in _OUTCOMES)
+    return [*lines, counts if all_of_them else f"{counts}; -v shows all"]
+
+
+def _line(check: Check) -> str:
+    values = {"denied": f": stated {check.stated}, now {check.measured}", "not checked": f": stated {check.stated}"}
+    why = f" ({check.reason})" if check.reason else ""
+    return f"{check.outcome:12s} {check.name}{values.get(check.outcome, '')}{why}"

@@ -1,6 +1,7 @@
 """A run that is as it says is confirmed; whatever was changed behind its back is denied, by name."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -41,10 +42,10 @@ def outcomes(run: Path, *, predict: bool = False) -> dict[str, str]:
 
 def test_untouched_run__is_confirmed_and_what_cannot_be_checked_is_named(trained: Path, capsys) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["verify", str(trained / "run")])
+        main(["verify", str(trained / "run"), "-v"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    assert "0 denied" in text
+    assert ", 0 denied, " in text
     for name in (
         "data_sha256",
         "code_sha256",
@@ -55,6 +56,13 @@ def test_untouched_run__is_confirmed_and_what_cannot_be_checked_is_named(trained
         assert f"confirmed    {name}" in text
     assert "not checked  seconds" in text
     assert "not checked  peak_memory_mb" in text
+    with pytest.raises(SystemExit):
+        main(["verify", str(trained / "run"), "--stored-only"])
+    short = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("...")]
+    assert len(short) <= 6
+    assert not [line for line in short if line.startswith("confirmed")]
+    assert "0 denied" in short[-1]
+    assert re.search(r"not checked  .*seconds.* \(the run would have to be trained again\)", "\n".join(short))
 
 
 def test_changed_number__is_denied(copy: Path, capsys) -> None:
@@ -65,7 +73,10 @@ def test_changed_number__is_denied(copy: Path, capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["verify", str(copy), "--stored-only"])
     assert caught.value.code == 2
-    assert "VERIFY_DENIED" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "VERIFY_DENIED" in shown.err
+    lines = [line for line in shown.out.splitlines() if not line.startswith("...")]
+    assert [line.split()[0] for line in lines[:4]] == ["denied"] * 3 + ["not"]
 
 
 def test_changed_code_weights_and_files__are_denied(copy: Path) -> None:
@@ -80,9 +91,9 @@ def test_changed_code_weights_and_files__are_denied(copy: Path) -> None:
 def test_data_that_are_gone__are_not_checked(copy: Path) -> None:
     text = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(text.replace("/data\n", "/elsewhere\n"))
-    found = outcomes(copy)
-    assert found["data_sha256"] == "not checked"
-    assert found["val AP"] == "not checked"
+    looked_at = outcomes(copy)
+    assert looked_at["data_sha256"] == "not checked"
+    assert looked_at["val AP"] == "not checked"
 
 
 def test_folder_that_is_no_run__is_refused(tmp_path: Path) -> None:
