@@ -41,10 +41,16 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
         What was written.
 
     Raises:
-        InputError: The data cannot be read or studied, or the file is there.
+        InputError: The data cannot be read or studied, there are no such weights, or the file is there.
+        ResourceError: Weights of a known name are not here and cannot be fetched.
     """
+    from detect_transfer.models.hub import find_weights
+
     if out.exists():
         raise InputError("OUT_EXISTS", "the file is there", where=out, remedy="give another name with --out")
+    if weights == "scratch":
+        what = "three of the four arms start from a source"
+        raise InputError("STUDY_WEIGHTS", what, field="--weights", value=weights, remedy="e.g. --weights yolo11n")
     content: dict[str, Any] = {
         "data": {"path": str(data), **({} if format == "auto" else {"format": format})},
         "model": {"weights": weights},
@@ -60,6 +66,7 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
         config = make_config_of(StudyConfig, content, where=data)
         whole = load_study_data(config, StudyFolder(Path(scratch)))
         content["study"]["sizes"] = _sizes(config, StudyFolder(Path(scratch)), whole)
+    find_weights(weights)
     train, val, test = len(whole.parts[100.0]), whole.val.images.height, whole.test.images.height
     facts = f"{train} training, {val} validation and {test} test images, {whole.val.categories.height} classes"
     notes = "".join(f"#             {note}\n" for note in whole.notes)

@@ -163,6 +163,16 @@ def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Pat
         init_study(tiny_data, path)
 
 
+@pytest.mark.parametrize(
+    ("weights", "code"),
+    [("nowhere.pt", "WEIGHTS_MISSING"), ("yolo11nn", "WEIGHTS_UNKNOWN"), ("scratch", "STUDY_WEIGHTS")],
+)
+def test_init__from_weights_that_are_not_there_writes_nothing(tiny_data: Path, tmp_path: Path, weights, code) -> None:
+    with pytest.raises(InputError, match=f"{code}.*{weights}"):
+        init_study(tiny_data, tmp_path / "mine.yaml", weights=weights)
+    assert not (tmp_path / "mine.yaml").exists()
+
+
 def test_arm_that_is_added_on_the_command_line__drops_no_other(tiny_data: Path, tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(f"data: {{path: {tiny_data}}}\nstudy: {{arms: [scratch, full]}}\n")
