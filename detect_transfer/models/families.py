@@ -60,6 +60,23 @@ def check_model(model: Model) -> None:
     raise_problems(problems)
 
 
+def check_class_names(transfer: Transfer, class_names: Sequence[str], source: SourceWeights) -> None:
+    """Raise unless the class map and the kept classes name target classes and classes of the source; lists all faults.
+
+    Args:
+        transfer: The transfer part of the config.
+        class_names: The target classes.
+        source: The pretrained model.
+    """
+    lacking = [name for name in transfer.keep_source_classes if name not in source.class_names]
+    raise_problems(
+        [
+            *_class_map_problems(transfer.named_classes, class_names, source.class_names),
+            *(_no_class("source", name, source.class_names, "transfer.keep_source_classes") for name in lacking),
+        ]
+    )
+
+
 def build_detector(
     model: Model,
     transfer: Transfer,
@@ -87,15 +104,8 @@ def build_detector(
         new = tuple(detector.module.state_dict())
         return detector, TransferReport(tuple(ClassInit(name, (), "random") for name in class_names), 0, new)
     _check_source(model, source)
-    class_map = transfer.named_classes
-    lacking = [name for name in transfer.keep_source_classes if name not in source.class_names]
-    raise_problems(
-        [
-            *_class_map_problems(class_map, class_names, source.class_names),
-            *(_no_class("source", name, source.class_names, "transfer.keep_source_classes") for name in lacking),
-        ]
-    )
-    class_map |= {name: (name,) for name in transfer.keep_source_classes}
+    check_class_names(transfer, class_names, source)
+    class_map = transfer.named_classes | {name: (name,) for name in transfer.keep_source_classes}
     rows = class_inits(source, class_names, class_map, transfer, evidence)
     for line in contradictions(rows, evidence):
         logger.warning("%s", line)

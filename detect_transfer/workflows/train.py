@@ -28,7 +28,7 @@ from detect_transfer.models import build_detector, find_weights, load_weights
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.device import choose_device
-from detect_transfer.models.families import check_model
+from detect_transfer.models.families import check_class_names, check_model
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
@@ -164,10 +164,12 @@ def dry_run(
     data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     _augmentation(config, data, folder)
-    device, imgsz = choose_device(config.train.device), config.train.imgsz
     evidence = None
-    if source is not None and config.transfer.class_map != "none":
-        evidence = ask_source(source, data, imgsz=imgsz, device=device, on_stage=on_stage)
+    if source is not None:
+        check_class_names(config.transfer, data.train.class_names, source)
+        if config.transfer.class_map != "none":
+            device = choose_device(config.train.device)
+            evidence = ask_source(source, data, imgsz=config.train.imgsz, device=device, on_stage=on_stage)
     detector, report, plan = _prepare(config, data, source, Progress(), evidence)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
 
@@ -233,8 +235,11 @@ def _evidence(
     config: RunConfig, data: RunData, source: SourceWeights | None, accelerator: Accelerator, watch: Watch
 ) -> ClassEvidence | None:
     """Ask the source on the main process, and let the others know."""
+    if source is None:
+        return None
+    check_class_names(config.transfer, data.train.class_names, source)
     answers: list[ClassEvidence | None] = [None]
-    if accelerator.is_main_process and source is not None and config.transfer.class_map != "none":
+    if accelerator.is_main_process and config.transfer.class_map != "none":
         imgsz, device = config.train.imgsz, accelerator.device
         answers = [ask_source(source, data, imgsz=imgsz, device=device, on_stage=watch.on_stage)]
     broadcast_object_list(answers)

@@ -8,12 +8,14 @@ import torch
 
 from detect_transfer.config import Data, Model, Transfer, make_config
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import RunData, load_run_data
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.workflows.class_evidence import ENOUGH_BOXES, MOST_IMAGES, ask_source, choose_images
-from detect_transfer.workflows.train import dry_run
+from detect_transfer.workflows.train import dry_run, train
+from detect_transfer.workflows.watch import Watch
 
 CPU = torch.device("cpu")
 
@@ -100,3 +102,16 @@ def test_dry_run__asks_unless_it_is_told_not_to(tiny_data: Path, tmp_path: Path,
     _, _, report = dry_run(config, scratch=tmp_path, on_stage=said.append)
     assert (report.evidence is None) == (class_map == "none")
     assert any("the source ran over" in line for line in said) == (class_map == "auto")
+
+
+def test_a_misspelt_class_map__is_refused_before_the_source_is_asked(tiny_data: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    config = make_config(
+        {"data": {"path": str(tiny_data)}, "model": {"weights": "embedded"}, "train": {"imgsz": 96}},
+        ["transfer.class_map={tyop: []}", f"out={tmp_path / 'run'}"],
+    )
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.class_map=tyop"):
+        dry_run(config, scratch=tmp_path / "scratch", on_stage=said.append)
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN transfer\.class_map=tyop"):
+        train(config, name="run", command="test", watch=Watch(on_stage=said.append))
+    assert not any("running the source" in line for line in said)
