@@ -39,5 +39,6 @@ def suggest_class_map(
     config, _ = config_of_words(Path(files[0]) if files else None, overrides)
     with tempfile.TemporaryDirectory() as scratch:
         seen = suggest(config, scratch=Path(scratch), on_stage=lambda text: print(f"... {text}", file=sys.stderr))
-    record = {"class_map": seen.class_map, **seen.as_record()}
-    print(json.dumps(record, indent=2, ensure_ascii=False) if as_json else class_map_yaml(seen).rstrip())
+    own = config.transfer.named_classes
+    record = {"class_map": {**seen.class_map, **own}, **seen.as_record()}
+    print(json.dumps(record, indent=2, ensure_ascii=False) if as_json else class_map_yaml(seen, own).rstrip())

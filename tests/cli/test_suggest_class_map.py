@@ -8,6 +8,8 @@ import yaml
 
 from detect_transfer.cli import main
 from detect_transfer.config import make_config
+from detect_transfer.models import load_weights
+from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.models.class_evidence import ClassEvidence, ClassMatch, SourceScore
 from detect_transfer.workflows.suggest_class_map import class_map_yaml
 
@@ -40,10 +42,32 @@ def test_yaml__can_stand_in_a_config() -> None:
         ClassMatch("weak\n- one", 9, "weak", ("traffic light",), (score,)),
         ClassMatch("absent", 0, "none", (), ()),
     )
-    text = class_map_yaml(ClassEvidence(matches, 9, 9, 64))
+    text = class_map_yaml(ClassEvidence(matches, 9, 9, 64), {})
     config = make_config({"data": {"path": "x"}, **yaml.safe_load(text)}, [])
     assert config.transfer.class_map == {"no: yes #1": ["traffic light"], "off": ["on", "true"]}
-    assert yaml.safe_load(class_map_yaml(ClassEvidence(matches[2:], 9, 9, 64))) == {"transfer": {"class_map": "auto"}}
+    assert yaml.safe_load(class_map_yaml(ClassEvidence(matches[2:], 9, 9, 64), {})) == {
+        "transfer": {"class_map": "auto"}
+    }
+
+
+def test_entries_of_the_config__win_and_stay(tiny_data: Path, tmp_path: Path, capsys) -> None:
+    classes = json.loads((tiny_data / "annotations" / "instances_train.json").read_text())["categories"]
+    first, second = (each["name"] for each in classes[:2])
+    source = load_weights(EMBEDDED).class_names[0]
+    path = tmp_path / "mine.yaml"
+    own = {first: source, second: []}
+    content = {"data": {"path": str(tiny_data)}, "model": {"weights": "embedded"}, "transfer": {"class_map": own}}
+    path.write_text(yaml.safe_dump(content))
+    code, text, _ = run(capsys, path, "train.imgsz=96")
+    assert code == 0
+    shown = yaml.safe_load(text)["transfer"]["class_map"]
+    assert (shown[first], shown[second]) == ([source], [])
+    code, text, _ = run(capsys, path, "train.imgsz=96", "--json")
+    assert code == 0
+    assert json.loads(text)["class_map"] == shown
+    assert yaml.safe_load(class_map_yaml(ClassEvidence(note="silent"), {"a": ("b",)})) == {
+        "transfer": {"class_map": {"a": ["b"]}}
+    }
 
 
 @pytest.mark.parametrize(
@@ -54,6 +78,7 @@ def test_yaml__can_stand_in_a_config() -> None:
         (["no.yaml"], "FILE_MISSING"),
         (["--data", "DATA", "--weights", "scratch"], "SCRATCH"),
         (["--data", "no_folder", "--weights", "embedded"], "DATA_MISSING"),
+        (["--data", "DATA", "--weights", "embedded", "transfer.class_map={tyop: []}"], "CLASS_UNKNOWN"),
     ],
 )
 def test_wrong_words__end_in_a_line(
