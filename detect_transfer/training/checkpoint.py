@@ -58,6 +58,11 @@ class Progress:
         return float(sum(seconds))
 
     @property
+    def score_seconds(self) -> float:
+        """What scoring an epoch took at most."""
+        return max(float(row["score_seconds"]) for row in self.history)
+
+    @property
     def best_weights(self) -> str:
         """What the best weights are, in words."""
         return f"epoch {self.best_epoch}" if self.best_mix is None else mix_of(self.best_mix).name

@@ -72,6 +72,7 @@ class TrainContext:
         progress: How far it is.
         stop: Asks it to end.
         accelerator: Devices and processes.
+        on_stage: Called with a fact, in a line.
         on_step: Called with epoch, step, steps, loss and the share of the whole run that is done after each step.
         on_epoch: Called with the row of each epoch, and of each average of weights.
         save_best: Writes the weights of the best epoch so far.
@@ -99,6 +100,7 @@ class TrainContext:
     accelerator: Accelerator
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
+    on_stage: Callable[[str], None] = lambda _: None
     on_step: Callable[[int, int, int, float, float], None] = lambda *_: None
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     save_best: Callable[[nn.Module], None] = lambda _: None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.plan import PlannedPhase
-
-logger = logging.getLogger(__name__)
 
 After = Literal["next", "stop"]
 
@@ -19,15 +16,16 @@ def ended(context: TrainContext, phase: PlannedPhase) -> After | None:
     progress, row = context.progress, context.progress.history[-1]
     reached = [row[name] is not None and row[name] >= value for name, value in (phase.until or {}).items()]
     if reached and all(reached):
-        logger.info("phase %d: good enough after epoch %d", phase.number, progress.epoch)
+        context.on_stage(f"phase {phase.number}: good enough after epoch {progress.epoch}")
         return phase.on_until
     without = min(_epochs_without_better(progress), progress.phase_epoch)
     if context.settings.patience is not None and without >= context.settings.patience:
         another_start = any(later.start != "previous" for later in context.plan.phases[phase.number :])
-        logger.info("%d epochs without a better AP: %s ends", without, "this plan" if another_start else "training")
+        ending = "this plan" if another_start else "training"
+        context.on_stage(f"{without} epochs without a better AP: {ending} ends")
         return "next" if another_start else "stop"
     if phase.patience is not None and without >= phase.patience:
-        logger.info("phase %d: %d epochs without a better AP", phase.number, phase.patience)
+        context.on_stage(f"phase {phase.number}: {phase.patience} epochs without a better AP")
         return "next"
     return None
 

@@ -26,7 +26,7 @@ from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
-from detect_transfer.training.time_budget import Deadline, deadline_of
+from detect_transfer.training.time_budget import Deadline, deadline_of, seconds_left
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ class _Trainer:
             if progress.phase_epoch and not progress.step and (after := ended(context, phase)):
                 return after
             if deadline.share(context.accelerator) == 1:
-                logger.info("phase %d: its share of transfer.budget is over", phase.number)
+                done = f"is over after {progress.phase_epoch} of" if progress.phase_epoch else "leaves no time for"
+                context.on_stage(f"phase {phase.number}: its share of transfer.budget {done} its {phase.epochs} epochs")
                 break
             context.detector.on_epoch(before + progress.phase_epoch + 1, length)
             try:
@@ -148,13 +149,11 @@ class _Trainer:
         return (ended(context, phase) if progress.phase_epoch else None) or "next"
 
     def _deadline(self, phase: PlannedPhase) -> Deadline:
-        """Return until when a phase may go on, so that averages of weights can be scored within the budget too."""
+        """Return until when a phase may go on."""
         context, progress = self.context, self.context.progress
-        score_seconds = max(row["score_seconds"] for row in progress.history)
-        left = context.budget_seconds - progress.seconds - context.mixes.most * score_seconds
         phases = context.plan.phases[phase.number - 1 :]
         epochs = [p.epochs - (progress.phase_epoch if p is phase else 0) for p in phases]
-        return deadline_of(left, epochs[0], sum(epochs), score_seconds)
+        return deadline_of(seconds_left(context), epochs[0], sum(epochs), progress.score_seconds)
 
     def _step(self, phase: PlannedPhase, deadline: Deadline) -> Step:
         """Return what the steps of a phase work with."""

@@ -10,6 +10,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
+from detect_transfer.training.context import TrainContext
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -33,6 +35,12 @@ class Deadline:
             return share
         tensor = torch.tensor(share, dtype=torch.float64, device=accelerator.device)
         return float(broadcast(tensor))
+
+
+def seconds_left(context: TrainContext) -> float:
+    """Return what the budget of a run leaves, so that averages of weights can be scored within it; inf without one."""
+    progress = context.progress
+    return context.budget_seconds - progress.seconds - context.mixes.most * progress.score_seconds
 
 
 def deadline_of(seconds_left: float, epochs: int, epochs_left: int, score_seconds: float) -> Deadline:

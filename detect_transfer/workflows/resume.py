@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import shlex
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file
 from detect_transfer.training.checkpoint import Progress, read_states
 from detect_transfer.training.context import TrainContext
+from detect_transfer.training.time_budget import seconds_left
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train_context import RESUMABLE
 
@@ -22,7 +25,7 @@ def resume_config(folder: Path, words: Sequence[str]) -> RunConfig:
     Raises:
         InputError: There is no such run, or a key would change what it computes.
     """
-    changeable = [*(f"train.{name}" for name in RESUMABLE), *path_keys()]  # of paths: where the same files lie now
+    changeable = [*RESUMABLE, *path_keys()]  # of paths: where the same files lie now
     for word in words:
         key = word.partition("=")[0]
         if key not in changeable:
@@ -59,12 +62,13 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     if progress.finished and wanted > planned and extends:
         progress.planned_epochs.append(wanted)
     elif progress.finished and folder.manifest.exists():
-        more = f"go on with --resume {folder.path} train.epochs={2 * planned}"
         raise InputError(
             "RESUME_FINISHED",
             f"this run ended by itself after epoch {progress.epoch}",
             where=folder.state,
-            remedy=more if extends else f"start a new run with model.weights={folder.last}",
+            remedy=_more(folder, config, 2 * planned, progress.seconds)
+            if extends
+            else f"start a new run with model.weights={folder.last}",
         )
     elif not progress.finished and wanted != planned:
         raise InputError(
@@ -78,13 +82,11 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     return progress, states
 
 
-def begin_resumed(
-    context: TrainContext, states: dict[str, Any], folder: RunFolder, on_stage: Callable[[str], None]
-) -> None:
+def begin_resumed(context: TrainContext, states: dict[str, Any], folder: RunFolder, config: RunConfig) -> None:
     """Check that data and config are those of the run; begin the new phase of one that is extended.
 
     Raises:
-        InputError: They are not.
+        InputError: They are not, or the budget leaves no time for the new phase.
     """
     if states["fingerprint"] != context.fingerprint:
         raise InputError(
@@ -95,8 +97,24 @@ def begin_resumed(
         )
     progress = context.progress
     if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
+        if seconds_left(context) <= progress.score_seconds:
+            raise InputError(
+                "RESUME_FINISHED",
+                f"the {context.budget_seconds / 60:g} minutes of transfer.budget are over",
+                where=folder.state,
+                remedy=_more(folder, config, config.train.epochs, progress.seconds),
+            )
         phase = context.plan.phases[-1]
         progress.finished, progress.phase, progress.phase_epoch = False, phase.number, 0
         folder.manifest.unlink(missing_ok=True)  # it marks a whole run
         last = progress.epoch + phase.epochs
-        on_stage(f"extending the finished run from its last weights: epochs {progress.epoch + 1} to {last}")
+        context.on_stage(f"extending the finished run from its last weights: epochs {progress.epoch + 1} to {last}")
+
+
+def _more(folder: RunFolder, config: RunConfig, epochs: int, seconds: float) -> str:
+    """Return the command that extends a run that took so many seconds, with twice its time where that is limited."""
+    command = f"go on with --resume {shlex.quote(str(folder.path))} train.epochs={epochs}"
+    if config.transfer.budget is None:
+        return command
+    minutes = 2 * max(config.transfer.budget, seconds / 60)
+    return f"{command} transfer.budget={math.ceil(100 * minutes) / 100:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig,
             "FILE_KIND",
             "a config file was expected, and this is a run folder" if is_run else "a config file was expected here",
             where=path,
-            remedy=f"write --resume {path}" if is_run else f"write data.path={path}",
+            remedy=f"write --resume {shlex.quote(str(path))}"
+            if is_run
+            else f"write {shlex.quote(f'data.path={path}')}",
         )
     if path is None and any(word.partition("=")[0] in _OWN_DATA for word in words):
         config = make_config({}, words, where="command line")

@@ -118,9 +118,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
             watch.on_stage(line)
         clock = RunClock(plan, data.train.images.height, data.val.images.height)
         context.stop, (context.on_step, context.on_epoch) = watch.stop, timed(watch, clock)
-        context.progress = progress
+        context.on_stage, context.progress = watch.on_stage, progress
         if states is not None:
-            begin_resumed(context, states, folder, watch.on_stage)
+            begin_resumed(context, states, folder, config)
         lasting = absolute_paths(config).model_copy(update={"out": folder.path.absolute()})
         write_atomic(folder.config, dump_config(lasting))
         loading = time.monotonic() - began

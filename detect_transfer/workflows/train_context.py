@@ -37,8 +37,11 @@ from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
 from detect_transfer.workflows.watch import Watch
 
-# keys of `train` that change where and how long a run computes, not what: they may change when it is resumed
-RESUMABLE = ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")
+# keys that change where and how long a run computes, not what: they may change when it is resumed
+RESUMABLE = (
+    *(f"train.{name}" for name in ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")),
+    "transfer.budget",
+)
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,10 @@ def make_context(
 
 def _fingerprint(config: RunConfig, data: RunData, source: SourceWeights | None) -> str:
     """Return a hash of all that decides what a run computes: of files their content, not where they lie."""
-    paths: dict[str, set[str]] = {}
-    for part, name in (key.split(".", 1) for key in path_keys()):
-        paths.setdefault(part, set()).add(name)
-    settings = config.model_dump_json(exclude={**paths, "out": True, "train": set(RESUMABLE)})
+    changeable: dict[str, set[str]] = {}
+    for part, name in (key.split(".", 1) for key in (*path_keys(), *RESUMABLE)):
+        changeable.setdefault(part, set()).add(name)
+    settings = config.model_dump_json(exclude={**changeable, "out": True})
     return f"{data.fingerprint} {source.sha256 if source else 'scratch'} {settings}"
 
 

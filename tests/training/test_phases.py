@@ -242,9 +242,24 @@ def test_budget__is_shared_out_and_its_end_is_the_end_of_the_run(config, run) ->
 
 
 def test_budget_that_is_over_at_once__leaves_epoch_0(config, run) -> None:
-    result = run(config(transfer={"strategy": "full", "budget": 1e-6}, train={"imgsz": 64}))
+    said: list[str] = []
+    watch = Watch(on_stage=said.append)
+    result = run(config(transfer={"strategy": "full", "budget": 1e-6}, train={"imgsz": 64}), watch=watch)
     assert phases_of(result) == [0]
     assert result.progress.finished
+    assert "phase 1: its share of transfer.budget leaves no time for its 2 epochs" in said
+
+
+def test_a_run_that_its_budget_ended__is_extended_with_more_of_it(config, run, tmp_path: Path) -> None:
+    run(config(transfer={"strategy": "full", "budget": 1e-6}, train={"imgsz": 64}))
+    with pytest.raises(
+        InputError, match=r"RESUME_FINISHED .*are over; go on with .*epochs=4 transfer\.budget="
+    ) as error:
+        run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True)
+    assert (tmp_path / "run" / "manifest.json").exists(), "it is still a whole run"
+    words = ["train.epochs=3", f"transfer.budget={1 + float(str(error.value).rpartition('=')[2])}"]
+    result = run(resume_config(tmp_path / "run", words), resume=True)
+    assert phases_of(result) == [0, 2]
 
 
 def test_features_that_are_computed_first__count_in_the_seconds_of_an_epoch(config, run, monkeypatch) -> None:
