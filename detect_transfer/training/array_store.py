@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect_transfer.core.errors import ResourceError
+from detect_transfer.core.memory import available_memory
 
 CacheMode = Literal["auto", "memory", "disk", "none"]
 _SHARE_OF_FREE_MEMORY = 0.3
@@ -54,5 +54,4 @@ def memory_bytes_of(cache_mb: int | Literal["auto"]) -> int:
     """Return the bytes that may be used to cache arrays; `auto` takes a share of what is free."""
     if cache_mb != "auto":
         return cache_mb << 20
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**30
-    return int(free * _SHARE_OF_FREE_MEMORY)
+    return int(available_memory() * _SHARE_OF_FREE_MEMORY)

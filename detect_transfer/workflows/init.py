@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from detect_transfer.config import Data, Mirror, RunConfig, explain, make_config
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import write_atomic
+from detect_transfer.core.memory import available_memory
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport
 from detect_transfer.data.image_checks import Progress, fill_sizes, inspect_images
@@ -212,7 +212,7 @@ def _free_memory(device: str) -> float:
 
     if choose_device(device).type == "cuda":
         return float(torch.cuda.mem_get_info()[0])
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) if hasattr(os, "sysconf") else 4e9
+    return float(available_memory())
 
 
 def _facts(look: _Look) -> list[str]:
