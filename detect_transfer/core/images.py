@@ -3,7 +3,7 @@
 The pixels are what a careful viewer shows: turned by the EXIF orientation, RGB, uint8. Sixteen-bit samples keep their
 high byte, grey becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock
 and ours train on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
-Pillow decodes strictly: a truncated file is an error and never a half-grey image.
+A truncated file, and a JPEG whose scan libjpeg warns of, is an error and never a half-grey image.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
+from detect_transfer.core.jpeg import START, decode_jpeg
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000
@@ -39,13 +40,35 @@ def read_rgb(path: Path, data: bytes | None = None) -> RgbArray:
         InputError: The file is missing, empty, not an image, truncated, or larger than `MAX_PIXELS`.
         ResourceError: The file cannot be read for a reason of the machine.
     """
-    with _open(path, None if data is None else io.BytesIO(data)) as image:
+    data = read_image_bytes(path) if data is None else data
+    rgb = _read_jpeg(path, data) if data.startswith(START) else None
+    if rgb is not None:
+        return rgb
+    with _open(path, io.BytesIO(data)) as image:
         try:
             image.load()
             upright = ImageOps.exif_transpose(image)
             return _to_rgb(upright)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise _broken(path, error) from error
+
+
+def _read_jpeg(path: Path, data: bytes) -> RgbArray | None:
+    """Decode a JPEG upright, or return None where Pillow has to."""
+    orientation = 1
+    plain = plain_size_wh(data[:HEAD_BYTES])
+    if plain is None or plain[0] * plain[1] > MAX_PIXELS:
+        with _open(path, io.BytesIO(data)) as image:  # refuses what is too large
+            orientation = _orientation(image)
+    try:
+        rgb = decode_jpeg(data)
+    except ValueError as error:
+        raise _broken(path, error) from error
+    if rgb is None or orientation == 1:
+        return rgb
+    turned = Image.fromarray(rgb)
+    turned.getexif()[_ORIENTATION] = orientation
+    return np.array(ImageOps.exif_transpose(turned))
 
 
 def read_size_wh(path: Path) -> tuple[int, int]:

@@ -1,0 +1,34 @@
+"""JPEGs decoded with the warnings of libjpeg as errors: Pillow fills what is missing of a damaged scan with grey."""
+
+from __future__ import annotations
+
+import simplejpeg
+
+from detect_transfer.core.arrays import RgbArray
+
+START = b"\xff\xd8\xff"
+_DAMAGED = ("Corrupt JPEG data", "Premature end")
+_FOUR_COLOURS = ("CMYK", "YCCK")
+
+
+def decode_jpeg(data: bytes) -> RgbArray | None:
+    """Decode a JPEG to (H, W, 3) uint8 RGB as it is stored, not turned by its EXIF orientation.
+
+    What no decoder sees: a flipped bit that leaves a scan as long as it was, a cut between two scans of a progressive
+    file, and a cut of an arithmetic-coded one.
+
+    Returns:
+        The pixels, equal to those of Pillow; None where Pillow has to decode: four colours, which are checked here all
+        the same, and kinds that libjpeg-turbo does not read.
+
+    Raises:
+        ValueError: The scan is cut or damaged.
+    """
+    try:
+        colours = simplejpeg.decode_jpeg_header(data)[2]
+        pixels: RgbArray = simplejpeg.decode_jpeg(data, "CMYK" if colours in _FOUR_COLOURS else "RGB")
+    except ValueError as error:
+        if str(error).startswith(_DAMAGED):
+            raise
+        return None
+    return None if colours in _FOUR_COLOURS else pixels
