@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,16 +26,24 @@ from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.cvat import writer as cvat
 from detect_transfer.formats.cvat.reader import read as read_cvat
 from detect_transfer.formats.parquet.reader import read as read_parquet
+from detect_transfer.formats.parsing.locations import split_named
+from detect_transfer.formats.parsing.own_columns import FLAGS, VALUES
+from detect_transfer.formats.tools.datumaro import read as read_datumaro
+from detect_transfer.formats.tools.hf_imagefolder import read as read_hf_imagefolder
+from detect_transfer.formats.tools.label_studio import read as read_label_studio
 from detect_transfer.formats.voc import writer as voc
 from detect_transfer.formats.voc.reader import read as read_voc
+from detect_transfer.formats.writing import datumaro, label_studio
+from detect_transfer.formats.writing.beside_images import HUGGING_FACE_CARRIED
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.writing.losses import lost_fields
+from detect_transfer.formats.writing.objects import with_class
 from detect_transfer.formats.yolo.reader import read as read_yolo
 from detect_transfer.formats.yolo.writer import data_yaml
 
 _TOLERANCE_PX = 1e-6
 _SHARES = ("truncated", "occluded")
-_OF_CVAT = {"source", "z_order", *cvat.FLAGS, *cvat.VALUES}  # what the tool says itself, and columns of the table
+_OF_CVAT = {"source", "z_order", *FLAGS, *VALUES}  # what the tool says itself, and columns of the table
 _NUMBERED = ("annotation_id", "image_id", "category_id", "source")
 
 
@@ -87,26 +96,83 @@ def _yolo(plan: IgnorePlan, folder: Path) -> Leg:
 def _voc(plan: IgnorePlan, folder: Path) -> Leg:
     boxes = voc.writable(plan.table.boxes, _step())
     boxes = boxes.with_columns((pl.col(name) > 0).cast(pl.Float64) for name in _SHARES)
-    with TemporaryDirectory(prefix="detect_transfer-") as scratch:  # without images, whose names the XML state
-        for part in ("Annotations", "ImageSets"):
-            (Path(scratch) / part).symlink_to((folder / "voc" / part).resolve(), target_is_directory=True)
-        back = read_voc(Path(scratch), one_based=True, missing_images="keep")
+    with _annotations_alone(folder / "voc", "*.xml", "*.txt") as alone:
+        back = read_voc(alone, one_based=True, missing_images="keep")
     return _leg("VOC", plan.table, boxes, back, ("split", "difficult", *_SHARES))
 
 
 def _cvat(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = cvat.writable(plan.table.boxes, _step())
-    is_region = pl.col("ignore") | pl.col("iscrowd")
-    usual = pl.when("iscrowd").then(pl.lit("crowd")).otherwise(pl.lit("ignore flag"))
+    boxes = _with_usual_reasons(cvat.writable(plan.table.boxes, _step()))
     boxes = boxes.with_columns(
         occluded=(pl.col("occluded").fill_null(0) > 0).cast(pl.Float64),
-        ignore=is_region,
-        ignore_reason=pl.when(is_region).then(pl.coalesce("ignore_reason", usual)),
         attributes=_as_texts(boxes["attributes"]),
     )
     back = read_cvat(folder / "cvat" / "annotations.xml", missing_images="keep")
     back = back.with_boxes(back.boxes.with_columns(attributes=_as_texts(back.boxes["attributes"])))
     return _leg("CVAT", plan.table, boxes, back, cvat.CARRIED)
+
+
+def _fiftyone(plan: IgnorePlan, folder: Path) -> Leg:
+    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "fiftyone"))), target="FiftyOne")
+
+
+def _roboflow(plan: IgnorePlan, folder: Path) -> Leg:
+    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "roboflow"))), target="Roboflow")
+
+
+def _datumaro(plan: IgnorePlan, folder: Path) -> Leg:
+    boxes = datumaro.writable(plan.table.boxes, _step())
+    with _annotations_alone(folder / "datumaro", "*.json") as alone:
+        back = read_datumaro(alone, missing_images="keep")
+    return _leg("Datumaro", plan.table, _with_usual_reasons(boxes), _rebased(back), datumaro.CARRIED)
+
+
+def _hugging_face(plan: IgnorePlan, folder: Path) -> Leg:
+    boxes = _with_usual_reasons(with_class(plan.table.boxes, _step(), ""))
+    with _annotations_alone(folder / "hugging_face", "*.jsonl") as alone:
+        back = read_hf_imagefolder(alone, missing_images="keep")
+    return _leg("Hugging Face", plan.table, boxes, _rebased(back), HUGGING_FACE_CARRIED)
+
+
+def _label_studio(plan: IgnorePlan, folder: Path) -> Leg:
+    boxes = with_class(plan.table.boxes, _step(), "")
+    back = read_label_studio(folder / "label_studio" / "tasks.json", missing_images="keep")
+    return _leg("Label Studio", plan.table, boxes, _rebased(back), label_studio.CARRIED)
+
+
+@contextmanager
+def _annotations_alone(folder: Path, *patterns: str) -> Iterator[Path]:
+    """Give a folder with the annotation files of another, whose images may be links that lead out of it."""
+    with TemporaryDirectory(dir=folder, prefix=".check-") as scratch:
+        for path in [path for pattern in patterns for path in folder.rglob(pattern)]:
+            target = Path(scratch) / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(str(path), str(target))
+        yield Path(scratch)
+
+
+def _with_usual_reasons(boxes: pl.DataFrame) -> pl.DataFrame:
+    """Return rows as readers understand them: a crowd is ignored, for the reason that its flag stands for."""
+    is_region = pl.col("ignore") | pl.col("iscrowd")
+    usual = pl.when("iscrowd").then(pl.lit("crowd")).otherwise(pl.lit("ignore flag"))
+    reason = pl.when(is_region).then(pl.coalesce("ignore_reason", usual))
+    return boxes.with_columns(ignore=is_region, ignore_reason=reason)
+
+
+def _rebased(table: AnnotationTable) -> AnnotationTable:
+    """Return the table with the names of its images below `images/` of the data folder, by split and own name."""
+    names = [
+        f"{split}/{_own_name(name, split)}" if split else name
+        for name, split in table.images.select("file_name", "split").rows()
+    ]
+    return replace(table, images=table.images.with_columns(pl.Series("file_name", names, dtype=pl.String)))
+
+
+def _own_name(file_name: str, split: str | None) -> str:
+    name = file_name.removeprefix("images/").removeprefix("data/")
+    first, _, rest = name.partition("/")
+    name = rest if first == split or (rest and split_named(first) == split) else name
+    return name.removeprefix("data/")  # of FiftyOne
 
 
 def _parquet(plan: IgnorePlan, folder: Path) -> Leg:
@@ -117,7 +183,12 @@ def _parquet(plan: IgnorePlan, folder: Path) -> Leg:
 READ_BACK: dict[str, Callable[[IgnorePlan, Path], Leg]] = {
     "coco": _coco,
     "cvat": _cvat,
+    "datumaro": _datumaro,
+    "fiftyone": _fiftyone,
+    "hugging_face": _hugging_face,
+    "label_studio": _label_studio,
     "parquet": _parquet,
+    "roboflow": _roboflow,
     "voc": _voc,
     "yolo": _yolo,
 }
@@ -130,10 +201,8 @@ def _step() -> LedgerStep:
 def _leg(
     target: str, table: AnnotationTable, boxes: pl.DataFrame, back: AnnotationTable, carried: Collection[str]
 ) -> Leg:
-    """Compare the boxes that a target holds, in the fields that it carries; classes without a box are not in it."""
-    expected = replace(
-        table, boxes=boxes, categories=table.categories.join(boxes, on="category_id", how="semi", maintain_order="left")
-    )
+    """Compare the boxes that a target holds, in the fields that it carries, and the classes that have one."""
+    expected, back = _with_used_classes(table.with_boxes(boxes)), _with_used_classes(back)
     compared = {*XYXY, "file_name", "width", "height", "name", *carried}
     columns = (*expected.boxes.columns, *expected.images.columns, *expected.categories.columns)
     left_out = [name for name in columns if name not in compared or name in _NUMBERED]
@@ -142,6 +211,11 @@ def _leg(
     not_carried = [NotCarried("boxes", len(table.boxes) - len(boxes), "left out: it cannot hold them")]
     not_carried += [NotCarried(name, count, NO_FIELD) for name, count in lost.items()]
     return Leg(target, _TOLERANCE_PX, fields, tuple(each for each in not_carried if each.rows))
+
+
+def _with_used_classes(table: AnnotationTable) -> AnnotationTable:
+    used = table.categories.join(table.boxes, on="category_id", how="semi", maintain_order="left")
+    return replace(table, categories=used)
 
 
 def _as_texts(attributes: pl.Series) -> pl.Series:

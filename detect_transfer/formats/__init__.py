@@ -54,7 +54,7 @@ GENERAL: dict[str, Format] = {
     "voc": Format(
         read_voc,
         "Pascal VOC XML: Annotations/ with JPEGImages/, or annotations/ with images/",
-        hints="[Aa]nnotations/*.xml *.xml",
+        hints="[Aa]nnotations/*.xml [Aa]nnotations/*/*.xml *.xml",
     ),
 }
 

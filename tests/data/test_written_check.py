@@ -62,8 +62,13 @@ def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, 
     result = convert(table, tmp_path / "out", options=options)
     assert result.round_trip is not None
     legs = {leg.target: {field.field: field.equal for field in leg.fields} for leg in result.round_trip.legs}
-    assert list(legs) == ["COCO", "CVAT", "Parquet", "VOC", "YOLO"]
-    assert {name: fields["box xyxy"] for name, fields in legs.items()} == dict(COCO=4, CVAT=3, Parquet=4, VOC=3, YOLO=2)
+    n_boxes = {
+        **{"COCO": 4, "CVAT": 3, "Datumaro": 3, "FiftyOne": 4, "Hugging Face": 3, "Label Studio": 3},
+        **{"Parquet": 4, "Roboflow": 4, "VOC": 3, "YOLO": 2},
+    }
+    assert {name: fields["box xyxy"] for name, fields in legs.items()} == n_boxes
+    assert legs["Datumaro"]["box attributes"] == legs["Datumaro"]["box occluded"] == 3
+    assert legs["Hugging Face"]["box ignore_reason"] == legs["Label Studio"]["box ignore"] == 3
     assert legs["CVAT"]["box attributes"] == legs["CVAT"]["box track_id"] == 3
     assert legs["VOC"]["box difficult"] == 3
     lost = {leg.target: {each.field for each in leg.not_carried} for leg in result.round_trip.legs}
@@ -76,6 +81,11 @@ def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, 
     [
         ("coco", "annotations/instances_train.json", b"8.75", b"8.5"),
         ("cvat", "cvat/annotations.xml", b'xtl="1.5"', b'xtl="1.75"'),
+        ("datumaro", "datumaro/annotations/train.json", b"[1.5,", b"[1.75,"),
+        ("fiftyone", "fiftyone/train/labels.json", b"8.75", b"8.5"),
+        ("hugging_face", "hugging_face/train/metadata.jsonl", b"8.75", b"8.5"),
+        ("label_studio", "label_studio/tasks.json", b'"x":3.75', b'"x":3.76'),
+        ("roboflow", "roboflow/train/_annotations.coco.json", b"8.75", b"8.5"),
         ("voc", "voc/Annotations/train/a.xml", b"<xmin>2.5<", b"<xmin>2.75<"),
         ("yolo", "labels/train/a.txt", b"0.14687500", b"0.16687500"),
     ],

@@ -36,7 +36,7 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import split_named
 
 _PATTERN, _OF_PEOPLE = "instances_*.json", "person_keypoints_*.json"
-_OF_ROBOFLOW = "_annotations.coco.json"
+_OF_ROBOFLOW, _OF_FIFTYONE = "_annotations.coco.json", "labels.json"
 _log = logging.getLogger(__name__)
 _SPLIT = re.compile(r"(train|val|test|trainval|minival)([0-9]{4})?")
 
@@ -61,10 +61,10 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     the file (0 is fine); only where the files of several splits clash are later ones renumbered.
 
     Args:
-        root: A JSON file, or a folder that holds ``instances_<split>.json`` (else ``person_keypoints_<split>.json``)
-            in ``annotations/`` or by themselves, or ``_annotations.coco.json`` in a folder for each split (Roboflow),
-            or one JSON file. An image without the key `split` gets it from the name of its file, the year of
-            ``train2017`` left out, or of its folder.
+        root: A JSON file, or a folder that holds ``instances_<split>.json`` (else ``person_keypoints_<split>.json``) in
+            ``annotations/`` or by themselves, or ``_annotations.coco.json`` (Roboflow) or ``labels.json`` (FiftyOne) in
+            a folder for each split, or one JSON file. An image without the key `split` gets it from the name of its
+            file, the year of ``train2017`` left out, or of its folder.
         images: The folder that `file_name` is relative to. Without it the usual places are tried (``images/``,
             ``<split>/``, ``images/<split>/``, ``data/`` of FiftyOne, beside the file).
         missing_images: ``error``, ``keep`` to go on without the images that are not there, or ``skip`` to leave them
@@ -169,7 +169,7 @@ def _instances(root: Path) -> list[Path]:
     folder = root / "annotations"
     layouts = [
         *((folder, _PATTERN), (root, _PATTERN), (folder, _OF_PEOPLE), (root, _OF_PEOPLE)),
-        *((root, f"*/{_OF_ROBOFLOW}"), (folder, "*.json"), (root, "*.json")),
+        *((root, f"*/{_OF_ROBOFLOW}"), (root, f"*/{_OF_FIFTYONE}"), (folder, "*.json"), (root, "*.json")),
     ]
     pattern, paths = next(((p, each) for home, p in layouts if (each := sorted(home.glob(p)))), ("*.json", []))
     if len(paths) != 1 and pattern == "*.json":
@@ -191,7 +191,7 @@ def _source(path: Path) -> str:
 def _with_split(part: CocoFile, *, alone: bool) -> CocoFile:
     """Fill in the split that the file name tells; a file by itself is only believed when it names a usual one."""
     name = split_name(part.path)
-    if part.path.name == _OF_ROBOFLOW:
+    if part.path.name in (_OF_ROBOFLOW, _OF_FIFTYONE):
         name = split_named(part.path.parent.name) or part.path.parent.name
     usual = _SPLIT.fullmatch(name)
     if alone and usual is None:

@@ -21,12 +21,12 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
 from detect_transfer.formats.cvat import xml
-from detect_transfer.formats.cvat.columns import take_columns
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.numbers import parse_integer
+from detect_transfer.formats.parsing.own_columns import take_columns
 from detect_transfer.formats.parsing.shapes import PART_OF_GROUP, Shape, objects_of_groups
 from detect_transfer.formats.parsing.source import Source, listed
 from detect_transfer.formats.parsing.xml import read_xml

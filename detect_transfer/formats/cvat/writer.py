@@ -16,12 +16,10 @@ from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.formats.parsing.own_columns import FLAGS, VALUES
 from detect_transfer.formats.writing.losses import note_losses
 from detect_transfer.formats.writing.xml import check_text, escape, escaped
 
-FLAGS = ("iscrowd", "ignore", "difficult")  # written where they are true
-# written where not null
-VALUES = ("ignore_reason", "truncated", "track_id", "vis_ratio", "vis_x1", "vis_y1", "vis_x2", "vis_y2")
 CARRIED = ("split", "attributes", "occluded", *FLAGS, *VALUES)
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 

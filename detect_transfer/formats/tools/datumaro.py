@@ -15,6 +15,7 @@ from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import path_of_address, split_named
 from detect_transfer.formats.parsing.masks import segmentation_extent
+from detect_transfer.formats.parsing.own_columns import take_columns
 from detect_transfer.formats.parsing.shapes import (
     PART_OF_GROUP,
     RECTANGLE,
@@ -175,14 +176,9 @@ def _shape(node: Node, names: list[str]) -> Shape:
 
 def _columns(attributes: dict[str, Any]) -> dict[str, Any]:
     """Take out of the attributes what columns of the table hold, and return these."""
-    columns: dict[str, Any] = {}
-    for key in ("occluded", "truncated"):
-        if isinstance(attributes.get(key), bool):
-            columns[key] = float(attributes.pop(key))
-    if attributes.get("track_id") is not None:
-        columns["track_id"] = str(attributes.pop("track_id"))
-    is_crowd, is_difficult = attributes.pop("is_crowd", False) is True, attributes.pop("difficult", False) is True
-    if is_crowd or is_difficult:
-        columns |= {"iscrowd": is_crowd, "difficult": is_difficult, "ignore": True}
-        columns["ignore_reason"] = "crowd" if is_crowd else "difficult"
+    if "is_crowd" in attributes:
+        attributes["iscrowd"] = attributes.pop("is_crowd") is True
+    columns = take_columns(attributes, ("occluded", "truncated", "vis_ratio"))
+    if columns.get("difficult") and "ignore" not in columns:
+        columns |= {"ignore": True, "ignore_reason": "difficult"}
     return columns

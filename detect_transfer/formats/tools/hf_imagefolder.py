@@ -95,8 +95,7 @@ def _form(box_format: str | None, units: str | None) -> BoxFormat:
 def _boxes(rows: Rows, form: BoxFormat) -> Rows:
     """Return the rows with corners."""
     rows = rows.box(*XYXY, box_format=form)
-    rows = rows.check(pl.all_horizontal(pl.col(*XYXY).is_finite()), "BOX_INVALID", "it must be finite", "x2", _REMEDY)
-    return rows.with_columns(ignore="iscrowd", ignore_reason=pl.when("iscrowd").then(pl.lit("crowd")))
+    return rows.check(pl.all_horizontal(pl.col(*XYXY).is_finite()), "BOX_INVALID", "it must be finite", "x2", _REMEDY)
 
 
 def _with_classes(rows: Rows, names: Sequence[str] | None) -> tuple[Rows, dict[str, pl.Series] | None]:

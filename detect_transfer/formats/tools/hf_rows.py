@@ -12,6 +12,7 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, parse_json
+from detect_transfer.formats.parsing.own_columns import FLAGS, take_columns
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.parsing.yaml_nodes import parse_yaml
@@ -20,6 +21,8 @@ from detect_transfer.formats.tools.shared import folder_of
 _BOXES = ("bbox", "bboxes", "boxes")
 _CATEGORIES = ("category", "categories", "label", "labels", "category_id", "class", "classes")
 _COLUMNS = {"file_name", "objects", "width", "height"}
+_OF_BOX = ("iscrowd", "ignore", "difficult", "ignore_reason", "occluded", "truncated", "track_id")
+_SHARES = ("occluded", "truncated")
 _MOST_CLASSES = 100_000
 
 
@@ -27,8 +30,8 @@ def read_metadata(source: Source, names: Sequence[str]) -> Rows:
     """Add the images that the files name to a source, and return their objects as rows.
 
     Returns:
-        `image`, `source`, `category` (``'name`` or ``#index``), the four numbers as `x1`, `y1`, `x2`, `y2`, `iscrowd`
-        and `attributes`.
+        `image`, `source`, `category` (``'name`` or ``#index``), the four numbers as `x1`, `y1`, `x2`, `y2`, what our
+        writer says of a box under the name of its column, and `attributes`.
     """
     rows: list[tuple[Any, ...]] = []
     for name in names:
@@ -46,7 +49,7 @@ def read_metadata(source: Source, names: Sequence[str]) -> Rows:
                     for object_node, values in _objects(node):
                         with source.errors.row(image):
                             rows.append((image, *_object(object_node, values)))
-    return source.rows_of(rows, ("image", "source", "category", *XYXY, "iscrowd", "attributes"))
+    return source.rows_of(rows, ("image", "source", "category", *XYXY, *_OF_BOX, "attributes"))
 
 
 def _lines(source: Source, name: str) -> Iterator[Node]:
@@ -103,9 +106,13 @@ def _object(node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
         class_key = f"#{category}"
     else:
         raise node.error(category_key, "JSON_VALUE", "expected the name or the index of a class")
-    further = {key: value for key, value in values.items() if key not in (box_key, category_key, "iscrowd")}
-    attributes = dump(further, node.where) if further else None
-    return node.source, class_key, *numbers, node.flag("iscrowd", False), attributes
+    keys = {box_key, category_key, "iscrowd"}
+    further = {key: value for key, value in values.items() if key not in keys and value is not None}
+    is_crowd = node.flag("iscrowd", False)
+    columns = take_columns({**further, "iscrowd": is_crowd}, _SHARES)
+    attributes = {key: value for key, value in further.items() if key not in columns}
+    said = [columns.get(key, False if key in FLAGS else None) for key in _OF_BOX]
+    return node.source, class_key, *numbers, *said, dump(attributes, node.where) if attributes else None
 
 
 def class_names(root: Path) -> list[str] | None:

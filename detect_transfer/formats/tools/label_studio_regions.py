@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from detect_transfer.formats.parsing.json_nodes import Node
+from detect_transfer.formats.parsing.own_columns import FLAGS, take_columns
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, turned_extent
 from detect_transfer.formats.parsing.source import Source
 
 _OUTLINES = {"x", "points", "rle", "vertices"}
 _GEOMETRY = _OUTLINES | {"y", "width", "height", "rotation", "radiusX", "radiusY", "closed", "format"}
+_FLAGS = "flags"
 _OF_TOOL = {"original_width", "original_height", "image_rotation", "id"}
 
 
@@ -68,9 +70,17 @@ def _shape(label: str, outline: Item, parts: Sequence[Item], real_size: tuple[in
     kind, xyxy, drawn = _outline(value, size)
     said = [(key, what) for part in parts for key, what in part.value.value.items()]
     attributes = {key: what for key, what in said if key not in _GEOMETRY | _OF_TOOL and not _is_label(key)}
+    flags = [
+        word for part in parts if part.about.value.get("from_name") == _FLAGS for word in part.value.words("choices")
+    ]
+    if flags and set(flags) <= set(FLAGS):  # those of our writer
+        del attributes["choices"]
+        columns = take_columns(dict.fromkeys(flags, True))
+    else:
+        columns = {}
     if rotation := about.value.get("image_rotation"):
         attributes["image_rotation"] = rotation
-    return Shape(label, xyxy, value.source, kind, drawn, attributes)
+    return Shape(label, xyxy, value.source, kind, drawn, attributes, columns)
 
 
 def _is_label(key: str) -> bool:

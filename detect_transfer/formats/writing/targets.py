@@ -14,13 +14,21 @@ from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.formats.cvat.writer import write_cvat
 from detect_transfer.formats.parquet.writer import write_parquet
 from detect_transfer.formats.voc.writer import write_voc
+from detect_transfer.formats.writing.beside_images import (
+    link_images,
+    write_fiftyone,
+    write_hugging_face,
+    write_roboflow,
+)
+from detect_transfer.formats.writing.datumaro import write_datumaro
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
+from detect_transfer.formats.writing.label_studio import write_label_studio
 from detect_transfer.formats.yolo.writer import write_labels
 
 Writer = Callable[[IgnorePlan, Path, Ledger], None]
 
 DEFAULT_TARGETS = ("coco", "yolo")
-_NEED_SIZES = ("cvat", "yolo")
+_NEED_SIZES = ("cvat", "label_studio", "yolo")
 HAVE_FILE_A_STEM = frozenset({"voc", "yolo"})
 
 
@@ -38,8 +46,7 @@ def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     write_voc(plan.table, out / "voc", ledger=ledger)
-    if (out / "images").is_dir():
-        (out / "voc" / "JPEGImages").symlink_to("../images")
+    link_images(plan.table, out / "images", out / "voc" / "JPEGImages")
 
 
 def _write_cvat(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
@@ -50,10 +57,31 @@ def _write_parquet(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     write_parquet(plan.table, out / "parquet", ledger=ledger)
 
 
+def _write_datumaro(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_datumaro(plan.table, out / "datumaro", ledger=ledger)
+    link_images(plan.table, out / "images", out / "datumaro" / "images")
+
+
+def _write_label_studio(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+    write_label_studio(plan.table, out / "label_studio", ledger=ledger)
+
+
+def _beside_images(write: Callable[..., None]) -> Writer:
+    def write_beside(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
+        write(plan.table, out, ledger=ledger)
+
+    return write_beside
+
+
 WRITERS: dict[str, Writer] = {
     "coco": _write_coco,
     "cvat": _write_cvat,
+    "datumaro": _write_datumaro,
+    "fiftyone": _beside_images(write_fiftyone),
+    "hugging_face": _beside_images(write_hugging_face),
+    "label_studio": _write_label_studio,
     "parquet": _write_parquet,
+    "roboflow": _beside_images(write_roboflow),
     "voc": _write_voc,
     "yolo": _write_yolo,
 }
