@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +22,7 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
+from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.native import NativeData, read_native
@@ -55,7 +56,7 @@ class RunData:
 
     train: AnnotationTable
     val: AnnotationTable
-    paths: dict[int, Path]
+    paths: Mapping[int, Path]
     image_root: Path
     ledger: dict[str, Any]
     fingerprint: str
@@ -188,7 +189,7 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
 
 
 def _refuse_shared(
-    first: AnnotationTable, second: AnnotationTable, paths: dict[int, Path], names: tuple[str, str]
+    first: AnnotationTable, second: AnnotationTable, paths: Mapping[int, Path], names: tuple[str, str]
 ) -> None:
     """Refuse images that are trained on and scored on."""
     shared = {paths[i] for i in first.images["image_id"]}.intersection(paths[i] for i in second.images["image_id"])
@@ -202,16 +203,15 @@ def _refuse_shared(
         )
 
 
-def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int, Path]:
+def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> ImagePaths:
     """Return the file of each image; a missing image or one of another size is a problem.
 
     Links that lead out of the folder are followed in our own data folders alone, which a conversion made with links.
     """
     problems: list[DetectTransferError] = []
-    paths: dict[int, Path] = {}
     for row in images.iter_rows(named=True):
         try:
-            path = paths[row["image_id"]] = safe_join(root, row["file_name"], links=links)
+            path = safe_join(root, row["file_name"], links=links)
             size, stated = read_size_wh(path), (row["width"], row["height"])
             if None not in stated and size != stated:
                 raise InputError(
@@ -225,10 +225,10 @@ def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> dict[int,
             if len(problems) == _MOST_PROBLEMS:
                 break
     raise_problems(problems)
-    return paths
+    return ImagePaths(root, images)
 
 
-def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> tuple[str, dict[int, str]]:
+def _fingerprint(tables: Iterable[AnnotationTable], paths: Mapping[int, Path]) -> tuple[str, dict[int, str]]:
     """Hash tables and images; of an image its size and first bytes, so that large sets start quickly.
 
     Returns:
@@ -247,7 +247,7 @@ def _fingerprint(tables: Iterable[AnnotationTable], paths: dict[int, Path]) -> t
 
 
 def _copies(
-    train: AnnotationTable, val: AnnotationTable, paths: dict[int, Path], content: dict[int, str]
+    train: AnnotationTable, val: AnnotationTable, paths: Mapping[int, Path], content: dict[int, str]
 ) -> list[tuple[str, str]]:
     """Return pairs of byte-identical images in both parts; only those that begin alike are read to the end."""
     shared = {content[i] for i in train.images["image_id"]} & {content[i] for i in val.images["image_id"]}

@@ -41,14 +41,19 @@ class Fit:
 def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
     """Scale an image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
     height, width = image_rgb.shape[:2]
-    ratio = imgsz / max(height, width)
-    if ratio == 1:
+    inner_h, inner_w = _long_side(height, width, imgsz)
+    if (inner_h, inner_w) == (height, width):
         return image_rgb
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    shrinks = ratio < 1
-    return np.asarray(
-        cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), dtype=np.uint8
-    )
+    shrinks = imgsz < max(height, width)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image_rgb, (inner_w, inner_h), interpolation=interpolation), dtype=np.uint8)
+
+
+def fit_of(height: int, width: int, imgsz: int, *, multiple: int | None = None) -> tuple[Fit, tuple[int, int]]:
+    """Return how an image of a size is fitted by `letterbox`, and height and width of the result."""
+    inner_h, inner_w = _long_side(height, width, imgsz)
+    out_h, out_w = (imgsz, imgsz) if multiple is None else (_up(inner_h, multiple), _up(inner_w, multiple))
+    return Fit(inner_w / width, inner_h / height, (out_w - inner_w) // 2, (out_h - inner_h) // 2), (out_h, out_w)
 
 
 def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -> tuple[RgbArray, Fit]:
@@ -62,14 +67,17 @@ def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -
     Returns:
         The padded image and the way back.
     """
-    height, width = image_rgb.shape[:2]
     small = resize_long_side(image_rgb, imgsz)
-    inner_h, inner_w = small.shape[:2]
-    out_w, out_h = (imgsz, imgsz) if multiple is None else (_up(inner_w, multiple), _up(inner_h, multiple))
-    left, top = (out_w - inner_w) // 2, (out_h - inner_h) // 2
-    canvas = np.full((out_h, out_w, 3), PAD_VALUE, dtype=np.uint8)
-    canvas[top : top + inner_h, left : left + inner_w] = small
-    return canvas, Fit(inner_w / width, inner_h / height, left, top)
+    fit, size_hw = fit_of(image_rgb.shape[0], image_rgb.shape[1], imgsz, multiple=multiple)
+    canvas = np.full((*size_hw, 3), PAD_VALUE, dtype=np.uint8)
+    canvas[fit.top : fit.top + small.shape[0], fit.left : fit.left + small.shape[1]] = small
+    return canvas, fit
+
+
+def _long_side(height: int, width: int, imgsz: int) -> tuple[int, int]:
+    """Return height and width with the longer of them at `imgsz`."""
+    ratio = imgsz / max(height, width)
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def _up(size: int, multiple: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from detect_transfer.core.arrays import RgbArray
@@ -24,8 +22,9 @@ from detect_transfer.core.boxes import clip
 from detect_transfer.core.errors import DetectTransferError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Target
-from detect_transfer.models.letterbox import letterbox
+from detect_transfer.models.letterbox import fit_of, letterbox
 from detect_transfer.training.augment import Augmenter, TrainSample
+from detect_transfer.training.image_store import ImageStore, LocalProcesses
 from detect_transfer.training.mosaic import TILES, mosaic
 from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import SampleRef
@@ -86,19 +85,22 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
     Args:
         refs: The images.
         options: How they are made.
-        store: (N, imgsz, imgsz, 3) uint8 to cache fitted images in; None reads each one every time.
+        store: Where fitted images are cached; None reads each one every time.
+        local: The processes that fill the store together.
     """
 
     def __init__(
-        self, refs: Sequence[SampleRef], options: ImageOptions, store: NDArray[np.uint8] | None = None
+        self,
+        refs: Sequence[SampleRef],
+        options: ImageOptions,
+        store: ImageStore | None = None,
+        local: LocalProcesses | None = None,
     ) -> None:
         self._refs = refs
         self._options = options
         self._store = store
-        self._fitted_samples: list[TrainSample] = []
         if store is not None:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside the interpreter lock
-                self._fitted_samples = list(pool.map(self._store_sample, range(len(refs))))
+            store.fill(self._read, local or LocalProcesses())
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -118,22 +120,17 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         sample = options.augmenter(sample, seed=int(own.generate_state(1)[0]))
         return sample, self._refs[index].path, index
 
-    def _store_sample(self, index: int) -> TrainSample:
-        assert self._store is not None
-        sample = self._read(index)
-        self._store[index] = sample.pixels
-        return TrainSample(self._store[index], sample.xyxy, sample.labels, sample.ignored)
+    def _read(self, index: int) -> tuple[RgbArray, tuple[int, int]]:
+        """Read an image; return it fitted to the square, and height and width of the file."""
+        image = read_rgb(self._refs[index].path)
+        return letterbox(image, self._options.imgsz)[0], (image.shape[0], image.shape[1])
 
     def _fitted(self, index: int) -> TrainSample:
-        return self._fitted_samples[index] if self._fitted_samples else self._read(index)
-
-    def _read(self, index: int) -> TrainSample:
-        """Read an image and fit it, its boxes and its ignored regions to the square."""
-        ref = self._refs[index]
-        image: RgbArray = read_rgb(ref.path)
-        square, fit = letterbox(image, self._options.imgsz)
-        size_wh = (image.shape[1], image.shape[0])
-        xyxy, ignored = (fit.to_network(clip(boxes, size_wh)) for boxes in (ref.xyxy, ref.ignored))
+        """Return a fitted image with its boxes and its ignored regions in the square."""
+        ref, store = self._refs[index], self._store
+        square, (height, width) = self._read(index) if store is None else (store.pixels[index], store.sizes_hw[index])
+        fit, _ = fit_of(int(height), int(width), self._options.imgsz)
+        xyxy, ignored = (fit.to_network(clip(boxes, (int(width), int(height)))) for boxes in (ref.xyxy, ref.ignored))
         targets, regions = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
         return TrainSample(square, xyxy[targets], ref.labels[targets], ignored[regions])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,26 +26,45 @@ class SampleRef:
     ignored: FloatArray  # (M, 4) image pixels
 
 
-def samples_of(table: AnnotationTable, paths: dict[int, Path]) -> list[SampleRef]:
-    """Return a sample an image, in the order of the table.
+class TrainSamples(Sequence[SampleRef]):
+    """The training images of a table, held as a few columns: objects would be copied by every loading process.
 
     Args:
         table: Images and boxes; class indices follow the order of `category_id`.
         paths: The file of each image_id.
     """
-    label_of = {c: i for i, c in enumerate(table.categories["category_id"].sort())}
-    by_image = {key[0]: group for key, group in table.boxes.group_by("image_id", maintain_order=True)}
-    samples = []
-    for image_id in table.images["image_id"]:
-        boxes = by_image.get(image_id)
-        if boxes is None:
-            samples.append(SampleRef(paths[image_id], np.empty((0, 4)), np.empty(0, np.int64), np.empty((0, 4))))
-            continue
+
+    def __init__(self, table: AnnotationTable, paths: Mapping[int, Path]) -> None:
+        self._paths = paths
+        self._image_ids = table.images["image_id"].to_numpy()
+        rows = table.images.select("image_id").with_row_index("row")
+        boxes = table.boxes.join(rows, on="image_id").sort("row", maintain_order=True)
         out = boxes["ignore"].to_numpy() | boxes["iscrowd"].to_numpy()
-        xyxy = boxes.select(XYXY).to_numpy()
-        labels = np.array([label_of[c] for c in boxes["category_id"].to_numpy()[~out]], dtype=np.int64)
-        samples.append(SampleRef(paths[image_id], xyxy[~out], labels, xyxy[out]))
-    return samples
+        category_ids = table.categories["category_id"].sort().to_numpy()
+        edges = np.arange(len(rows) + 1)
+        self._xyxy, self._ignored = (boxes.select(XYXY).to_numpy()[part] for part in (~out, out))
+        self._labels = np.searchsorted(category_ids, boxes["category_id"].to_numpy()[~out]).astype(np.int64)
+        row_of_box = boxes["row"].to_numpy()
+        self._first_target, self._first_ignored = (np.searchsorted(row_of_box[part], edges) for part in (~out, out))
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._image_ids)
+
+    @overload
+    def __getitem__(self, index: int) -> SampleRef: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SampleRef]: ...
+
+    def __getitem__(self, index: int | slice) -> SampleRef | list[SampleRef]:
+        """Return an image, or a list of them."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        targets, ignored = (slice(*first[row : row + 2]) for first in (self._first_target, self._first_ignored))
+        path = self._paths[int(self._image_ids[row])]
+        return SampleRef(path, self._xyxy[targets], self._labels[targets], self._ignored[ignored])
 
 
 def repeat_factors(samples: Sequence[SampleRef], *, frequent: float = _FREQUENT) -> FloatArray:

@@ -25,7 +25,7 @@ def augmented_images(table: AnnotationTable, *, imgsz: int, data_set: str = "") 
     from detect_transfer.training.augment import Augmenter
     from detect_transfer.training.dataset import ImageOptions, TrainSet
     from detect_transfer.training.mirroring import choose_mirroring
-    from detect_transfer.training.samples import samples_of
+    from detect_transfer.training.samples import TrainSamples
 
     root = table.image_root
     chosen = table.select_images(sample_images(table)["image_id"])
@@ -39,7 +39,7 @@ def augmented_images(table: AnnotationTable, *, imgsz: int, data_set: str = "") 
             continue  # the findings name it
     mirroring = choose_mirroring(Mirror(), table.class_names, data_set=data_set)
     augmenter = Augmenter("default", imgsz=imgsz, mirroring=mirroring)
-    samples = samples_of(chosen.select_images(list(paths)), paths)
+    samples = TrainSamples(chosen.select_images(list(paths)), paths)
     images = TrainSet(samples, ImageOptions(imgsz, augmenter, 0))
     made = []
     for index in range(len(samples)):

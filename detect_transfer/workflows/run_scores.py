@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class ScoredImages:
     """
 
     def __init__(
-        self, config: RunConfig, table: AnnotationTable, paths: dict[int, Path], accelerator: Accelerator
+        self, config: RunConfig, table: AnnotationTable, paths: Mapping[int, Path], accelerator: Accelerator
     ) -> None:
         self.table = table
         self._config = config

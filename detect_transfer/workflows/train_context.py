@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from detect_transfer.config import RunConfig, path_keys
 from detect_transfer.core.annotations import AnnotationTable
@@ -23,16 +25,17 @@ from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_precision
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.array_store import memory_bytes_of, open_store
+from detect_transfer.training.array_store import memory_bytes_of
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.epoch_weights import EpochWeights
+from detect_transfer.training.image_store import ImageStore, LocalProcesses
 from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
+from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
 from detect_transfer.workflows.watch import Watch
@@ -82,7 +85,7 @@ def make_context(
     if settings.class_balance in ("weights", "both"):
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
-    memory = memory_bytes_of(settings.cache_mb)
+    memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
     images = _images(config, samples, plan, run, memory // 2)
     repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
@@ -156,9 +159,11 @@ def drop_unfinished(folder: RunFolder) -> None:
         path.unlink()
 
 
-def _samples(config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device) -> list[SampleRef]:
+def _samples(
+    config: RunConfig, data: RunData, source: SourceWeights | None, device: torch.device
+) -> Sequence[SampleRef]:
     """Return the training images, with what the source finds of the classes that are to be kept."""
-    samples = samples_of(data.train, data.paths)
+    samples = TrainSamples(data.train, data.paths)
     names = data.train.class_names
     annotated = set(names) - set(data.kept_classes)
     source_labels = {name: names.index(name) for name in config.transfer.keep_source_classes if name not in annotated}
@@ -176,7 +181,7 @@ def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
     return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
 
 
-def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, run: RunContext, memory: int) -> TrainSet:
+def _images(config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: RunContext, memory: int) -> TrainSet:
     settings = config.train
     options = ImageOptions(
         settings.imgsz,
@@ -185,10 +190,16 @@ def _images(config: RunConfig, samples: list[SampleRef], plan: Plan, run: RunCon
         mosaic=settings.mosaic,
         mosaic_epochs=round(settings.mosaic_until * max((plan.course(phase)[1] for phase in plan.phases), default=0)),
     )
-    name = f"images_{run.accelerator.process_index}.bin"
-    shape = (len(samples), settings.imgsz, settings.imgsz, 3)
-    path = run.folder.cache / name
-    return TrainSet(samples, options, open_store(shape, np.uint8, cache=settings.cache, memory_bytes=memory, path=path))
+    local = LocalProcesses.of(run.accelerator)
+    store = ImageStore.open(
+        len(samples),
+        settings.imgsz,
+        cache=settings.cache,
+        memory_bytes=memory,
+        folder=run.folder.cache,
+        local=local,
+    )
+    return TrainSet(samples, options, store, local)
 
 
 def _save(path: Path, detector: Detector, config: RunConfig, data: RunData) -> None:

@@ -1,22 +1,29 @@
 """Training images: the same whatever loads them, every image once an epoch, ignored regions out of sight."""
 
 import os
+import pickle
 import signal
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 import torch
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
 from detect_transfer.training.augment import Augmenter, TrainSample, clip_sample
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
+from detect_transfer.training.image_store import ImageStore, LocalProcesses
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import SampleRef, class_weights, repeat_factors, samples_of
+from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
 
 
 def make_set(
@@ -25,9 +32,17 @@ def make_set(
     table = READERS["data_folder"].read(tiny_data).split_of("train")
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
-    samples = samples_of(table, paths)
+    samples = TrainSamples(table, paths)
     options = ImageOptions(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
-    return TrainSet(samples, options, np.empty((len(samples), 96, 96, 3), np.uint8) if cached else None)
+    return TrainSet(samples, options, store_of(len(samples)) if cached else None)
+
+
+def store_of(count: int, *, cache="memory", folder: Path = Path(), local: LocalProcesses | None = None) -> ImageStore:
+    store = ImageStore.open(
+        count, 96, cache=cache, memory_bytes=1 << 30, folder=folder, local=local or LocalProcesses()
+    )
+    assert store is not None
+    return store
 
 
 @pytest.mark.parametrize("share_of_mosaics", [0.0, 1.0])
@@ -232,3 +247,58 @@ def test_augmentation_that_moves_no_pixel__leaves_the_boxes() -> None:
     sample = Augmenter([{"InvertImg": {"p": 1.0}}], imgsz=64)(plain, seed=0)
     assert np.array_equal(sample.pixels, 255 - plain.pixels)
     assert np.array_equal(sample.xyxy, plain.xyxy)
+
+
+def test_two_processes_of_a_machine__read_every_image_once_and_share_it(tiny_data: Path, tmp_path: Path) -> None:
+    alone = make_set(tiny_data, cached=True, augment="none")
+    barrier, reads = Barrier(2), []
+
+    class Counting(TrainSet):
+        def _read(self, index: int):
+            reads.append(index)
+            return super()._read(index)
+
+    def train_set(rank: int) -> TrainSet:
+        local = LocalProcesses(rank, 2, wait=barrier.wait)
+        store = store_of(len(alone), cache="auto", folder=tmp_path, local=local)
+        return Counting(alone._refs, alone._options, store, local)
+
+    with ThreadPoolExecutor(2) as processes:
+        first, second = processes.map(train_set, range(2))
+    assert sorted(reads) == list(range(len(alone)))
+    for index in range(len(alone)):
+        expected = alone[1, index][0]
+        for sample in (first[1, index][0], second[1, index][0]):
+            assert np.array_equal(sample.pixels, expected.pixels)
+            assert np.array_equal(sample.xyxy, expected.xyxy)
+    assert len(list(tmp_path.iterdir())) == 2, "one file of images, one of their sizes"
+
+
+def test_a_store_in_a_file__is_opened_by_spawned_processes_and_not_copied(tiny_data: Path, tmp_path: Path) -> None:
+    there = make_set(tiny_data, cached=True, augment="none")
+    data = TrainSet(there._refs, there._options, store_of(len(there), cache="disk", folder=tmp_path))
+    pickled = pickle.dumps(data)
+    assert len(pickled) < data._store.pixels.nbytes / 10
+    again = pickle.loads(pickled)
+    assert np.array_equal(again[1, 3][0].pixels, there[1, 3][0].pixels)
+
+
+def test_samples__take_few_bytes_an_image(tmp_path: Path) -> None:
+    count = 20_000
+    names = [f"{i:06}.jpg" for i in range(count)]
+    table = AnnotationTable.from_columns(
+        images={"image_id": range(count), "file_name": names, "width": [640] * count, "height": [480] * count},
+        boxes={
+            "annotation_id": range(2 * count),
+            "image_id": [*range(count)] * 2,
+            "category_id": [1] * 2 * count,
+            **{name: [float(i)] * 2 * count for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+        },
+        categories={"category_id": [1], "name": ["sign"]},
+    )
+    tracemalloc.start()
+    samples = TrainSamples(table, ImagePaths(tmp_path, table.images))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held / count < 250
+    assert np.array_equal(samples[count - 1].xyxy, [[0, 1, 2, 3]] * 2)
