@@ -16,6 +16,7 @@ from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
 WEAK_EVIDENCE = "weak evidence"
+BatchedTensors = torch.Tensor | list[torch.Tensor]  # with the batch first, or a tensor an image
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class Detector(Protocol):
         trainable: Names of the parameters that may train at all; some families hold constants as parameters.
         class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
         nms_iou: Overlap from which the architecture suppresses the lower of two boxes, where nothing else is chosen.
+        suppresses: Whether doubles are suppressed at all; an end-to-end head gives each object once.
     """
 
     family: str
@@ -163,6 +165,10 @@ class Detector(Protocol):
 
     @property
     def nms_iou(self) -> float:
+        """As above."""
+
+    @property
+    def suppresses(self) -> bool:
         """As above."""
 
     def with_module(self, module: torch.nn.Module) -> Detector:
@@ -194,6 +200,13 @@ class Detector(Protocol):
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Prepare for an epoch, for losses that follow a schedule."""
+
+    def decode(self, outputs: Any) -> tuple[BatchedTensors, BatchedTensors]:
+        """Turn the outputs of the network in evaluation mode into boxes and scores, before any is chosen.
+
+        Returns:
+            For each image boxes (R, 1, 4), or one a class (R, K, 4), in network pixels; and scores (R, K).
+        """
 
     def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
         """Turn the outputs of the network in evaluation mode into the detections of each image."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torchvision.ops import batched_nms, nms
 
-from detect_transfer.models.base import Postprocess, Prediction
+from detect_transfer.models.base import Detector, Postprocess, Prediction
 
 _MOST_CANDIDATES = 5000
 _SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
+
+
+def choose(detector: Detector, outputs: Any, options: Postprocess) -> list[Prediction]:
+    """Choose the detections of each image of a batch; doubles are suppressed where the detector has any."""
+    boxes, scores = detector.decode(outputs)
+    nms_iou = (options.nms_iou or detector.nms_iou) if detector.suppresses or options.agnostic else None
+    return [select(*each, options, nms_iou=nms_iou) for each in zip(boxes, scores, strict=True)]
 
 
 def select(boxes: torch.Tensor, scores: torch.Tensor, options: Postprocess, *, nms_iou: float | None) -> Prediction:

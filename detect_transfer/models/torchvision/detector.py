@@ -18,7 +18,7 @@ from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
-from detect_transfer.models.postprocess import select
+from detect_transfer.models.postprocess import choose
 from detect_transfer.models.torchvision.build import Built
 from detect_transfer.models.torchvision.faster_rcnn import Options
 from detect_transfer.models.torchvision.head_transfer import class_rows
@@ -30,6 +30,7 @@ class TorchvisionDetector:
     """A torchvision network with its class names."""
 
     family = "torchvision"
+    suppresses = True
 
     def __init__(
         self,
@@ -145,11 +146,14 @@ class TorchvisionDetector:
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Do nothing: no loss of this family follows a schedule."""
 
+    def decode(self, outputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the scored boxes that the network itself has decoded."""
+        return [each.boxes for each in outputs], [each.scores for each in outputs]
+
     @torch.no_grad()
     def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
         """Suppress doubles among the scored boxes."""
-        nms_iou = options.nms_iou or self.nms_iou
-        return [select(boxes, scores, options, nms_iou=nms_iou) for boxes, scores in outputs]
+        return choose(self, outputs, options)
 
     def metadata(self) -> dict[str, str]:
         """Return the architecture, what was chosen about it, and the class names."""

@@ -19,7 +19,7 @@ from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
-from detect_transfer.models.postprocess import select
+from detect_transfer.models.postprocess import choose
 from detect_transfer.models.yolo.head_transfer import class_layers
 from detect_transfer.models.yolo.loss import loss_parts, prepare_criterion, set_ignored
 from detect_transfer.models.yolo.split import split_network
@@ -122,16 +122,23 @@ class YoloDetector:
             criterion.o2m = criterion.decay(epoch - 1)
             criterion.o2o = max(criterion.total - criterion.o2m, 0)
 
+    @property
+    def suppresses(self) -> bool:
+        """Whether doubles are suppressed; an end-to-end head gives each object once."""
+        return not self._head.end2end
+
+    def decode(self, outputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode in single precision to boxes (B, A, 1, 4) and scores (B, A, K)."""
+        raw = outputs[1]
+        if "one2one" in raw:
+            raw = raw["one2many" if self.suppresses else "one2one"]
+        decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)  # (B, A, 4 + K)
+        return decoded[:, :, None, :4], decoded[:, :, 4:]
+
     @torch.no_grad()
     def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
-        """Decode in single precision, then suppress doubles; an end-to-end head gives each object once."""
-        raw = outputs[1]
-        end_to_end = self._head.end2end
-        if "one2one" in raw:
-            raw = raw["one2one" if end_to_end else "one2many"]
-        decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)  # (B, A, 4 + K)
-        nms_iou = None if end_to_end and not options.agnostic else options.nms_iou or self.nms_iou
-        return [select(each[:, None, :4], each[:, 4:], options, nms_iou=nms_iou) for each in decoded]
+        """Decode, then suppress doubles; an end-to-end head gives each object once."""
+        return choose(self, outputs, options)
 
     def metadata(self) -> dict[str, str]:
         """Return the architecture and the class names."""
