@@ -76,3 +76,27 @@ class UnseenImages(StrEnum):
     ERROR = "error"
     SCORE = "score"
     LEAVE_OUT = "leave-out"
+
+
+class ExportTarget(StrEnum):
+    """What a detector is exported to."""
+
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+    TORCHSCRIPT = "torchscript"
+    ULTRALYTICS_PT = "ultralytics-pt"
+    COREML = "coreml"
+
+
+class ExportPrecision(StrEnum):
+    """The numbers that an exported model computes with; int8 keeps its last layers in single precision."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+class NmsPlace(StrEnum):
+    """Where doubles are suppressed: by whoever runs the exported model, or in its graph."""
+
+    BESIDE = "beside"
+    INSIDE = "inside"

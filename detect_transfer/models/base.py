@@ -140,35 +140,62 @@ class LossPart:
         return (self.total / (self.count if count is None else count).clamp(min=1)).sum()
 
 
-class Detector(Protocol):
-    """A network of one family with its class names; training and prediction go through this alone.
+class Predictor(Protocol):
+    """What finds things in images: a detector of a family, or one that was exported.
 
     Attributes:
         family: The name of the family.
         arch: The architecture with its size letter.
         class_names: The classes in order.
-        module: The network.
-        new_class_params: Names of the parameters of the last class layer, where some class has no row in the source.
-        trainable: Names of the parameters that may train at all; some families hold constants as parameters.
-        class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
-        nms_iou: Overlap from which the architecture suppresses the lower of two boxes, where nothing else is chosen.
-        suppresses: Whether doubles are suppressed at all; an end-to-end head gives each object once.
+        module: The network, or what runs it.
     """
 
     family: str
     arch: str
     class_names: tuple[str, ...]
     module: torch.nn.Module
+
+    @property
+    def nms_iou(self) -> float:
+        """Overlap from which the architecture suppresses the lower of two boxes, where nothing else is chosen."""
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether doubles are suppressed at all; an end-to-end head gives each object once."""
+
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn (B, 3, H, W) uint8 RGB into the input of the network."""
+
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return the arguments of the network: the inputs, and what it needs of the targets; None to predict."""
+
+    def decode(self, outputs: Any) -> tuple[BatchedTensors, BatchedTensors]:
+        """Turn the outputs of the network in evaluation mode into boxes and scores, before any is chosen.
+
+        Returns:
+            For each image boxes (R, 1, 4), or one a class (R, K, 4), in network pixels; and scores (R, K).
+        """
+
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Turn the outputs of the network in evaluation mode into the detections of each image."""
+
+
+class Detector(Predictor, Protocol):
+    """A network of one family with its class names; training and prediction go through this alone.
+
+    Attributes:
+        new_class_params: Names of the parameters of the last class layer, where some class has no row in the source.
+        trainable: Names of the parameters that may train at all; some families hold constants as parameters.
+        class_weights: (K,) weight of each class in the classification loss; None weighs all alike.
+        dynamic_axes: Which of `batch` and `size` an exported graph of it can take any of; of others it is made for one.
+    """
+
     new_class_params: frozenset[str]
     trainable: frozenset[str]
     class_weights: torch.Tensor | None
 
     @property
-    def nms_iou(self) -> float:
-        """As above."""
-
-    @property
-    def suppresses(self) -> bool:
+    def dynamic_axes(self) -> frozenset[str]:
         """As above."""
 
     def with_module(self, module: torch.nn.Module) -> Detector:
@@ -183,12 +210,6 @@ class Detector(Protocol):
     def fit_anchors(self, sizes_wh: FloatArray) -> None:
         """Choose anchors by the training boxes (N, 2), width and height in network pixels; some families have none."""
 
-    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn (B, 3, H, W) uint8 RGB into the input of the network."""
-
-    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
-        """Return the arguments of the network: the inputs, and what it needs of the targets; None to predict."""
-
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Split the network behind its last layer before which all stages are frozen; None if there is none."""
 
@@ -200,16 +221,6 @@ class Detector(Protocol):
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Prepare for an epoch, for losses that follow a schedule."""
-
-    def decode(self, outputs: Any) -> tuple[BatchedTensors, BatchedTensors]:
-        """Turn the outputs of the network in evaluation mode into boxes and scores, before any is chosen.
-
-        Returns:
-            For each image boxes (R, 1, 4), or one a class (R, K, 4), in network pixels; and scores (R, K).
-        """
-
-    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
-        """Turn the outputs of the network in evaluation mode into the detections of each image."""
 
     def metadata(self) -> dict[str, str]:
         """Return the texts from which, with the tensors, the detector can be built again."""

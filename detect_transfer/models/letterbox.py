@@ -10,6 +10,7 @@ import numpy as np
 from detect_transfer.core.arrays import FloatArray, RgbArray
 
 PAD_VALUE = 114  # the grey that YOLO models are trained with
+PAD_MULTIPLE = 32  # the largest stride of a network
 
 
 @dataclass(frozen=True)

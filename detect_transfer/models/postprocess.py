@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torchvision.ops import batched_nms, nms
 
-from detect_transfer.models.base import Detector, Postprocess, Prediction
+from detect_transfer.models.base import Postprocess, Prediction, Predictor
 
-_MOST_CANDIDATES = 5000
-_SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
+MOST_CANDIDATES = 5000
+SMALLEST_SIDE = 0.01  # network pixels; nothing is left of a smaller box
 
 
-def choose(detector: Detector, outputs: Any, options: Postprocess) -> list[Prediction]:
+def choose(detector: Predictor, outputs: Any, options: Postprocess) -> list[Prediction]:
     """Choose the detections of each image of a batch; doubles are suppressed where the detector has any."""
     boxes, scores = detector.decode(outputs)
     nms_iou = (options.nms_iou or detector.nms_iou) if detector.suppresses or options.agnostic else None
@@ -36,10 +36,10 @@ def select(boxes: torch.Tensor, scores: torch.Tensor, options: Postprocess, *, n
         row = torch.nonzero(best > options.score_floor).flatten()
         label = label[row]
     score = scores[row, label]
-    top = score.argsort(descending=True, stable=True)[:_MOST_CANDIDATES]
+    top = score.argsort(descending=True, stable=True)[:MOST_CANDIDATES]
     row, score, label = row[top], score[top], label[top]
     xyxy = boxes[row, label if boxes.shape[1] > 1 else torch.zeros_like(label)]
-    whole = torch.isfinite(xyxy).all(dim=1) & (xyxy[:, 2:] - xyxy[:, :2] >= _SMALLEST_SIDE).all(dim=1)
+    whole = torch.isfinite(xyxy).all(dim=1) & (xyxy[:, 2:] - xyxy[:, :2] >= SMALLEST_SIDE).all(dim=1)
     xyxy, score, label = xyxy[whole], score[whole], label[whole]
     if nms_iou is not None:
         keep = nms(xyxy, score, nms_iou) if options.agnostic else batched_nms(xyxy, score, label, nms_iou)

@@ -19,11 +19,9 @@ from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Detector, Postprocess, Prediction
 from detect_transfer.models.device import full_precision
-from detect_transfer.models.letterbox import Fit, letterbox
+from detect_transfer.models.letterbox import PAD_MULTIPLE, Fit, letterbox
 
 logger = logging.getLogger(__name__)
-
-_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class FittedImage:
 
 def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> FittedImage:
     """Scale an image to `imgsz` and pad it no further than the stride of the network asks."""
-    pixels, fit = letterbox(image_rgb, imgsz, multiple=_STRIDE)
+    pixels, fit = letterbox(image_rgb, imgsz, multiple=PAD_MULTIPLE)
     return FittedImage(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
 

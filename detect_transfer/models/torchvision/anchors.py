@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
@@ -49,15 +50,18 @@ class Anchors:
             maps: The feature maps (B, C, h, w).
             size_hw: The input in pixels.
         """
-        device = maps[0].device
-        key = (size_hw, tuple(tuple(each.shape[-2:]) for each in maps), str(device))
+        if torchvision._is_tracing():  # the numbers of a cache would be constants of the graph
+            return self._make(maps, size_hw)
+        key = (size_hw, tuple(tuple(each.shape[-2:]) for each in maps), str(maps[0].device))
         if key not in self._cache:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
-            blank = ImageList(torch.empty(1, 0, *size_hw), [size_hw])
-            shapes = [torch.empty(1, 0, *each.shape[-2:], device=device) for each in maps]
-            self._cache[key] = self._generator(blank, shapes)[0]
+            self._cache[key] = self._make([each[:1, :0] for each in maps], size_hw)
         return self._cache[key]
+
+    def _make(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int]) -> torch.Tensor:
+        blank = ImageList(torch.empty(1, 0, *size_hw), [size_hw])
+        return torch.as_tensor(self._generator(blank, list(maps))[0])
 
 
 def make_generator(shapes: AnchorShapes, stock: Any) -> AnchorGenerator:

@@ -71,6 +71,11 @@ class TorchvisionDetector:
         """Overlap at which torchvision suppresses doubles of this architecture."""
         return self._built.nms_iou
 
+    @property
+    def dynamic_axes(self) -> frozenset[str]:
+        """The number of images is fixed: proposals are chosen image by image."""
+        return frozenset({"size"}) if self._network.any_size else frozenset()
+
     def with_module(self, module: Any) -> TorchvisionDetector:
         """Return a detector of the same kind around another copy of the network."""
         return TorchvisionDetector(

@@ -206,7 +206,7 @@ class FasterRCNN(Network):
             weights = self.class_weights
             return {**losses, **self.roi_heads.losses(pooled_from, proposals, size_hw, targets, weights)}
         logits, offsets = self.roi_heads.predict(pooled_from, proposals, size_hw)
-        counts = [len(each) for each in proposals]
+        counts = [each.shape[0] for each in proposals]
         boxes = self.roi_heads.box_coder.decode(offsets, proposals)[:, 1:]  # (R, K, 4)
         boxes = clip_boxes_to_image(boxes, size_hw)
         scores = logits.softmax(dim=1)[:, 1:]

@@ -30,6 +30,7 @@ class Network(nn.Module):
     """
 
     has_background = False  # the first row of the class layers
+    any_size = True  # a graph that was traced holds for images of other sizes
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class Network(nn.Module):
 
     def forward(self, images: torch.Tensor, targets: Any = None) -> Any:
         """Run the whole network on (B, 3, H, W)."""
-        return self.heads(self.neck(self.body(images)), (int(images.shape[2]), int(images.shape[3])), targets)
+        return self.heads(self.neck(self.body(images)), (images.shape[2], images.shape[3]), targets)
 
     def body(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps of the backbone."""

@@ -134,6 +134,7 @@ class SSD(OneStageDetector):
     """SSD on a backbone with extra layers in the place of a pyramid."""
 
     has_background = True
+    any_size = False  # torchvision makes its boxes of plain numbers
 
     def __init__(self, stock: detection.ssd.SSD) -> None:
         super().__init__(stock)

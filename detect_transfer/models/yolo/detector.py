@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 from torch.utils._pytree import tree_map
 
 from detect_transfer.config import Stage
@@ -33,6 +34,7 @@ class YoloDetector:
     """A YOLO network with its class names."""
 
     family = "yolo"
+    dynamic_axes = frozenset({"batch", "size"})
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class YoloDetector:
 
     def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
         """Return the inputs alone: the loss is outside the network."""
+        self._head.dynamic = torchvision._is_tracing()  # the cells of one size would be constants of the graph
         return (inputs,)
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:

@@ -1,0 +1,1 @@
+"""Detectors as files that other runtimes run: written, opened again, and what they say of themselves."""

@@ -1,0 +1,148 @@
+"""An exported model at work: what a runtime gives, as the predicting half of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from detect_transfer.core.choices import NmsPlace
+from detect_transfer.core.errors import InputError
+from detect_transfer.models.base import Postprocess, Prediction, Target
+from detect_transfer.models.export.metadata import ExportMetadata
+from detect_transfer.models.letterbox import PAD_VALUE
+from detect_transfer.models.postprocess import choose
+
+Output = tuple[torch.Tensor, ...]  # of one image
+
+
+class Session(Protocol):
+    """A model in its runtime.
+
+    Attributes:
+        runtime: Its name and version.
+        precision: What it really computes with.
+    """
+
+    runtime: str
+    precision: str
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run the model on (B, 3, H, W) RGB; give its outputs in order."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An exported model as its runtime has it, and what it says of itself."""
+
+    session: Session
+    metadata: ExportMetadata
+
+
+class RuntimeModule(nn.Module):
+    """A model in its runtime as a module: it pads images to the side and the batch that the model takes.
+
+    Args:
+        opened: The model.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__()
+        self._opened = opened
+        self.register_buffer("_on_cpu", torch.empty(0))
+
+    def forward(self, images: torch.Tensor) -> list[Output]:
+        """Run the model on (B, 3, H, W) uint8 RGB; give the outputs of each image, with boxes in its pixels."""
+        metadata = self._opened.metadata
+        left, top = 0, 0
+        if metadata.side is not None:
+            images, left, top = pad_to(images, metadata.side)
+        offset = torch.tensor([left, top, left, top], dtype=torch.float32)
+        outputs: list[Output] = []
+        size = 1 if metadata.nms is NmsPlace.INSIDE else metadata.batch or len(images)
+        for part in torch.split(images.cpu(), size):
+            full = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
+            arrays = self._opened.session(np.ascontiguousarray(full.numpy()))
+            tensors = [torch.from_numpy(np.asarray(each)) for each in arrays]
+            if metadata.nms is NmsPlace.INSIDE:
+                outputs.append((tensors[0] - offset, *tensors[1:]))
+            else:
+                outputs += [(tensors[0][i] - offset, *(each[i] for each in tensors[1:])) for i in range(len(part))]
+        return outputs
+
+
+def pad_to(images: torch.Tensor, side: int) -> tuple[torch.Tensor, int, int]:
+    """Pad images (B, 3, H, W) with grey to a square; return them, and what was added on the left and on top.
+
+    Raises:
+        InputError: They are larger.
+    """
+    height, width = images.shape[2:]
+    if max(height, width) > side:
+        raise InputError(
+            "EXPORT_SIZE",
+            f"the model takes squares of {side} px",
+            field="--imgsz",
+            value=max(height, width),
+            remedy="leave --imgsz out, or export it again with this --imgsz",
+        )
+    left, top = (side - width) // 2, (side - height) // 2
+    padded = functional.pad(images, (left, side - width - left, top, side - height - top), value=PAD_VALUE)
+    return padded, left, top
+
+
+class ExportedDetector:
+    """The predicting half of a detector around an exported model.
+
+    Args:
+        opened: The model.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self.export = opened.metadata
+        self.session = opened.session
+        self.module: nn.Module = RuntimeModule(opened)
+        self.family, self.arch = self.export.family, self.export.arch
+        self.class_names = self.export.names
+        self.nms_iou = self.export.nms_iou
+        self.suppresses = self.export.suppresses
+
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """Return (B, 3, H, W) uint8 RGB as they are: the rest is in the graph."""
+        return images
+
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return the inputs alone: nothing is trained."""
+        return (inputs,)
+
+    def decode(self, outputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return the boxes and scores that the graph has decoded."""
+        return [each[0] for each in outputs], [each[1] for each in outputs]
+
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Choose detections as of the detector itself; those that were chosen in the graph are taken as they are.
+
+        Raises:
+            InputError: They are to be chosen in another way than the graph does.
+        """
+        if self.export.nms is NmsPlace.BESIDE:
+            return choose(self, outputs, options)
+        if options.agnostic != self.export.settings.agnostic:
+            raise InputError(
+                "EXPORT_NMS",
+                "doubles are suppressed in the graph of the model, class by class",
+                field="--agnostic",
+                remedy="leave it out, or export the model with --nms beside",
+            )
+        predictions = []
+        for boxes, scores, labels in outputs:
+            chosen = torch.nonzero(scores > options.score_floor).flatten()[: options.max_detections]
+            xyxy, score = boxes[chosen].double().numpy(), scores[chosen].double().numpy()
+            predictions.append(Prediction(xyxy, score, labels[chosen].long().numpy()))
+        return predictions
