@@ -23,7 +23,7 @@ _GAIN = {"scratch": 0.0, "epoch0": 0.1}  # of the share of objects that is found
 
 def write_run(plan: StudyPlan, run: PlannedRun) -> None:
     """Write the folder of a run whose arm finds so many of the objects that it is better than `scratch`."""
-    folder, truth = plan.folder.run(run.key), plan.data.test
+    folder, truth = plan.folder.run(run.key), plan.data.split_of(run.fold).test
     rng = np.random.default_rng(zlib.crc32(f"{run.arm} {run.percent} {run.seed}".encode()))
     share = 0.35 + 0.1 * np.log10(run.percent) + _GAIN.get(run.arm, 0.3)
     boxes = truth.boxes.filter(is_positive())

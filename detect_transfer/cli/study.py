@@ -76,7 +76,7 @@ def print_study_plan(plan: Any) -> None:
     seconds = finished_seconds(plan)
     console = make_console()
     table = Table(title=f"study in {plan.folder.path}", title_justify="left", box=None)
-    for heading in ("arm", "% of train", "images", "epochs", "images seen", "seeds", "done"):
+    for heading in ("arm", "% of train", "images", "epochs", "images seen", "runs", "done"):
         table.add_column(heading, justify="left" if heading == "arm" else "right")
     groups: dict[tuple[str, float], list[Any]] = {}
     for run in plan.runs:
@@ -92,8 +92,7 @@ def print_study_plan(plan: Any) -> None:
         console.print(f"  and {len(groups) - _MOST_ROWS:,} more rows")
     data, left = plan.data, [run for run in plan.runs if run.key not in seconds]
     lines = [
-        f"the best epoch is chosen on {data.val.images.height} validation images, "
-        f"the verdict is about {data.test.images.height} test images",
+        f"the best epoch is chosen on {data.n_val} validation images, the verdict is about {data.n_test} test images",
         *data.notes,
     ]
     cost = cost_of(plan, left, seconds)
@@ -105,7 +104,7 @@ def print_study_plan(plan: Any) -> None:
     if n_others := n_of_others(plan):
         lines.append(f"{n_others} run folders there are not used: of another config, other data, weights or code")
     n_seeds = len(plan.config.study.seeds)
-    if n_seeds < FEWEST_SEEDS:
+    if n_seeds < FEWEST_SEEDS and not data.overlap:
         lines.append(
             f"{n_seeds} of {FEWEST_SEEDS} seeds: every verdict will be 'cannot tell'; give three or more in study.seeds"
         )
@@ -197,10 +196,7 @@ def _print_report(result: Any) -> None:
         + row.comparison.overall.words
         for row in result.answers.against
     ]
-    lines += [
-        f"failed: {run.plan.arm}, {run.plan.n_images} images, seed {run.plan.seed}: {run.message}"
-        for run in result.failed
-    ]
+    lines += [f"failed: {run.plan.words}: {run.message}" for run in result.failed]
     if result.missing:
         lines.append(f"{len(result.missing)} runs have not ended")
     print_lines([*lines, f"report: {result.page}"])

@@ -51,6 +51,9 @@ class Study(Strict):
     """AP whose images and time are reported; without it what the baseline and the best arm reach."""
     held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     """Share of the training images that nothing is chosen by, for the verdict, where the data have no test split."""
+    folds: Annotated[int, Field(ge=3, le=20)] | None = None
+    """Where data are few: so many folds of the training and validation images, each tested once by runs of every arm
+    and seed that train on the others and choose the best epoch on one of these. No group of images is cut."""
     jobs: Positive = 1
     """Runs at a time; they share the cores."""
     launcher: Literal["local", "slurm", "ray"] = "local"
@@ -116,6 +119,14 @@ class StudyConfig(RunConfig):
 
     study: Study
     """What is compared."""
+
+    @model_validator(mode="after")
+    def _tested_once(self) -> StudyConfig:
+        if self.study.folds is not None and self.data.test_split is not None:
+            raise ValueError(
+                "study.folds tests every image once, and data.test_split names a split for it: give one of the two"
+            )
+        return self
 
     def keys_of(self, arm: str) -> dict[str, Any]:
         """Return the content of the run config of an arm, before the budget, the data and the seed are put in."""

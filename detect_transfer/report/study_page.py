@@ -26,6 +26,7 @@ class FailedRun:
         seed: Its seed.
         message: Why.
         link: Where its output is; "" where there is none.
+        fold: Its fold; None without folds.
     """
 
     arm: str
@@ -33,6 +34,7 @@ class FailedRun:
     seed: int
     message: str
     link: str = ""
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def write_study_page(path: Path, page: StudyPage) -> None:
         "missing": missing_runs(answers),
         "costs": costs,
         "seeds": sorted({run.seed for run in answers.runs.runs}),
+        "folds": sorted({run.fold for run in answers.runs.runs if run.fold is not None}),
         "curves": svg_uri(curves_plot(answers)),
         "gains": svg_uri(gains_plot(answers)),
         "times": [(label, svg_uri(time_plot(answers, axis))) for axis, label in _AXES.items()],
@@ -111,7 +114,8 @@ def sentence_of(answers: StudyAnswers, row: ArmAgainst) -> str:
     """Say in plain words what an arm is worth against the baseline."""
     overall = row.comparison.overall
     size = "at the one size" if len(row.comparison.by_size) == 1 else f"over {len(row.comparison.by_size)} sizes"
-    text = f"{size} and {overall.n_pairs} seed{'s' * (overall.n_pairs != 1)}: {overall.words}"
+    unit = "fold" if answers.runs.overlap else "seed"
+    text = f"{size} and {overall.n_pairs} {unit}{'s' * (overall.n_pairs != 1)}: {overall.words}"
     if overall.difference is not None:
         text += f", {signed(overall.difference)} AP"
     if overall.interval is not None:
@@ -126,7 +130,8 @@ def sentence_of(answers: StudyAnswers, row: ArmAgainst) -> str:
 
 def missing_runs(answers: StudyAnswers) -> list[str]:
     """Name each run without which a run of another arm has no partner; the first twelve, and how many more."""
-    finished = {(run.arm, run.n_images, run.seed) for run in answers.runs.runs}
+    finished = {(run.arm, run.n_images, run.unit) for run in answers.runs.runs}
+    unit = "fold" if answers.runs.overlap else "seed"
     wanted = {
         (arm, *key)
         for row in answers.against
@@ -135,7 +140,8 @@ def missing_runs(answers: StudyAnswers) -> list[str]:
     }
     absent = sorted(wanted - finished)
     named = [
-        f"{short_name(arm, longest=40)} with {n:,} images and seed {seed}" for arm, n, seed in absent[:_MOST_NAMED]
+        f"{short_name(arm, longest=40)} with {n:,} images and {unit} {number}"
+        for arm, n, number in absent[:_MOST_NAMED]
     ]
     return named + ([f"and {len(absent) - _MOST_NAMED} more"] if len(absent) > _MOST_NAMED else [])
 

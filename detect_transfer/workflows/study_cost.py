@@ -58,11 +58,11 @@ def cost_of(plan: StudyPlan, runs: Sequence[PlannedRun], seconds_of: Mapping[str
 def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float]:
     train, score = _SECONDS.get(config.model.family, _SECONDS["torchvision"])
     scale = (config.train.imgsz / 320) ** 2
-    scored = plan.data.val.images.height + TRAIN_PART
+    scored = plan.data.n_val + TRAIN_PART
 
     def of_run(run: PlannedRun) -> float:
         trained = run.n_images * run.epochs * train
-        tested = 2 * plan.data.test.images.height + scored * (run.epochs + 1)
+        tested = 2 * plan.data.n_test / len(plan.data.splits) + scored * (run.epochs + 1)
         return _OF_START + scale * (trained + tested * score)
 
     return of_run

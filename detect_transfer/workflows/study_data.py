@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import mean
 
 import polars as pl
 
@@ -19,9 +20,25 @@ from detect_transfer.data.split_file import SPLITS_VERSION
 from detect_transfer.data.subsets import missing_classes, nested_subsets
 from detect_transfer.workflows.run_source import make_run_data
 from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study_folds import FoldTables, fold_tables
 from detect_transfer.workflows.study_source import keep_source
 
 _SPLIT_SEED = 0  # not that of a run: all seeds are scored on the same images
+
+
+@dataclass(frozen=True)
+class StudySplit:
+    """One division of the images of a study.
+
+    Args:
+        parts: The images of each part of the training set, by percent.
+        val: The images that the best epoch is chosen by.
+        test: The images that the verdict is about.
+    """
+
+    parts: dict[float, list[int]]
+    val: AnnotationTable
+    test: AnnotationTable
 
 
 @dataclass(frozen=True)
@@ -30,36 +47,62 @@ class StudyData:
 
     Args:
         data: The data part of every run, without its split file.
-        parts: The images of each part of the training set, by percent.
-        val: The images that the best epoch is chosen by.
-        test: The images that the verdict is about.
+        splits: The division of the images in each fold; one division without folds.
         names: The file name of each image_id.
         fingerprint: A hash of tables and image files.
         notes: What was decided about the data, in words.
     """
 
     data: Data
-    parts: dict[float, list[int]]
-    val: AnnotationTable
-    test: AnnotationTable
+    splits: tuple[StudySplit, ...]
     names: dict[int, str]
     fingerprint: str
     notes: tuple[str, ...]
 
-    def document(self, percent: float) -> dict[str, object]:
+    @property
+    def folds(self) -> tuple[int | None, ...]:
+        """The number of each fold, from 1 on; one None without folds."""
+        return (None,) if len(self.splits) == 1 else tuple(range(1, len(self.splits) + 1))
+
+    @property
+    def overlap(self) -> float:
+        """Test images of a fold over all others; 0 without folds."""
+        return 0.0 if len(self.splits) == 1 else 1 / (len(self.splits) - 1)
+
+    @property
+    def n_val(self) -> int:
+        """Images that the best epoch is chosen by; with folds their mean."""
+        return round(mean(split.val.images.height for split in self.splits))
+
+    @property
+    def n_test(self) -> int:
+        """Images that the verdict is about; those of all folds."""
+        return sum(split.test.images.height for split in self.splits)
+
+    def n_images(self, percent: float) -> int:
+        """Return the images of a part of the training set; with folds their mean."""
+        return round(mean(len(split.parts[percent]) for split in self.splits))
+
+    def split_of(self, fold: int | None) -> StudySplit:
+        """Return the division of the images in a fold."""
+        return self.splits[0 if fold is None else fold - 1]
+
+    def document(self, percent: float, fold: int | None = None) -> dict[str, object]:
         """Return the content of the split file of a part."""
+        split = self.split_of(fold)
         ids = {
-            self.data.train_split: self.parts[percent],
-            self.data.val_split: self.val.images["image_id"].to_list(),
-            str(self.data.test_split): self.test.images["image_id"].to_list(),
+            self.data.train_split: split.parts[percent],
+            self.data.val_split: split.val.images["image_id"].to_list(),
+            str(self.data.test_split): split.test.images["image_id"].to_list(),
         }
         rule = {"kind": "study", "percent": percent, "seed": _SPLIT_SEED, "stratified_by": "class"}
+        rule |= {} if fold is None else {"fold": fold}
         splits = {name: sorted(self.names[i] for i in of) for name, of in ids.items()}
         return {"splits_version": SPLITS_VERSION, "rule": rule, "splits": splits}
 
-    def sha256(self, percent: float) -> str:
+    def sha256(self, percent: float, fold: int | None = None) -> str:
         """Return the hash of the data of runs with a part: of all images and annotations, and of who trains on what."""
-        text = f"{self.fingerprint}\0{self.document(percent)['splits']}"
+        text = f"{self.fingerprint}\0{self.document(percent, fold)['splits']}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -79,19 +122,27 @@ def load_study_data(
         splits = data.model_dump(include={"train_split", "val_split", "test_split", "split_file"})
         data = Data(path=folder.data, **splits)
     on_stage("checking the data")
-    loaded, data = _with_test(data, folder, native)
-    if loaded.test is None:
-        loaded, data = _hold_out(loaded, data, config.study.held_out)
-        notes.append(_held_out_note(loaded))
-    train, test = loaded.train, loaded.test
-    assert test is not None
-    parts = nested_subsets(train, config.study.sizes, seed=_SPLIT_SEED, hashes=loaded.content)
-    _refuse_missing_classes(train, parts, (loaded.val, test))
-    if not train.images["group"].drop_nulls().is_empty():
+    if config.study.folds is not None:
+        loaded = load_run_data(data, drawn=folder.data, native=native)
+        data = data.model_copy(update={"test_split": "test"})
+        tables = fold_tables(loaded, data, config.study.folds)
+        notes.append(_folds_note(tables))
+    else:
+        loaded, data = _with_test(data, folder, native)
+        if loaded.test is None:
+            loaded, data = _hold_out(loaded, data, config.study.held_out)
+            notes.append(_held_out_note(loaded))
+        assert loaded.test is not None
+        tables = [(loaded.train, loaded.val, loaded.test)]
+    divisions = []
+    for train, val, test in tables:
+        parts = nested_subsets(train, config.study.sizes, seed=_SPLIT_SEED, hashes=loaded.content)
+        _refuse_missing_classes(train, parts, (val, test))
+        divisions.append(StudySplit(parts, val, test))
+    if not loaded.train.images["group"].drop_nulls().is_empty():
         notes.append("parts of the training set and the test part cut no group of images")
-    tables = (train, loaded.val, test)
-    names = {i: name for t in tables for i, name in t.images.select("image_id", "file_name").rows()}
-    return StudyData(data, parts, loaded.val, test, names, loaded.fingerprint, tuple(notes))
+    names = {i: name for table in tables[0] for i, name in table.images.select("image_id", "file_name").rows()}
+    return StudyData(data, tuple(divisions), names, loaded.fingerprint, tuple(notes))
 
 
 def write_split_files(data: StudyData, folder: StudyFolder) -> None:
@@ -100,8 +151,9 @@ def write_split_files(data: StudyData, folder: StudyFolder) -> None:
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    for percent in data.parts:
-        write_json(folder.split_file(percent), data.document(percent))
+    for fold in data.folds:
+        for percent in data.split_of(fold).parts:
+            write_json(folder.split_file(percent, fold), data.document(percent, fold))
 
 
 def _with_test(data: Data, folder: StudyFolder, native: NativeData | None) -> tuple[RunData, Data]:
@@ -132,6 +184,17 @@ def _hold_out(loaded: RunData, data: Data, share: float) -> tuple[RunData, Data]
         ) from error
     train, test = table.split_of(data.train_split), table.split_of("test")
     return replace(loaded, train=train, test=test), data.model_copy(update={"test_split": "test"})
+
+
+def _folds_note(tables: Sequence[FoldTables]) -> str:
+    images = pl.concat([test.images.select("image_id", "group") for _, _, test in tables])
+    grouped = images["group"].null_count() == 0
+    warning = "" if grouped else ", image by image as the data name no groups: images that were taken together may lie "
+    warning += "" if grouped else "in two folds"
+    return (
+        f"{len(tables)} folds of {images.height} training and validation images: each image is tested once, by runs "
+        f"that train on the other folds and choose the best epoch on one of them{warning}"
+    )
 
 
 def _held_out_note(loaded: RunData) -> str:

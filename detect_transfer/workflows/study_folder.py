@@ -59,9 +59,9 @@ class StudyFolder:
         """A row an epoch of a finished run."""
         return self.path / "epochs.parquet"
 
-    def split_file(self, percent: float) -> Path:
+    def split_file(self, percent: float, fold: int | None = None) -> Path:
         """The images of each split where so much of the training set is trained on."""
-        return self.path / "splits" / f"train_{percent:g}.json"
+        return self.path / "splits" / (f"train_{percent:g}" + ("" if fold is None else f"_fold_{fold}") + ".json")
 
     def run(self, key: str) -> RunFolder:
         """The folder of a run."""

@@ -67,8 +67,10 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
         whole = load_study_data(config, StudyFolder(Path(scratch)))
         content["study"]["sizes"] = _sizes(config, StudyFolder(Path(scratch)), whole)
     find_weights(weights)
-    train, val, test = len(whole.parts[100.0]), whole.val.images.height, whole.test.images.height
-    facts = f"{train} training, {val} validation and {test} test images, {whole.val.categories.height} classes"
+    train, val, test = whole.n_images(100.0), whole.n_val, whole.n_test
+    facts = (
+        f"{train} training, {val} validation and {test} test images, {whole.splits[0].val.categories.height} classes"
+    )
     notes = "".join(f"#             {note}\n" for note in whole.notes)
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
     write_atomic(out, _TEXT.format(name=data.name, file=out, facts=facts, notes=notes, content=text))
@@ -77,7 +79,7 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
 
 def _sizes(config: StudyConfig, folder: StudyFolder, whole: StudyData) -> list[int]:
     """Return the sizes of which the smallest has ten images and every class that is scored; at most four of them."""
-    n_images = len(whole.parts[100.0])
+    n_images = whole.n_images(100.0)
     sizes = [percent for percent in _SIZES if percent == 100 or n_images * percent / 100 >= _FEWEST]
     while len(sizes) > 1:
         study = config.study.model_copy(update={"sizes": sizes})

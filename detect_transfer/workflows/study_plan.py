@@ -34,6 +34,7 @@ class PlannedRun:
         n_images: How many images that are.
         seed: Its seed.
         epochs: How many epochs it has at most.
+        fold: Its fold, from 1 on; None without folds.
     """
 
     key: str
@@ -42,6 +43,13 @@ class PlannedRun:
     n_images: int
     seed: int
     epochs: int
+    fold: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Its arm, size, fold and seed."""
+        fold = "" if self.fold is None else f"fold {self.fold}, "
+        return f"{self.arm}, {self.n_images} images, {fold}seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class StudyPlan:
     def config_of(self, run: PlannedRun) -> RunConfig:
         """Return the config of a run, whose paths are those of this machine."""
         config = self.configs[run.arm, run.percent]
-        split_file = self.folder.split_file(run.percent).resolve()
+        split_file = self.folder.split_file(run.percent, run.fold).resolve()
         return config.model_copy(
             update={
                 "data": config.data.model_copy(update={"split_file": split_file}),
@@ -130,8 +138,8 @@ def _budget(config: StudyConfig, data: StudyData, percent: float) -> int:
     """Return how many epochs of a part a run may see."""
     if config.study.budget == "epochs":
         return config.train.epochs
-    whole = max(len(ids) for ids in data.parts.values())
-    return max(1, round(config.train.epochs * whole / len(data.parts[percent])))
+    whole = max(map(data.n_images, config.study.sizes))
+    return max(1, round(config.train.epochs * whole / data.n_images(percent)))
 
 
 def _within(run: RunConfig, budget: int, arm: str) -> dict[str, Any]:
@@ -178,20 +186,22 @@ def _shared_out(total: int, weights: list[int]) -> list[int]:
 
 
 def _runs(config: StudyConfig, data: StudyData, configs: dict[tuple[str, float], RunConfig]) -> tuple[PlannedRun, ...]:
-    data_sha256 = {percent: data.sha256(percent) for percent in data.parts}
+    data_sha256 = {(percent, fold): data.sha256(percent, fold) for percent in config.study.sizes for fold in data.folds}
     weights = {name: _weights_sha256(name) for name in {run.model.weights for run in configs.values()}}
     runs = []
     for (arm, percent), run in configs.items():
         facts = run.model_dump(mode="json", exclude={"data", "out"})
         facts["train"] = {k: v for k, v in facts["train"].items() if k not in _NOT_HASHED | {"seed"}}
         facts["model"]["weights"] = weights[run.model.weights]
-        facts |= {"data": data_sha256[percent], "code": code_sha256()}
-        digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
-        n_images, epochs = len(data.parts[percent]), planned_epochs(run)
-        for seed in config.study.seeds:
-            of_seed = digest.copy()
-            of_seed.update(f"\0{seed}".encode())
-            runs.append(PlannedRun(of_seed.hexdigest()[:_KEY_LENGTH], arm, percent, n_images, seed, epochs))
+        n_images, epochs = data.n_images(percent), planned_epochs(run)
+        for fold in data.folds:
+            facts |= {"data": data_sha256[percent, fold], "code": code_sha256()}
+            digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS))
+            for seed in config.study.seeds:
+                of_seed = digest.copy()
+                of_seed.update(f"\0{seed}".encode())
+                key = of_seed.hexdigest()[:_KEY_LENGTH]
+                runs.append(PlannedRun(key, arm, percent, n_images, seed, epochs, fold))
     return tuple(runs)
 
 

@@ -77,6 +77,7 @@ def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun]) -> StudyAnswers
         baseline=study.compared_with,
         margin=study.margin,
         targets=study.targets,
+        overlap=plan.data.overlap,
     )
 
 
@@ -93,16 +94,18 @@ def _study_run(run: FinishedRun) -> StudyRun:
             np.array([row["images_seen"] for row in scored], float),
             np.array([row["AP"] for row in scored]),
             None if all(math.isnan(value) for value in learnt) else np.array(learnt),
+            run.plan.fold or 0,
         )
     return StudyRun(
         run.plan.arm,
         run.plan.n_images,
         run.plan.seed,
         run.facts["test"]["AP"],
-        run.draws,
+        run.draws if run.plan.fold is None else None,
         history,
         f"runs/{run.plan.key}/report.html",
         run.facts["cost"],
+        run.plan.fold,
     )
 
 
@@ -148,4 +151,4 @@ def _write(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, content: dic
 def _shown(plan: StudyPlan, run: FailedRun) -> ShownFailure:
     log = plan.folder.output(run.plan.key)
     link = log.relative_to(plan.folder.path).as_posix() if log.is_file() else ""
-    return ShownFailure(run.plan.arm, run.plan.n_images, run.plan.seed, run.message, link)
+    return ShownFailure(run.plan.arm, run.plan.n_images, run.plan.seed, run.message, link, run.plan.fold)

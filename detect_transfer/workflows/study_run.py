@@ -93,7 +93,7 @@ class Launcher:
         self._reported.add(run.key)
         self._ended += 1
         folder = self.plan.folder
-        where = f"[{self._ended} of {len(self.plan.runs)}] {run.arm}, {run.n_images} images, seed {run.seed}"
+        where = f"[{self._ended} of {len(self.plan.runs)}] {run.words}"
         if state_of(folder, run.key) == "done":
             try:
                 facts = digest_run(self.plan, run).facts

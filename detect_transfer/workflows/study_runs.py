@@ -192,7 +192,7 @@ def _parameters_trained(folder: RunFolder) -> int:
 
 def _draws(plan: StudyPlan, run: PlannedRun, stored_ap: float | None) -> FloatArray:
     """Score the detections of a run on the test images of the study, as they are and drawn."""
-    truth = plan.data.test
+    truth = plan.data.split_of(run.fold).test
     rows = plan.folder.run(run.key).test.read_detections().rows
     of_truth = rows.join(truth.categories.select("category_id"), on="category_id", how="semi")
     strangers = rows.join(truth.images.select("image_id"), on="image_id", how="anti")

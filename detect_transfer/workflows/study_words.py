@@ -32,15 +32,17 @@ class EndedRuns:
 def facts_of(plan: StudyPlan, ended: EndedRuns) -> dict[str, str]:
     """Return names and values for the end of the page, such as versions and the hash of the data."""
     config, data = plan.config, plan.data
-    sizes = ", ".join(f"{len(data.parts[p])} ({p:g} %)" for p in sorted(data.parts))
+    sizes = ", ".join(f"{data.n_images(p)} ({p:g} %)" for p in sorted(config.study.sizes))
     machines = {str(run.facts["machine"]) for run in ended.finished}
+    names = data.splits[0].val.class_names
     return {
         "Runs": f"{len(ended.finished)} finished, {len(ended.failed)} failed, {len(ended.missing)} not ended, "
         f"of {len(plan.runs)}",
         "Training images": sizes,
-        "Best epoch chosen on": f"{data.val.images.height} validation images",
-        "Verdict about": f"{data.test.images.height} test images, which nothing was chosen by",
-        "Classes": ", ".join(data.val.class_names[:20]) + (" ..." if len(data.val.class_names) > 20 else ""),
+        "Best epoch chosen on": f"{data.n_val} validation images",
+        "Verdict about": f"{data.n_test} test images, which nothing was chosen by",
+        **({"Folds": str(len(data.splits))} if data.overlap else {}),
+        "Classes": ", ".join(names[:20]) + (" ..." if len(names) > 20 else ""),
         "Seeds": ", ".join(map(str, config.study.seeds)),
         "Budget": _budget(plan),
         "Starts from": ", ".join(dict.fromkeys(run.model.weights for run in plan.configs.values())),
@@ -98,11 +100,11 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
     study = plan.config.study
     sentences = [
         "Rates and other settings were fixed, not searched: an arm might do better with its own.",
-        "One set of data, and one split of it: the intervals hold for other seeds and other test images like these.",
+        _held_for(plan),
         f"{_images_seen(plan)} What an arm reached in equal time is in the curves over time, for rates that were "
         "planned for the whole run.",
     ]
-    if len(study.seeds) < FEWEST_SEEDS:
+    if len(study.seeds) < FEWEST_SEEDS and not plan.data.overlap:
         sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {FEWEST_SEEDS} that a verdict needs at least.")
     if ended.missing:
         sentences.append(f"{len(ended.missing)} of {len(plan.runs)} planned runs have not ended.")
@@ -118,7 +120,7 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
 def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> str:
     """Return what a paper would say of the study: how it was done, with what, and what came of it."""
     config, data, versions = plan.config, plan.data, ended.finished[0].facts["versions"] or {}
-    sizes = ", ".join(str(len(data.parts[p])) for p in sorted(data.parts))
+    sizes = ", ".join(str(data.n_images(p)) for p in sorted(config.study.sizes))
     software = ", ".join(f"{name} {versions[name]}" for name in ("detect_transfer", "torch") if name in versions)
     results = [
         f"{row.comparison.second} against {row.comparison.first}: {_result(row.comparison.overall)}"
@@ -129,10 +131,31 @@ def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> st
         f"We trained {len(plan.config.study.arms)} arms ({', '.join(config.study.arms)}) on nested, class-stratified "
         f"subsets of {sizes} images with {len(config.study.seeds)} seeds each ({len(ended.finished)} runs), every arm "
         f"with the same budget ({_budget(plan)}). {_images_seen(plan)} The input was {_sides(plan)} px. The best "
-        f"epoch was chosen on {data.val.images.height} validation images; all numbers are COCO AP on "
-        f"{data.test.images.height} separate test images, with 95 % intervals over seeds and test images (Student's t, "
-        f"paired by seed; Holm-corrected p).{lost} Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "
+        f"epoch was chosen on {data.n_val} validation images; all numbers are COCO AP on {_tested_on(plan)}.{lost} "
+        f"Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "
         f"Software: {software}; data sha256 {data.fingerprint[:12]}, code sha256 {code_sha256()[:12]}."
+    )
+
+
+def _held_for(plan: StudyPlan) -> str:
+    """Say what the intervals hold for."""
+    if plan.data.overlap:
+        return "One set of data: the intervals hold for other seeds and other images like these."
+    return "One set of data, and one split of it: the intervals hold for other seeds and other test images like these."
+
+
+def _tested_on(plan: StudyPlan) -> str:
+    """Return what the numbers of a paper were measured on, and how the intervals were computed."""
+    data = plan.data
+    if not data.overlap:
+        return (
+            f"{data.n_test} separate test images, with 95 % intervals over seeds and test images (Student's t, paired "
+            "by seed; Holm-corrected p)"
+        )
+    return (
+        f"the test images of {len(data.splits)} folds ({data.n_test} images, each tested once; training on all other "
+        "folds but the one of validation), with 95 % intervals by the corrected t-test over folds (Nadeau and Bengio "
+        "2003), paired by fold and seed; Holm-corrected p"
     )
 
 

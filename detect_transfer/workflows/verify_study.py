@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     checks = [*_files(folder, stated), *_left_out(plan, planned)]
     finished: list[FinishedRun] = []
     for run in planned["runs"]:
-        name = f"{run.arm}, {run.n_images} images, seed {run.seed}"
+        name = run.words
         on_stage(name)
         if run.key not in plan.by_key:
             why = "config, data, weights or code are others now"
@@ -75,10 +75,11 @@ def _rows(stated: Mapping[str, Any], name: str, folder: StudyFolder) -> list[Any
 
 def _planned(row: Any, folder: StudyFolder) -> PlannedRun:
     """Return the run that a row of the report is about."""
-    names = PlannedRun.__dataclass_fields__
-    if not isinstance(row, dict) or not names.keys() <= row.keys():
-        raise _damaged(folder, f"a run has {', '.join(names)}")
-    return PlannedRun(**{name: row[name] for name in names})
+    names = [field.name for field in fields(PlannedRun)]
+    needed = [field.name for field in fields(PlannedRun) if field.default is MISSING]
+    if not isinstance(row, dict) or not set(needed) <= row.keys():
+        raise _damaged(folder, f"a run has {', '.join(needed)}")
+    return PlannedRun(**{name: row[name] for name in names if name in row})
 
 
 def _damaged(folder: StudyFolder, what: str) -> InputError:
@@ -103,8 +104,13 @@ def _left_out(plan: StudyPlan, planned: Mapping[str, list[PlannedRun]]) -> Itera
     for run in plan.runs:
         name = ends.get(state_of(plan.folder, run.key))
         if name is not None and (run.key, name) not in listed and (run.key, "failed") not in listed:
-            words = f"{run.arm}, {run.n_images} images, seed {run.seed}: counted in the report"
-            yield Check(words, "denied", None, run.key, "it has ended, and the report leaves it out")
+            yield Check(
+                f"{run.words}: counted in the report",
+                "denied",
+                None,
+                run.key,
+                "it has ended, and the report leaves it out",
+            )
 
 
 def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns) -> Iterator[Check]:
@@ -117,8 +123,8 @@ def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns) -> Ite
     for before, now in zip(stated["runs"], measured["runs"], strict=True):
         for name, value in now.items():
             if before.get(name) != value:
-                words = f"{now['arm']}, {now['n_images']} images, seed {now['seed']}: {name} of the report"
-                yield Check(words, "denied", before.get(name), value)
+                words = _planned(now, plan.folder).words
+                yield Check(f"{words}: {name} of the report", "denied", before.get(name), value)
 
 
 def _why(same: bool, wrong: str) -> str:

@@ -180,3 +180,19 @@ def test_arm_that_is_added_on_the_command_line__drops_no_other(tiny_data: Path, 
         load_study(path, ("study.arms.new={train.lr: 0.1}",))
     path.write_text(f"data: {{path: {tiny_data}}}\nstudy: {{arms: {{scratch: {{}}, full: {{}}}}}}\n")
     assert list(load_study(path, ("study.arms.new={train.lr: 0.1}",))[0].study.arms) == ["scratch", "full", "new"]
+
+
+def test_folds__test_every_image_once_and_cut_no_group(make_plan) -> None:
+    plan = make_plan({"folds": 3, "sizes": [100], "seeds": [0, 1]})
+    documents = [plan.data.document(100.0, fold)["splits"] for fold in plan.data.folds]
+    tested = [name for splits in documents for name in splits["test"]]
+    assert len(tested) == len(set(tested)) == plan.data.n_test == 38
+    for splits in documents:
+        assert sorted(splits["train"] + splits["val"] + splits["test"]) == sorted(tested)
+    assert len(plan.runs) == len(plan.by_key) == 2 * 3 * 2
+    assert plan.config_of(plan.runs[2]).data.split_file.name == "train_100_fold_2.json"
+    assert "3 folds of 38 training and validation images" in plan.data.notes[0]
+    with pytest.raises(InputError, match=r"STUDY_FOLDS .* do not fill 20 folds"):
+        make_plan({"folds": 20, "sizes": [100]}, data={"synthetic": {"train_images": 8, "val_images": 8, "size": 64}})
+    with pytest.raises(InputError, match=r"study.folds tests every image once, and data.test_split names a split"):
+        make_plan({"folds": 3}, data={"path": "x", "test_split": "test"})

@@ -113,6 +113,21 @@ def test_report__is_the_same_however_often_and_in_which_order_runs_ended(plan) -
     assert pl.read_parquet(plan.folder.epochs_table).height == 3 * len(plan.runs)
 
 
+def test_folds__give_a_verdict_on_all_images(tiny_data: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_data, {"folds": 4, "sizes": [100], "seeds": [0, 1]}, tmp_path / "store")
+    prepare_store(plan)
+    for run in plan.runs[:-1]:
+        write_run(plan, run)
+    report = report_study(plan)
+    verdict = report.answers.against[0].comparison.overall
+    assert (verdict.n_pairs, report.failed) == (4, ())
+    assert verdict.verdict == "better"
+    page = plan.folder.report.read_text()
+    assert "4 folds · 2 seeds" in page
+    assert "at the one size and 4 folds: better" in page
+    assert "38 images, each tested once" in report.paragraph
+
+
 def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
     prepare_store(plan)
     with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; run the study first"):

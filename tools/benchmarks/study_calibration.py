@@ -207,6 +207,33 @@ def _seeds_asked(rng: np.random.Generator, trials: int) -> Row:
     return Row("decided with the seeds that were asked for", float(np.mean(decided)), 0.0, 1.0, len(decided))
 
 
+def folds(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    """Two arms over folds, whose difference an image moves where it is tested and where it is trained on."""
+    for n_folds, n_images, learnt in ((5, 100, 0.0), (5, 100, 1.0), (10, 100, 1.0), (3, 60, 1.0)):
+        false, plain, holds = [], [], []
+        for i in range(2 * trials):
+            gain = 0.0 if i % 2 == 0 else 0.02
+            tested, taught = rng.normal(0, 0.1, n_images), learnt * rng.normal(0, 0.1, n_images)
+            fold = rng.permutation(n_images) % n_folds
+            apart = [tested[fold == k].mean() + taught[fold != k].mean() for k in range(n_folds)]
+            apart = gain + np.array(apart)[:, None] + rng.normal(0, 0.005, (n_folds, 2))
+            unit, seed = (index.ravel() for index in np.indices(apart.shape))
+            both = (np.full(unit.size, 0.5), 0.5 + apart.ravel())
+            arms = [ArmScores("a", np.full(unit.size, 100), unit, ap, seed) for ap in both]
+            compared = judge(*arms, margin=0.0, overlap=1 / (n_folds - 1)).overall
+            holds.append(covers(compared.interval, gain))
+            if gain == 0.0:
+                false.append(compared.verdict != "cannot tell")
+                pairs = np.array([arm.ap.reshape(apart.shape).mean(axis=1) for arm in arms]).T
+                plain.append(judge_pairs([pairs], margin=0.0)[0].verdict != "cannot tell")
+        what = f"{n_folds} folds of {n_images} images, " + (
+            "training images move it" if learnt else "test images alone"
+        )
+        yield Row(f"false better or worse over {what}", np.mean(false), 0.0, 0.065, len(false))
+        yield Row(f"for comparison: folds taken as independent, {what}", np.mean(plain), 0.0, 1.0, len(plain))
+        yield Row(f"interval of a difference over {what}", np.mean(holds), 0.93, 1.0, len(holds))
+
+
 def times(rng: np.random.Generator, trials: int) -> Iterator[Row]:
     """Mean time to an AP and the ratio of two arms."""
     mean, ratio = [], []
@@ -288,6 +315,7 @@ PARTS: tuple[Callable[[np.random.Generator, int], Iterator[Row]], ...] = (
     other_ways,
     two_curves,
     verdicts,
+    folds,
     times,
     trials_and_parts,
     collections,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.evaluation.comparison import MARGIN
 from detect_transfer.evaluation.study.histories import (
     Axis,
@@ -163,6 +164,7 @@ def study_answers(
     baseline: str,
     margin: float = MARGIN,
     targets: Sequence[float] = (),
+    overlap: float = 0.0,
 ) -> StudyAnswers:
     """Answer what the finished runs of a study can.
 
@@ -173,9 +175,10 @@ def study_answers(
         margin: Differences up to this are of no interest.
         targets: The AP to reach; without any, what all runs of the baseline and of the best arm have at their largest
             size.
+        overlap: Test images of a fold over all others; 0 without folds.
     """
     present = tuple(arm for arm in arms if any(run.arm == arm for run in runs))
-    by_arm = RunsByArm(present, tuple(run for run in runs if run.arm in present))
+    by_arm = RunsByArm(present, tuple(run for run in runs if run.arm in present), overlap)
     curves = {arm: fit_curve(by_arm.scores(arm)) for arm in present}
     at_sizes = tuple(_at_size(by_arm, arm, n) for arm in present for n in by_arm.sizes(arm))
     others = [arm for arm in present if arm != baseline] if baseline in present else []
@@ -194,16 +197,24 @@ def study_answers(
 def _at_size(runs: RunsByArm, arm: str, n_images: int) -> ArmAtSize:
     group = runs.of(arm, n_images)
     ap = np.array([run.ap for run in group])
-    draws = mean_draws(group)
+    draws, folds = mean_draws(group), runs.folds(group)
+    of_folds = ap if folds is None else np.array([ap[folds == fold].mean() for fold in np.unique(folds)])
     return ArmAtSize(
         arm,
         n_images,
         len(group),
-        mean_by_t(ap).cut(0.0, 1.0),
+        mean_by_t(of_folds, runs.overlap).cut(0.0, 1.0),
         dict(_costs(group)),
         overfitting(runs.histories(arm, n_images)),
-        variance_components(ap, None, None if draws is None else variance_of_draws(draws)),
+        variance_components(ap, folds, _image_variance(draws, folds)),
     )
+
+
+def _image_variance(draws: FloatArray | None, folds: IntArray | None) -> float | None:
+    """Return the variance over test images; that of folds is theirs, as each has test images of its own."""
+    if folds is not None:
+        return 0.0
+    return None if draws is None else variance_of_draws(draws)
 
 
 def _costs(group: Sequence[StudyRun]) -> Iterator[tuple[str, float]]:
@@ -219,16 +230,16 @@ def _against(runs: RunsByArm, curves: dict[str, LearningCurve], baseline: str, a
         runs.scores(arm),
         margin=margin,
         image_variance=runs.image_variances(baseline, arm),
+        overlap=runs.overlap,
     )
     worth = tuple((n, worth_in_images(curves[arm], curves[baseline], n)) for n in runs.sizes(arm))
     noise = []
     for n in runs.sizes(baseline, arm):
         pairs = runs.pairs(baseline, arm, n)
-        draws = runs.difference_draws(baseline, arm, n)
+        draws, folds = runs.difference_draws(baseline, arm, n), runs.folds([second for _, second in pairs])
         apart = np.array([second.ap - first.ap for first, second in pairs])
         if len(pairs):
-            variance = None if draws is None else variance_of_draws(draws)
-            noise.append((n, variance_components(apart, None, variance)))
+            noise.append((n, variance_components(apart, folds, _image_variance(draws, folds))))
     return ArmAgainst(comparison, worth, catch_up(curves[baseline], curves[arm]), tuple(noise))
 
 

@@ -22,11 +22,12 @@ class History:
     """One run, evaluated E times.
 
     Args:
-        seed: Its seed; runs of two arms with the same seed are a pair.
+        seed: Its seed; runs of two arms with the same seed and fold are a pair.
         seconds: (E,) wall time since the start; entry 0 is epoch 0, the source before any training.
         images_seen: (E,) training images seen by then.
         ap: (E,) validation AP, in [0, 1].
         train_ap: (E,) AP on clean training images; NaN where it was not measured; None where it never was.
+        fold: Its fold; 0 without folds.
 
     Raises:
         InputError: The columns have other lengths, or time runs back.
@@ -37,6 +38,7 @@ class History:
     images_seen: FloatArray
     ap: FloatArray
     train_ap: FloatArray | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
         columns = [self.seconds, self.images_seen, self.ap, *([] if self.train_ap is None else [self.train_ap])]
@@ -115,11 +117,11 @@ def time_ratio(first: Sequence[History], second: Sequence[History], ap: float, a
 
     Runs are paired by seed. There is no ratio where a run of a pair ended before, or had the AP before training.
     """
-    times = [{h.seed: _first(h, ap, axis) for h in arm} for arm in (first, second)]
-    seeds = sorted(times[0].keys() & times[1].keys())
-    if not seeds:
+    times = [{(h.seed, h.fold): _first(h, ap, axis) for h in arm} for arm in (first, second)]
+    common = sorted(times[0].keys() & times[1].keys())
+    if not common:
         return Estimate(None, None, "no seed has a run of both arms")
-    pairs = np.array([[times[0][seed], times[1][seed]] for seed in seeds])
+    pairs = np.array([[times[0][run], times[1][run]] for run in common])
     names = ("first", "second")
     for what, wrong in (("did not reach", np.isinf(pairs)), ("had before training", pairs <= 0)):
         arms = [name for name, column in zip(names, wrong.T, strict=True) if column.any()]
@@ -137,14 +139,20 @@ def _first(history: History, ap: float, axis: Axis) -> float:
     return float(getattr(history, axis)[reached[0]]) if len(reached) else np.inf
 
 
-def mean_by_t(values: FloatArray) -> Estimate:
-    """Return the mean of (R,) runs with its interval by Student's t; no interval of one run."""
+def mean_by_t(values: FloatArray, overlap: float = 0.0) -> Estimate:
+    """Return the mean of (R,) runs or folds with its interval by Student's t; no interval of one.
+
+    Args:
+        values: Of each run, or the mean of each fold.
+        overlap: As for `judge`.
+    """
     from scipy.special import stdtrit  # type: ignore[import-untyped]
 
     mean = float(values.mean())
     if len(values) == 1:
         return Estimate(mean, None, "one run says nothing about other seeds")
-    reach = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+    error = values.std(ddof=1) * np.sqrt(1 / len(values) + overlap)
+    reach = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2) * error)
     return Estimate(mean, (mean - reach, mean + reach))
 
 

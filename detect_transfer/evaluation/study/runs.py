@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.evaluation.study.histories import History
 from detect_transfer.evaluation.study.scores import ArmScores
 
@@ -26,6 +26,7 @@ class StudyRun:
         history: Its validation AP over time; None where it was not kept.
         link: Where its page is, from the page of the study.
         cost: Numbers such as `seconds`; None where one is not known.
+        fold: Which fold of the images it was tested on; None where all runs have the same test images.
     """
 
     arm: str
@@ -36,6 +37,12 @@ class StudyRun:
     history: History | None = None
     link: str = ""
     cost: Mapping[str, float | None] = field(default_factory=dict)
+    fold: int | None = None
+
+    @property
+    def unit(self) -> int:
+        """What it has in common with its partner in another arm: its fold, else its seed."""
+        return self.seed if self.fold is None else self.fold
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,18 @@ class RunsByArm:
     Args:
         arms: The arms in order.
         runs: All runs.
+        overlap: Test images of a fold over all others, so that folds count as the runs on common images that they are;
+            0 without folds.
     """
 
     arms: tuple[str, ...]
     runs: tuple[StudyRun, ...]
+    overlap: float = 0.0
 
     def of(self, arm: str, n_images: int | None = None) -> list[StudyRun]:
-        """Return the runs of an arm, at one size or at all, by size and seed."""
+        """Return the runs of an arm, at one size or at all, by size, fold and seed."""
         runs = [run for run in self.runs if run.arm == arm and n_images in (None, run.n_images)]
-        return sorted(runs, key=lambda run: (run.n_images, run.seed))
+        return sorted(runs, key=lambda run: (run.n_images, run.unit, run.seed))
 
     def sizes(self, *arms: str) -> list[int]:
         """Return the sizes that each of the arms has."""
@@ -62,18 +72,25 @@ class RunsByArm:
     def scores(self, arm: str) -> ArmScores:
         """Return the AP of all runs of an arm."""
         runs = self.of(arm)
-        columns = (np.array([getattr(run, name) for run in runs]) for name in ("n_images", "seed"))
-        n_images, seeds = (column.astype(np.int64) for column in columns)
-        return ArmScores(arm, n_images, seeds, np.array([run.ap for run in runs], float))
+        columns = (np.array([getattr(run, name) for run in runs]) for name in ("n_images", "unit", "seed"))
+        n_images, units, seeds = (column.astype(np.int64) for column in columns)
+        return ArmScores(
+            arm, n_images, units, np.array([run.ap for run in runs], float), seeds if self.overlap else None
+        )
 
     def histories(self, arm: str, n_images: int) -> list[History]:
         """Return the histories of the runs of an arm at a size that have one."""
         return [run.history for run in self.of(arm, n_images) if run.history is not None]
 
     def pairs(self, first: str, second: str, n_images: int) -> list[tuple[StudyRun, StudyRun]]:
-        """Return the runs of two arms at a size that have the same seed."""
-        of_first = {run.seed: run for run in self.of(first, n_images)}
-        return [(of_first[run.seed], run) for run in self.of(second, n_images) if run.seed in of_first]
+        """Return the runs of two arms at a size that have the same fold and seed."""
+        of_first = {(run.fold, run.seed): run for run in self.of(first, n_images)}
+        partners = [(of_first.get((run.fold, run.seed)), run) for run in self.of(second, n_images)]
+        return [(partner, run) for partner, run in partners if partner is not None]
+
+    def folds(self, runs: Sequence[StudyRun]) -> IntArray | None:
+        """Return (R,) the fold of each run; None without folds."""
+        return np.array([run.unit for run in runs], np.int64) if self.overlap else None
 
     def difference_draws(self, first: str, second: str, n_images: int) -> FloatArray | None:
         """Return (1 + B,) the difference of the means of the pairs on the draws; None where a run has none."""

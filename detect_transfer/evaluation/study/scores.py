@@ -53,9 +53,10 @@ class ArmScores:
     Args:
         arm: Its name.
         n_images: (R,) training images of each run.
-        seeds: (R,) its seed; runs of two arms with the same seed and size are a pair.
+        seeds: (R,) its seed, or its fold where there are folds; runs of two arms with the same one and size are a pair.
         ap: (R,) its AP, in [0, 1].
-        splits: (R,) which split or subset of the images it had; None where each seed has its own.
+        splits: (R,) which split or subset of the images it had, or its seed within a fold; two arms are compared by
+            those that both have. None where each seed has its own.
 
     Raises:
         InputError: The columns have other lengths, a size is below 1, an AP is outside [0, 1], or a run stands twice.

@@ -121,6 +121,6 @@ def _sentence(of_mean: dict[str, float], decides: str | None, unknown: list[str]
         return f"what would decide is not known: no variance over {' and '.join(unknown)}"
     if decides is None:
         return "the runs do not differ"
-    words = {"seed": "more seeds", "split": "more splits", "images": "more test images"}
+    words = {"seed": "more seeds", "split": "more images", "images": "more test images"}
     share = of_mean[decides] / sum(of_mean.values())
     return f"{words[decides]} would decide: they make {share:.0%} of the variance of the mean"

@@ -3,6 +3,10 @@
 A pair are two runs with the same seed and number of images. The interval at a size is that of Student's t over the
 pairs; that over all sizes takes the mean over the sizes of each seed first, as runs of a seed are not independent. Both
 hold for other seeds, and for other test images where the variance over them is given.
+
+With folds a pair is a fold, with the mean over its seeds. Folds train on common images, so their differences are no
+independent draws: the variance of their mean is that of Nadeau and Bengio, "Inference for the Generalization Error",
+2003.
 """
 
 from __future__ import annotations
@@ -109,6 +113,7 @@ def judge(
     *,
     margin: float = MARGIN,
     image_variance: float | Mapping[int | None, float] = 0.0,
+    overlap: float = 0.0,
 ) -> ArmComparison:
     """Compare two arms.
 
@@ -118,8 +123,9 @@ def judge(
         margin: Differences up to this are of no interest.
         image_variance: Variance of the difference of the means over test images; one number, or one for each size and
             None for that over all sizes. With 0 the verdict holds for these test images.
+        overlap: Test images of a fold over all others, where the seeds of both arms are folds; 0 without folds.
     """
-    runs = [_by_run(arm) for arm in (first, second)]
+    runs = _by_run(first, second)
     paired = sorted(runs[0].keys() & runs[1].keys())
     pairs = {key: (runs[0][key], runs[1][key]) for key in paired}
     sizes = sorted({size for size, _ in paired})
@@ -130,8 +136,9 @@ def judge(
     def variance(size: int | None) -> float:
         return image_variance if isinstance(image_variance, float | int) else image_variance.get(size, 0.0)
 
-    (overall,) = judge_pairs([over_sizes], margin=margin, image_variances=[variance(None)])
-    by_size = judge_pairs([at_size[n] for n in sizes], margin=margin, image_variances=[variance(n) for n in sizes])
+    (overall,) = judge_pairs([over_sizes], margin=margin, image_variances=[variance(None)], overlap=overlap)
+    variances = [variance(n) for n in sizes]
+    by_size = judge_pairs([at_size[n] for n in sizes], margin=margin, image_variances=variances, overlap=overlap)
     return ArmComparison(
         first.arm,
         second.arm,
@@ -142,7 +149,11 @@ def judge(
 
 
 def judge_pairs(
-    family: Sequence[FloatArray], *, margin: float = MARGIN, image_variances: Sequence[float] | None = None
+    family: Sequence[FloatArray],
+    *,
+    margin: float = MARGIN,
+    image_variances: Sequence[float] | None = None,
+    overlap: float = 0.0,
 ) -> tuple[ArmVerdict, ...]:
     """Give a verdict on each of several differences that are read together, corrected for their number.
 
@@ -150,24 +161,38 @@ def judge_pairs(
         family: (P, 2) AP of both arms in the pairs of each difference.
         margin: Differences up to this are of no interest.
         image_variances: Variance of each over test images; None for none.
+        overlap: As for `judge`.
     """
     variances = [0.0] * len(family) if image_variances is None else image_variances
-    differences = [_difference(pairs, margin, v) for pairs, v in zip(family, variances, strict=True)]
+    differences = [_difference(pairs, margin, v, overlap) for pairs, v in zip(family, variances, strict=True)]
     corrected = iter(holm([d.p for d in differences if d.p is not None]))
     differences = [d if d.p is None else replace(d, p_holm=next(corrected)) for d in differences]
     rows = zip(differences, family, variances, strict=True)
+    if overlap:
+        return tuple(_judged_folds(d) for d in differences)
     return tuple(_judged(d, pairs, v, len(family)) for d, pairs, v in rows)
 
 
-def _by_run(arm: ArmScores) -> dict[tuple[int, int], float]:
-    """Return AP by size and seed; the mean over the splits of a seed."""
-    values: dict[tuple[int, int], list[float]] = {}
-    for n, seed, ap in zip(arm.n_images.tolist(), arm.seeds.tolist(), arm.ap.tolist(), strict=True):
-        values.setdefault((n, seed), []).append(ap)
-    return {key: float(np.mean(ap)) for key, ap in values.items()}
+def _by_run(*arms: ArmScores) -> list[dict[tuple[int, int], float]]:
+    """Return AP of each arm by size and seed; the mean over the splits that all arms have."""
+    by_split = []
+    for arm in arms:
+        splits = np.zeros(len(arm.ap), np.int64) if arm.splits is None else arm.splits
+        keys = zip(arm.n_images.tolist(), arm.seeds.tolist(), splits.tolist(), strict=True)
+        by_split.append(dict(zip(keys, arm.ap.tolist(), strict=True)))
+    common = set.intersection(*(set(ap) for ap in by_split))
+    paired = {key[:2] for key in common}
+    means = []
+    for ap in by_split:
+        values: dict[tuple[int, int], list[float]] = {}
+        for key, value in ap.items():
+            if key in common or key[:2] not in paired:
+                values.setdefault(key[:2], []).append(value)
+        means.append({run: float(np.mean(of_run)) for run, of_run in values.items()})
+    return means
 
 
-def _difference(pairs: FloatArray, margin: float, image_variance: float) -> ArmVerdict:
+def _difference(pairs: FloatArray, margin: float, image_variance: float, overlap: float) -> ArmVerdict:
     """Compare pairs (P, 2); the verdict is given later."""
     from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
 
@@ -177,10 +202,13 @@ def _difference(pairs: FloatArray, margin: float, image_variance: float) -> ArmV
     first, second = (float(end) for end in pairs.mean(axis=0))
     none = replace(none, first=first, second=second, difference=second - first)
     if len(pairs) == 1:
+        if overlap:
+            return replace(none, reason="one fold says nothing about other images")
         return replace(none, more_seeds=FEWEST_SEEDS - 1, reason="one pair says nothing about other seeds")
     # few seeds make the share of the images look larger than it is, so seeds alone bound the interval from below:
     # without that two equal arms with two pairs were called different in 9 of 100 cases
-    ways = [way for way in (_error(pairs, image_variance), _error(pairs, 0.0)) if way[0] > 0]
+    ways = [_error(pairs, variance, overlap) for variance in (image_variance, 0.0)]
+    ways = [way for way in ways if way[0] > 0]
     if not ways:
         if second == first:
             return replace(none, interval=(0.0, 0.0), p=1.0, p_holm=1.0)
@@ -190,24 +218,40 @@ def _difference(pairs: FloatArray, margin: float, image_variance: float) -> ArmV
     return replace(none, interval=(second - first - reach, second - first + reach), p=p, p_holm=p)
 
 
-def _error(pairs: FloatArray, image_variance: float) -> tuple[float, float]:
+def _error(pairs: FloatArray, image_variance: float, overlap: float) -> tuple[float, float]:
     """Return the standard error of the mean difference of pairs (P, 2), and its degrees of freedom."""
     apart = pairs[:, 1] - pairs[:, 0]
-    seeds = np.asarray(apart.var(ddof=1) / len(apart))
+    seeds = np.asarray(apart.var(ddof=1) * (1 / len(apart) + overlap))
     error, degrees = total_spread(np.asarray(image_variance), (seeds, np.asarray(len(apart) - 1.0)))
     return float(error), float(degrees)
 
 
-def _judged(d: ArmVerdict, pairs: FloatArray, image_variance: float, n_tests: int) -> ArmVerdict:
-    """Give the verdict; equal within the margin goes before better, as such a difference is of no interest."""
-    if d.interval is None or d.p_holm is None or d.difference is None:
-        return d
+def _verdict(d: ArmVerdict) -> Verdict:
+    """Return the verdict; equal within the margin goes before better, as such a difference is of no interest."""
+    if d.interval is None or d.p_holm is None or d.n_pairs < FEWEST_SEEDS:
+        return "cannot tell"
     low, high = d.interval
-    if d.n_pairs >= FEWEST_SEEDS:
-        if -d.margin <= low and high <= d.margin:
-            return replace(d, verdict="same")
-        if d.p_holm < 1 - LEVEL and (low > 0 or high < 0):
-            return replace(d, verdict="better" if low > 0 else "worse")
+    if -d.margin <= low and high <= d.margin:
+        return "same"
+    if d.p_holm < 1 - LEVEL and (low > 0 or high < 0):
+        return "better" if low > 0 else "worse"
+    return "cannot tell"
+
+
+def _judged_folds(d: ArmVerdict) -> ArmVerdict:
+    """Give the verdict of folds; which number of images would decide is not known."""
+    verdict = _verdict(d)
+    if verdict != "cannot tell" or d.reason is not None:
+        return replace(d, verdict=verdict)
+    few = f"{d.n_pairs} of the {FEWEST_SEEDS} folds that a verdict needs at least have runs of both arms"
+    return replace(d, reason=few if d.n_pairs < FEWEST_SEEDS else "more images, or more seeds a fold, would be needed")
+
+
+def _judged(d: ArmVerdict, pairs: FloatArray, image_variance: float, n_tests: int) -> ArmVerdict:
+    """Give the verdict of seeds, and how many more would decide."""
+    verdict = _verdict(d)
+    if verdict != "cannot tell" or d.interval is None or d.difference is None:
+        return replace(d, verdict=verdict)
     spread = float((pairs[:, 1] - pairs[:, 0]).std(ddof=1))
     needed = seeds_needed(
         d.difference, spread, margin=d.margin, image_variance=image_variance, level=1 - (1 - LEVEL) / n_tests

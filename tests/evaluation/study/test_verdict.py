@@ -117,3 +117,30 @@ def test_seeds_needed__has_the_power_it_promises(difference, spread) -> None:
 
 def test_seeds_needed__none_where_images_decide() -> None:
     assert seeds_needed(0.02, 0.001, image_variance=0.001) is None
+
+
+def folds(name, ap):
+    """AP (folds, seeds) at one size."""
+    ap = np.asarray(ap, float)
+    units, seeds = (index.ravel() for index in np.indices(ap.shape))
+    return ArmScores(name, np.full(ap.size, 100), units, ap.ravel(), seeds)
+
+
+def test_folds__are_compared_by_the_corrected_t_test() -> None:
+    first = np.array([[0.50, 0.52], [0.54, 0.50], [0.46, 0.48], [0.52, 0.56], [0.44, 0.50]])
+    gain = np.array([0.06, 0.05, 0.08, 0.04, 0.07])[:, None]
+    verdict = judge(folds("full", first), folds("auto", first + gain), overlap=0.25).overall
+    error = gain.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4)  # Nadeau and Bengio: as if there were 2.2 folds
+    reach = stats.t.ppf(0.975, 4) * error
+    assert verdict.interval == pytest.approx((0.06 - reach, 0.06 + reach))
+    assert (verdict.words, verdict.n_pairs) == ("better", 5)
+    noisy = judge(
+        folds("full", first), folds("auto", first + np.array([[0.1], [-0.1], [0.05], [0.0], [0.1]])), overlap=0.25
+    )
+    assert noisy.overall.words == "cannot tell: more images, or more seeds a fold, would be needed"
+
+
+def test_seed_that_one_arm_lacks_in_a_fold__is_in_no_number_of_the_other() -> None:
+    first = folds("full", [[0.5, 0.9], [0.5, 0.5], [0.5, 0.5]])
+    second = folds("auto", [[0.6], [0.6], [0.6]])
+    assert judge(first, second, overlap=0.5).overall.difference == pytest.approx(0.1)
