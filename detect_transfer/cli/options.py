@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError, UnseenImages
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.tiles import Tiling
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
 DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text an image."
@@ -54,6 +55,12 @@ ImgszOption = Annotated[
     int | None,
     typer.Option("--imgsz", min=32, help="Pixels of the longer side; without it as the weights were trained, or 640."),
 ]
+TileOption = Annotated[
+    int | None, typer.Option("--tile", help="Cut images into tiles of this side in pixels, such as 1024.")
+]
+OverlapOption = Annotated[
+    float | None, typer.Option("--overlap", help="With --tile: the least share that tiles have in common; 0.2.")
+]
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
 
 _RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
@@ -61,6 +68,25 @@ _GONE = {
     ("convert", "--no-split-from-source"): "leave it out for the split of the source where it has one, or write "
     "--split-ratio train=0.8,val=0.2",
 }
+
+
+def words_of(text: str | None) -> tuple[str, ...] | None:
+    """Return words that are divided by commas; None where nothing is given."""
+    return None if text is None else tuple(word for part in text.split(",") if (word := part.strip()))
+
+
+def tiling_of(tile: int | None, overlap: float | None) -> Tiling | None:
+    """Return how images are cut into tiles; None where they are taken whole.
+
+    Raises:
+        InputError: A number is out of its range, or there is an overlap of no tiles.
+    """
+    if tile is not None:
+        return Tiling(tile) if overlap is None else Tiling(tile, overlap)
+    if overlap is not None:
+        what, remedy = "it is the overlap of tiles, and there are none", "add --tile 1024, or leave it out"
+        raise InputError("USAGE", what, field="--overlap", value=overlap, remedy=remedy)
+    return None
 
 
 def complete_key(incomplete: str) -> list[str]:
@@ -85,6 +111,7 @@ EXAMPLES = {  # of each command
     "visualize": "visualize --truth MY_DATA --detections detections.json --out drawn",
 }
 _REGISTRIES = {
+    "detections": ("detect_transfer.formats.detections.streams", "DETECTION_WRITERS"),
     "formats": ("detect_transfer.formats", "READERS"),
     "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
     "metrics": ("detect_transfer.evaluation.registry", "METRICS"),
@@ -104,7 +131,7 @@ class CommandWithChoices(TyperCommand):
     """A command whose help names what registries hold, which are imported only to show it."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, with names for `{formats}`, `{targets}`, `{metrics}` and `{slices}`."""
+        """Write the options, with names for `{formats}`, `{targets}` and the others of `_REGISTRIES`."""
         for parameter in self.params:
             text = getattr(parameter, "help", None) or ""
             for key, (module, registry) in _REGISTRIES.items():

@@ -31,6 +31,7 @@ from detect_transfer.cli.options import (
     TruthImages,
     TruthSplit,
     UnseenImagesOption,
+    words_of,
 )
 from detect_transfer.cli.truth import detection_options, truth_or_runs
 from detect_transfer.core.choices import MetricPolicy, UnseenImages
@@ -89,7 +90,7 @@ def evaluate(
     _check_usage(weights, data, truth, detections)
     _check_for_data(data, {"--class-map": class_map, "--imgsz": imgsz})
     reading = detection_options(detections_format, box_form, class_numbers, unseen_images)
-    options = EvaluateOptions(_words(metrics), _words(slices), reading, ignore_policy.value)
+    options = EvaluateOptions(words_of(metrics), words_of(slices), reading, ignore_policy.value)
     require_new(out)
     given = truth_or_runs(data or truth, truth_format, split, images, option)
     if truth is not None:
@@ -200,7 +201,3 @@ def _explain_scored(weights: str, data: GroundTruth | None, out: Path, labels: P
     if data is None:
         return explain_run(Path(weights), written, labels=labels)
     return explain_files(data, written, labels=labels)
-
-
-def _words(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(word for part in text.split(",") if (word := part.strip()))

@@ -19,7 +19,16 @@ from detect_transfer.cli.console import (
     progress_bar,
     training_watch,
 )
-from detect_transfer.cli.options import DeviceOption, ImgszOption, Out, complete_key
+from detect_transfer.cli.options import (
+    DeviceOption,
+    ImgszOption,
+    Out,
+    OverlapOption,
+    TileOption,
+    complete_key,
+    tiling_of,
+    words_of,
+)
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
@@ -62,7 +71,13 @@ def train(
 
 def predict(
     weights: Annotated[str, typer.Argument(help="A run folder, a weights file, or a known name such as yolo11n.")],
-    images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders, 'FOLDER/*.jpg', lists (.txt, a path a line), videos, a camera such as 0, or with "
+            "--allow-network addresses of images and streams."
+        ),
+    ],
     out: Out,
     score: Annotated[
         str | None,
@@ -71,30 +86,66 @@ def predict(
             "Without it auto, or 0.25 where the run stored none."
         ),
     ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="Of two boxes of a class with a larger IoU the lower one goes."),
+    ] = None,
+    max_detections: Annotated[int | None, typer.Option(min=1, help="Of an image.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Look for these alone, divided by commas.")] = None,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Draw every label of a box, not the best alone.")
     ] = False,
     agnostic: Annotated[
         bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")
     ] = False,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images a step.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Half precision, where the device has it.")] = False,
+    to: Annotated[str, typer.Option(help="What to write, divided by commas, of {detections}.")] = "jsonl,coco",
+    no_draw: Annotated[bool, typer.Option("--no-draw", help="Write no annotated images.")] = False,
+    crops: Annotated[bool, typer.Option("--crops", help="Write each drawn object by itself.")] = False,
+    save_video: Annotated[bool, typer.Option("--save-video", help="Write annotated videos.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
+    allow_network: Annotated[bool, typer.Option("--allow-network", help="Open addresses.")] = False,
     imgsz: ImgszOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Run a trained detector on images: detections.json and drawn images."""
-    from detect_transfer.workflows.predict import PredictOptions, predict_folder
+    """Run a trained detector on images, videos or a camera: detections as they come, and drawn images.
+
+    It ends with 2 where images could not be read; they are listed in skipped.json, and the others are done.
+    """
+    from detect_transfer.workflows.predict import PredictOptions, predict_sources
     from detect_transfer.workflows.trained_detector import load_trained
 
     threshold: float | str | None = score
     with contextlib.suppress(TypeError, ValueError):
         threshold = float(score)  # type: ignore[arg-type]  # None and words stay as they are
-    options = PredictOptions(threshold, multi_label=multi_label, agnostic=agnostic)
+    options = PredictOptions(
+        threshold,
+        multi_label=multi_label,
+        agnostic=agnostic,
+        nms_iou=iou,
+        max_detections=max_detections,
+        classes=words_of(classes) or (),
+        batch=batch,
+        half=half,
+        targets=words_of(to) or (),
+        draw=not no_draw,
+        crops=crops,
+        save_video=save_video,
+        tiling=tiling_of(tile, overlap),
+        allow_network=allow_network,
+        limit=limit,
+    )
     require_new(out)
     trained = load_trained(weights, device=device, imgsz=imgsz)
     make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
-        done = predict_folder(trained, images, out, options, partial(advance, "predicting"))
-    drawn = f"{done.n_drawn} detections from {done.bound} on, in {done.n_images} images: {out}"
-    print_lines([drawn, *([done.note] if done.note else [])])
+        done = predict_sources(trained, images, out, options, partial(advance, "predicting"))
+    print_lines([f"{done.n_drawn:,} detections from {done.bound} on, in {done.n_images:,} images: {out}", *done.notes])
+    if done.n_skipped:
+        raise typer.Exit(2)
 
 
 def _command() -> str:

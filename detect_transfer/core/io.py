@@ -25,8 +25,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     """Give a stream to a temporary file that becomes `path` when the block ends well, and is removed when it fails.
+
+    Args:
+        path: The file.
+        flush: Wait until it is on the disk; without, many small files are written much faster, and all of them may be
+            lost where the machine loses its power.
 
     Raises:
         ResourceError: The disk is full or does not let us write.
@@ -37,20 +42,21 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         try:
             with temporary.open("wb") as stream:
                 yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
+                if flush:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+def write_atomic(path: Path, data: bytes | str, *, flush: bool = True) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part (`flush`: see `new_file`).
 
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    with new_file(path) as stream:
+    with new_file(path, flush=flush) as stream:
         stream.write(data.encode("utf-8") if isinstance(data, str) else data)
 
 

@@ -28,6 +28,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first 
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".seq", ".webm")
 _FRAME = re.compile(rf"(.+(?:{'|'.join(re.escape(s) for s in VIDEO_SUFFIXES)}))#([0-9]{{1,9}})", re.IGNORECASE)
+_MOST_FPS = 1000.0
 _SLACK = 0.02  # containers round the number of their frames; a stream that ends earlier than this is cut short
 
 _HEADER_BYTES = 1024
@@ -103,16 +104,19 @@ def _decoded(path: Path) -> Iterator[RgbArray]:
     """Give the frames of a video that OpenCV decodes."""
     with _open(path):  # OpenCV does not say whether a file is missing or unreadable
         pass
-    with _silence():
+    with quiet_opencv():
         capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+    what, remedy = "its bytes are of no video that is read here, or its index is cut off", "copy the video again"
+    yield from _captured(
+        capture, InputError("VIDEO_TYPE", what, where=path, remedy=f"{remedy}, or give an MP4, AVI, Matroska or NorPix")
+    )
+
+
+def _captured(capture: cv2.VideoCapture, not_opened: InputError) -> Iterator[RgbArray]:
+    """Give the frames of what OpenCV opened, and close it."""
     try:
         if not capture.isOpened():
-            raise InputError(
-                "VIDEO_TYPE",
-                "its bytes are of no video that is read here, or its index is cut off",
-                where=path,
-                remedy="copy the video again, or give an MP4, AVI, Matroska or NorPix file",
-            )
+            raise not_opened
         stated_frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         done = 0
         while True:
@@ -122,9 +126,49 @@ def _decoded(path: Path) -> Iterator[RgbArray]:
             done += 1
             yield np.ascontiguousarray(bgr[..., ::-1])
         if done == 0 or done < stated_frames * (1 - _SLACK):
-            raise _truncated(path, f"frame {done} of {stated_frames} cannot be decoded")
+            raise _truncated(not_opened.where or "", f"frame {done} of {max(0, stated_frames)} cannot be decoded")
     finally:
         capture.release()
+
+
+def camera_frames(number: int) -> Iterator[RgbArray]:
+    """Give the frames of a camera as they come, (H, W, 3) uint8 RGB; they do not end.
+
+    Raises:
+        InputError: There is no such camera, or it gives nothing any more.
+    """
+    with quiet_opencv():
+        capture = cv2.VideoCapture(number)
+    what, remedy = "no such camera can be opened", "check its number (the first is 0) and its permissions"
+    yield from _captured(capture, InputError("CAMERA_MISSING", what, where=f"camera {number}", remedy=remedy))
+
+
+def frames_of_address(address: str) -> Iterator[RgbArray]:
+    """Give the frames of a video or stream at an address, (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: It cannot be opened, or breaks off.
+    """
+    with quiet_opencv():
+        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG)
+    what, remedy = "no video or stream can be opened there", "check the address, or give that of an image"
+    yield from _captured(capture, InputError("ADDRESS_UNREACHABLE", what, where=address, remedy=remedy))
+
+
+def read_fps(path: Path) -> float | None:
+    """Return the frames a second that a video states; None where it cannot be read or states none."""
+    if not path.is_file():
+        return None
+    if path.suffix.lower() == ".seq":
+        with path.open("rb") as stream:
+            data = stream.read(_HEADER_BYTES)
+        fps = struct.unpack_from("<d", data, 584)[0] if len(data) == _HEADER_BYTES else 0.0
+    else:
+        with quiet_opencv():
+            capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        capture.release()
+    return float(fps) if 0 < fps <= _MOST_FPS else None
 
 
 @dataclass(frozen=True)
@@ -211,7 +255,7 @@ def _decode(path: Path, header: _Header, data: bytes, number: int) -> RgbArray:
     if header.kind in _RAW:
         bgr = pixels.reshape(header.height, header.width, header.bits // 8)
         return np.ascontiguousarray(np.broadcast_to(bgr[..., ::-1], (header.height, header.width, 3)))
-    with _silence():
+    with quiet_opencv():
         decoded = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
     if decoded is None or decoded.shape[:2] != (header.height, header.width):
         raise _truncated(path, f"frame {number} cannot be decoded, or has another size than the header says")
@@ -241,12 +285,12 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _truncated(path: Path, what: str) -> InputError:
+def _truncated(path: Path | str, what: str) -> InputError:
     return InputError("VIDEO_TRUNCATED", what, where=path, remedy="the file is cut short or damaged: copy it again")
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
     """Keep OpenCV from writing to stderr what our errors say."""
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(0)

@@ -96,6 +96,7 @@ class Postprocess:
         nms_iou: Overlap from which the lower of two boxes is suppressed; None is the value of the architecture.
         multi_label: A box is a detection of each class whose score is above the floor, not of its best class alone.
         agnostic: Boxes of different classes suppress each other too.
+        labels: The class indices that are looked for; None looks for all.
     """
 
     score_floor: float
@@ -103,6 +104,7 @@ class Postprocess:
     nms_iou: float | None = None
     multi_label: bool = True
     agnostic: bool = False
+    labels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ def choose_device(wanted: str, *, field: str = "train.device") -> torch.device:
     return device
 
 
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Return the device that a network computes on; the CPU for one without parameters of its own."""
+    parameter = next(module.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
 def choose_precision(wanted: str, device: torch.device) -> Precision:
     """Return the arithmetic for `auto`: bfloat16 on hardware that has it, half on older CUDA, else single."""
     if wanted in ("fp32", "bf16", "fp16"):
@@ -59,6 +65,21 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+
+
+def half_precision(device: torch.device) -> Precision:
+    """Return the half precision of a device.
+
+    Raises:
+        InputError: It has none, and would be slower with it.
+    """
+    if device.type != "cpu":
+        return "fp16"
+    if cpu_has_bf16():
+        return "bf16"
+    raise InputError(
+        "HALF_PRECISION", "this processor has no half precision", field="--half", remedy="leave it out, or use a GPU"
+    )
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:

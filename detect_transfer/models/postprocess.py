@@ -29,6 +29,10 @@ def select(boxes: torch.Tensor, scores: torch.Tensor, options: Postprocess, *, n
         options: Floor, caps and labels.
         nms_iou: For suppression; None leaves it out, for heads that give each object once.
     """
+    if options.labels is not None:
+        wanted = scores.new_zeros(scores.shape[1])
+        wanted[list(options.labels)] = 1
+        scores = scores * wanted
     if options.multi_label:
         row, label = torch.nonzero(scores > options.score_floor, as_tuple=True)
     else:

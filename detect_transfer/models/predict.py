@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
-from detect_transfer.models.base import Detector, Postprocess, Prediction
-from detect_transfer.models.device import full_precision
+from detect_transfer.core.prefetch import prefetched
+from detect_transfer.models.base import Postprocess, Prediction, Predictor
+from detect_transfer.models.device import Precision, autocast, device_of, full_precision
 from detect_transfer.models.letterbox import PAD_MULTIPLE, Fit, letterbox
 
 logger = logging.getLogger(__name__)
+
+_AHEAD = 16  # images that are read while the network runs
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,64 @@ def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> FittedImage:
 
 
 def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[FittedImage]:
-    """Read images one after the other and fit them; ids and paths in, images out."""
-    for image_id, path in images:
-        yield fit_image(image_id, read_rgb(path), imgsz)
+    """Read images and fit them, in order and ahead of where they are needed; ids and paths in, images out."""
+
+    def read(image: tuple[int, Path]) -> FittedImage:
+        return fit_image(image[0], read_rgb(image[1]), imgsz)
+
+    return prefetched(images, read, ahead=_AHEAD)
+
+
+def postprocess_of(settings: Evaluate, labels: tuple[int, ...] | None = None) -> Postprocess:
+    """Return how boxes become detections by the settings of a config, of some class indices alone if given."""
+    return Postprocess(
+        score_floor=settings.score_floor,
+        max_detections=settings.max_detections,
+        nms_iou=None if settings.nms_iou == "auto" else settings.nms_iou,
+        multi_label=settings.multi_label,
+        agnostic=settings.agnostic,
+        labels=labels,
+    )
+
+
+@torch.no_grad()
+def run_batch(
+    detector: Predictor,
+    pixels: Sequence[RgbArray],
+    options: Postprocess,
+    *,
+    precision: Precision = "fp32",
+    forward: Callable[[torch.Tensor], Any] | None = None,
+) -> list[Prediction]:
+    """Run a detector in evaluation mode on fitted images of one shape; its boxes are in network pixels.
+
+    Args:
+        detector: The detector.
+        pixels: (H, W, 3) uint8 RGB each.
+        options: How its boxes become detections.
+        precision: The arithmetic of the network; single precision is computed in full.
+        forward: Runs in the place of the network, on its inputs.
+    """
+    device = device_of(detector.module)
+    stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+    images = detector.preprocess(stacked.to(device)).contiguous(memory_format=torch.channels_last)
+    with full_precision(device) if precision == "fp32" else autocast(device, precision):
+        outputs = detector.module(*detector.forward_args(images, None)) if forward is None else forward(images)
+        return detector.postprocess(outputs, options)
+
+
+def in_image(image: FittedImage, prediction: Prediction) -> Prediction:
+    """Return detections in pixels of the image, clipped to it; without those that are not finite or outside."""
+    xyxy = clip(image.fit.to_image(prediction.xyxy), image.size_wh)
+    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(prediction.scores)
+    if not finite.all():
+        logger.warning("image_id %d: %d boxes that are not finite are left out", image.image_id, (~finite).sum())
+    inside = finite & (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
+    return Prediction(xyxy[inside], prediction.scores[inside], prediction.labels[inside].astype(np.int64))
 
 
 def predict(
-    detector: Detector,
+    detector: Predictor,
     images: Iterable[FittedImage],
     *,
     settings: Evaluate,
@@ -75,19 +130,15 @@ def predict(
     Returns:
         Detections in image pixels, clipped to the image.
     """
-    module = detector.module
-    was_training = module.training
-    module.eval()
     columns: list[dict[str, Any]] = []
-    try:
-        with full_precision(next(module.parameters()).device):
-            for batch in _batches(images, settings.batch):
-                for image, prediction in zip(batch, _run(detector, batch, settings, forward), strict=True):
-                    columns.append(_columns(image, prediction, category_ids))
-                if progress is not None:
-                    progress(len(batch))
-    finally:
-        module.train(was_training)
+    options = postprocess_of(settings)
+    with evaluating(detector.module):
+        for batch in _batches(images, settings.batch):
+            predictions = run_batch(detector, [image.pixels for image in batch], options, forward=forward)
+            for image, prediction in zip(batch, predictions, strict=True):
+                columns.append(_columns(image.image_id, in_image(image, prediction), category_ids))
+            if progress is not None:
+                progress(len(batch))
     if not columns:
         return Detections.empty()
     joined = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
@@ -104,35 +155,21 @@ def _batches(images: Iterable[FittedImage], size: int) -> Iterator[list[FittedIm
     yield from waiting.values()
 
 
-@torch.no_grad()
-def _run(
-    detector: Detector, batch: Sequence[FittedImage], settings: Evaluate, forward: Callable[[torch.Tensor], Any] | None
-) -> list[Prediction]:
-    device = next(detector.module.parameters()).device
-    stacked = torch.from_numpy(np.stack([image.pixels for image in batch])).permute(0, 3, 1, 2)
-    images = detector.preprocess(stacked.to(device)).contiguous(memory_format=torch.channels_last)
-    outputs = detector.module(*detector.forward_args(images, None)) if forward is None else forward(images)
-    options = Postprocess(
-        score_floor=settings.score_floor,
-        max_detections=settings.max_detections,
-        nms_iou=None if settings.nms_iou == "auto" else settings.nms_iou,
-        multi_label=settings.multi_label,
-        agnostic=settings.agnostic,
-    )
-    return detector.postprocess(outputs, options)
-
-
-def _columns(image: FittedImage, prediction: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
-    xyxy = clip(image.fit.to_image(prediction.xyxy), image.size_wh)
-    finite = np.isfinite(xyxy).all(axis=1) & np.isfinite(prediction.scores)
-    if not finite.all():
-        logger.warning("image_id %d: %d boxes that are not finite are left out", image.image_id, (~finite).sum())
-    xyxy, scores, labels = xyxy[finite], prediction.scores[finite], prediction.labels[finite]
-    inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # nothing is left of a box in the padding
-    xyxy, scores, labels = xyxy[inside], scores[inside], labels[inside]
+def _columns(image_id: int, prediction: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
     return {
-        "image_id": np.full(len(xyxy), image.image_id, dtype=np.int64),
-        "category_id": np.asarray(category_ids, dtype=np.int64)[labels.astype(np.int64)],
-        **{name: xyxy[:, i] for i, name in enumerate(XYXY)},
-        "score": scores,
+        "image_id": np.full(len(prediction.scores), image_id, dtype=np.int64),
+        "category_id": np.asarray(category_ids, dtype=np.int64)[prediction.labels],
+        **{name: prediction.xyxy[:, i] for i, name in enumerate(XYXY)},
+        "score": prediction.scores,
     }
+
+
+@contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and back."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)

@@ -1,4 +1,4 @@
-"""Drawn frames as a video."""
+"""Drawn frames as a video: H.264 where the machine has an encoder, else VP9, both of which browsers play."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import ResourceError
+from detect_transfer.core.video import quiet_opencv
 
-_CODEC = "vp09"  # of those that OpenCV's wheels can write, the one that browsers play
+_CODECS = ("avc1", "vp09")  # the first that OpenCV can write; its wheels bring no encoder of H.264
 
 
 def write_video(path: Path, frames: Iterable[RgbArray], *, fps: float) -> None:
@@ -20,22 +21,60 @@ def write_video(path: Path, frames: Iterable[RgbArray], *, fps: float) -> None:
     Raises:
         ResourceError: OpenCV cannot write it.
     """
-    writer: cv2.VideoWriter | None = None
-    size_wh = (0, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    video = VideoFile(path, fps=fps)
     try:
         for frame in frames:
-            if writer is None:
-                size_wh = (frame.shape[1] // 2 * 2, frame.shape[0] // 2 * 2)  # the codec takes even sizes alone
-                writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_CODEC), fps, size_wh)
-            writer.write(np.ascontiguousarray(_fitted(frame, size_wh)[..., ::-1]))
+            video.write(frame)
     finally:
-        if writer is not None:
-            writer.release()
-    if not path.is_file() or path.stat().st_size == 0:
-        raise ResourceError(
-            *("VIDEO_WRITE", "OpenCV wrote no video"), where=path, remedy="check the disk, or leave --video out"
-        )
+        video.release()
+    video.check()
+
+
+class VideoFile:
+    """An MP4 that grows by a frame at a time.
+
+    Args:
+        path: The file.
+        fps: Frames a second.
+    """
+
+    def __init__(self, path: Path, *, fps: float) -> None:
+        self._path = path
+        self._fps = fps
+        self._writer: cv2.VideoWriter | None = None
+        self._size_wh = (0, 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, frame: RgbArray) -> None:
+        """Append a frame (H, W, 3); the first one sets the size, others are fitted into it."""
+        if self._writer is None:
+            self._size_wh = (frame.shape[1] // 2 * 2, frame.shape[0] // 2 * 2)  # the codecs take even sizes alone
+            self._writer = _open(self._path, self._fps, self._size_wh)
+        self._writer.write(np.ascontiguousarray(_fitted(frame, self._size_wh)[..., ::-1]))
+
+    def release(self) -> None:
+        """End the file, whatever came before."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def check(self) -> None:
+        """Check that there is a video.
+
+        Raises:
+            ResourceError: OpenCV wrote none.
+        """
+        if not self._path.is_file() or self._path.stat().st_size == 0:
+            what, remedy = "OpenCV wrote no video", "check the disk, or leave --video and --save-video out"
+            raise ResourceError("VIDEO_WRITE", what, where=self._path, remedy=remedy)
+
+
+def _open(path: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:
+    with quiet_opencv():  # it complains of each codec that is not there
+        for codec in _CODECS:
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size_wh)
+            if writer.isOpened():
+                break
+    return writer
 
 
 def _fitted(frame: RgbArray, size_wh: tuple[int, int]) -> RgbArray:

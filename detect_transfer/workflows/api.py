@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from detect_transfer.core.threads import wait_passively
 from detect_transfer.workflows.run_config import config_of_words
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from detect_transfer.data.convert import ConvertResult
     from detect_transfer.evaluation import Scores
     from detect_transfer.models import Detector
@@ -86,21 +89,24 @@ def convert(
         name = Path(source).resolve().name
         format = recognise(Path(source)) if format is None else format
         source = read_dataset(source, format=format)
-    unknown = next((key for key in choices if key not in ConvertOptions.__dataclass_fields__), None)
-    if unknown is not None:
-        raise InputError(
-            "OPTION_UNKNOWN",
-            "there is no such choice",
-            field=unknown,
-            value=choices[unknown],
-            remedy=did_you_mean(unknown, list(ConvertOptions.__dataclass_fields__)),
-        )
+    _require_fields(choices, ConvertOptions)
     if isinstance(choices.get("class_map"), Mapping):
         choices["class_map"] = class_map_from_dict(choices["class_map"], name="class_map")
     if isinstance(choices.get("targets"), str):
         choices["targets"] = (choices["targets"],)
     options = ConvertOptions(**{"format": format or "table", "source": name, **choices})
     return write_data_folder(source, Path(out), options=options)
+
+
+def _require_fields(choices: Mapping[str, Any], options: type[DataclassInstance]) -> None:
+    """Refuse a choice that the options do not have."""
+    names = [each.name for each in fields(options)]
+    unknown = next((key for key in choices if key not in names), None)
+    if unknown is not None:
+        remedy = did_you_mean(unknown, names)
+        raise InputError(
+            "OPTION_UNKNOWN", "there is no such choice", field=unknown, value=choices[unknown], remedy=remedy
+        )
 
 
 def train(
@@ -177,29 +183,31 @@ def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
 
 def predict(
     weights: str | Path,
-    images: str | Path,
+    images: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     score: float | str | None = None,
     imgsz: int | None = None,
     device: str = "auto",
+    **choices: Any,
 ) -> Detections:
     """Run a detector on images; write `detections.json` and drawn images.
 
     Args:
         weights: A run folder, a weights file, or a known name such as `yolo11n`.
-        images: A folder of images, or one image.
+        images: An image, a folder, a pattern with `*`, a list (`.txt`), a video, the number of a camera, or several.
         out: The folder to make; it must be absent or empty.
         score: Detections from this score in [0, 1] on are drawn. `auto` takes the threshold of each class that the run
             stored; None does so too, and takes 0.25 where none is stored.
         imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        choices: Further fields of `PredictOptions`, such as `classes` and `draw`.
 
     Returns:
-        All detections, whatever their score.
+        All detections, whatever their score. Images that cannot be read have none; `skipped.json` lists them.
 
     Raises:
-        InputError: Weights or images are missing or damaged, or `out` holds something.
+        InputError: Weights or images are missing, no image can be read, a choice is none, or `out` holds something.
 
     Examples:
         >>> from detect_transfer import predict
@@ -209,10 +217,13 @@ def predict(
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     wait_passively()
-    from detect_transfer.workflows.predict import PredictOptions, predict_folder
+    from detect_transfer.workflows.predict import PredictOptions, predict_sources
     from detect_transfer.workflows.run_folder import RunFolder
 
-    predict_folder(weights, Path(images), Path(out), PredictOptions(score, device=device, imgsz=imgsz))
+    _require_fields(choices, PredictOptions)
+    if "coco" not in choices.get("targets", ("coco",)):
+        choices["targets"] = ("coco", *choices["targets"])  # which is read below
+    predict_sources(weights, images, Path(out), PredictOptions(score, device=device, imgsz=imgsz, **choices))
     return RunFolder(Path(out)).read_detections()
 
 

@@ -1,61 +1,85 @@
-"""A trained detector at work on images of a folder."""
+"""A trained detector at work on images as they come: files, folders, lists, videos, cameras and streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-import polars as pl
+import numpy as np
 
-from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
-from detect_transfer.core.io import list_files, new_folder, require_new, write_json
-from detect_transfer.data.seen_images import SEEN_IMAGES
-from detect_transfer.formats.detections.writer import write_results
-from detect_transfer.report.render import render_predictions
+from detect_transfer.config import Evaluate
+from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.image_sources import ImageSources
+from detect_transfer.core.io import require_new, resource_errors
+from detect_transfer.core.tiles import Tiling
+from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
+from detect_transfer.models.device import device_of, half_precision
+from detect_transfer.models.fuse import fused
+from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
-from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import (
-    above_thresholds,
-    has_thresholds,
-    one_label,
-    read_thresholds,
-    without_threshold,
-)
+from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES, Drawings, PredictionRows
+from detect_transfer.workflows.thresholds import has_thresholds, is_best_label, read_thresholds, without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]
 STORED = "auto"
+_NEVER = 2.0  # no score reaches it
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How a detector is run and what is drawn of what it finds.
+    """How a detector is run and what is written of what it detects.
 
     Args:
-        score_threshold: Detections from this score in [0, 1] on are drawn; the file holds all. `auto` takes the
+        score_threshold: Detections from this score in [0, 1] on are drawn; the files hold all. `auto` takes the
             threshold of each class that the run stored, and draws nothing of a class without; None does so too, and
             takes 0.25 where the run stored no thresholds at all.
         multi_label: Draw every label of a box, not only the best one.
-        agnostic: Boxes of different classes suppress each other, in the file as well.
+        agnostic: Boxes of different classes suppress each other, in the files as well.
         device: auto, cpu or cuda, where the detector is still to be loaded.
         imgsz: The side that images are scaled to then; None takes that of training, else 640.
+        nms_iou: Of two boxes of a class with a larger IoU the lower one goes; None takes that of the run.
+        max_detections: Of an image; None takes those of the run.
+        classes: The classes that are looked for; none looks for all.
+        batch: Images a step; None takes that of the run, and 1 for a camera or a stream.
+        half: Compute the network in half precision.
+        targets: What is written, keys of `DETECTION_WRITERS`.
+        draw: Whether annotated images are written.
+        crops: Whether each drawn object is written by itself.
+        save_video: Whether annotated videos are written.
+        tiling: How images are cut into tiles; None takes them whole.
+        allow_network: Whether addresses are opened.
+        limit: Take the first so many images alone.
 
     Raises:
-        InputError: The score is neither a number in [0, 1] nor `auto`.
+        InputError: The score is neither a number in [0, 1] nor `auto`, or another choice is none.
     """
 
-    score_threshold: float | str | None
+    score_threshold: float | str | None = None
     multi_label: bool = False
     agnostic: bool = False
     device: str = "auto"
     imgsz: int | None = None
+    nms_iou: float | None = None
+    max_detections: int | None = None
+    classes: Sequence[str] = ()
+    batch: int | None = None
+    half: bool = False
+    targets: Sequence[str] = ("jsonl", "coco")
+    draw: bool = True
+    crops: bool = False
+    save_video: bool = False
+    tiling: Tiling | None = None
+    allow_network: bool = False
+    limit: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the score before anything is loaded."""
+        """Check the choices before anything is loaded."""
         score = self.score_threshold
         if score not in (None, STORED) and not (isinstance(score, int | float) and 0 <= score <= 1):
             raise InputError(
@@ -65,92 +89,183 @@ class PredictOptions:
                 value=score,
                 remedy="give 0.25, for example",
             )
+        for target in self.targets:
+            if target not in DETECTION_WRITERS:
+                remedy = did_you_mean(target, list(DETECTION_WRITERS))
+                raise InputError("OPTION", "detections are not written so", field="--to", value=target, remedy=remedy)
+
+    def settings(self, own: Evaluate, *, live: bool) -> Evaluate:
+        """Return the settings of a run with what is chosen here; `live`: images come as time goes by."""
+        chosen = {
+            "nms_iou": self.nms_iou,
+            "max_detections": self.max_detections,
+            "agnostic": self.agnostic or None,
+            "batch": self.batch or (1 if live else None),
+        }
+        return own.model_copy(update={key: value for key, value in chosen.items() if value is not None})
 
 
-class Predicted(NamedTuple):
-    """What prediction did: how many images it saw, how many detections it drew, from which score on, what it left."""
+@dataclass
+class Predicted:
+    """What prediction did.
 
-    n_images: int
-    n_drawn: int
-    bound: str
-    note: str = ""
+    Args:
+        out: The folder with all of it.
+        n_images: How many images were read.
+        n_drawn: How many detections reach the score from which they are drawn.
+        bound: That score, in words.
+        notes: What there is to know, a sentence each.
+        n_skipped: How many images could not be read.
+        skipped: The first of these, with the reason.
+    """
+
+    out: Path
+    n_images: int = 0
+    n_drawn: int = 0
+    bound: str = ""
+    notes: list[str] = field(default_factory=list)
+    n_skipped: int = 0
+    skipped: list[str] = field(default_factory=list)
 
 
-def predict_folder(
+def predict_sources(
     source: str | Path | TrainedDetector,
-    images: Path,
+    images: str | Path | Sequence[str | Path],
     out: Path,
     options: PredictOptions,
     progress: Progress | None = None,
 ) -> Predicted:
-    """Run a detector on a folder of images, or on one; write `detections.json` and drawn images.
+    """Run a detector on images as they come; write detections, drawn images and what else is chosen.
+
+    Images that cannot be read are listed in `skipped.json` and left out. Where it is interrupted, the files hold what
+    was detected until then.
 
     Args:
         source: A run folder, a weights file, a known name, or what `load_trained` made of it.
-        images: A folder, searched through, or one image.
+        images: What to look at, as for `ImageSources`.
         out: The folder to make.
-        options: How it is run and what is drawn.
-        progress: Called with the number of images done and of all.
-
-    Returns:
-        The number of images, and of detections drawn.
+        options: How it is run and what is written.
+        progress: Called with the number of images done, and of all where that is known.
 
     Raises:
-        InputError: Weights or images are missing or damaged, thresholds are asked for and not stored, or `out` is not
-            empty.
+        InputError: Weights or images are missing, no image can be read, thresholds are asked for and not stored, or
+            `out` is not empty.
     """
     require_new(out)
+    words = [images] if isinstance(images, str | Path) else images
+    sources = ImageSources(tuple(map(str, words)), options.allow_network, options.limit)
     if isinstance(source, TrainedDetector):
         trained = source
     else:
         trained = load_trained(source, device=options.device, imgsz=options.imgsz)
-    score: float | str | None = options.score_threshold
+    done = Predicted(out)
+    least = _least_scores(trained, options, done)
+    drawings = Drawings(out, trained.class_names, images=options.draw, crops=options.crops, videos=options.save_video)
+    stream = StreamOptions(
+        imgsz=trained.imgsz,
+        settings=options.settings(trained.settings, live=sources.is_live),
+        labels=_labels(options.classes, trained.class_names),
+        tiling=options.tiling,
+        precision=half_precision(device_of(trained.detector.module)) if options.half else "fp32",
+        keep_pixels=drawings.needs_pixels,
+    )
+    total = sources.count
+    with _written(out, trained, options, done) as rows:
+        for result in detect_stream(fused(trained.detector), sources, stream):
+            image = _detected(result, least, options)
+            rows.write(image, result.error)
+            if result.error is not None:
+                done.n_skipped += 1
+                done.skipped += [str(result.error)] if len(done.skipped) < _MOST_SHOWN else []
+            else:
+                done.n_images += 1
+                done.n_drawn += int(image.drawn.sum())
+                if result.image_rgb is not None:
+                    drawings.write(result.source, result.image_rgb, image)
+            if progress is not None:
+                progress(done.n_images + done.n_skipped, total)
+        drawings.close()
+        _refuse_none(done)
+    if drawings.n_frames_not_drawn and options.draw:
+        done.notes.append(f"{drawings.n_frames_not_drawn:,} frames are not drawn: --save-video writes them as a video")
+    if done.n_skipped:
+        done.notes.append(f"{done.n_skipped:,} images could not be read, see {out / SKIPPED_IMAGES}; the first:")
+        done.notes += done.skipped
+    return done
+
+
+@contextmanager
+def _written(out: Path, trained: TrainedDetector, options: PredictOptions, done: Predicted) -> Iterator[PredictionRows]:
+    """Give the files to write to: whole at the end and where it is interrupted, removed where it fails."""
+    classes = Classes(trained.category_ids, trained.class_names)
+    with resource_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        rows = PredictionRows(out, classes, list(dict.fromkeys(options.targets)))
+        try:
+            yield rows
+        except Exception:
+            rows.close(whole=False)
+            if not done.n_images:
+                shutil.rmtree(out, ignore_errors=True)
+            raise
+        except BaseException:  # Ctrl-C ends a camera, and what it saw is wanted
+            rows.close(whole=True)
+            raise
+        rows.close(whole=True)
+
+
+def _refuse_none(done: Predicted) -> None:
+    """Raise where not one image could be read."""
+    if done.n_images or not done.n_skipped:
+        return
+    raise InputError(
+        "IMAGES_UNREADABLE",
+        f"none of {done.n_skipped:,} images can be read; the first: {done.skipped[0]}",
+        remedy="give images that open in a viewer",
+    )
+
+
+def _least_scores(trained: TrainedDetector, options: PredictOptions, done: Predicted) -> FloatArray:
+    """Return the score from which detections of each class (K,) are drawn, and note it."""
+    score = options.score_threshold
     if score is None:
         score = STORED if has_thresholds(trained.path) else SHOWN_SCORE
-    thresholds = read_thresholds(trained.path) if score == STORED else {}
-    if options.agnostic:
-        trained = replace(trained, settings=trained.settings.model_copy(update={"agnostic": True}))
-    table = _image_table(images, trained)
-    root = table.image_root or images
-    chosen = [(i, root / name) for i, name in table.images.select("image_id", "file_name").iter_rows()]
-    detections = trained.find(chosen, trained.category_ids, progress)
-    if score == STORED:
-        shown = above_thresholds(detections, table.categories, thresholds)
-    else:
-        shown = Detections(detections.rows.filter(pl.col("score") >= score))
-    shown = shown if options.multi_label else one_label(shown)
-    with new_folder(out) as building:
-        files = RunFolder(building)
-        write_results(detections, table, files.detections)
-        write_json(building / SEEN_IMAGES, table.images.select("image_id", "file_name", "width", "height").to_dicts())
-        render_predictions(table, shown, root, files.images, score_threshold=0.0)
-    if score != STORED:
-        return Predicted(len(chosen), shown.rows.height, f"score {score:g}")
-    note = without_threshold(trained.class_names, thresholds)
-    note = f"{note}; --score {SHOWN_SCORE} draws them from that score on" if note else ""
-    return Predicted(len(chosen), shown.rows.height, "the threshold of its class", note)
+    names = trained.class_names
+    if not isinstance(score, str):
+        done.bound = f"score {score:g}"
+        return np.full(len(names), float(score))
+    thresholds = read_thresholds(trained.path)
+    done.bound = "the threshold of its class"
+    note = without_threshold(names, thresholds)
+    done.notes += [f"{note}; --score {SHOWN_SCORE} draws them from that score on"] if note else []
+    return np.array([thresholds.get(name, _NEVER) for name in names])
 
 
-def _image_table(images: Path, trained: TrainedDetector) -> AnnotationTable:
-    """Return a table of images without boxes, with the classes of the detector."""
-    root = images if images.is_dir() else images.parent
-    names = list_files(images, IMAGE_SUFFIXES, into_written=True) if images.is_dir() else [images.name]
-    if not names or not images.exists():
-        raise InputError(
-            "IMAGES_MISSING",
-            "no image is there",
-            where=images,
-            remedy="give a folder with images, or an image: " + " ".join(IMAGE_SUFFIXES),
-        )
-    sizes = [read_size_wh(root / name) for name in names]
-    return AnnotationTable.from_columns(
-        images={
-            "image_id": range(1, len(names) + 1),
-            "file_name": names,
-            "width": [width for width, _ in sizes],
-            "height": [height for _, height in sizes],
-        },
-        boxes={},
-        categories={"category_id": trained.category_ids, "name": trained.class_names},
-        image_root=root,
+def _labels(classes: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return the indices of the classes that are looked for; None for all."""
+    for name in classes:
+        if name not in names:
+            remedy = did_you_mean(name, list(names))
+            raise InputError(
+                "CLASS_UNKNOWN", "the detector has no such class", field="--classes", value=name, remedy=remedy
+            )
+    return tuple(names.index(name) for name in dict.fromkeys(classes)) or None
+
+
+def _detected(result: ImageResult, least: FloatArray, options: PredictOptions) -> DetectedImage:
+    """Return the rows of an image, with those that are drawn."""
+    found = result.prediction
+    drawn = found.scores >= least[found.labels]
+    if not options.multi_label and drawn.any():
+        rows = np.flatnonzero(drawn)
+        drawn[rows] = is_best_label(found.xyxy[rows], found.scores[rows], found.labels[rows])
+    return DetectedImage(
+        result.number + 1,
+        result.source.name,
+        result.size_wh,
+        found.xyxy,
+        found.scores,
+        found.labels,
+        drawn,
+        error="" if result.error is None else str(result.error),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.core.boxes import iou
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, require_file, write_json
@@ -88,17 +89,24 @@ def above_thresholds(detections: Detections, categories: pl.DataFrame, threshold
 
 def one_label(detections: Detections) -> Detections:
     """Return the detections without those that are another label of a box with a better one."""
-    rows = detections.rows.with_row_index("_row").sort("score", descending=True, maintain_order=True)
+    rows = detections.rows.with_row_index("_row")
     rows_kept: list[int] = []
-    for (_,), part in rows.group_by("image_id", maintain_order=True):
-        same = iou(part.select(XYXY).to_numpy(), part.select(XYXY).to_numpy()) >= _SAME_BOX
-        other_class = part["category_id"].to_numpy()[:, None] != part["category_id"].to_numpy()[None]
-        hidden = np.zeros(len(part), bool)
-        for i in range(len(part)):
-            if not hidden[i]:
-                rows_kept.append(part["_row"][i])
-                hidden |= same[i] & other_class[i]
+    for _, part in rows.group_by("image_id", maintain_order=True):
+        best = is_best_label(part.select(XYXY).to_numpy(), part["score"].to_numpy(), part["category_id"].to_numpy())
+        rows_kept += part["_row"].filter(pl.Series(best)).to_list()
     return Detections(detections.rows[sorted(rows_kept)])
+
+
+def is_best_label(xyxy: FloatArray, scores: FloatArray, labels: IntArray) -> BoolArray:
+    """Tell which detections of an image (N,) are no other label of a box that has a better one."""
+    same_box = iou(xyxy, xyxy) >= _SAME_BOX
+    other_class = labels[:, None] != labels[None]
+    best, hidden = np.zeros(len(scores), bool), np.zeros(len(scores), bool)
+    for i in np.argsort(-scores, kind="stable"):
+        if not hidden[i]:
+            best[i] = True
+            hidden |= same_box[i] & other_class[i]
+    return best
 
 
 def at_thresholds(

@@ -11,7 +11,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.models import load_weights
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.evaluate import EvaluateOptions
-from detect_transfer.workflows.predict import PredictOptions, predict_folder
+from detect_transfer.workflows.predict import PredictOptions, predict_sources
 
 
 def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: Path, tiny_data: Path) -> None:
@@ -20,19 +20,18 @@ def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: P
     shutil.copyfile(EMBEDDED, weights)
     images = tiny_data / "images" / "val"
     with pytest.raises(InputError, match=r"FILE_MISSING .*operating_points"):
-        predict_folder(weights, images, tmp_path / "out", PredictOptions("auto", multi_label=True, device="cpu"))
+        predict_sources(weights, images, tmp_path / "out", PredictOptions("auto", multi_label=True, device="cpu"))
     assert not (tmp_path / "out").exists()
     names = load_weights(weights).class_names
     points = {name: {"best_f1": {"score_threshold": 0.0}} for name in names}
     points[names[0]] = {"best_f1": None}
     stored = {"default": "best_f1", "per_class": points}
     (tmp_path / "run" / "operating_points.json").write_text(json.dumps(stored))
-    every = predict_folder(
+    every = predict_sources(
         weights, images, tmp_path / "every", PredictOptions(0.0, multi_label=True, device="cpu")
     ).n_drawn
-    n, shown, _, note = predict_folder(
-        weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu")
-    )
+    done = predict_sources(weights, images, tmp_path / "auto", PredictOptions(None, multi_label=True, device="cpu"))
+    n, shown, note = done.n_images, done.n_drawn, done.notes[0]
     found = json.loads((tmp_path / "auto" / "detections.json").read_text())
     assert (n, len(found)) == (18, every)
     assert shown == sum(row["category_id"] != 1 for row in found)
@@ -45,10 +44,10 @@ def test_predict__takes_a_quarter_where_no_threshold_is_stored(tmp_path: Path, t
     image = sorted((tiny_data / "images" / "val").iterdir())[0]
     copied = shutil.copyfile(EMBEDDED, tmp_path / "mine.safetensors")
     for weights in ("embedded", copied):
-        done = predict_folder(weights, image, tmp_path / Path(weights).stem, PredictOptions(None, device="cpu"))
+        done = predict_sources(weights, image, tmp_path / Path(weights).stem, PredictOptions(None, device="cpu"))
         assert done.bound == "score 0.25"
     with pytest.raises(InputError, match=r"WEIGHTS_UNKNOWN .*yolo11m.*did you mean"):
-        predict_folder("yolo11mm", image, tmp_path / "out", PredictOptions(None))
+        predict_sources("yolo11mm", image, tmp_path / "out", PredictOptions(None))
 
 
 @pytest.mark.parametrize("score", [1.5, -0.1, float("nan"), "high", [0.2]])
