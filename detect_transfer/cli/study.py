@@ -145,7 +145,7 @@ def report(study: StudyPath) -> None:
     """Write study.html, study.json and the tables from the runs that have ended."""
     from detect_transfer.workflows.study_report import report_study
 
-    _print_report(report_study(_plan(study, None)))
+    _print_report(report_study(_plan(study, None), on_stage=lambda text: print_lines([text])))
 
 
 def _begun(path: Path) -> Path:
@@ -185,7 +185,7 @@ def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
     if numbers:
         print_lines([f"stopped; go on with: detect-transfer study resume {plan.folder.path}"])
         raise typer.Exit(128 + numbers[0])
-    _print_report(report_study(plan))
+    _print_report(report_study(plan, on_stage=lambda text: print_lines([text])))
 
 
 def _print_report(result: Any) -> None:

@@ -20,17 +20,22 @@ _NOT_READ = ("out",)  # it is made where the command runs
 
 
 def path_keys(kind: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[str]:
-    """Yield the keys of a config that name a file or folder which is read, such as `data.path`."""
+    """Yield the keys of a config that name a file or folder which is read, such as `data.path`; `*` is any name."""
     for name, field in kind.model_fields.items():
         key = f"{prefix}{name}"
         if (_has_path(field.annotation) and key not in _NOT_READ) or key == _WEIGHTS:
             yield key
         for part in models_in(field.annotation):
-            yield from path_keys(part, f"{key}.")
+            yield from path_keys(part, f"{key}.*." if _is_mapping(field.annotation) else f"{key}.")
 
 
 def _has_path(annotation: Any) -> bool:
     return annotation is Path or any(_has_path(part) for part in typing.get_args(annotation))
+
+
+def _is_mapping(annotation: Any) -> bool:
+    """Return whether a field has parts by name."""
+    return typing.get_origin(annotation) is dict or any(map(_is_mapping, typing.get_args(annotation)))
 
 
 def paths_from(
@@ -75,7 +80,7 @@ def absolute_paths(config: Config) -> Config:
         path = Path(text)
         return str(path.absolute()) if path.exists() and not _is_name(key, path) else text
 
-    return type(config).model_validate(_changed(config.model_dump(), RunConfig, absolute))
+    return type(config).model_validate(_changed(config.model_dump(), type(config), absolute))
 
 
 def _is_name(key: str, path: Path) -> bool:
@@ -87,15 +92,21 @@ def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable
     """Return a copy with its paths changed; what is no path there is left for the checks of the loader."""
     keys = copy.deepcopy(dict(content))
     for key in path_keys(kind):
-        *parts, last = key.split(".")
-        node: Any = keys
-        for part in parts:
-            node = node.get(part) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
-            continue
-        value = node.get(last)
-        if isinstance(value, list):
-            node[last] = [change(key, str(entry)) if isinstance(entry, str | Path) else entry for entry in value]
-        elif isinstance(value, str | Path) and str(value):
-            node[last] = change(key, str(value))
+        _change(keys, key.split("."), (), change)
     return keys
+
+
+def _change(node: Any, parts: list[str], passed: tuple[str, ...], change: Callable[[str, str], str]) -> None:
+    """Change the path that lies along `parts` from a node on, in place."""
+    if not isinstance(node, dict):
+        return
+    if len(parts) > 1:
+        for name in list(node) if parts[0] == "*" else parts[:1]:
+            _change(node.get(name), parts[1:], (*passed, str(name)), change)
+        return
+    last, value = parts[0], node.get(parts[0])
+    key = ".".join((*passed, last))
+    if isinstance(value, list):
+        node[last] = [change(key, str(entry)) if isinstance(entry, str | Path) else entry for entry in value]
+    elif isinstance(value, str | Path) and str(value):
+        node[last] = change(key, str(value))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from detect_transfer.config.parts import RunConfig
-from detect_transfer.config.strict import Positive, Strict
+from detect_transfer.config.strict import Positive, Rate, Strict
 from detect_transfer.config.transfer import StrategyName
 
 NAMED_ARMS: dict[str, dict[str, Any]] = {name: {"transfer.strategy": name} for name in get_args(StrategyName)}
@@ -22,6 +23,35 @@ _SAME_FOR_ALL = {
     "train.epochs": "all arms have the same budget, which train.epochs of the study gives",
     "transfer.budget": "all arms have the same minutes, which transfer.budget of the study gives",
 }
+
+
+class OtherData(Strict):
+    """Data that finished runs are scored on, besides the test images of the study."""
+
+    path: Path
+    """Any format that `evaluate` reads as truth."""
+    format: str | None = None
+    """A format that `convert` knows; without it the one that shows."""
+    split: str | None = None
+    """The split to score, or `all`; without it the only one, else `val`, else `test`; all of a COCO file."""
+    images: Path | None = None
+    """The folder of the images, for formats whose annotations travel without them."""
+
+
+class MatrixData(OtherData):
+    """Another data set that finished runs are scored on."""
+
+    class_map: dict[str, str | list[str]] = Field(default_factory=dict)
+    """Which classes of the study a class of these data is, where names differ; classes that meet none are left out."""
+
+
+class Forgetting(Strict):
+    """Whether the runs still know the classes of the source that they were to keep."""
+
+    data: OtherData
+    """Data of the source task. Those of `transfer.keep_source_classes` are scored that the data of the study lack."""
+    coefficients: Annotated[list[Rate], Field(min_length=1)] = Field(default_factory=lambda: [0.25, 0.5, 0.75, 1.0])
+    """Shares of the tuned weights, in (0, 1], at which weights between source and tuned are scored on both tasks."""
 
 
 class Study(Strict):
@@ -54,6 +84,10 @@ class Study(Strict):
     folds: Annotated[int, Field(ge=3, le=20)] | None = None
     """Where data are few: so many folds of the training and validation images, each tested once by runs of every arm
     and seed that train on the others and choose the best epoch on one of these. No group of images is cut."""
+    forgetting: Forgetting | None = None
+    """Score the runs of the largest size on the source task too, before, after and in between."""
+    matrix: dict[str, MatrixData] = Field(default_factory=dict)
+    """Names of other data sets, which the runs of the largest size are scored on too."""
     jobs: Positive = 1
     """Runs at a time; they share the cores."""
     launcher: Literal["local", "slurm", "ray"] = "local"
@@ -126,7 +160,23 @@ class StudyConfig(RunConfig):
             raise ValueError(
                 "study.folds tests every image once, and data.test_split names a split for it: give one of the two"
             )
+        for name in ("forgetting", "matrix"):
+            if self.study.folds is not None and getattr(self.study, name):
+                raise ValueError(f"study.{name} has no interval over folds: leave one of the two out")
         return self
+
+    @model_validator(mode="after")
+    def _forgets_something(self) -> StudyConfig:
+        if self.study.forgetting is not None and not any(map(self.classes_kept_by, self.study.arms)):
+            raise ValueError(
+                "study.forgetting scores classes of the source that runs go on finding, and no arm keeps one: name "
+                "some as transfer.keep_source_classes"
+            )
+        return self
+
+    def classes_kept_by(self, arm: str) -> list[str]:
+        """Return the classes of the source that the runs of an arm are to go on finding."""
+        return list(self.keys_of(arm)["transfer"].get("keep_source_classes", []))
 
     def keys_of(self, arm: str) -> dict[str, Any]:
         """Return the content of the run config of an arm, before the budget, the data and the seed are put in."""

@@ -50,8 +50,8 @@ class StudyPage:
         paragraph: A paragraph for a paper; "" for none.
         not_tested: What the study does not say, a sentence each.
         forgetting: Arms and what they gained and forgot on the way from the source to the tuned weights.
-        matrix: What each arm gains on the baseline where it is tested on other data sets, or on its own.
-        agreement: Whether the predicted transferability goes with the measured gain; None where nothing was predicted.
+        matrix: Arms, and what they gain on the baseline on other data sets, and on their own.
+        agreement: Arms, and whether what was predicted of them goes with the measured gain.
     """
 
     title: str
@@ -62,8 +62,8 @@ class StudyPage:
     paragraph: str = ""
     not_tested: Sequence[str] = ()
     forgetting: Sequence[tuple[str, ForgettingCurve]] = ()
-    matrix: Sequence[DomainCell] = ()
-    agreement: Agreement | None = None
+    matrix: Sequence[tuple[str, DomainCell]] = ()
+    agreement: Sequence[tuple[str, Agreement]] = ()
 
 
 def write_study_page(path: Path, page: StudyPage) -> None:

@@ -90,7 +90,7 @@ def score_table(
     Raises:
         InputError: An image is not there, or the truth has nothing to slice by under a name.
     """
-    detections = trained.find(_image_files(truth), range(len(trained.class_names)), progress)
+    detections = trained.find(image_files(truth), range(len(trained.class_names)), progress)
     merged = MergedClasses.of(trained, truth)
     case = Case(truth, merged.apply(detections))
     scores, metrics = score_all(case, options, data_set=data_set)
@@ -160,7 +160,7 @@ def evaluate_weights(
         thresholds=thresholds,
         progress=progress,
     )
-    used = used_images_warning(weights.read_used_images(), [path for _, path in _image_files(table)])
+    used = used_images_warning(weights.read_used_images(), [path for _, path in image_files(table)])
     with new_folder(out) as building:
         facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
         unused = [name for name in trained.class_names if name not in meeting]
@@ -229,7 +229,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def _image_files(table: AnnotationTable) -> list[tuple[int, Path]]:
+def image_files(table: AnnotationTable) -> list[tuple[int, Path]]:
     """Return image_id and file of each image.
 
     Raises:

@@ -83,6 +83,10 @@ class StudyFolder:
         """What the report needs of a finished run."""
         return self.path / "digests" / f"{key}.json"
 
+    def elsewhere(self, key: str) -> Path:
+        """What a finished run scored on other data than that of the study."""
+        return self.path / "digests" / f"{key}.elsewhere.json"
+
     def draws(self, key: str) -> Path:
         """AP of a finished run on the test images as they are, and on draws of them."""
         return self.path / "digests" / f"{key}.npy"

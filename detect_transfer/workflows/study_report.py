@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +18,9 @@ from detect_transfer.evaluation.study.histories import History
 from detect_transfer.evaluation.study.runs import StudyRun
 from detect_transfer.report.study_page import FailedRun as ShownFailure
 from detect_transfer.report.study_page import StudyPage, write_study_page
+from detect_transfer.workflows.study_elsewhere import Elsewhere, score_elsewhere
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study_prediction import predictions
 from detect_transfer.workflows.study_runs import FailedRun, FinishedRun, epochs_frame, read_runs, runs_frame
 from detect_transfer.workflows.study_words import EndedRuns, facts_of, not_tested, paragraph_of
 
@@ -44,11 +46,15 @@ class StudyReport:
     page: Path
 
 
-def report_study(plan: StudyPlan) -> StudyReport:
+def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _: None) -> StudyReport:
     """Read all runs that have ended, and write `study.json`, the tables and `study.html`.
 
+    Args:
+        plan: The study.
+        on_stage: Called with what begins now, in words, where runs are scored on other data.
+
     Raises:
-        InputError: No run has finished.
+        InputError: No run has finished, or other data that the study names are wrong.
         ResourceError: The disk is full or does not let us write.
     """
     finished, failed = read_runs(plan)
@@ -63,8 +69,9 @@ def report_study(plan: StudyPlan) -> StudyReport:
     ended = {run.plan.key for run in finished} | {run.plan.key for run in failed}
     missing = tuple(run for run in plan.runs if run.key not in ended)
     runs = EndedRuns(tuple(finished), tuple(failed), missing)
-    content = study_content(plan, runs, answers)
-    _write(plan, runs, answers, content)
+    elsewhere = score_elsewhere(plan, finished, on_stage=on_stage)
+    content = study_content(plan, runs, answers, elsewhere)
+    _write(plan, runs, answers, content, elsewhere)
     return StudyReport(answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report)
 
 
@@ -109,13 +116,15 @@ def _study_run(run: FinishedRun) -> StudyRun:
     )
 
 
-def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers) -> dict[str, Any]:
+def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, elsewhere: Elsewhere) -> dict[str, Any]:
     """Return what `study.json` holds, without the hashes of the files beside it."""
     return {
         **answers.as_dict(),
         "facts": facts_of(plan, runs),
         "paragraph": paragraph_of(plan, runs, answers),
-        "not_tested": not_tested(plan, runs),
+        "not_tested": [*not_tested(plan, runs), *elsewhere.notes],
+        **elsewhere.as_dict(),
+        "predictions": [{"arm": arm, **agreed.as_dict()} for arm, agreed in predictions(plan, runs.finished)],
         "runs": [
             {**asdict(run.plan), **{k: run.facts[k] for k in ("val", "test", "best_epoch", "cost")}}
             for run in runs.finished
@@ -125,7 +134,9 @@ def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers) -> di
     }
 
 
-def _write(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, content: dict[str, Any]) -> None:
+def _write(
+    plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, content: dict[str, Any], elsewhere: Elsewhere
+) -> None:
     folder = plan.folder
     for frame, path in (
         (runs_frame(list(runs.finished), list(runs.failed)), folder.runs_table),
@@ -142,6 +153,9 @@ def _write(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, content: dic
         facts=content["facts"],
         paragraph=content["paragraph"],
         not_tested=content["not_tested"],
+        forgetting=elsewhere.forgetting,
+        matrix=elsewhere.matrix,
+        agreement=predictions(plan, runs.finished),
     )
     write_study_page(folder.report, page)
     files = {path.name: sha256_file(path) for path in (folder.report, folder.runs_table, folder.epochs_table)}

@@ -24,7 +24,7 @@ from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 
 State = Literal["done", "failed", "begun", "planned"]
 _N_DRAWS, _DRAW_SEED = 400, 0  # of the test images: enough for a variance, and small on the disk
-_VERSION = 1
+_VERSION = 2
 _SCORES = ("AP", "AP50", "AP75", "AR100")
 _TOLERANCE = 1e-9
 
@@ -151,12 +151,14 @@ def work_out(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
 def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
     folder = plan.folder.run(run.key)
     metrics, test, manifest = folder.read_metrics(), folder.test.read_metrics(), folder.read_manifest()
-    history = folder.read_history()
+    history, evidence = folder.read_history(), folder.read_transfer().get("class_evidence", [])
     trained = [row for row in history if row["epoch"] > 0]
     speeds = [row["images_per_second"] for row in trained if row.get("images_per_second")]
     return {
         "val": {name: metrics.get(name) for name in _SCORES},
         "test": {name: test.get(name) for name in _SCORES},
+        "class_ap": {row["name"]: row.get("AP") for row in test.get("per_class", [])},
+        "class_evidence": {row["target"]: row["score"] or 0.0 for row in evidence},
         "best_epoch": metrics.get("best_epoch"),
         "epochs": [
             {

@@ -11,6 +11,7 @@ import orjson
 
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import read_json, require_file, sha256_file
+from detect_transfer.workflows.study_elsewhere import Elsewhere, score_elsewhere
 from detect_transfer.workflows.study_folder import StudyFolder, load_study
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
 from detect_transfer.workflows.study_report import answers_of, study_content
@@ -63,7 +64,11 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     messages = [str(row.get("message")) for row in stated["failed"]]
     failed = tuple(FailedRun(run, words) for run, words in zip(planned["failed"], messages, strict=True))
     ended = EndedRuns(tuple(finished), failed, tuple(planned["not_ended"]))
-    return [*checks, *_report(plan, stated, ended)]
+    elsewhere = score_elsewhere(plan, finished, again=predict, on_stage=on_stage)
+    checks += _report(plan, stated, ended, elsewhere)
+    if not predict and (elsewhere.forgetting or elsewhere.matrix):
+        checks.append(Check("scores on other data", "not checked", None, None, "it was not asked for"))
+    return checks
 
 
 def _rows(stated: Mapping[str, Any], name: str, folder: StudyFolder) -> list[Any]:
@@ -113,9 +118,9 @@ def _left_out(plan: StudyPlan, planned: Mapping[str, list[PlannedRun]]) -> Itera
             )
 
 
-def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns) -> Iterator[Check]:
+def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns, elsewhere: Elsewhere) -> Iterator[Check]:
     """Compare each part of the report with what the runs say."""
-    content = study_content(plan, ended, answers_of(plan, ended.finished))
+    content = study_content(plan, ended, answers_of(plan, ended.finished), elsewhere)
     measured = orjson.loads(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
     for name, value in measured.items():
         same = stated.get(name) == value

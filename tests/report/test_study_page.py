@@ -69,8 +69,8 @@ def test_page__forgetting_other_data_sets_and_the_prediction(tmp_path) -> None:
         tmp_path,
         simulated_runs(arms=("full",)),
         forgetting=[("full", forgetting_curve(runs))],
-        matrix=cross_domain(first, second),
-        agreement=agreement(np.arange(7.0), np.arange(7.0) ** 2),
+        matrix=[("full", cell) for cell in cross_domain(first, second)],
+        agreement=[("full", agreement(np.arange(7.0), np.arange(7.0) ** 2))],
     )
     assert "0.5 <b>chosen</b>" in html
     assert "AP on the new task against AP on the source task" in html
