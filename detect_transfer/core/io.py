@@ -18,6 +18,7 @@ import orjson
 
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
+from detect_transfer.core.json_keys import key_twice
 from detect_transfer.core.temporary import building_folder
 from detect_transfer.core.written_links import WRITTEN, is_written_link
 
@@ -70,7 +71,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: It is missing, is not UTF-8, is cut short or is no JSON; with line and column.
+        InputError: As for `parse_json`, or it is missing.
     """
     return parse_json(read_bytes(path), path)
 
@@ -79,10 +80,15 @@ def parse_json(data: bytes, path: Path) -> Any:
     """Parse the bytes of a JSON file, or of a line of one, whose number then stands after a colon in `path`.
 
     Raises:
-        InputError: It is not UTF-8, is cut short or is no JSON; with line and column.
+        InputError: It is not UTF-8, is cut short or is no JSON; an object has a key twice; or it nests too deep.
     """
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        document = orjson.loads(data)
+        twice = key_twice(data, document)
+    except RecursionError as error:
+        what, remedy = "it nests deeper than 254 levels", "write what is nested as a text, or leave it out"
+        raise InputError("JSON_DEPTH", what, where=path, remedy=remedy) from error
     except orjson.JSONDecodeError as error:
         kind = file_kind(data)
         raise InputError(
@@ -91,6 +97,11 @@ def parse_json(data: bytes, path: Path) -> Any:
             where=path if ":" in path.name else f"{path}:{error.lineno}",
             remedy=kind[1] if kind else "the file is cut short or damaged: write or copy it again",
         ) from error
+    if twice is not None:
+        pointer, key = twice
+        what = "one object has this key twice, so half of what it says would be lost"
+        raise InputError("JSON_KEY_TWICE", what, where=f"{path}#{pointer or '/'}", field=key, remedy="keep one of them")
+    return document
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,8 +5,6 @@ JSON is parsed once by orjson, which refuses NaN and numbers that overflow.
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +44,6 @@ def load(path: Path, *, lenient: bool = False) -> tuple[dict[str, Items], bool]:
     for name in LISTS:
         _check_list(document.get(name, ABSENT), f"{path}#/{name}", errors)
     errors.raise_any()
-    _check_keys_once(path, document)
     if not lenient:
         _check_file_names(path, document["images"])
     is_ours = document.get("info") == {"description": WRITTEN_BY_US}
@@ -64,39 +61,6 @@ def _check_list(value: Any, where: str, errors: ErrorCollector) -> None:
                 errors.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
 
 
-def _check_keys_once(path: Path, document: dict[str, Any]) -> None:
-    """Refuse a key that stands twice in one object: parsers keep the last and forget the first.
-
-    Counting the names is enough for nearly every file; where the count is too high the slow parser decides.
-    """
-    data = io.read_bytes(path)
-    annotations = len(document["annotations"])
-    most = {"annotations": 1, "images": 1, "categories": 1, "bbox": annotations, "image_id": annotations}
-    if all(data.count(f'"{key}"'.encode()) <= n for key, n in most.items()):
-        return
-
-    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            keys = [key for key, _ in pairs]
-            raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
-        return content
-
-    try:
-        json.loads(data.decode("utf-8-sig"), object_pairs_hook=check)
-    except _TwiceError as error:
-        key = str(error)
-        places = [data.count(b"\n", 0, m.start()) + 1 for m in re.finditer(re.escape(json.dumps(key)).encode(), data)]
-        raise InputError(
-            "COCO_KEY_TWICE",
-            "one object has this key twice, so half of what it says would be lost",
-            where=f"{path}:{places[-1] if places else 1}",
-            field="key",
-            value=key,
-            remedy="keep one of them",
-        ) from error
-
-
 def _check_file_names(path: Path, images: Items) -> None:
     """Refuse a file that names all images by another key, with what reads it."""
     other = next((key for key in NAMES_OF_FILE if images and all(key in image for image in images)), None)
@@ -110,7 +74,3 @@ def _check_file_names(path: Path, images: Items) -> None:
             field="file_name",
             remedy=f"read it with --option lenient=true, which takes {other} for it{kin}",
         )
-
-
-class _TwiceError(Exception):
-    """A key stands twice in one object."""

@@ -10,7 +10,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from detect_transfer.core import io
@@ -105,13 +104,14 @@ def _check_values(root: Path, boxes: pl.DataFrame) -> None:
                 remedy=_REMEDY,
             )
     for text in boxes["attributes"].drop_nulls().unique(maintain_order=True):
+        what = "a JSON object was expected"
         try:
-            good = isinstance(orjson.loads(text), dict)
-        except orjson.JSONDecodeError:
-            good = False
+            good = isinstance(io.parse_json(text.encode(), root / "boxes.parquet"), dict)
+        except InputError as error:
+            good, what = False, f"{what}: {error.what}"
         if not good:
             raise InputError(
-                *("PARQUET_VALUE", "a JSON object was expected"),
+                *("PARQUET_VALUE", what),
                 where=root / "boxes.parquet",
                 field="attributes",
                 value=text,

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import orjson
-
+from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.delimited import Dialect
@@ -183,8 +182,10 @@ def _read_csv(source: Source, name: str, nearby: NearbyImages) -> list[_Image]:
 def _object(source: Source, text: str, column: str, row: str) -> Node:
     """Parse a cell that holds a JSON object; an empty one holds none."""
     try:
-        value = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
+        value = io.parse_json((text or "{}").encode(), source.root / row)
+    except InputError as error:
+        if error.code == "JSON_KEY_TWICE":
+            raise
         value = None
     if not isinstance(value, dict):
         where, remedy = f"{source.root}/{row}", "fix or remove the row"

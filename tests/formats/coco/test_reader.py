@@ -133,10 +133,10 @@ def test_truncated__at_every_point_is_an_error(write: Any, check_error: Any) -> 
         pytest.param("[]", "COCO_TYPE", id="list"),
         pytest.param("null", "COCO_TYPE", id="null"),
         pytest.param("", "JSON_SYNTAX", id="empty"),
-        pytest.param(json.dumps(GOOD)[:-1] + ', "annotations": []}', "COCO_KEY_TWICE", id="top-level-twice"),
+        pytest.param(json.dumps(GOOD)[:-1] + ', "annotations": []}', "JSON_KEY_TWICE", id="top-level-twice"),
         pytest.param(
             json.dumps(GOOD).replace('"bbox": [1', '"bbox": [9, 9, 9, 9], "bbox": [1'),
-            "COCO_KEY_TWICE",
+            "JSON_KEY_TWICE",
             id="bbox-twice",
         ),
     ],
