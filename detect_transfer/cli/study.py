@@ -101,6 +101,12 @@ def print_study_plan(plan: Any) -> None:
         f"{len(plan.runs):,} runs, {len(plan.runs) - len(left):,} done; the others take about "
         f"{duration(cost.seconds / plan.config.study.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
+    if plan.to_search and (search := plan.config.study.search) is not None:
+        n_images = data.n_images(search.percent)
+        lines.append(
+            f"rates of {', '.join(plan.to_search)} are searched first, {search.trials} trials each on {n_images} "
+            "images, which are not in the estimate"
+        )
     if n_others := n_of_others(plan):
         lines.append(f"{n_others} run folders there are not used: of another config, other data, weights or code")
     n_seeds = len(plan.config.study.seeds)
@@ -185,7 +191,7 @@ def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
     if numbers:
         print_lines([f"stopped; go on with: detect-transfer study resume {plan.folder.path}"])
         raise typer.Exit(128 + numbers[0])
-    _print_report(report_study(plan, on_stage=lambda text: print_lines([text])))
+    _print_report(report_study(launcher.plan, on_stage=lambda text: print_lines([text])))
 
 
 def _print_report(result: Any) -> None:

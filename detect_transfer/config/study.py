@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -54,6 +55,30 @@ class Forgetting(Strict):
     """Shares of the tuned weights, in (0, 1], at which weights between source and tuned are scored on both tasks."""
 
 
+class Search(Strict):
+    """A search for the rates of each arm before its runs, by Optuna; chosen on the validation images."""
+
+    trials: Annotated[int, Field(ge=2, le=200)] = 8
+    """Trials of every arm that trains."""
+    rates: Annotated[
+        dict[str, tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]], Field(min_length=1)
+    ] = Field(default_factory=lambda: {"train.lr": (1e-4, 1e-2)})
+    """Keys of a run and the ends between which their values are drawn, evenly in the logarithm."""
+    percent: Annotated[float, Field(gt=0, le=100)] = 30.0
+    """Percent of the training images that trials are trained on."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the proposals and of the runs of the trials."""
+
+    @model_validator(mode="after")
+    def _between(self) -> Search:
+        for key, (low, high) in self.rates.items():
+            if low >= high:
+                raise ValueError(f"study.search.rates.{key}: the first end must be below the second")
+            if any(name in _SAME_FOR_ALL for name in (key, key.partition(".")[0])):
+                raise ValueError(f"study.search.rates.{key}: arms cannot be compared that differ in it")
+        return self
+
+
 class Study(Strict):
     """What a study compares: arms, at several sizes of the training set, with several seeds."""
 
@@ -88,6 +113,8 @@ class Study(Strict):
     """Score the runs of the largest size on the source task too, before, after and in between."""
     matrix: dict[str, MatrixData] = Field(default_factory=dict)
     """Names of other data sets, which the runs of the largest size are scored on too."""
+    search: Search | None = None
+    """Search the rates of each arm first; without it they are those of the config."""
     jobs: Positive = 1
     """Runs at a time; they share the cores."""
     launcher: Literal["local", "slurm", "ray"] = "local"
@@ -160,9 +187,13 @@ class StudyConfig(RunConfig):
             raise ValueError(
                 "study.folds tests every image once, and data.test_split names a split for it: give one of the two"
             )
-        for name in ("forgetting", "matrix"):
+        for name, why in (
+            ("forgetting", "it has no interval over folds"),
+            ("matrix", "it has no interval over folds"),
+            ("search", "its trials would see the images that folds are tested on"),
+        ):
             if self.study.folds is not None and getattr(self.study, name):
-                raise ValueError(f"study.{name} has no interval over folds: leave one of the two out")
+                raise ValueError(f"study.{name} and study.folds: {why}; leave one of the two out")
         return self
 
     @model_validator(mode="after")
@@ -187,10 +218,15 @@ class StudyConfig(RunConfig):
                 keys["transfer"][other] = None
         if changes.get("transfer.strategy") == "scratch":  # nothing of a source means anything there
             keys["transfer"] = {k: v for k, v in keys["transfer"].items() if k not in _OF_THE_SOURCE}
-        for key, value in changes.items():
-            part, dot, name = key.partition(".")
-            if dot and isinstance(keys.get(part), dict):
-                keys[part][name] = value
-            else:
-                keys[key] = value
-        return keys
+        return with_keys(keys, changes)
+
+
+def with_keys(keys: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a config with some keys changed, which are named like `train.lr`; in place."""
+    for key, value in changes.items():
+        part, dot, name = key.partition(".")
+        if dot and isinstance(keys.get(part), dict):
+            keys[part][name] = value
+        else:
+            keys[key] = value
+    return keys

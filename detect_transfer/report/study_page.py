@@ -11,6 +11,7 @@ from detect_transfer.evaluation.study.answers import ArmAgainst, StudyAnswers
 from detect_transfer.evaluation.study.cross_domain import DomainCell
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve
 from detect_transfer.evaluation.study.scores import Estimate
+from detect_transfer.evaluation.study.trials import ArmTrials
 from detect_transfer.report.study_plots import curves_plot, forgetting_plot, gains_plot, overfitting_plot, time_plot
 from detect_transfer.report.templates import svg_uri, write_html
 from detect_transfer.report.text import short_name
@@ -51,6 +52,7 @@ class StudyPage:
         not_tested: What the study does not say, a sentence each.
         forgetting: Arms and what they gained and forgot on the way from the source to the tuned weights.
         matrix: Arms, and what they gain on the baseline on other data sets, and on their own.
+        trials: Arms whose rates were searched, with their trials.
         agreement: Arms, and whether what was predicted of them goes with the measured gain.
     """
 
@@ -64,6 +66,7 @@ class StudyPage:
     forgetting: Sequence[tuple[str, ForgettingCurve]] = ()
     matrix: Sequence[tuple[str, DomainCell]] = ()
     agreement: Sequence[tuple[str, Agreement]] = ()
+    trials: Sequence[ArmTrials] = ()
 
 
 def write_study_page(path: Path, page: StudyPage) -> None:

@@ -134,10 +134,11 @@ def load_study_data(
             notes.append(_held_out_note(loaded))
         assert loaded.test is not None
         tables = [(loaded.train, loaded.val, loaded.test)]
-    divisions = []
+    search, divisions = config.study.search, []
+    sizes = [*config.study.sizes, *([] if search is None or search.percent in config.study.sizes else [search.percent])]
     for train, val, test in tables:
-        parts = nested_subsets(train, config.study.sizes, seed=_SPLIT_SEED, hashes=loaded.content)
-        _refuse_missing_classes(train, parts, (val, test))
+        parts = nested_subsets(train, sizes, seed=_SPLIT_SEED, hashes=loaded.content)
+        _refuse_missing_classes(train, parts, (val, test), config.study.sizes)
         divisions.append(StudySplit(parts, val, test))
     if not loaded.train.images["group"].drop_nulls().is_empty():
         notes.append("parts of the training set and the test part cut no group of images")
@@ -209,7 +210,7 @@ def _held_out_note(loaded: RunData) -> str:
 
 
 def _refuse_missing_classes(
-    train: AnnotationTable, parts: dict[float, list[int]], scored: tuple[AnnotationTable, ...]
+    train: AnnotationTable, parts: dict[float, list[int]], scored: tuple[AnnotationTable, ...], sizes: Sequence[float]
 ) -> None:
     """Refuse parts of the training set that lack a class which they would be scored on."""
     images = pl.concat([table.images for table in scored], how="diagonal")
@@ -229,7 +230,7 @@ def _refuse_missing_classes(
                 "STUDY_CLASSES",
                 f"{percent:g} % of the training images ({len(parts[percent])}) have no object of {len(names)} classes "
                 f"that are scored, such as {', '.join(names[:5])}: a score would say nothing of the arm",
-                field="study.sizes",
+                field="study.sizes" if percent in sizes else "study.search.percent",
                 value=percent,
                 remedy=remedy,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,19 @@ class StudyFolder:
     def elsewhere(self, key: str) -> Path:
         """What a finished run scored on other data than that of the study."""
         return self.path / "digests" / f"{key}.elsewhere.json"
+
+    def search(self, arm: str) -> Path:
+        """The trials of an arm whose rates were searched."""
+        name = "".join(c if c.isalnum() or c in "-_" else "_" for c in arm)
+        return self.path / "search" / f"{name[:40]}_{hashlib.sha256(arm.encode()).hexdigest()[:6]}"
+
+    def trials(self, arm: str) -> Path:
+        """What the trials of an arm came to."""
+        return self.search(arm) / "trials.json"
+
+    def searches(self) -> list[Path]:
+        """The trials of each arm that was searched, wholly or in part."""
+        return sorted((self.path / "search").glob("*/trials.json"))
 
     def draws(self, key: str) -> Path:
         """AP of a finished run on the test images as they are, and on draws of them."""

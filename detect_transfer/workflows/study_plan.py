@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import orjson
 
-from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_config
+from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, dump_config, make_config
+from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.core.io import sha256_file
+from detect_transfer.core.io import read_json, sha256_file, write_atomic
 from detect_transfer.training.strategies import phases_of
 from detect_transfer.workflows.study_data import StudyData, load_study_data
 from detect_transfer.workflows.study_folder import StudyFolder
@@ -62,6 +63,8 @@ class StudyPlan:
         data: The data that all runs share.
         configs: The run config of each arm and size, with the first seed.
         runs: The runs.
+        searched: The arms whose rates were searched.
+        to_search: Those whose rates are to be searched before they are run.
     """
 
     config: StudyConfig
@@ -69,6 +72,8 @@ class StudyPlan:
     data: StudyData
     configs: dict[tuple[str, float], RunConfig]
     runs: tuple[PlannedRun, ...]
+    searched: tuple[str, ...] = ()
+    to_search: tuple[str, ...] = ()
 
     @cached_property
     def by_key(self) -> dict[str, PlannedRun]:
@@ -77,7 +82,16 @@ class StudyPlan:
 
     def config_of(self, run: PlannedRun) -> RunConfig:
         """Return the config of a run, whose paths are those of this machine."""
-        config = self.configs[run.arm, run.percent]
+        return self.placed(run, self.configs[run.arm, run.percent])
+
+    def write_config(self, run: PlannedRun, config: RunConfig) -> None:
+        """Write the config that a run is started with, where there is none."""
+        path = self.folder.run_config(run.key)
+        if not path.is_file():
+            write_atomic(path, dump_config(config))
+
+    def placed(self, run: PlannedRun, config: RunConfig) -> RunConfig:
+        """Return a config with the data, the seed and the folder of a run."""
         split_file = self.folder.split_file(run.percent, run.fold).resolve()
         return config.model_copy(
             update={
@@ -100,17 +114,46 @@ def make_study_plan(
     _check_arms(config)
     data = load_study_data(config, folder, on_stage=on_stage)
     configs, problems = {}, []
+    found = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}
     for arm in config.study.arms:
         for percent in config.study.sizes:
             try:
-                configs[arm, percent] = _run_config(config, data, arm, percent)
+                configs[arm, percent] = run_config(config, data, arm, percent, found[arm] or {})
             except DetectTransferError as error:
                 problems.append(error)
                 break  # the same at every size
     raise_problems(problems)
-    runs = _runs(config, data, configs)
+    runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
-    return StudyPlan(config, folder, data, configs, runs)
+    trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()
+    searched = tuple(arm for arm in config.study.arms if arm in trained and found[arm] is not None)
+    to_search = tuple(arm for arm in config.study.arms if arm in trained and found[arm] is None)
+    return StudyPlan(config, folder, data, configs, runs, searched, to_search)
+
+
+def question_of(config: StudyConfig, data: StudyData, arm: str) -> str:
+    """Return a hash of all that the search of an arm depends on."""
+    search = config.study.search
+    assert search is not None
+    keys = {name: value for name, value in config.keys_of(arm).items() if name != "data"}
+    facts = {
+        "keys": keys,
+        "budget": config.study.budget,
+        "search": search.model_dump(mode="json", exclude={"trials"}),  # more trials go on with those that were made
+        "data": data.sha256(search.percent),
+        "code": code_sha256(),
+    }
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:_KEY_LENGTH]
+
+
+def _found_rates(config: StudyConfig, folder: StudyFolder, data: StudyData, arm: str) -> dict[str, float] | None:
+    """Return the keys that the search of an arm found; None where it is not done."""
+    path = folder.trials(arm)
+    if config.study.search is None or not path.is_file():
+        return None
+    stored = read_json(path)
+    is_whole = len(stored["trials"]) == config.study.search.trials
+    return stored["best"] if is_whole and stored["question"] == question_of(config, data, arm) else None
 
 
 def _check_arms(config: StudyConfig) -> None:
@@ -118,14 +161,27 @@ def _check_arms(config: StudyConfig) -> None:
     problems: list[DetectTransferError] = []
     for arm in config.study.arms:
         try:
-            make_config(config.keys_of(arm), where=f"study.arms.{arm}")
+            ends = {} if config.study.search is None else {k: low for k, (low, _) in config.study.search.rates.items()}
+            make_config(with_keys(config.keys_of(arm), ends), where=f"study.arms.{arm}")
         except DetectTransferError as error:
             problems += getattr(error, "problems", (error,))
     raise_problems(problems)
 
 
-def _run_config(config: StudyConfig, data: StudyData, arm: str, percent: float) -> RunConfig:
-    keys = config.keys_of(arm)
+def run_config(config: StudyConfig, data: StudyData, arm: str, percent: float, rates: Mapping[str, float]) -> RunConfig:
+    """Return the config of the runs of an arm at a size, with the first seed.
+
+    Args:
+        config: The study.
+        data: Its data.
+        arm: The arm.
+        percent: The size.
+        rates: Keys that a search found, which go before those of the arm.
+
+    Raises:
+        InputError: The arm cannot use the budget, or a key is wrong.
+    """
+    keys = with_keys(config.keys_of(arm), rates)
     keys["data"] = data.data.model_dump(mode="json")
     budget = _budget(config, data, percent)
     keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
@@ -185,8 +241,12 @@ def _shared_out(total: int, weights: list[int]) -> list[int]:
     return [1 + part for part in parts]
 
 
-def _runs(config: StudyConfig, data: StudyData, configs: dict[tuple[str, float], RunConfig]) -> tuple[PlannedRun, ...]:
-    data_sha256 = {(percent, fold): data.sha256(percent, fold) for percent in config.study.sizes for fold in data.folds}
+def keyed_runs(
+    config: StudyConfig, data: StudyData, configs: Mapping[tuple[str, float], RunConfig]
+) -> tuple[PlannedRun, ...]:
+    """Return a run for each arm, size, fold and seed, with its key."""
+    sizes = {percent for _, percent in configs}
+    data_sha256 = {(percent, fold): data.sha256(percent, fold) for percent in sizes for fold in data.folds}
     weights = {name: _weights_sha256(name) for name in {run.model.weights for run in configs.values()}}
     runs = []
     for (arm, percent), run in configs.items():

@@ -22,6 +22,7 @@ from detect_transfer.workflows.study_elsewhere import Elsewhere, score_elsewhere
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_prediction import predictions
 from detect_transfer.workflows.study_runs import FailedRun, FinishedRun, epochs_frame, read_runs, runs_frame
+from detect_transfer.workflows.study_search import trials_of
 from detect_transfer.workflows.study_words import EndedRuns, facts_of, not_tested, paragraph_of
 
 
@@ -36,6 +37,7 @@ class StudyReport:
         missing: Runs that have not ended.
         paragraph: A paragraph for a paper.
         page: The page.
+        elsewhere: What the runs scored on other data.
     """
 
     answers: StudyAnswers
@@ -44,6 +46,7 @@ class StudyReport:
     missing: tuple[PlannedRun, ...]
     paragraph: str
     page: Path
+    elsewhere: Elsewhere
 
 
 def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _: None) -> StudyReport:
@@ -72,7 +75,9 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     elsewhere = score_elsewhere(plan, finished, on_stage=on_stage)
     content = study_content(plan, runs, answers, elsewhere)
     _write(plan, runs, answers, content, elsewhere)
-    return StudyReport(answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report)
+    return StudyReport(
+        answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report, elsewhere
+    )
 
 
 def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun]) -> StudyAnswers:
@@ -122,6 +127,7 @@ def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, elsew
         **answers.as_dict(),
         "facts": facts_of(plan, runs),
         "paragraph": paragraph_of(plan, runs, answers),
+        "trials": [trials.as_dict() for trials in trials_of(plan)],
         "not_tested": [*not_tested(plan, runs), *elsewhere.notes],
         **elsewhere.as_dict(),
         "predictions": [{"arm": arm, **agreed.as_dict()} for arm, agreed in predictions(plan, runs.finished)],
@@ -153,6 +159,7 @@ def _write(
         facts=content["facts"],
         paragraph=content["paragraph"],
         not_tested=content["not_tested"],
+        trials=trials_of(plan),
         forgetting=elsewhere.forgetting,
         matrix=elsewhere.matrix,
         agreement=predictions(plan, runs.finished),

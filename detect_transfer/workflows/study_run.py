@@ -12,9 +12,10 @@ from detect_transfer.config import absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.workflows.study_data import write_split_files
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
 from detect_transfer.workflows.study_process import RunWatch, do_run
 from detect_transfer.workflows.study_runs import digest_run, state_of
+from detect_transfer.workflows.study_search import search_rates
 
 
 @dataclass
@@ -36,9 +37,16 @@ class Launcher:
     def run(self, *, retry_failed: bool = False) -> bool:
         """Run everything that is not done; return whether nothing is left to be run.
 
+        Rates that are to be searched are searched first, and `plan` is then the one with what was found.
+
         Args:
             retry_failed: Try runs again that stand as failed.
         """
+        if self.plan.to_search:
+            write_split_files(self.plan.data, self.plan.folder)
+            if not search_rates(self.plan, self.watch, self.on_event):
+                return False
+            self.plan = make_study_plan(self.plan.config, self.plan.folder)
         folder, jobs = self.plan.folder, self.plan.config.study.jobs
         prepare_store(self.plan)
         order = {arm: i for i, arm in enumerate(self.plan.config.study.arms)}
@@ -110,9 +118,7 @@ def prepare_store(plan: StudyPlan) -> None:
     """Write what the runs of a study share, and a config for each run that has none; the config of the study last."""
     write_split_files(plan.data, plan.folder)
     for run in plan.runs:
-        path = plan.folder.run_config(run.key)
-        if not path.is_file():
-            write_atomic(path, dump_config(plan.config_of(run)))
+        plan.write_config(run, plan.config_of(run))
     write_atomic(
         plan.folder.config,
         dump_config(absolute_paths(plan.config.model_copy(update={"out": plan.folder.path.absolute()}))),

@@ -77,7 +77,9 @@ def finished_seconds(plan: StudyPlan) -> dict[str, float]:
 def n_of_others(plan: StudyPlan) -> int:
     """Return how many run folders lie in the store that are of no run of the plan."""
     there = plan.folder.runs.iterdir() if plan.folder.runs.is_dir() else ()
-    return sum(path.name not in plan.by_key for path in there)
+    searches = [read_json(path) for path in plan.folder.searches()]
+    trials = {trial["key"] for search in searches for trial in search["trials"]}
+    return sum(path.name not in plan.by_key and path.name not in trials for path in there)
 
 
 def note_failure(folder: StudyFolder, key: str, message: str) -> None:

@@ -99,7 +99,7 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
     """Return what the study does not say, a sentence each."""
     study = plan.config.study
     sentences = [
-        "Rates and other settings were fixed, not searched: an arm might do better with its own.",
+        _searched(plan),
         _held_for(plan),
         f"{_images_seen(plan)} What an arm reached in equal time is in the curves over time, for rates that were "
         "planned for the whole run.",
@@ -134,6 +134,17 @@ def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> st
         f"epoch was chosen on {data.n_val} validation images; all numbers are COCO AP on {_tested_on(plan)}.{lost} "
         f"Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "
         f"Software: {software}; data sha256 {data.fingerprint[:12]}, code sha256 {code_sha256()[:12]}."
+    )
+
+
+def _searched(plan: StudyPlan) -> str:
+    """Say which rates were searched."""
+    search = plan.config.study.search
+    if search is None or not plan.searched:
+        return "Rates and other settings were fixed, not searched: an arm might do better with its own."
+    return (
+        f"{', '.join(search.rates)} of {', '.join(plan.searched)} came from {search.trials} trials each, on "
+        f"{plan.data.n_images(search.percent)} images; other settings were fixed, and more trials might find more."
     )
 
 

@@ -58,7 +58,7 @@ def test_runs__are_scored_on_the_source_task_and_on_other_data_once(
     ("change", "message"),
     [
         ({"transfer": {}}, r"study.forgetting .* no arm keeps one: name some as transfer.keep_source_classes"),
-        ({"folds": 3}, r"study.forgetting has no interval over folds: leave one of the two out"),
+        ({"folds": 3}, r"study.forgetting and study.folds: it has no interval over folds; leave one of the two out"),
     ],
 )
 def test_question_that_cannot_be_answered__is_refused(tiny_data: Path, tmp_path: Path, change, message) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,53 @@ class ExpectedBest(Record):
     expected: float
     deviation: float
     unbiased: float
+
+
+@dataclass(frozen=True)
+class Trial(Record):
+    """One trial of an arm.
+
+    Args:
+        number: Its number, from 0 on.
+        keys: What it was tried with.
+        key: Its run.
+        ap: Validation AP of its best weights; 0 where the run failed.
+        sha256: Hash of its last weights, which shows that it trained otherwise than the others; None where it failed.
+    """
+
+    number: int
+    keys: Mapping[str, float]
+    key: str
+    ap: float
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class ArmTrials:
+    """All trials of an arm.
+
+    Args:
+        arm: The arm.
+        trials: In order.
+    """
+
+    arm: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def best(self) -> Trial:
+        """The one with the highest AP, the first of them."""
+        return max(self.trials, key=lambda trial: (trial.ap, -trial.number))
+
+    @property
+    def expected(self) -> tuple[ExpectedBest, ...]:
+        """The AP to expect of the best of 1, 2, ... trials."""
+        return expected_best(np.array([trial.ap for trial in self.trials]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `study.json` holds."""
+        trials = [trial.as_dict() for trial in self.trials]
+        return {"arm": self.arm, "trials": trials, "expected_best": [each.as_dict() for each in self.expected]}
 
 
 def expected_best(ap: FloatArray, k_max: int | None = None) -> tuple[ExpectedBest, ...]:

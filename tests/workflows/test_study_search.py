@@ -1,0 +1,117 @@
+"""Rates that are searched: equally many trials an arm, gone on with after a stop, and proven to differ."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runs import plan_of, write_run
+
+from detect_transfer.config import load_config
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.io import write_json
+from detect_transfer.workflows import study_process
+from detect_transfer.workflows.study_plan import make_study_plan
+from detect_transfer.workflows.study_report import report_study
+from detect_transfer.workflows.study_run import Launcher
+
+pytest.importorskip("optuna")
+SEARCH = {"trials": 3, "percent": 50, "rates": {"train.lr": [1e-4, 1e-1]}}
+
+
+@pytest.fixture
+def plan(tiny_data: Path, tmp_path: Path):
+    return plan_of(tiny_data, {"arms": ["epoch0", "full"], "search": SEARCH, "seeds": [0]}, tmp_path / "store")
+
+
+@pytest.fixture
+def trials(monkeypatch) -> list[float]:
+    """Return the rates of the trials that were run; a trial is the better the nearer its rate is to .01."""
+    rates: list[float] = []
+
+    def command(folder, key):
+        rate = load_config(folder.run_config(key)).train.lr
+        rates.append(rate)
+        run = folder.run(key)
+        write_json(run.metrics, {"AP": 1 / (1 + abs(np.log10(rate) + 2))})
+        write_json(run.manifest, {"files": {"weights/last.safetensors": {"sha256": f"{rate:.12f}"}}})
+        return [sys.executable, "-c", "pass"]
+
+    monkeypatch.setattr(study_process, "run_command", command)
+    return rates
+
+
+def searched(plan):
+    """Return the plan after its search, without its runs."""
+    launcher = Launcher(plan)
+    launcher._one = lambda *_, **__: None
+    launcher.run()
+    return launcher.plan
+
+
+def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials) -> None:
+    assert (plan.to_search, plan.searched) == (("full",), ())
+    found = searched(plan)
+    assert len(trials) == len(set(trials)) == 3
+    best = min(trials, key=lambda rate: abs(np.log10(rate) + 2))
+    assert found.searched == ("full",)
+    assert {found.configs["full", percent].train.lr for percent in (50, 100)} == {best}
+    assert found.configs["epoch0", 100].train.lr is None
+    for run in found.runs:
+        write_run(found, run)
+    page = report_study(found).page.read_text()
+    assert f"train.lr {best:.2e}" in page
+    assert "came from 3 trials each, on 7 images" in page
+    searched(found)
+    assert len(trials) == 3
+
+
+def test_search_that_was_stopped__goes_on_as_if_it_had_not_been(plan, trials, tiny_data: Path, tmp_path: Path) -> None:
+    launcher = Launcher(plan, lambda _: launcher.watch.stopped.set())
+    assert not launcher.run()
+    assert len(trials) == 1
+    (journal,) = plan.folder.path.glob("search/*/journal.log")
+    import optuna
+
+    store = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    optuna.load_study(study_name=None, storage=store).ask()  # a trial that a killed process left
+    searched(make_study_plan(plan.config, plan.folder))
+    stopped = list(trials)
+    trials.clear()
+    searched(plan_of(tiny_data, {"arms": ["full"], "search": SEARCH, "seeds": [0]}, tmp_path / "whole"))
+    assert stopped == trials
+
+
+def test_key_that_changes_nothing__is_refused(plan, trials, monkeypatch) -> None:
+    command = study_process.run_command
+
+    def same(folder, key):
+        words = command(folder, key)
+        write_json(folder.run(key).manifest, {"files": {"weights/last.safetensors": {"sha256": "one"}}})
+        return words
+
+    monkeypatch.setattr(study_process, "run_command", same)
+    with pytest.raises(
+        InputError, match=r"STUDY_TRIALS .* trials 0 and 1 of the arm 'full' .* train.lr changes nothing"
+    ):
+        Launcher(plan).run()
+
+
+def test_search_without_optuna__says_what_to_install(plan, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ResourceError, match=r"SEARCH_MISSING .* pip install 'detect-transfer\[optuna\]'"):
+        Launcher(plan).run()
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"rates": {"train.lr": [1e-2, 1e-4]}}, "the first end must be below the second"),
+        ({"rates": {"train.epochs": [1, 9]}}, "arms cannot be compared that differ in it"),
+        ({"rates": {"train.rate": [1e-4, 1e-2]}}, r"CONFIG_KEY .*train.rate"),
+        ({"percent": 10}, r"STUDY_CLASSES study.search.percent=10"),
+    ],
+)
+def test_search__of_what_cannot_be_searched_is_refused(tiny_data: Path, tmp_path: Path, search, message) -> None:
+    with pytest.raises(InputError, match=message):
+        plan_of(tiny_data, {"search": search}, tmp_path / "store")
