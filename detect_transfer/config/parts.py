@@ -68,13 +68,15 @@ class Model(Strict):
     """Which detector, and what it starts from."""
 
     family: str = "yolo"
-    """`yolo`: the networks of ultralytics. `torchvision`: Faster R-CNN, RetinaNet, FCOS and SSDlite."""
+    """`yolo`: the networks of ultralytics. `torchvision`: Faster R-CNN, RetinaNet, FCOS and SSDlite. `transformers`:
+    D-FINE, RT-DETRv2 and RF-DETR of Hugging Face, with `pip install 'detect-transfer[transformers]'`."""
     arch: str | None = None
     """The architecture; without it that of the weights."""
     backbone: str | None = None
     """Torchvision with `arch: fasterrcnn`: a classification network of torchvision."""
     weights: str = "yolo11n"
-    """A known name, a `.pt`, `.pth`, `.bin`, `.ckpt` or `.safetensors` file, `embedded` or `scratch`."""
+    """A known name, a `.pt`, `.pth`, `.bin`, `.ckpt` or `.safetensors` file, a folder of the hub of Hugging Face with
+    `config.json`, `embedded` or `scratch`."""
     anchors: Literal["stock", "fit"] = "stock"
     """Torchvision: `stock` anchors, or `fit` them to the boxes of the training images."""
     sampled_regions: Positive = 64

@@ -85,7 +85,7 @@ def absolute_paths(config: Config) -> Config:
 
 def _is_name(key: str, path: Path) -> bool:
     """Return whether a value of `model.weights` is no path, though a folder may have that name."""
-    return key == _WEIGHTS and not path.is_file()
+    return key == _WEIGHTS and not path.is_file() and not (path / "config.json").is_file()
 
 
 def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:

@@ -14,11 +14,16 @@ from detect_transfer.models.base import WEAK_EVIDENCE, ClassInit, Detector, Fami
 from detect_transfer.models.class_evidence import HIT_SCORE, SHARE, ClassEvidence, quoted
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.models.torchvision.family import TorchvisionFamily
+from detect_transfer.models.transformers.family import TransformersFamily
 from detect_transfer.models.yolo.family import YoloFamily
 
 logger = logging.getLogger(__name__)
 
-FAMILIES: dict[str, Family] = {"yolo": YoloFamily(), "torchvision": TorchvisionFamily()}
+FAMILIES: dict[str, Family] = {
+    "yolo": YoloFamily(),
+    "transformers": TransformersFamily(),  # before torchvision, which takes whatever has a backbone
+    "torchvision": TorchvisionFamily(),
+}
 
 
 def check_model(model: Model) -> None:

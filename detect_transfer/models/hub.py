@@ -19,14 +19,17 @@ from detect_transfer.models.families import FAMILIES
 
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_CONFIG = "config.json"
+_IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # what the hub of Hugging Face calls weights in a folder
 _SECONDS_TO_CONNECT = 3.0
 
 
 def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     """Return the file for `embedded`, a path, or a known name such as `yolo11n` or `fasterrcnn_resnet50_fpn`.
 
-    A name, with or without a suffix, is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS,
-    in `folders` and in ./weights, then fetched from its publisher into the first of these.
+    A folder as the hub of Hugging Face has it holds the file beside its `config.json`. A name, with or without a
+    suffix, is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
+    ./weights, then fetched from its publisher into the first of these.
 
     Raises:
         InputError: A path does not exist, or the name is not known.
@@ -43,13 +46,39 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
         raise InputError(
             "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
         )
+    if (path / _CONFIG).is_file():
+        return _in_folder(path)
     url = _address(wanted)
     own_folder = os.environ.get(WEIGHTS_VARIABLE)
     searched = [*([Path(own_folder)] if own_folder else []), *folders, Path("weights")]
-    stems = dict.fromkeys([wanted, Path(url).stem])  # as we call it, and as it was published
+    published = Path(url).name
+    if published in _IN_FOLDERS:  # which says nothing of what it is
+        published = f"{wanted}{Path(url).suffix}"
+    stems = dict.fromkeys([wanted, Path(published).stem])  # as we call it, and as it was published
     candidates = [folder / f"{stem}{suffix}" for folder in searched for stem in stems for suffix in _SUFFIXES]
     existing = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return existing or _fetch(wanted, url, searched[0] / Path(url).name, candidates)
+    in_folder = next((folder / wanted for folder in searched if (folder / wanted / _CONFIG).is_file()), None)
+    if existing is None and in_folder is not None:
+        return _in_folder(in_folder)
+    return existing or _fetch(wanted, url, searched[0] / published, candidates)
+
+
+def _in_folder(folder: Path) -> Path:
+    """Return the weights in a folder as the hub has it.
+
+    Raises:
+        InputError: It has none, or they are in several files.
+    """
+    for name in _IN_FOLDERS:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        "WEIGHTS_MISSING",
+        f"this folder has a {_CONFIG} but no {' and no '.join(_IN_FOLDERS)}",
+        field="model.weights",
+        value=str(folder),
+        remedy="copy the weights into it, in one file",
+    )
 
 
 def architecture_of(wanted: str) -> str | None:
@@ -58,7 +87,7 @@ def architecture_of(wanted: str) -> str | None:
     Raises:
         InputError: There is no such file, or it cannot be read.
     """
-    if wanted == "embedded" or Path(wanted).suffix in _SUFFIXES:
+    if wanted == "embedded" or Path(wanted).suffix in _SUFFIXES or (Path(wanted) / _CONFIG).is_file():
         return load_weights(find_weights(wanted)).arch or None
     return wanted
 

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
-from detect_transfer.core.errors import InputError
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
 from detect_transfer.models.postprocess import choose
+from detect_transfer.models.targets import check_inputs, check_targets
 from detect_transfer.models.torchvision.build import Built
 from detect_transfer.models.torchvision.faster_rcnn import Options
 from detect_transfer.models.torchvision.head_transfer import class_rows
@@ -107,20 +106,13 @@ class TorchvisionDetector:
             InputError: An image or a box is not finite, a box has no area or a label is none of the classes: a kernel
                 would crash on it or batch norm keep it for good.
         """
-        finite = torch.isfinite(inputs.detach().flatten(1).sum(dim=1))
-        if not bool(finite.all()):
-            raise InputError(
-                "INPUT_NOT_FINITE",
-                f"image {int((~finite).nonzero()[0])} of the batch has values that are not finite",
-                remedy="look at this image and at the augmentations",
-            )
+        check_inputs(inputs)
         return inputs, self._prepare(targets, inputs.device)
 
     def _prepare(self, targets: Sequence[Target] | None, device: torch.device) -> list[TargetDict] | None:
         if targets is None:
             return None
-        for i, target in enumerate(targets):
-            _check(i, target, len(self.class_names))
+        check_targets(targets, len(self.class_names))
         shift = int(self._network.has_background)
         return [
             {
@@ -176,19 +168,3 @@ class TorchvisionDetector:
         if self.options.anchors is not None:
             metadata["anchors"] = json.dumps(asdict(self.options.anchors))
         return metadata
-
-
-def _check(index: int, target: Target, n_classes: int) -> None:
-    """Raise where a box or a label could harm a kernel."""
-    xyxy, labels = np.asarray(target.xyxy).reshape(-1, 4), np.asarray(target.labels)
-    problem = ""
-    if not (np.isfinite(xyxy).all() and np.isfinite(target.ignored).all()):
-        problem = "a box that is not finite"
-    elif (xyxy[:, 2:] <= xyxy[:, :2]).any():
-        problem = "a box without area"
-    elif len(labels) != len(xyxy) or ((labels < 0) | (labels >= n_classes)).any():
-        problem = f"labels that are not one class index in 0..{n_classes - 1} for each box"
-    if problem:
-        raise InputError(
-            "TARGET_WRONG", f"image {index} of the batch has {problem}", remedy="fix the boxes of the data set"
-        )
