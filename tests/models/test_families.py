@@ -17,6 +17,7 @@ NAMES = ("red", "green", "blue")
 BACKBONE = frozenset(STAGES[:5])
 MEMBERS = {
     "yolo": [{"arch": "yolo11n"}, {"arch": "yolo26n"}],
+    "transformers": [{"arch": "dfine_n"}],
     "torchvision": [
         {"arch": "fasterrcnn", "backbone": "resnet18"},
         {"arch": "fasterrcnn_mobilenet_v3_large_320_fpn"},

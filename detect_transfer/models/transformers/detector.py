@@ -31,19 +31,10 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for R
 
 
 class TransformersDetector:
-    """A network of the library with its class names.
-
-    Args:
-        network: The network.
-        arch: Its architecture.
-        class_names: The classes in order.
-        settings: Of a network that is of no known architecture: the keys of the library's config.
-        new_class_params: As of `Detector`.
-    """
+    """A network of the library with its class names."""
 
     family = "transformers"
     suppresses = False
-    dynamic_axes: frozenset[str] = frozenset()  # cells and positions of one size are constants of a traced graph
 
     def __init__(
         self,
@@ -61,6 +52,11 @@ class TransformersDetector:
         self.new_class_params = new_class_params
         self.trainable = frozenset(name for name, _ in network.named_parameters() if not name.endswith(_CONSTANTS))
         self.nms_iou = _NMS_IOU
+
+    @property
+    def dynamic_axes(self) -> frozenset[str]:
+        """None: cells and positions of one size are constants of a traced graph."""
+        return frozenset()
 
     @property
     def class_weights(self) -> torch.Tensor | None:
@@ -89,7 +85,7 @@ class TransformersDetector:
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into single precision, padded right and below to a size that the network takes.
 
-        That is a multiple of its patches or strides, with a cell for each query.
+        That is a multiple of its patches or strides; in RF-DETR with a cell for each query.
         """
         height, width = self._input_size(int(images.shape[2]), int(images.shape[3]))
         padding = (0, width - int(images.shape[3]), 0, height - int(images.shape[2]))
@@ -103,7 +99,7 @@ class TransformersDetector:
     def _input_size(self, height: int, width: int) -> tuple[int, int]:
         multiple = self._network.multiple
         height, width = (-(-side // multiple) * multiple for side in (height, width))
-        while not self._network.fits((height, width)):
+        while self._network.cells((height, width)) < self._network.least_cells:
             height, width = (height + multiple, width) if height <= width else (height, width + multiple)
         return height, width
 

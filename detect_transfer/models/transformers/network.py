@@ -43,6 +43,7 @@ class Network(nn.Module):
         self.strides: tuple[int, ...] = ()  # of the levels that the queries are chosen from
         self.body_stride = 0  # of the first map of the backbone
         self.multiple = 32  # of which both sides of the input are
+        self.least_cells = 0  # of an input
 
     def forward(self, images: torch.Tensor, targets: Sequence[TargetDict] | None = None) -> Any:
         """Run the whole network on (B, 3, H, W)."""
@@ -61,10 +62,9 @@ class Network(nn.Module):
         """Return the loss parts, or boxes and scores; `size_hw` is that of the input in pixels."""
         raise NotImplementedError
 
-    def fits(self, size_hw: tuple[int, int]) -> bool:
-        """Tell whether an input of this size has a cell for each query."""
-        cells = sum((size_hw[0] // stride) * (size_hw[1] // stride) for stride in self.strides)
-        return cells >= int(self.settings.num_queries)
+    def cells(self, size_hw: tuple[int, int]) -> int:
+        """Return from how many cells queries are chosen in an input of this size."""
+        return sum((size_hw[0] // stride) * (size_hw[1] // stride) for stride in self.strides)
 
 
 class RtDetr(Network):
@@ -78,6 +78,7 @@ class RtDetr(Network):
         levels, strides = self.settings.num_feature_levels, [int(each) for each in self.settings.feat_strides]
         self.strides = tuple([*strides, *(strides[-1] * 2**i for i in range(1, levels))][:levels])
         self.body_stride = strides[0]
+        self._most_queries = int(self.settings.num_queries)
         self._match = one_matcher(self.settings)
 
     def body(self, images: torch.Tensor) -> Maps:
@@ -91,6 +92,7 @@ class RtDetr(Network):
 
     def heads(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int], targets: Any) -> Any:
         """Return the loss parts, or boxes and scores."""
+        self.settings.num_queries = min(self._most_queries, self.cells(size_hw))  # a small input has fewer cells
         outputs = self.model(None, inputs_embeds=maps[0], encoder_outputs=(list(maps),), labels=targets)
         logits, boxes = outputs.intermediate_logits, outputs.intermediate_reference_points
         if targets is None:
@@ -200,6 +202,7 @@ class RfDetr(Network):
         backbone = self.settings.backbone_config
         self.strides, self.body_stride = (int(backbone.patch_size),), int(backbone.patch_size)
         self.multiple = int(backbone.patch_size * backbone.num_windows)
+        self.least_cells = int(self.settings.num_queries)  # each is learnt, so none is left out
         self._match = group_matcher(self.settings)
 
     def body(self, images: torch.Tensor) -> Maps:

@@ -171,15 +171,12 @@ def test_trunk_and_tail__predict_and_train_as_the_whole(kind: str, neck: bool) -
     assert split.tail(list(features), TWO).keys() == parts_of(detector, images, TWO).keys()
 
 
-def test_small_and_odd_inputs__are_padded_to_what_the_network_takes() -> None:
-    detector = tiny(num_queries=100)
-    inputs = detector.preprocess(two_images((64, 96)))
-    height, width = inputs.shape[2:]
-    assert height % 32 == width % 32 == 0
-    assert (height // 16) * (width // 16) + (height // 32) * (width // 32) >= 100
-    assert inputs[:, :, 64:].unique().tolist() == [pytest.approx(114 / 255)]
-    wide = tiny("rf_detr").preprocess(two_images((32, 160)))
-    assert tuple(wide.shape[2:]) == (32, 160)
+def test_small_and_odd_inputs__have_as_many_queries_as_cells_or_are_padded() -> None:
+    assert [len(each.scores) for each in predictions(tiny(num_queries=100), two_images((64, 96)))] == [50] * 2
+    learnt = tiny("rf_detr", num_queries=30).preprocess(two_images((64, 96)))
+    assert tuple(learnt.shape[2:]) == (96, 96)
+    assert learnt[:, 0, 64:].unique().tolist() == [pytest.approx((114 / 255 - 0.485) / 0.229)]
+    assert tuple(tiny("rf_detr").preprocess(two_images((32, 160))).shape[2:]) == (32, 160)
 
 
 def test_own_weights__come_back_with_network_and_classes(tmp_path: Path) -> None:
