@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import AllowRootOption, OnErrorOption, Out, ReaderOption
+from detect_transfer.cli.options import AllowRootOption, DeviceOption, OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import require_new
+
+_IMGSZ = 640
 
 
 def _list_formats(wanted: bool) -> None:
@@ -89,22 +95,52 @@ def convert(
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="Your data: a folder or file of any format that is known.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Your data: a folder or file of any format that is known; or a run folder, for the labels of its "
+            "data that are most likely wrong."
+        ),
+    ],
     format: Annotated[
         str | None, typer.Option(help="The format, of {formats}; without it the one that can be read there.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder to make, with check.json and check.html.")] = None,
-    imgsz: Annotated[int, typer.Option(min=32, help="The longer side of images in training, in pixels.")] = 640,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder to make, with check.json and check.html; of a run label_errors.html, label_errors.csv and "
+            "files for labelling tools."
+        ),
+    ] = None,
+    imgsz: Annotated[
+        int | None,
+        typer.Option(min=32, help="The longer side of images in training, in pixels: 640, or that of the run."),
+    ] = None,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     option: ReaderOption = None,
     allow_root: AllowRootOption = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of a run: a run on another part of its data, which judges what it was trained on."),
+    ] = None,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Look for what is wrong with a data set: images, boxes, classes, leaks between splits."""
+    """Look for what is wrong with a data set: images, boxes, classes, leaks between splits; with a run also labels."""
     from detect_transfer.data.native import format_of
     from detect_transfer.workflows.check import CheckOptions, check_lines, check_source
+    from detect_transfer.workflows.label_errors import is_run
 
-    options = CheckOptions(folder.resolve().name, imgsz=imgsz, round_trip=round_trip, out=out)
+    if is_run(folder):
+        _refuse_with_run(
+            {"--format": format, "--round-trip": round_trip, "--option": option, "--allow-root": allow_root}
+        )
+        _check_labels([folder, *(also or [])], out, imgsz, device)
+        return
+    if also:
+        what = f"{folder} is no run folder"
+        raise InputError("USAGE", what, field="--also", value=also[0], remedy="leave --also out, or give a run folder")
+    options = CheckOptions(folder.resolve().name, imgsz=imgsz or _IMGSZ, round_trip=round_trip, out=out)
     kind = format or format_of(folder)
     with progress_bar("images") as advance:
         words = [*(option or []), *_allowed(allow_root)]
@@ -116,3 +152,25 @@ def check(
         make_console().print(f"page: {out / 'check.html'}", markup=False)
     if not report.ok or (trip is not None and not trip.ok):
         raise typer.Exit(2)
+
+
+def _refuse_with_run(given: Mapping[str, object]) -> None:
+    """Refuse options on the reading of data, which a run has in its config."""
+    for flag, value in given.items():
+        if value:
+            what, remedy = "the config of the run says how its data are read", f"leave {flag} out"
+            raise InputError("USAGE", what, field=flag, value=value, remedy=remedy)
+
+
+def _check_labels(runs: list[Path], out: Path | None, imgsz: int | None, device: str) -> None:
+    """Show and write the labels of a run's data that are most likely wrong."""
+    from detect_transfer.workflows.label_errors import find_label_errors, label_error_lines, write_label_errors
+
+    if out is not None:
+        require_new(out)
+    with progress_bar("images") as advance:
+        found = find_label_errors(runs, device=device, imgsz=imgsz, progress=partial(advance, "detecting"))
+    print_lines(label_error_lines(found))
+    if out is not None:
+        write_label_errors(found, out)
+        make_console().print(f"page: {out / 'label_errors.html'}", markup=False)

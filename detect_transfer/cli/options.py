@@ -104,7 +104,9 @@ EXAMPLES = {  # of each command
     "convert": "convert voc MY_DATA --out data/mine --check",
     "evaluate": "evaluate runs/mine --data MY_DATA --split test --out scored",
     "init": "init MY_DATA model.weights=yolo11n",
+    "pre-annotate": "pre-annotate predicted --images IMAGES --out to_correct",
     "predict": "predict runs/mine IMAGES --out predicted",
+    "rank-images": "rank-images runs/mine UNLABELLED --out ranked --most 50",
     "suggest-class-map": "suggest-class-map --data data/mine --weights yolo11n",
     "train": "train data.path=MY_DATA model.weights=yolo11n train.epochs=10",
     "verify": "verify runs/mine",
@@ -114,6 +116,7 @@ _REGISTRIES = {
     "detections": ("detect_transfer.formats.detections.streams", "DETECTION_WRITERS"),
     "formats": ("detect_transfer.formats", "READERS"),
     "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
+    "tools": ("detect_transfer.formats.writing.pre_annotations", "LABELLING_TOOLS"),
     "metrics": ("detect_transfer.evaluation.registry", "METRICS"),
     "slices": ("detect_transfer.evaluation.metrics.slices", "KINDS"),
 }

@@ -27,7 +27,7 @@ def write_label_studio(
     """Write a task for each image, which Label Studio imports once it may serve the files.
 
     Args:
-        table: What to write; all images have a size. A column `score` of the boxes goes along.
+        table: What to write; all images have a size. Columns `score` and `note` of the boxes go along.
         out: The folder that gets the two files.
         folder: The folder of the images below the document root of Label Studio.
         model: Who made the boxes: they become predictions, which a person accepts or corrects. None: annotations.
@@ -52,7 +52,7 @@ def write_label_studio(
         )
     write_json(out / "tasks.json", tasks, indent=False)
     write_atomic(out / "label_config.xml", _config(table))
-    note_losses(step, table, (*CARRIED, "score"))
+    note_losses(step, table, (*CARRIED, "score", "note"))
     step.close(images_out=len(table.images), boxes_out=len(table.boxes))
 
 
@@ -76,6 +76,8 @@ def _region(row: dict[str, Any], image: dict[str, Any]) -> list[dict[str, Any]]:
     }
     if row.get("score") is not None:
         box["score"] = row["score"]
+    if row.get("note"):
+        box["meta"] = {"text": [row["note"]]}
     flags = [name for name in FLAGS if row[name]]
     if not flags:
         return [box]

@@ -1,0 +1,72 @@
+"""Boxes for labelling tools, read back by the readers of their formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from detect_transfer.cli import main
+from detect_transfer.formats import get_format
+from detect_transfer.formats.writing.pre_annotations import LABELLING_TOOLS
+
+
+@pytest.fixture
+def predicted(tmp_path: Path) -> Path:
+    (tmp_path / "photos" / "sub dir").mkdir(parents=True)
+    images = []
+    for number, name in enumerate(("a.png", "sub dir/b.png"), start=1):
+        Image.new("RGB", (40, 30)).save(tmp_path / "photos" / name)
+        images.append({"image_id": number, "file_name": name, "width": 40, "height": 30})
+    row = {"image_id": 1, "file_name": "a.png", "category_id": 3, "category_name": "a & b"}
+    rows = [{**row, "bbox": [1.5, 2.0, 10.0, 8.5], "score": 0.9}, {**row, "bbox": [0, 0, 4, 4], "score": 0.1}]
+    (tmp_path / "predicted").mkdir()
+    (tmp_path / "predicted" / "detections.json").write_text(json.dumps(rows))
+    (tmp_path / "predicted" / "images.json").write_text(json.dumps(images))
+    return tmp_path / "predicted"
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0)
+
+
+def test_pre_annotate__is_read_back(predicted: Path, tmp_path: Path) -> None:
+    out, photos = tmp_path / "out", tmp_path / "photos"
+    assert run("pre-annotate", predicted, "--images", photos, "--out", out) == 0
+    assert {path.name for path in out.iterdir()} == set(LABELLING_TOOLS)
+    cvat = get_format("cvat").read(out / "cvat" / "annotations.xml", images=photos)
+    labelme = get_format("labelme").read(out / "labelme", missing_images="keep")
+    tasks = json.loads((out / "label_studio" / "tasks.json").read_text())
+    for task in tasks:  # a person accepts what was predicted
+        task["annotations"] = task.pop("predictions")
+    (out / "label_studio" / "tasks.json").write_text(json.dumps(tasks))
+    studio = get_format("label_studio").read(out / "label_studio" / "tasks.json", images=photos)
+    for table in (cvat, labelme, studio):
+        assert len(table.images) == 2
+        assert table.boxes.select(pl.col("x1", "y1", "x2", "y2").round(6)).rows() == [(1.5, 2, 11.5, 10.5)]
+        assert table.class_names == ["a & b"]
+    assert {"model": "predicted", "score": "0.9"}.items() <= json.loads(cvat.boxes["attributes"][0]).items()
+    shape = json.loads((out / "labelme" / "sub dir" / "b.json").read_text())
+    assert (out / "labelme" / "sub dir" / shape["imagePath"]).resolve() == (photos / "sub dir" / "b.png").resolve()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "labelimg"], "OPTION --to=labelimg - there is no such tool"),
+        (["--score", "2"], "OPTION --score=2.0 - a number from 0 to 1"),
+        (["--images", "nowhere"], "nowhere"),
+    ],
+)
+def test_pre_annotate__refuses(
+    words: list[str], message: str, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--images", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), *words]
+    assert run("pre-annotate", predicted, *given) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,71 @@
+"""`check` of a run: labels are judged by weights that were not trained on their images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from detect_transfer.cli import main
+from detect_transfer.config import Synthetic
+from detect_transfer.core.errors import InputError
+from detect_transfer.data.run_data import draw_data
+from detect_transfer.data.used_images import head_digest, image_head
+from detect_transfer.formats import get_format
+from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.workflows.label_errors import find_label_errors
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draw scenes with the classes of the embedded weights."""
+    folder = tmp_path_factory.mktemp("scenes") / "data"
+    draw_data(Synthetic(task="source", train_images=4, val_images=6, size=160), folder, seed=0)
+    return folder
+
+
+def make_run(folder: Path, data: Path, *trained_on: str) -> Path:
+    """Lay out what a run leaves, with the embedded weights, as if trained on some splits."""
+    (folder / "weights").mkdir(parents=True)
+    shutil.copyfile(EMBEDDED, folder / "weights" / "best.safetensors")
+    (folder / "config.yaml").write_text(json.dumps({"data": {"path": str(data)}, "model": {"weights": "embedded"}}))
+    images = [path for split in trained_on for path in (data / "images" / split).iterdir()]
+    (folder / "used_images.json").write_text(json.dumps({"train": [head_digest(image_head(path)) for path in images]}))
+    return folder
+
+
+def test_check_of_a_run__lists_suspects_for_people_and_tools(
+    tmp_path: Path, scenes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", scenes, "train")
+    n_images = {split: len(list((scenes / "images" / split).iterdir())) for split in ("train", "val")}
+    with pytest.raises(SystemExit) as ended:
+        main(["check", str(run), "--out", str(tmp_path / "out"), "--device", "cpu"])
+    assert not ended.value.code
+    shown = capsys.readouterr().out
+    assert f"{n_images['val']} of {sum(n_images.values())} images were judged" in shown
+    assert f"{n_images['train']} images were trained on" in shown
+    assert "data.train_split=val data.val_split=train" in shown
+    rows = list(csv.DictReader((tmp_path / "out" / "label_errors.csv").read_text().splitlines()))
+    assert rows
+    assert {row["split"] for row in rows} == {"val"}
+    suspicions = [float(row["suspicion"]) for row in rows]
+    assert suspicions == sorted(suspicions, reverse=True)
+    cvat = get_format("cvat").read(tmp_path / "out" / "cvat" / "annotations.xml", images=scenes / "images")
+    assert set(cvat.images["file_name"]) == {row["file_name"] for row in rows}
+    page = (tmp_path / "out" / "label_errors.html").read_text()
+    assert page.count("<figure") == len(rows)
+
+
+def test_another_run__judges_what_the_first_was_trained_on(tmp_path: Path, scenes: Path) -> None:
+    first = make_run(tmp_path / "a", scenes, "train")
+    found = find_label_errors([first, make_run(tmp_path / "b", scenes, "val")], device="cpu")
+    assert found.n_trained_on == 0
+    assert set(found.table.images["split"]) == {"train", "val"}
+    with pytest.raises(InputError, match=r"IMAGES_TRAINED_ON .*every image"):
+        find_label_errors([make_run(tmp_path / "c", scenes, "train", "val")], device="cpu")
+    with pytest.raises(InputError, match=r"RUN_MISSING .*no run folder"):
+        find_label_errors([first, scenes], device="cpu")
