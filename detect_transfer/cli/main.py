@@ -18,6 +18,7 @@ from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.console import be_quiet, be_verbose
 from detect_transfer.cli.data import check, convert
+from detect_transfer.cli.export import export
 from detect_transfer.cli.labels import pre_annotate, rank_images
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import evaluate
@@ -36,7 +37,18 @@ app = typer.Typer(
 
 _BUG, _BY_KEYBOARD, _PIPE_CLOSED, _TERMINATED = 4, 130, 141, 143
 _ANYWHERE = {"--debug", "-q", "--quiet", "-v", "--verbose"}  # options that may stand before and after the command
-_LOAD_TORCH = ("check", "init", "train", "predict", "rank-images", "evaluate", "study", "suggest-class-map", "verify")
+_LOAD_TORCH = (
+    "check",
+    "init",
+    "train",
+    "predict",
+    "rank-images",
+    "evaluate",
+    "export",
+    "study",
+    "suggest-class-map",
+    "verify",
+)
 _TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
@@ -62,7 +74,7 @@ def _options_of_all(
 
 for _command in (
     *(init, convert, check, config, suggest_class_map),
-    *(train, predict, pre_annotate, rank_images, evaluate, compare, visualize, verify),
+    *(train, predict, pre_annotate, rank_images, evaluate, export, compare, visualize, verify),
 ):
     app.command(cls=CommandWithChoices)(_command)
 app.add_typer(study, name="study")

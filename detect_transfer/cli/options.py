@@ -103,6 +103,7 @@ EXAMPLES = {  # of each command
     "config": "config --explain train.imgsz",
     "convert": "convert voc MY_DATA --out data/mine --check",
     "evaluate": "evaluate runs/mine --data MY_DATA --split test --out scored",
+    "export": "export runs/mine --to onnx,openvino --out exported",
     "init": "init MY_DATA model.weights=yolo11n",
     "pre-annotate": "pre-annotate predicted --images IMAGES --out to_correct",
     "predict": "predict runs/mine IMAGES --out predicted",

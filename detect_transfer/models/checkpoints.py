@@ -27,6 +27,7 @@ from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
 ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
+EXPORTED_SUFFIXES = (".onnx", ".torchscript")
 _INSIDE = (  # averaged weights first
     *("ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "model_ema_state_dict"),
     *("model", "state_dict", "model_state_dict", "net", "network", "weights", "module"),
@@ -87,6 +88,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: It is damaged, or holds no tensors by name.
     """
+    if path.suffix in EXPORTED_SUFFIXES:
+        raise InputError(
+            "WEIGHTS_EXPORTED",
+            "an exported model cannot be trained on or exported again",
+            where=path,
+            remedy="give the run or the weights that it was exported from",
+        )
     if path.stat().st_size == 0:
         raise InputError("WEIGHTS_DAMAGED", "the file has no bytes", where=path, remedy="copy or fetch it again")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_pickled

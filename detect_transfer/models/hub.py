@@ -14,7 +14,7 @@ from pathlib import Path
 
 from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_file, sha256_file
-from detect_transfer.models.checkpoints import EMBEDDED, load_weights
+from detect_transfer.models.checkpoints import EMBEDDED, EXPORTED_SUFFIXES, load_weights
 from detect_transfer.models.families import FAMILIES
 
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
@@ -38,7 +38,7 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     if wanted == "embedded":
         return EMBEDDED
     path = Path(wanted)
-    if path.suffix in _SUFFIXES:
+    if path.suffix in (*_SUFFIXES, *EXPORTED_SUFFIXES):
         if path.is_file():
             return path
         if path.name == wanted and path.stem in _known_names():

@@ -22,7 +22,7 @@ from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds, without_threshold
+from detect_transfer.workflows.thresholds import without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
@@ -151,7 +151,7 @@ def evaluate_weights(
     options = options or EvaluateOptions()
     table, meeting = meet_classes(truth.table, trained.class_names, class_map)
     weights = RunFolder.of(trained.path)
-    thresholds = read_thresholds(weights.path) if has_thresholds(weights.path) else None
+    thresholds = trained.stored_thresholds()
     scored = score_table(
         trained.counted_as(meeting),
         table,

@@ -22,7 +22,7 @@ from detect_transfer.models.fuse import fused
 from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES, Drawings, PredictionRows
-from detect_transfer.workflows.thresholds import has_thresholds, is_best_label, read_thresholds, without_threshold
+from detect_transfer.workflows.thresholds import is_best_label, read_thresholds, without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int | None], None]
@@ -227,14 +227,14 @@ def _refuse_none(done: Predicted) -> None:
 
 def _least_scores(trained: TrainedDetector, options: PredictOptions, done: Predicted) -> FloatArray:
     """Return the score from which detections of each class (K,) are drawn, and note it."""
-    score = options.score_threshold
+    score, stored = options.score_threshold, trained.stored_thresholds()
     if score is None:
-        score = STORED if has_thresholds(trained.path) else SHOWN_SCORE
+        score = SHOWN_SCORE if stored is None else STORED
     names = trained.class_names
     if not isinstance(score, str):
         done.bound = f"score {score:g}"
         return np.full(len(names), float(score))
-    thresholds = read_thresholds(trained.path)
+    thresholds = read_thresholds(trained.path) if stored is None else stored
     done.bound = "the threshold of its class"
     note = without_threshold(names, thresholds)
     done.notes += [f"{note}; --score {SHOWN_SCORE} draws them from that score on"] if note else []

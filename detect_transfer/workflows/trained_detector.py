@@ -1,4 +1,4 @@
-"""A detector ready to find things: that of a run folder, of a weights file, or of a known name."""
+"""A detector ready to find things: of a run folder, of a weights file, of a known name, or exported."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import torch
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.models import Detector, find_weights, load_detector, load_weights
+from detect_transfer.models import find_weights, load_detector, load_weights
+from detect_transfer.models.base import Predictor
 from detect_transfer.models.device import choose_device
+from detect_transfer.models.export.targets import exported_path, open_exported
 from detect_transfer.models.predict import predict, read_images
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds
 
 _DEFAULT_IMGSZ = 640
 
@@ -31,15 +34,27 @@ class TrainedDetector:
         category_ids: The ids that its classes have in the data that it was trained on, else from 1.
         imgsz_from: Where `imgsz` comes from, in words.
         truth_names: The class of the truth that a class counts as, where that has another name or there is none.
+        exported_thresholds: The score threshold of each class that an exported model carries; None for all others.
     """
 
-    detector: Detector
+    detector: Predictor
     path: Path
     imgsz: int
     settings: Evaluate
     category_ids: tuple[int, ...]
     imgsz_from: str = "as it was trained"
     truth_names: Mapping[str, str | None] = field(default_factory=dict)
+    exported_thresholds: Mapping[str, float] | None = None
+
+    def stored_thresholds(self) -> dict[str, float] | None:
+        """Return the score threshold of each class that is stored with it; None where none are.
+
+        Raises:
+            InputError: The file of them is damaged.
+        """
+        if exported_path(self.path) is not None:
+            return None if self.exported_thresholds is None else dict(self.exported_thresholds)
+        return read_thresholds(self.path) if has_thresholds(self.path) else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -88,16 +103,18 @@ def best_weights(source: str | Path) -> Path:
         ResourceError: The name is known but its file cannot be had.
     """
     path = Path(source)
-    if path.is_dir():
+    if (exported := exported_path(path)) is not None:
+        weights = exported
+    elif path.is_dir():
         weights = RunFolder(path).best
     elif path.exists() or (len(path.parts) > 1 and not path.suffix):
         weights = path
     else:
         weights = find_weights(str(source))
-    if not weights.is_file():
+    if not weights.is_file() and exported is None:
         raise InputError(
             "RUN_MISSING",
-            "neither a run folder with weights/best.safetensors nor a file of weights",
+            "neither a run folder with weights/best.safetensors nor a file of weights, nor an exported model",
             where=source,
             remedy="give the folder that training printed, or weights",
         )
@@ -109,6 +126,8 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
 
     Weights in a run folder bring the scoring settings of its config, others those of the defaults.
 
+    An exported model is run by its runtime, on the CPU, with the settings that it carries.
+
     Args:
         source: The folder, the file or the name.
         device: auto, cpu or cuda.
@@ -118,6 +137,8 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
         InputError: There are no such weights, or they hold no whole detector.
     """
     weights = best_weights(source)
+    if exported_path(weights) is not None:
+        return _load_exported(weights, device=device, imgsz=imgsz)
     loaded = load_weights(weights)
     config = RunFolder.of(weights).config
     in_run = weights.parent.name == "weights" and config.is_file()
@@ -131,3 +152,39 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
         return TrainedDetector(detector, weights, int(loaded.metadata["imgsz"]), settings, ids)
     default = "the default, as the weights do not say at which they were trained; --imgsz gives another"
     return TrainedDetector(detector, weights, _DEFAULT_IMGSZ, settings, ids, default)
+
+
+def _load_exported(path: Path, *, device: str, imgsz: int | None) -> TrainedDetector:
+    """Open an exported model; its size is free where its graph takes any.
+
+    Raises:
+        InputError: It is damaged, another device is asked for, or another size than it takes.
+    """
+    if device not in ("auto", "cpu"):
+        raise InputError(
+            "DEVICE_MISSING",
+            "exported models are run on the CPU here",
+            field="--device",
+            value=device,
+            remedy="leave --device out, or give the weights that it was exported from",
+        )
+    detector = open_exported(path)
+    about = detector.export
+    if imgsz not in (None, about.imgsz) and about.side is not None:
+        raise InputError(
+            "EXPORT_SIZE",
+            f"the model takes images of {about.imgsz} px alone",
+            where=path,
+            field="--imgsz",
+            value=imgsz,
+            remedy=f"leave --imgsz out, or export it again with --imgsz {imgsz}",
+        )
+    return TrainedDetector(
+        detector,
+        path,
+        imgsz or about.imgsz,
+        about.settings,
+        about.category_ids,
+        "as it was exported" if imgsz in (None, about.imgsz) else "as --imgsz asks",
+        exported_thresholds=about.thresholds,
+    )

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from detect_transfer.core.choices import NmsPlace
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import Postprocess, Prediction, Target
+from detect_transfer.models.base import Postprocess, Prediction, Predictor, Target
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.models.postprocess import choose
@@ -27,14 +27,15 @@ class Session(Protocol):
 
     Attributes:
         runtime: Its name and version.
-        precision: What it really computes with.
     """
 
     runtime: str
-    precision: str
 
     def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Run the model on (B, 3, H, W) RGB; give its outputs in order."""
+
+    def layers(self) -> dict[str, int]:
+        """Count the layers with weights by the numbers that they really compute with, such as `fp32`."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ class RuntimeModule(nn.Module):
     def __init__(self, opened: Opened) -> None:
         super().__init__()
         self._opened = opened
-        self.register_buffer("_on_cpu", torch.empty(0))
 
     def forward(self, images: torch.Tensor) -> list[Output]:
         """Run the model on (B, 3, H, W) uint8 RGB; give the outputs of each image, with boxes in its pixels."""
@@ -142,7 +142,46 @@ class ExportedDetector:
             )
         predictions = []
         for boxes, scores, labels in outputs:
-            chosen = torch.nonzero(scores > options.score_floor).flatten()[: options.max_detections]
+            wanted = scores > options.score_floor
+            if options.labels is not None:
+                wanted &= torch.isin(labels, torch.tensor(options.labels))
+            chosen = torch.nonzero(wanted).flatten()[: options.max_detections]
             xyxy, score = boxes[chosen].double().numpy(), scores[chosen].double().numpy()
             predictions.append(Prediction(xyxy, score, labels[chosen].long().numpy()))
         return predictions
+
+
+class PaddedDetector:
+    """A detector that sees its images as an exported model of a fixed size sees them, so that the two compare.
+
+    Args:
+        detector: The detector.
+        side: The side that its images are padded to.
+    """
+
+    def __init__(self, detector: Predictor, side: int) -> None:
+        self._detector = detector
+        self._side = side
+        self._offset = torch.zeros(4)
+        self.module = detector.module
+        self.family, self.arch, self.class_names = detector.family, detector.arch, detector.class_names
+        self.nms_iou, self.suppresses = detector.nms_iou, detector.suppresses
+
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """Pad (B, 3, H, W) uint8 RGB and turn it into the input of the network."""
+        padded, left, top = pad_to(images, self._side)
+        self._offset = torch.tensor([left, top, left, top], dtype=torch.float32, device=images.device)
+        return self._detector.preprocess(padded)
+
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return the arguments of the network."""
+        return self._detector.forward_args(inputs, targets)
+
+    def decode(self, outputs: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return boxes in pixels of the images before they were padded, and scores."""
+        boxes, scores = self._detector.decode(outputs)
+        return [each - self._offset for each in boxes], list(scores)
+
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Choose the detections of each image."""
+        return choose(self, outputs, options)

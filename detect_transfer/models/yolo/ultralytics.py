@@ -35,6 +35,7 @@ class Ultralytics:
     version: str
     DetectionModel: Any
     Detect: Any
+    load_checkpoint: Any
     arch_folder: Path
 
 
@@ -55,7 +56,7 @@ def load_ultralytics() -> Ultralytics:
 
     import ultralytics
     from ultralytics.nn.modules.head import Detect
-    from ultralytics.nn.tasks import DetectionModel
+    from ultralytics.nn.tasks import DetectionModel, load_checkpoint
     from ultralytics.utils import SETTINGS
 
     SETTINGS["sync"] = False
@@ -71,7 +72,7 @@ def load_ultralytics() -> Ultralytics:
         else:
             os.environ[name] = value
     folder = Path(ultralytics.__file__).parent / "cfg" / "models"
-    return Ultralytics(str(ultralytics.__version__), DetectionModel, Detect, folder)
+    return Ultralytics(str(ultralytics.__version__), DetectionModel, Detect, load_checkpoint, folder)
 
 
 @functools.cache

@@ -1,0 +1,157 @@
+"""The command that hands a detector on: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detect_transfer.cli.console import make_console, print_lines, progress_bar
+from detect_transfer.cli.options import ImgszOption, ReaderOption, TruthFormat, TruthImages, TruthSplit
+from detect_transfer.cli.truth import read_truth
+from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
+from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.io import require_new
+
+if TYPE_CHECKING:
+    from detect_transfer.workflows.export import Exported
+    from detect_transfer.workflows.export_data import ExportData
+    from detect_transfer.workflows.trained_detector import TrainedDetector
+
+_TO = f"Divided by commas, of {', '.join(ExportTarget)}; ultralytics-pt is for YOLO, coreml needs coremltools."
+
+
+def export(
+    weights: Annotated[str, typer.Argument(help="A run folder, a weights file, or a known name such as yolo11n.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to make; it must be absent or empty.")] = None,
+    to: Annotated[str, typer.Option(help=_TO)] = ExportTarget.ONNX.value,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="In the place of --out and --to: a folder with model.onnx, infer.py and a model card."),
+    ] = None,
+    precision: Annotated[
+        ExportPrecision, typer.Option(help="int8 is calibrated on training images; onnx and openvino.")
+    ] = ExportPrecision.FP32,
+    nms: Annotated[
+        NmsPlace, typer.Option(help="Where doubles are suppressed: by whoever runs the model, or in its graph.")
+    ] = NmsPlace.BESIDE,
+    fixed_size: Annotated[
+        bool, typer.Option("--fixed-size", help="Take squares of --imgsz alone; without it any multiple of 32.")
+    ] = False,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images it always takes; without it any number where that can be.")
+    ] = None,
+    imgsz: ImgszOption = None,
+    no_gate: Annotated[
+        bool, typer.Option("--no-gate", help="Write it without checking that it detects what the weights detect.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Check on these images; without it on the validation images of the run.")
+    ] = None,
+    truth_format: TruthFormat = None,
+    split: TruthSplit = None,
+    images: TruthImages = None,
+    option: ReaderOption = None,
+    class_map: Annotated[
+        str | None,
+        typer.Option(
+            help="With --data: CLASS_OF_DATA=CLASS_OF_WEIGHTS,... or FILE.yaml; without it they meet by name."
+        ),
+    ] = None,
+    calibration_images: Annotated[int, typer.Option(min=1, help="Training images that int8 is calibrated on.")] = 128,
+) -> None:
+    """Write a detector for other runtimes, and check in each that it detects what the weights detect."""
+    targets = _targets(to)
+    folder = _folder(out, bundle)
+    require_new(folder)
+    from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
+    from detect_transfer.workflows.trained_detector import load_trained
+
+    options = ExportOptions(targets, precision, nms, fixed_size, batch, imgsz, calibration_images)
+    trained = load_trained(weights, device="cpu", imgsz=imgsz)
+    check_export(trained, options)
+    make_console().print(f"input: {trained.input_facts}", markup=False)
+    needs_train = precision is ExportPrecision.INT8
+    checked: ExportData | None = None
+    if data is not None:
+        checked = _given_data(trained, data, (truth_format, split, images, option), class_map, needs_train=needs_train)
+    elif not no_gate or needs_train:
+        checked = _data_of_run(weights, trained)
+    with progress_bar("images") as advance:
+        written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)
+    print_lines([line for each in written for line in _lines(each)])
+
+
+def _targets(text: str) -> tuple[ExportTarget, ...]:
+    words = list(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
+    for word in words:
+        if word not in list(ExportTarget):
+            raise InputError(
+                "OPTION",
+                "nothing is exported to it",
+                field="--to",
+                value=word,
+                remedy=did_you_mean(word, [each.value for each in ExportTarget]),
+            )
+    return tuple(ExportTarget(word) for word in words)
+
+
+def _folder(out: Path | None, bundle: Path | None) -> Path:
+    folder = bundle or out
+    if folder is None or (bundle and out):
+        raise InputError(
+            "USAGE",
+            "a folder to write to was expected",
+            field="arguments",
+            remedy="give --out DIR, or --bundle DIR in its place",
+        )
+    return folder
+
+
+def _data_of_run(weights: str, trained: TrainedDetector) -> ExportData:
+    """Return the images of the run that the weights are of."""
+    from detect_transfer.workflows.export_data import data_of_run
+    from detect_transfer.workflows.run_folder import RunFolder
+
+    if not (Path(weights).exists() and RunFolder.of(trained.path).config.is_file()):
+        raise InputError(
+            "EXPORT_DATA",
+            "these weights are of no run, so that there are no validation images to check the exported model on",
+            field="--data",
+            remedy="give --data MY_DATA, or --no-gate to write it unchecked",
+        )
+    return data_of_run(RunFolder.of(trained.path).path, trained)
+
+
+def _given_data(
+    trained: TrainedDetector,
+    path: Path,
+    reading: tuple[str | None, str | None, Path | None, list[str] | None],
+    class_map: str | None,
+    *,
+    needs_train: bool,
+) -> ExportData:
+    """Return the images that are given, and with INT8 their training split."""
+    from detect_transfer.data.class_map import load_class_map
+    from detect_transfer.workflows.export_data import data_of_weights
+
+    format, split, images, option = reading
+    truth = read_truth(path, format, split, images, option)
+    train = read_truth(path, format, "train", images, option) if needs_train else None
+    return data_of_weights(trained, truth, train, None if class_map is None else load_class_map(class_map))
+
+
+def _lines(exported: Exported) -> list[str]:
+    from detect_transfer.workflows.export_gate import gate_line
+
+    name = exported.target.value
+    if exported.result is None or exported.seconds is None:
+        return [f"{name}: {exported.path}, not checked"]
+    own, torch = (1000 * each for each in exported.seconds)
+    layers = ", ".join(f"{count} layers in {kind}" for kind, count in sorted((exported.layers or {}).items()))
+    return [
+        f"{name}: {exported.path}",
+        f"  {gate_line(exported.result)}",
+        f"  {exported.runtime}{': ' if layers else ''}{layers}; {own:.0f} ms an image, weights {torch:.0f}",
+    ]

@@ -1,0 +1,122 @@
+"""ONNX files, and running them in ONNX Runtime."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.models.export.detector import Opened
+from detect_transfer.models.export.graph import INPUT, OUTPUTS, ExportGraph, GraphOptions
+from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
+
+OPSET = 17
+HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_QUANTISED = {"QLinearConv": "int8", "QLinearMatMul": "int8", "QGemm": "int8", "MatMulIntegerToFloat": "int8"}
+
+
+def write_onnx(graph: ExportGraph, options: GraphOptions, path: Path, metadata: ExportMetadata) -> None:
+    """Write the graph with its metadata.
+
+    The exporter that traces is taken: that of `torch.export` fails on the data-dependent shapes of torchvision.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of tracing: the gate tells what came of it
+        torch.onnx.export(
+            graph,
+            (options.example(),),
+            str(path),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS[options.nms]),
+            dynamic_axes=options.dynamic_axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    add_metadata(path, metadata.as_texts())
+
+
+def add_metadata(path: Path, texts: Mapping[str, str]) -> None:
+    """Write texts into the metadata of an ONNX file, in the place of those that it has."""
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, dict(sorted(texts.items())))
+    model.producer_name = "detect-transfer"
+    onnx.save(model, path)
+
+
+class OnnxSession:
+    """An ONNX file in ONNX Runtime on the CPU, with as many threads as torch has.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It is no whole ONNX file, or has operations that the runtime does not have.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self._path = path
+        try:
+            self._session = onnxruntime.InferenceSession(path, _options(), providers=["CPUExecutionProvider"])
+        except Exception as error:  # the classes of its errors are made in C++ and share no base
+            raise InputError(
+                "EXPORT_DAMAGED",
+                f"onnxruntime {onnxruntime.__version__} cannot load it: {error}",
+                where=path,
+                remedy="copy it again, or export the weights again",
+            ) from error
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the file says of itself."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run the model on (B, 3, H, W) RGB; give its outputs in order."""
+        return list(self._session.run(None, {INPUT: images}))
+
+    def layers(self) -> dict[str, int]:
+        """Count the layers with weights by the numbers that they really compute with."""
+        import onnx
+        import onnxruntime
+
+        options = _options()
+        # a higher level has layers of the CPU it was made on, which onnx does not know
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        with TemporaryDirectory() as scratch:
+            options.optimized_model_filepath = str(Path(scratch) / "optimised.onnx")
+            onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
+            nodes = onnx.load(options.optimized_model_filepath).graph.node
+        known = {**dict.fromkeys((*HEAVY, "FusedConv", "FusedMatMul", "FusedGemm"), "fp32"), **_QUANTISED}
+        return dict(Counter(known[node.op_type] for node in nodes if node.op_type in known))
+
+
+def _options() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return options
+
+
+def open_onnx(path: Path) -> Opened:
+    """Open an ONNX file of ours.
+
+    Raises:
+        InputError: It is damaged or of others.
+    """
+    session = OnnxSession(path)
+    return Opened(session, read_metadata(session.texts, path))

@@ -1,0 +1,291 @@
+"""Exporting a detector: written in the forms that are asked for, and checked against its weights in each runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import detect_transfer
+from detect_transfer.core.annotations import Detections
+from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.io import new_folder, require_new, sha256_file, write_json
+from detect_transfer.models import load_weights
+from detect_transfer.models.base import Detector
+from detect_transfer.models.device import machine_name
+from detect_transfer.models.export.detector import ExportedDetector, PaddedDetector
+from detect_transfer.models.export.graph import GraphOptions
+from detect_transfer.models.export.metadata import ExportMetadata
+from detect_transfer.models.export.targets import TARGETS, ExportJob, check_target, exported_path
+from detect_transfer.models.letterbox import PAD_MULTIPLE
+from detect_transfer.models.predict import postprocess_of, read_images
+from detect_transfer.workflows.export_data import ExportData, calibration_files
+from detect_transfer.workflows.export_gate import GateResult, failure_of, gate
+from detect_transfer.workflows.export_licence import licence_ledger
+from detect_transfer.workflows.merged_classes import MergedClasses
+from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.trained_detector import TrainedDetector
+
+Progress = Callable[[str, int, int], None]
+REPORT = "export.json"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a detector is exported to, and how.
+
+    Args:
+        to: The targets.
+        precision: Of the layers; int8 keeps the last ones in single precision.
+        nms: Where doubles are suppressed: by whoever runs the model, or in its graph, which then takes one image.
+        fixed_size: The graph takes squares of `imgsz` pixels; else any multiple of 32 where the network allows it.
+        batch: Images that the graph always takes; None takes any number where the network allows it, else one.
+        imgsz: Pixels of the longer side; None takes those of training, else 640.
+        calibration_images: Training images that INT8 is calibrated on.
+
+    Raises:
+        InputError: Nothing is to be written, or a choice contradicts another.
+    """
+
+    to: tuple[ExportTarget, ...] = (ExportTarget.ONNX,)
+    precision: ExportPrecision = ExportPrecision.FP32
+    nms: NmsPlace = NmsPlace.BESIDE
+    fixed_size: bool = False
+    batch: int | None = None
+    imgsz: int | None = None
+    calibration_images: int = 128
+
+    def __post_init__(self) -> None:
+        """Check the choices before anything is loaded."""
+        if not self.to:
+            raise InputError("OPTION", "no target is named", field="--to", remedy="give --to onnx, for example")
+        if self.nms is NmsPlace.INSIDE and self.batch not in (None, 1):
+            raise InputError(
+                "OPTION",
+                "with the suppression inside, a graph takes one image",
+                field="--batch",
+                value=self.batch,
+                remedy="leave --batch out, or give --nms beside",
+            )
+        for field, value in (("--batch", self.batch), ("--calibration-images", self.calibration_images)):
+            if value is not None and value < 1:
+                raise InputError("OPTION", "a number from 1 on was expected", field=field, value=value, remedy="give 1")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model that was written.
+
+    Args:
+        target: What it is.
+        path: The file or folder.
+        runtime: What ran it; "" where it was not checked.
+        layers: How many layers with weights really computed with which numbers.
+        result: What the gate measured; None where it was not checked.
+        seconds: Of an image in its runtime and in torch, with reading, as the gate ran them.
+    """
+
+    target: ExportTarget
+    path: Path
+    runtime: str = ""
+    layers: dict[str, int] | None = None
+    result: GateResult | None = None
+    seconds: tuple[float, float] | None = None
+
+
+def export_detector(
+    trained: TrainedDetector,
+    out: Path,
+    options: ExportOptions,
+    data: ExportData | None,
+    progress: Progress | None = None,
+    *,
+    gated: bool = True,
+) -> list[Exported]:
+    """Export a detector and check each file against it; nothing is left at `out` where one differs.
+
+    Args:
+        trained: The detector, as of `load_trained`.
+        out: The folder to make.
+        options: To what and how.
+        data: The images that it is checked on and calibrated on.
+        progress: Called with a target, the number of images done and of all.
+        gated: Check the exported model, which takes `data`.
+
+    Raises:
+        InputError: The options are not for this detector, a package is missing, or `out` is not empty.
+        ResourceError: An exported model does not do what the weights do.
+    """
+    require_new(out)
+    check_export(trained, options)
+    job = make_job(trained, options, data)
+    with new_folder(out) as building:
+        gate_data = data if gated else None
+        reference = None if gate_data is None else _reference(job, gate_data, progress)
+        written = [_write_and_check(job, target, building, gate_data, reference, progress) for target in options.to]
+        write_json(building / REPORT, _record(job, written, building))
+    return [replace(each, path=out / each.path.name) for each in written]
+
+
+def check_export(trained: TrainedDetector, options: ExportOptions) -> None:
+    """Check what can be checked before images are read.
+
+    Raises:
+        InputError: It is an exported model itself, a package is missing, or a target is not for it.
+    """
+    if exported_path(trained.path) is not None:
+        raise InputError(
+            "WEIGHTS_EXPORTED",
+            "it is an exported model itself",
+            where=trained.path,
+            remedy="give the run or the weights that it was exported from",
+        )
+    for target in options.to:
+        check_target(target, trained.detector.family, options.precision)
+
+
+def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData | None) -> ExportJob:
+    """Return what is to be written.
+
+    Raises:
+        InputError: No training images are there to calibrate INT8 on.
+    """
+    detector: Any = trained.detector
+    graph = _graph_options(detector, options, trained.imgsz)
+    chosen = calibration_files(data, options.calibration_images) if options.precision is ExportPrecision.INT8 else []
+    own = trained.settings
+    metadata = ExportMetadata(
+        family=detector.family,
+        arch=detector.arch,
+        names=trained.class_names,
+        category_ids=trained.category_ids,
+        imgsz=trained.imgsz,
+        nms=options.nms,
+        nms_iou=detector.nms_iou,
+        suppresses=detector.suppresses,
+        settings=own,
+        batch=graph.batch,
+        side=graph.side,
+        precision=options.precision,
+        thresholds=trained.stored_thresholds(),
+        **_origin(trained),
+    )
+    return ExportJob(detector, graph, postprocess_of(own), metadata, lambda: list(read_images(chosen, trained.imgsz)))
+
+
+def _graph_options(detector: Detector, options: ExportOptions, imgsz: int) -> GraphOptions:
+    """Return the form of the graph: free where the network allows it and nothing else is asked for."""
+    batch = options.batch
+    if batch is None and ("batch" not in detector.dynamic_axes or options.nms is NmsPlace.INSIDE):
+        batch = 1
+    rounded = -(-imgsz // PAD_MULTIPLE) * PAD_MULTIPLE
+    fixed = options.fixed_size or "size" not in detector.dynamic_axes
+    return GraphOptions(options.nms, batch, rounded if fixed else None, trace_side=rounded)
+
+
+def _origin(trained: TrainedDetector) -> dict[str, Any]:
+    """Return where a detector comes from: its licence ledger and the hashes of weights and data."""
+    loaded = load_weights(trained.path)
+    folder = RunFolder.of(trained.path)
+    in_run = trained.path.parent.name == "weights" and folder.manifest.is_file()
+    manifest = folder.read_manifest() if in_run else {}
+    source: dict[str, Any] | None = {"file": trained.path.name, "sha256": loaded.sha256}
+    if in_run and folder.transfer.is_file():
+        source = folder.read_transfer().get("source")
+    data_sha256 = manifest.get("data_sha256")
+    provenance = {
+        "weights_sha256": loaded.sha256,
+        "source": source,
+        "data_sha256": data_sha256,
+        "detect_transfer": detect_transfer.__version__,
+        "machine": machine_name(),
+    }
+    ledger = licence_ledger(trained.detector.family, source, loaded.metadata.get("licence"), data_sha256)
+    return {"licence": ledger, "provenance": provenance}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a detector detected in the images of the gate: in its classes, in those of the truth, and how quickly."""
+
+    raw: Detections
+    scored: Detections
+    seconds: float
+
+
+def _detect(trained: TrainedDetector, data: ExportData, what: str, progress: Progress | None) -> _Run:
+    def advance(done: int, total: int) -> None:
+        if progress is not None:
+            progress(what, done, total)
+
+    began = time.perf_counter()
+    raw = trained.find(data.files, range(len(trained.class_names)), advance)
+    seconds = (time.perf_counter() - began) / max(1, len(data.files))
+    return _Run(raw, MergedClasses.of(trained, data.truth).apply(raw), seconds)
+
+
+def _reference(job: ExportJob, data: ExportData, progress: Progress | None) -> _Run:
+    """Return what the weights detect, in images padded as the exported model takes them."""
+    trained = data.trained
+    if job.options.side is not None:
+        trained = replace(trained, detector=PaddedDetector(trained.detector, job.options.side))
+    return _detect(trained, data, "weights", progress)
+
+
+def _write_and_check(
+    job: ExportJob,
+    target: ExportTarget,
+    folder: Path,
+    data: ExportData | None,
+    reference: _Run | None,
+    progress: Progress | None,
+) -> Exported:
+    path = folder / TARGETS[target].file_name
+    TARGETS[target].write(job, path)
+    if data is None or reference is None:
+        return Exported(target, path)
+    predictor = TARGETS[target].load(path, job.metadata)
+    run = _detect(replace(data.trained, detector=predictor), data, target.value, progress)
+    result = gate(data.truth, (reference.scored, run.scored), (reference.raw, run.raw), job.metadata.precision)
+    if result.failures:
+        remedy = "give --fixed-size, or another --to; --no-gate writes it unchecked"
+        if job.is_int8:
+            remedy = "give more --calibration-images, or leave --precision int8 out; --no-gate writes it unchecked"
+        raise ResourceError(
+            "EXPORT_GATE",
+            f"the exported model does not do what the weights do, and is not kept: {failure_of(result)}",
+            field="--to",
+            value=target.value,
+            remedy=remedy,
+        )
+    seconds = (run.seconds, reference.seconds)
+    if not isinstance(predictor, ExportedDetector):
+        return Exported(target, path, "ultralytics", None, result, seconds)
+    return Exported(target, path, predictor.session.runtime, predictor.session.layers(), result, seconds)
+
+
+def _record(job: ExportJob, written: list[Exported], folder: Path) -> dict[str, Any]:
+    """Return what `export.json` holds."""
+    rows = []
+    for each in written:
+        files = [each.path] if each.path.is_file() else sorted(p for p in each.path.rglob("*") if p.is_file())
+        rows.append(
+            {
+                "target": each.target.value,
+                "path": each.path.name,
+                "files": {
+                    p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256_file(p)}
+                    for p in files
+                },
+                "runtime": each.runtime,
+                "layers": each.layers,
+                "gate": None if each.result is None else each.result.as_dict(),
+                "seconds_per_image": None
+                if each.seconds is None
+                else {"exported": each.seconds[0], "weights": each.seconds[1]},
+            }
+        )
+    return {"metadata": job.metadata.as_dict(), "exported": rows}

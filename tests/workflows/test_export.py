@@ -1,0 +1,189 @@
+"""Exports: what was exported detects what the weights detect, and the gate catches it where it does not."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+import pytest
+
+from detect_transfer.cli import main
+from detect_transfer.config import Synthetic
+from detect_transfer.core.annotations import XYXY, Detections
+from detect_transfer.core.choices import ExportTarget, NmsPlace
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.data.load import read_ground_truth
+from detect_transfer.data.run_data import draw_data
+from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.models.export.targets import TARGETS
+from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
+from detect_transfer.workflows.export import ExportOptions, export_detector
+from detect_transfer.workflows.export_data import ExportData, data_of_weights
+from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
+
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("one_thread")
+IMGSZ = 200  # images of 256 px are scaled to it, and padded to 224
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "data"
+    draw_data(Synthetic(task="source", train_images=4, val_images=8, size=256), folder, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained() -> TrainedDetector:
+    return replace(load_trained(EMBEDDED, device="cpu", imgsz=IMGSZ), exported_thresholds=None)
+
+
+@pytest.fixture(scope="module")
+def checked(data: Path, trained: TrainedDetector) -> ExportData:
+    truth, train = (read_ground_truth(data, split=split) for split in ("val", "train"))
+    return data_of_weights(trained, truth, train, None)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, trained: TrainedDetector, checked: ExportData) -> Path:
+    """The embedded detector as ONNX and TorchScript."""
+    out = tmp_path_factory.mktemp("exports") / "free"
+    export_detector(trained, out, ExportOptions((ExportTarget.ONNX, ExportTarget.TORCHSCRIPT)), checked)
+    return out
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    """Run a command; return its exit code and what it shows."""
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    return int(left.value.code or 0), "".join(capsys.readouterr())
+
+
+def assert_same(first: Detections, second: Detections) -> None:
+    """From a low score on, whose rank is not that of a hundred others, there is the same in both."""
+    strong = [each.rows.filter(pl.col("score") > 0.02).sort("image_id", "score") for each in (first, second)]
+    assert len(strong[0]) == len(strong[1]) > 10
+    for columns, apart in ((XYXY, 0.01), (("score",), 1e-4), (("category_id",), 0)):
+        np.testing.assert_allclose(*(each.select(columns).to_numpy() for each in strong), atol=apart, rtol=0)
+
+
+def test_exported_models__detect_what_the_weights_detect(
+    exported: Path, trained: TrainedDetector, checked: ExportData
+) -> None:
+    record = json.loads((exported / "export.json").read_text())
+    assert [row["target"] for row in record["exported"]] == ["onnx", "torchscript"]
+    own = trained.find(checked.files, trained.category_ids)
+    for row in record["exported"]:
+        assert abs(row["gate"]["AP"]["difference"]) < 1e-6
+        assert row["gate"]["compared"] > 10
+        assert (row["gate"]["vanished"], row["gate"]["appeared"], row["gate"]["failures"]) == (0, 0, [])
+        assert set(row["layers"]) == {"fp32"}
+        again = load_trained(exported / row["path"])
+        assert (again.imgsz, again.category_ids) == (IMGSZ, trained.category_ids)
+        assert again.settings == trained.settings
+        assert_same(own, again.find(checked.files, again.category_ids))
+
+
+@pytest.fixture(scope="module")
+def padded(tmp_path_factory: pytest.TempPathFactory, trained: TrainedDetector, checked: ExportData) -> Path:
+    """The embedded detector for three images of 224 x 224 pixels."""
+    out = tmp_path_factory.mktemp("exports") / "fixed"
+    return export_detector(trained, out, ExportOptions(fixed_size=True, batch=3), checked)[0].path
+
+
+def test_fixed_size_and_batch__pad_and_shift_back(padded: Path) -> None:
+    record = json.loads((padded.parent / "export.json").read_text())
+    assert record["metadata"]["side"] == 224
+    assert record["exported"][0]["gate"]["largest_move_px"] < 0.01
+    with pytest.raises(InputError, match=r"EXPORT_SIZE .*takes images of 200 px alone; leave --imgsz out"):
+        load_trained(padded, imgsz=320)
+
+
+def test_suppression_in_the_graph__chooses_the_same(
+    tmp_path: Path, trained: TrainedDetector, checked: ExportData
+) -> None:
+    written = export_detector(trained, tmp_path / "out", ExportOptions(nms=NmsPlace.INSIDE), checked)[0]
+    assert written.result is not None
+    assert written.result.largest_move < 0.01
+    assert_same(*(each.find(checked.files, trained.category_ids) for each in (trained, load_trained(written.path))))
+
+
+def without_padding(images: Any) -> Any:
+    inner = np.moveaxis(images[:, :, 12:212, 12:212], 1, 3)
+    return np.moveaxis(np.stack([cv2.resize(each, (224, 224)) for each in inner]), 3, 1)
+
+
+FAULTS = {"bgr": lambda images: images[:, ::-1], "scale": lambda images: images // 2, "no padding": without_padding}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_gate__catches_a_planted_fault_and_keeps_nothing(
+    padded: Path,
+    tmp_path: Path,
+    trained: TrainedDetector,
+    checked: ExportData,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    call = OnnxSession.__call__
+    monkeypatch.setattr(
+        OnnxSession, "__call__", lambda self, images: call(self, np.ascontiguousarray(FAULTS[fault](images)))
+    )
+    written = replace(TARGETS[ExportTarget.ONNX], write=lambda job, path: shutil.copyfile(padded, path))
+    monkeypatch.setitem(TARGETS, ExportTarget.ONNX, written)
+    with pytest.raises(
+        ResourceError, match=r"EXPORT_GATE --to=onnx .*not kept: .*most in .*\.(png|jpg) \(\d+ of \d+\)"
+    ):
+        export_detector(trained, tmp_path / "out", ExportOptions(fixed_size=True), checked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands__take_an_exported_model_by_the_names_of_its_classes(
+    exported: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = json.loads((exported / "export.json").read_text())["exported"][0]["gate"]
+    code, shown = run(
+        capsys, "evaluate", exported / "model.onnx", "--data", data, "--split", "val", "--out", tmp_path / "e"
+    )
+    assert code == 0, shown
+    assert json.loads((tmp_path / "e" / "metrics.json").read_text())["AP"] == pytest.approx(gate["AP"]["weights"])
+    code, shown = run(capsys, "predict", exported / "model.torchscript", data / "images/val", "--out", tmp_path / "p")
+    assert code == 0, shown
+    assert "input: 200 px, as it was exported" in shown
+
+
+def test_wrong_things__are_a_line_with_a_remedy(
+    exported: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = exported / "model.onnx", ("--out", tmp_path / "out")
+    others = tmp_path / "others.onnx"
+    others.write_bytes(model.read_bytes())
+    add_metadata(others, {"stride": "32"})
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(model.read_bytes()[:1000])
+    images = data / "images" / "val"
+    for words, line in (
+        (("export", EMBEDDED, *out), r"EXPORT_DATA --data - these weights are of no run"),
+        (
+            ("export", EMBEDDED, "--to", "onx", *out),
+            r"OPTION --to=onx - nothing is exported to it; did you mean 'onnx'",
+        ),
+        (("export", EMBEDDED), r"USAGE arguments - a folder to write to was expected; give --out DIR"),
+        (("export", EMBEDDED, "--no-gate", "--to", "coreml", *out), r"EXPORT_PACKAGE --to=coreml - coremltools cannot"),
+        (("export", model, "--no-gate", *out), r"WEIGHTS_EXPORTED .* give the run or the weights"),
+        (("train", f"model.weights={model}"), r"WEIGHTS_EXPORTED .* give the run or the weights"),
+        (("predict", others, images, *out), r"EXPORT_METADATA .*others.onnx - it has no metadata of detect-transfer"),
+        (("predict", cut, images, *out), r"EXPORT_DAMAGED .*cut.onnx - onnxruntime .* cannot load it"),
+        (("predict", tmp_path / "no.onnx", images, *out), r"FILE_MISSING .*no.onnx"),
+        (("predict", model, images, *out, "--device", "cuda"), r"DEVICE_MISSING --device=cuda - .*leave --device out"),
+    ):
+        code, shown = run(capsys, *words)
+        assert code == 2, shown
+        assert len(shown.strip().splitlines()) <= 2, shown
+        assert re.search(line, shown), shown
+    assert not (tmp_path / "out").exists()
