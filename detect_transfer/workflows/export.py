@@ -19,7 +19,7 @@ from detect_transfer.models.device import machine_name
 from detect_transfer.models.export.detector import ExportedDetector, PaddedDetector
 from detect_transfer.models.export.graph import GraphOptions
 from detect_transfer.models.export.metadata import ExportMetadata
-from detect_transfer.models.export.targets import TARGETS, ExportJob, check_target, exported_path
+from detect_transfer.models.export.targets import TARGETS, ExportJob, check_target
 from detect_transfer.models.letterbox import PAD_MULTIPLE
 from detect_transfer.models.predict import postprocess_of, read_images
 from detect_transfer.workflows.export_data import ExportData, calibration_files
@@ -136,15 +136,8 @@ def check_export(trained: TrainedDetector, options: ExportOptions) -> None:
     Raises:
         InputError: It is an exported model itself, a package is missing, or a target is not for it.
     """
-    if exported_path(trained.path) is not None:
-        raise InputError(
-            "WEIGHTS_EXPORTED",
-            "it is an exported model itself",
-            where=trained.path,
-            remedy="give the run or the weights that it was exported from",
-        )
     for target in options.to:
-        check_target(target, trained.detector.family, options.precision)
+        check_target(target, trained.network.family, options.precision)
 
 
 def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData | None) -> ExportJob:
@@ -153,7 +146,7 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
     Raises:
         InputError: No training images are there to calibrate INT8 on.
     """
-    detector: Any = trained.detector
+    detector = trained.network
     graph = _graph_options(detector, options, trained.imgsz)
     chosen = calibration_files(data, options.calibration_images) if options.precision is ExportPrecision.INT8 else []
     own = trained.settings

@@ -77,7 +77,7 @@ class OtherScorer:
 
         assert self.plan.config.study.forgetting is not None and self.source_task is not None  # noqa: PT018
         best = {name: tensor.clone() for name, tensor in trained.detector.module.state_dict().items()}
-        before, rows = _before_training(self.plan, run, trained.detector)
+        before, rows = _before_training(self.plan, run, trained.network)
         average = self.plan.folder.run(run.key).read_metrics().get("best_average") or {}
         share = float(average.get("share", 1.0))  # of the tuned weights in the best ones
         names = self.kept_classes(run)

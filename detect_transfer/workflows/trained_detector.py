@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -12,7 +13,7 @@ from detect_transfer.config import Evaluate, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import find_weights, load_detector, load_weights
-from detect_transfer.models.base import Predictor
+from detect_transfer.models.base import Detector, Predictor
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.export.targets import exported_path, open_exported
 from detect_transfer.models.predict import predict, read_images
@@ -45,6 +46,22 @@ class TrainedDetector:
     imgsz_from: str = "as it was trained"
     truth_names: Mapping[str, str | None] = field(default_factory=dict)
     exported_thresholds: Mapping[str, float] | None = None
+
+    @property
+    def network(self) -> Detector:
+        """The detector with all that training and exporting need.
+
+        Raises:
+            InputError: It is an exported model, which predicts alone.
+        """
+        if exported_path(self.path) is not None:
+            raise InputError(
+                "WEIGHTS_EXPORTED",
+                "it is an exported model, which predicts alone",
+                where=self.path,
+                remedy="give the run or the weights that it was exported from",
+            )
+        return cast(Detector, self.detector)
 
     def stored_thresholds(self) -> dict[str, float] | None:
         """Return the score threshold of each class that is stored with it; None where none are.
