@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import AllowRootOption, DeviceOption, OnErrorOption, Out, ReaderOption
-from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
+from detect_transfer.cli.options import AllowRootOption, BadBoxesOption, DeviceOption, OnErrorOption, Out, ReaderOption
+from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
@@ -63,6 +63,7 @@ def convert(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
+    bad_boxes: BadBoxesOption = BadBoxes.AUTO,
     option: ReaderOption = None,
     list_formats: Annotated[
         bool, typer.Option("--list", is_eager=True, callback=_list_formats, help="List formats and reader options.")
@@ -87,6 +88,7 @@ def convert(
         to=to,
         check=check,
         on_error=on_error,
+        bad_boxes=bad_boxes,
         reader_options=[*(option or []), *_allowed(allow_root)],
     )
     with progress_bar("images") as advance:
@@ -118,6 +120,7 @@ def check(
     ] = None,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
+    bad_boxes: BadBoxesOption = BadBoxes.AUTO,
     option: ReaderOption = None,
     allow_root: AllowRootOption = None,
     also: Annotated[
@@ -127,6 +130,7 @@ def check(
     device: DeviceOption = "auto",
 ) -> None:
     """Look for what is wrong with a data set: images, boxes, classes, leaks between splits; with a run also labels."""
+    from detect_transfer.data.bad_boxes import refuses_bad_boxes
     from detect_transfer.data.native import format_of
     from detect_transfer.workflows.check import CheckOptions, check_lines, check_source
     from detect_transfer.workflows.label_errors import is_run
@@ -140,8 +144,11 @@ def check(
     if also:
         what = f"{folder} is no run folder"
         raise InputError("USAGE", what, field="--also", value=also[0], remedy="leave --also out, or give a run folder")
-    options = CheckOptions(folder.resolve().name, imgsz=imgsz or _IMGSZ, round_trip=round_trip, out=out)
     kind = format or format_of(folder)
+    refuse_bad = refuses_bad_boxes(bad_boxes, kind)
+    options = CheckOptions(
+        folder.resolve().name, imgsz=imgsz or _IMGSZ, round_trip=round_trip, out=out, refuse_bad_boxes=refuse_bad
+    )
     with progress_bar("images") as advance:
         words = [*(option or []), *_allowed(allow_root)]
         report, trip = check_source(

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from detect_transfer.core.choices import BoxForm, ClassNumbers, DetectionLayout, MetricPolicy, OnError, UnseenImages
+from detect_transfer.core.choices import (
+    BadBoxes,
+    BoxForm,
+    ClassNumbers,
+    DetectionLayout,
+    MetricPolicy,
+    OnError,
+    UnseenImages,
+)
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.tiles import Tiling
 
@@ -62,6 +70,14 @@ OverlapOption = Annotated[
     float | None, typer.Option("--overlap", help="With --tile: the least share that tiles have in common; 0.2.")
 ]
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="What becomes of rows and images at fault.")]
+BadBoxesOption = Annotated[
+    BadBoxes,
+    typer.Option(
+        "--bad-boxes",
+        help="Objects that reach more than 1 px past their image or are below 1 px: an error, or clip and leave out; "
+        "auto fixes those of published sets.",
+    ),
+]
 
 _RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
 _GONE = {

@@ -52,6 +52,10 @@ class Data(Strict):
     split_file: Path | None = None
     """A `splits.json` as `convert` writes it: the images of each split by file name. Images that it does not name are
     left out, so that a run can train on a part of the data; the splits of the data themselves do not count then."""
+    bad_boxes: Literal["auto", "error", "fix"] = "auto"
+    """Objects whose box reaches more than 1 px past its image, or is less than 1 px wide or high: an `error`, or `fix`
+    them: clip them, leave out what has no pixel, and count both in the ledger. `auto` fixes those of published sets,
+    whose boxes mean the whole object where an edge cuts it, and refuses all others."""
     allow_missing: bool = False
     """An image without a label file (or its like in other formats) has no objects; else it is an error."""
 

@@ -13,6 +13,18 @@ class OnError(StrEnum):
     SKIP_IMAGE = "skip-image"
 
 
+class BadBoxes(StrEnum):
+    """What becomes of objects whose box reaches more than 1 px past its image, or is less than 1 px wide or high.
+
+    `error` refuses them. `fix` clips them to their image, leaves out what has no pixel there, and counts both. `auto`
+    fixes those of published sets, whose boxes mean the whole object where an edge cuts it, and refuses all others.
+    """
+
+    AUTO = "auto"
+    ERROR = "error"
+    FIX = "fix"
+
+
 class IgnoredRegions(StrEnum):
     """What becomes of ignored and crowd regions in a format that cannot say "ignore"."""
 

@@ -14,19 +14,51 @@ MOST_ASPECT = 100.0  # a longer side of so many times the shorter is a line, or 
 _OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd")
 
 
-def check_boxes(table: AnnotationTable, *, imgsz: int | None = None) -> list[Finding]:
+def check_boxes(table: AnnotationTable, *, imgsz: int | None = None, refuse_bad: bool = False) -> list[Finding]:
     """Check the boxes of a table.
 
     Args:
         table: With sizes of images where they are known; rules that need one leave the others alone.
         imgsz: The longer side, in pixels, that images will have in training; None leaves out the rule for it.
+        refuse_bad: Whether bad objects are errors, as in a conversion that does not fix them.
     """
+    boxes = _with_sizes(table)
+    shapes = _shape_rules() if not refuse_bad else [rule for each in _shape_rules() for rule in _refusing(each)]
+    return [_found(boxes, rule) for rule in (*shapes, *_repetition_rules(), *_tiny_rules(imgsz))]
+
+
+def bad_objects(table: AnnotationTable) -> pl.DataFrame:
+    """Return the objects that reach more than 1 px past their image, or are less than 1 px wide or high within it.
+
+    Returns:
+        `annotation_id`, `image_id`, `source`, the corners, and a row for each object with the `code` and `message` of
+        the first rule that it breaks; ignored regions are no objects.
+    """
+    boxes = _with_sizes(table).filter(_OBJECT)
+    broken: pl.Expr = pl.lit(None, dtype=pl.Int64)
+    rules = [rule for rule in _shape_rules() if rule[1] in _BAD]
+    for number, (_, _, _, wrong) in reversed([*enumerate(rules)]):
+        broken = pl.when(wrong.fill_null(False)).then(number).otherwise(broken)
+    bad = boxes.select("annotation_id", "image_id", "source", *XYXY, rule=broken).filter(pl.col("rule").is_not_null())
+    words = {"rule": range(len(rules)), "code": [r[1] for r in rules], "message": [r[2] for r in rules]}
+    return bad.join(pl.DataFrame(words, schema_overrides={"rule": pl.Int64}), on="rule", maintain_order="left")
+
+
+def _with_sizes(table: AnnotationTable) -> pl.DataFrame:
     sizes = table.images.select("image_id", "width", "height")
-    boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left")
-    return [_found(boxes, rule) for rule in (*_shape_rules(), *_repetition_rules(), *_tiny_rules(imgsz))]
+    return table.boxes.join(sizes, on="image_id", how="left", maintain_order="left")
 
 
 _Rule = tuple[Level, str, str, pl.Expr]
+_BAD = {"BOX_EMPTY", "BOX_OUTSIDE", "BOX_LARGER", "BOX_OVER_EDGE", "BOX_SUBPIXEL"}  # codes of what is refused
+
+
+def _refusing(rule: _Rule) -> tuple[_Rule, ...]:
+    """Make a rule about bad objects an error; ignored regions are never trained on, and stay as they were."""
+    level, code, message, wrong = rule
+    if code not in _BAD or level == "error":
+        return (rule,)
+    return ("error", code, message, wrong & _OBJECT), (level, code, f"ignored {message}", wrong & ~_OBJECT)
 
 
 def _found(boxes: pl.DataFrame, rule: _Rule) -> Finding:
@@ -50,14 +82,24 @@ def _shape_rules() -> tuple[_Rule, ...]:
     width, height = _sides()
     outside = ((x2 <= 0) | (y2 <= 0) | (x1 >= pl.col("width")) | (y1 >= pl.col("height"))) & ~_empty()
     over = pl.max_horizontal(-x1, -y1, x2 - pl.col("width"), y2 - pl.col("height"))
-    larger = (width > pl.col("width") + 1) | (height > pl.col("height") + 1)
+    larger = ((width > pl.col("width") + 1) | (height > pl.col("height") + 1)) & (over > 1)
     aspect = pl.max_horizontal(width, height) / pl.min_horizontal(width, height)
     inside = ~outside & ~_empty()
+    seen = [
+        pl.min_horizontal(end, pl.coalesce(size, end)) - pl.max_horizontal(start, 0)
+        for start, end, size in ((x1, x2, "width"), (y1, y2, "height"))
+    ]
     return (
         ("error", "BOX_EMPTY", "boxes without width or height", _empty()),
         ("error", "BOX_OUTSIDE", "boxes that do not touch their image", outside),
         ("warning", "BOX_LARGER", "boxes that are wider or higher than their image", larger & inside),
         ("warning", "BOX_OVER_EDGE", "boxes that reach past the image by > 1 px", (over > 1) & ~larger & inside),
+        (
+            "warning",
+            "BOX_SUBPIXEL",
+            "boxes with less than a pixel of width or height in their image",
+            (pl.min_horizontal(*seen) < 1) & inside & ~(over > 1),
+        ),
         ("note", "BOX_ON_EDGE", "boxes that reach past the image by <= 1 px", (over > 0) & (over <= 1) & ~_empty()),
         (
             "warning",

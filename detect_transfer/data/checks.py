@@ -26,6 +26,7 @@ def check(
     *,
     read_images: bool,
     imgsz: int | None = None,
+    refuse_bad_boxes: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
 ) -> CheckReport:
@@ -35,6 +36,7 @@ def check(
         table: As a reader gave it, or a data folder.
         read_images: Decode and hash every image; without, only the annotations are looked at.
         imgsz: The longer side that images will have in training, to tell what will be tiny then.
+        refuse_bad_boxes: Whether objects that reach past their image or have no pixel are errors.
         follow_links: As for `inspect_images`.
         progress: As for `inspect_images`.
 
@@ -46,7 +48,8 @@ def check(
     if read_images:
         inspection = inspect_images(table, follow_links=follow_links, progress=progress)
         findings += [*_damaged(table, inspection), *near_findings(table.images, inspection.images)]
-    findings += [*_reading(table), *check_boxes(table, imgsz=imgsz), *_classes(table), *_splits(table), *_images(table)]
+    findings += [*_reading(table), *check_boxes(table, imgsz=imgsz, refuse_bad=refuse_bad_boxes)]
+    findings += [*_classes(table), *_splits(table), *_images(table)]
     ordered = sorted((f for f in findings if f.count), key=lambda f: LEVELS.index(f.level))
     return CheckReport(len(table.images), len(table.boxes), len(table.categories), read_images, tuple(ordered))
 

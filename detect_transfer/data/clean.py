@@ -18,7 +18,7 @@ _PUBLISHED = tuple(f"_published_{c}" for c in XYXY)
 _SAME_BOX = ("image_id", "category_id", *_PUBLISHED, "iscrowd", "ignore")
 
 
-def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 0.0) -> AnnotationTable:
+def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 1.0) -> AnnotationTable:
     """Clip boxes to their image, drop those without area or too small, and make one of exact duplicates.
 
     Rows in an image of unknown size are not clipped. What cleaning changes, `as_published` restores: the corners are in

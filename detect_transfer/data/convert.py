@@ -20,6 +20,7 @@ from detect_transfer.core.choices import ImageMode, OnError
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, write_json
 from detect_transfer.core.ledger import Ledger
+from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
 from detect_transfer.data.class_map import apply_class_map
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert_options import ConvertOptions
@@ -152,6 +153,8 @@ def _select(
     table: AnnotationTable, inspection: Inspection, *, options: ConvertOptions, ledger: Ledger
 ) -> tuple[SplitChoice, IgnorePlan]:
     """Clean the boxes, map the classes, split the images, and decide on ignored regions."""
+    if refuses_bad_boxes(options.bad_boxes, options.format):
+        table = treat_bad_boxes(table, ledger, on_error=options.on_error, option=options.bad_boxes_option)
     table = clean(table, ledger, min_size=options.min_size)
     if options.class_map is not None:
         not_trained = apply_class_map(table.with_boxes(dropped_boxes(table)), options.class_map, Ledger()).boxes
@@ -242,7 +245,7 @@ def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
 
 def _facts(options: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Say what the folder is; no absolute path."""
-    names = ("ignored_regions", "max_ignored_share", "image_mode", "min_size", "on_error")
+    names = ("ignored_regions", "max_ignored_share", "image_mode", "min_size", "on_error", "bad_boxes")
     return {
         "format": options.format,
         "source": Path(options.source).name,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.class_map import ClassMap
 from detect_transfer.data.split_choice import Split, check_split
@@ -23,6 +23,7 @@ class ConvertOptions:
         reader_options: The options that its reader had, by name, for the manifest.
         on_error: What became of faults in reading; `skip-image` also leaves out images at fault, with their boxes, and
             lists them in the ledger.
+        bad_boxes: What becomes of objects that reach past their image or have no pixel, one of `BadBoxes`.
         split: The share of each split, `source`, a file of an earlier conversion, or `auto`; see `choose_split`. For
             annotations alone, `auto` takes any split of the source that every image has.
         val_from_train: The share in [0, 1) of the training images of the source that becomes `val`.
@@ -34,6 +35,7 @@ class ConvertOptions:
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
         check: Read back what is written in every target, and write no folder where something differs.
+        bad_boxes_option: How the user says that bad boxes are to be fixed, for a remedy.
 
     Raises:
         InputError: There is no such choice.
@@ -43,6 +45,7 @@ class ConvertOptions:
     source: str = ""
     reader_options: Mapping[str, Any] = field(default_factory=dict)
     on_error: str = OnError.FAIL
+    bad_boxes: str = BadBoxes.AUTO
     split: Split = "auto"
     val_from_train: float = 0.0
     class_map: ClassMap | None = None
@@ -50,9 +53,10 @@ class ConvertOptions:
     max_ignored_share: float = 0.0
     image_mode: str = ImageMode.COPY
     seed: int = 0
-    min_size: float = 0.0
+    min_size: float = 1.0
     targets: tuple[str, ...] | None = None
     check: bool = False
+    bad_boxes_option: str = "--bad-boxes fix"
 
     def __post_init__(self) -> None:
         """Check the choices before anything is read."""
@@ -67,6 +71,7 @@ class ConvertOptions:
 def _check_options(options: ConvertOptions) -> None:
     for name, value, choices in (
         ("on_error", options.on_error, tuple(OnError)),
+        ("bad_boxes", options.bad_boxes, tuple(BadBoxes)),
         ("ignored_regions", options.ignored_regions, tuple(IgnoredRegions)),
         ("image_mode", options.image_mode, tuple(ImageMode)),
         *(("targets", target, tuple(WRITERS)) for target in options.targets or ()),

@@ -13,11 +13,13 @@ _IMAGE_REMEDY = "put a whole image there, or leave these out: convert --on-error
 REMEDIES: dict[str, str] = {
     "BOX_ASPECT": "look at them: a slip of the pen is fixed or removed, a line is better not annotated",
     "BOX_DUPLICATE": "remove one of each; converting does so, and counts them in the ledger",
-    "BOX_EMPTY": "fix or remove them; converting removes them, and counts them in the ledger",
-    "BOX_LARGER": "look whether the boxes are of another image, or of this one in another size",
+    "BOX_EMPTY": "fix or remove them; convert --bad-boxes fix leaves them out, and counts them in the ledger",
+    "BOX_LARGER": "look whether the boxes are of another image, or of this one in another size; "
+    "convert --bad-boxes fix clips them",
     "BOX_ON_EDGE": "nothing: converting clips them to the image",
-    "BOX_OUTSIDE": "look whether the boxes are of another image; converting removes them",
-    "BOX_OVER_EDGE": "nothing where objects are cut by the edge: converting clips them; else fix them",
+    "BOX_OUTSIDE": "look whether the boxes are of another image; convert --bad-boxes fix leaves them out",
+    "BOX_OVER_EDGE": "where the edge cuts the objects, convert --bad-boxes fix clips them; else fix them",
+    "BOX_SUBPIXEL": "fix or remove them; convert --bad-boxes fix leaves them out",
     "BOX_TINY": "train with a larger train.imgsz, or mark them as ignored; below 2 px they are not trained on",
     "BOX_TINY_AT_IMGSZ": "train with a larger train.imgsz, or cut the images into tiles",
     "BOX_TWO_CLASSES": "decide for one class, unless objects are meant to have two",

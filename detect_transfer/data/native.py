@@ -9,7 +9,7 @@ from typing import Any
 
 from detect_transfer.config import Data
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.choices import ImageMode
+from detect_transfer.core.choices import BadBoxes, ImageMode
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.convert import ConvertResult, convert
@@ -22,6 +22,7 @@ from detect_transfer.formats.recognition import likely, recognised
 
 SPLIT_SEED = 0  # not that of the training: runs of several seeds are scored on the same images
 _VAL_SHARE = 0.2
+FIX_BAD_BOXES = "data.bad_boxes=fix"  # as a user writes it in a config
 _OPTION = re.compile(r"--option (\w+)=")
 
 
@@ -114,7 +115,14 @@ def is_trainable(data: Data, table: AnnotationTable) -> bool:
     return has_splits and not any(parse_frame_name(name) for name in table.images["file_name"])
 
 
-def convert_native(native: NativeData, source: Path, out: Path, *, progress: Progress | None = None) -> ConvertResult:
+def convert_native(
+    native: NativeData,
+    source: Path,
+    out: Path,
+    *,
+    bad_boxes: str = BadBoxes.AUTO,
+    progress: Progress | None = None,
+) -> ConvertResult:
     """Turn native data into a data folder with links to their images, so that training can read them.
 
     The split is that of the source where it has one with validation images; where it has training images alone, a share
@@ -124,6 +132,7 @@ def convert_native(native: NativeData, source: Path, out: Path, *, progress: Pro
         native: What was read.
         source: Where it was read from.
         out: The folder to make.
+        bad_boxes: One of `BadBoxes`.
         progress: As for `convert`.
 
     Raises:
@@ -139,6 +148,8 @@ def convert_native(native: NativeData, source: Path, out: Path, *, progress: Pro
         val_from_train=_VAL_SHARE if without_val else 0.0,
         image_mode=ImageMode.LINK,
         seed=SPLIT_SEED,
+        bad_boxes=bad_boxes,
+        bad_boxes_option=FIX_BAD_BOXES,
         targets=("coco",),  # which alone is read again
     )
     return convert(native.table, out, options=options, progress=progress)

@@ -19,13 +19,14 @@ from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
+from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset
-from detect_transfer.data.native import NativeData, read_native
+from detect_transfer.data.native import FIX_BAD_BOXES, NativeData, read_native
 from detect_transfer.data.published import as_published
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
@@ -78,11 +79,13 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
     Raises:
         InputError: Something is missing or wrong; up to twenty images at fault at once.
     """
-    table, facts = _read(data, drawn, native)
+    table, facts, kind = _read(data, drawn, native)
     if data.split_file is not None:
         table = part_from_file(table, load_split_file(data.split_file))
     if facts is None:
         ledger = Ledger()
+        if for_training and refuses_bad_boxes(data.bad_boxes, kind):
+            table = treat_bad_boxes(table, ledger, option=FIX_BAD_BOXES)
         table = clean(table, ledger)
         facts = ledger.as_dict()
     names = {"train": data.train_split, "val": data.val_split, "test": data.test_split}
@@ -135,16 +138,16 @@ def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
         convert(table, folder, options=options)
 
 
-def _read(data: Data, drawn: Path, native: NativeData | None) -> tuple[AnnotationTable, dict[str, Any] | None]:
-    """Read what the config names; a data folder was cleaned before and brings its ledger."""
+def _read(data: Data, drawn: Path, native: NativeData | None) -> tuple[AnnotationTable, dict[str, Any] | None, str]:
+    """Read what the config names, and return its format; a data folder was cleaned before and brings its ledger."""
     if data.synthetic is not None or (drawn / "manifest.json").is_file():
-        return read_dataset(drawn, format="data_folder"), read_json(drawn / "ledger.json")
+        return read_dataset(drawn, format="data_folder"), read_json(drawn / "ledger.json"), "data_folder"
     if data.train_json is not None and data.val_json is not None:
         pair = {data.train_split: data.train_json, data.val_split: data.val_json}
-        return read_splits(pair, images=data.images), None
+        return read_splits(pair, images=data.images), None, "coco"
     native = native or read_native(data)
     facts = read_json((data.path or Path()) / "ledger.json") if native.format == "data_folder" else None
-    return native.table, facts
+    return native.table, facts, native.format
 
 
 def _no_images(data: Data, *, converted: bool) -> InputError:

@@ -60,6 +60,7 @@ GENERAL: dict[str, Format] = {
 
 # the first proof that holds is taken, so the general formats come first
 READERS: dict[str, Format] = {**GENERAL, **PEDESTRIANS, **TOOLS, **TRAFFIC_LIGHTS, **TRAFFIC_SIGNS}
+PUBLISHED = frozenset({*PEDESTRIANS, *TRAFFIC_LIGHTS, *TRAFFIC_SIGNS})  # data sets; the others are what tools write
 
 
 _OTHER_NAMES = {

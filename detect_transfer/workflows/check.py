@@ -35,6 +35,7 @@ class CheckOptions:
         out: The folder to make with `check.json` and `check.html`; None writes nothing.
         follow_links: Let symbolic links lead out of the folder of the images, as in a linked data folder.
         data_set: The native format, by which mirroring is decided.
+        refuse_bad_boxes: Whether objects that reach past their image or have no pixel are errors.
     """
 
     title: str
@@ -43,6 +44,7 @@ class CheckOptions:
     out: Path | None = None
     follow_links: bool = False
     data_set: str = ""
+    refuse_bad_boxes: bool = False
 
 
 def check_table(
@@ -65,6 +67,7 @@ def check_table(
         table,
         read_images=table.image_root is not None,
         imgsz=options.imgsz,
+        refuse_bad_boxes=options.refuse_bad_boxes,
         follow_links=options.follow_links,
         progress=progress,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer import formats
-from detect_transfer.core.choices import IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 from detect_transfer.core.ledger import LedgerLine
@@ -45,6 +45,7 @@ class ConvertRequest:
         to: The formats to write, separated by commas.
         check: Prove that what is written can be read back.
         on_error: What becomes of rows and images at fault.
+        bad_boxes: What becomes of objects that reach past their image or have no pixel, one of `BadBoxes`.
         reader_options: Options of the reader as `KEY=VALUE`.
     """
 
@@ -62,6 +63,7 @@ class ConvertRequest:
     to: str | None = None
     check: bool = False
     on_error: str = OnError.FAIL
+    bad_boxes: str = BadBoxes.AUTO
     reader_options: Sequence[str] = ()
 
     @property
@@ -118,6 +120,7 @@ def convert_source(
         source=request.source.resolve().name,
         reader_options=reader_options,
         on_error=on_error,
+        bad_boxes=request.bad_boxes,
         split=request.split,
         val_from_train=request.val_from_train,
         class_map=load_class_map(request.classes) if request.classes else None,

@@ -48,7 +48,9 @@ def make_run_data(
     if native.format == _CONVERTED or has_split:
         return native
     on_stage("converting the data into the run folder, with links to the images")
-    for line in conversion_lines(convert_native(native, data.path or Path(), folder, progress=progress)):
+    for line in conversion_lines(
+        convert_native(native, data.path or Path(), folder, bad_boxes=data.bad_boxes, progress=progress)
+    ):
         on_stage(line.strip())
     return None
 

@@ -109,6 +109,6 @@ def test_manifest__records_the_options_of_the_reader(tmp_path: Path, capsys: pyt
 
 def test_manifest__tells_no_path_of_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = DATASETS / "coco" / "sample"
-    words = ["--split-ratio", "train=1", "--option", f"images={source / 'images'}"]
+    words = ["--split-ratio", "train=1", "--bad-boxes", "fix", "--option", f"images={source / 'images'}"]
     assert run(capsys, "convert", "coco", source, "--out", tmp_path / "out", *words)[0] == 0
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["options"]["reader"] == {"images": "images"}

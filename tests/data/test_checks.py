@@ -71,7 +71,7 @@ def test_check__nothing_to_say():
         pytest.param([*GOOD, (1, 1, -4.0, 0.0, 26.0, 9.0)], {("warning", "BOX_LARGER"): 1}, id="wider-than-the-image"),
         pytest.param(
             [*GOOD, (1, 1, 0.0, 0.0, 20.0, 0.19)],
-            {("warning", "BOX_ASPECT"): 1, ("warning", "BOX_TINY"): 1},
+            {("warning", "BOX_ASPECT"): 1, ("warning", "BOX_SUBPIXEL"): 1, ("warning", "BOX_TINY"): 1},
             id="a-line",
         ),
         pytest.param([*GOOD, (1, 1, -1.0, 0.0, 6.0, 9.0)], {("note", "BOX_ON_EDGE"): 1}, id="over-by-one"),

@@ -37,7 +37,7 @@ from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing.targets import WRITERS
 
 SPLITS = ["train"] * 6 + ["val"] * 2
-OPTIONS = ConvertOptions(format="test", source="some/where/signs", split="source")
+OPTIONS = ConvertOptions(format="test", bad_boxes="fix", source="some/where/signs", split="source")
 
 
 def tree(folder):
@@ -171,7 +171,7 @@ def test_convert__reads_back_and_opens_in_pycocotools(root, tmp_path):
 
 @pytest.mark.parametrize("images", ["copy", "link"])
 def test_convert__twice_gives_the_same_bytes(root, tmp_path, images):
-    plan = ConvertOptions(format="test", image_mode=images, split={"train": 0.6, "val": 0.4}, seed=1)
+    plan = ConvertOptions(format="test", bad_boxes="fix", image_mode=images, split={"train": 0.6, "val": 0.4}, seed=1)
     for name in ("one", "two"):
         convert(make(root), tmp_path / name, options=plan)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
@@ -284,7 +284,11 @@ def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
     before = tree(root)
     found = {finding.code for finding in check(table, read_images=True).findings}
     assert not found & {"SPLIT_LEAK", "IMAGE_DUPLICATE", "NEAR_DUPLICATE", "IMAGE_SIZE"}
-    result = convert(table, tmp_path / "out", options=ConvertOptions(format="test", split={"train": 0.5, "val": 0.5}))
+    result = convert(
+        table,
+        tmp_path / "out",
+        options=ConvertOptions(format="test", bad_boxes="fix", split={"train": 0.5, "val": 0.5}),
+    )
     assert tree(root) == before
     names = result.table.images.filter(result.table.images["file_name"].str.contains("clips"))
     assert sorted(n.partition("/")[2] for n in names["file_name"]) == sorted(
@@ -298,14 +302,14 @@ def test_convert__takes_the_frames_of_videos_out(root, tmp_path):
 
 
 def test_convert__takes_the_split_of_the_source_by_itself(root, tmp_path):
-    result = convert(make(root), tmp_path / "out", options=ConvertOptions(format="test"))
+    result = convert(make(root), tmp_path / "out", options=ConvertOptions(format="test", bad_boxes="fix"))
     assert result.split == "the source's own (train, val)"
     assert json.loads((tmp_path / "out/manifest.json").read_text())["options"]["split"] == {"kind": "source"}
 
 
 def test_convert__class_map_and_min_size(root, tmp_path):
     class_map = ClassMap("m", (("any", ("sign", "light")),))
-    plan = ConvertOptions(format="test", split="source", class_map=class_map, min_size=5)
+    plan = ConvertOptions(format="test", bad_boxes="fix", split="source", class_map=class_map, min_size=5)
     result = convert(make(root), tmp_path / "out", options=plan)
     assert result.counts["val"]["classes"] == {"any": 2}
     assert result.counts["train"]["classes"] == {"any": 7}, "the clipped box is four pixels high"
@@ -315,7 +319,7 @@ def test_convert__class_map_and_min_size(root, tmp_path):
 
 
 def test_convert__drop_image_leaves_train_in_both_formats(root, tmp_path):
-    plan = ConvertOptions(format="test", split="source", ignored_regions="drop-image")
+    plan = ConvertOptions(format="test", bad_boxes="fix", split="source", ignored_regions="drop-image")
     result = convert(make(root), tmp_path / "out", options=plan)
     assert result.counts["train"]["images"] == 5
     assert not list((tmp_path / "out").rglob("3.*"))
@@ -327,7 +331,7 @@ def test_convert__drop_image_leaves_train_in_both_formats(root, tmp_path):
 
 
 def test_convert__mask_keeps_the_region_in_coco(root, tmp_path):
-    plan = ConvertOptions(format="test", split="source", ignored_regions="mask")
+    plan = ConvertOptions(format="test", bad_boxes="fix", split="source", ignored_regions="mask")
     convert(make(root), tmp_path / "out", options=plan)
     painted = read_rgb(tmp_path / "out/images/train/3.png")
     assert (painted[10:, 20:] == 114).all()
@@ -411,7 +415,11 @@ REFUSED = [
 def test_convert__refuses_and_writes_nothing(root, tmp_path, options, images, code):
     table = make(root, **images)
     with pytest.raises(InputError) as caught:  # choices that are none are refused before anything is read
-        convert(table, tmp_path / "out", options=ConvertOptions(**{"format": "test", "split": "source", **options}))
+        convert(
+            table,
+            tmp_path / "out",
+            options=ConvertOptions(**{"format": "test", "bad_boxes": "fix", "split": "source", **options}),
+        )
     assert caught.value.code == code
     assert caught.value.exit_code == 2
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
@@ -422,7 +430,7 @@ def test_convert__refuses_a_leak_between_given_splits_and_keeps_copies_together_
     with pytest.raises(InputError, match=r"SPLIT_LEAK .*train/2.png = val/8.png"):
         convert(make(root), tmp_path / "out", options=OPTIONS)
     for seed in range(6):
-        plan = ConvertOptions(format="test", split={"train": 0.6, "val": 0.4}, seed=seed)
+        plan = ConvertOptions(format="test", bad_boxes="fix", split={"train": 0.6, "val": 0.4}, seed=seed)
         split = dict(
             convert(make(root), tmp_path / f"out{seed}", options=plan).table.images.select("image_id", "split").rows()
         )

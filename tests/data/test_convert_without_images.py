@@ -22,7 +22,7 @@ from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing.targets import WRITERS
 from detect_transfer.workflows.check import CheckOptions, check_table
 
-PLAN = ConvertOptions(format="test", source="signs", split="source", image_mode="none")
+PLAN = ConvertOptions(format="test", bad_boxes="fix", source="signs", split="source", image_mode="none")
 NAMES = ["images/a.ppm", "b.png", "clips/c.mp4#00012"]
 WRITTEN = ["train/a.png", "train/b.png", "val/clips/c_00012.png"]
 

@@ -78,7 +78,9 @@ def miss_rates(table: AnnotationTable, detections: Detections) -> dict[str, floa
 @pytest.mark.parametrize("place", ["", "annotations/instances_val.json", "parquet"])
 def test_miss_rate__from_a_data_folder_is_that_of_the_native_files(tmp_path: Path, place: str) -> None:
     native = pedestrians()
-    options = ConvertOptions(format="test", split="source", image_mode="none", targets=("coco", "parquet"))
+    options = ConvertOptions(
+        format="test", bad_boxes="fix", split="source", image_mode="none", targets=("coco", "parquet")
+    )
     convert(native, tmp_path / "data", options=options)
     truth = read_ground_truth(tmp_path / "data" / place, split="val").table
     val = native.split_of("val")
@@ -91,7 +93,11 @@ def test_miss_rate__from_a_data_folder_is_that_of_the_native_files(tmp_path: Pat
 
 def test_rows__of_the_truth_are_the_published_ones_and_those_of_training_are_clipped(tmp_path: Path) -> None:
     native = pedestrians()
-    convert(native, tmp_path / "data", options=ConvertOptions(format="test", split="source", image_mode="none"))
+    convert(
+        native,
+        tmp_path / "data",
+        options=ConvertOptions(format="test", bad_boxes="fix", split="source", image_mode="none"),
+    )
     truth = read_ground_truth(tmp_path / "data", split="all").table
     columns = ["image_id", *XYXY, *VISIBLE, "attributes"]
     expected = native.boxes.select(columns).sort("image_id", *XYXY)
@@ -123,7 +129,7 @@ def test_citypersons__val_scores_as_the_native_file(shared: Path, tmp_path: Path
 def test_training__clips_and_its_validation_is_scored_as_published(tiny_data: Path, tmp_path: Path) -> None:
     native = read_dataset(tiny_data)
     over = native.boxes.with_columns(pl.col("x2") + 60, attributes=pl.lit(None, dtype=pl.String))
-    options = ConvertOptions(format="data_folder", split="source")
+    options = ConvertOptions(format="data_folder", bad_boxes="fix", split="source")
     convert(native.with_boxes(over.drop("area")), tmp_path / "data", options=options)
     data = load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path)
     assert data.train.boxes["x2"].max() == 96
@@ -186,9 +192,11 @@ def test_numbers__from_a_data_folder_are_those_of_the_source_for_any_kind_of_box
     kinds: list[str], tmp_path: Path
 ) -> None:
     native = signs(kinds)
-    options = ConvertOptions(format="test", split="source", image_mode="none", targets=("coco", "parquet"))
+    options = ConvertOptions(
+        format="test", bad_boxes="fix", split="source", image_mode="none", targets=("coco", "parquet")
+    )
     convert(native, tmp_path / "data", options=options)
-    again = ConvertOptions(format="data_folder", split="source", image_mode="none")
+    again = ConvertOptions(format="data_folder", bad_boxes="fix", split="source", image_mode="none")
     convert(read_dataset(tmp_path / "data"), tmp_path / "again", options=again)
     for split in ("val", "train"):
         part = native.split_of(split)
@@ -203,7 +211,7 @@ def test_numbers__from_a_data_folder_are_those_of_the_source_for_any_kind_of_box
 def test_numbers__of_mapped_classes_count_the_boxes_that_are_not_trained_on(tmp_path: Path) -> None:
     native = signs(list(KINDS))
     class_map = class_map_from_dict({"any": ["yield", "give way"], "__drop__": "stop"}, name="map")
-    options = ConvertOptions(format="test", split="source", image_mode="none", class_map=class_map)
+    options = ConvertOptions(format="test", bad_boxes="fix", split="source", image_mode="none", class_map=class_map)
     convert(native, tmp_path / "data", options=options)
     truth = read_ground_truth(tmp_path / "data", split="all").table
     assert truth.class_names == ["any"]
@@ -222,7 +230,9 @@ def test_training__from_native_files_is_scored_on_what_it_does_not_train_on(tiny
         outside = {**first, "id": 9001, "bbox": [200.0, 5.0, 20.0, 20.0], "area": 400.0}
         content["annotations"] += [outside, {**first, "id": 9002}]
         (tmp_path / f"{split}.json").write_text(json.dumps(content))
-    config = Data(train_json=tmp_path / "train.json", val_json=tmp_path / "val.json", images=tiny_data / "images")
+    config = Data(
+        train_json=tmp_path / "train.json", val_json=tmp_path / "val.json", images=tiny_data / "images", bad_boxes="fix"
+    )
     data = load_run_data(config, drawn=tmp_path)
     n = {split: len(content["annotations"]) for split, content in document.items()}
     assert (len(data.train.boxes), len(data.val.boxes)) == (n["train"] - 2, n["val"])
@@ -235,7 +245,7 @@ def test_a_form_that_cannot_carry_them__is_said_to_hold_other_boxes(
     inside = native.boxes.filter((pl.col("category_id") == 1).not_())
     targets = ("coco", "voc", "parquet")
     for name, boxes in (("data", native.boxes), ("clean", inside.filter(pl.col("y1") > 0))):
-        options = ConvertOptions(format="test", split="source", image_mode="none", targets=targets)
+        options = ConvertOptions(format="test", bad_boxes="fix", split="source", image_mode="none", targets=targets)
         convert(native.with_boxes(boxes), tmp_path / name, options=options)
     assert read_ground_truth(tmp_path / "data" / "voc", format="voc", split="val").n_not_published == 5
     assert read_ground_truth(tmp_path / "data" / "voc", format="voc", split="all").n_not_published == 10
@@ -256,7 +266,11 @@ def test_a_form_that_cannot_carry_them__is_said_to_hold_other_boxes(
 def test_yolo__of_a_data_folder_is_said_to_hold_other_boxes(truth: str, tiny_data: Path, tmp_path: Path) -> None:
     native = read_dataset(tiny_data)
     over = native.boxes.with_columns(pl.col("x2") + 60).drop("area")
-    convert(native.with_boxes(over), tmp_path / "data", options=ConvertOptions(format="data_folder", split="source"))
+    convert(
+        native.with_boxes(over),
+        tmp_path / "data",
+        options=ConvertOptions(format="data_folder", bad_boxes="fix", split="source"),
+    )
     n_clipped = int((native.split_of("val").boxes["x2"] + 60 > 96).sum())
     assert read_ground_truth(tmp_path / "data" / truth, format="yolo", split="val").n_not_published == n_clipped > 0
 

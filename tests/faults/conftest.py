@@ -49,3 +49,17 @@ def scene_jpeg() -> bytes:
 def data_folder(tiny_data: Path, tmp_path: Path) -> Path:
     """A data folder that a test may damage."""
     return Path(shutil.copytree(tiny_data, tmp_path / "data"))
+
+
+@pytest.fixture
+def yolo_set(tmp_path: Path) -> Path:
+    """A YOLO data set of two training and two validation images, PNG of 64 x 48 pixels with two boxes each."""
+    root = tmp_path / "set"
+    for number, split in enumerate(("train", "train", "val", "val")):
+        for folder in ("images", "labels"):
+            (root / folder / split).mkdir(parents=True, exist_ok=True)
+        small = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / "images" / split / f"{number}.png"), cv2.resize(small, (64, 48)))
+        (root / "labels" / split / f"{number}.txt").write_text("0 0.5 0.5 0.25 0.25\n1 0.3 0.3 0.25 0.25\n")
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [car, dog]\n")
+    return root

@@ -109,6 +109,8 @@ def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) ->
     if not rows:
         return whole
     sizes = native.read_sizes(root, [name for name, _, _ in rows], whole.errors)
+    filled = tuple(name for (name, width, _), size in zip(rows, sizes, strict=True) if width is None and size)
+    whole.errors.remark("no width and height stated: taken from the image file", len(filled), filled, kind="image")
     if options.size_mismatch == "error":
         for (name, width, height), size in zip(rows, sizes, strict=True):
             if size is not None and width is not None:

@@ -32,6 +32,46 @@ class _Chunk:
     size: int = 0
 
 
+@dataclass
+class _FileEnds:
+    """How label files end: one that was cut short may still end in a number.
+
+    Tools that write no line break at the end write none anywhere, so a file without one is doubtful beside files with
+    one, or where its last number has fewer decimals than all others of its row.
+    """
+
+    with_break: int = 0
+    without_break: list[int] = field(default_factory=list)
+    shortened: list[int] = field(default_factory=list)
+
+    def look(self, chunk: _Chunk) -> None:
+        """Look at the ends of more files."""
+        for index, blob in zip(chunk.files, chunk.blobs, strict=True):
+            if blob.endswith(b"\n"):
+                self.with_break += 1
+            elif blob:
+                self.without_break.append(index)
+                n_decimals = [len(word.partition(b".")[2]) for word in blob[blob.rfind(b"\n") + 1 :].split()[1:]]
+                if len(n_decimals) > 1 and n_decimals[-1] < min(n_decimals[:-1]):
+                    self.shortened.append(index)
+
+    def remark(self, samples: Sequence[Sample], errors: ErrorCollector) -> None:
+        """Note the files that may have been cut short."""
+        doubtful = self.without_break if self.with_break else self.shortened
+        names = tuple(samples[i].label for i in doubtful if samples[i].image not in errors.skipped_images)
+        errors.remark(
+            "label without a line break at its end: its last number may be cut", len(names), names, kind="image"
+        )
+
+
+def _remark_mixed(rows: pl.DataFrame, samples: Sequence[Sample], errors: ErrorCollector) -> None:
+    """Note the files that hold boxes and polygons, which tools read as the one or the other."""
+    kinds = rows.filter(pl.col("kind").is_in(["box", "shape"])).group_by("file", maintain_order=True)
+    counts = kinds.agg(pl.col("kind").n_unique())
+    mixed = tuple(samples[i].label for i in counts.filter(pl.col("kind") > 1)["file"])
+    errors.remark("label with boxes and polygons: each row was read as what it is", len(mixed), mixed, kind="image")
+
+
 def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: ErrorCollector) -> pl.DataFrame:
     """Read label files into a row a box.
 
@@ -44,8 +84,9 @@ def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: Er
     Returns:
         The columns `file` (index of the sample), `line`, and those of `parse_rows`.
     """
-    frames, evidence = [], Evidence(rules)
+    frames, evidence, ends = [], Evidence(rules), _FileEnds()
     for chunk in _chunks(root, samples):
+        ends.look(chunk)
         lines = _lines(chunk, root, samples, errors)
         rows, wrong = parse_rows(lines, rules, evidence.look)
         for file, line, text in wrong.iter_rows():
@@ -60,7 +101,10 @@ def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: Er
         file, line = evidence.first
         what, remedy = evidence.question
         errors.add("LABEL_COLUMNS", what, where=f"{root / samples[file].label}:{line}", field="row", remedy=remedy)
-    return pl.concat(frames)
+    ends.remark(samples, errors)
+    rows = pl.concat(frames)
+    _remark_mixed(rows, samples, errors)
+    return rows
 
 
 def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:
