@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.temporary import scratch_folder
 
 
 def suggest_class_map(
@@ -37,8 +37,8 @@ def suggest_class_map(
             remedy="detect-transfer suggest-class-map CONFIG.yaml, or --data MY_DATA --weights yolo11n",
         )
     config, _ = config_of_words(Path(files[0]) if files else None, overrides)
-    with tempfile.TemporaryDirectory() as scratch:
-        seen = suggest(config, scratch=Path(scratch), on_stage=lambda text: print(f"... {text}", file=sys.stderr))
+    with scratch_folder() as scratch:
+        seen = suggest(config, scratch=scratch, on_stage=lambda text: print(f"... {text}", file=sys.stderr))
     own = config.transfer.named_classes
     record = {"class_map": {**seen.class_map, **own}, **seen.as_record()}
     print(json.dumps(record, indent=2, ensure_ascii=False) if as_json else class_map_yaml(seen, own).rstrip())

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detect_transfer.cli.signals import TERMINATE, raise_stopped, stops_handled
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -101,17 +103,13 @@ def training_watch(console: Console) -> Iterator[Watch]:
             on_progress=on_progress,
         )
 
-        def on_signal(number: int, _: object) -> None:
+        def on_signal(number: int) -> None:
             if watch.stop.signal is not None:
-                raise KeyboardInterrupt
+                raise_stopped(number)
             watch.stop.signal = number
 
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with stops_handled(on_signal, signal.SIGINT, *TERMINATE):
             yield watch
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from detect_transfer.cli.export import export
 from detect_transfer.cli.labels import pre_annotate, rank_images
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import evaluate
+from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stop_behind, stops_handled
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_BUG, _BY_KEYBOARD, _PIPE_CLOSED, _TERMINATED = 4, 130, 141, 143
+_BUG, _BY_KEYBOARD, _PIPE_CLOSED = 4, 130, 141
 _ANYWHERE = {"--debug", "-q", "--quiet", "-v", "--verbose"}  # options that may stand before and after the command
 _LOAD_TORCH = (
     "check",
@@ -96,10 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_flushed(_run(words or ["--help"], debug=debug, verbose=verbose)))
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM came; no `except Exception` may take it."""
-
-
 def _flushed(code: int) -> int:
     """Write out what was printed and return the exit code; where nobody reads it any more, that of a closed pipe."""
     try:
@@ -119,35 +116,19 @@ def _pipe_closed() -> int:
 def _run(words: list[str], *, debug: bool, verbose: bool) -> int:
     try:
         refuse_renamed(words)
-        with _sigterm_raised(), _warnings_shown(verbose=verbose):
+        with stops_handled(raise_stopped, *TERMINATE), _warnings_shown(verbose=verbose):
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
-    except DetectTransferError as error:
-        return _report(str(error), error.exit_code, debug=debug)
-    except _TerminatedError:
-        return _report("INTERRUPTED - stopped by SIGTERM; run it again", _TERMINATED, debug=debug)
     except BrokenPipeError:
         return _pipe_closed()
     except (typer.Abort, KeyboardInterrupt):
         code = _BY_KEYBOARD
+    except Stopped as stopped:
+        return _report(stopped.line, stopped.exit_code, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
         return _report_exception(error, debug=debug)
     if code == _BY_KEYBOARD:
-        return _report("INTERRUPTED - stopped by the keyboard; run it again, or --resume a training", code, debug=debug)
+        return _report(Stopped(signal.SIGINT).line, code, debug=debug)
     return code or 0
-
-
-@contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """Let SIGTERM end the block like an error, so that what is half done is removed; training has its own way."""
-
-    def stop(number: int, _: object) -> None:
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -172,7 +153,11 @@ def _warnings_shown(*, verbose: bool) -> Iterator[None]:
 
 
 def _report_exception(error: Exception, *, debug: bool) -> int:
-    """Report a usage error of the command line, an interruption, a machine that failed, or a bug."""
+    """Report an error of ours or of the command line, an interruption, a machine that failed, or a bug."""
+    if (stopped := stop_behind(error)) is not None:
+        return _report(stopped.line, stopped.exit_code, debug=debug)
+    if isinstance(error, DetectTransferError):
+        return _report(str(error), error.exit_code, debug=debug)
     number = getattr(error, "signal_number", None)
     if number is not None:
         return _report(f"INTERRUPTED - {error}", 128 + number, debug=debug)

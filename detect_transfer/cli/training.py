@@ -154,8 +154,7 @@ def _command() -> str:
 
 
 def _dry_run(config: Any) -> None:
-    import tempfile
-
+    from detect_transfer.core.temporary import scratch_folder
     from detect_transfer.training.plan import parts_note
     from detect_transfer.workflows.train import dry_run
 
@@ -164,8 +163,8 @@ def _dry_run(config: Any) -> None:
     def on_stage(text: str) -> None:
         console.print(f"... {text}", markup=False)
 
-    with tempfile.TemporaryDirectory() as scratch:
-        plan, rows, report = dry_run(config, scratch=Path(scratch), on_stage=on_stage)
+    with scratch_folder() as scratch:
+        plan, rows, report = dry_run(config, scratch=scratch, on_stage=on_stage)
     print_plan(console, plan, rows)
     print_lines(parts_note(plan, config.train.accumulate))
     for row in report.rows:

@@ -19,7 +19,7 @@ import orjson
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
-from detect_transfer.core.temporary import building_folder
+from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import WRITTEN, is_written_link
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -37,7 +37,7 @@ def new_file(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     Raises:
         ResourceError: The disk is full or does not let us write.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{short_name(path.name)}.{os.getpid()}.tmp")
     with resource_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

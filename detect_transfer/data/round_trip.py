@@ -10,7 +10,6 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -20,6 +19,7 @@ from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.core.io import resource_errors
 from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.data.clean import clean
 from detect_transfer.data.table_differences import FieldComparison, compare_tables
 from detect_transfer.formats.coco.reader import read as read_coco
@@ -103,8 +103,8 @@ def round_trip(table: AnnotationTable) -> RoundTrip:
         InputError: What is written cannot be read, or an image with boxes has no size.
         ResourceError: The disk is full or does not let us write.
     """
-    with TemporaryDirectory(prefix="detect_transfer-") as scratch:
-        return RoundTrip((_through_coco(table, Path(scratch)), _through_yolo(table, Path(scratch) / "yolo")))
+    with scratch_folder() as scratch:
+        return RoundTrip((_through_coco(table, scratch), _through_yolo(table, scratch / "yolo")))
 
 
 def _through_coco(table: AnnotationTable, scratch: Path) -> Leg:

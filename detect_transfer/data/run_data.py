@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -18,6 +17,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError, raise_p
 from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
 from detect_transfer.data.clean import clean
@@ -130,10 +130,10 @@ def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
 def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
     """Draw street scenes into a new data folder, through the same conversion as any other data."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=".scenes.") as scratch:
+    with scratch_folder(folder.parent, name=".scenes.") as scratch:
         counts = {"train": settings.train_images, "val": settings.val_images}
         size_wh = (settings.size, settings.size)
-        table = write_scenes(Path(scratch), settings.task, counts=counts, seed=seed, size_wh=size_wh)
+        table = write_scenes(scratch, settings.task, counts=counts, seed=seed, size_wh=size_wh)
         options = ConvertOptions(format="synthetic", source=settings.task, split="source", seed=seed)
         convert(table, folder, options=options)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -20,6 +19,7 @@ import polars as pl
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.io import resource_errors, write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.data.round_trip import NO_FIELD, Leg, NotCarried, RoundTrip, coco_leg, png_header, yolo_leg
 from detect_transfer.data.table_differences import compare_tables
 from detect_transfer.formats.coco.reader import read as read_coco
@@ -60,8 +60,8 @@ def check_written(plan: IgnorePlan, targets: Sequence[str], folder: Path, *, has
         InputError: What was written cannot be read.
         ResourceError: The disk is full or does not let us write.
     """
-    with TemporaryDirectory(dir=folder, prefix=".check-") as scratch:
-        home = folder if has_images else Path(scratch)
+    with scratch_folder(folder, name=".check.") as scratch:
+        home = folder if has_images else scratch
         if not has_images and "yolo" in targets:
             _stand_in(plan.table, folder, home)
         return RoundTrip(tuple(READ_BACK[target](plan, home if target == "yolo" else folder) for target in targets))
@@ -143,12 +143,12 @@ def _label_studio(plan: IgnorePlan, folder: Path) -> Leg:
 @contextmanager
 def _annotations_alone(folder: Path, *patterns: str) -> Iterator[Path]:
     """Give a folder with the annotation files of another, whose images may be links that lead out of it."""
-    with TemporaryDirectory(dir=folder, prefix=".check-") as scratch:
+    with scratch_folder(folder, name=".check.") as scratch:
         for path in [path for pattern in patterns for path in folder.rglob(pattern)]:
-            target = Path(scratch) / path.relative_to(folder)
+            target = scratch / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(str(path), str(target))
-        yield Path(scratch)
+        yield scratch
 
 
 def _with_usual_reasons(boxes: pl.DataFrame) -> pl.DataFrame:

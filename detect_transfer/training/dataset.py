@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
-from detect_transfer.core.errors import DetectTransferError, ResourceError
+from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
@@ -30,7 +30,6 @@ from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import SampleRef
 
 _MOST_AUTO_WORKERS = 8
-_WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No space left on device")  # torch's words
 
 
 @dataclass(frozen=True)
@@ -170,23 +169,11 @@ class Loader:
 
         Raises:
             InputError: An image cannot be read.
-            ResourceError: A loading process died.
         """
-        try:
-            for batch in self._loader:
-                if isinstance(batch, DetectTransferError):
-                    raise batch
-                yield batch
-        except RuntimeError as error:
-            if not any(words in str(error) for words in _WORKER_DIED):
-                raise
-            raise ResourceError(
-                "WORKER_DIED",
-                f"a loading process died ({str(error).splitlines()[0]})",
-                field="train.workers",
-                remedy="the memory was full, or /dev/shm: go on with --resume RUN train.workers=0 or fewer, or with a "
-                "smaller train.cache_mb",
-            ) from error
+        for batch in self._loader:
+            if isinstance(batch, DetectTransferError):
+                raise batch
+            yield batch
 
 
 def make_loader(

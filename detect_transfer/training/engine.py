@@ -21,7 +21,7 @@ from detect_transfer.training.checkpoint import Progress, read_states, save_stat
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.ending import After, ended
 from detect_transfer.training.epoch import Step, run_epoch, set_mode
-from detect_transfer.training.faults import LossNotFinite
+from detect_transfer.training.faults import LossNotFinite, loading_errors
 from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
@@ -43,10 +43,11 @@ def fit(context: TrainContext, resumed: dict[str, Any] | None = None) -> Progres
 
     Raises:
         InputError: The loss is not finite.
-        ResourceError: The memory does not hold a batch, or the disk no cache.
+        ResourceError: The memory does not hold a batch, the disk no cache, or a loading process died.
         Interrupted: It was asked to stop.
     """
-    return _Trainer(context).run(resumed)
+    with loading_errors(context.folder):
+        return _Trainer(context).run(resumed)
 
 
 class _Trainer:

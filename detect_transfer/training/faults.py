@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -12,6 +14,8 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
+
+_WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No space left on device")  # torch's words
 
 
 class LossNotFinite(InputError):
@@ -33,6 +37,38 @@ def torch_errors(context: TrainContext) -> Iterator[None]:
         if "more than 1 value per channel" in str(error):
             raise _too_small(context) from error
         raise
+
+
+@contextmanager
+def loading_errors(folder: Path) -> Iterator[None]:
+    """Turn torch's words for a loading process that died into an error that says what to do.
+
+    Torch raises them from a signal handler, so wherever the training process is just then.
+
+    Raises:
+        ResourceError: A loading process died.
+    """
+    try:
+        yield
+    except (RuntimeError, SystemError) as error:
+        message = _words_of_dead_worker(error)
+        if message is None:
+            raise
+        raise ResourceError(
+            "WORKER_DIED",
+            f"a loading process died ({message})",
+            field="train.workers",
+            remedy="the memory or /dev/shm was full, or something ended it: go on with detect-transfer train "
+            f"--resume {shlex.quote(str(folder))} train.workers=0, or with a smaller train.cache_mb",
+        ) from error
+
+
+def _words_of_dead_worker(error: BaseException | None) -> str | None:
+    while error is not None:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _WORKER_DIED):
+            return str(error).splitlines()[0]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNotFinite:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.memory import available_memory
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport
 from detect_transfer.data.image_checks import Progress, fill_sizes, inspect_images
@@ -248,8 +248,8 @@ def _time(config: RunConfig, look: _Look) -> str:
     from detect_transfer.workflows.run_estimate import estimate_seconds
 
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            estimate = estimate_seconds(config, Path(scratch))
+        with scratch_folder() as scratch:
+            estimate = estimate_seconds(config, scratch)
     except DetectTransferError as error:
         if look.report.ok and error.exit_code != 3:
             raise

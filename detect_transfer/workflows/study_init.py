@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -11,6 +10,7 @@ import yaml
 from detect_transfer.config import StudyConfig, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.workflows.study_data import StudyData, load_study_data
 from detect_transfer.workflows.study_folder import StudyFolder
 
@@ -62,10 +62,10 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
             "budget": "images",
         },
     }
-    with TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         config = make_config_of(StudyConfig, content, where=data)
-        whole = load_study_data(config, StudyFolder(Path(scratch)))
-        content["study"]["sizes"] = _sizes(config, StudyFolder(Path(scratch)), whole)
+        whole = load_study_data(config, StudyFolder(scratch))
+        content["study"]["sizes"] = _sizes(config, StudyFolder(scratch), whole)
     find_weights(weights)
     train, val, test = whole.n_images(100.0), whole.n_val, whole.n_test
     facts = (

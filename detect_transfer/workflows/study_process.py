@@ -21,7 +21,7 @@ from detect_transfer.workflows.study_folder import StudyFolder
 from detect_transfer.workflows.study_runs import note_failure, state_of
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-_BY_SIGNAL = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # of a run that was asked to stop; negative: as it started
+_BY_SIGNAL = (129, 130, 143, -1, -2, -15)  # of a run that was asked to stop; negative: as it started
 
 
 @dataclass

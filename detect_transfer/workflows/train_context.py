@@ -156,7 +156,8 @@ def drop_cache(folder: RunFolder) -> None:
 def drop_unfinished(folder: RunFolder) -> None:
     """Remove the half-written files that a process left which was killed."""
     for path in (*folder.path.glob(".*.tmp"), *folder.best.parent.glob(".*.tmp")):
-        path.unlink()
+        if path.is_file():
+            path.unlink()
 
 
 def _samples(

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from paths import DATASETS
 
-from detect_transfer.core import io
+from detect_transfer.core import io, temporary
 from detect_transfer.core.errors import InputError
 
 BUILDS = """
@@ -70,6 +71,36 @@ def test_new_folder__leaves_folders_of_others(tmp_path: Path) -> None:
     assert all(other.is_dir() for other in (*others, linked))
 
 
+def test_temporary_folders__of_killed_runs_go_and_those_of_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    boot, day = temporary._boot(), 86_400
+    names = {
+        f"detect_transfer-{boot}-{ended.pid}-a.tmp": False,
+        f".data.detect_transfer-{boot}-{ended.pid}-b.tmp": False,
+        f"detect_transfer-{boot}-{os.getpid()}-c.tmp": True,
+        f"detect_transfer-00000000-{ended.pid}-young.tmp": True,
+        f"detect_transfer-00000000-{os.getpid()}-old.tmp": False,
+        f"detect_transfer-{boot}-{ended.pid}-d": True,
+        f"somebody-{boot}-{ended.pid}-e.tmp": True,
+    }
+    for name in names:
+        (tmp_path / name / "inside").mkdir(parents=True)
+        if "old" in name:
+            os.utime(tmp_path / name, (time.time() - 2 * day, time.time() - 2 * day))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary.scratch_folder() as scratch:
+        assert scratch.parent == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {name for name, stays in names.items() if stays}
+
+
+def test_new_folder__with_a_name_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    build(tmp_path / ("x" * 255))
+    assert [path.name for path in tmp_path.iterdir()] == ["x" * 255]
+
+
 def test_new_folder__is_built_where_a_link_leads_to(tmp_path: Path) -> None:
     for name in ("empty", "absent"):
         target, link = tmp_path / "disk" / name, tmp_path / name
@@ -106,6 +137,7 @@ main(["convert", *sys.argv[1:]])
 def test_convert__stopped_by_a_signal_leaves_nothing_and_says_so(tmp_path: Path, number: int, status: int) -> None:
     source = DATASETS / "voc2007" / "sample"
     words = [sys.executable, "-c", CONVERTS, "voc", source, "--split-ratio", "train=1", "--out", tmp_path / "out"]
+    words += ["--bad-boxes", "fix"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, preexec_fn=_listen, **pipes) as process:
         assert process.stdout is not None

@@ -20,6 +20,7 @@ from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
 from detect_transfer.training.augment import Augmenter, TrainSample, clip_sample
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
+from detect_transfer.training.faults import loading_errors
 from detect_transfer.training.image_store import ImageStore, LocalProcesses
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
@@ -80,7 +81,10 @@ def test_loader__tells_that_a_loading_process_died() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     data = Deadly([], ImageOptions(96, Augmenter("none", imgsz=96), 0))
-    with pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"):
+    with (
+        pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"),
+        loading_errors(Path("run")),
+    ):
         list(make_loader(data, [[(1, 0)]], workers=1, pin=False))
 
 
