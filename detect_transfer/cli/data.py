@@ -13,6 +13,7 @@ from detect_transfer.cli.console import make_console, print_lines, progress_bar
 from detect_transfer.cli.options import AllowRootOption, BadBoxesOption, DeviceOption, OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_size import MOST_IMGSZ
 from detect_transfer.core.io import require_new
 
 _IMGSZ = 640
@@ -116,7 +117,7 @@ def check(
     ] = None,
     imgsz: Annotated[
         int | None,
-        typer.Option(min=32, help="The longer side of images in training, in pixels: 640, or that of the run."),
+        typer.Option(min=32, max=MOST_IMGSZ, help="The longer side of images in training, in pixels: 640, or that of the run."),
     ] = None,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,

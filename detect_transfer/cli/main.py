@@ -27,6 +27,8 @@ from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.io import name_too_long
+from detect_transfer.core.memory import is_out_of_memory
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 
@@ -50,7 +52,6 @@ _LOAD_TORCH = (
     "suggest-class-map",
     "verify",
 )
-_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")  # of a CPU and of a GPU
 
 
 def _show_version(wanted: bool) -> None:
@@ -164,8 +165,11 @@ def _report_exception(error: Exception, *, debug: bool) -> int:
     if hasattr(error, "format_message"):  # click's usage errors
         what = error.format_message().replace("Value error, ", "").rstrip(". ")
         return _report(f"USAGE - {what}; see --help", 2, debug=debug)
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_OUT_OF_MEMORY):
-        return _report("OUT_OF_MEMORY - the machine has not enough memory; use less at a time", 3, debug=debug)
+    if is_out_of_memory(error):
+        what = "OUT_OF_MEMORY - the machine has not enough memory; use less at a time: a smaller batch or imgsz, fewer "
+        return _report(f"{what}workers, or smaller images", 3, debug=debug)
+    if isinstance(error, OSError) and (too_long := name_too_long(error)) is not None:
+        return _report(str(too_long), too_long.exit_code, debug=debug)
     if isinstance(error, OSError):
         return _report(
             f"OS_ERROR {error.filename or ''} - {error.strerror or error}; check disk and permissions", 3, debug=debug

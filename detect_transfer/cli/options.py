@@ -20,6 +20,7 @@ from detect_transfer.core.choices import (
     UnseenImages,
 )
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_size import MOST_IMGSZ
 from detect_transfer.core.tiles import Tiling
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
@@ -61,7 +62,12 @@ DeviceOption = Annotated[
 ]
 ImgszOption = Annotated[
     int | None,
-    typer.Option("--imgsz", min=32, help="Pixels of the longer side; without it as the weights were trained, or 640."),
+    typer.Option(
+        "--imgsz",
+        min=32,
+        max=MOST_IMGSZ,
+        help="Pixels of the longer side; without it as the weights were trained, or 640.",
+    ),
 ]
 TileOption = Annotated[
     int | None, typer.Option("--tile", help="Cut images into tiles of this side in pixels, such as 1024.")

@@ -6,6 +6,7 @@ A config is one flat YAML file; `key.subkey=value` overrides come after it.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +20,34 @@ from detect_transfer.config.problems import problems_of
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_text
 
+_MOST_NODES = 100_000
 Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses a key that stands twice."""
+    """The safe loader, which refuses a key that stands twice, and aliases that stand for more than a config holds."""
+
+    def get_single_node(self) -> Any:
+        """Compose the document.
+
+        Raises:
+            yaml.constructor.ConstructorError: Its aliases stand for too much.
+        """
+        node = super().get_single_node()
+        if node is not None and _size(node, {}) > _MOST_NODES:
+            what = f"its aliases stand for more than {_MOST_NODES:,} values"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+        return node
+
+
+def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Return how many values a node stands for with its aliases written out; infinite where it holds itself."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for item in inner for part in (item if isinstance(item, tuple) else (item,)))
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(node)]
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from detect_transfer.config.strict import Positive, Rate, Strict
 from detect_transfer.config.transfer import Schedule, Transfer
+from detect_transfer.core.image_size import MOST_IMGSZ
 
 
 class Synthetic(Strict):
@@ -98,8 +99,8 @@ class Train(Strict):
     """Epochs of a named strategy; phases have their own."""
     batch: Positive = 16
     """Images a step, over all devices."""
-    imgsz: Annotated[int, Field(ge=32, multiple_of=32)] = 640
-    """The longer side of the images in pixels, a multiple of 32."""
+    imgsz: Annotated[int, Field(ge=32, le=MOST_IMGSZ, multiple_of=32)] = 640
+    """The longer side of the images in pixels, a multiple of 32, at most 8192."""
     lr: Rate | None = None
     """Learning rate of a named strategy; without it the strategy's own."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
@@ -131,8 +132,8 @@ class Train(Strict):
     """`auto`, `cpu`, `cuda` or `mps`."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of training; `auto` takes bfloat16 where the machine has it. Scoring is always in fp32."""
-    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Processes that load images."""
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
+    """Processes that load images, at most 256."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where fitted images and features are kept; `auto` takes memory if they fit."""
     cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

@@ -12,6 +12,7 @@ The line reads ``CODE file:line field=value - what; remedy``.
 from __future__ import annotations
 
 import copyreg
+import reprlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +21,9 @@ from typing import Any
 _UNSET = ...  # the same object in every process
 _LONGEST_VALUE = 80
 _MOST_CHOICES = 60
+_NESTED = reprlib.Repr()
+_NESTED.maxlevel, _NESTED.maxdict, _NESTED.maxlist, _NESTED.maxtuple, _NESTED.maxset = 4, 8, 8, 8, 8
+_NESTED.maxstring = _NESTED.maxother = _LONGEST_VALUE
 
 
 class DetectTransferError(Exception):
@@ -121,11 +125,24 @@ def raise_problems(problems: Sequence[DetectTransferError]) -> None:
 
 def one_line(value: object, *, longest: int = _LONGEST_VALUE) -> str:
     """Return `value` as printable text on one line, shortened in its middle to `longest` characters."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    text = _shown(value)
+    if len(text) > 4 * longest:  # of a text of many megabytes only its ends are looked at
+        text = text[: 2 * longest] + text[-2 * longest :]
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if len(text) <= longest:
         return text
     half = (longest - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as text; of what is nested the first parts, since aliases in YAML make it as large as you like."""
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return _NESTED.repr(value)
+    try:
+        return str(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a {type(value).__name__} of more digits than are shown"
 
 
 def did_you_mean(word: str, choices: Sequence[str]) -> str:

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+# of torch on a CPU and on a GPU, oneDNN, OpenCV, C++ and numpy, for a memory that holds no more
+_FULL = (
+    *("can't allocate memory", "out of memory", "could not create a primitive", "could not create a memory"),
+    *("insufficient memory", "failed to allocate", "bad allocation", "bad_alloc", "cannot allocate memory"),
+    *("not enough memory", "unable to allocate"),
+)
 _V2 = ("memory.max", "memory.current", "inactive_file")
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
@@ -20,6 +26,12 @@ def available_memory(root: Path = Path("/")) -> int:
     Source: Linux, Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
     """
     return min([int(psutil.virtual_memory().available), *_left_in_groups(root)])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says, in the words of whatever library, that the memory is full."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _FULL)
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:

@@ -21,9 +21,8 @@ from PIL import Image
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray, RgbArray
-from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.images import read_rgb
-from detect_transfer.core.io import resource_errors, safe_join
+from detect_transfer.core.io import require_room, resource_errors, safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.image_checks import ImageFile, Progress
 from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage, is_refused
@@ -157,14 +156,8 @@ def paint_over(image_rgb: RgbArray, regions_xyxy: FloatArray, objects_xyxy: Floa
 
 
 def _check_room(need: int, out: Path) -> None:
-    free = shutil.disk_usage(out).free
-    if need > free:
-        raise ResourceError(
-            "DISK_FULL",
-            f"the images need {need:,} bytes and {free:,} are free",
-            where=out.parent,
-            remedy="free some space, write to another disk, or link the images: --image-mode link",
-        )
+    remedy = "free some space, write to another disk, or link the images: --image-mode link"
+    require_room(out.parent, need, what="the images", remedy=remedy)
 
 
 def _frame_bytes(plan: ImagePlan) -> int:

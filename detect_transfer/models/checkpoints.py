@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.image_size import MOST_IMGSZ
 from detect_transfer.core.io import sha256_file, write_atomic
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
@@ -126,8 +127,8 @@ def _read_safetensors(path: Path) -> _Content:
         ) from error
     try:
         names = json.loads(metadata["names"]) if "names" in metadata else None
-        if int(metadata.get("imgsz", 1)) < 1:
-            raise ValueError("imgsz is below 1")
+        if not 1 <= int(metadata.get("imgsz", 1)) <= MOST_IMGSZ:
+            raise ValueError(f"imgsz is not from 1 to {MOST_IMGSZ}")
     except ValueError as error:
         raise InputError(
             "WEIGHTS_CARD", f"its header cannot be read ({error!r})", where=path, remedy="fetch it again"
@@ -168,7 +169,7 @@ def _read_pickled(path: Path) -> _Content:
     arch = arch or str(_attributes(facts.get("args")).get("model", ""))
     metadata = {"licence": str(facts["license"])} if facts.get("license") else {}
     imgsz = next((own["imgsz"] for key in _TRAIN_ARGS if "imgsz" in (own := _attributes(facts.get(key)))), None)
-    if type(imgsz) is int and imgsz > 0:
+    if type(imgsz) is int and 0 < imgsz <= MOST_IMGSZ:
         metadata["imgsz"] = str(imgsz)
     return dict(_tensors_in(owner)), metadata, arch, names
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.memory import is_out_of_memory
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
@@ -27,10 +26,8 @@ def torch_errors(context: TrainContext) -> Iterator[None]:
     """Turn torch's words for a full memory, or for a batch that is too small, into an error that says what to do."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(context) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
             raise _out_of_memory(context) from error
         raise
     except ValueError as error:

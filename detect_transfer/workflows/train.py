@@ -20,7 +20,7 @@ from accelerate.utils import broadcast_object_list
 
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import require_new, write_atomic, write_json
+from detect_transfer.core.io import require_new, require_room, write_atomic, write_json
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
@@ -49,6 +49,8 @@ from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 from detect_transfer.workflows.watch import Watch
+
+_FURTHER_BYTES = 16 << 20  # detections, scores, the report
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         evidence = _evidence(config, data, source, accelerator, watch)
         detector, report, plan = _prepare(config, data, source, progress, evidence)
+        _require_room(folder, detector)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
         for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
             watch.on_stage(line)
@@ -203,6 +206,18 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
         chosen[0].mkdir(parents=True, exist_ok=config.out is not None)
     broadcast_object_list(chosen)
     return Path(chosen[0])
+
+
+def _require_room(folder: RunFolder, detector: Detector) -> None:
+    """Check that the disk has room for what training writes.
+
+    That is a state of module, average and two moments of the optimizer, two files of weights, and a copy of each while
+    it is written.
+    """
+    size = sum(t.numel() * t.element_size() for t in detector.module.state_dict().values())
+    remedy = f"free some space, or give a folder on another disk: out=FOLDER; the run is in {folder.path}"
+    need = 2 * (4 + 2) * size + _FURTHER_BYTES
+    require_room(folder.path, need, what="weights and state of the training", remedy=remedy)
 
 
 def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, watch: Watch) -> RunData:

@@ -1,6 +1,7 @@
 """Images of a data folder: names, copies, links, and what ultralytics cannot read."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -13,7 +14,6 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.ledger import Ledger
-from detect_transfer.data import image_writing
 from detect_transfer.data.image_checks import inspect_images
 from detect_transfer.data.image_plan import plan_images
 from detect_transfer.data.image_writing import ImageStage, write_images
@@ -176,7 +176,7 @@ def test_write__mask_paints_a_copy_in_train_alone(split, is_painted, link, tmp_p
 def test_write__no_room_is_reported_before_the_first_byte(tmp_path, monkeypatch):
     save(tmp_path / "root" / "a.jpg")
     usage = type("Usage", (), {"free": 3})
-    monkeypatch.setattr(image_writing.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ResourceError, match="DISK_FULL"):
         write(make(tmp_path / "root", ["a.jpg"]), tmp_path / "out")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY
@@ -24,6 +23,7 @@ from detect_transfer.formats.coco.shapes import complete_boxes
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
+from detect_transfer.formats.parsing.json_boxes import dump
 
 _BOX_KEYS = {
     *("id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "ignore_reason", "occluded", "truncated"),
@@ -182,7 +182,11 @@ def _attributes(columns: Columns) -> pl.Series:
             columns.report(index, "attributes", "COCO_TYPE", "expected an object")
             own = {}
         whole = {**own, **{key: item[key] for key in further if key in item}} if further else own
-        values.append(orjson.dumps(whole).decode() if whole else None)
+        try:
+            values.append(dump(whole, "") if whole else None)
+        except InputError as error:
+            columns.report(index, "attributes", error.code, error.what)
+            values.append(None)
     return pl.Series("attributes", values, dtype=pl.String)
 
 

@@ -94,7 +94,10 @@ def _folder_of(part: CocoFile) -> Path | None:
 
 
 def _is_file(path: Path) -> bool:
-    return "\0" not in str(path) and path.is_file()
+    try:
+        return "\0" not in str(path) and path.is_file()
+    except OSError:  # a name that no disk has
+        return False
 
 
 def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) -> CocoFile:

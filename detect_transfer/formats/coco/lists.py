@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, IMAGE_SCHEMA, JSON
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import ABSENT, Columns, Of, fit_int64
+from detect_transfer.formats.parsing.json_boxes import dump_bytes
 
 _IMAGE_KEYS = {"id", "file_name", "width", "height", "split", "group"}
 _PLAIN: dict[frozenset[type], type[pl.DataType]] = {
@@ -102,9 +102,17 @@ def _extras(columns: Columns, own_keys: set[str], schema: dict[str, Any]) -> lis
         if dtype == pl.Int64 and not fit_int64(values):
             dtype = pl.Float64
         if dtype is None and kinds:
-            values, dtype = [None if v is None else orjson.dumps(v) for v in values], JSON
+            values, dtype = [_as_bytes(columns, row, key, v) for row, v in enumerate(values)], JSON
         columns_found.append(pl.Series(name, values, dtype=dtype or pl.String, strict=False))
     return columns_found
+
+
+def _as_bytes(columns: Columns, row: int, key: str, value: object) -> bytes | None:
+    try:
+        return None if value is None else dump_bytes(value, "")
+    except InputError as error:
+        columns.report(row, key, error.code, error.what)
+        return None
 
 
 def check_unique(columns: Columns, data: pl.DataFrame, column: str, key: str, *, of: Of | None = None) -> None:

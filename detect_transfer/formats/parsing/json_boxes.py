@@ -12,6 +12,7 @@ from detect_transfer.core.annotations import BOX_SCHEMA
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.json_nodes import Node
 
+_DEEPEST = 100  # levels of a value that goes along as it is; written again it lies deeper, and orjson writes 254
 Xyxy = tuple[float, float, float, float]
 
 
@@ -41,7 +42,30 @@ def dump(value: Mapping[str, Any] | Sequence[Any], where: str) -> str:
     Raises:
         InputError: It is nested too deeply.
     """
+    return dump_bytes(value, where).decode()
+
+
+def dump_bytes(value: Any, where: str) -> bytes:
+    """Return a value as the bytes of JSON.
+
+    Raises:
+        InputError: It is nested too deeply.
+    """
     try:
-        return orjson.dumps(value).decode()
-    except TypeError as error:
-        raise InputError("JSON_DEPTH", str(error), where=where, remedy="remove what is nested so deeply") from error
+        data = orjson.dumps(value)
+        if data.count(b"[") + data.count(b"{") <= _DEEPEST or not _is_deeper(value, _DEEPEST):
+            return data
+    except TypeError:  # as orjson says it
+        pass
+    what = f"it is nested more than {_DEEPEST} levels deep"
+    raise InputError("JSON_DEPTH", what, where=where, remedy="remove what is nested so deeply")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in layer if isinstance(each, dict | list)]
+        layer = [item for each in inner for item in each if isinstance(item, dict | list)]
+        if not layer:
+            return False
+    return True
