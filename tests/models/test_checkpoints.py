@@ -1,8 +1,10 @@
 """Weights: finding, refusing, and never running code from a file."""
 
+import hashlib
 import io
 import json
 import pickle
+import re
 import socket
 import time
 import urllib.request
@@ -13,8 +15,9 @@ import pytest
 import torch
 
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.models import find_weights, load_detector
+from detect_transfer.models import FAMILIES, find_weights, load_detector
 from detect_transfer.models.checkpoints import load_weights, read_checkpoint, save_weights
+from detect_transfer.models.published_hashes import SHA256
 
 
 class Evil:
@@ -170,6 +173,11 @@ def test_known_name_with_network__is_fetched_whole_into_the_first_place(tmp_path
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path / "mine"))
+    with pytest.raises(ResourceError, match=r"what came has the hash .*, not 0ebbc80d[0-9a-f]{56}"):
+        find_weights("yolo11n")
+    assert list(tmp_path.glob("mine/*")) == []
+    requests.clear()
+    monkeypatch.setitem(SHA256, "yolo11n", (hashlib.sha256(b"the published bytes").hexdigest(),))
     path = find_weights("yolo11n")
     assert path == tmp_path / "mine" / "yolo11n.pt"
     assert path.read_bytes() == b"the published bytes"
@@ -186,10 +194,34 @@ def test_known_name__is_found_in_the_folder_of_the_variable(tmp_path: Path, monk
     assert find_weights("yolo11n") == path
 
 
-@pytest.mark.parametrize(("wanted", "code"), [("yolo99z", "WEIGHTS_UNKNOWN"), ("no/such.pt", "WEIGHTS_MISSING")])
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        pytest.param("yolo99z", "WEIGHTS_UNKNOWN", id="none"),
+        pytest.param("yolo11nano", "WEIGHTS_UNKNOWN .*did you mean 'yolo11n'", id="longer"),
+        pytest.param("yolo11n/../../evil", "WEIGHTS_UNKNOWN", id="a-path"),
+        pytest.param("yolo11n\n", "WEIGHTS_UNKNOWN", id="a-line"),
+        pytest.param("yolov8n-p2", "WEIGHTS_UNKNOWN .*did you mean 'yolov8n'", id="not-published"),
+        pytest.param("no/such.pt", "WEIGHTS_MISSING", id="file"),
+    ],
+)
 def test_wrong_name__is_refused(wanted: str, code: str) -> None:
     with pytest.raises(InputError, match=code):
         find_weights(wanted)
+
+
+@pytest.mark.parametrize("name", ["yolov5n", "yolov3-tiny"])
+def test_known_name__whose_file_has_another_is_asked_for_by_that(name: str) -> None:
+    assert str(FAMILIES["yolo"].weights_url(name)).endswith(f"/{name}u.pt")
+
+
+def test_published_hashes__are_whole_and_of_names_that_are_fetched() -> None:
+    for name, digests in SHA256.items():
+        urls = [url for family in FAMILIES.values() if (url := family.weights_url(name)) is not None]
+        assert len(urls) == 1, name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
+        if urls[0].endswith(".pth"):
+            assert digests[0].startswith(urls[0][-12:-4])
 
 
 def test_real_checkpoints__load_whole(shared: Path, coco_weights: Path) -> None:

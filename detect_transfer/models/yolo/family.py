@@ -18,7 +18,7 @@ from detect_transfer.models.yolo.head_transfer import class_branches, new_class_
 from detect_transfer.models.yolo.ultralytics import (
     architectures_of_depth,
     build_module,
-    example_names,
+    full_names,
     is_known,
     load_ultralytics,
 )
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _DEFAULT_ARCH = "yolo11n"
 _ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0/{name}.pt"
+_NOT_PUBLISHED = ("-p2", "-ghost", "yolov6")
+_TRAINED_AGAIN = ("yolov3", "yolov5")  # with the head of YOLOv8; the files have a u behind their name
 _LAYER = re.compile(r"model\.(\d+)\.")
 _CLASS_LAYER = re.compile(r"model\.\d+\.cv3\.0\.\d+\.weight")  # the last convolution; those before it are `.conv`
 _COUNTER = "num_batches_tracked"
@@ -40,12 +42,13 @@ class YoloFamily:
     default_weights: str | None = "yolo11n"
 
     def known_weights(self) -> Sequence[str]:
-        """Return an example of each architecture."""
-        return example_names()
+        """Return the architectures, with their size letter, whose weights are published."""
+        return [name for name in sorted(full_names()) if _is_published(name)]
 
     def weights_url(self, name: str) -> str | None:
         """Return where the weights of an architecture with its size letter are published."""
-        return _ULTRALYTICS_URL.format(name=name) if name.startswith("yolo") and is_known(name) else None
+        again = "u" if name.startswith(_TRAINED_AGAIN) else ""
+        return _ULTRALYTICS_URL.format(name=name + again) if is_known(name) and _is_published(name) else None
 
     def owns(self, tensors: Mapping[str, torch.Tensor]) -> bool:
         """Tell whether most tensors are named after numbered layers."""
@@ -98,6 +101,10 @@ class YoloFamily:
         )
         new_class_params = replaced if not all(row.known for row in rows) else frozenset()
         return YoloDetector(module, source.arch, class_names, new_class_params), report
+
+
+def _is_published(name: str) -> bool:
+    return not any(word in name for word in _NOT_PUBLISHED)
 
 
 def class_layer_shape(tensors: Mapping[str, torch.Tensor]) -> tuple[int, int] | None:

@@ -97,9 +97,14 @@ def example_names() -> list[str]:
     return sorted(names[0] for names in known_architectures().values())
 
 
+def full_names() -> set[str]:
+    """Return the full names of all detection architectures."""
+    return {name for names in known_architectures().values() for name in names}
+
+
 def is_known(arch: str) -> bool:
     """Tell whether this is the full name of a detection architecture."""
-    return any(arch in names for names in known_architectures().values())
+    return arch in full_names()
 
 
 def architectures_of_depth(n_layers: int) -> list[str]:
