@@ -117,7 +117,9 @@ def check(
     ] = None,
     imgsz: Annotated[
         int | None,
-        typer.Option(min=32, max=MOST_IMGSZ, help="The longer side of images in training, in pixels: 640, or that of the run."),
+        typer.Option(
+            min=32, max=MOST_IMGSZ, help="The longer side of images in training, in pixels: 640, or that of the run."
+        ),
     ] = None,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,

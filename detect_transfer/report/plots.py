@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.quiet_imports import import_fonts
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.evaluation import Confusion, Matches, Scores, threshold_curve
 from detect_transfer.report.text import plot_name
@@ -26,6 +27,7 @@ CURVE_SIZE = (4.8, 4.2)  # inches; in a larger figure the letters could not be r
 def draw_svg(draw: Callable[[Any], None], *, size: tuple[float, float]) -> str:
     """Make a figure of a size in inches, let `draw` fill it, and return it as SVG text."""
     private_folder()
+    import_fonts()
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.quiet_imports import import_fonts
 from detect_transfer.core.temporary import private_folder
 
 _FENCE = {
@@ -54,6 +55,7 @@ def load_ultralytics() -> Ultralytics:
     print_options = np.get_printoptions()
     os.environ.update(_FENCE, YOLO_CONFIG_DIR=str(private_folder()))
 
+    import_fonts()
     import ultralytics
     from ultralytics.nn.modules.head import Detect
     from ultralytics.nn.tasks import DetectionModel, load_checkpoint
