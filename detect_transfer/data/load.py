@@ -11,6 +11,7 @@ from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, ProblemsError, did_you_mean
+from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
@@ -155,12 +156,21 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
     else:
         what = "its format cannot be recognised by what is there"
         names = likely(path)
-        choices = f"it may be {', '.join(names)}" if names else f"there is: {', '.join(sorted(formats.READERS))}"
+        choices = f"it may be {', '.join(names)}" if names else "detect-transfer convert --list shows all"
         remedy = f"name the format with {flag}; {choices}"
+        if path.is_dir() and (n_images := _images_alone(path)):
+            what = f"it holds {n_images:,} images and no annotations"
+            remedy = "put the annotations there, or name the file or folder that holds them"
         near = nearby(path) if path.is_dir() else None
         if near is not None:
             remedy = f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or {remedy}"
     raise InputError(code, what, where=path, field=field, remedy=remedy)
+
+
+def _images_alone(folder: Path) -> int:
+    """Return how many images a folder holds, 0 where it holds other files too."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return len(files) if all(path.suffix.lower() in IMAGE_SUFFIXES for path in files) else 0
 
 
 def read_ground_truth(

@@ -187,7 +187,8 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
             f"none of its {table.images.height} images has an object to find",
             field="split",
             value=split,
-            remedy="nothing can be learnt from it or scored on it: split again",
+            remedy="nothing can be learnt from it or scored on it: split again, with convert --split-ratio "
+            "train=0.8,val=0.2",
         )
 
 

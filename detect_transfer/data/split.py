@@ -176,7 +176,8 @@ def check_positives(table: AnnotationTable) -> None:
                 "no image in it has a box that is not ignored, so nothing can be learnt or scored there",
                 field="split",
                 value=split,
-                remedy="give it a larger share, another seed, or check the class map",
+                remedy="split again with --split-ratio train=0.8,val=0.2, a larger share or another --seed; or check "
+                "the class map",
             )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
 
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.io import list_files
 from detect_transfer.formats import GENERAL, READERS
-from detect_transfer.formats.tools.csv_boxes import is_header
+from detect_transfer.formats.tools.csv_boxes import images_of_head
 from detect_transfer.formats.tools.registry import FORMATS as TOOLS
 
 _MOST_BYTES = 256 * 2**20  # of a JSON file that is looked into
@@ -20,6 +22,8 @@ _MOST_CHILDREN = 30  # folders below one that is not recognised
 _PLACES = ("*{}", "annotations/*{}", "Annotations/*{}", "*/*{}")
 _MOST_HEAD = 10_000  # bytes of a text file that are looked into
 _ROOT = re.compile(rb"<\s*([A-Za-z]\w*)")  # the first element of an XML file
+_MOST_BESIDE = 50  # images beside which a label is looked for
+_YOLO_ROW = re.compile(rb"[0-9]+(?:\.0+)?(?:[ \t]+[-+.eE0-9]+){4,}")
 _ROOTS = {b"annotation": "voc", b"annotations": "cvat"}
 
 
@@ -42,7 +46,7 @@ def recognition(path: Path) -> Recognition | None:
             return Recognition(name, f"it holds {proof}")
     shown = {each.format: each for file, name in _files(path) if (each := _by_content(file, name)) is not None}
     if len(shown) != 1:
-        return None
+        return None if shown else _labels_beside_images(path)
     (only,) = shown.values()
     # many published sets have a layout of their own around files of these formats
     is_theirs = only.format in ("coco", "cvat", "voc", "csv") and not {*likely(path)} <= _GENERAL_ONES
@@ -112,11 +116,33 @@ def _by_content(path: Path, name: str) -> Recognition | None:
     except OSError:
         return None
     if suffix == ".csv":
-        line = next(iter(head.decode("utf-8-sig", "replace").splitlines()), "")
-        return Recognition("csv", f"{name} has a header of boxes") if is_header(line) else None
+        return _csv(path, name, head.decode("utf-8-sig", "replace").rpartition("\n")[0])
     root = _ROOT.search(head)
     kind = _ROOTS.get(root[1]) if root else None
     return Recognition(kind, f"the element of {name} is <{root[1].decode()}>") if root and kind else None
+
+
+def _csv(path: Path, name: str, head: str) -> Recognition | None:
+    """Return what a CSV file is whose rows name images that are there, or that has none beside it."""
+    stems = images_of_head(head)
+    if stems is None:
+        return None
+    there = {PurePosixPath(image).stem for image in list_files(path.parent, IMAGE_SUFFIXES)}
+    return Recognition("csv", f"{name} has a header of boxes") if not there or there & {*stems} else None
+
+
+def _labels_beside_images(folder: Path) -> Recognition | None:
+    """Return YOLO where texts of an image's stem beside it hold rows of a class number and a box."""
+    images = [path for path in sorted(folder.glob("*.*")) if path.suffix.lower() in IMAGE_SUFFIXES]
+    for image in images[:_MOST_BESIDE]:
+        text = image.with_suffix(".txt")
+        if text.is_file():
+            with text.open("rb") as stream:
+                lines = stream.read(_MOST_HEAD).split(b"\n")
+            line = next((line.strip() for line in lines if line.strip()), b"")
+            if _YOLO_ROW.fullmatch(line):
+                return Recognition("yolo", f"{text.name} beside {image.name} holds class numbers and boxes")
+    return None
 
 
 def _by_keys(path: Path, name: str) -> Recognition | None:

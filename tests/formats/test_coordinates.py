@@ -121,3 +121,33 @@ def test_numbers__are_read_right_or_refused_with_the_option_that_does(name: str,
     wrong = [f"units={units or 'pixels'}"] if own_units != units else []
     wrong += ["box_format="] if own_form != form else []
     assert any(option in str(caught.value) for option in wrong), caught.value
+
+
+def write_createml(root: Path, boxes: list[list[float]]) -> None:
+    keys = ("x", "y", "width", "height")
+    document = [
+        {"image": f"{i}.png", "annotations": [{"label": "car", "coordinates": dict(zip(keys, box, strict=True))}]}
+        for i, box in enumerate(boxes)
+    ]
+    (root / "_annotations.createml.json").write_text(json.dumps(document))
+
+
+def write_labelme(root: Path, boxes: list[list[float]]) -> None:
+    for i, box in enumerate(boxes):
+        shape = {"label": "car", "points": [box[:2], box[2:]], "shape_type": "rectangle"}
+        (root / f"{i}.json").write_text(json.dumps({"shapes": [shape], "imagePath": f"{i}.png"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "write"), [("createml", "cxcywh", write_createml), ("labelme", "xyxy", write_labelme)]
+)
+def test_shares_of_the_image__are_read_by_an_option(
+    name: str, form: str, write: Callable[[Path, list[list[float]]], None], tmp_path: Path
+) -> None:
+    for i in range(len(CORNERS)):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / f"{i}.png")
+    write(tmp_path, [as_form(corners, f"{form} shares") for corners in CORNERS])
+    with pytest.raises(InputError, match=r"BOX_FORMAT .*--option units=shares"):
+        READERS[name].read(tmp_path)
+    boxes = READERS[name].read(tmp_path, units="shares").boxes
+    assert boxes.select(XYXY).to_numpy() == pytest.approx(np.array(CORNERS), abs=1e-9)

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from paths import DATASETS
 
+from detect_transfer.core.errors import InputError
+from detect_transfer.data.load import recognise
 from detect_transfer.formats import READERS
 from detect_transfer.formats.recognition import likely, nearby, only_published, recognised, recognition
 
@@ -102,3 +104,29 @@ def test_nearby__offers_the_folder_a_level_below_or_above() -> None:
     above = nearby(DATASETS / "yolo" / "sample" / "images")
     assert above is not None
     assert above[1].format == "yolo"
+
+
+CSV = "image,x1,y1,x2,y2\na.png,1,1,2,2\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        pytest.param({"a.png": "", "a.txt": "0 .5 .5 .1 .1\n", "classes.txt": "dog\n"}, "yolo", id="labelimg"),
+        pytest.param({"a.png": "", "a.txt": "a word\n"}, None, id="other-texts"),
+        pytest.param({"a.png": "", "a.txt": "0 .5 .5 .1 .1\n", "b.csv": CSV.replace("a.png", "7")}, "yolo", id="stray"),
+        pytest.param({"a.png": "", "b.csv": CSV}, "csv", id="csv-without-a-class"),
+        pytest.param({"b.csv": CSV}, "csv", id="csv-without-images"),
+    ],
+)
+def test_recognised__texts_and_tables_beside_images(files: dict[str, str], kind: str | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert recognised(tmp_path) == kind
+
+
+def test_images_alone__are_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match=r"1 images and no annotations") as caught:
+        recognise(tmp_path)
+    assert "voc" not in str(caught.value)

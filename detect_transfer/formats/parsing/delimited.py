@@ -20,6 +20,7 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _OWN_COLUMNS = ("file", "line")
+_JOINT = "\x1f"  # stands for a blank inside a name, while blanks divide fields
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Dialect:
         quoted: Whether fields may be put in double quotes.
         optional: How many of the last fields may be absent.
         image_field: The field that names the image, for files that hold the rows of many.
+        numbers_behind: How many numbers stand at least behind the first field, whose own blanks do not divide it;
+            0: they do.
     """
 
     separator: str
@@ -44,6 +47,7 @@ class Dialect:
     quoted: bool = False
     optional: int = 0
     image_field: str | None = None
+    numbers_behind: int = 0
 
 
 def read_delimited(
@@ -175,6 +179,8 @@ class _Reader:
             data = data.filter(~text.str.starts_with(beginning))
         if separator == " ":
             data = data.with_columns(text.str.replace_all(r"[ \t]+", " "))
+        if self.dialect.numbers_behind:
+            data = data.with_columns(_joined_name(text, self.dialect))
         if self.dialect.trailing:
             data = data.with_columns(text.str.strip_suffix(separator))
         n_fields = text.str.count_matches(separator, literal=True) + 1
@@ -188,6 +194,8 @@ class _Reader:
             for field, index in zip(self.fields, layout.order, strict=True)
             if index is not None
         }
+        if self.dialect.numbers_behind:
+            columns[self.fields[0]] = columns[self.fields[0]].str.replace_all(_JOINT, " ", literal=True)
         return self._frame(columns, data["file"], data["line"], data["of"])
 
     def _quoted(self, text: _Text, layout: _Layout) -> pl.DataFrame:
@@ -240,3 +248,12 @@ class _Reader:
         what = f"found {len(parts)} fields, expected {expected}: {separator.join(self.fields)}"
         row, remedy = separator.join(parts), "fix or remove the row"
         self.errors.add("ROW_COLUMNS", what, where=where, field="row", value=row, remedy=remedy, row_of=image or "")
+
+
+def _joined_name(text: pl.Expr, dialect: Dialect) -> pl.Expr:
+    """Return rows whose first field, which ends where as many numbers follow as there may be, has joints for blanks."""
+    most = dialect.numbers_behind + dialect.optional
+    numbers = rf"^(.*?)((?: [-+]?[0-9][-+.eE0-9]*){{{dialect.numbers_behind},{most}}})$"
+    name = text.str.extract(numbers, 1)
+    joined = pl.concat_str(name.str.replace_all(" ", _JOINT, literal=True), text.str.extract(numbers, 2))
+    return pl.when(name.str.contains(" ", literal=True)).then(joined).otherwise(text).alias("text")

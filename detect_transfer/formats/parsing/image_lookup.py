@@ -16,6 +16,9 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
 SIZE_MISMATCH = ("error", "keep")
+_MISSING_SHARES_REMEDY = (
+    "restore it, or read with missing_images=skip to leave its rows out: they are shares of its size"
+)
 MISSING_REMEDY = (
     "restore it, or read with missing_images=keep (convert: --image-mode none) to go without images, =skip to leave "
     "its rows out"
@@ -54,6 +57,12 @@ class FoundImage:
 class ImageLookup:
     """How named images are found, and what is done where they are not: the options of `Source` of these names.
 
+    Args:
+        by: As for `Source`.
+        missing_images: As for `Source`.
+        size_mismatch: As for `Source`.
+        need_sizes: Whether boxes are shares of images whose size nothing else states.
+
     Raises:
         InputError: There is no such choice.
     """
@@ -61,11 +70,17 @@ class ImageLookup:
     by: By = "name"
     missing_images: str = "error"
     size_mismatch: str = "error"
+    need_sizes: bool = False
 
     def __post_init__(self) -> None:
         """Check the choices."""
         native.check_choice("missing_images", self.missing_images, MISSING_IMAGES)
         native.check_choice("size_mismatch", self.size_mismatch, SIZE_MISMATCH)
+
+    @property
+    def missing_remedy(self) -> str:
+        """What to do about an image that is not there."""
+        return _MISSING_SHARES_REMEDY if self.need_sizes else MISSING_REMEDY
 
 
 def find_images(
@@ -107,7 +122,7 @@ def find_images(
         elif lookup.missing_images == "skip":
             absent.append(name)
         else:
-            _report_missing(root, name, ref, errors)
+            _report_missing(root, name, ref, lookup.missing_remedy, errors)
     errors.note("image is not there", len(absent), tuple(absent), kind="image")
     return images
 
@@ -143,11 +158,11 @@ def _report_several(name: str, ref: ImageRef, paths: list[str], errors: ErrorCol
     errors.add("IMAGE_TWICE", what, where=ref.where, field="image", value=name, image=name, remedy=remedy)
 
 
-def _report_missing(root: Path, name: str, ref: ImageRef, errors: ErrorCollector) -> None:
+def _report_missing(root: Path, name: str, ref: ImageRef, remedy: str, errors: ErrorCollector) -> None:
     if errors.full:
         errors.count(1)
         return
     with errors.image(name):
         io.safe_join(root, name, where=ref.where)
         what = f"there is no such image in {root}"
-        errors.add("IMAGE_MISSING", what, where=ref.where, field="image", value=name, image=name, remedy=MISSING_REMEDY)
+        errors.add("IMAGE_MISSING", what, where=ref.where, field="image", value=name, image=name, remedy=remedy)

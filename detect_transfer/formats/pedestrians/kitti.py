@@ -78,7 +78,9 @@ def read(
         source.images[name] = ImageRef(str(home / "label_2" / texts.get(stem, "")))
     folder = (home / "label_2").relative_to(root)
     labels = {(folder / text).as_posix(): image_of[stem] for stem, text in texts.items()}
-    rows = _check(source.rows(labels, _FIELDS, Dialect(" ", optional=1), labels), names)
+    rows = _check(
+        source.rows(labels, _FIELDS, Dialect(" ", optional=1, numbers_behind=len(_FIELDS) - 2), labels), names
+    )
     if names is None:
         names = _NAMES if rows.data["label"].is_in(_NAMES).any() else ()
     lists = [p for p in (root / "ImageSets" / f"{split}.txt" for split in ("train", "val")) if p.is_file()]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_of_path
@@ -23,6 +25,7 @@ def read(
     root: Path,
     *,
     anchor: str = "center",
+    units: Units | None = None,
     allow_missing: bool = False,
     images: Path | None = None,
     missing_images: str = "error",
@@ -36,6 +39,7 @@ def read(
     Args:
         root: The folder of the files, or one such file.
         anchor: What `x` and `y` are: the ``center`` of the box, as Apple's tools have it, or its ``top-left`` corner.
+        units: What boxes are counted in: ``pixels``, or ``shares`` of the image.
         allow_missing: Whether images that no entry names show no object; otherwise they are an error.
         images: See `Source`.
         missing_images: See `Source`.
@@ -62,7 +66,7 @@ def read(
         report_unannotated(source, () if allow_missing else unnamed, "no entry names this image", remedy)
         for name in unnamed:
             source.add_image(name, f"{source.image_root}/{name}", split=split_of_path(name))
-    return source.table()
+    return source.table(replace(source.box_rows(), box_format=PIXEL_CORNERS.with_options(None, units)))
 
 
 def _read_image(source: Source, node: Node, folder: PurePosixPath, nearby: NearbyImages, anchor: str) -> None:

@@ -37,6 +37,7 @@ _NAMES = {
     "h": "h bbox_h bbox_height box_h box_height height",
     "split": "split set subset partition",
 }
+_LOOKED_AT = 20  # rows
 _BOX = ("x1", "y1", "x2", "y2")
 _REMEDY = "name the columns such as columns=image=photo,class=kind,x1=left,y1=top,x2=right,y2=bottom (or w=, h=, bbox=)"
 
@@ -118,7 +119,8 @@ def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: 
     lacking = [key for key in needed if column[key] is None or column[key] not in header]
     if lacking:
         what = f"no column is recognised as {', '.join(lacking)}; the header says {', '.join(header)}"
-        raise InputError("CSV_HEADER", what, where=f"{source.root / name}:1", remedy=_REMEDY)
+        remedy = f"{_REMEDY}; where all boxes are of one class, give class_name=NAME" if "class" in lacking else _REMEDY
+        raise InputError("CSV_HEADER", what, where=f"{source.root / name}:1", remedy=remedy)
     taken = [*needed, *(["split"] if column["split"] else [])]
     fields = {str(column[key]): key for key in taken}
     dialect = Dialect(separator, header=True, quoted=True, image_field=str(column["image"]))
@@ -151,11 +153,17 @@ def _header(source: Source, name: str) -> tuple[str, list[str]]:
     return separator, [field.strip().casefold() for field in fields]
 
 
-def is_header(line: str) -> bool:
-    """Tell whether the first line of a file names an image, a class and a box."""
-    header = [field.strip(' "\r\n').casefold() for field in line.split(max(_SEPARATORS, key=line.count))]
-    columns = {key for key, words in _NAMES.items() if _recognised(header, words)}
-    return {"image", "class"} <= columns and ("bbox" in columns or {"x1", "y1"} <= columns)
+def images_of_head(head: str) -> list[str] | None:
+    """Return the stems of the images that the first rows of a file name; None where its header is of no boxes."""
+    lines = [line for line in head.splitlines() if line.strip()]
+    separator = max(_SEPARATORS, key=lines[0].count) if lines else ","
+    header, *rows = csv.reader(lines[:_LOOKED_AT], delimiter=separator) if lines else [[]]
+    names = [field.strip().casefold() for field in header]
+    columns = {key for key, words in _NAMES.items() if _recognised(names, words)}
+    if "image" not in columns or not ("bbox" in columns or {"x1", "y1"} <= columns):
+        return None
+    index = names.index(str(_recognised(names, _NAMES["image"])))
+    return [PurePosixPath(row[index].strip().replace("\\", "/")).stem for row in rows if len(row) > index]
 
 
 def _recognised(header: Sequence[str], words: str) -> str | None:

@@ -10,12 +10,14 @@ import binascii
 import math
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
@@ -35,6 +37,7 @@ def read(
     *,
     unannotated: str = "error",
     other_shapes: str = "extent",
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -51,6 +54,7 @@ def read(
         unannotated: What an image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
             ``negative``: it shows no object.
         other_shapes: See `Source`.
+        units: What points are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -79,7 +83,7 @@ def read(
     source.errors.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
     if source.file is None:
         _add_unannotated([name for name in image_files if name not in annotated], unannotated, source)
-    return source.table()
+    return source.table(replace(source.box_rows(), box_format=PIXEL_CORNERS.with_options(None, units)))
 
 
 def _read_file(

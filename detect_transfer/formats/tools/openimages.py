@@ -81,6 +81,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     if source.file is None and (labels := oidv4.label_files(source)):
         form = PIXEL_CORNERS.with_options(box_format, units)
         return oidv4.read_labels(replace(source, by="stem"), labels, form, allow_missing=allow_missing)
+    source.lookup = replace(source.lookup, need_sizes=units != "pixels")
     given = _rows(source)
     source.name_images(given)
     in_rows = {*source.images, *source.errors.skipped_images}

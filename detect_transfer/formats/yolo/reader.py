@@ -80,7 +80,7 @@ def _load(root: Path) -> DataYaml:
         if path is None:
             what, remedy = (
                 "there is no data.yaml and no classes.txt",
-                "give the folder that holds it, or the file itself",
+                "give the folder that holds it, or the file itself, or write the classes into classes.txt, one a line",
             )
             raise InputError("DATA_YAML_MISSING", what, where=root, remedy=remedy)
     else:

@@ -125,3 +125,11 @@ def test_real_images__every_row(shared: Path) -> None:
     expected = [(None if r[0] == "DontCare" else r[0], *map(float, r[4:8])) for r in rows]
     assert found == expected
     assert table.boxes["iscrowd"].sum() == table.boxes["ignore"].sum() == sum(r[0] == "DontCare" for r in rows) > 0
+
+
+def test_name_with_blanks__is_one_class(root: Path, write: Any) -> None:
+    write("label_2/000000.txt", f"{ROW.replace('Car', 'traffic light')}\n{ROW}\n{ROW.replace('Car', 'a b  c')}\n")
+    table = kitti.read(root)
+    names = dict(table.categories.select("category_id", "name").iter_rows())
+    assert [names[i] for i in table.boxes["category_id"]] == ["traffic light", "Car", "a b c"]
+    assert table.boxes["x1"].to_list() == [10.5] * 3
