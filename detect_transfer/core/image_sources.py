@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
 from detect_transfer.core.io import list_files, safe_join
 from detect_transfer.core.network import fetch_image, is_address, require_address
+from detect_transfer.core.opening import open_regular
 from detect_transfer.core.video import VIDEO_SUFFIXES, camera_frames, frames, frames_of_address, read_fps
 
 ReadImage = Callable[[Path], RgbArray]
@@ -204,7 +206,7 @@ def _paths(word: str) -> Iterator[Path]:
         for name in list_files(path, _SUFFIXES, into_written=True):
             yield path / name
     elif path.suffix.lower() in _LISTS:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+        with TextIOWrapper(open_regular(path), encoding="utf-8-sig", errors="surrogateescape") as lines:
             for line in lines:
                 if line.strip():
                     yield path.parent / line.strip()

@@ -21,6 +21,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
 from detect_transfer.core.jpeg import START, decode_jpeg
+from detect_transfer.core.opening import open_regular
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 150_000_000
@@ -106,7 +107,7 @@ def read_labels(path: Path) -> NDArray[np.integer[Any]]:
         InputError: As for `read_rgb`, or it has several channels.
         ResourceError: As for `read_rgb`.
     """
-    with _open(path) as image:
+    with _open(path, io.BytesIO(read_image_bytes(path))) as image:
         try:
             image.load()
         except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -131,9 +132,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _stream(path: Path) -> BinaryIO:
-    """Open a file without a buffer, since it is read in large parts."""
     try:
-        return path.open("rb", buffering=0)
+        return open_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -148,12 +148,12 @@ def _unreadable(path: Path, error: OSError) -> DetectTransferError:
     )
 
 
-def _open(path: Path, stream: BinaryIO | None = None) -> Image.Image:
+def _open(path: Path, stream: BinaryIO) -> Image.Image:
     Image.init()  # registers all of `_FORMATS`; after the first time this costs nothing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(path if stream is None else stream, formats=_FORMATS)
+            image = Image.open(stream, formats=_FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path, error) from error
     except OSError as error:

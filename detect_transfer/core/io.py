@@ -20,6 +20,7 @@ import orjson
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError, one_line
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
+from detect_transfer.core.opening import open_regular
 from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import WRITTEN, is_written_link
 
@@ -110,14 +111,15 @@ def read_bytes(path: Path) -> bytes:
     """Read a whole file.
 
     Raises:
-        InputError: There is no such file, or it is a folder.
+        InputError: There is no such file, or it is no regular one.
         ResourceError: The machine does not let us read it.
     """
     try:
-        return path.read_bytes()
+        with open_regular(path) as stream:
+            return stream.read()
     except FileNotFoundError as error:
         raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
-    except (IsADirectoryError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
         raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
     except OSError as error:
         raise ResourceError(
@@ -301,8 +303,8 @@ def require_room(folder: Path, need: int, *, what: str, remedy: str) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a regular file in hexadecimal."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import MAX_PIXELS
+from detect_transfer.core.opening import open_regular
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first opens a video; our errors say it
 
@@ -160,7 +161,7 @@ def read_fps(path: Path) -> float | None:
     if not path.is_file():
         return None
     if path.suffix.lower() == ".seq":
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(_HEADER_BYTES)
         fps = struct.unpack_from("<d", data, 584)[0] if len(data) == _HEADER_BYTES else 0.0
     else:
@@ -265,9 +266,7 @@ def _decode(path: Path, header: _Header, data: bytes, number: int) -> RgbArray:
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise InputError("VIDEO_TYPE", "it is no regular file", where=path, remedy="give the video itself")
-        stream = path.open("rb")
+        stream = open_regular(path)
     except FileNotFoundError as error:
         raise InputError(
             "VIDEO_MISSING",

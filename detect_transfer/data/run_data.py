@@ -14,7 +14,7 @@ import polars as pl
 from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.core.images import read_size_wh
+from detect_transfer.core.images import read_image_bytes, read_size_wh
 from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
@@ -30,7 +30,8 @@ from detect_transfer.data.native import FIX_BAD_BOXES, NativeData, read_native
 from detect_transfer.data.published import as_published
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
-from detect_transfer.data.used_images import head_digest, image_head
+from detect_transfer.data.used_images import head_digest
+from detect_transfer.formats.coco.data_folder import refuse_changed_images
 from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
 
@@ -102,7 +103,9 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
     for first, second in combinations(parts, 2):
         _refuse_shared(parts[first], parts[second], paths, (first, second))
     scored = {part: as_published(rows) for part, rows in parts.items() if part != "train"}
-    fingerprint, content = _fingerprint((parts["train"], *scored.values()), paths)
+    fingerprint, content, whole = _fingerprint((parts["train"], *scored.values()), paths)
+    for folder in folders if data.format in ("auto", "data_folder") else (drawn,):
+        refuse_changed_images(folder, {paths[i]: sha256 for i, sha256 in whole.items()})
     leaks: list[tuple[str, str]] = []
     for first, second in combinations(parts, 2):
         leaks += _copies(parts[first], parts[second], paths, content)
@@ -232,22 +235,25 @@ def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> ImagePath
     return ImagePaths(root, images)
 
 
-def _fingerprint(tables: Iterable[AnnotationTable], paths: Mapping[int, Path]) -> tuple[str, dict[int, str]]:
-    """Hash tables and images; of an image its size and first bytes, so that large sets start quickly.
+def _fingerprint(
+    tables: Iterable[AnnotationTable], paths: Mapping[int, Path]
+) -> tuple[str, dict[int, str], dict[int, str]]:
+    """Hash tables and whole images, each read once: a twentieth of what decoding them takes.
 
     Returns:
-        The hash of all, and that of each image by its id.
+        The hash of all, and of each image by its id that of its length and first bytes, and that of all its bytes.
     """
     digest = hashlib.sha256()
-    content = {}
+    content, whole = {}, {}
     for table in tables:
         for data in (table.images, table.boxes.drop("source"), table.categories):
             digest.update(data.write_csv().encode())
         for image_id in table.images["image_id"]:
-            head = image_head(paths[image_id])
-            digest.update(head)
-            content[image_id] = head_digest(head)
-    return digest.hexdigest(), content
+            image = read_image_bytes(paths[image_id])
+            content[image_id] = head_digest(image)
+            whole[image_id] = hashlib.sha256(image).hexdigest()
+            digest.update(whole[image_id].encode())
+    return digest.hexdigest(), content, whole
 
 
 def _copies(

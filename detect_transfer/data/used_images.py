@@ -6,19 +6,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from detect_transfer.core.images import read_image_bytes
+
 _HEAD_BYTES = 1 << 16
 _MEANING = {"train": "the weights were trained on", "val": "the weights were chosen by"}
 
 
-def image_head(path: Path) -> bytes:
-    """Return the size of an image file in text and its first bytes, so that large sets start quickly."""
-    with path.open("rb") as stream:
-        return str(path.stat().st_size).encode() + stream.read(_HEAD_BYTES)
-
-
-def head_digest(head: bytes) -> str:
-    """Return the hash of an image by its `image_head`."""
-    return hashlib.sha256(head).hexdigest()
+def head_digest(data: bytes) -> str:
+    """Return the hash of an image file by its length and its first bytes."""
+    return hashlib.sha256(str(len(data)).encode() + data[:_HEAD_BYTES]).hexdigest()
 
 
 def used_images_warning(used: Mapping[str, Sequence[str]], paths: Iterable[Path]) -> str:
@@ -28,7 +24,7 @@ def used_images_warning(used: Mapping[str, Sequence[str]], paths: Iterable[Path]
         used: Hashes of the images by what they were used for: `train` and `val`.
         paths: The files that are scored.
     """
-    digests = [head_digest(image_head(path)) for path in paths] if any(used.values()) else []
+    digests = [head_digest(read_image_bytes(path)) for path in paths] if any(used.values()) else []
     counts = {part: sum(map(set(used.get(part, ())).__contains__, digests)) for part in _MEANING}
     sentences = [f"{count:,} of {len(digests):,} images {_MEANING[part]}" for part, count in counts.items() if count]
     return f"{', '.join(sentences)}: on new images expect lower scores" if sentences else ""

@@ -10,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import IMAGE_SUFFIXES
-from detect_transfer.core.io import list_files
+from detect_transfer.core.io import list_files, read_bytes
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats import GENERAL, READERS
 from detect_transfer.formats.tools.csv_boxes import images_of_head
 from detect_transfer.formats.tools.registry import FORMATS as TOOLS
@@ -111,7 +113,7 @@ def _by_content(path: Path, name: str) -> Recognition | None:
     if suffix not in (".xml", ".csv") or not path.is_file():
         return None
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(_MOST_HEAD)
     except OSError:
         return None
@@ -137,7 +139,7 @@ def _labels_beside_images(folder: Path) -> Recognition | None:
     for image in images[:_MOST_BESIDE]:
         text = image.with_suffix(".txt")
         if text.is_file():
-            with text.open("rb") as stream:
+            with open_regular(text) as stream:
                 lines = stream.read(_MOST_HEAD).split(b"\n")
             line = next((line.strip() for line in lines if line.strip()), b"")
             if _YOLO_ROW.fullmatch(line):
@@ -150,8 +152,8 @@ def _by_keys(path: Path, name: str) -> Recognition | None:
     try:
         if not path.is_file() or path.stat().st_size > _MOST_BYTES:
             return None
-        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except (OSError, orjson.JSONDecodeError):
+        document = orjson.loads(read_bytes(path).removeprefix(b"\xef\xbb\xbf"))
+    except (OSError, DetectTransferError, orjson.JSONDecodeError):
         return None
     first = document
     if isinstance(document, list):

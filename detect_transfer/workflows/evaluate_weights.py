@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.class_names import match_class_names
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.core.io import new_folder, require_new, safe_join
+from detect_transfer.core.io import new_folder, require_new, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.class_map import ClassMap, apply_class_map
@@ -19,6 +19,7 @@ from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.data.used_images import used_images_warning
 from detect_transfer.evaluation import Case, MetricResult, Scores
+from detect_transfer.formats.coco.data_folder import refuse_changed_images
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
 from detect_transfer.workflows.run_folder import RunFolder
@@ -149,6 +150,8 @@ def evaluate_weights(
     """
     require_new(out)
     options = options or EvaluateOptions()
+    if truth.format == "data_folder":
+        refuse_changed_images(truth.path, {path: sha256_file(path) for _, path in image_files(truth.table)})
     table, meeting = meet_classes(truth.table, trained.class_names, class_map)
     weights = RunFolder.of(trained.path)
     thresholds = trained.stored_thresholds()

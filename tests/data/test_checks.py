@@ -143,7 +143,7 @@ def test_check__good_images(root):
         pytest.param(lambda p: p.write_bytes(b""), "IMAGE_EMPTY", id="empty"),
         pytest.param(lambda p: p.write_bytes(p.read_bytes()[:-60]), "IMAGE_TRUNCATED", id="truncated"),
         pytest.param(lambda p: p.write_text("text"), "IMAGE_TYPE", id="text"),
-        pytest.param(lambda p: (p.unlink(), p.mkdir()), "IMAGE_TYPE", id="folder"),
+        pytest.param(lambda p: (p.unlink(), p.mkdir()), "FILE_KIND", id="folder"),
         pytest.param(lambda p: image(p, 9, (10, 20)), "IMAGE_SIZE", id="turned"),
     ],
 )

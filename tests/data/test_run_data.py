@@ -71,7 +71,7 @@ def test_split_file__is_refused_where_names_do_not_tell_images_apart(tiny_data: 
 
 def test_fingerprint__changes_with_a_box_and_with_a_image(tiny_data: Path, tmp_path: Path) -> None:
     def fingerprint() -> str:
-        return load_run_data(Data(path=tmp_path / "data"), drawn=tmp_path).fingerprint
+        return load_run_data(Data(path=tmp_path / "data", format="coco"), drawn=tmp_path).fingerprint
 
     shutil.copytree(tiny_data, tmp_path / "data")
     first = fingerprint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,12 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _MANIFEST = "manifest.json"
+_ANNOTATIONS = "annotations/"
+_CHANGED = "its bytes are not those that were written"
 _REMEDY = "convert the data again"
+_REMEDY_OF_CHANGED = (
+    f"{_REMEDY}; where you changed it on purpose, name its format coco: it is then compared with nothing"
+)
 
 
 def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_error: str = "fail") -> AnnotationTable:
@@ -23,7 +29,7 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
 
     Args:
         root: A folder that a conversion has finished, which its ``manifest.json`` shows: it is written last.
-        verify: Whether to compare size and SHA-256 of every file with the manifest.
+        verify: Whether to compare size and SHA-256 of every file with the manifest, and not of the annotations alone.
         missing_images: As for `coco.read`.
         on_error: As for `coco.read`.
 
@@ -42,12 +48,33 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
     listed = io.read_json(manifest)
     if not isinstance(listed, dict) or not isinstance(listed.get("files"), dict):
         raise InputError("MANIFEST", "found no object of files", where=f"{manifest}#/files", remedy=_REMEDY)
-    if verify:
-        _verify(root, listed["files"])
+    files = listed["files"]
+    _verify(root, files if verify else {name: files[name] for name in files if name.startswith(_ANNOTATIONS)})
     images = root / "images"
     if not images.is_dir() and _is_without_images(listed):
         return read_coco(root, missing_images="keep", on_error=on_error)
     return read_coco(root, images=images, missing_images=missing_images, on_error=on_error)
+
+
+def refuse_changed_images(root: Path, sha256: Mapping[Path, str]) -> None:
+    """Compare images with what the manifest of their data folder says of them.
+
+    Args:
+        root: A folder; where a conversion did not write it, nothing is compared.
+        sha256: The hash of each file; those that are not of the folder are not compared.
+
+    Raises:
+        InputError: An image is not the one that was written; up to twenty at once.
+    """
+    listed = io.read_json(root / _MANIFEST) if (root / _MANIFEST).is_file() else None
+    files = listed.get("files") if isinstance(listed, dict) else None
+    errors = ErrorCollector()
+    files = files if isinstance(files, dict) else {}
+    for path, digest in sha256.items():
+        facts = files.get(path.relative_to(root).as_posix()) if path.is_relative_to(root) else None
+        if isinstance(facts, dict) and facts.get("sha256") != digest:
+            errors.add("DATA_CHANGED", _CHANGED, where=path, remedy=_REMEDY_OF_CHANGED)
+    errors.raise_any()
 
 
 def _is_without_images(manifest: dict[str, Any]) -> bool:
@@ -75,5 +102,5 @@ def _verify(root: Path, listed: dict[str, Any]) -> None:
             errors.put(error)
             continue
         if not same:
-            errors.add("DATA_CHANGED", "its bytes are not those that were written", where=root / name, remedy=_REMEDY)
+            errors.add("DATA_CHANGED", _CHANGED, where=root / name, remedy=_REMEDY_OF_CHANGED)
     errors.raise_any()

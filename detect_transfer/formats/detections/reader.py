@@ -17,6 +17,7 @@ from detect_transfer.core.boxes import xywh_to_xyxy
 from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.detections.coco_results import NAME_KEYS, read_coco
 from detect_transfer.formats.detections.layout import find_layout
 from detect_transfer.formats.detections.names import KnownNames
@@ -133,7 +134,7 @@ def _recognise(path: Path, truth: KnownNames, options: DetectionOptions) -> str:
     if path.is_dir():
         layout = find_layout(path, truth, options)
         return "yolo" if layout.indexed and layout.form.value.endswith("-norm") else "text"
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         head = stream.read(_HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return "parquet"

@@ -17,6 +17,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, SHARE_CORNERS, BoxFormat, Form, Units
 from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
@@ -119,7 +120,7 @@ def _without_suffix() -> pl.Expr:
 def _dialect(root: Path, name: str) -> Dialect:
     """Return how a file is divided: spreadsheets of some languages write semicolons and decimal commas."""
     native.require_regular(root, root / name)
-    with (root / name).open("rb") as stream:
+    with open_regular(root / name) as stream:
         first = stream.readline(10_000)
     separator = ";" if first.count(b";") > first.count(b",") else ","
     return Dialect(separator, header=True, quoted=True, optional=len(_FURTHER), image_field="ImageID")

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core import io
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.evidence import Evidence
 from detect_transfer.formats.yolo.image_finder import Sample
@@ -112,7 +113,7 @@ def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:
     chunk, base = _Chunk(), str(root)
     for index, sample in enumerate(samples):
         try:
-            with open(f"{base}/{sample.label}", "rb") as stream:  # noqa: PTH123 - a Path for each would cost as much as reading
+            with open_regular(f"{base}/{sample.label}") as stream:  # a Path for each would cost as much as reading
                 data = stream.read().removeprefix(_BOM)
         except OSError:
             data = io.read_bytes(root / sample.label)  # raises the error that tells

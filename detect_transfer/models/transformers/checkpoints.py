@@ -18,6 +18,7 @@ import torch
 import torchvision
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_bytes
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 from detect_transfer.models.transformers.architectures import ARCHITECTURES, MODEL_TYPES
 from detect_transfer.models.transformers.build import build
@@ -74,7 +75,7 @@ def _settings_of(checkpoint: Checkpoint) -> tuple[tuple[str, Mapping[str, Any] |
     path = checkpoint.path.parent / CONFIG
     if not path.is_file():
         return ((checkpoint.arch, None) if checkpoint.arch in ARCHITECTURES else None), None
-    content = _object(path.read_text(encoding="utf-8", errors="replace"), path)
+    content = _object(read_bytes(path).decode("utf-8", "replace"), path)
     model_type = str(content.get("model_type"))
     if model_type not in MODEL_TYPES:
         raise InputError(

@@ -1,0 +1,100 @@
+"""F23: a pipe or a device in the place of a file is an error at once, wherever a user can name a file."""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import open_regular
+
+PACKAGE = ROOT / "detect_transfer"
+OWN_FILES = {  # read what the tool itself or the system wrote, or look at the kind of the file first
+    *("synthetic/dataset.py", "workflows/study_process.py", "workflows/study_runs.py", "core/code_version.py"),
+    *("core/memory.py", "core/temporary.py", "models/device.py", "models/yolo/ultralytics.py", "core/written_links.py"),
+}
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def kinds(folder: Path) -> list[Path]:
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+    return [folder / "pipe", folder / "link", folder / "socket", Path("/dev/zero"), Path("/dev/stdin")]
+
+
+def test_what_is_no_regular_file__is_never_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    for path in kinds(Path()):
+        if path.exists() and not path.is_file():
+            with pytest.raises(InputError, match="FILE_KIND"):
+                open_regular(path)
+    with pytest.raises(InputError, match="FILE_KIND"):
+        open_regular(tmp_path)
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "to_a").symlink_to("a")
+    with open_regular(tmp_path / "to_a") as stream:
+        assert stream.read() == b"x"
+
+
+def test_every_command__refuses_a_pipe(data_folder: Path, tmp_path: Path, command: Callable) -> None:
+    pipe, image = tmp_path / "pipe", sorted((data_folder / "images" / "val").iterdir())[0]
+    os.mkfifo(pipe)
+    results = tmp_path / "results.json"
+    results.write_text("[]")
+    for suffix in (".txt", ".jpg", ".json", ".safetensors", ".pt", ".mp4", ".yaml"):
+        os.mkfifo(tmp_path / f"pipe{suffix}")
+    image.unlink()
+    os.mkfifo(image)
+    out = "--out", tmp_path / "out"
+    for words in (
+        ("predict", "embedded", tmp_path / "pipe.jpg", *out),
+        ("predict", "embedded", tmp_path / "pipe.mp4", *out),
+        ("predict", "embedded", tmp_path / "pipe.txt", *out),
+        ("predict", tmp_path / "pipe.safetensors", image.parent.parent / "train", *out),
+        ("predict", tmp_path / "pipe.pt", image.parent.parent / "train", *out),
+        (
+            "predict",
+            "embedded",
+            data_folder / "images" / "val",
+            "--out",
+            tmp_path / "others",
+        ),  # the others are predicted
+        ("evaluate", "embedded", data_folder, *out),
+        ("evaluate", data_folder, "--detections", pipe, *out),
+        ("evaluate", data_folder, "--detections", tmp_path / "pipe.json", *out),
+        ("visualize", data_folder, "--detections", pipe, *out),
+        ("check", data_folder),
+        ("convert", "coco", pipe, *out),
+        ("convert", "coco", f"{tmp_path / 'pipe.json'},{tmp_path / 'pipe.json'}", *out),
+        ("convert", "data_folder", data_folder, *out, "--classes", tmp_path / "pipe.yaml"),
+        ("train", tmp_path / "pipe.yaml"),
+        ("train", f"data.path={data_folder}", "model.weights=embedded", f"out={tmp_path / 'run'}"),
+        ("train", f"data.path={data_folder}", f"model.weights={tmp_path / 'pipe.pt'}", f"out={tmp_path / 'run'}"),
+    ):
+        ended = command(*words)
+        assert ended.code == 2, (words, ended)
+
+
+@pytest.mark.parametrize("name", ["instances.json", "annotations/instances_train.json", "data.yaml", "a.csv", "a.xml"])
+def test_recognition__looks_into_no_pipe(name: str, tmp_path: Path, command: Callable) -> None:
+    path = tmp_path / "source" / name
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert command("convert", "auto", tmp_path / "source", "--out", tmp_path / "out").code == 2
+
+
+def test_files_of_users_are_opened_by_one_function() -> None:
+    """Whoever opens by another way has to be a reader of the tool's own files."""
+    other = re.compile(r"\.open\(\"rb?\"|\bopen\([^)]*\"rb?\"|\.read_bytes\(\)|\.read_text\(")
+    for path in PACKAGE.rglob("*.py"):
+        name = path.relative_to(PACKAGE).as_posix()
+        lines = [line for line in path.read_text().splitlines() if other.search(line) and "native.read_" not in line]
+        lines = [line for line in lines if "io.read_text" not in line and "opener=_regular" not in line]
+        assert not lines or name in OWN_FILES, f"{name}: {lines}"

@@ -1,0 +1,61 @@
+"""F60: a file of a data folder that is no longer what was written is seen by whoever reads it, by its whole content."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from detect_transfer.config import Data
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import sha256_file
+from detect_transfer.data.load import read_dataset
+from detect_transfer.data.run_data import load_run_data
+
+
+def flip(path: Path, position: int, bit: int = 1) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= bit
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def written(data_folder: Path) -> Path:
+    """A data folder whose first training image is larger than 64 KB, as it was written."""
+    path = sorted((data_folder / "images" / "train").iterdir())[0]
+    path.write_bytes(path.read_bytes() + bytes(70_000))  # a JPEG may have bytes behind its end
+    manifest = json.loads((data_folder / "manifest.json").read_text())
+    facts = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    manifest["files"][path.relative_to(data_folder).as_posix()] = facts
+    (data_folder / "manifest.json").write_text(json.dumps(manifest))
+    return data_folder
+
+
+def test_image_edited_behind_its_first_64_kb__is_seen(written: Path) -> None:
+    path = sorted((written / "images" / "train").iterdir())[0]
+    none = written / "none"
+    before = load_run_data(Data(path=written), drawn=none).fingerprint
+    flip(path, -1)
+    with pytest.raises(InputError, match=f"DATA_CHANGED {path}"):
+        load_run_data(Data(path=written), drawn=none)
+    as_coco = load_run_data(Data(path=written, format="coco"), drawn=none)  # which is compared with nothing
+    assert as_coco.fingerprint != before
+
+
+@pytest.mark.parametrize("name", ["annotations/instances_train.json", "annotations/instances_val.json"])
+def test_annotations__are_compared_whoever_reads_them(data_folder: Path, name: str) -> None:
+    path = data_folder / name
+    flip(path, path.read_bytes().index(b"bbox") + 8)
+    for read in (
+        lambda: read_dataset(data_folder),
+        lambda: load_run_data(Data(path=data_folder), drawn=data_folder / "none"),
+    ):
+        with pytest.raises(InputError, match=f"DATA_CHANGED {path}"):
+            read()
+
+
+def test_evaluating_weights__compares_the_images(data_folder: Path, tmp_path: Path, command: Callable) -> None:
+    path = sorted((data_folder / "images" / "val").iterdir())[0]
+    flip(path, path.read_bytes().index(b"\xff\xdb") + 10)  # of a table, where no decoder notices it
+    ended = command("evaluate", "embedded", "--data", data_folder, "--out", tmp_path / "out")
+    assert (ended.code, f"DATA_CHANGED {path}" in ended.err) == (2, True), ended
