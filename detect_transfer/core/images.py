@@ -72,6 +72,20 @@ def _read_jpeg(path: Path, data: bytes) -> RgbArray | None:
     return np.array(ImageOps.exif_transpose(turned))
 
 
+def pillow_to_rgb(image: Image.Image) -> RgbArray:
+    """Return the pixels of an image of Pillow as `read_rgb` would: (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        InputError: Its pixels cannot be decoded.
+    """
+    try:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        what, remedy = f"its pixels cannot be decoded ({error})", "give an image that opens in a viewer"
+        raise InputError("IMAGE_TRUNCATED", what, field="image", remedy=remedy) from error
+
+
 def read_size_wh(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels from the header alone, as `read_rgb` would give them.
 

@@ -85,17 +85,24 @@ class _Open:
         return len(self.predictions) == len(self.windows)
 
 
-def detect_stream(detector: Predictor, images: Iterable[SourceImage], options: StreamOptions) -> Iterator[ImageResult]:
+def detect_stream(
+    detector: Predictor, images: Iterable[SourceImage], options: StreamOptions, *, threaded: bool = True
+) -> Iterator[ImageResult]:
     """Run a detector over images as they come, and give the detections of each in their order.
 
     Args:
         detector: The detector; it is in evaluation mode meanwhile.
         images: The images.
         options: How it is run.
+        threaded: Whether threads read images ahead.
     """
     batch = options.settings.batch
     ahead = 2 if options.tiling is not None else 2 + batch // 2
-    opened = prefetched(enumerate(images), lambda each: _load(*each, options), ahead=ahead)
+
+    def load(numbered: tuple[int, SourceImage]) -> _Open:
+        return _load(*numbered, options)
+
+    opened = prefetched(enumerate(images), load, ahead=ahead) if threaded else map(load, enumerate(images))
     with evaluating(detector.module):
         yield from _in_order(_Batches(detector, options), opened)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from detect_transfer.data.convert import ConvertResult
     from detect_transfer.evaluation import Scores
-    from detect_transfer.models import Detector
     from detect_transfer.workflows.compare import Compared
+    from detect_transfer.workflows.loaded_detector import LoadedDetector
     from detect_transfer.workflows.train import RunResult
 
 
@@ -151,34 +151,36 @@ def train(
     return run_training(loaded, name=name, command=f"detect_transfer.train({name})")
 
 
-def load_detector(weights: str | Path, *, device: str = "auto") -> Detector:
-    """Load a detector with the classes of its weights.
+def load_detector(weights: str | Path, *, device: str = "auto", imgsz: int | None = None) -> LoadedDetector:
+    """Load a detector with the classes of its weights, to be called with images.
 
     Args:
         weights: A run folder, a `.safetensors`, `.pt` or `.pth` file, or a known name such as `yolo11n`.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
 
     Returns:
-        The detector on that device.
+        The detector on that device. Called with an image, or with a batch, it gives boxes, scores, labels and names.
 
     Raises:
         InputError: The weights are missing, damaged or of a family that is not known.
 
     Examples:
+        >>> import numpy as np
         >>> from detect_transfer import load_detector
-        >>> load_detector("embedded", device="cpu").class_names[:2]
+        >>> detector = load_detector("embedded", device="cpu")
+        >>> detector.class_names[:2]
         ('no_entry', 'no_parking')
+        >>> detected = detector(np.zeros((240, 320, 3), np.uint8))
+        >>> detected.xyxy.shape, detected.names, detected.to_coco()
+        ((0, 4), (), [])
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     wait_passively()
-    from detect_transfer.models import load_detector as build
-    from detect_transfer.models import load_weights
-    from detect_transfer.models.device import choose_device
-    from detect_transfer.workflows.trained_detector import best_weights
+    from detect_transfer.workflows.loaded_detector import LoadedDetector
+    from detect_transfer.workflows.trained_detector import load_trained
 
-    detector = build(load_weights(best_weights(weights)))
-    detector.module.to(choose_device(device, field="device"))
-    return detector
+    return LoadedDetector(load_trained(weights, device=device, imgsz=imgsz))
 
 
 def predict(
