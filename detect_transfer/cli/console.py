@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from detect_transfer.core.ledger import LedgerLine
+    from detect_transfer.workflows.train import RunResult
     from detect_transfer.workflows.watch import Watch
 
 
-_SETTINGS = {"quiet": False, "verbose": False}
+_SETTINGS = {"quiet": False, "verbose": False, "json": False}
 
 
 def be_quiet(quiet: bool) -> None:
@@ -30,6 +31,20 @@ def be_quiet(quiet: bool) -> None:
 def be_verbose(verbose: bool) -> None:
     """Let commands show all they have from now on, or what matters again."""
     _SETTINGS["verbose"] = verbose
+
+
+def answer_in_json(wanted: bool) -> None:
+    """Let commands show what they have on the error stream, and one JSON object on the other, or all on that."""
+    _SETTINGS["json"] = wanted
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Print the answer of a command as JSON, where that is wanted."""
+    if _SETTINGS["json"] and os.environ.get("RANK", "0") == "0":
+        import orjson
+
+        options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
+        print(orjson.dumps(answer, option=options, default=str).decode())
 
 
 def is_verbose() -> bool:
@@ -47,7 +62,9 @@ def make_console() -> Console:
             raise BrokenPipeError
 
     is_first = os.environ.get("RANK", "0") == "0"
-    return OurConsole(soft_wrap=True, highlight=False, quiet=_SETTINGS["quiet"] or not is_first)
+    return OurConsole(
+        soft_wrap=True, highlight=False, quiet=_SETTINGS["quiet"] or not is_first, stderr=_SETTINGS["json"]
+    )
 
 
 @contextlib.contextmanager
@@ -164,40 +181,11 @@ def print_lines(lines: Sequence[str]) -> None:
         console.print(line, markup=False)
 
 
-def print_result(result: Any) -> None:
+def print_result(result: RunResult) -> None:
     """Show what a run came to and where it lies."""
-    from detect_transfer.core.io import read_json
-    from detect_transfer.workflows.run_folder import RunFolder
+    from detect_transfer.workflows.result_lines import result_lines
 
-    console = make_console()
-    scores = result.scores
-
-    def shown(value: float | None) -> str:
-        return "null" if value is None else f"{value:.3f}"
-
-    if scores.test is not None:
-        console.print(f"test AP {shown(scores.test['AP'])}, AP50 {shown(scores.test['AP50'])}")
-    before = shown(result.progress.history[0]["AP"])
-    console.print(
-        f"AP {shown(scores.val.get('AP'))}, AP50 {shown(scores.val.get('AP50'))}: {scores.selection}", markup=False
-    )
-    console.print(f"{result.progress.best_weights} is the best; untrained AP {before}", markup=False)
-    folder = RunFolder(result.folder)
-    notes = threshold_notes(read_json(folder.thresholds))
-    if scores.test is not None:
-        notes = [*notes, read_json(folder.test.metrics).get("at_thresholds_note", "")]
-    for note in filter(None, notes):
-        console.print(note, markup=False)
-    for name, path in (("weights", folder.best), ("images", folder.images), ("report", folder.report)):
-        console.print(f"{name + ':':9s} {path}", markup=False)
-
-
-def threshold_notes(points: dict[str, Any]) -> list[str]:
-    """Return the notes on the goal that `predict` obeys, and how many there are on other goals."""
-    notes = points["bounds"].get("notes", [])
-    own = [note for note in notes if note.removeprefix("warning: ").startswith(f"{points['default']}:")]
-    others = len(notes) - len(own)
-    return [*own, *([f"{others} notes on other goals for score thresholds: operating_points.json"] if others else [])]
+    print_lines(result_lines(result))
 
 
 def print_scores(scores: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from detect_transfer.cli.console import make_console, print_lines, progress_bar
+from detect_transfer.cli.console import make_console, print_json, print_lines, progress_bar
 from detect_transfer.cli.options import AllowRootOption, BadBoxesOption, DeviceOption, OnErrorOption, Out, ReaderOption
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError
@@ -95,6 +95,16 @@ def convert(
     with progress_bar("images") as advance:
         result = convert_source(request, progress=advance)
     print_lines([*conversion_lines(result), *next_lines(result)])
+    print_json(
+        {
+            "out": result.out,
+            "format": result.format,
+            "split": result.split,
+            "splits": result.counts,
+            "warnings": result.warnings,
+            **result.ledger.as_dict(),
+        }
+    )
 
 
 def check(

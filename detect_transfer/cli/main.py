@@ -16,7 +16,7 @@ import typer
 from detect_transfer import __version__
 from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
-from detect_transfer.cli.console import be_quiet, be_verbose
+from detect_transfer.cli.console import answer_in_json, be_quiet, be_verbose, print_json
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.export import export
 from detect_transfer.cli.labels import pre_annotate, rank_images
@@ -26,7 +26,7 @@ from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stop_
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
-from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import name_too_long
 from detect_transfer.core.memory import is_out_of_memory
 from detect_transfer.core.temporary import private_folder
@@ -52,6 +52,7 @@ _LOAD_TORCH = (
     "suggest-class-map",
     "verify",
 )
+_ANSWER_IN_JSON = ("train", "evaluate", "predict", "compare", "convert")
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,12 +67,19 @@ def _options_of_all(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all of it, and what the log would hold.")
     ] = False,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help=f"One JSON object on stdout, the rest on stderr; {', '.join(_ANSWER_IN_JSON)}."),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Fine-tune a pretrained detector on your own images, and know what the transfer was worth."""
+    if json:  # `main` did not take it out, so that it stands before another command
+        names = ", ".join(_ANSWER_IN_JSON)
+        raise InputError("USAGE", "this command gives no JSON", field="--json", remedy=f"use it with {names}")
 
 
 for _command in (
@@ -85,6 +93,10 @@ app.add_typer(study, name="study")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 128 and more on signals."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if not word.startswith("-")), "")
+    answer_in_json("--json" in words and command in _ANSWER_IN_JSON)
+    if command in _ANSWER_IN_JSON:  # others have an option of this name, or none
+        words = [word for word in words if word != "--json"]
     given = _ANYWHERE & set(words)
     words = [word for word in words if word not in _ANYWHERE]
     debug, verbose = "--debug" in given, bool({"-v", "--verbose"} & given)
@@ -182,4 +194,5 @@ def _report(line: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(line, file=sys.stderr)
+    print_json({"exit_code": code, "error": line})
     return code

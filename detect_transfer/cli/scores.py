@@ -11,6 +11,7 @@ import typer
 from detect_transfer.cli.console import (
     make_console,
     print_explanation,
+    print_json,
     print_lines,
     print_metrics,
     print_scores,
@@ -92,7 +93,9 @@ def evaluate(
     reading = detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(words_of(metrics), words_of(slices), reading, ignore_policy.value)
     require_new(out)
-    given = truth_or_runs(data or truth, truth_format, split, images, option)
+    given = truth_or_runs(
+        data or truth, truth_format, split, images, option, flag="--truth" if data is None else "--data"
+    )
     if truth is not None:
         assert given is not None
         assert detections is not None
@@ -112,6 +115,7 @@ def evaluate(
     if explanation is not None and truth is None:
         print_explanation(explanation)
     make_console().print(f"report: {out / 'report.html'}", markup=False)
+    print_json({"out": out, "report": out / "report.html", **stored})
 
 
 def _check_usage(weights: str | None, data: Path | None, truth: Path | None, detections: Path | None) -> None:

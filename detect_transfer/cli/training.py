@@ -13,6 +13,7 @@ import typer
 
 from detect_transfer.cli.console import (
     make_console,
+    print_json,
     print_lines,
     print_plan,
     print_result,
@@ -67,6 +68,17 @@ def train(
     with training_watch(make_console()) as watch:
         result = run_train(config, name=name, command=_command(), watch=watch, resume=resume is not None)
     print_result(result)
+    print_json(
+        {
+            "run": result.folder,
+            "weights": result.folder / "weights" / "best.safetensors",
+            "report": result.folder / "report.html",
+            "best": result.progress.best_weights,
+            "metrics": result.metrics,
+            "test": result.scores.test,
+            "selection": result.scores.selection,
+        }
+    )
 
 
 def predict(
@@ -144,6 +156,8 @@ def predict(
     with progress_bar("images") as advance:
         done = predict_sources(trained, images, out, options, partial(advance, "predicting"))
     print_lines([f"{done.n_drawn:,} detections from {done.bound} on, in {done.n_images:,} images: {out}", *done.notes])
+    counts = {"images": done.n_images, "drawn": done.n_drawn, "skipped": done.n_skipped}
+    print_json({"out": out, **counts, "from": done.bound, "notes": done.notes})
     if done.n_skipped:
         raise typer.Exit(2)
 

@@ -24,11 +24,21 @@ def detection_options(
 
 
 def truth_or_runs(
-    path: Path | None, format: str | None, split: str | None, images: Path | None, words: list[str] | None
+    path: Path | None,
+    format: str | None,
+    split: str | None,
+    images: Path | None,
+    words: list[str] | None,
+    *,
+    flag: str = "--truth",
 ) -> GroundTruth | None:
-    """Read the truth that is given, if any; runs have their own, of which nothing need be given."""
+    """Read the truth that is given with a flag, if any; runs have their own, of which nothing need be given."""
     if path is not None:
-        return read_truth(path, format, split, images, words)
+        try:
+            return read_truth(path, format, split, images, words)
+        except InputError as error:
+            error.field = flag if error.field == "--truth" else error.field
+            raise
     given = {"--truth-format": format, "--split": split, "--images": images, "--option": words}
     needless = [name for name, value in given.items() if value]
     if needless:
@@ -44,9 +54,9 @@ def read_truth(
     path: Path, format: str | None, split: str | None, images: Path | None, words: list[str] | None
 ) -> GroundTruth:
     """Read the truth and tell what was taken."""
-    from detect_transfer.data.load import read_ground_truth
+    from detect_transfer.data.native import read_scored_data
 
-    truth = read_ground_truth(path, format=format, split=split, images=images, options=words or [])
+    truth = read_scored_data(path, format=format, split=split, images=images, options=words or [])
     print_reading(truth.table.reading)
     print_lines([f"truth: {truth.facts}", *([f"warning: {truth.warning}"] if truth.warning else [])])
     return truth

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from detect_transfer.cli.console import make_console, print_comparison, print_lines
+from detect_transfer.cli.console import make_console, print_comparison, print_json, print_lines
 from detect_transfer.cli.options import (
     DETECTIONS,
     TRUTH,
@@ -70,8 +70,10 @@ def compare(
         for run in (run for group in groups for run in group.runs):
             print_lines([f"{run.name}: {sentence}" for sentence in run.detections.reading])
     plan = Plan(margin=margin, n_draws=draws, seed=seed)
-    print_comparison(compare_and_write(groups, out, plan=plan, ignore_policy=ignore_policy.value))
+    compared = compare_and_write(groups, out, plan=plan, ignore_policy=ignore_policy.value)
+    print_comparison(compared)
     make_console().print(f"page: {out / 'compare.html'}", markup=False)
+    print_json({"out": out, "page": out / "compare.html", **compared.as_dict()})
 
 
 def visualize(

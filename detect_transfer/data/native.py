@@ -15,7 +15,7 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.data.load import GroundTruth, read_dataset, read_ground_truth, recognise
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats import get_format
 from detect_transfer.formats.recognition import likely, recognised
@@ -95,6 +95,29 @@ def format_of(path: Path) -> str:
             return names[0]  # its reader says what is wrong
         error.field, error.remedy = None, error.remedy.replace("data.format=NAME", "--format NAME")
         raise
+
+
+def read_scored_data(
+    path: Path, *, format: str | None = None, images: Path | None = None, **wanted: Any
+) -> GroundTruth:
+    """Read what is scored as `read_ground_truth` does, and in the format whose reader alone can read it if none shows.
+
+    Args:
+        path: The file or folder that holds it.
+        format: A key of `READERS`.
+        images: The folder that `file_name` is relative to.
+        wanted: Further arguments of `read_ground_truth`.
+
+    Raises:
+        InputError: As for `read_ground_truth`.
+    """
+    if format is None and path.exists() and recognised(path) is None:
+        candidates = likely(path)
+        try:
+            format = read_native(Data(path=path, images=images)).format
+        except InputError:
+            format = candidates[0] if len(candidates) == 1 else None  # its reader says what is wrong
+    return read_ground_truth(path, format=format, images=images, **wanted)
 
 
 def _read(data: Data, path: Path, kind: str) -> AnnotationTable:

@@ -260,10 +260,10 @@ def evaluate(
         >>> 0 <= scores.metrics["AP"] <= 1
         True
     """
-    from detect_transfer.data.load import read_ground_truth
+    from detect_transfer.data.native import read_scored_data
     from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 
-    ground_truth = read_ground_truth(Path(truth), format=format, split=split)
+    ground_truth = read_scored_data(Path(truth), format=format, split=split)
     return evaluate_files(ground_truth, Path(detections), Path(out), EvaluateOptions(metrics))
 
 

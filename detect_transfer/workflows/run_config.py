@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from detect_transfer.config import RunConfig, load_config, make_config
+from detect_transfer.config import RunConfig, load_config, make_config, read_yaml
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.shipped import shipped
+from detect_transfer.formats.recognition import recognised
 from detect_transfer.workflows.run_folder import RunFolder
 
 QUICK_START = Path(__file__).parents[1] / "assets" / "quickstart.yaml"
@@ -40,5 +42,25 @@ def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig,
         source = config.data.path or config.data.train_json
         assert source is not None  # a pair or a path, as the config checks
         return config, source.absolute().stem
+    if path is not None and (kind := _data_kind(path)) is not None:
+        raise InputError(
+            "FILE_KIND",
+            f"a config file was expected, and these are data ({kind})",
+            where=path,
+            remedy=f"write {shlex.quote(f'data.path={path}')}",
+        )
     path = QUICK_START if path is None else shipped(path)
     return load_config(path, words), path.stem
+
+
+def _data_kind(path: Path) -> str | None:
+    """Return the format of a file that is data and no config; None for one that may be a config."""
+    if not path.is_file():
+        return None
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        return recognised(path)
+    with suppress(InputError):  # which loading it tells with its line
+        content = read_yaml(path)
+        if isinstance(content, Mapping) and "names" in content and not content.keys() & {"data", "model", "transfer"}:
+            return "yolo"
+    return None

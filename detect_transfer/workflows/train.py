@@ -7,6 +7,7 @@ Everything that can be wrong is looked at before the run folder is made. The fol
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -41,6 +42,7 @@ from detect_transfer.training.strategies import Classes
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.class_evidence import ask_source
 from detect_transfer.workflows.evaluate import data_set_of
+from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, timed
 from detect_transfer.workflows.run_folder import RunFolder
@@ -49,6 +51,8 @@ from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 from detect_transfer.workflows.watch import Watch
+
+logger = logging.getLogger(__name__)
 
 _FURTHER_BYTES = 16 << 20  # detections, scores, the report
 
@@ -135,7 +139,11 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         )
         scores = write_outputs(folder, detector, data, facts, watch) if accelerator.is_main_process else RunScores({})
         accelerator.wait_for_everyone()
-        return RunResult(folder.path, scores, progress, data.train.images.height, loading)
+        result = RunResult(folder.path, scores, progress, data.train.images.height, loading)
+        if accelerator.is_main_process:
+            for line in result_lines(result):
+                logger.info(line)
+        return result
 
 
 def _start_lines(config: RunConfig, data: RunData, context: TrainContext) -> list[str]:

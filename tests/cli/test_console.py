@@ -1,6 +1,6 @@
 """What commands show."""
 
-from detect_transfer.cli.console import threshold_notes
+from detect_transfer.workflows.result_lines import threshold_notes
 
 
 def test_threshold_notes__are_those_of_the_goal_that_predict_obeys() -> None:

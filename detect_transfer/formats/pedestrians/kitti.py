@@ -97,7 +97,7 @@ def read(
 def _report_unlabelled(source: Source, images: Mapping[str, str]) -> None:
     """Report images, by their stems, that have no label file."""
     labels = source.image_root.parent / "label_2"
-    remedy = "restore the label, or read with allow_missing=true if the image shows no object"
+    remedy = "restore the label, or read with --option allow_missing=true if the image shows no object"
     for stem, name in images.items():
         what = f"there is no '{stem}.txt' in {labels}"
         source.errors.add("ANNOTATION_MISSING", what, where=source.image_root / name, image=name, remedy=remedy)

@@ -145,7 +145,7 @@ def _without_text(
     faulty = {PurePosixPath(text).stem for text in errors.skipped_images}
     paths = [PurePosixPath(name) for name in files if name not in refs]
     names = [path.as_posix() for path in paths if path.parent in folders and path.stem not in faulty]
-    remedy = "annotate or remove it, or read with allow_missing=true if it shows no person"
+    remedy = "annotate or remove it, or read with --option allow_missing=true if it shows no person"
     for name in () if allow_missing else names:
         errors.add("ANNOTATION_MISSING", "no text names this image", where=root / name, image=name, remedy=remedy)
     return {name: ImageRef(str(root / name)) for name in names}

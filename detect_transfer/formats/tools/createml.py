@@ -61,7 +61,7 @@ def read(
                 _read_image(source, node, PurePosixPath(name).parent, nearby, anchor)
     nearby.remark(source.errors)
     unnamed = sorted(set(source.image_files()) - set(source.images) - set(source.errors.skipped_images))
-    remedy = "remove it, or read with allow_missing=true if such images show no object"
+    remedy = "remove it, or read with --option allow_missing=true if such images show no object"
     if source.file is None:
         report_unannotated(source, () if allow_missing else unnamed, "no entry names this image", remedy)
         for name in unnamed:

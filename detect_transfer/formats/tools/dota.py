@@ -50,7 +50,7 @@ def read(
     source = Source(root, what, by="stem", missing_images=missing_images, on_error=on_error)
     texts = _texts(source)
     without_text = _without_text(source, texts.values())
-    remedy = "annotate or remove it, or read with allow_missing=true if it shows no object"
+    remedy = "annotate or remove it, or read with --option allow_missing=true if it shows no object"
     report_unannotated(source, () if allow_missing else without_text, "there is no text for this image", remedy)
     heads = {image: _head(root, name) for name, image in texts.items()}
     for name, image in texts.items():

@@ -67,7 +67,7 @@ def read(
     folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in files)
     in_rows = source.images.keys() | source.errors.skipped_images.keys()
     unnamed = [name for name in source.image_files() if name not in in_rows and name.startswith(folders)]
-    remedy = "add or remove it, or read with allow_missing=true if it shows no object"
+    remedy = "add or remove it, or read with --option allow_missing=true if it shows no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)
     rows, classes = _with_classes(_boxes(rows, form), names)

@@ -57,7 +57,7 @@ def read_labels(source: Source, names: list[str], box_format: BoxFormat, *, allo
     rows = rows.rename({f"text_{c}": c for c in XYXY}).numbers(*XYXY)
     rows = rows.box(*XYXY, box_format=box_format)
     unnamed = [name for name in source.image_files() if _split_and_stem(PurePosixPath(name)) not in first]
-    remedy = "remove it, or read with allow_missing=true if such images show no object"
+    remedy = "remove it, or read with --option allow_missing=true if such images show no object"
     report_unannotated(source, () if allow_missing else unnamed, "it has no label", remedy)
     source.add_images(unnamed)
     return source.table(rows, split=split_of_path)

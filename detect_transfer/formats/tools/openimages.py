@@ -88,7 +88,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     in_rows = {*source.images, *source.errors.skipped_images}
     files = [name for name in source.image_files() if _MASKS not in PurePosixPath(name).parts]
     unnamed = [n for n in files if PurePosixPath(native.stem_of(n)).name not in in_rows]
-    remedy = "remove it, or read with allow_missing=true if such images show no object"
+    remedy = "remove it, or read with --option allow_missing=true if such images show no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)
     source.add_images(unnamed)
     rows = _checked(given, SHARE_CORNERS.with_options(box_format, units))

@@ -150,7 +150,7 @@ def _report_unpaired(
         errors.add("IMAGE_MISSING", what, where=parsed[stem].where, image=stem, remedy=MISSING_REMEDY)
     for stem in sorted(images.keys() - parsed.keys()) if not allow_missing else ():
         what, remedy = f"there is no '{stem}.xml' in {layout.annotations}", "annotate or remove the image"
-        remedy = f"{remedy}, or read with allow_missing=true if it shows no object"
+        remedy = f"{remedy}, or read with --option allow_missing=true if it shows no object"
         errors.add("ANNOTATION_MISSING", what, where=layout.images / images[stem], image=stem, remedy=remedy)
 
 

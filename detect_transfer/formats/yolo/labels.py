@@ -85,7 +85,7 @@ class LabelFolder:
                     *("LABEL_MISSING", f"'{self.wanted[name]}' has no label"),
                     where=self.path / name,
                     image=self.wanted[name],
-                    remedy="add it (empty: no object), or read with allow_missing=true",
+                    remedy="add it (empty: no object), or read with --option allow_missing=true",
                 )
             return False
         if entry.is_file(follow_symlinks=False):
