@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from detect_transfer.core.ledger import LedgerLine
-    from detect_transfer.workflows.train import RunResult
     from detect_transfer.workflows.watch import Watch
 
 
@@ -181,11 +180,12 @@ def print_lines(lines: Sequence[str]) -> None:
         console.print(line, markup=False)
 
 
-def print_result(result: RunResult) -> None:
+def print_result(result: Any) -> None:
     """Show what a run came to and where it lies."""
     from detect_transfer.workflows.result_lines import result_lines
+    from detect_transfer.workflows.run_folder import RunFolder
 
-    print_lines(result_lines(result))
+    print_lines(result_lines(RunFolder(result.folder), result.scores, result.progress))
 
 
 def print_scores(scores: Any) -> None:

@@ -8,18 +8,18 @@ from detect_transfer.core.io import read_json
 from detect_transfer.workflows.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from detect_transfer.workflows.train import RunResult
+    from detect_transfer.training.checkpoint import Progress
+    from detect_transfer.workflows.train_outputs import RunScores
 
 
-def result_lines(result: RunResult) -> list[str]:
+def result_lines(folder: RunFolder, scores: RunScores, progress: Progress) -> list[str]:
     """Return the scores of a run, what they were chosen by, and where it lies."""
-    scores, folder = result.scores, RunFolder(result.folder)
     lines = []
     if scores.test is not None:
         lines.append(f"test AP {_shown(scores.test['AP'])}, AP50 {_shown(scores.test['AP50'])}")
-    before = _shown(result.progress.history[0]["AP"])
+    before = _shown(progress.history[0]["AP"])
     lines.append(f"AP {_shown(scores.val.get('AP'))}, AP50 {_shown(scores.val.get('AP50'))}: {scores.selection}")
-    lines.append(f"{result.progress.best_weights} is the best; untrained AP {before}")
+    lines.append(f"{progress.best_weights} is the best; untrained AP {before}")
     lines += threshold_notes(read_json(folder.thresholds))
     if scores.test is not None:
         lines.append(read_json(folder.test.metrics).get("at_thresholds_note", ""))

@@ -141,7 +141,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         accelerator.wait_for_everyone()
         result = RunResult(folder.path, scores, progress, data.train.images.height, loading)
         if accelerator.is_main_process:
-            for line in result_lines(result):
+            for line in result_lines(folder, scores, progress):
                 logger.info(line)
         return result
 
