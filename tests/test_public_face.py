@@ -120,7 +120,7 @@ def test_wrong_arguments__are_input_errors(call, code) -> None:
 def test_convert__takes_a_class_map_as_a_mapping_and_one_target_as_a_word(tmp_path) -> None:
     names = detect_transfer.read_dataset(CSV, format="roboflow_csv").class_names
     made = detect_transfer.convert(
-        CSV, tmp_path / "out", format="roboflow_csv", targets="coco", class_map={"thing": names}
+        CSV, tmp_path / "out", format="roboflow_csv", targets="coco", class_map={"thing": names}, bad_boxes="fix"
     )
     assert made.table.class_names == ["thing"]
     assert not (tmp_path / "out" / "data.yaml").exists()

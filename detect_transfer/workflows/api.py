@@ -75,7 +75,7 @@ def convert(
 
     Examples:
         >>> from detect_transfer import convert
-        >>> made = convert("datasets/roboflow_csv/sample", "mine", format="roboflow_csv", targets=("coco",))
+        >>> made = convert("datasets/roboflow_csv/sample", "mine", format="roboflow_csv", bad_boxes="fix")
         >>> {name: counts["images"] for name, counts in made.counts.items()}
         {'train': 3, 'val': 1}
     """

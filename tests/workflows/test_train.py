@@ -16,9 +16,9 @@ AUDIT = """
 import sys
 seen = []
 def hook(event, args):
-    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto', 'os.system'):
+    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto', 'os.system', 'subprocess.Popen'):
         seen.append((event, str(args)))
-    if event == 'subprocess.Popen' and 'pip' in str(args):
+    if event == 'socket.__new__' and args[1] in (2, 10):  # of the network
         seen.append((event, str(args)))
     if event == 'open' and isinstance(args[1], str) and any(c in args[1] for c in 'wax+'):
         path = str(args[0])
@@ -73,7 +73,7 @@ def finished(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return base / "run", done.stdout, base.as_posix()
 
 
-def test_run__opens_no_socket_and_writes_nowhere_else(finished: tuple[Path, str, str]) -> None:
+def test_run__opens_no_socket_starts_no_program_and_writes_nowhere_else(finished: tuple[Path, str, str]) -> None:
     assert finished[1].splitlines()[-1] == "AUDIT []"
 
 
