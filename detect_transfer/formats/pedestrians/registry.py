@@ -13,8 +13,10 @@ from detect_transfer.formats.pedestrians import (
     kitti,
     mot17det,
     nightowls,
+    nuimages,
     pascal_v1,
     tju,
+    visdrone,
     widerperson,
 )
 
@@ -56,6 +58,9 @@ FORMATS: dict[str, Format] = {
         hints="nightowls_*.json",
         numbers=BOTH,
     ),
+    "nuimages": Format(
+        nuimages.read, "nuImages: tables v1.0-<split>/*.json beside samples/", hints="v1.0-*/object_ann.json"
+    ),
     "pascal_v1": Format(
         pascal_v1.read,
         "PASCAL Annotation Version 1.00 texts: Penn-Fudan, INRIA Person",
@@ -66,6 +71,11 @@ FORMATS: dict[str, Format] = {
         "TJU-DHD and TJU-Ped: <name>_<split>.json with their images in any folder",
         hints="*_train.json *_val.json annotations/*_train.json annotations/*_val.json",
         numbers=BOTH,
+    ),
+    "visdrone": Format(
+        visdrone.read,
+        "VisDrone-DET: annotations/<stem>.txt beside images/",
+        hints="annotations/*.txt */annotations/*.txt",
     ),
     "widerperson": Format(
         widerperson.read,

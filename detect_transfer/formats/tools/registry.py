@@ -13,6 +13,7 @@ from detect_transfer.formats.tools import (
     hf_imagefolder,
     keras_csv,
     label_studio,
+    labelbox,
     labelme,
     openimages,
     roboflow_csv,
@@ -61,6 +62,7 @@ FORMATS: dict[str, Format] = {
     "label_studio": Format(
         label_studio.read, "Label Studio, JSON or JSON-MIN", not_recognised="its export is one JSON file of any name"
     ),
+    "labelbox": Format(labelbox.read, "Labelbox NDJSON, an export of version 2", hints="*.ndjson"),
     "labelme": Format(labelme.read, "LabelMe JSON, a file an image", hints="*.json */*.json"),
     "openimages": Format(
         openimages.read,
