@@ -15,18 +15,21 @@ import pytest
 from detect_transfer.cli import main
 from detect_transfer.config import Synthetic
 from detect_transfer.core.annotations import XYXY, Detections
-from detect_transfer.core.choices import ExportTarget, NmsPlace
+from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
+from detect_transfer.models.predict import read_images
 from detect_transfer.workflows.export import ExportOptions, export_detector
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
+from detect_transfer.workflows.export_gate import LIMITS, GateLimits
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMGSZ = 200  # images of 256 px are scaled to it, and padded to 224
 
@@ -141,6 +144,39 @@ def test_gate__catches_a_planted_fault_and_keeps_nothing(
     ):
         export_detector(trained, tmp_path / "out", ExportOptions(fixed_size=True), checked)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layers", ["chosen", "all"])
+def test_int8__is_calibrated_on_training_images_and_the_gate_sees_what_it_costs(
+    tmp_path: Path, trained: TrainedDetector, checked: ExportData, monkeypatch: pytest.MonkeyPatch, layers: str
+) -> None:
+    read = []
+    monkeypatch.setattr(
+        "detect_transfer.workflows.export.read_images",
+        lambda files, side: read.extend(files) or read_images(files, side),
+    )
+    options = ExportOptions(precision=ExportPrecision.INT8, calibration_images=3)
+    if layers == "all":
+        quantise = onnxruntime.quantization.quantize_static
+        monkeypatch.setattr(
+            onnxruntime.quantization,
+            "quantize_static",
+            lambda source, target, reader, **_: quantise(source, target, reader),
+        )
+        with pytest.raises(ResourceError, match=r"EXPORT_GATE .* AP [\d.]+ -> 0.0000 .*leave --precision int8 out"):
+            export_detector(trained, tmp_path / "out", options, checked)
+        assert list(tmp_path.iterdir()) == []
+        return
+    monkeypatch.setitem(LIMITS, ExportPrecision.INT8, GateLimits(0.2, 0.5, moves=False, chance=True))
+    written = export_detector(trained, tmp_path / "out", options, checked)[0]
+    assert written.layers is not None
+    assert written.layers["int8"] > 40
+    assert written.layers["fp32"] > 5
+    assert written.result is not None
+    assert written.result.ap.interval is not None
+    assert set(read) < set(checked.train)
+    with pytest.raises(InputError, match=r"EXPORT_CALIBRATION .*give a run folder, or --data"):
+        export_detector(trained, tmp_path / "other", options, replace(checked, train=[]))
 
 
 def test_commands__take_an_exported_model_by_the_names_of_its_classes(

@@ -43,7 +43,7 @@ def quantise_onnx(
         options: The form of the graph.
         float_layers: Layers before each output that stay in single precision.
     """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no types
@@ -66,9 +66,12 @@ def quantise_onnx(
                 target,
                 Reader(),
                 quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,  # onnxruntime leaves signed ones in single precision on x86
                 op_types_to_quantize=list(HEAVY),
                 nodes_to_exclude=last_layers(prepared, float_layers),
                 per_channel=True,
+                # the mean of the images' ranges: that of all images is set by a few, and costs AP of all
+                extra_options={"CalibMovingAverage": True},
             )
     finally:
         root.setLevel(level)
