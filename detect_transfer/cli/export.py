@@ -66,6 +66,7 @@ def export(
     folder = _folder(out, bundle)
     require_new(folder)
     from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
+    from detect_transfer.workflows.export_bundle import write_bundle
     from detect_transfer.workflows.trained_detector import load_trained
 
     options = ExportOptions(targets, precision, nms, fixed_size, batch, imgsz, calibration_images)
@@ -79,7 +80,10 @@ def export(
     elif not no_gate or needs_train:
         checked = _data_of_run(weights, trained)
     with progress_bar("images") as advance:
-        written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)
+        if bundle is None:
+            written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)
+        else:
+            written = [write_bundle(trained, folder, options, checked, advance, gated=not no_gate)]
     print_lines([line for each in written for line in _lines(each)])
 
 

@@ -68,7 +68,7 @@ class ExportOptions:
                 "with the suppression inside, a graph takes one image",
                 field="--batch",
                 value=self.batch,
-                remedy="leave --batch out, or give --nms beside",
+                remedy="leave --batch out",
             )
         for field, value in (("--batch", self.batch), ("--calibration-images", self.calibration_images)):
             if value is not None and value < 1:
@@ -96,6 +96,9 @@ class Exported:
     seconds: tuple[float, float] | None = None
 
 
+Finish = Callable[[Path, ExportMetadata, list[Exported]], None]
+
+
 def export_detector(
     trained: TrainedDetector,
     out: Path,
@@ -104,6 +107,7 @@ def export_detector(
     progress: Progress | None = None,
     *,
     gated: bool = True,
+    finish: Finish | None = None,
 ) -> list[Exported]:
     """Export a detector and check each file against it; nothing is left at `out` where one differs.
 
@@ -114,6 +118,7 @@ def export_detector(
         data: The images that it is checked on and calibrated on.
         progress: Called with a target, the number of images done and of all.
         gated: Check the exported model, which takes `data`.
+        finish: Writes further files into the folder before it has its name.
 
     Raises:
         InputError: The options are not for this detector, a package is missing, or `out` is not empty.
@@ -127,6 +132,8 @@ def export_detector(
         reference = None if gate_data is None else _reference(job, gate_data, progress)
         written = [_write_and_check(job, target, building, gate_data, reference, progress) for target in options.to]
         write_json(building / REPORT, _record(job, written, building))
+        if finish is not None:
+            finish(building, job.metadata, written)
     return [replace(each, path=out / each.path.name) for each in written]
 
 

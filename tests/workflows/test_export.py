@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,3 +225,34 @@ def test_wrong_things__are_a_line_with_a_remedy(
         assert len(shown.strip().splitlines()) <= 2, shown
         assert re.search(line, shown), shown
     assert not (tmp_path / "out").exists()
+
+
+def test_bundle__detects_without_this_package_what_predict_detects(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, shown = run(capsys, "export", EMBEDDED, "--data", data, "--bundle", tmp_path / "bundle")
+    assert code == 0, shown
+    bundle = tmp_path / "bundle"
+    assert {path.name for path in bundle.iterdir()} == {
+        *("README.md", "export.json", "infer.py", "model.onnx", "requirements.txt")
+    }
+    card = (bundle / "README.md").read_text()
+    assert re.search(r"\| network \| ultralytics [\d.]+ \| AGPL-3.0 \|", card)
+    assert "of 0 detections" not in card
+    images = sorted((data / "images" / "val").iterdir())
+    words = ["infer.py", "--score", "0.02", *map(str, images)]
+    blocked = (
+        f"import sys, runpy; sys.modules['detect_transfer'] = sys.modules['torch'] = None; sys.argv = {words}; "
+        f"runpy.run_path({str(bundle / 'infer.py')!r}, run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [Path(row["file_name"]).name for row in rows] == [path.name for path in images]
+    mine = [[*d["xyxy"], d["score"], d["category_id"]] for row in rows for d in row["detections"]]
+    trained = load_trained(EMBEDDED, device="cpu")
+    own = trained.find(list(enumerate(images)), trained.category_ids).rows.filter(pl.col("score") >= 0.02)
+    own = own.sort("image_id", pl.col("score") * -1, maintain_order=True)
+    theirs = own.select(*XYXY, "score", "category_id").to_numpy()
+    assert len(theirs) > 10
+    np.testing.assert_allclose(np.array(mine), theirs, atol=0.01, rtol=0)
+    assert load_trained(bundle).path == bundle / "model.onnx"
