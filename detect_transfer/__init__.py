@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detect_transfer.core.annotations import AnnotationTable, Detections
     from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ResourceError
-    from detect_transfer.workflows.api import compare, convert, evaluate, load_detector, predict, read_dataset, train
+    from detect_transfer.workflows.api import (
+        compare,
+        convert,
+        evaluate,
+        export,
+        load_detector,
+        predict,
+        read_dataset,
+        train,
+    )
 
 __version__ = "0.1.0"
 
@@ -28,6 +37,7 @@ __all__ = [
     "compare",
     "convert",
     "evaluate",
+    "export",
     "load_detector",
     "predict",
     "read_dataset",
@@ -42,7 +52,7 @@ _MODULE_OF = {
     "InternalError": "core.errors",
     "ResourceError": "core.errors",
     **dict.fromkeys(("compare", "convert", "evaluate", "load_detector", "predict"), "workflows.api"),
-    **dict.fromkeys(("read_dataset", "train"), "workflows.api"),
+    **dict.fromkeys(("export", "read_dataset", "train"), "workflows.api"),
 }
 
 

@@ -15,7 +15,16 @@ from processes import loaded_after
 import detect_transfer
 
 CSV = DATASETS / "roboflow_csv" / "sample"
-FUNCTIONS = ["read_dataset", "convert", "train", "load_detector", "predict", "evaluate", "compare"]  # in this order
+FUNCTIONS = [
+    "read_dataset",
+    "convert",
+    "train",
+    "load_detector",
+    "predict",
+    "evaluate",
+    "export",
+    "compare",
+]  # in this order
 
 
 def test_all__is_sorted_and_is_what_can_be_imported() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from detect_transfer.cli.console import make_console, print_lines, progress_bar
 from detect_transfer.cli.options import ImgszOption, ReaderOption, TruthFormat, TruthImages, TruthSplit
 from detect_transfer.cli.truth import read_truth
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
@@ -62,43 +62,31 @@ def export(
     calibration_images: Annotated[int, typer.Option(min=1, help="Training images that int8 is calibrated on.")] = 128,
 ) -> None:
     """Write a detector for other runtimes, and check in each that it detects what the weights detect."""
-    targets = _targets(to)
     folder = _folder(out, bundle)
     require_new(folder)
     from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
     from detect_transfer.workflows.export_bundle import write_bundle
+    from detect_transfer.workflows.export_data import data_of_run
     from detect_transfer.workflows.trained_detector import load_trained
 
+    targets: tuple[Any, ...] = tuple(word for part in to.split(",") if (word := part.strip()))
     options = ExportOptions(targets, precision, nms, fixed_size, batch, imgsz, calibration_images)
     trained = load_trained(weights, device="cpu", imgsz=imgsz)
     check_export(trained, options)
     make_console().print(f"input: {trained.input_facts}", markup=False)
-    needs_train = precision is ExportPrecision.INT8
     checked: ExportData | None = None
     if data is not None:
-        checked = _given_data(trained, data, (truth_format, split, images, option), class_map, needs_train=needs_train)
-    elif not no_gate or needs_train:
-        checked = _data_of_run(weights, trained)
+        checked = _given_data(
+            trained, data, (truth_format, split, images, option), class_map, needs_train=options.is_int8
+        )
+    elif not no_gate or options.is_int8:
+        checked = data_of_run(trained)
     with progress_bar("images") as advance:
         if bundle is None:
             written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)
         else:
             written = [write_bundle(trained, folder, options, checked, advance, gated=not no_gate)]
     print_lines([line for each in written for line in _lines(each)])
-
-
-def _targets(text: str) -> tuple[ExportTarget, ...]:
-    words = list(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
-    for word in words:
-        if word not in list(ExportTarget):
-            raise InputError(
-                "OPTION",
-                "nothing is exported to it",
-                field="--to",
-                value=word,
-                remedy=did_you_mean(word, [each.value for each in ExportTarget]),
-            )
-    return tuple(ExportTarget(word) for word in words)
 
 
 def _folder(out: Path | None, bundle: Path | None) -> Path:
@@ -111,21 +99,6 @@ def _folder(out: Path | None, bundle: Path | None) -> Path:
             remedy="give --out DIR, or --bundle DIR in its place",
         )
     return folder
-
-
-def _data_of_run(weights: str, trained: TrainedDetector) -> ExportData:
-    """Return the images of the run that the weights are of."""
-    from detect_transfer.workflows.export_data import data_of_run
-    from detect_transfer.workflows.run_folder import RunFolder
-
-    if not (Path(weights).exists() and RunFolder.of(trained.path).config.is_file()):
-        raise InputError(
-            "EXPORT_DATA",
-            "these weights are of no run, so that there are no validation images to check the exported model on",
-            field="--data",
-            remedy="give --data MY_DATA, or --no-gate to write it unchecked",
-        )
-    return data_of_run(RunFolder.of(trained.path).path, trained)
 
 
 def _given_data(

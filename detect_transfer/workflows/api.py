@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from detect_transfer.data.convert import ConvertResult
     from detect_transfer.evaluation import Scores
     from detect_transfer.workflows.compare import Compared
+    from detect_transfer.workflows.export import Exported
     from detect_transfer.workflows.loaded_detector import LoadedDetector
     from detect_transfer.workflows.train import RunResult
 
@@ -265,6 +266,66 @@ def evaluate(
 
     ground_truth = read_scored_data(Path(truth), format=format, split=split)
     return evaluate_files(ground_truth, Path(detections), Path(out), EvaluateOptions(metrics))
+
+
+def export(
+    weights: str | Path,
+    out: str | Path,
+    *,
+    to: str | Sequence[str] = ("onnx",),
+    bundle: bool = False,
+    data: str | Path | None = None,
+    split: str | None = None,
+    gate: bool = True,
+    **choices: Any,
+) -> list[Exported]:
+    """Write a detector for other runtimes, and check in each that it detects what the weights detect.
+
+    Args:
+        weights: A run folder, a weights file, or a known name such as `yolo11n`.
+        out: The folder to make; it must be absent or empty.
+        to: One or more of `onnx`, `openvino`, `torchscript` and `ultralytics-pt`.
+        bundle: Write `model.onnx` with an `infer.py` that runs without this package and a model card, whatever `to` is.
+        data: A data set to check on, in any format that is recognised; None takes the validation images of the run.
+        split: Its split, as for `evaluate`.
+        gate: Check it; False writes it as it is.
+        choices: Further fields of `ExportOptions`, such as `precision="int8"` and `fixed_size`.
+
+    Returns:
+        Each model that was written, with what the gate measured.
+
+    Raises:
+        InputError: Weights or data are missing, a choice is none, or `out` holds something.
+        ResourceError: An exported model does not do what the weights do; nothing is left at `out`.
+
+    Examples:
+        >>> from detect_transfer import export
+        >>> written = export("run", "exported", to="torchscript")
+        >>> written[0].result.failures
+        ()
+    """
+    private_folder()  # before torch is imported, which makes a folder of its own otherwise
+    wait_passively()
+    from detect_transfer.data.load import read_ground_truth
+    from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
+    from detect_transfer.workflows.export_bundle import write_bundle
+    from detect_transfer.workflows.export_data import data_of_run, data_of_weights
+    from detect_transfer.workflows.trained_detector import load_trained
+
+    _require_fields(choices, ExportOptions)
+    options = ExportOptions(to=(to,) if isinstance(to, str) else tuple(to), **choices)  # type: ignore[arg-type]
+    trained = load_trained(weights, device="cpu", imgsz=options.imgsz)
+    check_export(trained, options)
+    checked = None
+    if data is not None:
+        truth = read_ground_truth(Path(data), split=split)
+        train = read_ground_truth(Path(data), split="train") if options.is_int8 else None
+        checked = data_of_weights(trained, truth, train, None)
+    elif gate or options.is_int8:
+        checked = data_of_run(trained)
+    if bundle:
+        return [write_bundle(trained, Path(out), options, checked, gated=gate)]
+    return export_detector(trained, Path(out), options, checked, gated=gate)
 
 
 def compare(runs: Sequence[str | Path], out: str | Path, *, margin: float = 0.01, seed: int = 0) -> Compared:

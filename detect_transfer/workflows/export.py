@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import detect_transfer
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
-from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_folder, require_new, sha256_file, write_json
 from detect_transfer.models import load_weights
 from detect_transfer.models.base import Detector
@@ -59,7 +59,10 @@ class ExportOptions:
     calibration_images: int = 128
 
     def __post_init__(self) -> None:
-        """Check the choices before anything is loaded."""
+        """Check the choices before anything is loaded; words are taken for what they name."""
+        object.__setattr__(self, "precision", _named(ExportPrecision, self.precision, "--precision"))
+        object.__setattr__(self, "nms", _named(NmsPlace, self.nms, "--nms"))
+        object.__setattr__(self, "to", tuple(dict.fromkeys(_named(ExportTarget, each, "--to") for each in self.to)))
         if not self.to:
             raise InputError("OPTION", "no target is named", field="--to", remedy="give --to onnx, for example")
         if self.nms is NmsPlace.INSIDE and self.batch not in (None, 1):
@@ -73,6 +76,31 @@ class ExportOptions:
         for field, value in (("--batch", self.batch), ("--calibration-images", self.calibration_images)):
             if value is not None and value < 1:
                 raise InputError("OPTION", "a number from 1 on was expected", field=field, value=value, remedy="give 1")
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether training images are needed, to calibrate eight bits on."""
+        return self.precision is ExportPrecision.INT8
+
+
+Choice = TypeVar("Choice", ExportPrecision, ExportTarget, NmsPlace)
+
+
+def _named(kind: type[Choice], word: str, field: str) -> Choice:
+    """Return what a word names.
+
+    Raises:
+        InputError: Nothing.
+    """
+    if word not in list(kind):
+        raise InputError(
+            "OPTION",
+            "there is no such choice",
+            field=field,
+            value=word,
+            remedy=did_you_mean(word, [each.value for each in kind]),
+        )
+    return kind(word)
 
 
 @dataclass(frozen=True)
@@ -155,7 +183,7 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
     """
     detector = trained.network
     graph = _graph_options(detector, options, trained.imgsz)
-    chosen = calibration_files(data, options.calibration_images) if options.precision is ExportPrecision.INT8 else []
+    chosen = calibration_files(data, options.calibration_images) if options.is_int8 else []
     own = trained.settings
     metadata = ExportMetadata(
         family=detector.family,

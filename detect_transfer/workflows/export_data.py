@@ -36,13 +36,20 @@ class ExportData:
     trained: TrainedDetector
 
 
-def data_of_run(run: Path, trained: TrainedDetector) -> ExportData:
-    """Return the training and validation images of a run.
+def data_of_run(trained: TrainedDetector) -> ExportData:
+    """Return the training and validation images of the run that weights are of.
 
     Raises:
-        InputError: The data are missing or changed.
+        InputError: They are of none, or the data are missing or changed.
     """
-    folder = RunFolder(run)
+    folder = RunFolder.of(trained.path)
+    if trained.path.parent.name != "weights" or not folder.config.is_file():
+        raise InputError(
+            "EXPORT_DATA",
+            "these weights are of no run, so that there are no validation images to check the exported model on",
+            field="--data",
+            remedy="give --data MY_DATA, or --no-gate to write it unchecked",
+        )
     config = folder.read_config()
     data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)
     data = with_kept_classes(data, config.transfer.keep_source_classes)

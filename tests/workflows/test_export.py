@@ -209,7 +209,7 @@ def test_wrong_things__are_a_line_with_a_remedy(
         (("export", EMBEDDED, *out), r"EXPORT_DATA --data - these weights are of no run"),
         (
             ("export", EMBEDDED, "--to", "onx", *out),
-            r"OPTION --to=onx - nothing is exported to it; did you mean 'onnx'",
+            r"OPTION --to=onx - there is no such choice; did you mean 'onnx'",
         ),
         (("export", EMBEDDED), r"USAGE arguments - a folder to write to was expected; give --out DIR"),
         (("export", EMBEDDED, "--no-gate", "--to", "coreml", *out), r"EXPORT_PACKAGE --to=coreml - coremltools cannot"),
