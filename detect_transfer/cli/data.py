@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_json, print_lines, progress_bar
-from detect_transfer.cli.options import AllowRootOption, BadBoxesOption, DeviceOption, OnErrorOption, Out, ReaderOption
+from detect_transfer.cli.options import (
+    AllowRootOption,
+    BadBoxesOption,
+    DeviceOption,
+    OnErrorOption,
+    Out,
+    OverlapOption,
+    ReaderOption,
+    TileOption,
+    tiling_of,
+)
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_size import MOST_IMGSZ
@@ -62,6 +72,11 @@ def convert(
         str | None,
         typer.Option(help="The formats to write, divided by commas, of {targets}. Without it, coco,yolo."),
     ] = None,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
+    tile_share: Annotated[
+        float | None, typer.Option(help="With --tile: with a smaller share of it in a tile an object is ignored; 0.5.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     bad_boxes: BadBoxesOption = BadBoxes.AUTO,
@@ -87,6 +102,8 @@ def convert(
         image_mode=image_mode,
         seed=seed,
         to=to,
+        tiling=tiling_of(tile, overlap, tile_share),
+        **({} if tile_share is None else {"tile_share": tile_share}),
         check=check,
         on_error=on_error,
         bad_boxes=bad_boxes,

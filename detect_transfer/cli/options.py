@@ -97,17 +97,18 @@ def words_of(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(word for part in text.split(",") if (word := part.strip()))
 
 
-def tiling_of(tile: int | None, overlap: float | None) -> Tiling | None:
+def tiling_of(tile: int | None, overlap: float | None, share: float | None = None) -> Tiling | None:
     """Return how images are cut into tiles; None where they are taken whole.
 
     Raises:
-        InputError: A number is out of its range, or there is an overlap of no tiles.
+        InputError: A number is out of its range, or something is said of tiles, and there are none.
     """
     if tile is not None:
         return Tiling(tile) if overlap is None else Tiling(tile, overlap)
-    if overlap is not None:
-        what, remedy = "it is the overlap of tiles, and there are none", "add --tile 1024, or leave it out"
-        raise InputError("USAGE", what, field="--overlap", value=overlap, remedy=remedy)
+    for flag, value in (("--overlap", overlap), ("--tile-share", share)):
+        if value is not None:
+            what, remedy = "it is of tiles, and there are none", "add --tile 1024, or leave it out"
+            raise InputError("USAGE", what, field=flag, value=value, remedy=remedy)
     return None
 
 

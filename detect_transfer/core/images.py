@@ -86,6 +86,28 @@ def pillow_to_rgb(image: Image.Image) -> RgbArray:
         raise InputError("IMAGE_TRUNCATED", what, field="image", remedy=remedy) from error
 
 
+def read_deep(path: Path, data: bytes) -> NDArray[np.uint16] | None:
+    """Decode an image of one channel of sixteen bits to its values (H, W), upright; None for any other image.
+
+    Args:
+        path: The file.
+        data: Its bytes.
+
+    Raises:
+        InputError: As for `read_rgb`.
+        ResourceError: As for `read_rgb`.
+    """
+    with _open(path, io.BytesIO(data)) as image:
+        if not image.mode.startswith("I"):
+            return None
+        try:
+            image.load()
+            values = np.asarray(ImageOps.exif_transpose(image))
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise _broken(path, error) from error
+    return np.asarray(np.clip(values, 0, 65535), np.uint16)
+
+
 def read_size_wh(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels from the header alone, as `read_rgb` would give them.
 

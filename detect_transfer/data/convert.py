@@ -1,7 +1,7 @@
 """Native annotations, once read, become a data folder: the whole story from top to bottom.
 
-    inspect images -> clean -> class map -> split -> ignored regions -> images -> target formats -> ledger.json ->
-    manifest.json
+    inspect images -> clean -> class map -> split -> tiles -> ignored regions -> images -> target formats ->
+    ledger.json -> manifest.json
 
 The folder is built beside its place and renamed when it is whole, so a conversion that fails or is killed leaves
 nothing under its name; the source is only read.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from detect_transfer.data.published import dropped_boxes, write_dropped
 from detect_transfer.data.round_trip import RoundTrip
 from detect_transfer.data.split import check_positives
 from detect_transfer.data.split_choice import SplitChoice, choose_split, split_document
+from detect_transfer.data.tiles import cut_into_tiles
 from detect_transfer.data.written_check import check_written
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ignored
@@ -169,8 +170,11 @@ def _select(
         val_from_train=options.val_from_train,
     )
     _note_near_leaks(chosen.table, inspection, ledger)
+    whole_or_tiles = chosen.table
+    if options.tiling is not None:
+        whole_or_tiles = cut_into_tiles(chosen.table, options.tiling, ledger, least_share=options.tile_share)
     ignored = plan_ignored(
-        chosen.table, options.ignored_regions, max_ignored_share=options.max_ignored_share, ledger=ledger
+        whole_or_tiles, options.ignored_regions, max_ignored_share=options.max_ignored_share, ledger=ledger
     )
     _check_splits_kept(chosen.table, ignored.table)
     return chosen, ignored
@@ -254,6 +258,7 @@ def _facts(options: ConvertOptions, rule: Mapping[str, Any], counts: dict[str, d
             "split": dict(rule),
             "class_map": None if options.class_map is None else options.class_map.as_dict(),
             "targets": list(options.targets or ()),
+            **({} if options.tiling is None else {"tiling": asdict(options.tiling), "tile_share": options.tile_share}),
             **{name: getattr(options, name) for name in names},
         },
         "seed": options.seed,

@@ -8,8 +8,10 @@ from typing import Any
 
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.tiles import Tiling
 from detect_transfer.data.class_map import ClassMap
 from detect_transfer.data.split_choice import Split, check_split
+from detect_transfer.data.tiles import LEAST_SHARE
 from detect_transfer.formats.writing.targets import WRITERS
 
 
@@ -34,6 +36,8 @@ class ConvertOptions:
         seed: Of the split.
         min_size: Boxes with a shorter side, in pixels, are dropped.
         targets: The formats to write, keys of `WRITERS`; None writes COCO, and YOLO where all sizes are known.
+        tiling: How images are cut into tiles; None takes them whole.
+        tile_share: The share in (0, 1] of an object that a tile has to show; with less it is ignored there.
         check: Read back what is written in every target, and write no folder where something differs.
         bad_boxes_option: How the user says that bad boxes are to be fixed, for a remedy.
 
@@ -55,6 +59,8 @@ class ConvertOptions:
     seed: int = 0
     min_size: float = 1.0
     targets: tuple[str, ...] | None = None
+    tiling: Tiling | None = None
+    tile_share: float = LEAST_SHARE
     check: bool = False
     bad_boxes_option: str = "--bad-boxes fix"
 
@@ -88,6 +94,12 @@ def _check_options(options: ConvertOptions) -> None:
             value=options.ignored_regions,
             remedy="choose another --ignored-regions, or --image-mode copy",
         )
+    if options.tiling is not None and options.without_images:
+        what, remedy = "tiles are images, and none are written", "leave --tile out, or choose --image-mode copy"
+        raise InputError("OPTION", what, field="tiling", value=options.tiling.size, remedy=remedy)
+    if not 0 < options.tile_share <= 1:
+        what, remedy = "a share above 0, to 1, was expected", "give 0.5, for example"
+        raise InputError("OPTION", what, field="--tile-share", value=options.tile_share, remedy=remedy)
     if not 0 <= options.max_ignored_share <= 1 or not options.min_size >= 0:
         raise InputError(
             "OPTION",

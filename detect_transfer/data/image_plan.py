@@ -18,6 +18,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.video import parse_frame_name
+from detect_transfer.data.tiles import SOURCE_ID, TILE_X, TILE_Y
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.yolo.writer import check_stems
 
@@ -26,7 +27,8 @@ GREY = 114  # what ultralytics pads with, so that a painted region looks like th
 ACCEPTED_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 _REFUSED_MAGIC = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"GI")
 
-Action = Literal["copy", "link", "transcode", "extract", "paint"]
+Action = Literal["copy", "link", "transcode", "extract", "paint", "cut"]
+Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class PlannedImage:
         target: Its name below `images/`.
         action: How it gets there.
         frame: Its number in the video, from 0; None for an image file.
+        window: The corners in pixels of what it shows of the image; None for all of it.
+        staged_id: The id under which its file was staged; None where that is its own.
     """
 
     image_id: int
@@ -46,6 +50,13 @@ class PlannedImage:
     target: str
     action: Action
     frame: int | None = None
+    window: Window | None = None
+    staged_id: int | None = None
+
+    @property
+    def file_id(self) -> int:
+        """The id under which its file was staged."""
+        return self.image_id if self.staged_id is None else self.staged_id
 
 
 def is_refused(path: Path, data: bytes) -> bool:
@@ -91,20 +102,24 @@ def plan_images(
     root = table.image_root or Path()
     sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
     images = []
-    for image_id, source, name in zip(table.images["image_id"], sources, _image_names(table.images), strict=True):
+    rows = zip(table.images["image_id"], sources, _image_names(table.images), _windows(table.images), strict=True)
+    for image_id, source, name, (file_id, window) in rows:
         action: Action = "link" if link else "copy"
         if image_id in painted:
             action = "paint"
         elif name.frame is not None:
             action = "extract"
-        elif image_id in transcoded:
+        elif window is not None:
+            action = "cut"
+        elif file_id in transcoded:
             action = "transcode"
-        target = name.target(png=action in ("paint", "transcode"))
-        images.append(PlannedImage(image_id, source, target, action, name.frame))
+        target = name.target(png=action in ("paint", "transcode", "cut"), window=window)
+        images.append(PlannedImage(image_id, source, target, action, name.frame, window, file_id))
     step = ledger.open("images", images=len(images), boxes=len(table.boxes))
     for action, reason in (
         ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
         ("extract", "a frame of a video: written as PNG"),
+        ("cut", "a tile: written as PNG"),
         ("paint", f"ignored regions painted with grey {GREY}, written as PNG"),
     ):
         done = [p.source.name for p in images if p.action == action]
@@ -141,12 +156,22 @@ class _ImageName:
     split: str
     name: PurePosixPath
 
-    def target(self, *, png: bool) -> str:
-        """Return its name below `images/`; `png`: it becomes one."""
+    def target(self, *, png: bool, window: Window | None = None) -> str:
+        """Return its name below `images/`; `png`: it becomes one, `window`: what it shows of the image."""
         name = self.name.with_suffix(".png") if png else self.name
         if self.frame is not None:
             name = self.name.with_name(f"{self.name.stem}_{self.frame:05d}.png")
+        if window is not None:
+            name = name.with_name(f"{name.stem}_x{window[0]}_y{window[1]}.png")
         return f"{self.split}/{name}"
+
+
+def _windows(images: pl.DataFrame) -> list[tuple[int, Window | None]]:
+    """Return for each image the id of its file in the source, and what it shows of that if it is a tile."""
+    if SOURCE_ID not in images.columns:
+        return [(image_id, None) for image_id in images["image_id"]]
+    rows = images.select(SOURCE_ID, TILE_X, TILE_Y, "width", "height").iter_rows()
+    return [(file_id, None if x is None else (x, y, x + width, y + height)) for file_id, x, y, width, height in rows]
 
 
 def _image_names(images: pl.DataFrame) -> list[_ImageName]:
@@ -169,7 +194,7 @@ def _renamed(ignored: IgnorePlan, targets: list[str], *, by_stem: bool) -> Ignor
         check_stems(sources, targets)
     else:
         _check_names(sources, targets)
-    images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String))
+    images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String)).drop(SOURCE_ID, strict=False)
     return replace(ignored, table=replace(table, images=images))
 
 

@@ -17,11 +17,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from PIL import Image
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray, RgbArray
-from detect_transfer.core.images import read_rgb
+from detect_transfer.core.images import read_deep, read_image_bytes, read_rgb
 from detect_transfer.core.io import require_room, resource_errors, safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.image_checks import ImageFile, Progress
@@ -122,6 +123,8 @@ def write_images(
 
     def write(batch: list[PlannedImage]) -> list[FileFacts]:
         with resource_errors(folder / batch[0].target):
+            if batch[0].window is not None and batch[0].frame is None:
+                return _write_tiles(batch, folder, stage, paint)
             if batch[0].frame is None:
                 return [_write_image(batch[0], folder / batch[0].target, stage, paint)]
             return _write_frames(batch, folder, paint)
@@ -169,39 +172,62 @@ def _frame_bytes(plan: ImagePlan) -> int:
 
 
 def _batches(images: tuple[PlannedImage, ...]) -> list[list[PlannedImage]]:
-    """Return a batch for each image file and one for all frames of a video."""
-    videos: dict[Path, list[PlannedImage]] = defaultdict(list)
+    """Return a batch for each image file, one for all tiles of an image, and one for all frames of a video."""
+    shared: dict[tuple[Path, int | None], list[PlannedImage]] = defaultdict(list)
     batches = []
     for image in images:
-        if image.frame is None:
-            batches.append([image])
+        if image.frame is not None:
+            shared[image.source, None].append(image)
+        elif image.window is not None:
+            shared[image.source, image.file_id].append(image)
         else:
-            videos[image.source].append(image)
-    return [*batches, *videos.values()]
+            batches.append([image])
+    return [*batches, *shared.values()]
 
 
 def _write_image(image: PlannedImage, target: Path, stage: ImageStage, paint: Painter) -> FileFacts:
-    staged = stage.folder / str(image.image_id)
+    staged = stage.folder / str(image.file_id)
     if image.action == "paint":
         return _save(paint(image, read_rgb(staged if staged.exists() else image.source)), target)
     if image.action == "link":
         target.symlink_to(image.source)
     else:
         staged.rename(target)
-    return stage.facts[image.image_id]
+    return stage.facts[image.file_id]
 
 
 def _write_frames(batch: list[PlannedImage], folder: Path, paint: Painter) -> list[FileFacts]:
-    by_number = {image.frame: image for image in batch if image.frame is not None}
+    by_number: dict[int, list[PlannedImage]] = defaultdict(list)
+    for image in batch:
+        by_number[image.frame or 0].append(image)
     facts = {}
     for number, rgb in frames_at(batch[0].source, by_number):
-        image = by_number[number]
-        facts[image.target] = _save(paint(image, rgb), folder / image.target)
+        for image in by_number[number]:
+            x1, y1, x2, y2 = image.window or (0, 0, rgb.shape[1], rgb.shape[0])
+            facts[image.target] = _save(paint(image, rgb[y1:y2, x1:x2]), folder / image.target)
     return [facts[image.target] for image in batch]
 
 
-def _save(rgb: RgbArray, target: Path) -> FileFacts:
-    data = _png(Image.fromarray(rgb))
+def _write_tiles(batch: list[PlannedImage], folder: Path, stage: ImageStage, paint: Painter) -> list[FileFacts]:
+    """Write the tiles of an image, read once; one channel of sixteen bits keeps them."""
+    staged = stage.folder / str(batch[0].file_id)
+    path = staged if staged.exists() else batch[0].source
+    data = read_image_bytes(path)
+    deep = read_deep(path, data)
+    rgb = read_rgb(path, data) if deep is None or any(image.action == "paint" for image in batch) else None
+    facts = []
+    for image in batch:
+        x1, y1, x2, y2 = image.window or (0, 0, 0, 0)
+        if rgb is not None:
+            facts.append(_save(paint(image, rgb[y1:y2, x1:x2]), folder / image.target))
+        elif deep is not None:
+            facts.append(_save(deep[y1:y2, x1:x2], folder / image.target))
+    staged.unlink(missing_ok=True)
+    return facts
+
+
+def _save(pixels: RgbArray | NDArray[np.uint16], target: Path) -> FileFacts:
+    data = _png(Image.fromarray(np.ascontiguousarray(pixels)))
     target.write_bytes(data)
     return FileFacts(len(data), hashlib.sha256(data).hexdigest())
 

@@ -12,6 +12,7 @@ from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, On
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.core.tiles import Tiling
 from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
@@ -20,6 +21,7 @@ from detect_transfer.data.load import read_dataset, recognise
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
+from detect_transfer.data.tiles import LEAST_SHARE
 from detect_transfer.formats.recognition import Recognition, likely, only_published, recognition
 
 _AUTO = "auto"
@@ -43,6 +45,8 @@ class ConvertRequest:
         image_mode: As for `ConvertOptions`.
         seed: Of the split.
         to: The formats to write, separated by commas.
+        tiling: How images are cut into tiles; None takes them whole.
+        tile_share: As for `ConvertOptions`.
         check: Prove that what is written can be read back.
         on_error: What becomes of rows and images at fault.
         bad_boxes: What becomes of objects that reach past their image or have no pixel, one of `BadBoxes`.
@@ -61,6 +65,8 @@ class ConvertRequest:
     image_mode: str = ImageMode.COPY
     seed: int = 0
     to: str | None = None
+    tiling: Tiling | None = None
+    tile_share: float = LEAST_SHARE
     check: bool = False
     on_error: str = OnError.FAIL
     bad_boxes: str = BadBoxes.AUTO
@@ -128,6 +134,8 @@ def convert_source(
         image_mode=request.image_mode,
         seed=request.seed,
         targets=None if request.to is None else tuple(dict.fromkeys(word.strip() for word in request.to.split(","))),
+        tiling=request.tiling,
+        tile_share=request.tile_share,
         check=request.check,
     )
     table = read_dataset(
