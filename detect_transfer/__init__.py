@@ -1,6 +1,6 @@
 """Turn native annotations into a fine-tuned detector, with the evidence of what the transfer was worth.
 
-    from detect_transfer import read_dataset, convert, train, predict, evaluate, compare, load_detector
+    from detect_transfer import read_dataset, convert, train, predict, evaluate, compare, study, load_detector
 
 Each name is imported when it is first used, and torch only by what needs it.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         load_detector,
         predict,
         read_dataset,
+        study,
         train,
     )
 
@@ -41,6 +42,7 @@ __all__ = [
     "load_detector",
     "predict",
     "read_dataset",
+    "study",
     "train",
 ]
 
@@ -52,7 +54,7 @@ _MODULE_OF = {
     "InternalError": "core.errors",
     "ResourceError": "core.errors",
     **dict.fromkeys(("compare", "convert", "evaluate", "load_detector", "predict"), "workflows.api"),
-    **dict.fromkeys(("export", "read_dataset", "train"), "workflows.api"),
+    **dict.fromkeys(("export", "read_dataset", "study", "train"), "workflows.api"),
 }
 
 

@@ -24,6 +24,7 @@ FUNCTIONS = [
     "evaluate",
     "export",
     "compare",
+    "study",
 ]  # in this order
 
 

@@ -172,6 +172,16 @@ class Mirror(Strict):
     """Classes that are each other's mirror image, such as `turn left: turn right`; they are swapped with the image."""
 
 
+class Track(Strict):
+    """Where else the metrics of a run go."""
+
+    to: list[Literal["csv", "tensorboard", "mlflow", "wandb", "trackio"]] = Field(default_factory=list)
+    """Trackers, each an extra of its name but `csv`: files in `tracking` of the run folder, and trackio's own store.
+    Nothing leaves the machine unless `MLFLOW_TRACKING_URI` or `WANDB_MODE` says so. One that fails never ends a run."""
+    project_name: Annotated[str, Field(min_length=1)] = "detect_transfer"
+    """What runs are filed under there."""
+
+
 class RunConfig(Strict):
     """Everything that a training run depends on."""
 
@@ -189,5 +199,7 @@ class RunConfig(Strict):
     """Whether training images are mirrored."""
     evaluate: Evaluate = Evaluate()
     """How a model is scored."""
+    track: Track = Track()
+    """Where else the metrics of a run go."""
     out: Path | None = None
     """The run folder; without it `runs/` and the name of the config, numbered."""

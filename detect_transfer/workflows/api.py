@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.compare import Compared
     from detect_transfer.workflows.export import Exported
     from detect_transfer.workflows.loaded_detector import LoadedDetector
+    from detect_transfer.workflows.study_report import StudyReport
     from detect_transfer.workflows.train import RunResult
 
 
@@ -150,6 +151,62 @@ def train(
     if out is not None:
         loaded = loaded.model_copy(update={"out": Path(out)})
     return run_training(loaded, name=name, command=f"detect_transfer.train({name})")
+
+
+def study(
+    config: str | Path | Mapping[str, Any],
+    overrides: str | Sequence[str] = (),
+    *,
+    out: str | Path | None = None,
+    on_event: Callable[[str], None] = lambda _: None,
+) -> StudyReport:
+    """Run what is left of a study, and report it; stop it when you like, the same call goes on.
+
+    Args:
+        config: The YAML file of a study, its folder, or the content of the file as a mapping.
+        overrides: Words such as `study.seeds=[0,1,2,3,4]`, as on the command line, or one word.
+        out: The folder of the study; None takes that of the config, else `studies/` and the name of the file.
+        on_event: Called with what happens, in words.
+
+    Returns:
+        The answers, the runs, the paragraph for a paper, and the page.
+
+    Raises:
+        InputError: Config or data are wrong, arms cannot be compared, or no run finished.
+        ResourceError: Weights, memory, disk or a package that the study needs are missing.
+
+    Examples:
+        >>> from detect_transfer import study
+        >>> report = study(
+        ...     {
+        ...         "data": {"synthetic": {"train_images": 16, "val_images": 8, "size": 96}},
+        ...         "model": {"weights": "embedded"},
+        ...         "train": {"imgsz": 64, "epochs": 1},
+        ...         "study": {"arms": ["epoch0"], "sizes": [100], "seeds": [0], "held_out": 0.5},
+        ...     },
+        ...     out="a_study",
+        ... )
+        >>> [row.n_runs for row in report.answers.at_sizes]
+        [1]
+    """
+    private_folder()  # before torch is imported, which makes a folder of its own otherwise
+    from detect_transfer.config import StudyConfig, make_config_of
+    from detect_transfer.workflows.study_folder import StudyFolder, load_study
+    from detect_transfer.workflows.study_plan import make_study_plan
+    from detect_transfer.workflows.study_report import report_study
+    from detect_transfer.workflows.study_run import Launcher
+
+    words = (overrides,) if isinstance(overrides, str) else tuple(str(word) for word in overrides)
+    if isinstance(config, Mapping):
+        loaded = make_config_of(StudyConfig, config, words)
+        folder = StudyFolder(loaded.out or Path("studies") / "study")
+    else:
+        loaded, folder = load_study(Path(config), words)
+    if out is not None:
+        folder = StudyFolder(Path(out))
+    launcher = Launcher(make_study_plan(loaded, folder), on_event)
+    launcher.run()
+    return report_study(launcher.plan, on_stage=on_event)
 
 
 def load_detector(weights: str | Path, *, device: str = "auto", imgsz: int | None = None) -> LoadedDetector:

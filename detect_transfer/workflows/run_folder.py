@@ -129,6 +129,11 @@ class RunFolder:
         return self.drawn_data if is_converted else data.path
 
     @property
+    def tracked(self) -> Path:
+        """What trackers write."""
+        return self.path / "tracking"
+
+    @property
     def cache(self) -> Path:
         """Arrays that training keeps on the disk; it goes when the run ends."""
         return self.path / "cache"

@@ -135,7 +135,7 @@ def question_of(config: StudyConfig, data: StudyData, arm: str) -> str:
     """Return a hash of all that the search of an arm depends on."""
     search = config.study.search
     assert search is not None
-    keys = {name: value for name, value in config.keys_of(arm).items() if name != "data"}
+    keys = {name: value for name, value in config.keys_of(arm).items() if name not in ("data", "track")}
     facts = {
         "keys": keys,
         "budget": config.study.budget,
@@ -250,7 +250,7 @@ def keyed_runs(
     weights = {name: _weights_sha256(name) for name in {run.model.weights for run in configs.values()}}
     runs = []
     for (arm, percent), run in configs.items():
-        facts = run.model_dump(mode="json", exclude={"data", "out"})
+        facts = run.model_dump(mode="json", exclude={"data", "out", "track"})
         facts["train"] = {k: v for k, v in facts["train"].items() if k not in _NOT_HASHED | {"seed"}}
         facts["model"]["weights"] = weights[run.model.weights]
         n_images, epochs = data.n_images(percent), planned_epochs(run)

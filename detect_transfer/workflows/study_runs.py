@@ -176,6 +176,7 @@ def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
             "seconds": sum(row.get("epoch_seconds", 0.0) for row in history) + _seconds_of_averages(folder),
             "images_per_second": sum(speeds) / len(speeds) if speeds else None,
             "peak_memory_mb": manifest.get("peak_memory_mb"),
+            "energy_joules": manifest.get("energy_joules"),
             "parameters_trained": _parameters_trained(folder),
         },
         "machine": manifest.get("machine"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,11 @@ from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, timed
+from detect_transfer.workflows.run_energy import EnergyMeter
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
+from detect_transfer.workflows.trackers import tracking
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 from detect_transfer.workflows.watch import Watch
@@ -105,7 +107,13 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     source = _load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
-    with open_run(folder, main=accelerator.is_main_process, resume=resume):
+    main = accelerator.is_main_process
+    with (
+        open_run(folder, main=main, resume=resume),
+        tracking(config, folder, watch, main=main) as tracked,
+        EnergyMeter() as energy,
+    ):
+        watch = tracked.watch
         watch.on_stage(f"run folder: {folder.path}")
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
@@ -137,7 +145,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         facts = RunFacts(
             config, command, plan, report, source, initial, progress, accelerator.device, context.precision, mirroring
         )
-        scores = write_outputs(folder, detector, data, facts, watch) if accelerator.is_main_process else RunScores({})
+        facts = replace(facts, joules=None if resume else energy.joules)  # what it used before is not known
+        scores = write_outputs(folder, detector, data, facts, watch) if main else RunScores({})
+        tracked.finish(scores.val, scores.test)
         accelerator.wait_for_everyone()
         result = RunResult(folder.path, scores, progress, data.train.images.height, loading)
         if accelerator.is_main_process:

@@ -44,6 +44,7 @@ from detect_transfer.workflows.watch import Watch
 RESUMABLE = (
     *(f"train.{name}" for name in ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")),
     "transfer.budget",
+    *("track.to", "track.project_name"),
 )
 
 

@@ -63,6 +63,7 @@ class RunFacts:
         device: Where it ran.
         precision: The arithmetic of training.
         mirroring: Whether training images were mirrored.
+        joules: What the machine used until the end of training; None where it does not tell.
     """
 
     config: RunConfig
@@ -75,6 +76,7 @@ class RunFacts:
     device: torch.device
     precision: Precision
     mirroring: Mirroring
+    joules: float | None = None
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
 
 
 def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, Any]:
-    files = [p for p in sorted(folder.path.rglob("*")) if p.is_file() and folder.drawn_data not in p.parents]
+    others = {folder.drawn_data, folder.tracked}  # trackers write on after the manifest
+    files = [p for p in sorted(folder.path.rglob("*")) if p.is_file() and not others.intersection(p.parents)]
     named = {p.relative_to(folder.path).as_posix(): p for p in files if p != folder.log}
     return {
         "command": facts.command,
@@ -264,6 +267,7 @@ def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, An
         },
         "code_sha256": code_sha256(),
         "peak_memory_mb": peak_memory_mb(facts.device),
+        "energy_joules": facts.joules,
         "weights_sha256": facts.source.sha256 if facts.source else None,
         "data_sha256": data.fingerprint,
         "files": {name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for name, p in named.items()},

@@ -21,6 +21,7 @@ Outcome = Literal["confirmed", "denied", "not checked"]
 _TOLERANCE = 5e-4  # AP as it is shown; other threads or another processor move the last digits of scores
 _UNREPEATABLE = {
     "peak_memory_mb": "the run would have to be trained again",
+    "energy_joules": "the run would have to be trained again",
     "seed": "the run would have to be trained again",
     "machine": "where a run was trained cannot be seen from it",
     "device": "where a run was trained cannot be seen from it",

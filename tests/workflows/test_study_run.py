@@ -21,7 +21,7 @@ from detect_transfer.workflows.study_report import report_study
 from detect_transfer.workflows.study_run import Launcher, prepare_store
 from detect_transfer.workflows.study_runs import read_runs, state_of
 
-TIMES = {"seconds", "images_per_second", "peak_memory_mb", "Machines", "Code sha256"}
+TIMES = {"seconds", "images_per_second", "peak_memory_mb", "energy_joules", "Machines", "Code sha256"}
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """What does a detector forget of the classes that it is to keep, with each way of keeping them?
 
-A study of VOC persons: every arm goes on finding the other classes of COCO, of which the annotations know nothing, and
-is scored on both tasks at shares of its weights between the source and the tuned ones. For each arm a line a share: AP
-of persons on the test images, AP of the kept classes on COCO images, and what both are apart from the source.
+A study of your data: every arm goes on finding the classes of COCO, of which the annotations know nothing, and is
+scored on both tasks at shares of its weights between the source and the tuned ones. For each arm a line a share: AP on
+the test images, AP of the kept classes on COCO images, and what both are apart from the source.
 
-    python tools/benchmarks/forgetting.py VOC COCO_JSON --weights yolo11n [--imgsz 256 --epochs 4 --seeds 0 1]
-        [--arms pseudo_labels ignore ...] [--out studies/forgetting]
+    python tools/benchmarks/forgetting.py DATA COCO_JSON --weights yolo11n [--imgsz 256 --epochs 4 --seeds 0 1]
+        [--classes person] [--arms pseudo_labels ignore ...] [--out studies/forgetting]
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ ARMS: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Run the study, or go on with it, and print a line a share of each arm."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("voc", type=Path, help="a VOC folder with persons")
+    parser.add_argument("data", type=Path, help="native annotations of any format that shows")
     parser.add_argument("coco", type=Path, help="COCO instances of the source task, beside their images")
     parser.add_argument("--weights", required=True, help="a name or a path, with the classes of COCO")
+    parser.add_argument("--classes", nargs="+", default=[], help="the classes of the data; without it all")
     parser.add_argument("--imgsz", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -57,16 +58,17 @@ def main() -> None:
 
 
 def content_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the config of the study; persons alone are annotated."""
+    """Return the config of the study; boxes of classes that are not named leave the data."""
     from detect_transfer import convert, read_dataset
     from detect_transfer.models import find_weights, load_weights
 
-    data = options.out / "persons"
+    data = options.out / "target"
+    table = read_dataset(options.data)
+    names = options.classes or table.class_names
     if not data.exists():
-        table = read_dataset(options.voc)
-        others = [name for name in table.class_names if name != "person"]
-        convert(table, data, class_map={"person": "person", "__drop__": others}, image_mode="link")
-    kept = [name for name in load_weights(find_weights(options.weights)).class_names if name != "person"]
+        others = [name for name in table.class_names if name not in names]
+        convert(table, data, class_map={**{n: n for n in names}, "__drop__": others}, image_mode="link")
+    kept = [name for name in load_weights(find_weights(options.weights)).class_names if name not in names]
     return {
         "data": {"path": str(data)},
         "model": {"weights": options.weights},
