@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated
@@ -16,19 +15,18 @@ import typer
 from detect_transfer import __version__
 from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
-from detect_transfer.cli.console import answer_in_json, be_quiet, be_verbose, print_json
+from detect_transfer.cli.console import answer_in_json, be_quiet, be_verbose
 from detect_transfer.cli.data import check, convert
 from detect_transfer.cli.export import export
+from detect_transfer.cli.failures import report
 from detect_transfer.cli.labels import pre_annotate, rank_images
 from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import evaluate
-from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stop_behind, stops_handled
+from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stops_handled
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
-from detect_transfer.core.errors import DetectTransferError, InputError
-from detect_transfer.core.io import name_too_long
-from detect_transfer.core.memory import is_out_of_memory
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 
@@ -38,8 +36,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_BUG, _BY_KEYBOARD, _PIPE_CLOSED = 4, 130, 141
-_ANYWHERE = {"--debug", "-q", "--quiet", "-v", "--verbose"}  # options that may stand before and after the command
+_BY_KEYBOARD, _PIPE_CLOSED = 130, 141
+_ANYWHERE = {
+    "--debug",
+    "--json-errors",
+    "-q",
+    "--quiet",
+    "-v",
+    "--verbose",
+}  # options that may stand before and after the command
 _LOAD_TORCH = (
     "check",
     "init",
@@ -72,6 +77,9 @@ def _options_of_all(
         typer.Option("--json", help=f"One JSON object on stdout, the rest on stderr; {', '.join(_ANSWER_IN_JSON)}."),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    json_errors: Annotated[
+        bool, typer.Option("--json-errors", help="Show errors as JSON, an object a line, for other programs.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -107,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[:1] and words[0] in _LOAD_TORCH and not {"-h", "--help"} & set(words):
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
         wait_passively()
-    sys.exit(_flushed(_run(words or ["--help"], debug=debug, verbose=verbose)))
+    as_json = "--json-errors" in given
+    sys.exit(_flushed(_run(words or ["--help"], debug=debug, verbose=verbose, as_json=as_json)))
 
 
 def _flushed(code: int) -> int:
@@ -126,7 +135,7 @@ def _pipe_closed() -> int:
     return _PIPE_CLOSED
 
 
-def _run(words: list[str], *, debug: bool, verbose: bool) -> int:
+def _run(words: list[str], *, debug: bool, verbose: bool, as_json: bool = False) -> int:
     try:
         refuse_renamed(words)
         with stops_handled(raise_stopped, *TERMINATE), _warnings_shown(verbose=verbose):
@@ -135,12 +144,10 @@ def _run(words: list[str], *, debug: bool, verbose: bool) -> int:
         return _pipe_closed()
     except (typer.Abort, KeyboardInterrupt):
         code = _BY_KEYBOARD
-    except Stopped as stopped:
-        return _report(stopped.line, stopped.exit_code, debug=debug)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
-        return _report_exception(error, debug=debug)
+    except (Stopped, Exception) as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
+        return report(error, debug=debug, as_json=as_json)
     if code == _BY_KEYBOARD:
-        return _report(Stopped(signal.SIGINT).line, code, debug=debug)
+        return report(Stopped(signal.SIGINT), debug=debug, as_json=as_json)
     return code or 0
 
 
@@ -163,36 +170,3 @@ def _warnings_shown(*, verbose: bool) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-
-
-def _report_exception(error: Exception, *, debug: bool) -> int:
-    """Report an error of ours or of the command line, an interruption, a machine that failed, or a bug."""
-    if (stopped := stop_behind(error)) is not None:
-        return _report(stopped.line, stopped.exit_code, debug=debug)
-    if isinstance(error, DetectTransferError):
-        return _report(str(error), error.exit_code, debug=debug)
-    number = getattr(error, "signal_number", None)
-    if number is not None:
-        return _report(f"INTERRUPTED - {error}", 128 + number, debug=debug)
-    if hasattr(error, "format_message"):  # click's usage errors
-        what = error.format_message().replace("Value error, ", "").rstrip(". ")
-        return _report(f"USAGE - {what}; see --help", 2, debug=debug)
-    if is_out_of_memory(error):
-        what = "OUT_OF_MEMORY - the machine has not enough memory; use less at a time: a smaller batch or imgsz, fewer "
-        return _report(f"{what}workers, or smaller images", 3, debug=debug)
-    if isinstance(error, OSError) and (too_long := name_too_long(error)) is not None:
-        return _report(str(too_long), too_long.exit_code, debug=debug)
-    if isinstance(error, OSError):
-        return _report(
-            f"OS_ERROR {error.filename or ''} - {error.strerror or error}; check disk and permissions", 3, debug=debug
-        )
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return _report(f"BUG - {what}; please report this with the command and --debug", _BUG, debug=debug)
-
-
-def _report(line: str, code: int, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    print(line, file=sys.stderr)
-    print_json({"exit_code": code, "error": line})
-    return code

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from detect_transfer.core.errors import DetectTransferError
+
 TERMINATE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -21,10 +23,10 @@ class Stopped(BaseException):
         self.number = number
 
     @property
-    def line(self) -> str:
+    def error(self) -> DetectTransferError:
         """What the user is told."""
         by = "the keyboard" if self.number == signal.SIGINT else signal.Signals(self.number).name
-        return f"INTERRUPTED - stopped by {by}; run it again, or --resume a training"
+        return DetectTransferError("INTERRUPTED", f"stopped by {by}", remedy="run it again, or --resume a training")
 
     @property
     def exit_code(self) -> int:
