@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ import torch
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_file
 from detect_transfer.training.mixes import mix_of
+
+
+@dataclass
+class Spent:
+    """What the steps of an epoch took, also before a resume: images, seconds, and seconds of waiting for images."""
+
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass
@@ -30,6 +40,7 @@ class Progress:
         course_start: The epoch after which the network last began again.
         step: How many steps of the next epoch are done.
         sums: The sums of the loss parts over these steps.
+        spent: What these steps took.
         rate_share: What is left of the rates after roll-backs.
         planned_epochs: `train.epochs` of the run, and of each time that it was extended.
         mixes: A row an average of weights that was scored, as in `metrics.jsonl`.
@@ -46,6 +57,7 @@ class Progress:
     course_start: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
     rate_share: float = 1.0
     planned_epochs: list[int] = field(default_factory=list)
     mixes: list[dict[str, Any]] = field(default_factory=list)
@@ -70,7 +82,7 @@ class Progress:
     def note(self, row: dict[str, Any]) -> bool:
         """Add the row of an epoch; tell whether it is the best so far."""
         self.epoch = row["epoch"]
-        self.step, self.sums = 0, {}
+        self.step, self.sums, self.spent = 0, {}, Spent()
         self.history.append(row)
         ap = row["AP"]
         better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
@@ -102,6 +114,16 @@ def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[s
             raise
 
 
+def progress_of(states: dict[str, Any]) -> Progress:
+    """Return how far training was when its states were saved.
+
+    Raises:
+        TypeError: It has other fields than this version saves.
+    """
+    stored = deepcopy(states["progress"])
+    return Progress(**{**stored, "spent": Spent(**stored.get("spent", {}))})
+
+
 def read_states(path: Path) -> dict[str, Any]:
     """Read what `save_state` saved, without running code from it.
 
@@ -110,7 +132,7 @@ def read_states(path: Path) -> dict[str, Any]:
     """
     try:
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        Progress(**states["progress"])
+        progress_of(states)
     except (
         RuntimeError,
         pickle.UnpicklingError,

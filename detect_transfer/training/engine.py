@@ -17,7 +17,7 @@ from accelerate.utils import broadcast
 from detect_transfer.config import Stage
 from detect_transfer.core.io import write_atomic
 from detect_transfer.training.averaging import average_of
-from detect_transfer.training.checkpoint import Progress, read_states, save_state
+from detect_transfer.training.checkpoint import Progress, progress_of, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.ending import After, ended
 from detect_transfer.training.epoch import Step, run_epoch, set_mode
@@ -121,7 +121,8 @@ class _Trainer:
     def _run_phase(self, phase: PlannedPhase, resumed: dict[str, Any] | None) -> After:
         """Run the epochs of one phase; tell what comes after it."""
         context, progress = self.context, self.context.progress
-        started = time.monotonic()  # features that are computed first belong to the first epoch
+        # features that are computed first belong to the first epoch, and so do its steps before a resume
+        started = time.monotonic() - progress.spent.seconds
         deadline = self._deadline(phase)
         step = self._step(phase, deadline)
         if resumed is not None and resumed["optimizer"] is not None:  # it stopped inside this phase
@@ -196,7 +197,8 @@ class _Trainer:
         step.optimizer.load_state_dict(states["optimizer"])
         step.optimizer.zero_grad(set_to_none=True)
         step.scaler.load_state_dict(states["scaler"])
-        progress.step, progress.sums = states["progress"]["step"], states["progress"]["sums"]
+        stored = progress_of(states)
+        progress.step, progress.sums, progress.spent = stored.step, stored.sums, stored.spent
         progress.rate_share = share
         logger.warning("%s; back to the end of epoch %d, at %g of the rates", error, progress.epoch, share)
 

@@ -51,23 +51,25 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
     """
     set_mode(context.detector, phase)
     progress, steps, epoch = context.progress, len(context.batches), context.progress.epoch + 1
-    waited, images, began = 0.0, 0, time.monotonic()
-    requested, factor = began, 1.0
+    began = time.monotonic() - progress.spent.seconds  # of all steps of the epoch, before a resume too
+    requested = time.monotonic()
+    factor = _rate_factor(context, phase, progress.phase_epoch * steps + progress.step - 1)
     # a new start sees the images as a run of its own would
     context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
     for i, batch in enumerate(step.loader, start=progress.step):
-        waited += time.monotonic() - requested
+        progress.spent.waited += time.monotonic() - requested
         # where time ends before the epochs do, the rate falls with the time
         passed = step.deadline.share(context.accelerator)
         done = max(progress.phase_epoch * steps + i, int(passed * phase.epochs * steps))
-        factor = progress.rate_share * rate_factor(done, phase.epochs * steps, phase, context.settings.lr_end)
+        factor = _rate_factor(context, phase, done)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
         parts = _one_step(context, step, batch)
         for name, value in parts.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.step = i + 1
-        images += len(batch.targets) * context.accelerator.num_processes
+        progress.spent.images += len(batch.targets) * context.accelerator.num_processes
+        progress.spent.seconds = time.monotonic() - began
         planned = phase.first_epoch - 1 + progress.phase_epoch
         share = (planned + (i + 1) / steps) / context.plan.epochs
         context.on_step(epoch, i + 1, steps, sum(parts.values()), share)
@@ -76,15 +78,21 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         requested = time.monotonic()
         if passed == 1:
             break
-    seconds = time.monotonic() - began
+    spent = progress.spent
     return {
         "loss": sum(progress.sums.values()) / progress.step,
         **{f"loss_{name}": value / progress.step for name, value in progress.sums.items()},
         "lr": {stage: rate * factor for stage, rate in phase.rates.items()},
-        "train_seconds": seconds,
-        "images_per_second": images / seconds,
-        "waiting_share": waited / seconds,
+        "train_seconds": spent.seconds,
+        "images_per_second": spent.images / spent.seconds,
+        "waiting_share": spent.waited / spent.seconds,
     }
+
+
+def _rate_factor(context: TrainContext, phase: PlannedPhase, done: int) -> float:
+    """Return the factor of the highest rates after so many steps of a phase."""
+    steps = phase.epochs * len(context.batches)
+    return context.progress.rate_share * rate_factor(max(done, 0), steps, phase, context.settings.lr_end)
 
 
 def _asked_to_stop(context: TrainContext) -> bool:

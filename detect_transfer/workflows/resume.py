@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from detect_transfer.config import RunConfig, load_config, path_keys
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file
-from detect_transfer.training.checkpoint import Progress, read_states
+from detect_transfer.training.checkpoint import Progress, progress_of, read_states
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.time_budget import seconds_left
 from detect_transfer.workflows.run_folder import RunFolder
@@ -49,7 +48,7 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
         what = "no epoch of this run was finished"
         raise InputError("RESUME_NOTHING", what, where=folder.state, remedy="start the run again")
     states = read_states(folder.state)
-    progress = Progress(**deepcopy(states["progress"]))
+    progress = progress_of(states)
     if not progress.planned_epochs:
         raise InputError(
             "RESUME_CHANGED",

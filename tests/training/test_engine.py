@@ -79,8 +79,12 @@ def test_batchnorm_all__moves_statistics_of_frozen_stages(config, run, weights: 
     assert torch.equal(source.tensors["model.0.conv.weight"], last.tensors["model.0.conv.weight"])
 
 
-def stop_after(epoch: int) -> Watch:
-    watch = Watch(on_step=lambda e, step, *_: setattr(watch.stop, "signal", 15) if (e, step) == (epoch, 2) else None)
+def stop_after(epoch: int, step: int = 2) -> Watch:
+    def on_step(now: int, done: int, *_: object) -> None:
+        if (now, done) == (epoch, step):
+            watch.stop.signal = 15
+
+    watch = Watch(on_step=on_step)
     return watch
 
 
@@ -89,9 +93,9 @@ def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, t
     transfer = {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2, "train": "all", "lr": 1e-3}]}
     whole = run(config("whole", transfer=transfer))
     cut = config("cut", transfer=transfer)
-    for epoch in (2, 3):  # once at the seam of the phases, once inside the second
+    for epoch, step in ((2, 2), (3, 3)):  # at the seam of the phases, then after the last step of an epoch
         with pytest.raises(Interrupted):
-            run(cut, watch=stop_after(epoch), resume=epoch == 3)
+            run(cut, watch=stop_after(epoch, step), resume=epoch == 3)
     resumed = run(cut, resume=True)
     for which in ("best", "last"):
         first, second = (load_weights(tmp_path / f / "weights" / f"{which}.safetensors") for f in ("whole", "cut"))
@@ -99,6 +103,11 @@ def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, t
             assert torch.equal(tensor, second.tensors[name]), name
     scores = [[row["AP"] for row in r.progress.history] for r in (whole, resumed)]
     assert scores[0] == scores[1]
+    rates = [[row.get("lr") for row in r.progress.history] for r in (whole, resumed)]
+    assert rates[0] == rates[1]
+    for row in resumed.progress.history[1:]:
+        assert row["images_per_second"] * row["train_seconds"] == pytest.approx(20)
+        assert row["train_seconds"] <= row["epoch_seconds"]
     assert len((tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()) == 4
 
 
