@@ -22,7 +22,8 @@ def run(capsys: pytest.CaptureFixture[str]):
 
 
 def test_json__is_all_that_stands_on_stdout(run, tmp_path: Path, few_data: Path) -> None:
-    code, out, err = run("--json", "convert", "coco", DATASETS / "coco" / "sample", "--out", tmp_path / "data")
+    words = ("--out", tmp_path / "data", "--bad-boxes", "fix")
+    code, out, err = run("--json", "convert", "coco", DATASETS / "coco" / "sample", *words)
     answer = json.loads(out)
     assert (code, answer["out"]) == (0, str(tmp_path / "data"))
     assert sum(part["images"] for part in answer["splits"].values()) > 0
