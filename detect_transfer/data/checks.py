@@ -12,6 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.image_notes import NOTES
 from detect_transfer.data.box_checks import check_boxes
 from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Inspection, Progress, inspect_images
@@ -76,6 +77,7 @@ def _damaged(table: AnnotationTable, inspection: Inspection) -> list[Finding]:
         make_finding("error", code, "images that cannot be used as annotated", places)
         for code, places in by_code.items()
     ]
+    findings += [make_finding("note", code, NOTES[code], names) for code, names in inspection.notes.items()]
     leaks = find_leaks(table.images, inspection.images)
     findings.append(
         make_finding("error", "SPLIT_LEAK", "byte-identical images in two splits", [f"{a} = {b}" for a, b in leaks])

@@ -30,6 +30,7 @@ from detect_transfer.data.image_checks import (
     fill_sizes,
     inspect_images,
     no_inspection,
+    note_images,
     skip_images,
 )
 from detect_transfer.data.image_plan import ImagePlan, plan_images, plan_names
@@ -131,6 +132,7 @@ def _inspect(
         table = skip_images(table, inspection, ledger)
     else:
         _refuse_images(inspection)
+    note_images(table, inspection, ledger)
     return fill_sizes(table, inspection), inspection
 
 

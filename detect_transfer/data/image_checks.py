@@ -7,9 +7,9 @@ number.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_notes import NOTES, image_notes
 from detect_transfer.core.images import read_image_bytes, read_rgb
 from detect_transfer.core.io import safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger, LedgerLine
@@ -57,10 +58,12 @@ class Inspection:
         images: A row for each image that could be decoded, the columns of `IMAGE_SCHEMA`, sizes upright.
         problems: An error for each that could not, or whose size is not the stated one, in the order of the images; one
             for a video that cannot be read.
+        notes: The names of the images that a key of `NOTES` holds for.
     """
 
     images: pl.DataFrame
     problems: tuple[InputError, ...]
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def inspect_images(
@@ -94,16 +97,17 @@ def inspect_images(
         )
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     good, problems = [], []
+    notes: dict[str, list[str]] = {code: [] for code in NOTES}
     parsed = (parse_frame_name(row[1]) for row in rows)
     videos = sorted({frame[0] for frame in parsed if frame is not None})
 
-    def inspect(row: _Row) -> tuple[object, ...] | InputError:
+    def inspect(row: _Row) -> tuple[tuple[object, ...], tuple[str, ...]] | InputError:
         frame = parse_frame_name(row[1])
         try:
             if frame is None:
                 return _inspect_image(root, row, follow_links, on_image)
             video = facts_of_video[frame[0]]
-            return video if isinstance(video, InputError) else _frame_facts(row, video, frame[1])
+            return video if isinstance(video, InputError) else (_frame_facts(row, video, frame[1]), ())
         except InputError as error:
             return error
 
@@ -111,14 +115,17 @@ def inspect_images(
         facts_of_video = dict(
             zip(videos, pool.map(lambda name: _inspect_video(root, name, follow_links), videos), strict=True)
         )
-        for done, result in enumerate(pool.map(inspect, rows), start=1):
+        for done, (row, result) in enumerate(zip(rows, pool.map(inspect, rows), strict=True), start=1):
             if isinstance(result, InputError):
                 problems.append(result)
             else:
-                good.append(result)
+                good.append(result[0])
+                for code in result[1]:
+                    notes[code].append(row[1])
             if progress is not None:
                 progress("images", done, len(rows))
-    return Inspection(pl.DataFrame(good, schema=IMAGE_SCHEMA, orient="row"), tuple(dict.fromkeys(problems)))
+    images = pl.DataFrame(good, schema=IMAGE_SCHEMA, orient="row")
+    return Inspection(images, tuple(dict.fromkeys(problems)), {code: tuple(names) for code, names in notes.items()})
 
 
 def no_inspection() -> Inspection:
@@ -133,6 +140,15 @@ def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTabl
         pl.coalesce("width", "_w").alias("width"), pl.coalesce("height", "_h").alias("height")
     )
     return AnnotationTable(images.drop("_w", "_h"), table.boxes, table.categories, table.image_root)
+
+
+def note_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> None:
+    """Write into the ledger what is odd about image files that are read all the same."""
+    if any(inspection.notes.values()):
+        step = ledger.open("image files", images=len(table.images), boxes=len(table.boxes))
+        for code, names in inspection.notes.items():
+            step.add("image", "noted", f"{code}: {NOTES[code]}", len(names), names)
+        step.close(images_out=len(table.images), boxes_out=len(table.boxes))
 
 
 def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> AnnotationTable:
@@ -185,8 +201,8 @@ def _frame_facts(row: _Row, video: _VideoFacts, number: int) -> tuple[object, ..
 
 def _inspect_image(
     root: Path, row: _Row, follow_links: bool, on_image: Callable[[ImageFile], None] | None
-) -> tuple[object, ...]:
-    """Return a row of `IMAGE_SCHEMA` for an image file, which is opened once."""
+) -> tuple[tuple[object, ...], tuple[str, ...]]:
+    """Return a row of `IMAGE_SCHEMA` for an image file, which is opened once, and its keys of `NOTES`."""
     path = safe_join(root, row[1], links=follow_links)
     data = read_image_bytes(path)
     rgb = read_rgb(path, data)
@@ -195,7 +211,7 @@ def _inspect_image(
     digest = hashlib.sha256(data).hexdigest()
     if on_image is not None:
         on_image(ImageFile(row[0], path, data, digest, rgb))
-    return row[0], *size_wh, len(data), digest, image_hash(rgb)
+    return (row[0], *size_wh, len(data), digest, image_hash(rgb)), image_notes(row[1], data)
 
 
 def _check_size(row: _Row, size_wh: tuple[int, int], path: Path) -> None:
