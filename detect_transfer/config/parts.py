@@ -81,7 +81,10 @@ class Model(Strict):
     """Torchvision with `arch: fasterrcnn`: a classification network of torchvision."""
     weights: str = "yolo11n"
     """A known name, a `.pt`, `.pth`, `.bin`, `.ckpt` or `.safetensors` file, a folder of the hub of Hugging Face with
-    `config.json`, `embedded` or `scratch`."""
+    `config.json`, `embedded` or `scratch`. A list of these is `sources`."""
+    sources: list[str] = Field(default_factory=list)
+    """Several weights of one family: each is asked before training what it knows of the training images, and the run
+    starts from the best, which then stands as `weights`."""
     anchors: Literal["stock", "fit"] = "stock"
     """Torchvision: `stock` anchors, or `fit` them to the boxes of the training images."""
     sampled_regions: Positive = 64
@@ -90,6 +93,30 @@ class Model(Strict):
     """Faster R-CNN: from how many proposals of an image these are sampled."""
     proposals: Positive | Literal["auto"] = "auto"
     """Faster R-CNN: proposals of an image in evaluation; `auto`: as in torchvision, mostly 1000."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_of_weights(cls, keys: Any) -> Any:
+        """Take a list of weights as the sources; the first stands for them until one is chosen."""
+        if not isinstance(keys, dict):
+            return keys
+        if isinstance(keys.get("weights"), list):
+            if keys.get("sources"):
+                raise ValueError("give several weights as model.weights or as model.sources, not as both")
+            keys = {**keys, "sources": keys["weights"]} | {"weights": next(iter(keys["weights"]), "")}
+        elif isinstance(keys.get("sources"), list) and keys["sources"] and "weights" not in keys:
+            keys = {**keys, "weights": keys["sources"][0]}
+        return keys
+
+    @model_validator(mode="after")
+    def _sources(self) -> Model:
+        if len(self.sources) == 1 or len(set(self.sources)) < len(self.sources):
+            raise ValueError("model.sources names two different weights or more; give one as model.weights")
+        if "scratch" in self.sources:
+            raise ValueError("scratch is no source that can be asked; remove it from the list")
+        if self.sources and self.weights not in self.sources:
+            raise ValueError("model.weights is none of model.sources; remove it, or name it there")
+        return self
 
 
 class Train(Strict):

@@ -15,7 +15,7 @@ from detect_transfer.config.parts import RunConfig
 from detect_transfer.core.errors import InputError
 
 Config = TypeVar("Config", bound=RunConfig)
-_WEIGHTS = "model.weights"  # the path of a file, or a name
+_WEIGHTS = ("model.weights", "model.sources")  # paths of files, or names
 _NOT_READ = ("out",)  # it is made where the command runs
 
 
@@ -23,7 +23,7 @@ def path_keys(kind: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[s
     """Yield the keys of a config that name a file or folder which is read, such as `data.path`; `*` is any name."""
     for name, field in kind.model_fields.items():
         key = f"{prefix}{name}"
-        if (_has_path(field.annotation) and key not in _NOT_READ) or key == _WEIGHTS:
+        if (_has_path(field.annotation) and key not in _NOT_READ) or key in _WEIGHTS:
             yield key
         for part in models_in(field.annotation):
             yield from path_keys(part, f"{key}.*." if _is_mapping(field.annotation) else f"{key}.")
@@ -85,7 +85,7 @@ def absolute_paths(config: Config) -> Config:
 
 def _is_name(key: str, path: Path) -> bool:
     """Return whether a value of `model.weights` is no path, though a folder may have that name."""
-    return key == _WEIGHTS and not path.is_file() and not (path / "config.json").is_file()
+    return key in _WEIGHTS and not path.is_file() and not (path / "config.json").is_file()
 
 
 def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:

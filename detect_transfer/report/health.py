@@ -22,6 +22,9 @@ _TITLES = {
     "class_evidence_made": "How that was seen",
     "frozen": "Frozen tensors",
     "source": "Source",
+    "sources": "What each source knew of the data before training",
+    "licences_of_code": "Licences: the code that it ran",
+    "licences_of_weights": "Licences: the weights that it started from, and what these were made from",
 }
 _OPEN_ROWS = 12  # longer tables start folded
 _LIST_ROOM = 160  # letters

@@ -71,6 +71,11 @@ class RunFolder:
         return self.path / "transfer.json"
 
     @property
+    def sources(self) -> Path:
+        """What each of several sources knew of the data; there where the config names several."""
+        return self.path / "sources.json"
+
+    @property
     def detections(self) -> Path:
         """What the best weights found, as COCO results."""
         return self.path / "detections.json"

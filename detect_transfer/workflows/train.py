@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,7 @@ from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.families import check_class_names, check_model
 from detect_transfer.models.hub import architecture_of
+from detect_transfer.models.source_choice import SourceRank
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
 from detect_transfer.training.checkpoint import Progress
@@ -49,6 +50,7 @@ from detect_transfer.workflows.run_energy import EnergyMeter
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
+from detect_transfer.workflows.source_choice import rank_sources
 from detect_transfer.workflows.trackers import tracking
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
@@ -120,6 +122,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         augmenter, mirroring = _augmentation(config, data, folder)
         watch.on_stage(mirroring.sentence)
         progress, states = read_state(folder, config) if resume else (Progress(), None)
+        if config.model.sources and not resume:
+            config = _with_best_source(config, data, folder, accelerator, watch)
+            source = _load_source(config)
         evidence = _evidence(config, data, source, accelerator, watch)
         detector, report, plan = _prepare(config, data, source, progress, evidence)
         _require_room(folder, detector)
@@ -185,6 +190,10 @@ def dry_run(
     data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     _augmentation(config, data, folder)
+    if config.model.sources:
+        ranks = rank_sources(config, data, device=choose_device(config.train.device), on_stage=on_stage)
+        config = _starting_from(config, ranks)
+        source = _load_source(config)
     evidence = None
     if source is not None:
         check_class_names(config.transfer, data.train.class_names, source)
@@ -207,6 +216,8 @@ def _load_source(config: RunConfig) -> SourceWeights | None:
                     remedy="remove it, or give model.weights",
                 )
         return None
+    for weights in config.model.sources:  # what is wrong with any is said before there is a folder
+        find_weights(weights)
     return load_weights(find_weights(config.model.weights))
 
 
@@ -262,6 +273,23 @@ def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
     return augmenter, mirroring.done_by(augmenter.mirrors)
+
+
+def _with_best_source(
+    config: RunConfig, data: RunData, folder: RunFolder, accelerator: Accelerator, watch: Watch
+) -> RunConfig:
+    """Rank the sources on the main process, keep the table, and return the config that starts from the best."""
+    ranks: list[Any] = [[]]
+    if accelerator.is_main_process:
+        ranks = [rank_sources(config, data, device=accelerator.device, on_stage=watch.on_stage)]
+        write_json(folder.sources, [rank.as_dict() for rank in ranks[0]])
+    broadcast_object_list(ranks)
+    return _starting_from(config, ranks[0])
+
+
+def _starting_from(config: RunConfig, ranks: Sequence[SourceRank]) -> RunConfig:
+    chosen = next(rank.weights for rank in ranks if rank.chosen)
+    return config.model_copy(update={"model": config.model.model_copy(update={"weights": chosen})})
 
 
 def _evidence(

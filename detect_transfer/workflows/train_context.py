@@ -24,6 +24,7 @@ from detect_transfer.data.run_data import RunData
 from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_precision
+from detect_transfer.models.licences import ledger_text
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.array_store import memory_bytes_of
 from detect_transfer.training.augment import Augmenter
@@ -118,8 +119,8 @@ def make_context(
         cache_folder=run.folder.cache,
         fingerprint=_fingerprint(config, data, source[0]),
         accelerator=accelerator,
-        save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data),
-        save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data),
+        save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data, source[0]),
+        save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data, source[0]),
     )
 
 
@@ -204,7 +205,7 @@ def _images(config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: Ru
     return TrainSet(samples, options, store, local)
 
 
-def _save(path: Path, detector: Detector, config: RunConfig, data: RunData) -> None:
+def _save(path: Path, detector: Detector, config: RunConfig, data: RunData, source: SourceWeights | None) -> None:
     category_ids = data.train.categories["category_id"].sort().to_list()
     metadata = {"imgsz": str(config.train.imgsz), "category_ids": json.dumps(category_ids)}
-    save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata})
+    save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata, **ledger_text(source)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -16,13 +17,14 @@ import detect_transfer
 from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.code_version import code_sha256
-from detect_transfer.core.io import sha256_file, write_json
+from detect_transfer.core.io import read_json, sha256_file, write_json
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import Case
 from detect_transfer.evaluation.selection import Candidates
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.checkpoints import load_weights
 from detect_transfer.models.device import Precision, machine_name, peak_memory_mb
+from detect_transfer.models.licences import code_ledger, weights_ledger
 from detect_transfer.models.predict import predict, read_images
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.report.render import render_predictions
@@ -46,6 +48,7 @@ from detect_transfer.workflows.trained_detector import TrainedDetector
 from detect_transfer.workflows.watch import Watch
 
 MOST_IMAGES = 16
+_PACKAGES_OF_FAMILIES = ("torchvision", "transformers", "ultralytics")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def write_outputs(
     best = load_weights(folder.best)
     detector.module.load_state_dict(best.tensors)
     transfer = transfer_record(detector, facts)
+    if folder.sources.is_file():
+        transfer = {"sources": read_json(folder.sources), **transfer}
     write_json(folder.transfer, transfer)
     used = {"train": data.train, "val": data.val}
     write_json(folder.used_images, {part: [data.content[i] for i in t.images["image_id"]] for part, t in used.items()})
@@ -204,6 +209,8 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
             "sha256_after": after,
             "identical": before == after,
         },
+        "licences_of_code": code_ledger(),
+        "licences_of_weights": weights_ledger(facts.source),
     }
 
 
@@ -262,7 +269,7 @@ def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, An
             "detect_transfer": detect_transfer.__version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "ultralytics": version("ultralytics"),  # not imported here: that waits for the other processes
+            **{name: version(name) for name in _PACKAGES_OF_FAMILIES if name in sys.modules},
             "polars": pl.__version__,
         },
         "code_sha256": code_sha256(),

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import torchvision
+import yaml
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_bytes
@@ -59,7 +60,7 @@ def recognise(checkpoint: Checkpoint) -> SourceWeights:
         raise checkpoint.error("WEIGHTS_ARCH", f"its tensors are not those of {arch}", "give whole weights of it")
     tensors = _in_names_of(network, tensors, checkpoint)
     rows = _rows(replace(checkpoint, names=checkpoint.names if checkpoint.names is not None else labels), n_rows)
-    metadata = {**checkpoint.metadata, "head_rows": "\n".join(rows)}
+    metadata = {**_licence_of_card(checkpoint.path), **checkpoint.metadata, "head_rows": "\n".join(rows)}
     if settings is not None:
         metadata["config"] = json.dumps(settings, sort_keys=True)
     names = tuple(name for name in rows if name not in NOT_USED)
@@ -89,6 +90,19 @@ def _settings_of(checkpoint: Checkpoint) -> tuple[tuple[str, Mapping[str, Any] |
     labels = content.get("id2label")
     named = isinstance(labels, dict) and not all(str(name).startswith(_NAMELESS) for name in labels.values())
     return (model_type, content), labels if named else None
+
+
+def _licence_of_card(path: Path) -> dict[str, str]:
+    """Return the licence that the card of a model on the hub states, which lies beside its weights as README.md."""
+    card = path.parent / "README.md"
+    if not (path.parent / CONFIG).is_file() or not card.is_file():
+        return {}
+    _, *parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+    try:
+        facts = yaml.safe_load(parts[0]) if len(parts) == 2 else None
+    except yaml.YAMLError:
+        return {}
+    return {"licence": str(facts["license"])} if isinstance(facts, dict) and facts.get("license") else {}
 
 
 def _object(text: str, path: Path) -> dict[str, Any]:

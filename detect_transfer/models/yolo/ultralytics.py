@@ -9,6 +9,7 @@ its network modules and its loss; its data loading, trainer, plots, downloads an
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.quiet_imports import import_fonts
 from detect_transfer.core.temporary import private_folder
 
@@ -27,6 +28,7 @@ _FENCE = {
     "YOLO_VERBOSE": "false",
     "ULTRALYTICS_SAFE_LOAD": "1",
 }
+_VERSION = "8.4.190"  # as pyproject.toml pins it
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,29 @@ class Ultralytics:
     arch_folder: Path
 
 
+def is_installed() -> bool:
+    """Tell whether ultralytics could be imported; it is not imported for it."""
+    try:
+        return importlib.util.find_spec("ultralytics") is not None
+    except ImportError:
+        return False
+
+
 @functools.cache
 def load_ultralytics() -> Ultralytics:
-    """Import ultralytics behind the fence, once."""
+    """Import ultralytics behind the fence, once.
+
+    Raises:
+        ResourceError: It is not installed; everything but the YOLO family works without it.
+    """
+    if not is_installed():
+        raise ResourceError(
+            "PACKAGE_MISSING",
+            "the yolo family needs ultralytics, which is not installed",
+            field="model.family",
+            value="yolo",
+            remedy=f"pip install ultralytics=={_VERSION}, or set model.family to torchvision or transformers",
+        )
     import cv2
     import numpy as np
     import PIL.Image
@@ -95,7 +117,9 @@ def _with_sizes(stem: str) -> tuple[str, ...]:
 
 
 def example_names() -> list[str]:
-    """Return a full name for each architecture: the smallest size of those that have several."""
+    """Return a full name for each architecture: the smallest size of those that have several; none uninstalled."""
+    if not is_installed():
+        return []
     return sorted(names[0] for names in known_architectures().values())
 
 

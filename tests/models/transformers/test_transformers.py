@@ -205,8 +205,9 @@ def test_folder_of_the_hub__is_read_with_its_config_and_names(tmp_path: Path, ol
         for new, old in OLDER:
             tensors = {re.sub(new, old, name): tensor for name, tensor in tensors.items()}
         save_weights(path, tensors, {})
+    (tmp_path / "hub" / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A card\n")
     source = load_weights(path)
-    assert source.class_names == NAMES
+    assert (source.class_names, source.metadata["licence"]) == (NAMES, "apache-2.0")
     detector = load_detector(source)
     with torch.no_grad():
         wanted = stock.eval()(pixel_values=detector.preprocess(two_images())).logits.sigmoid().flatten(1)
