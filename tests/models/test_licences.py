@@ -14,7 +14,7 @@ from detect_transfer.models import save_weights
 from detect_transfer.models.licences import code_ledger, ledger_text, weights_ledger
 from detect_transfer.models.transformers.library import load_library
 from detect_transfer.models.yolo.family import YoloFamily
-from detect_transfer.models.yolo.ultralytics import load_ultralytics
+from detect_transfer.models.yolo.ultralytics import known_architectures, load_ultralytics
 
 ROOT = Path(__file__).parents[2]
 BLOCKED = """
@@ -108,6 +108,11 @@ def test_family_without_its_package__is_an_error_with_a_remedy(monkeypatch: pyte
     with pytest.raises(ResourceError, match=r"PACKAGE_MISSING model\.family=yolo .*; pip install ultralytics=="):
         load_ultralytics.__wrapped__()
     assert YoloFamily().known_weights() == []  # what is offered in errors of the other families
+    monkeypatch.setattr("detect_transfer.models.yolo.ultralytics.load_ultralytics", load_ultralytics.__wrapped__)
+    monkeypatch.setattr("detect_transfer.models.yolo.ultralytics.known_architectures", known_architectures.__wrapped__)
+    assert YoloFamily().weights_url("dfine_n") is None
+    with pytest.raises(ResourceError, match="PACKAGE_MISSING"):
+        YoloFamily().weights_url("yolo11n")
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(ResourceError, match=r"PACKAGE_MISSING .*; pip install 'detect-transfer\[transformers\]'"):
         load_library.__wrapped__()

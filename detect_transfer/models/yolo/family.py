@@ -19,6 +19,7 @@ from detect_transfer.models.yolo.ultralytics import (
     architectures_of_depth,
     build_module,
     full_names,
+    is_installed,
     is_known,
     load_ultralytics,
 )
@@ -42,11 +43,15 @@ class YoloFamily:
     default_weights: str | None = "yolo11n"
 
     def known_weights(self) -> Sequence[str]:
-        """Return the architectures, with their size letter, whose weights are published."""
+        """Return the architectures, with their size letter, whose weights are published; none without ultralytics."""
+        if not is_installed():
+            return []
         return [name for name in sorted(full_names()) if _is_published(name)]
 
     def weights_url(self, name: str) -> str | None:
         """Return where the weights of an architecture with its size letter are published."""
+        if not name.startswith("yolo"):  # else ultralytics would be loaded for the names of other families
+            return None
         again = "u" if name.startswith(_TRAINED_AGAIN) else ""
         return _ULTRALYTICS_URL.format(name=name + again) if is_known(name) and _is_published(name) else None
 
