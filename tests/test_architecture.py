@@ -29,6 +29,7 @@ WORKFLOWS_WITH_TORCH = {
     "merged_classes",
     "run_estimate",
     "run_scores",
+    "source_choice",
     "train",
     "train_context",
     "train_outputs",
