@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,23 @@ def convert(
             "warnings": result.warnings,
             **result.ledger.as_dict(),
         }
+    )
+
+
+def unpack(
+    source: Annotated[Path, typer.Argument(help="A folder or file with images inside tables, records or JSON.")],
+    out: Out,
+) -> None:
+    """Bring out images that lie inside Hugging Face tables, TFRecord files or LabelMe JSON, for convert to read."""
+    from detect_transfer.workflows.unpack import unpack as unpack_source
+
+    done = unpack_source(source, out)
+    command = shlex.join(["detect-transfer", "convert", done.format, str(out)])
+    print_lines(
+        [
+            f"{done.kind}: {done.n_images:,} images, {done.n_objects:,} objects: {out}",
+            f"next: {command} --out DATA --check",
+        ]
     )
 
 

@@ -16,7 +16,7 @@ from detect_transfer import __version__
 from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.console import answer_in_json, be_quiet, be_verbose
-from detect_transfer.cli.data import check, convert
+from detect_transfer.cli.data import check, convert, unpack
 from detect_transfer.cli.export import export
 from detect_transfer.cli.failures import report
 from detect_transfer.cli.labels import pre_annotate, rank_images
@@ -91,7 +91,7 @@ def _options_of_all(
 
 
 for _command in (
-    *(init, convert, check, config, suggest_class_map),
+    *(init, convert, unpack, check, config, suggest_class_map),
     *(train, predict, pre_annotate, rank_images, evaluate, export, compare, visualize, verify),
 ):
     app.command(cls=CommandWithChoices)(_command)

@@ -133,6 +133,7 @@ EXAMPLES = {  # of each command
     "rank-images": "rank-images runs/mine UNLABELLED --out ranked --most 50",
     "suggest-class-map": "suggest-class-map --data data/mine --weights yolo11n",
     "train": "train data.path=MY_DATA model.weights=yolo11n train.epochs=10",
+    "unpack": "unpack TFRECORDS --out unpacked",
     "verify": "verify runs/mine",
     "visualize": "visualize --truth MY_DATA --detections detections.json --out drawn",
 }

@@ -18,6 +18,8 @@ from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions
 from detect_transfer.formats.recognition import likely, nearby, recognised
+from detect_transfer.formats.unpacking.tables import SUFFIXES as TABLES
+from detect_transfer.formats.unpacking.tfrecord import is_tfrecord
 
 EVERY_SPLIT = "all"  # the word for all splits together
 _SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
@@ -161,6 +163,9 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         if path.is_dir() and (n_images := _images_alone(path)):
             what = f"it holds {n_images:,} images and no annotations"
             remedy = "put the annotations there, or name the file or folder that holds them"
+        elif path.is_dir() and (packed := _packed(path)):
+            what = f"{packed} may hold images with their annotations"
+            remedy = f"bring them out with detect-transfer unpack, then convert; or {remedy}"
         near = nearby(path) if path.is_dir() else None
         if near is not None:
             remedy = f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or {remedy}"
@@ -171,6 +176,12 @@ def _images_alone(folder: Path) -> int:
     """Return how many images a folder holds, 0 where it holds other files too."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     return len(files) if all(path.suffix.lower() in IMAGE_SUFFIXES for path in files) else 0
+
+
+def _packed(folder: Path) -> str:
+    """Return the name of a table or of records below a folder that may hold images; "" where there is none."""
+    names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.*")) if path.is_file())
+    return next((name for name in names if name.lower().endswith(TABLES) or is_tfrecord(name)), "")
 
 
 def read_ground_truth(

@@ -80,7 +80,7 @@ def _metadata_files(source: Source) -> list[str]:
     names = [n for n in io.list_files(source.root, (".jsonl", ".csv")) if PurePosixPath(n).name in _FILES]
     if not names:
         what = f"there is neither {_FILES[0]} nor {_FILES[1]}"
-        remedy = "give the folder that holds it; write metadata.parquet as metadata.jsonl first"
+        remedy = "give the folder that holds it; images inside tables come out with detect-transfer unpack"
         raise InputError("HF_METADATA", what, where=source.root, remedy=remedy)
     return names
 

@@ -108,7 +108,7 @@ def _read_file(
     with source.errors.image(image):
         if source.missing_images == "error" and image not in image_files[0] and node.value.get("imageData"):
             what = "the image is not there; this file alone holds it, as imageData, which is not read"
-            remedy = f"decode the base64 text into {image}, or read with missing_images=keep (--image-mode none)"
+            remedy = "bring it out with detect-transfer unpack, or read with missing_images=keep (--image-mode none)"
             where = f"{node.where}/imageData"
             raise InputError("IMAGE_MISSING", what, where=where, field="image", value=image, remedy=remedy)
         is_sized = "imageWidth" in node or "imageHeight" in node

@@ -1,0 +1,115 @@
+"""Tables of Hugging Face `datasets`: Parquet files, or Arrow files that `save_to_disk` wrote.
+
+A row has the image as a struct of `bytes` and `path`, and `objects`, as lists of one length or as a list of structs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats.unpacking.image_folder import ImageFolder, split_of_file
+
+SUFFIXES = (".parquet", ".arrow")
+_AT_ONCE = 200  # rows, whose images are in memory together
+_INFO = "dataset_info.json"
+
+
+def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
+    """Bring out the images and the objects of tables.
+
+    Args:
+        root: The folder of the tables.
+        names: Their names below it.
+        out: Where they go.
+
+    Raises:
+        InputError: A table is damaged, or has no images inside.
+    """
+    classes: list[str] | None = None
+    for name in names:
+        path = root / name
+        classes = classes or _class_names(path)
+        number = 0
+        for rows in _frames(path):
+            column = _image_column(rows, path)
+            for row in rows.iter_rows(named=True):
+                image = row.pop(column) or {}
+                where = f"{path}:{number + 1}"
+                number += 1
+                if not image.get("bytes"):
+                    what = f"the row holds no image, only the way to it: {image.get('path')}"
+                    remedy = "write the tables again with the images inside (datasets: embed_external_files=True)"
+                    raise InputError("IMAGE_MISSING", what, where=where, remedy=remedy)
+                said = {key: value for key, value in row.items() if _is_plain(value)}
+                if row.get("objects"):
+                    said["objects"] = row["objects"]
+                out.add(image["bytes"], image.get("path"), said, split=split_of_file(path, root), where=where)
+    out.close(classes)
+
+
+def _frames(path: Path) -> Iterator[pl.DataFrame]:
+    """Give the rows of a table, some at a time."""
+    try:
+        if path.suffix == ".arrow":
+            yield from _read_arrow(path).iter_slices(_AT_ONCE)
+            return
+        rows = pl.scan_parquet(path)
+        count = rows.select(pl.len()).collect().item()
+        for start in range(0, count, _AT_ONCE):
+            yield rows.slice(start, _AT_ONCE).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        what = f"it cannot be parsed ({str(error).splitlines()[0]})"
+        raise InputError("TABLE_DAMAGED", what, where=path, remedy="download or write it again") from error
+
+
+def _read_arrow(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_ipc_stream(path)
+    except pl.exceptions.PolarsError:
+        return pl.read_ipc(path)
+
+
+def _image_column(rows: pl.DataFrame, path: Path) -> str:
+    for name, dtype in rows.schema.items():
+        if isinstance(dtype, pl.Struct) and {"bytes", "path"} <= {field.name for field in dtype.fields}:
+            return name
+    what = f"no column holds images (a struct of bytes and path); there is: {', '.join(rows.columns)}"
+    raise InputError("IMAGE_MISSING", what, where=path, remedy="give tables of an image data set of Hugging Face")
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _class_names(path: Path) -> list[str] | None:
+    """Return the names of the one list of classes that the features of a table tell, in the order of their numbers."""
+    try:
+        if path.suffix == ".parquet":
+            text = pl.read_parquet_metadata(path).get("huggingface", "{}")
+            features = json.loads(text)
+        else:
+            features = orjson.loads((path.parent / _INFO).read_bytes())
+    except (OSError, ValueError, pl.exceptions.PolarsError):
+        return None
+    lists = list(_labels(features))
+    return lists[0] if len(lists) == 1 else None
+
+
+def _labels(value: Any) -> Iterator[list[str]]:
+    """Give the names of every class label below a value."""
+    if isinstance(value, dict):
+        names = value.get("names")
+        if value.get("_type") == "ClassLabel" and isinstance(names, list) and all(isinstance(n, str) for n in names):
+            yield names
+        for each in value.values():
+            yield from _labels(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _labels(each)

@@ -1,0 +1,204 @@
+"""TFRecord files of the TensorFlow Object Detection API, read without TensorFlow.
+
+A file is a row of records, each framed by its length and two checksums; a record is a `tf.train.Example`, a map from
+names to lists of bytes, floats or integers in the wire format of protocol buffers.
+
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord; https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_text
+from detect_transfer.formats.unpacking.image_folder import ImageFolder, image_facts, split_of_file
+
+SUFFIXES = (".tfrecord", ".tfrecords", ".record", ".records")
+_MOST_BYTES = 1 << 30  # of a record
+_ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
+_ID, _NAME = re.compile(r"\bid\s*:\s*(\d+)"), re.compile(r"\b(?:name|display_name)\s*:\s*(['\"])(.*?)\1")
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_FLAGS = {"difficult": "difficult", "is_crowd": "iscrowd", "truncated": "truncated"}
+_DAMAGED = "the file is cut short or damaged: copy it again"
+Features = dict[str, list[Any]]
+
+
+def is_tfrecord(name: str) -> bool:
+    """Tell whether a file is called as such files are, such as ``train.record-00000-of-00010``."""
+    return name.lower().endswith(SUFFIXES) or re.search(r"\.(tf)?records?-\d+-of-\d+$", name.lower()) is not None
+
+
+def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
+    """Bring out the images and the objects of records.
+
+    Args:
+        root: The folder of the files, and of the label map (.pbtxt) where the records have no names of classes.
+        names: The files below it.
+        out: Where they go.
+
+    Raises:
+        InputError: A file is damaged, a record has no image or no box, or a class has no name.
+    """
+    classes = _label_map(root)
+    for name in names:
+        path = root / name
+        split = split_of_file(path, root)
+        for number, data in enumerate(records(path), start=1):
+            where = f"{path}:{number}"
+            try:
+                features = parse_example(data)
+            except (IndexError, ValueError, struct.error) as error:
+                raise InputError(
+                    "TFRECORD", "the record is no tf.train.Example", where=where, remedy=_DAMAGED
+                ) from error
+            encoded = features.get("image/encoded", [b""])[:1]
+            if not encoded or not isinstance(encoded[0], bytes) or not encoded[0]:
+                what, remedy = "the record has no image/encoded", "give records of the Object Detection API"
+                raise InputError("TFRECORD", what, where=where, remedy=remedy)
+            row = {"objects": _objects(features, image_facts(encoded[0], where)[1], classes, where)}
+            out.add(encoded[0], _text(features, "image/filename"), row, split=split, where=where)
+    out.close(None)
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """Give the records of a file.
+
+    Raises:
+        InputError: It ends within a record.
+    """
+    with path.open("rb") as stream:
+        while head := stream.read(12):
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else _MOST_BYTES
+            data = stream.read(length + 4) if length < _MOST_BYTES else b""
+            if len(data) < length + 4:
+                what = "it ends within a record, or is no TFRecord"
+                raise InputError("TFRECORD", what, where=path, remedy=_DAMAGED)
+            yield data[:-4]
+
+
+def parse_example(data: bytes) -> Features:
+    """Return the features of a `tf.train.Example` by name.
+
+    Raises:
+        ValueError: It is none.
+        IndexError: It ends too early.
+    """
+    features: Features = {}
+    for _, value in (field for field in _fields(data) if field[0] == 1):
+        for _, entry in (field for field in _fields(_as_bytes(value)) if field[0] == 1):
+            parts = dict(_fields(_as_bytes(entry)))
+            features[_as_bytes(parts.get(1, b"")).decode()] = _list(_as_bytes(parts.get(2, b"")))
+    return features
+
+
+def _list(data: bytes) -> list[Any]:
+    """Return what a `Feature` holds: bytes (1), floats (2) or integers (3)."""
+    values: list[Any] = []
+    for kind, inner in _fields(data):
+        for _, value in (field for field in _fields(_as_bytes(inner)) if field[0] == 1):
+            if kind == 1:
+                values.append(_as_bytes(value))
+            elif kind == 2:
+                packed = _as_bytes(value)
+                values += struct.unpack(f"<{len(packed) // 4}f", packed)
+            elif isinstance(value, int):
+                values.append(_signed(value))
+            else:
+                at = 0
+                while at < len(value):
+                    number, at = _varint(value, at)
+                    values.append(_signed(number))
+    return values
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Give number and value of the fields of a message: integers, or bytes of what has a length or a fixed size."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        wire = key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+            continue
+        if wire == 2:
+            size, at = _varint(data, at)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if at + size > len(data):
+            raise ValueError("a field is longer than the message")
+        yield key >> 3, data[at : at + size]
+        at += size
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return number, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("an integer has too many bytes")
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _as_bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise ValueError("bytes were expected")
+    return value
+
+
+def _objects(features: Features, size_wh: tuple[int, int], classes: dict[int, str], where: str) -> dict[str, list[Any]]:
+    """Return the objects of a record as lists of one length, boxes as x, y, width, height in pixels."""
+    edges = [features.get(f"image/object/bbox/{edge}", []) for edge in _EDGES]
+    names = [value.decode(errors="replace") for value in features.get("image/object/class/text", [])]
+    if not names:
+        numbers = features.get("image/object/class/label", [])
+        unknown = sorted({int(number) for number in numbers} - classes.keys())
+        if unknown:
+            what = f"no name is known of the class {unknown[0]}"
+            remedy = "put the label map (.pbtxt) beside the records"
+            raise InputError("CLASS_UNKNOWN", what, where=where, field="image/object/class/label", remedy=remedy)
+        names = [classes[int(number)] for number in numbers]
+    if len({len(names), *map(len, edges)}) > 1:
+        what = f"{len(names)} classes and {', '.join(f'{len(e)} {k}' for k, e in zip(_EDGES, edges, strict=True))}"
+        raise InputError("TFRECORD", f"an object has one of each; found {what}", where=where, remedy=_DAMAGED)
+    width, height = size_wh
+    boxes = [
+        [x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height] for x1, y1, x2, y2 in zip(*edges, strict=True)
+    ]
+    objects: dict[str, list[Any]] = {"bbox": boxes, "category": names}
+    for key, column in _FLAGS.items():
+        flags = features.get(f"image/object/{key}", [])
+        if any(flags) and len(flags) == len(names):
+            objects[column] = [bool(flag) for flag in flags]
+    return objects
+
+
+def _text(features: Features, key: str) -> str | None:
+    values = features.get(key, [])
+    return values[0].decode(errors="replace") if values and isinstance(values[0], bytes) else None
+
+
+def _label_map(root: Path) -> dict[int, str]:
+    """Return the names of classes by number that the label maps of a folder tell."""
+    names: dict[int, str] = {}
+    for path in sorted(root.rglob("*.pbtxt")):
+        for item in _ITEM.findall(read_text(path)):
+            number, name = _ID.search(item), _NAME.search(item)
+            if number and name:
+                names[int(number[1])] = name[2]
+    return names

@@ -1,0 +1,156 @@
+"""Images inside tables, records and JSON files are brought out, and what they hold is read by a reader."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from detect_transfer.cli import main
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.errors import InputError
+from detect_transfer.formats import READERS
+from detect_transfer.formats.unpacking.tfrecord import parse_example
+from detect_transfer.workflows.unpack import unpack
+
+
+def picture(kind: str = "PNG", colour: int = 9) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 20), (colour, 90, 120)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def boxes_of(table: AnnotationTable) -> list[tuple]:
+    names = table.categories.select("category_id", "name")
+    rows = table.boxes.join(table.images, on="image_id").join(names, on="category_id")
+    return rows.select("file_name", "name", *[pl.col(c).round(4) for c in XYXY], "split").rows()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_tables_of_hugging_face(suffix: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "image": [{"bytes": picture(), "path": "a.png"}, {"bytes": picture("JPEG", 200), "path": None}],
+            "image_id": [7, 8],
+            "objects": [{"bbox": [[1.5, 2.0, 10.0, 8.0]], "category": [1]}, {"bbox": [], "category": []}],
+        }
+    )
+    features = {"objects": {"feature": {"category": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
+    source = tmp_path / "source"
+    (source / "data").mkdir(parents=True)
+    if suffix == "parquet":
+        metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+        frame.write_parquet(source / "data" / "validation-00000-of-00001.parquet", metadata=metadata)
+    else:
+        (source / "validation").mkdir()
+        frame.write_ipc_stream(source / "validation" / "data-00000-of-00001.arrow")
+        (source / "validation" / "dataset_info.json").write_text(json.dumps({"features": features}))
+    done = unpack(source, tmp_path / "out")
+    assert (done.n_images, done.n_objects, done.format) == (2, 1, "hf_imagefolder")
+    table = READERS["hf_imagefolder"].read(tmp_path / "out")
+    assert boxes_of(table) == [("val/a.png", "dog", 1.5, 2.0, 11.5, 10.0, "val")]
+    assert table.class_names == ["cat", "dog"]
+    assert len(table.images) == 2
+    assert (tmp_path / "out" / "val" / "a.png").read_bytes() == picture()
+
+
+def varint(number: int) -> bytes:
+    number &= (1 << 64) - 1
+    data = bytearray()
+    while number > 0x7F:
+        data.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*data, number])
+
+
+def field(number: int, data: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def feature(values: list) -> bytes:
+    if values and isinstance(values[0], bytes):
+        return field(1, b"".join(field(1, value) for value in values))
+    if values and isinstance(values[0], float):
+        return field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
+    return field(3, field(1, b"".join(map(varint, values))))
+
+
+def example(**features: list) -> bytes:
+    entries = [
+        field(1, field(1, key.replace("__", "/").encode()) + field(2, feature(v))) for key, v in features.items()
+    ]
+    return field(1, b"".join(entries))
+
+
+def record(data: bytes) -> bytes:
+    return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)
+
+
+def write_records(path: Path, **more: list) -> None:
+    edges = {"xmin": [0.25], "ymin": [0.5], "xmax": [0.5], "ymax": [1.0]}
+    shares = {f"image__object__bbox__{key}": value for key, value in edges.items()}
+    head = {"image__encoded": [picture("JPEG")], "image__filename": [b"road.jpg"]}
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(record(example(**head, **shares, **more)) + record(example(image__encoded=[picture()])))
+
+
+def test_records_of_tensorflow(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write_records(source / "train.record-00000-of-00001", image__object__class__label=[2], image__object__is_crowd=[1])
+    (source / "map.pbtxt").write_text("item {\n  id: 2\n  name: 'stop sign'\n}\n")
+    assert unpack(source, tmp_path / "out").n_objects == 1
+    table = READERS["hf_imagefolder"].read(tmp_path / "out")
+    assert boxes_of(table) == [("train/road.jpg", "stop sign", 10.0, 10.0, 20.0, 20.0, "train")]
+    assert table.boxes["iscrowd"].to_list() == table.boxes["ignore"].to_list() == [True]
+    write_records(source / "train.record-00000-of-00001", image__object__class__text=[b"stop"])
+    unpack(source, tmp_path / "again")
+    assert READERS["hf_imagefolder"].read(tmp_path / "again").class_names == ["stop"]
+
+
+def test_integers_below_zero_and_single_ones() -> None:
+    assert parse_example(example(a=[-3, 300], b=[b"x", b""])) == {"a": [-3, 300], "b": [b"x", b""]}
+    unpacked = field(1, field(1, field(1, b"c") + field(2, field(3, varint(1 << 3) + varint(5)))))
+    assert parse_example(unpacked) == {"c": [5]}
+
+
+def test_labelme_with_its_image_inside(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    shape = {"label": "cat", "points": [[1, 2], [11, 12]], "shape_type": "rectangle"}
+    document = {"shapes": [shape], "imagePath": "..\\photos\\a.jpg", "imageData": base64.b64encode(picture()).decode()}
+    (source / "a.json").write_text(json.dumps(document))
+    assert unpack(source, tmp_path / "out").format == "labelme"
+    assert boxes_of(READERS["labelme"].read(tmp_path / "out")) == [("a.png", "cat", 1.0, 2.0, 11.0, 12.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.tfrecord", b"12345", "TFRECORD .*ends within a record"),
+        ("a.tfrecord", record(b"\x0a\xff\xff\xff"), "TFRECORD .*a.tfrecord:1 .*no tf.train.Example"),
+        ("a.tfrecord", record(example(a=[1])), "TFRECORD .*no image/encoded"),
+        ("a.tfrecord", record(example(image__encoded=[b"x"])), "IMAGE_TYPE .*a.tfrecord:1"),
+        ("a.parquet", b"PAR1", "TABLE_DAMAGED .*a.parquet"),
+        ("a.json", b"{}", "UNPACK_NOTHING"),
+    ],
+)
+def test_wrong_files__are_one_error_with_a_place(name: str, data: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        unpack(tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_command__says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_records(tmp_path / "source" / "a.tfrecord", image__object__class__text=[b"stop"])
+    with pytest.raises(SystemExit) as ended:
+        main(["unpack", str(tmp_path / "source"), "--out", str(tmp_path / "out")])
+    assert not ended.value.code
+    assert "2 images, 1 objects" in (shown := capsys.readouterr().out)
+    assert "detect-transfer convert hf_imagefolder" in shown
