@@ -163,6 +163,9 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         if path.is_dir() and (n_images := _images_alone(path)):
             what = f"it holds {n_images:,} images and no annotations"
             remedy = "put the annotations there, or name the file or folder that holds them"
+        elif path.is_dir() and (crops := _list_of_crops(path)):
+            what = f"{crops} lists crops that show one sign each, a set for classification"
+            remedy = "for detection give scenes, such as those of GTSDB"
         elif path.is_dir() and (packed := _packed(path)):
             what = f"{packed} may hold images with their annotations"
             remedy = f"bring them out with detect-transfer unpack, then convert; or {remedy}"
@@ -176,6 +179,12 @@ def _images_alone(folder: Path) -> int:
     """Return how many images a folder holds, 0 where it holds other files too."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     return len(files) if all(path.suffix.lower() in IMAGE_SUFFIXES for path in files) else 0
+
+
+def _list_of_crops(folder: Path) -> str:
+    """Return the name of a list of GTSRB or TSRD below a folder; "" where there is none."""
+    paths = (path for pattern in ("GT-*.csv", "TsignRecg*.txt") for path in folder.rglob(pattern))
+    return next((path.relative_to(folder).as_posix() for path in paths), "")
 
 
 def _packed(folder: Path) -> str:

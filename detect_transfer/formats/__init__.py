@@ -85,6 +85,16 @@ _OTHER_NAMES = {
     },
 }
 
+_CROPS = "it holds crops of single signs, for classification; for detection take scenes, such as those of gtsdb"
+_UNPACK = "bring the images out with detect-transfer unpack, then write hf_imagefolder"
+_ADVICE = {  # what has no reader of its own
+    **dict.fromkeys(("gtsrb", "tsrd", "ctsd"), _CROPS),
+    **dict.fromkeys(("tfrecord", "tfrecords", "huggingface", "hf_parquet", "datasets", "arrow"), _UNPACK),
+    "llvip": "write voc, with --option images= for its folder infrared or visible",
+    **dict.fromkeys(("s2tld", "sjtu_s2tld"), "write voc"),
+    **dict.fromkeys(("flir", "flir_adas", "crowdpose", "panda"), "write coco, and give one of its JSON files"),
+}
+
 
 def get_format(name: str) -> Format:
     """Return the format of that name.
@@ -106,5 +116,7 @@ def get_format(name: str) -> Format:
 def _instead(name: str) -> str:
     """Return what to write for a name that others have for a format, else the nearest one."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+    if plain in _ADVICE:
+        return _ADVICE[plain]
     own_name = plain if plain in READERS else _OTHER_NAMES.get(plain)
     return f"write {own_name}" if own_name else did_you_mean(name, list(READERS))

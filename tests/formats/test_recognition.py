@@ -9,7 +9,7 @@ from paths import DATASETS
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.load import recognise
-from detect_transfer.formats import READERS
+from detect_transfer.formats import READERS, get_format
 from detect_transfer.formats.recognition import likely, nearby, only_published, recognised, recognition
 
 
@@ -130,3 +130,20 @@ def test_images_alone__are_said_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 images and no annotations") as caught:
         recognise(tmp_path)
     assert "voc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [("Images/00000/GT-00000.csv", "crops that show one sign"), ("data/train-00000-of-00001.parquet", "unpack")],
+)
+def test_what_no_reader_reads__is_told_why(file: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    with pytest.raises(InputError, match=message):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "message"), [("GTSRB", "crops of single"), ("tfrecord", "unpack"), ("LLVIP", "voc")])
+def test_names_of_sets_without_a_reader__have_advice(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=rf"FORMAT_UNKNOWN .*{message}"):
+        get_format(name)

@@ -48,6 +48,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     one_based: bool | None = None,
     box_format: Form | None = None,
     units: Units | None = None,
+    images: Path | None = None,
     size_mismatch: str = "error",
     missing_images: str = "error",
     allow_missing: bool = False,
@@ -69,6 +70,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
             all files, see `find_origin`.
         box_format: What the four numbers are, ``xyxy`` here; boxes that fit another form alone are an error.
         units: What they are counted in: ``pixels``, or ``shares`` of the image.
+        images: The folder of the images, where they lie in none of these; of LLVIP, for example, ``infrared``.
         size_mismatch: ``error``, or ``keep`` to trust the image where an XML states another size.
         missing_images: What becomes of an XML without image: ``error``; ``keep`` goes on with its `filename` and the
             size that it states; ``skip`` leaves it out with its boxes.
@@ -83,12 +85,20 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     form = PIXEL_CORNERS.with_options(box_format, units)
     what = "a folder with Annotations/ and JPEGImages/, or annotations/ and images/, or XML beside the images"
     source = Source(
-        root, what, by="stem", missing_images=missing_images, size_mismatch=size_mismatch, on_error=on_error
+        root,
+        what,
+        by="stem",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        image_folder=images,
     )
-    layout = _find_layout(root, images_needed=missing_images == "error")
+    layout = _find_layout(root, images, images_needed=missing_images == "error")
     source.image_root = layout.images
     by_stem = native.images_by_stem(layout.images, source.errors) if layout.images.is_dir() else {}
     parsed = _parse(source, layout, form, by_stem)
+    if images is not None and not by_stem.keys() & parsed.keys():  # in folders that the annotations do not have
+        by_stem = {PurePosixPath(stem).name: name for stem, name in by_stem.items()}
     _report_unpaired(source, layout, by_stem, parsed, allow_missing=allow_missing)
     check_faults(source.errors, sum(len(file.objects) for file in parsed.values()), form)
     source.errors.raise_any()
@@ -104,8 +114,10 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     return source.table(_with_parts(rows, objects, one_based=one_based), pixel_convention=lambda _: convention)
 
 
-def _find_layout(root: Path, *, images_needed: bool) -> _Layout:
+def _find_layout(root: Path, given: Path | None, *, images_needed: bool) -> _Layout:
     annotations = native.folder_named(root, "Annotations")
+    if given is not None and (annotations is not None or next(root.glob("*.xml"), None) is not None):
+        return _Layout(annotations or root, given, is_devkit=False)
     images = native.folder_named(root, "JPEGImages", "images")
     if annotations is not None and (images is not None or not images_needed):
         is_devkit = (root / "ImageSets").is_dir() if images is None else images.name.casefold() == "jpegimages"
@@ -118,7 +130,7 @@ def _find_layout(root: Path, *, images_needed: bool) -> _Layout:
         "VOC_LAYOUT",
         "it needs the folders Annotations and JPEGImages, or annotations and images, or an XML beside each image",
         where=root,
-        remedy=f"give the folder that holds them; this one holds: {content}",
+        remedy=f"give the folder that holds them; this one holds: {content}; images=DIR names that of the images",
     )
 
 

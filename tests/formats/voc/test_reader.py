@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from detect_transfer.cli.main import main
 from detect_transfer.core.annotations import XYXY, AnnotationTable
@@ -367,3 +368,19 @@ def test_convention__and_its_reason_are_in_the_manifest(root: Path, capsys: Any)
     reason = "pixels are counted from 0: no corner decides, so the layout does"
     assert reason in capsys.readouterr().out
     assert [line.startswith(reason) for line in json.loads((out / "manifest.json").read_text())["reading"]] == [True]
+
+
+def test_images_of_another_folder__are_named_by_an_option(tmp_path: Path) -> None:
+    text = (
+        "<annotation><object><name>person</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>11</xmax><ymax>12</ymax>"
+        "</bndbox></object></annotation>"
+    )
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "190001.xml").write_text(text)
+    for kind in ("visible", "infrared"):  # as in LLVIP
+        (tmp_path / kind / "train").mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(tmp_path / kind / "train" / "190001.jpg")
+    table = read_voc(tmp_path, images=tmp_path / "infrared", one_based=False)
+    assert table.images.select("file_name", "split").rows() == [("train/190001.jpg", "train")]
+    assert table.image_root == tmp_path / "infrared"
+    assert len(table.boxes) == 1
