@@ -22,7 +22,7 @@ from detect_transfer.report.drawings import Mark, draw_marks
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
-from detect_transfer.workflows.thresholds import has_thresholds, is_best_label, read_thresholds
+from detect_transfer.workflows.thresholds import is_best_label
 from detect_transfer.workflows.trained_detector import TrainedDetector
 
 _NEVER = 2.0  # no score reaches it
@@ -121,7 +121,7 @@ class LoadedDetector:
         self.detector: Predictor = trained.detector
         self._trained = trained
         self._fast = fused(trained.detector)
-        self._stored = read_thresholds(trained.path) if has_thresholds(trained.path) else None
+        self._stored = trained.stored_thresholds()
 
     def __repr__(self) -> str:
         """Return architecture, input size and number of classes."""
