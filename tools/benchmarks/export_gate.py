@@ -71,13 +71,13 @@ def main() -> None:
             caught = [] if options.no_faults else [name for name in FAULTS if is_caught(run, target, choices, name)]
             ap, span = result.ap, result.ap.interval
             interval = "" if span is None else f" [{span[0]:+.4f}, {span[1]:+.4f}]"
-            differ = f"{result.vanished + result.appeared} of {result.compared}"
-            print(
-                f"| {run.name} | {target} | {ap.first:.4f} | {ap.second:.4f} | {ap.difference:+.4f}{interval} | {differ} "
-                f"| {result.largest_move:.3g} | {1000 * seconds[0]:.0f} | {1000 * seconds[1]:.0f} "
-                f"| {len(caught)} of {len(FAULTS)} |",
-                flush=True,
-            )
+            cells = [
+                *(run.name, target, f"{ap.first:.4f}", f"{ap.second:.4f}", f"{ap.difference:+.4f}{interval}"),
+                f"{result.vanished + result.appeared} of {result.compared}",
+                *(f"{result.largest_move:.3g}", f"{1000 * seconds[0]:.0f}", f"{1000 * seconds[1]:.0f}"),
+                "-" if options.no_faults else f"{len(caught)} of {len(FAULTS)}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
     print(f"\n{machine_name()}")
 
 
