@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from detect_transfer.cli import main
 from detect_transfer.config import Synthetic
@@ -225,6 +226,18 @@ def test_wrong_things__are_a_line_with_a_remedy(
         assert len(shown.strip().splitlines()) <= 2, shown
         assert re.search(line, shown), shown
     assert not (tmp_path / "out").exists()
+
+
+def test_operation_that_onnx_does_not_have__is_named(
+    tmp_path: Path, trained: TrainedDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: Any, **__: Any) -> None:
+        raise torch.onnx.errors.UnsupportedOperatorError("aten::odd", 17, None)
+
+    monkeypatch.setattr(torch.onnx, "export", unsupported)
+    with pytest.raises(InputError, match=r"EXPORT_OPERATOR --to=onnx .*aten::odd.*; give --to torchscript"):
+        export_detector(trained, tmp_path / "out", ExportOptions(), None, gated=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bundle__detects_without_this_package_what_predict_detects(

@@ -27,7 +27,24 @@ def write_onnx(graph: ExportGraph, options: GraphOptions, path: Path, metadata: 
     """Write the graph with its metadata.
 
     The exporter that traces is taken: that of `torch.export` fails on the data-dependent shapes of torchvision.
+
+    Raises:
+        InputError: The network has an operation that ONNX does not have.
     """
+    try:
+        _export(graph, options, path)
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+        raise InputError(
+            "EXPORT_OPERATOR",
+            f"the network cannot be written as ONNX: {str(error).splitlines()[0]}",
+            field="--to",
+            value="onnx",
+            remedy="give --to torchscript, or train another architecture",
+        ) from error
+    add_metadata(path, metadata.as_texts())
+
+
+def _export(graph: ExportGraph, options: GraphOptions, path: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: the gate tells what came of it
         torch.onnx.export(
@@ -40,7 +57,6 @@ def write_onnx(graph: ExportGraph, options: GraphOptions, path: Path, metadata: 
             opset_version=OPSET,
             dynamo=False,
         )
-    add_metadata(path, metadata.as_texts())
 
 
 def add_metadata(path: Path, texts: Mapping[str, str]) -> None:
