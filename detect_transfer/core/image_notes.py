@@ -64,7 +64,8 @@ def _may_have_frames(kind: str | None, data: bytes) -> bool:
 def _may_be_turned(kind: str | None, data: bytes) -> bool:
     if kind == "JPEG":
         return b"Exif\0" in data[:_HEAD]
-    return kind == "TIFF" or (kind in ("PNG", "WEBP") and (b"eXIf" in data or b"EXIF" in data))
+    ends = data[:_HEAD] + data[-_HEAD:]
+    return kind == "TIFF" or (kind in ("PNG", "WEBP") and (b"eXIf" in ends or b"EXIF" in ends))
 
 
 def _pillow(data: bytes) -> tuple[int, int]:
