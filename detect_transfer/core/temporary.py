@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _OURS = re.compile(r"(?:\..*\.)?detect_transfer-(?P<boot>[0-9a-f]{8})-(?P<process>[0-9]+)-\w+\.tmp")
+_SUFFIX = ".tmp"
 _SECONDS_OF_OTHERS = 86_400.0
 _LONGEST_STEM = 150  # bytes; a file system allows 255 for all of a name
 _LOCKS: list[int] = []  # held until the process ends
@@ -64,16 +65,25 @@ def short_name(name: str) -> str:
 
 
 def _make(parent: Path, name: str) -> tuple[Path, int | None]:
-    """Make a folder without those of killed runs beside it, and lock it before it has the name of one of ours."""
+    """Make a folder, without those of killed runs beside it, and lock it.
+
+    Until it is locked, a process that sees no such process, as from another container, may take it for left: then
+    another is made. Where the disk knows no locks, the third stays without.
+    """
     with os.scandir(parent) as entries:
         for entry in entries:
             if (match := _OURS.fullmatch(entry.name)) is not None:
                 _remove_if_left(Path(entry.path), match["boot"], int(match["process"]))
-    made = Path(tempfile.mkdtemp(prefix=".", suffix=".new", dir=parent))
-    lock = _lock(made)
-    random = made.name.removeprefix(".").removesuffix(".new")
-    folder = made.rename(parent / f"{name}detect_transfer-{_boot()}-{os.getpid()}-{random}.tmp")
-    return folder, lock
+    prefix, tries = f"{name}detect_transfer-{_boot()}-{os.getpid()}-", 3
+    while True:
+        tries -= 1
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=parent))
+        lock = _lock(folder)
+        if (lock is not None and folder.is_dir()) or not tries:
+            return folder, lock
+        if lock is not None:
+            os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
