@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,45 @@ class Synthetic(Strict):
     """Number of validation scenes."""
     size: Annotated[int, Field(ge=64, le=2048)] = 320
     """Width and height of a scene in pixels."""
+
+
+class Intake(Strict):
+    """Which values are black and white in images of one channel with more than 8 bits or of floating point.
+
+    It is stored with the weights, and prediction and evaluation read images by it.
+    """
+
+    window: Literal["percentile", "fixed", "per_camera"] = "percentile"
+    """`percentile`: of each image by itself. `fixed`: from `low` to `high`, the same for all. `per_camera`: the
+    percentiles over the training images of each camera, so that a value means the same in all of its images."""
+    bits: Annotated[int, Field(ge=9, le=16)] = 16
+    """Bits that the values use; `fixed` without `high` goes up to the largest of them, 65535 for 16."""
+    low: float | None = None
+    """What becomes black: a value for `fixed` (without it 0), else a percentile in [0, 100] (without it 0.5)."""
+    high: float | None = None
+    """What becomes white: a value for `fixed`, else a percentile in [0, 100] (without it 99.5)."""
+    camera: str | None = None
+    """`per_camera`: a regular expression that finds the camera in the path of an image, by its group if it has one,
+    such as `(cam[0-9]+)_`; without it all images are of one camera."""
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Intake:
+        low, high = self.bounds
+        if low >= high:
+            raise ValueError(f"low ({low:g}) must be below high ({high:g})")
+        if self.window != "fixed" and not (low >= 0 and high <= 100):
+            raise ValueError(f"percentiles are in [0, 100], and low is {low:g}, high {high:g}")
+        try:
+            re.compile(self.camera or "")
+        except re.error as error:
+            raise ValueError(f"camera is no regular expression: {error}") from error
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Low and high, with the defaults of the window."""
+        first, last = (0.0, 2.0**self.bits - 1) if self.window == "fixed" else (0.5, 99.5)
+        return first if self.low is None else self.low, last if self.high is None else self.high
 
 
 class Data(Strict):
@@ -59,6 +99,9 @@ class Data(Strict):
     whose boxes mean the whole object where an edge cuts it, and refuses all others."""
     allow_missing: bool = False
     """An image without a label file (or its like in other formats) has no objects; else it is an error."""
+
+    intake: Intake | None = None
+    """What becomes of images with more than 8 bits; without it the high byte of sixteen is taken."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:

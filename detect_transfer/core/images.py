@@ -1,8 +1,9 @@
 """Reading images: one decoder and one documented conversion for everything that looks at pixels.
 
 The pixels are what a careful viewer shows: turned by the EXIF orientation, RGB, uint8. Sixteen-bit samples keep their
-high byte, grey becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock
-and ours train on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
+high byte unless an `Intake` says which values are black and white, floating point in [0, 1] is a share of white, grey
+becomes three equal channels, an alpha channel is left out (as OpenCV and ultralytics do, so that stock and ours train
+on the same colours), palettes and CMYK are converted by Pillow, and of several frames the first is read.
 A truncated file, and a JPEG whose scan libjpeg warns of, is an error and never a half-grey image.
 """
 
@@ -20,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
+from detect_transfer.core.intake import Intake
 from detect_transfer.core.jpeg import START, decode_jpeg
 from detect_transfer.core.opening import open_regular
 
@@ -30,12 +32,14 @@ _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 
 
-def read_rgb(path: Path, data: bytes | None = None) -> RgbArray:
+def read_rgb(path: Path, data: bytes | None = None, *, intake: Intake | None = None) -> RgbArray:
     """Decode an image to (H, W, 3) uint8 RGB, upright by its EXIF orientation.
 
     Args:
         path: The file.
         data: Its bytes, where they were read before.
+        intake: The window of values of more than 8 bits; None keeps the high byte of whole numbers of sixteen bits,
+            takes floating point in [0, 1] for shares of white, and other for 0 to 255.
 
     Raises:
         InputError: The file is missing, empty, not an image, truncated, or larger than `MAX_PIXELS`.
@@ -49,7 +53,7 @@ def read_rgb(path: Path, data: bytes | None = None) -> RgbArray:
         try:
             image.load()
             upright = ImageOps.exif_transpose(image)
-            return _to_rgb(upright)
+            return _to_rgb(upright, intake, str(path))
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise _broken(path, error) from error
 
@@ -72,7 +76,7 @@ def _read_jpeg(path: Path, data: bytes) -> RgbArray | None:
     return np.array(ImageOps.exif_transpose(turned))
 
 
-def pillow_to_rgb(image: Image.Image) -> RgbArray:
+def pillow_to_rgb(image: Image.Image, intake: Intake | None = None) -> RgbArray:
     """Return the pixels of an image of Pillow as `read_rgb` would: (H, W, 3) uint8 RGB, upright.
 
     Raises:
@@ -80,14 +84,14 @@ def pillow_to_rgb(image: Image.Image) -> RgbArray:
     """
     try:
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return _to_rgb(ImageOps.exif_transpose(image), intake)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         what, remedy = f"its pixels cannot be decoded ({error})", "give an image that opens in a viewer"
         raise InputError("IMAGE_TRUNCATED", what, field="image", remedy=remedy) from error
 
 
-def read_deep(path: Path, data: bytes) -> NDArray[np.uint16] | None:
-    """Decode an image of one channel of sixteen bits to its values (H, W), upright; None for any other image.
+def read_deep(path: Path, data: bytes) -> NDArray[Any] | None:
+    """Decode an image of one channel of sixteen bits or of floating point to its values (H, W); None for any other.
 
     Args:
         path: The file.
@@ -98,14 +102,14 @@ def read_deep(path: Path, data: bytes) -> NDArray[np.uint16] | None:
         ResourceError: As for `read_rgb`.
     """
     with _open(path, io.BytesIO(data)) as image:
-        if not image.mode.startswith("I"):
+        if not image.mode.startswith("I") and image.mode != "F":
             return None
         try:
             image.load()
             values = np.asarray(ImageOps.exif_transpose(image))
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise _broken(path, error) from error
-    return np.asarray(np.clip(values, 0, 65535), np.uint16)
+    return values if values.dtype.kind == "f" else np.asarray(np.clip(values, 0, 65535), np.uint16)
 
 
 def read_size_wh(path: Path) -> tuple[int, int]:
@@ -229,21 +233,28 @@ def _broken(path: Path, error: Exception) -> DetectTransferError:
     )
 
 
-def _to_rgb(image: Image.Image) -> RgbArray:
+def _to_rgb(image: Image.Image, intake: Intake | None = None, name: str = "") -> RgbArray:
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey_to_rgb(np.asarray(image), high_byte=image.mode != "F")
+        return _deep_to_rgb(np.asarray(image), intake, name)
     if image.mode in ("RGBA", "RGBX", "RGBa"):
         return np.ascontiguousarray(np.asarray(image)[..., :3])
     if image.mode in ("LA", "La"):
-        return _grey_to_rgb(np.asarray(image)[..., 0], high_byte=False)
+        return _grey_to_rgb(np.asarray(image)[..., 0])
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _grey_to_rgb(grey: NDArray[np.generic], *, high_byte: bool) -> RgbArray:
-    """Turn one channel (H, W) into three; wide integers keep the high byte of sixteen bits."""
-    if not np.isfinite(grey).all():
+def _deep_to_rgb(values: NDArray[Any], intake: Intake | None, name: str) -> RgbArray:
+    """Turn one channel (H, W) of more than 8 bits, or of floating point, into three of 8 bits."""
+    if not np.isfinite(values).all():
         raise ValueError("it holds values that are not finite")
-    if high_byte and grey.dtype != np.uint8:
-        grey = np.asarray(grey, dtype=np.int64) >> 8
-    small = np.clip(grey, 0, 255).astype(np.uint8)
-    return np.repeat(small[..., None], 3, axis=2)
+    if intake is not None:
+        return _grey_to_rgb(intake.to_uint8(values, name))
+    if values.dtype.kind != "f":
+        values = np.asarray(values, dtype=np.int64) >> 8
+    elif values.min() >= 0 and values.max() <= 1:
+        values = np.rint(values * 255)
+    return _grey_to_rgb(values)
+
+
+def _grey_to_rgb(grey: NDArray[Any]) -> RgbArray:
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)

@@ -214,6 +214,7 @@ def _write_tiles(batch: list[PlannedImage], folder: Path, stage: ImageStage, pai
     path = staged if staged.exists() else batch[0].source
     data = read_image_bytes(path)
     deep = read_deep(path, data)
+    deep = None if deep is None or deep.dtype.kind == "f" else deep  # PNG has no floating point
     rgb = read_rgb(path, data) if deep is None or any(image.action == "paint" for image in batch) else None
     facts = []
     for image in batch:

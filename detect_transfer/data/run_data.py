@@ -15,6 +15,7 @@ from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.images import read_image_bytes, read_size_wh
+from detect_transfer.core.intake import Intake
 from detect_transfer.core.io import read_json, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
@@ -28,6 +29,7 @@ from detect_transfer.data.leaks import find_leaks, refuse_leaks
 from detect_transfer.data.load import read_dataset
 from detect_transfer.data.native import FIX_BAD_BOXES, NativeData, read_native
 from detect_transfer.data.published import as_published
+from detect_transfer.data.run_intake import intake_of_run
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file
 from detect_transfer.data.used_images import head_digest
@@ -53,6 +55,7 @@ class RunData:
         content: A hash of the length and the first bytes of each image, by image_id.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
         test: Images that nothing is chosen by, with the boxes as published; None where the config names none.
+        intake: The window of values of more than 8 bits that images are read with.
         leaks: Pairs of byte-identical images in two splits, which are refused for training.
     """
 
@@ -66,6 +69,7 @@ class RunData:
     kept_classes: tuple[str, ...] = ()
     test: AnnotationTable | None = None
     leaks: tuple[tuple[str, str], ...] = ()
+    intake: Intake | None = None
 
 
 def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, for_training: bool = True) -> RunData:
@@ -113,7 +117,8 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
             refuse_leaks(leaks, field=f"data.{second}_split")
     root, test = table.image_root, scored.get("test")
     read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content)
-    return replace(read, test=test, leaks=tuple(leaks))
+    intake = intake_of_run(data, [paths[i] for i in parts["train"].images["image_id"]])
+    return replace(read, test=test, leaks=tuple(leaks), intake=intake)
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:

@@ -18,6 +18,7 @@ from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.intake import Intake
 from detect_transfer.core.prefetch import prefetched
 from detect_transfer.models.base import Postprocess, Prediction, Predictor
 from detect_transfer.models.device import Precision, autocast, device_of, full_precision
@@ -51,11 +52,11 @@ def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> FittedImage:
     return FittedImage(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
 
-def read_images(images: Iterable[tuple[int, Path]], imgsz: int) -> Iterator[FittedImage]:
+def read_images(images: Iterable[tuple[int, Path]], imgsz: int, intake: Intake | None = None) -> Iterator[FittedImage]:
     """Read images and fit them, in order and ahead of where they are needed; ids and paths in, images out."""
 
     def read(image: tuple[int, Path]) -> FittedImage:
-        return fit_image(image[0], read_rgb(image[1]), imgsz)
+        return fit_image(image[0], read_rgb(image[1], intake=intake), imgsz)
 
     return prefetched(images, read, ahead=_AHEAD)
 

@@ -21,6 +21,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.intake import Intake
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
 from detect_transfer.training.augment import Augmenter, TrainSample
@@ -69,6 +70,7 @@ class ImageOptions:
         seed: The seed of the run.
         mosaic: Share of the images in [0, 1] that are laid together with three others.
         mosaic_epochs: The last epoch with mosaics.
+        intake: The window of values of more than 8 bits.
     """
 
     imgsz: int
@@ -76,6 +78,7 @@ class ImageOptions:
     seed: int
     mosaic: float = 0.0
     mosaic_epochs: int = 0
+    intake: Intake | None = None
 
 
 class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
@@ -121,7 +124,7 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
 
     def _read(self, index: int) -> tuple[RgbArray, tuple[int, int]]:
         """Read an image; return it fitted to the square, and height and width of the file."""
-        image = read_rgb(self._refs[index].path)
+        image = read_rgb(self._refs[index].path, intake=self._options.intake)
         return letterbox(image, self._options.imgsz)[0], (image.shape[0], image.shape[1])
 
     def _fitted(self, index: int) -> TrainSample:

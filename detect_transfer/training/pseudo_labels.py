@@ -7,7 +7,7 @@ ignored regions, so that a car beside a new traffic sign is never taught to be b
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,7 @@ import polars as pl
 from detect_transfer.config import Evaluate, Transfer
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.boxes import iou
+from detect_transfer.core.intake import Intake
 from detect_transfer.models import Detector
 from detect_transfer.models.predict import predict, read_images
 from detect_transfer.training.samples import SampleRef
@@ -33,7 +34,7 @@ def add_pseudo_labels(
     *,
     imgsz: int,
     transfer: Transfer,
-    progress: Callable[[int], None] | None = None,
+    intake: Intake | None = None,
 ) -> list[SampleRef]:
     """Add what the source detects of its kept classes to the training images.
 
@@ -43,7 +44,7 @@ def add_pseudo_labels(
         label_of: The label of each kept class in the new detector.
         imgsz: Pixels of the long side for the source.
         transfer: From which score on a detection is a target, and whether any may be.
-        progress: Called with the number of images done.
+        intake: The window of values of more than 8 bits.
 
     Returns:
         The images with more targets and ignored regions; detections on an annotated object are left out.
@@ -51,10 +52,9 @@ def add_pseudo_labels(
     label_of_index = {detector.class_names.index(name): label for name, label in label_of.items()}
     detections = predict(
         detector,
-        read_images(((i, sample.path) for i, sample in enumerate(samples)), imgsz),
+        read_images(((i, sample.path) for i, sample in enumerate(samples)), imgsz, intake),
         settings=Evaluate(score_floor=_DOUBTFUL),
         category_ids=range(len(detector.class_names)),
-        progress=progress,
     ).rows.filter(pl.col("category_id").is_in(list(label_of_index)))
     by_image = {key[0]: rows for key, rows in detections.group_by("image_id")}
     added = [

@@ -82,7 +82,7 @@ def choose_images(train: AnnotationTable) -> list[int]:
 
 def detect_own_classes(detector: Detector, data: RunData, ids: Sequence[int], *, imgsz: int) -> Detections:
     """Return what a source detects in these images, with the index of its class as `category_id`."""
-    images = read_images([(i, data.paths[i]) for i in ids], imgsz)
+    images = read_images([(i, data.paths[i]) for i in ids], imgsz, data.intake)
     settings = Evaluate(score_floor=SCORE_FLOOR)
     return predict(detector, images, settings=settings, category_ids=range(len(detector.class_names)))
 

@@ -201,7 +201,9 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
         thresholds=trained.stored_thresholds(),
         **_origin(trained),
     )
-    return ExportJob(detector, graph, postprocess_of(own), metadata, lambda: list(read_images(chosen, trained.imgsz)))
+    return ExportJob(
+        detector, graph, postprocess_of(own), metadata, lambda: list(read_images(chosen, trained.imgsz, trained.intake))
+    )
 
 
 def _graph_options(detector: Detector, options: ExportOptions, imgsz: int) -> GraphOptions:

@@ -157,7 +157,7 @@ class LoadedDetector:
         for name, value, most in (("score", score, 1), ("iou", iou, 1), ("max_detections", max_detections, 10**9)):
             if value is not None and not 0 <= value <= most:
                 raise InputError("OPTION", f"0 to {most} expected", field=name, value=value, remedy="give 0.5, say")
-        given, is_batch = given_images(images)
+        given, is_batch = given_images(images, self._trained.intake)
         chosen = {"nms_iou": iou, "max_detections": max_detections, "batch": batch}
         settings = self._trained.settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
         sources = (SourceImage(str(number), partial(_same, rgb)) for number, rgb in enumerate(given))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from detect_transfer.config import Evaluate
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.image_sources import ImageSources
+from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import require_new, resource_errors
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
@@ -158,6 +160,7 @@ def predict_sources(
         trained = source
     else:
         trained = load_trained(source, device=options.device, imgsz=options.imgsz)
+    sources = replace(sources, read_image=partial(read_rgb, intake=trained.intake))
     done = Predicted(out)
     least = _least_scores(trained, options, done)
     drawings = Drawings(out, trained.class_names, images=options.draw, crops=options.crops, videos=options.save_video)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -32,14 +31,13 @@ class ScoredImages:
     They stay in memory where they fit, and so do the outputs of the stages that are still those of the source.
     """
 
-    def __init__(
-        self, config: RunConfig, table: AnnotationTable, paths: Mapping[int, Path], accelerator: Accelerator
-    ) -> None:
+    def __init__(self, config: RunConfig, table: AnnotationTable, data: RunData, accelerator: Accelerator) -> None:
         self.table = table
         self._config = config
         self._accelerator = accelerator
+        self._intake = data.intake
         ids = table.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
-        self._chosen = [(image_id, paths[image_id]) for image_id in ids]
+        self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
         side = config.train.imgsz
         self._memory = memory_bytes_of(config.train.cache_mb) // 4
         self._fits = len(ids) * side * side * 3 <= self._memory
@@ -50,10 +48,10 @@ class ScoredImages:
     def detect(self, detector: Detector, as_source: frozenset[Stage], watch: Watch) -> Detections:
         """Return what a network detects on them, of which these stages are those of the source."""
         if self._fits and not self._images:
-            self._images = list(read_images(self._chosen, self._config.train.imgsz))
+            self._images = list(read_images(self._chosen, self._config.train.imgsz, self._intake))
         detections = predict(
             detector,
-            self._images or read_images(self._chosen, self._config.train.imgsz),
+            self._images or read_images(self._chosen, self._config.train.imgsz, self._intake),
             settings=self._config.evaluate,
             category_ids=self.table.categories["category_id"].sort().to_list(),
             forward=self._forward(detector, as_source),
@@ -98,9 +96,9 @@ class RunScorer:
         self._detector = detector
         self._is_main = accelerator.is_main_process
         self._scored = ScoredDetections(folder.scored_epochs)
-        self._val = ScoredImages(config, data.val, data.paths, accelerator)
+        self._val = ScoredImages(config, data.val, data, accelerator)
         part = part_of_train(data, config.evaluate.train_images)
-        self._train = None if part is None else ScoredImages(config, part, data.paths, accelerator)
+        self._train = None if part is None else ScoredImages(config, part, data, accelerator)
 
     def __call__(self, module: nn.Module, as_source: frozenset[Stage], name: str) -> dict[str, float | None]:
         """Return the twelve numbers of a network of which these stages are those of the source, and `train_AP`."""

@@ -20,6 +20,7 @@ from detect_transfer.config import RunConfig, path_keys
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.intake import Intake
 from detect_transfer.data.run_data import RunData
 from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector, TransferReport
@@ -88,7 +89,7 @@ def make_context(
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
-    images = _images(config, samples, plan, run, memory // 2)
+    images = _images(config, samples, plan, run, memory // 2, data.intake)
     repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
         repeat_factors(samples) if repeats else np.ones(len(samples)),
@@ -174,7 +175,9 @@ def _samples(
         return samples
     finder = load_detector(source)
     finder.module.to(device).to(memory_format=torch.channels_last)
-    return add_pseudo_labels(samples, finder, source_labels, imgsz=config.train.imgsz, transfer=config.transfer)
+    return add_pseudo_labels(
+        samples, finder, source_labels, imgsz=config.train.imgsz, transfer=config.transfer, intake=data.intake
+    )
 
 
 def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
@@ -184,13 +187,16 @@ def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
     return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
 
 
-def _images(config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: RunContext, memory: int) -> TrainSet:
+def _images(
+    config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: RunContext, memory: int, intake: Intake | None
+) -> TrainSet:
     settings = config.train
     options = ImageOptions(
         settings.imgsz,
         run.augmenter,
         settings.seed,
         mosaic=settings.mosaic,
+        intake=intake,
         mosaic_epochs=round(settings.mosaic_until * max((plan.course(phase)[1] for phase in plan.phases), default=0)),
     )
     local = LocalProcesses.of(run.accelerator)
@@ -208,4 +214,6 @@ def _images(config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: Ru
 def _save(path: Path, detector: Detector, config: RunConfig, data: RunData, source: SourceWeights | None) -> None:
     category_ids = data.train.categories["category_id"].sort().to_list()
     metadata = {"imgsz": str(config.train.imgsz), "category_ids": json.dumps(category_ids)}
+    if data.intake is not None:
+        metadata["intake"] = data.intake.as_json()
     save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata, **ledger_text(source)})

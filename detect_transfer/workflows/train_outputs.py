@@ -115,7 +115,7 @@ def write_outputs(
     images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
     detections = predict(
         detector,
-        read_images(images, facts.config.train.imgsz),
+        read_images(images, facts.config.train.imgsz, data.intake),
         settings=facts.config.evaluate,
         category_ids=data.val.categories["category_id"].sort().to_list(),
         progress=watch.counting("scoring the best weights", len(images)),

@@ -12,6 +12,7 @@ import torch
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.intake import Intake
 from detect_transfer.models import find_weights, load_detector, load_weights
 from detect_transfer.models.base import Detector, Predictor
 from detect_transfer.models.device import choose_device
@@ -36,6 +37,7 @@ class TrainedDetector:
         imgsz_from: Where `imgsz` comes from, in words.
         truth_names: The class of the truth that a class counts as, where that has another name or there is none.
         exported_thresholds: The score threshold of each class that an exported model carries; None for all others.
+        intake: The window of values of more than 8 bits that it was trained with.
     """
 
     detector: Predictor
@@ -46,6 +48,7 @@ class TrainedDetector:
     imgsz_from: str = "as it was trained"
     truth_names: Mapping[str, str | None] = field(default_factory=dict)
     exported_thresholds: Mapping[str, float] | None = None
+    intake: Intake | None = None
 
     @property
     def network(self) -> Detector:
@@ -80,8 +83,9 @@ class TrainedDetector:
 
     @property
     def input_facts(self) -> str:
-        """The size of its input, and where that comes from."""
-        return f"{self.imgsz} px, {self.imgsz_from}"
+        """The size of its input, where that comes from, and the window of its values."""
+        window = "" if self.intake is None else f"; values of more than 8 bits by a {self.intake.window} window"
+        return f"{self.imgsz} px, {self.imgsz_from}{window}"
 
     def counted_as(self, meeting: Mapping[str, str]) -> TrainedDetector:
         """Return the same detector whose classes count as these of a truth; those that are not named leave."""
@@ -108,7 +112,7 @@ class TrainedDetector:
             if progress is not None:
                 progress(done, len(images))
 
-        read = read_images(images, self.imgsz)
+        read = read_images(images, self.imgsz, self.intake)
         return predict(self.detector, read, settings=self.settings, category_ids=category_ids, progress=advance)
 
 
@@ -163,12 +167,15 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
     settings = load_config(config).evaluate if in_run else Evaluate()
     ids = loaded.category_ids or tuple(range(1, len(detector.class_names) + 1))
+    stated = loaded.metadata.get("imgsz")
+    origin = "the default, as the weights do not say at which they were trained; --imgsz gives another"
     if imgsz is not None:
-        return TrainedDetector(detector, weights, imgsz, settings, ids, "as --imgsz asks")
-    if "imgsz" in loaded.metadata:
-        return TrainedDetector(detector, weights, int(loaded.metadata["imgsz"]), settings, ids)
-    default = "the default, as the weights do not say at which they were trained; --imgsz gives another"
-    return TrainedDetector(detector, weights, _DEFAULT_IMGSZ, settings, ids, default)
+        origin = "as --imgsz asks"
+    elif stated is not None:
+        origin = "as it was trained"
+    side = imgsz or int(stated or _DEFAULT_IMGSZ)
+    intake = Intake.from_json(loaded.metadata["intake"], weights) if "intake" in loaded.metadata else None
+    return TrainedDetector(detector, weights, side, settings, ids, origin, intake=intake)
 
 
 def _load_exported(path: Path, *, device: str, imgsz: int | None) -> TrainedDetector:
