@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
 
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.image_size import MOST_IMGSZ
 from detect_transfer.core.io import sha256_file, write_atomic
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
+from detect_transfer.models.tensor_files import damaged_part, first_not_finite, pack_tensors, read_tensors
 
 ASSETS = Path(__file__).parents[1] / "assets"
 EMBEDDED = ASSETS / "quickstart.safetensors"
@@ -107,7 +106,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     while 2 * len(wrapped := [name for name in tensors if _WRAPPER.match(name)]) > len(tensors):
         tensors = {_WRAPPER.sub("", name, 1) if name in wrapped else name: t for name, t in tensors.items()}
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    if broken := next((name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()), None):
+    if broken := first_not_finite(tensors):
         what = f"its tensor {broken} has values that are not finite: training that made it has failed"
         raise InputError("WEIGHTS_DAMAGED", what, where=path, remedy="give weights of an earlier epoch")
     return Checkpoint(tensors, path, sha256_file(path), metadata, arch.removesuffix(".yaml"), names)
@@ -117,14 +116,7 @@ _Content = tuple[dict[str, torch.Tensor], dict[str, str], str, Any]  # tensors, 
 
 
 def _read_safetensors(path: Path) -> _Content:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            "WEIGHTS_DAMAGED", f"no whole safetensors file: {error}", where=path, remedy="copy or fetch it again"
-        ) from error
+    tensors, metadata = read_tensors(path)
     try:
         names = json.loads(metadata["names"]) if "names" in metadata else None
         if not 1 <= int(metadata.get("imgsz", 1)) <= MOST_IMGSZ:
@@ -152,7 +144,10 @@ def _read_pickled(path: Path) -> _Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the form of files that are refused below
-            unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+            zipped = zipfile.is_zipfile(path)
+            if zipped and (part := damaged_part(path)):
+                raise zipfile.BadZipFile(f"bits of its part {part} have changed")
+            unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path) if zipped else []
             with torch.serialization.safe_globals([(_Inert, name) for name in unknown]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
@@ -207,21 +202,15 @@ def save_weights(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
         tensors: Name to tensor.
         metadata: Texts for the header: those of `Detector.metadata`, `imgsz`, and `category_ids` in class order.
         half: Store floating-point tensors in half precision.
+
+    Raises:
+        InputError: A value is not finite, in half precision where that is asked for.
+        ResourceError: The disk is full or does not let us write.
     """
     stored = {
         key: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
         for key, t in tensors.items()
     }
-    data = _with_sorted_header(serialise(stored, metadata=metadata))
+    data = pack_tensors(stored, metadata)
     write_atomic(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def _with_sorted_header(data: bytes) -> bytes:
-    """Return a safetensors file whose header is in order: the library writes the metadata in another one every time."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors behind it stay aligned
-    return len(text).to_bytes(8, "little") + text + data[end:]

@@ -13,6 +13,7 @@ import torch
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_file
+from detect_transfer.models.tensor_files import damaged_part, first_not_finite
 from detect_transfer.training.mixes import mix_of
 
 
@@ -103,8 +104,12 @@ def save_state(path: Path, progress: Progress, fingerprint: str, tensors: dict[s
     """Save progress and the states of module, average, optimizer and random numbers, atomically.
 
     Raises:
+        InputError: The weights are not finite.
         ResourceError: The disk is full or does not let us write.
     """
+    if broken := _not_finite(tensors):
+        what, remedy = f"the tensor {broken} is not finite, so the state is not saved", "lower train.lr"
+        raise InputError("WEIGHTS_NOT_FINITE", what, where=path, remedy=remedy)
     with new_file(path) as stream:
         try:
             torch.save({"fingerprint": fingerprint, "progress": asdict(progress), **tensors}, stream)
@@ -131,8 +136,12 @@ def read_states(path: Path) -> dict[str, Any]:
         InputError: The file is damaged.
     """
     try:
+        if part := damaged_part(path):
+            raise zipfile.BadZipFile(f"bits of its part {part} have changed")
         states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         progress_of(states)
+        if broken := _not_finite(states):
+            raise ValueError(f"its tensor {broken} is not finite")
     except (
         RuntimeError,
         pickle.UnpicklingError,
@@ -143,10 +152,15 @@ def read_states(path: Path) -> dict[str, Any]:
         ValueError,
         OSError,
     ) as error:
+        reason = error if type(error) in (zipfile.BadZipFile, ValueError) else type(error).__name__  # torch's are pages
         raise InputError(
             "RESUME_DAMAGED",
-            f"it cannot be read ({type(error).__name__})",
+            f"it cannot be read ({reason})",
             where=path,
             remedy="start the run again from weights/last.safetensors of this folder",
         ) from error
     return states
+
+
+def _not_finite(states: dict[str, Any]) -> str | None:
+    return first_not_finite(states["module"]) or first_not_finite(states["average"])

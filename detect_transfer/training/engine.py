@@ -15,13 +15,14 @@ import torch
 from accelerate.utils import broadcast
 
 from detect_transfer.config import Stage
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.training.averaging import average_of
 from detect_transfer.training.checkpoint import Progress, progress_of, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.ending import After, ended
 from detect_transfer.training.epoch import Step, run_epoch, set_mode
-from detect_transfer.training.faults import LossNotFinite, loading_errors
+from detect_transfer.training.faults import LossNotFinite, check_weights, loading_errors
 from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
@@ -42,7 +43,7 @@ def fit(context: TrainContext, resumed: dict[str, Any] | None = None) -> Progres
         resumed: The states of a run that goes on; None begins one.
 
     Raises:
-        InputError: The loss is not finite.
+        InputError: The loss is not finite, or the weights after an epoch.
         ResourceError: The memory does not hold a batch, the disk no cache, or a loading process died.
         Interrupted: It was asked to stop.
     """
@@ -140,8 +141,12 @@ class _Trainer:
             context.detector.on_epoch(before + progress.phase_epoch + 1, length)
             try:
                 facts = run_epoch(context, phase, step)
+                check_weights(context, self.module, self.average.module)
             except Interrupted:
-                self._save(step)
+                try:
+                    self._save(step)
+                except InputError as error:
+                    logger.warning("%s; --resume goes on from the end of epoch %d", error, progress.epoch)
                 raise
             except LossNotFinite as error:
                 self._roll_back(step, error)

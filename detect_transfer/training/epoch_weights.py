@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 
 from detect_transfer.core.io import write_atomic
+from detect_transfer.models.tensor_files import pack_tensors, read_tensors
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,18 @@ class EpochWeights:
         """Store the weights of an epoch.
 
         Raises:
+            InputError: They are not finite.
             ResourceError: The disk is full.
         """
-        write_atomic(self._path(epoch), save({name: tensor.contiguous() for name, tensor in state.items()}))
+        write_atomic(self._path(epoch), pack_tensors({name: t.contiguous() for name, t in state.items()}, {}))
 
     def read(self, epoch: int) -> dict[str, torch.Tensor]:
-        """Read the weights of an epoch."""
-        return load_file(self._path(epoch))
+        """Read the weights of an epoch.
+
+        Raises:
+            InputError: They are damaged.
+        """
+        return read_tensors(self._path(epoch))[0]
 
     def has(self, epoch: int) -> bool:
         """Tell whether the weights of an epoch are stored."""

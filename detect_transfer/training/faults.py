@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.memory import is_out_of_memory
+from detect_transfer.models.tensor_files import first_not_finite
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
@@ -18,7 +22,7 @@ _WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No 
 
 
 class LossNotFinite(InputError):
-    """The loss or its gradient is not finite."""
+    """The loss, its gradient, or what it made of the weights is not finite."""
 
 
 @contextmanager
@@ -80,6 +84,24 @@ def not_finite(parts: dict[str, float], batch: Batch | FeatureBatch) -> LossNotF
         remedy="start again with a lower train.lr or train.precision=fp32, go on with --resume and "
         "train.on_not_finite=roll_back, or look at these images; the last epoch is kept",
     )
+
+
+def check_weights(context: TrainContext, *modules: nn.Module) -> None:
+    """Check networks before they are scored and saved, in all processes alike.
+
+    Raises:
+        InputError: A value of one of them is not finite.
+    """
+    broken = next((name for module in modules if (name := first_not_finite(module.state_dict()))), None)
+    flag = torch.tensor(float(broken is not None), device=context.accelerator.device)
+    if float(context.accelerator.reduce(flag)) > 0:
+        raise LossNotFinite(
+            "WEIGHTS_NOT_FINITE",
+            f"{f'the tensor {broken}' if broken else 'a tensor of another process'} is not finite after an epoch",
+            field="train.lr",
+            remedy="start again with a lower train.lr or train.precision=fp32, or go on with --resume and "
+            "train.on_not_finite=roll_back; the last epoch is kept",
+        )
 
 
 def _too_small(context: TrainContext) -> InputError:

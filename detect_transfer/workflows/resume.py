@@ -11,6 +11,7 @@ from typing import Any
 from detect_transfer.config import RunConfig, load_config, path_keys
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_file
+from detect_transfer.models.tensor_files import read_tensors
 from detect_transfer.training.checkpoint import Progress, progress_of, read_states
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.time_budget import seconds_left
@@ -78,7 +79,19 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
             remedy="resume it without train.epochs first",
         )
     require_file(folder.best, what="the best epoch so far, which the run may hand back")
+    _require_whole(folder.best, f"start a new run with model.weights={folder.last}")
+    if folder.last.is_file():
+        _require_whole(folder.last, "delete it: the next epoch writes it again")
     return progress, states
+
+
+def _require_whole(weights: Path, remedy: str) -> None:
+    """Check that weights are those that were saved."""
+    try:
+        read_tensors(weights)
+    except InputError as error:
+        error.remedy = f"put back a copy, or {remedy}"
+        raise
 
 
 def begin_resumed(context: TrainContext, states: dict[str, Any], folder: RunFolder, config: RunConfig) -> None:

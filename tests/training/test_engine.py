@@ -154,12 +154,13 @@ def test_resuming_without_the_best_weights__is_refused_at_once(config, run, tmp_
 def test_state_that_the_disk_does_not_hold__leaves_the_one_before(tmp_path: Path) -> None:
     """A limit on the size of a file breaks a write in its middle, as a full disk does."""
     path = tmp_path / "state.pt"
-    save_state(path, Progress(epoch=1), "of", {"module": torch.zeros(10)})
+    save_state(path, Progress(epoch=1), "of", {"module": {"a": torch.zeros(10)}, "average": {}})
+    large = {"a": torch.zeros(100_000)}
     before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(ResourceError, match=r"WRITE_FAILED .*state\.pt - writing failed: File too large"):
-            save_state(path, Progress(epoch=2), "of", {"module": torch.zeros(100_000), "average": torch.zeros(100_000)})
+            save_state(path, Progress(epoch=2), "of", {"module": large, "average": large})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
