@@ -25,7 +25,7 @@ def write_run(plan: StudyPlan, run: PlannedRun) -> None:
     """Write the folder of a run whose arm finds so many of the objects that it is better than `scratch`."""
     folder, truth = plan.folder.run(run.key), plan.data.split_of(run.fold).test
     rng = np.random.default_rng(zlib.crc32(f"{run.arm} {run.percent} {run.seed}".encode()))
-    share = 0.35 + 0.1 * np.log10(run.percent) + _GAIN.get(run.arm, 0.3)
+    share = 0.35 + 0.1 * np.log10(run.percent) + _GAIN.get(run.arm.partition(",")[0], 0.3)
     boxes = truth.boxes.filter(is_positive())
     rows = boxes.filter(pl.Series(rng.random(boxes.height) < share)).select(
         "image_id", "category_id", "x1", "y1", "x2", "y2", score=pl.lit(0.9)

@@ -200,7 +200,8 @@ def _print_report(result: Any) -> None:
         f"{row.comparison.second} against {row.comparison.first}, over all sizes: "
         + ("" if row.comparison.overall.difference is None else f"{row.comparison.overall.difference:+.3f} test AP, ")
         + row.comparison.overall.words
-        for row in result.answers.against
+        for answers in (result.answers, *([] if result.timed is None else [result.timed]))
+        for row in answers.against
     ]
     lines += [f"failed: {run.plan.words}: {run.message}" for run in result.failed]
     if result.missing:

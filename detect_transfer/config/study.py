@@ -100,6 +100,9 @@ class Study(Strict):
     """What `train.epochs` counts: with `images` every run sees as many as that many epochs of the whole training set
     are, so that small parts are not trained too little; with `epochs` it has that many epochs of its part. All arms see
     equally many images at a size either way; the epochs of phases are shares of that."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """Equal time besides equal images: every arm is also trained for so many seconds a run, scoring counted, however
+    many images it sees in them, and compared with the runs of the baseline that had as many."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Differences of AP up to this are called the same."""
     targets: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=list)
@@ -143,6 +146,8 @@ class Study(Strict):
                 raise ValueError(f"a value stands twice in study.{what}")
         if self.baseline is not None and self.baseline not in self.arms:
             raise ValueError(f"study.baseline is none of the arms: {', '.join(self.arms)}")
+        if set(self.timed) & set(self.arms):
+            raise ValueError(f"an arm is named as those with equal seconds are: {', '.join(self.timed)}")
         for name, keys in self.arms.items():
             if not name.strip():
                 raise ValueError("an arm of study.arms has no name")
@@ -155,6 +160,11 @@ class Study(Strict):
                 if why is not None:
                     raise ValueError(f"the arm '{name}' cannot be compared if it changes {key}: {why}")
         return self
+
+    @property
+    def timed(self) -> dict[str, str]:
+        """The arms with equal seconds, and whose keys each has."""
+        return {} if self.seconds is None else {f"{arm}, {self.seconds:g} s": arm for arm in self.arms}
 
     @property
     def compared_with(self) -> str:
@@ -211,6 +221,7 @@ class StudyConfig(RunConfig):
 
     def keys_of(self, arm: str) -> dict[str, Any]:
         """Return the content of the run config of an arm, before the budget, the data and the seed are put in."""
+        arm, timed = self.study.timed.get(arm, arm), arm in self.study.timed
         changes = self.study.arms[arm] or NAMED_ARMS[arm]
         keys: dict[str, Any] = self.model_dump(mode="json", exclude={"study", "out"})
         for other, one in (("phases", "strategy"), ("strategy", "phases")):
@@ -218,7 +229,10 @@ class StudyConfig(RunConfig):
                 keys["transfer"][other] = None
         if changes.get("transfer.strategy") == "scratch":  # nothing of a source means anything there
             keys["transfer"] = {k: v for k, v in keys["transfer"].items() if k not in _OF_THE_SOURCE}
-        return with_keys(keys, changes)
+        keys = with_keys(keys, changes)
+        if timed and self.study.seconds is not None:
+            keys["transfer"]["budget"] = self.study.seconds / 60
+        return keys
 
 
 def with_keys(keys: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class StudyPage:
         not_tested: What the study does not say, a sentence each.
         forgetting: Arms and what they gained and forgot on the way from the source to the tuned weights.
         matrix: Arms, and what they gain on the baseline on other data sets, and on their own.
+        timed: What the runs with equal seconds say; None where there are none.
         trials: Arms whose rates were searched, with their trials.
         agreement: Arms, and whether what was predicted of them goes with the measured gain.
     """
@@ -67,6 +68,7 @@ class StudyPage:
     matrix: Sequence[tuple[str, DomainCell]] = ()
     agreement: Sequence[tuple[str, Agreement]] = ()
     trials: Sequence[ArmTrials] = ()
+    timed: StudyAnswers | None = None
 
 
 def write_study_page(path: Path, page: StudyPage) -> None:
@@ -83,6 +85,8 @@ def write_study_page(path: Path, page: StudyPage) -> None:
         "title": short_name(page.title, longest=160),
         "best": best_of(answers),
         "sentences": [sentence_of(answers, row) for row in answers.against],
+        "timed_sentences": [sentence_of(page.timed, row) for row in page.timed.against] if page.timed else [],
+        "groups": [answers.runs, *([page.timed.runs] if page.timed else [])],
         "missing": missing_runs(answers),
         "costs": costs,
         "seeds": sorted({run.seed for run in answers.runs.runs}),

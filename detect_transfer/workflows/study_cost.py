@@ -61,8 +61,11 @@ def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float
     scored = plan.data.n_val + TRAIN_PART
 
     def of_run(run: PlannedRun) -> float:
-        trained = run.n_images * run.epochs * train
-        tested = 2 * plan.data.n_test / len(plan.data.splits) + scored * (run.epochs + 1)
+        epochs = 0 if config.transfer.budget is not None else run.epochs
+        trained = run.n_images * epochs * train
+        tested = 2 * plan.data.n_test / len(plan.data.splits) + scored * (epochs + 1)
+        if config.transfer.budget is not None and run.epochs:
+            return _OF_START + 60 * config.transfer.budget + scale * tested * score
         return _OF_START + scale * (trained + tested * score)
 
     return of_run

@@ -22,6 +22,7 @@ from detect_transfer.workflows.study_folder import StudyFolder
 TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
 _KEY_LENGTH = 20
+_MOST_TIMES = 20  # as many epochs as other arms have, where seconds end a run
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def make_study_plan(
     data = load_study_data(config, folder, on_stage=on_stage)
     configs, problems = {}, []
     found = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}
-    for arm in config.study.arms:
+    found |= {timed: found[arm] for timed, arm in config.study.timed.items()}
+    for arm in (*config.study.arms, *config.study.timed):
         for percent in config.study.sizes:
             try:
                 configs[arm, percent] = run_config(config, data, arm, percent, found[arm] or {})
@@ -184,6 +186,8 @@ def run_config(config: StudyConfig, data: StudyData, arm: str, percent: float, r
     keys = with_keys(config.keys_of(arm), rates)
     keys["data"] = data.data.model_dump(mode="json")
     budget = _budget(config, data, percent)
+    if arm in config.study.timed:
+        budget *= _MOST_TIMES  # the seconds end it, not the epochs
     keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
     keys["evaluate"] |= {"train_images": keys["evaluate"]["train_images"] or TRAIN_PART}
     run = make_config(keys, where=f"study.arms.{arm}")

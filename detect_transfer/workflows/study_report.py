@@ -38,6 +38,7 @@ class StudyReport:
         paragraph: A paragraph for a paper.
         page: The page.
         elsewhere: What the runs scored on other data.
+        timed: The answers of the runs with equal seconds; None where there are none.
     """
 
     answers: StudyAnswers
@@ -47,6 +48,7 @@ class StudyReport:
     paragraph: str
     page: Path
     elsewhere: Elsewhere
+    timed: StudyAnswers | None = None
 
 
 def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _: None) -> StudyReport:
@@ -73,20 +75,22 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     missing = tuple(run for run in plan.runs if run.key not in ended)
     runs = EndedRuns(tuple(finished), tuple(failed), missing)
     elsewhere = score_elsewhere(plan, finished, on_stage=on_stage)
+    timed = answers_of(plan, finished, timed=True) if plan.config.study.timed else None
     content = study_content(plan, runs, answers, elsewhere)
-    _write(plan, runs, answers, content, elsewhere)
+    _write(plan, runs, answers, content, (elsewhere, timed))
     return StudyReport(
-        answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report, elsewhere
+        answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report, elsewhere, timed
     )
 
 
-def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun]) -> StudyAnswers:
-    """Return all that the finished runs of a study say."""
+def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun], *, timed: bool = False) -> StudyAnswers:
+    """Return all that the finished runs of a study say: of those with equal images, or of those with equal seconds."""
     study = plan.config.study
+    timed_as = {arm: name for name, arm in study.timed.items()}
     return study_answers(
         [_study_run(run) for run in finished],
-        arms=list(study.arms),
-        baseline=study.compared_with,
+        arms=list(study.timed if timed else study.arms),
+        baseline=timed_as[study.compared_with] if timed else study.compared_with,
         margin=study.margin,
         targets=study.targets,
         overlap=plan.data.overlap,
@@ -130,6 +134,7 @@ def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, elsew
         "trials": [trials.as_dict() for trials in trials_of(plan)],
         "not_tested": [*not_tested(plan, runs), *elsewhere.notes],
         **elsewhere.as_dict(),
+        **({"equal_seconds": answers_of(plan, runs.finished, timed=True).as_dict()} if plan.config.study.timed else {}),
         "predictions": [{"arm": arm, **agreed.as_dict()} for arm, agreed in predictions(plan, runs.finished)],
         "runs": [
             {**asdict(run.plan), **{k: run.facts[k] for k in ("val", "test", "best_epoch", "cost")}}
@@ -141,8 +146,13 @@ def study_content(plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, elsew
 
 
 def _write(
-    plan: StudyPlan, runs: EndedRuns, answers: StudyAnswers, content: dict[str, Any], elsewhere: Elsewhere
+    plan: StudyPlan,
+    runs: EndedRuns,
+    answers: StudyAnswers,
+    content: dict[str, Any],
+    besides: tuple[Elsewhere, StudyAnswers | None],
 ) -> None:
+    elsewhere, timed = besides
     folder = plan.folder
     for frame, path in (
         (runs_frame(list(runs.finished), list(runs.failed)), folder.runs_table),
@@ -160,6 +170,7 @@ def _write(
         paragraph=content["paragraph"],
         not_tested=content["not_tested"],
         trials=trials_of(plan),
+        timed=timed,
         forgetting=elsewhere.forgetting,
         matrix=elsewhere.matrix,
         agreement=predictions(plan, runs.finished),

@@ -49,7 +49,7 @@ class Launcher:
             self.plan = make_study_plan(self.plan.config, self.plan.folder)
         folder, jobs = self.plan.folder, self.plan.config.study.jobs
         prepare_store(self.plan)
-        order = {arm: i for i, arm in enumerate(self.plan.config.study.arms)}
+        order = {arm: i for i, arm in enumerate((*self.plan.config.study.arms, *self.plan.config.study.timed))}
         seeds = {seed: i for i, seed in enumerate(self.plan.config.study.seeds)}
         runs = sorted(self.plan.runs, key=lambda run: (seeds[run.seed], run.percent, order[run.arm]))
         if retry_failed:

@@ -45,6 +45,7 @@ def facts_of(plan: StudyPlan, ended: EndedRuns) -> dict[str, str]:
         "Classes": ", ".join(names[:20]) + (" ..." if len(names) > 20 else ""),
         "Seeds": ", ".join(map(str, config.study.seeds)),
         "Budget": _budget(plan),
+        **({"Equal time": f"{config.study.seconds:g} s a run"} if config.study.seconds is not None else {}),
         "Starts from": ", ".join(dict.fromkeys(run.model.weights for run in plan.configs.values())),
         "Input": f"{_sides(plan)} px, batch {config.train.batch}",
         "Data sha256": data.fingerprint,
@@ -66,11 +67,12 @@ def _budget(plan: StudyPlan) -> str:
 
 def _images_seen(plan: StudyPlan) -> str:
     """Say whether all arms may see equally many images; a plan of phases may not fill the budget."""
+    runs = [run for run in plan.runs if run.arm in plan.config.study.arms]
     most: dict[float, int] = {}
-    for run in plan.runs:
+    for run in runs:
         most[run.percent] = max(most.get(run.percent, 0), run.epochs)
     shares: dict[str, float] = {}
-    for run in plan.runs:
+    for run in runs:
         share = run.epochs / most[run.percent] if most[run.percent] else 1.0
         shares[run.arm] = min(share, shares.get(run.arm, 1.0))
     fewer = [f"{arm} {share:.0%}" for arm, share in shares.items() if share < 1]
@@ -101,8 +103,7 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
     sentences = [
         _searched(plan),
         _held_for(plan),
-        f"{_images_seen(plan)} What an arm reached in equal time is in the curves over time, for rates that were "
-        "planned for the whole run.",
+        _images_seen(plan) + ("" if study.seconds is not None else _NO_EQUAL_TIME),
     ]
     if len(study.seeds) < FEWEST_SEEDS and not plan.data.overlap:
         sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {FEWEST_SEEDS} that a verdict needs at least.")
@@ -135,6 +136,12 @@ def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> st
         f"Over all sizes, {'; '.join(results) or 'no arm could be compared'}. "
         f"Software: {software}; data sha256 {data.fingerprint[:12]}, code sha256 {code_sha256()[:12]}."
     )
+
+
+_NO_EQUAL_TIME = (
+    " What an arm reached in equal time is in the curves over time, for rates that were planned for the whole run; "
+    "study.seconds trains every arm for equal time."
+)
 
 
 def _searched(plan: StudyPlan) -> str:

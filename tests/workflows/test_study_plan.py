@@ -60,11 +60,13 @@ def test_key__changes_with_the_weights_and_the_data(make_plan, tiny_data: Path, 
     shutil.copytree(tiny_data, tmp_path / "data")
     moved = make_plan({}, data={"path": str(tmp_path / "data")})
     assert {run.key for run in moved.runs} == first  # the same data elsewhere are the same runs
+    edited = {"path": str(tmp_path / "data"), "format": "coco"}  # which is compared with no manifest
+    assert {run.key for run in make_plan({}, data=edited).runs} == first
     path = tmp_path / "data" / "annotations" / "instances_val.json"
     content = json.loads(path.read_text())
     content["annotations"][0]["bbox"][2] -= 0.5
     path.write_text(json.dumps(content))
-    assert not {run.key for run in make_plan({}, data={"path": str(tmp_path / "data")}).runs} & first
+    assert not {run.key for run in make_plan({}, data=edited).runs} & first
 
 
 def test_config_of_a_run__is_one_that_train_takes(make_plan, tmp_path: Path) -> None:
@@ -196,3 +198,15 @@ def test_folds__test_every_image_once_and_cut_no_group(make_plan) -> None:
         make_plan({"folds": 20, "sizes": [100]}, data={"synthetic": {"train_images": 8, "val_images": 8, "size": 64}})
     with pytest.raises(InputError, match=r"study.folds tests every image once, and data.test_split names a split"):
         make_plan({"folds": 3}, data={"path": "x", "test_split": "test"})
+
+
+def test_seconds__train_every_arm_a_second_time_for_as_long(make_plan) -> None:
+    plain = make_plan({"sizes": [100]}, train={"epochs": 3})
+    plan = make_plan({"sizes": [100], "seconds": 30}, train={"epochs": 3})
+    assert {run.key for run in plan.runs} > {run.key for run in plain.runs}
+    assert len(plan.runs) == 2 * len(plain.runs)
+    timed = plan.configs["full, 30 s", 100.0]
+    assert (timed.transfer.budget, plan.configs["full", 100.0].transfer.budget) == (0.5, None)
+    assert planned_epochs(timed) > planned_epochs(plan.configs["full", 100.0])
+    with pytest.raises(InputError, match="an arm is named as those with equal seconds are"):
+        make_plan({"arms": {"full": {}, "full, 30 s": {"train.lr": 0.1}}, "seconds": 30})

@@ -128,6 +128,20 @@ def test_folds__give_a_verdict_on_all_images(tiny_data: Path, tmp_path: Path) ->
     assert "38 images, each tested once" in report.paragraph
 
 
+def test_seconds__are_a_comparison_of_their_own(tiny_data: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_data, {"sizes": [100], "seconds": 30}, tmp_path / "store")
+    prepare_store(plan)
+    for run in plan.runs:
+        write_run(plan, run)
+    report = report_study(plan)
+    assert [row.comparison.second for row in report.answers.against] == ["full"]
+    (against,) = json.loads(plan.folder.answers.read_text())["equal_seconds"]["against"]
+    assert (against["first"], against["second"]) == ("scratch, 30 s", "full, 30 s")
+    page = plan.folder.report.read_text()
+    assert "12 finished runs of 12" in page
+    assert page.count("<b>full, 30 s</b> against scratch, 30 s at the one size and 3 seeds:") == 1
+
+
 def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
     prepare_store(plan)
     with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; run the study first"):
