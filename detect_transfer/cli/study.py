@@ -68,7 +68,7 @@ def print_study_plan(plan: Any) -> None:
     """Show the arms and sizes with their runs, and what is left to do."""
     from rich.table import Table
 
-    from detect_transfer.evaluation.study.verdict import FEWEST_SEEDS
+    from detect_transfer.evaluation.study.power import FEWEST_SEEDS
     from detect_transfer.workflows.run_clock import duration
     from detect_transfer.workflows.study_cost import cost_of
     from detect_transfer.workflows.study_runs import finished_seconds, n_of_others

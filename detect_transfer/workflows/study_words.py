@@ -9,7 +9,7 @@ from typing import Any
 import detect_transfer
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.evaluation.study.answers import StudyAnswers
-from detect_transfer.evaluation.study.verdict import FEWEST_SEEDS
+from detect_transfer.evaluation.study.power import FEWEST_SEEDS
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_runs import FailedRun, FinishedRun
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from detect_transfer.evaluation.study.power import seeds_needed
 from detect_transfer.evaluation.study.scores import ArmScores
-from detect_transfer.evaluation.study.verdict import judge, judge_pairs, seeds_needed
+from detect_transfer.evaluation.study.verdict import judge, judge_pairs
 
 
 def arm(name, ap, sizes=(100,)):
