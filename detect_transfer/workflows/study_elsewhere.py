@@ -73,7 +73,7 @@ def score_elsewhere(
     others = {name: _read(data, f"study.matrix.{name}") for name, data in study.matrix.items()}
     scorer = OtherScorer(plan, source_task, others)
     question = scorer.question()
-    runs = [run.plan for run in finished if run.plan.percent == max(study.sizes)]
+    runs = [run.plan for run in finished if run.plan.percent == max(study.sizes) and run.plan.arm in study.arms]
     scores: dict[str, dict[str, Any]] = {}
     for number, run in enumerate(runs, start=1):
         path = plan.folder.elsewhere(run.key)

@@ -45,12 +45,11 @@ class OtherScorer:
         study, digest = self.plan.config.study, hashlib.sha256(str(_VERSION).encode())
         for part in (study.forgetting, *study.matrix.items()):
             digest.update(str(part).encode())
-        for table in ([] if self.source_task is None else [self.source_task], *[[t] for t in self.others.values()]):
-            for each in table:
-                for frame in (each.images, each.boxes.drop("source"), each.categories):
-                    digest.update(frame.write_csv().encode())
-                for path in _files(each).values():
-                    digest.update(str(path.stat().st_size).encode())
+        for table in (*([] if self.source_task is None else [self.source_task]), *self.others.values()):
+            for frame in (table.images, table.boxes.drop("source"), table.categories):
+                digest.update(frame.write_csv().encode())
+            for path in _files(table).values():
+                digest.update(str(path.stat().st_size).encode())
         return digest.hexdigest()
 
     def scores(self, run: PlannedRun) -> dict[str, Any]:
@@ -76,7 +75,8 @@ class OtherScorer:
         from detect_transfer.training.mixes import interpolate
 
         assert self.plan.config.study.forgetting is not None and self.source_task is not None  # noqa: PT018
-        best = {name: tensor.clone() for name, tensor in trained.detector.module.state_dict().items()}
+        module = trained.network.module
+        best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         before, rows = _before_training(self.plan, run, trained.network)
         average = self.plan.folder.run(run.key).read_metrics().get("best_average") or {}
         share = float(average.get("share", 1.0))  # of the tuned weights in the best ones
@@ -85,7 +85,7 @@ class OtherScorer:
         table = []
         for coefficient in (0.0, *sorted(set(self.plan.config.study.forgetting.coefficients))):
             state = before if coefficient == 0 else interpolate(before, best, coefficient / share, rows)
-            trained.detector.module.load_state_dict(state)
+            module.load_state_dict(state)
             new = _ap(trained, self.plan.data.split_of(run.fold).test)
             table.append([coefficient, new, _ap(trained.counted_as({n: n for n in names}), kept)])
         return table
