@@ -76,6 +76,9 @@ def test_page__forgetting_other_data_sets_and_the_prediction(tmp_path) -> None:
     assert "AP on the new task against AP on the source task" in html
     assert html.count("+0.300") == 2
     assert "τ = +1.00" in html
+    links = set(re.findall(r'<a href="#([a-z-]+)">', html))
+    assert links >= {"forgetting", "matrix", "prediction"}
+    assert all(f'id="{link}"' in html for link in links)
 
 
 def test_page__a_missing_run_is_named_once(tmp_path) -> None:
