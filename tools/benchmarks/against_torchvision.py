@@ -69,6 +69,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--strategy", default="full", help="of ours")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="which seconds are meant")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", choices=["ours", "plain"], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -105,6 +106,7 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, Any]:
                 "imgsz": options.imgsz,
                 "batch": options.batch,
                 "seed": seed,
+                "device": options.device,
                 "workers": 0 if options.clock == "cpu" else "auto",
             },
             "out": options.out / "run",
@@ -132,7 +134,8 @@ def plain(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     table = READERS["data_folder"].read(options.data)
     train, val = table.split_of("train"), table.split_of("val")
-    model = stock_model(options, train.categories.height + 1).train()
+    device = torch.device(options.device)
+    model = stock_model(options, train.categories.height + 1).train().to(device)
     optimizer = torch.optim.SGD(
         [p for p in model.parameters() if p.requires_grad],
         lr=_REFERENCE["lr"] * options.batch,
@@ -154,7 +157,9 @@ def plain(options: argparse.Namespace, seed: int) -> dict[str, Any]:
             images, targets = zip(
                 *(read(path, target, mirror=rng.random() < 0.5) for path, target in chosen), strict=True
             )
-            loss = sum(model(list(images), list(targets)).values())
+            images = [image.to(device) for image in images]
+            targets = [{key: tensor.to(device) for key, tensor in target.items()} for target in targets]
+            loss = sum(model(images, targets).values())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -190,6 +195,8 @@ def stock_model(options: argparse.Namespace, rows: int) -> Any:
     else:
         model = getattr(detection, options.arch)(weights=None, weights_backbone=None, num_classes=rows, **sizes)
     path = options.weights
+    if path is None:
+        return model
     given = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
     given = {
         f"backbone.body.{k.removeprefix('features.')}" if k.startswith("features.") else k: t for k, t in given.items()
@@ -240,11 +247,12 @@ def scored(model: Any, val: Any, data: Path) -> dict[str, float | None]:
     from detect_transfer.evaluation import coco_metrics
 
     ids = val.categories["category_id"].sort().to_list()
+    device = next(model.parameters()).device
     rows = []
     for image_id, name in val.images.select("image_id", "file_name").iter_rows():
         image, _ = read(data / "images" / name, {}, mirror=False)
         with torch.no_grad():
-            output = model([image])[0]
+            output = model([image.to(device)])[0]
         for box, score, label in zip(
             output["boxes"].double().tolist(), output["scores"].tolist(), output["labels"].tolist(), strict=True
         ):
