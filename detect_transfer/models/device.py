@@ -106,6 +106,18 @@ def full_precision(device: torch.device) -> Iterator[None]:
             owner.fp32_precision = precision
 
 
+@contextmanager
+def tuned_convolutions() -> Iterator[None]:
+    """Let cuDNN try its convolutions once for each shape meanwhile, which pays where all batches have one."""
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.benchmark
+    cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        cudnn.benchmark = before
+
+
 def cpu_has_bf16() -> bool:
     """Tell whether this CPU multiplies bfloat16 in hardware; without it autocast is slower than single precision."""
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -17,6 +17,7 @@ from accelerate.utils import broadcast
 from detect_transfer.config import Stage
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
+from detect_transfer.models.device import tuned_convolutions
 from detect_transfer.training.averaging import average_of
 from detect_transfer.training.checkpoint import Progress, progress_of, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
@@ -47,7 +48,7 @@ def fit(context: TrainContext, resumed: dict[str, Any] | None = None) -> Progres
         ResourceError: The memory does not hold a batch, the disk no cache, or a loading process died.
         Interrupted: It was asked to stop.
     """
-    with loading_errors(context.folder):
+    with loading_errors(context.folder), tuned_convolutions():
         return _Trainer(context).run(resumed)
 
 

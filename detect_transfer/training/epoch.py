@@ -9,11 +9,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from detect_transfer.config import Stage
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.base import Detector, LossPart
 from detect_transfer.models.device import autocast
 from detect_transfer.training.context import Interrupted, TrainContext
@@ -105,45 +107,51 @@ def _asked_to_stop(context: TrainContext) -> bool:
 
 
 def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
-    """Compute a batch, in parts where it is asked for, and change the network once."""
+    """Compute a batch, in parts where it is asked for, and change the network once.
+
+    Losses and the norm of the gradient come to the host together, once: each time it waits for the device.
+    """
     with torch_errors(context):
-        means = _backward(context, step, batch)
+        parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
+        losses = _backward(context, step, parts)
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
+        summed = _over_processes(context, losses)
+        *values, gradient = torch.cat([*summed.values(), norm.detach().reshape(1)]).tolist()
+        by_part = np.array(values).reshape(len(summed), len(parts))
+        _check_finite(step, losses, by_part, parts)
         # in half precision the scaler leaves such a step out and halves its scale, which starts at 65536
-        if not torch.isfinite(norm) and (context.precision != "fp16" or step.scaler.get_scale() < _LEAST_SCALE):
-            raise not_finite({"gradient": float(norm)}, batch)
+        if not math.isfinite(gradient) and (context.precision != "fp16" or step.scaler.get_scale() < _LEAST_SCALE):
+            step.scaler.update()  # else it would refuse the next step
+            raise not_finite({"gradient": gradient}, batch)
         step.scaler.step(step.optimizer)
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
     step.l2sp.step()
     step.average.update_parameters(context.detector.module)
-    return means
+    return dict(zip(summed, by_part.sum(axis=1).tolist(), strict=True))
 
 
-def _backward(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
-    """Add up the gradient of the batch of all processes; return the mean loss parts.
+def _backward(context: TrainContext, step: Step, parts: Sequence[Batch | FeatureBatch]) -> dict[str, torch.Tensor]:
+    """Add up the gradient of the batch of all processes; return the losses (parts,) of this process by their names.
 
-    A loss part is a sum over what was matched, by its count. So that parts and processes give the gradient of the
+    A loss is a sum over what was matched, by its count. So that parts and processes give the gradient of the
     whole batch, each divides its sums by the counts of all: those of the parts are found by a pass without gradients,
     on the same random numbers and with the running statistics put back.
     """
-    parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
     counts = _counts_of(context, step, parts) if len(parts) > 1 else None
-    means: dict[str, torch.Tensor] = {}
+    by_part: list[dict[str, torch.Tensor]] = []
     for i, part in enumerate(parts, start=1):
         with context.accelerator.no_sync(step.wrapped) if i < len(parts) else nullcontext():
             losses = _losses(context, step, part)
             whole = counts or _over_processes(context, {name: loss.count for name, loss in losses.items()})
             shares = {name: loss.mean(whole[name]) for name, loss in losses.items()}
-            _check_finite(context, shares, part)
             # the mean over the processes is taken of the gradients
             total = torch.stack(list(shares.values())).sum() * context.accelerator.num_processes
             step.scaler.scale(total).backward()
-        for name, share in shares.items():
-            means[name] = means.get(name, torch.zeros_like(share)) + share.detach()
-    return {name: float(value) for name, value in _over_processes(context, means).items()}
+        by_part.append({name: share.detach().float() for name, share in shares.items()})
+    return {name: torch.stack([shares[name] for shares in by_part]) for name in by_part[0]}
 
 
 @torch.no_grad()
@@ -176,7 +184,9 @@ def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> d
     side = context.settings.imgsz
     with autocast(device, context.precision):
         if isinstance(batch, FeatureBatch):
-            features = [f.to(device).contiguous(memory_format=torch.channels_last) for f in batch.features]
+            features = [
+                f.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last) for f in batch.features
+            ]
             outputs = step.wrapped(features, batch.targets)
         else:
             images = context.detector.preprocess(batch.images.to(device, non_blocking=True))
@@ -185,12 +195,22 @@ def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> d
     return context.detector.loss(outputs, batch.targets, (side, side))
 
 
-def _check_finite(context: TrainContext, losses: dict[str, torch.Tensor], batch: Batch | FeatureBatch) -> None:
-    """Raise in all processes where the loss of one is not finite, so that all stop or go back at the same step."""
-    values = {name: float(value.detach()) for name, value in losses.items()}
-    wrong = torch.tensor(not all(map(math.isfinite, values.values())), device=context.accelerator.device)
-    if _over_processes(context, {"wrong": wrong.float()})["wrong"] > 0:
-        raise not_finite(values, batch)
+def _check_finite(
+    step: Step, losses: Mapping[str, torch.Tensor], by_part: FloatArray, parts: Sequence[Batch | FeatureBatch]
+) -> None:
+    """Raise in all processes where the loss of one is not finite, so that all stop or go back at the same step.
+
+    Args:
+        step: Its scaler is made ready for the next step.
+        losses: (parts,) of this process by their names.
+        by_part: (losses, parts) summed over all processes.
+        parts: Of the batch of this process.
+    """
+    wrong = ~np.isfinite(by_part).all(axis=0)
+    if wrong.any():
+        step.scaler.update()
+        index = int(wrong.argmax())
+        raise not_finite({name: float(values[index]) for name, values in losses.items()}, parts[index])
 
 
 def set_mode(detector: Detector, phase: PlannedPhase) -> None:

@@ -52,6 +52,7 @@ class FeatureLoader:
         batches: Which images make up the batches.
         targets: The targets of each view and image.
         paths: The file of each image.
+        pin: Whether batches lie in memory from which a GPU copies while it computes.
     """
 
     def __init__(
@@ -60,7 +61,10 @@ class FeatureLoader:
         batches: EpochBatches,
         targets: Sequence[Sequence[Target]],
         paths: Sequence[Path],
+        *,
+        pin: bool,
     ) -> None:
+        self._pin = pin
         self._levels = levels
         self._batches = batches
         self._targets = targets
@@ -72,8 +76,9 @@ class FeatureLoader:
         for batch in self._batches:
             index = torch.tensor([index for _, index in batch])
             view = torch.tensor([(epoch + index) % views for epoch, index in batch])
+            features = [level[view, index] for level in self._levels]
             yield FeatureBatch(
-                [level[view, index] for level in self._levels],
+                [level.pin_memory() for level in features] if self._pin else features,
                 [self._targets[v][p] for v, p in zip(view.tolist(), index.tolist(), strict=True)],
                 [self._paths[p] for p in index.tolist()],
             )
@@ -108,7 +113,7 @@ def cache_features(context: TrainContext, network: SplitNetwork, views: int) -> 
             targets[view][index], paths[index] = target, path
         if context.stop.signal is not None:
             raise Interrupted(context.stop.signal, context.folder)
-    return FeatureLoader(levels, context.batches, targets, paths)
+    return FeatureLoader(levels, context.batches, targets, paths, pin=context.accelerator.device.type == "cuda")
 
 
 @torch.no_grad()

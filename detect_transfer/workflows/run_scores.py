@@ -77,9 +77,9 @@ class ScoredImages:
                 features = cut.trunk(images)
                 cached_bytes = sum(tensor.nbytes for tensors in self._features for tensor in tensors)
                 if number == len(self._features) + 1 and cached_bytes < self._memory:
-                    self._features.append(features)
+                    self._features.append(tuple(feature.cpu() for feature in features))  # it is the host's memory
             else:
-                features = self._features[number - 1]
+                features = tuple(feature.to(images.device) for feature in self._features[number - 1])
             return cut.tail(features, None)
 
         return forward

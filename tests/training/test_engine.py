@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import StochasticDepth
 
 from detect_transfer.config import Model, Phase, Train, Transfer, load_config
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import build_detector, load_weights
+from detect_transfer.models.base import LossPart
 from detect_transfer.models.yolo.detector import YoloDetector
+from detect_transfer.training import epoch as training_epoch
 from detect_transfer.training.checkpoint import Progress, save_state
 from detect_transfer.training.context import Interrupted
 from detect_transfer.training.epoch import set_mode
@@ -196,6 +199,51 @@ def test_loss_that_is_not_finite__names_the_images(
         run(config("run"))
     best = load_weights(tmp_path / "run" / "weights" / "best.safetensors")
     assert all(torch.isfinite(t).all() for t in best.tensors.values())
+
+
+def test_loss_of_a_part_that_is_not_finite__names_the_images_of_that_part(
+    config, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_loss, given = YoloDetector.loss, []
+
+    def poisoned(self, outputs, targets, size_hw):
+        parts = true_loss(self, outputs, targets, size_hw)
+        if torch.is_grad_enabled():
+            given.append(targets)
+        factor = float("nan") if len(given) == 2 else 1.0
+        return {name: replace(part, total=part.total * factor) for name, part in parts.items()}
+
+    monkeypatch.setattr(YoloDetector, "loss", poisoned)
+    with pytest.raises(InputError, match=r"LOSS_NOT_FINITE") as error:
+        run(config("run", train={"accumulate": 4}))
+    assert str(error.value).count(".jpg") == len(given[1]) == 2
+
+
+def test_a_step__asks_the_device_for_numbers_once(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each number that is read from a GPU waits for it; losses and gradient are read together."""
+    reads: list[int] = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten._local_scalar_dense.default and args[0].is_floating_point():
+                reads[-1] += 1
+            return func(*args, **(kwargs or {}))
+
+    def counted(*args):
+        reads.append(0)
+        with Counting():
+            return step(*args)
+
+    def simple_loss(self, outputs, targets, size_hw):
+        mean = torch.stack([tensor.float().mean() for tensor in outputs["feats"]]).mean()
+        return {name: LossPart.of(mean, 1.0) for name in ("first", "second")}
+
+    step = training_epoch._one_step
+    monkeypatch.setattr(YoloDetector, "loss", simple_loss)
+    monkeypatch.setattr(training_epoch, "_one_step", counted)
+    run(config("run", train={"epochs": 1}))
+    assert reads
+    assert set(reads) == {0}, "tolist() is the one read, and is not counted"
 
 
 def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
