@@ -24,8 +24,9 @@ from detect_transfer.core.images import read_rgb
 from detect_transfer.core.intake import Intake
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
+from detect_transfer.training.array_store import LocalProcesses
 from detect_transfer.training.augment import Augmenter, TrainSample
-from detect_transfer.training.image_store import ImageStore, LocalProcesses
+from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mosaic import TILES, mosaic
 from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import SampleRef

@@ -181,9 +181,7 @@ class _Trainer:
         trained: Any = self.module
         loader = context.loader
         network = context.detector.split(phase.frozen(self.present)) if phase.views else None
-        if network is not None and context.accelerator.num_processes > 1:
-            logger.warning("features are kept by one process alone: with several they are computed every time")
-        elif network is not None:
+        if network is not None:
             set_mode(context.detector, phase)
             features = cache_features(context, network, phase.views)
             if features is not None:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 
 from detect_transfer.core.errors import ResourceError
 from detect_transfer.models.base import SplitNetwork, Target
 from detect_transfer.models.device import Precision, autocast
-from detect_transfer.training.array_store import open_store
+from detect_transfer.training.array_store import LocalProcesses, open_array
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch, chunks
 from detect_transfer.training.sampler import EpochBatches
@@ -87,32 +88,37 @@ class FeatureLoader:
 def cache_features(context: TrainContext, network: SplitNetwork, views: int) -> FeatureLoader | None:
     """Compute the features of all training images in some views; None where there is no room for them.
 
-    The frozen layers are in evaluation mode and compute in the precision of training.
+    The frozen layers are in evaluation mode and compute in the precision of training. Each process of a machine
+    computes a part.
 
     Raises:
         Interrupted: It was asked to stop.
         ResourceError: The disk that they were to be kept on is full.
     """
+    local = LocalProcesses.of(context.accelerator)
     count = len(context.batches.all_indices)
-    targets: list[list[Target]] = [[Target(np.empty((0, 4)), np.empty(0, np.int64))] * count for _ in range(views)]
-    paths = [Path()] * count
+    computed: list[tuple[int, int, Target, Path]] = []
     levels: list[torch.Tensor] = []
     order = context.batches.plain(views)
+    order = order[local.index :: local.count] or order[:1]  # the shapes are known from a batch
     for number, batch in enumerate(context.plain_loader(order)):
         view = order[number][0][0] - 1
         features = _features(context, network, batch)
         if not levels:
-            opened = _open(context, [(views, count, *f.shape[1:]) for f in features])
+            opened = _open(context, local, [(views, count, *f.shape[1:]) for f in features])
             if opened is None:
                 logger.info("the features do not fit into the memory for the cache: they are computed every time")
                 return None
             levels = opened
         for level, feature in zip(levels, features, strict=True):
             level[view, torch.tensor(batch.indices)] = feature.to(level.dtype)
-        for index, target, path in zip(batch.indices, batch.targets, batch.paths, strict=True):
-            targets[view][index], paths[index] = target, path
+        computed += zip([view] * len(batch.indices), batch.indices, batch.targets, batch.paths, strict=True)
         if context.stop.signal is not None:
             raise Interrupted(context.stop.signal, context.folder)
+    targets: list[list[Target]] = [[Target(np.empty((0, 4)), np.empty(0, np.int64))] * count for _ in range(views)]
+    paths = [Path()] * count
+    for view, index, target, path in gather_object(computed):  # and waits for the others
+        targets[view][index], paths[index] = target, path
     return FeatureLoader(levels, context.batches, targets, paths, pin=context.accelerator.device.type == "cuda")
 
 
@@ -124,25 +130,25 @@ def _features(context: TrainContext, network: SplitNetwork, batch: Batch) -> lis
         return [feature.cpu() for feature in network.trunk(inputs)]
 
 
-def _open(context: TrainContext, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
+def _open(context: TrainContext, local: LocalProcesses, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
     """Return room for the features of all levels, or None."""
     dtype = _DTYPE[context.precision]
     size = sum(int(np.prod(shape)) for shape in shapes) * dtype.itemsize
     cache = context.settings.cache
-    if cache in ("auto", "memory") and size > context.memory_bytes:
-        if cache == "memory":
-            raise ResourceError(
-                "MEMORY_CACHE",
-                f"the features need {size >> 20} MiB, {context.memory_bytes >> 20} MiB may be used",
-                field="train.cache_mb",
-                remedy="set train.cache=disk, a larger train.cache_mb, or fewer views in cache_features",
-            )
-        return None
-    levels: list[Any] = [
-        open_store(
-            shape, _NUMPY[dtype], cache=cache, memory_bytes=size, path=context.cache_folder / f"features_{i}.bin"
+    if cache == "memory" and size > context.memory_bytes:
+        raise ResourceError(
+            "MEMORY_CACHE",
+            f"the features need {size >> 20} MiB, {context.memory_bytes >> 20} MiB may be used",
+            field="train.cache_mb",
+            remedy="set train.cache=disk, a larger train.cache_mb, or fewer views in cache_features",
         )
-        for i, shape in enumerate(shapes)
+    if cache == "none" or (cache == "auto" and size > context.memory_bytes):
+        return None
+    in_file = cache == "disk" or local.count > 1
+    paths = [context.cache_folder / f"features_{local.machine}_{i}.bin" for i in range(len(shapes))]
+    levels: list[Any] = [
+        open_array(shape, _NUMPY[dtype], path if in_file else None, local, required=cache != "auto")
+        for shape, path in zip(shapes, paths, strict=True)
     ]
     if any(level is None for level in levels):
         return None

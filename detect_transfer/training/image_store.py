@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_start_method
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from detect_transfer.core.arrays import RgbArray
-from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.threads import cores
-from detect_transfer.training.array_store import CacheMode, open_store
-
-
-@dataclass(frozen=True)
-class LocalProcesses:
-    """The processes of a run on one machine.
-
-    Args:
-        index: Which of them this is.
-        count: How many there are.
-        machine: Which machine this is.
-        wait: Returns when all processes have come so far.
-    """
-
-    index: int = 0
-    count: int = 1
-    machine: int = 0
-    wait: Callable[[], None] = lambda: None
-
-    @classmethod
-    def of(cls, accelerator: Accelerator) -> LocalProcesses:
-        """Return those beside this process, as `torchrun` says."""
-        count = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if accelerator.num_processes > 1 else 1
-        machine = accelerator.process_index // count
-        return cls(accelerator.local_process_index, count, machine, accelerator.wait_for_everyone)
+from detect_transfer.training.array_store import CacheMode, LocalProcesses, open_array
 
 
 class ImageStore:
@@ -68,7 +40,7 @@ class ImageStore:
         Args:
             count: Of the images.
             imgsz: Pixels of a side.
-            cache: Where; see `open_store`.
+            cache: Where; `auto` takes the memory if it fits, else nothing.
             memory_bytes: How much memory may be used, the same in all processes.
             folder: Where the file of a map lies; it belongs to whoever calls.
             local: The processes that share the images.
@@ -81,8 +53,8 @@ class ImageStore:
             return None
         in_file = cache == "disk" or local.count > 1 or get_start_method() != "fork"
         paths = [folder / f"{name}_{local.machine}.bin" if in_file else None for name in ("images", "sizes")]
-        pixels = _open((count, imgsz, imgsz, 3), np.uint8, paths[0], local, needed=cache)
-        sizes_hw = _open((count, 2), np.int32, paths[1], local, needed=cache)
+        pixels = open_array((count, imgsz, imgsz, 3), np.uint8, paths[0], local, required=cache != "auto")
+        sizes_hw = open_array((count, 2), np.int32, paths[1], local, required=cache != "auto")
         return None if pixels is None or sizes_hw is None else cls(pixels, sizes_hw)
 
     def fill(self, read: Callable[[int], tuple[RgbArray, tuple[int, int]]], local: LocalProcesses) -> None:
@@ -115,23 +87,3 @@ class ImageStore:
                 file, dtype, shape = array
                 array = np.memmap(file, dtype, "r", shape=shape)
             setattr(self, name, array)
-
-
-def _open(
-    shape: tuple[int, ...], dtype: type, path: Path | None, local: LocalProcesses, *, needed: CacheMode
-) -> NDArray[Any] | None:
-    """Return an array in memory, or one in a file that the first process of a machine makes for all."""
-    if path is None:
-        return np.zeros(shape, dtype)
-    array = None
-    if local.index == 0:
-        path.unlink(missing_ok=True)
-        try:
-            array = open_store(shape, dtype, cache="disk", memory_bytes=0, path=path)
-        except ResourceError:
-            if needed != "auto":
-                raise
-    local.wait()
-    if local.index > 0 and path.exists():
-        array = np.memmap(path, dtype, "r+", shape=shape)
-    return array

@@ -27,12 +27,12 @@ from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.device import choose_precision
 from detect_transfer.models.licences import ledger_text
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.array_store import memory_bytes_of
+from detect_transfer.training.array_store import LocalProcesses, memory_bytes_of
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.epoch_weights import EpochWeights
-from detect_transfer.training.image_store import ImageStore, LocalProcesses
+from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels

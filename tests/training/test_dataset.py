@@ -18,10 +18,11 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
+from detect_transfer.training.array_store import LocalProcesses
 from detect_transfer.training.augment import Augmenter, TrainSample, clip_sample
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.faults import loading_errors
-from detect_transfer.training.image_store import ImageStore, LocalProcesses
+from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors

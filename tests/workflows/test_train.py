@@ -161,12 +161,13 @@ FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_l
 def test_two_processes__train_one_model_and_score_it_once(
     few_data: Path, tmp_path: Path, model: tuple[str, ...]
 ) -> None:
-    """`torchrun` on the CPU: both processes see their half of the images, and one run folder is written.
+    """`torchrun` on the CPU: both processes see their half of the images, compute features of their half
+    for both, and write one run folder.
 
     The scores of the same network are equal, to rounding where those of a random head are nearly tied. Statistics of
     batches are those of a process, so that the losses are near.
     """
-    phases = "transfer.phases=[{epochs: 1, train: [head]}, {epochs: 1, train: all}]"
+    phases = "transfer.phases=[{epochs: 1, train: [head], cache_features: true}, {epochs: 1, train: all}]"
     changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
