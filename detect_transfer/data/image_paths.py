@@ -39,3 +39,8 @@ class ImagePaths(Mapping[int, Path]):
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._ids)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it holds."""
+        return int(self._ids.nbytes + self._names.estimated_size())

@@ -61,7 +61,7 @@ class RunData:
 
     train: AnnotationTable
     val: AnnotationTable
-    paths: Mapping[int, Path]
+    paths: ImagePaths
     image_root: Path
     ledger: dict[str, Any]
     fingerprint: str
