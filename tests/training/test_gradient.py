@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from manifests import restamp
 from paths import ROOT
 
 from detect_transfer.config import RunConfig
@@ -41,6 +42,7 @@ def half_background(data: Path, folder: Path) -> Path:
     empty = {image["id"] for image in content["images"][::2]}
     content["annotations"] = [a for a in content["annotations"] if a["image_id"] not in empty]
     path.write_text(json.dumps(content))
+    restamp(folder)
     return folder
 
 

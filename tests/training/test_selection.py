@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from manifests import restamp
 
 from detect_transfer.cli.console import print_result
 from detect_transfer.config import Evaluate
@@ -32,6 +33,7 @@ def three_splits(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         boxes = [a for a in content["annotations"] if a["image_id"] in ids]
         part = {**content, "images": [{**image, "split": name} for image in images], "annotations": boxes}
         (data / "annotations" / f"instances_{name}.json").write_text(json.dumps(part))
+    restamp(data)
     return data
 
 
