@@ -39,7 +39,7 @@ def commands(page: Path) -> list[list[str]]:
         match = re.search(
             r"(?:detect-transfer|python -m detect_transfer|tools/(?=\w+\.py)) ?(.*)", line.split(" && ")[-1]
         )
-        if match and "benchmarks" not in line and not line.startswith(("cp ", "ls ")):
+        if match and "benchmarks" not in line and not line.startswith(("cp ", "ls ", "pip ")):
             first, *rest = shlex.split(re.sub(r"\s#.*", "", match[1])) or [""]
             words.append([first.removesuffix(".py"), *rest])
     return [w for w in words if w[0] in GROUP.commands and "..." not in w]
