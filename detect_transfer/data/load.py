@@ -11,15 +11,12 @@ from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, ProblemsError, did_you_mean
-from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions
-from detect_transfer.formats.recognition import likely, nearby, recognised
-from detect_transfer.formats.unpacking.tables import SUFFIXES as TABLES
-from detect_transfer.formats.unpacking.tfrecord import is_tfrecord
+from detect_transfer.formats.recognition import likely, nearby, recognised, why_unread
 
 EVERY_SPLIT = "all"  # the word for all splits together
 _SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
@@ -160,37 +157,13 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         names = likely(path)
         choices = f"it may be {', '.join(names)}" if names else "detect-transfer convert --list shows all"
         remedy = f"name the format with {flag}; {choices}"
-        if path.is_dir() and (n_images := _images_alone(path)):
-            what = f"it holds {n_images:,} images and no annotations"
-            remedy = "put the annotations there, or name the file or folder that holds them"
-        elif path.is_dir() and (crops := _list_of_crops(path)):
-            what = f"{crops} lists crops that show one sign each, a set for classification"
-            remedy = "for detection give scenes, such as those of GTSDB"
-        elif path.is_dir() and (packed := _packed(path)):
-            what = f"{packed} may hold images with their annotations"
-            remedy = f"bring them out with detect-transfer unpack, then convert; or {remedy}"
+        reason = why_unread(path) if path.is_dir() else None
+        if reason is not None:
+            what, remedy = reason
         near = nearby(path) if path.is_dir() else None
         if near is not None:
             remedy = f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or {remedy}"
     raise InputError(code, what, where=path, field=field, remedy=remedy)
-
-
-def _images_alone(folder: Path) -> int:
-    """Return how many images a folder holds, 0 where it holds other files too."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    return len(files) if all(path.suffix.lower() in IMAGE_SUFFIXES for path in files) else 0
-
-
-def _list_of_crops(folder: Path) -> str:
-    """Return the name of a list of GTSRB or TSRD below a folder; "" where there is none."""
-    paths = (path for pattern in ("GT-*.csv", "TsignRecg*.txt") for path in folder.rglob(pattern))
-    return next((path.relative_to(folder).as_posix() for path in paths), "")
-
-
-def _packed(folder: Path) -> str:
-    """Return the name of a table or of records below a folder that may hold images; "" where there is none."""
-    names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.*")) if path.is_file())
-    return next((name for name in names if name.lower().endswith(TABLES) or is_tfrecord(name)), "")
 
 
 def read_ground_truth(

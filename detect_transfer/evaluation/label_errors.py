@@ -64,8 +64,8 @@ def label_errors(truth: AnnotationTable, detections: Detections) -> pl.DataFrame
         `kind`, `image_id`, `annotation_id` (null for `missing`), `category_id` of the label, and of the detection that
         speaks against it `suggested_id` (its class), `x1` to `y2` in pixels; `suspicion` in [-1, 1].
 
-    Source: the rule on matches of our issue on label errors, compared with ObjectLab (Tkachenko et al., ICML 2023
-    workshop on data-centric machine learning, https://arxiv.org/abs/2309.00832) in tools/benchmarks/label_errors.py.
+    Source: the task is that of ObjectLab (Tkachenko et al., https://arxiv.org/abs/2309.00832), the rule our own;
+    tools/benchmarks/label_errors.py compares the two.
     """
     rows = [row for image in _images(truth, detections) for row in (*_labels(image), *_missing(image))]
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")

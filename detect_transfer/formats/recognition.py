@@ -17,6 +17,8 @@ from detect_transfer.core.opening import open_regular
 from detect_transfer.formats import GENERAL, READERS
 from detect_transfer.formats.tools.csv_boxes import images_of_head
 from detect_transfer.formats.tools.registry import FORMATS as TOOLS
+from detect_transfer.formats.unpacking.tables import SUFFIXES as TABLES
+from detect_transfer.formats.unpacking.tfrecord import is_tfrecord
 
 _MOST_BYTES = 256 * 2**20  # of a JSON file that is looked into
 _MOST_FILES = 3  # JSON files of a folder that are looked into
@@ -26,6 +28,7 @@ _MOST_HEAD = 10_000  # bytes of a text file that are looked into
 _ROOT = re.compile(rb"<\s*([A-Za-z]\w*)")  # the first element of an XML file
 _MOST_BESIDE = 50  # images beside which a label is looked for
 _YOLO_ROW = re.compile(rb"[0-9]+(?:\.0+)?(?:[ \t]+[-+.eE0-9]+){4,}")
+_LIST_OF_CROPS = re.compile(r"GT-.*\.csv|TsignRecg.*\.txt")  # of GTSRB and TSRD
 _ROOTS = {b"annotation": "voc", b"annotations": "cvat"}
 
 
@@ -75,6 +78,24 @@ def only_published(path: Path) -> Recognition | None:
     if len(published) != 1 or not path.is_dir():
         return None
     return Recognition(published[0], f"it holds {_lies_in(path, READERS[published[0]].hints)}")
+
+
+def why_unread(folder: Path) -> tuple[str, str] | None:
+    """Return why what lies in a folder cannot be read as it is, and what to do about it, where that is known."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.*")) if path.is_file()]
+    names = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+    if names and all(name.lower().endswith(IMAGE_SUFFIXES) for name in names):
+        what = f"it holds {len(names):,} images and no annotations"
+        return what, "put the annotations there, or name the file or folder that holds them"
+    crops = next((name for name in names if _LIST_OF_CROPS.fullmatch(PurePosixPath(name).name)), None)
+    if crops is not None:
+        what = f"{crops} lists crops that show one sign each, a set for classification"
+        return what, "for detection give scenes, such as those of GTSDB"
+    packed = next((name for name in names if name.lower().endswith(TABLES) or is_tfrecord(name)), None)
+    if packed is not None:
+        what = f"{packed} may hold images with their annotations"
+        return what, "bring them out with detect-transfer unpack, then convert what it wrote"
+    return None
 
 
 def nearby(path: Path) -> tuple[Path, Recognition] | None:

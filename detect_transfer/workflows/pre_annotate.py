@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,17 @@ from detect_transfer.data.seen_images import SEEN_IMAGES
 from detect_transfer.formats.writing.pre_annotations import check_tools, write_pre_annotations
 from detect_transfer.workflows.run_folder import RunFolder
 
-_KEYS = ("file_name", "category_name", "bbox", "score")
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_KEYS: dict[str, Callable[[Any], bool]] = {
+    "file_name": lambda value: isinstance(value, str),
+    "category_name": lambda value: isinstance(value, str),
+    "bbox": lambda value: isinstance(value, list) and len(value) == 4 and all(map(_is_number, value)),
+    "score": _is_number,
+}
 
 
 def pre_annotate(
@@ -58,12 +68,13 @@ def _checked(rows: Any, path: Path) -> list[dict[str, Any]]:
             "DETECTIONS", "a list of detections was expected", where=path, remedy="give what predict wrote"
         )
     for index, row in enumerate(rows):
-        missing = next((key for key in _KEYS if key not in row), None)
-        if missing:
+        wrong = next((key for key, is_right in _KEYS.items() if not is_right(row.get(key))), None)
+        if wrong:
             raise InputError(
                 *("DETECTIONS", "the detection does not say it"),
                 where=f"{path}#/{index}",
-                field=missing,
+                field=wrong,
+                value=row.get(wrong),
                 remedy="give detections as predict writes them, which name image and class",
             )
     return rows

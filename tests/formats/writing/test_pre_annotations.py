@@ -70,3 +70,16 @@ def test_pre_annotate__refuses(
     assert run("pre-annotate", predicted, *given) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("bbox", [1, 2, 3]), ("bbox", ["1", 2, 3, 4]), ("score", None), ("file_name", 3)]
+)
+def test_detections_that_do_not_name_what_they_are_of__are_refused(
+    key: str, value: object, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads((predicted / "detections.json").read_text())
+    rows[1][key] = value
+    (predicted / "detections.json").write_text(json.dumps(rows))
+    assert run("pre-annotate", predicted, "--images", tmp_path / "photos", "--out", tmp_path / "out") == 2
+    assert f"detections.json#/1 {key}=" in capsys.readouterr().err
