@@ -14,6 +14,7 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.video import VIDEO_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
@@ -178,6 +179,9 @@ def _address(data: Node) -> str:
     ]
     if len(addresses) == 1:
         return texts[addresses[0]]
+    if any(PurePosixPath(path_of_address(text)).suffix.lower() in VIDEO_SUFFIXES for text in texts.values()):
+        what = "it is a task of a video, whose boxes are not read"
+        raise data.error(None, "VIDEO_TASK", what, "label its frames as images, or in CVAT, whose videos are read")
     what = f"one value must be the address of the image; such are: {', '.join(addresses) or 'none'}"
     raise data.error(None, "IMAGE_NAME", what, "call its key image")
 

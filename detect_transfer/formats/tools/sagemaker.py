@@ -97,6 +97,10 @@ def _attribute(lines: Sequence[Node], root: Path) -> str:
     )
     if len(attributes) == 1:
         return attributes[0]
+    kinds = {str(value.get("type")) for line in lines for value in line.value.values() if isinstance(value, dict)}
+    if not attributes and any("video" in kind for kind in kinds):
+        what, remedy = "it is a job on videos, whose boxes are not read", "run a job for bounding boxes on the frames"
+        raise InputError("VIDEO_TASK", what, where=root, remedy=remedy)
     if not attributes:
         what = f"no line has an attribute whose metadata are of type {_KIND}"
         remedy = "give the output manifest of a job for bounding boxes, or label_attribute"

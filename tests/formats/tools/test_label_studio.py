@@ -162,3 +162,9 @@ def test_address__without_suffix_means_the_image_of_that_name(root: Path, write:
     assert label_studio.read(root).images["file_name"].to_list() == ["images/a.png"]
     (root / "images/a.png").unlink()
     assert label_studio.read(root, missing_images="keep").images["file_name"].to_list() == ["images/a"]
+
+
+def test_task_of_a_video__says_that_it_is_not_read(root: Path, write: Any, check_error: Any) -> None:
+    result = {"id": "r", "type": "videorectangle", "value": {"sequence": [], "labels": ["car"]}}
+    write("export.json", json.dumps([{"data": {"video": "/data/upload/a.mp4"}, "annotations": [{"result": [result]}]}]))
+    check_error(lambda: label_studio.read(root / "export.json"), "VIDEO_TASK", "/0/data", "task of a video")
