@@ -177,16 +177,15 @@ def _in_names_of(network: Network, tensors: dict[str, torch.Tensor], checkpoint:
     """Return the tensors under the names of the network; the library turns those of its older versions into them."""
     state = network.state_dict()
     tensors = _class_layers_once(state, tensors)
-    if sum(name in state for name in tensors) >= len(tensors) - len(state) * (1 - _LEAST_FIT) and not any(
-        part in name for name in tensors for part in (".out_proj.", ".fc1.", "encoder.encoder.", "transformer.")
-    ):
+    lacking = [name for name in state.keys() - tensors.keys() if not name.endswith("num_batches_tracked")]
+    if not lacking or not tensors.keys() - state.keys():
         return tensors
-    library = load_library()
-    config = network.settings
-    kind = library.MODEL_FOR_OBJECT_DETECTION_MAPPING[type(config)]
-    library.utils.logging.set_verbosity_error()
-    stock = kind.from_pretrained(None, config=config, state_dict=tensors)
-    return _class_layers_once(state, dict(stock.state_dict()))
+    kind = load_library().MODEL_FOR_OBJECT_DETECTION_MAPPING[type(network.settings)]
+    stock, info = kind.from_pretrained(
+        None, config=network.settings, state_dict=tensors, output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    unread = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}  # which are random now
+    return _class_layers_once(state, {name: t for name, t in stock.state_dict().items() if name not in unread})
 
 
 def _class_layers_once(state: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -36,6 +36,8 @@ def load_library() -> Any:
             value="transformers",
             remedy="pip install 'detect-transfer[transformers]'",
         ) from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     return transformers
 
 

@@ -215,6 +215,17 @@ def test_folder_of_the_hub__is_read_with_its_config_and_names(tmp_path: Path, ol
         np.testing.assert_allclose(prediction.scores[:10], scores.sort(descending=True).values[:10], rtol=1e-4)
 
 
+def test_older_names__of_which_some_are_lacking_are_not_filled_up(tmp_path: Path) -> None:
+    tensors = tiny().module.state_dict()
+    for new, old in OLDER:
+        tensors = {re.sub(new, old, name): tensor for name, tensor in tensors.items()}
+    del tensors["model.enc_output.0.weight"]
+    save_weights(tmp_path / "model.safetensors", tensors, {})
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "d_fine", **SETTINGS["d_fine"]}))
+    with pytest.raises(InputError, match=r"1 tensors of d_fine are missing .* model\.enc_output\.0 \(1\)"):
+        load_detector(load_weights(tmp_path / "model.safetensors"))
+
+
 def test_coco_by_category_ids__leaves_out_the_rows_of_no_class(tmp_path: Path) -> None:
     names = ("N/A", "person", "bicycle", "N/A")
     detector = tiny("rf_detr", names)
