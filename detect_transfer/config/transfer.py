@@ -74,8 +74,10 @@ class Transfer(Strict):
     """What classes without a source class start from: the mean of all source classes, or random weights."""
     keep_source_classes: list[str] = Field(default_factory=list)
     """Source classes that the detector goes on finding."""
-    keep_from: Literal["pseudo_labels", "ignore"] = "pseudo_labels"
-    """What the source finds of them in the training images becomes targets, or ignored regions."""
+    keep_from: Literal["pseudo_labels", "ignore", "untouched"] = "pseudo_labels"
+    """`pseudo_labels` and `ignore`: what the source finds of them in the training images becomes targets, or ignored
+    regions, and all else teaches that they are not there. `untouched`: their scores have no part in the loss; not for
+    Faster R-CNN and SSDlite, whose classes share one softmax."""
     keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The score from which a detection of the source counts."""
     interpolate: Literal["auto", "off"] | Annotated[list[Rate], Field(min_length=1)] = "auto"

@@ -50,6 +50,9 @@ RESUMABLE = (
 )
 
 
+_SOFTMAX = ("fasterrcnn", "ssd")  # architectures whose classes share one softmax
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Where a run takes place."""
@@ -88,6 +91,8 @@ def make_context(
     if settings.class_balance in ("weights", "both"):
         weights = class_weights(samples, len(detector.class_names))
         detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+    if config.transfer.keep_from == "untouched" and data.kept_classes:
+        detector.class_weights = _without_kept(detector, data).to(device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
     images = _images(config, samples, plan, run, memory // 2, data.intake)
     repeats = settings.class_balance in ("repeat", "both")
@@ -169,6 +174,8 @@ def _samples(
     """Return the training images, with what the source finds of the classes that are to be kept."""
     samples = TrainSamples(data.train, data.paths)
     names = data.train.class_names
+    if config.transfer.keep_from == "untouched":
+        return samples
     annotated = set(names) - set(data.kept_classes)
     source_labels = {name: names.index(name) for name in config.transfer.keep_source_classes if name not in annotated}
     if not source_labels or source is None:
@@ -178,6 +185,26 @@ def _samples(
     return add_pseudo_labels(
         samples, finder, source_labels, imgsz=config.train.imgsz, transfer=config.transfer, intake=data.intake
     )
+
+
+def _without_kept(detector: Detector, data: RunData) -> torch.Tensor:
+    """Return the weights (K,) of the classes in the loss, with those of the kept classes at 0.
+
+    Raises:
+        InputError: The classes of the architecture share one softmax, which moves the scores of all of them.
+    """
+    if detector.arch.startswith(_SOFTMAX):
+        raise InputError(
+            "KEEP_UNTOUCHED",
+            f"the classes of {detector.arch} share one softmax, so that none is untouched where another is taught",
+            field="transfer.keep_from",
+            value="untouched",
+            remedy="use transfer.keep_from=pseudo_labels",
+        )
+    names = data.train.class_names
+    weights = torch.ones(len(names)) if detector.class_weights is None else detector.class_weights.clone()
+    weights[[names.index(name) for name in data.kept_classes]] = 0.0
+    return weights
 
 
 def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:

@@ -222,6 +222,17 @@ def test_kept_source_classes__stay_in_the_head(config, run, tmp_path: Path) -> N
     assert torch.allclose(best.tensors[name][-1], source[0], atol=1e-6)
 
 
+def test_kept_source_classes__that_are_untouched_keep_their_rows(config, run, tmp_path: Path) -> None:
+    transfer = {"strategy": "head_only", "keep_source_classes": ["person"], "keep_from": "untouched"}
+    settings = config(transfer=transfer, train={"epochs": 1, "lr": 0.01, "weight_decay": 0.0})
+    run(settings)
+    last = load_weights(tmp_path / "run" / "weights" / "last.safetensors").tensors
+    source = load_weights(Path(settings.model.weights)).tensors
+    for name in ("model.23.cv3.0.2.weight", "model.23.cv3.0.2.bias"):
+        assert torch.allclose(last[name][-1], source[name][0], atol=1e-6)
+        assert not torch.allclose(last[name][0], source[name][0], atol=1e-3)
+
+
 def test_kept_source_class__that_the_source_lacks_is_reported() -> None:
     from detect_transfer.core.errors import InputError
     from detect_transfer.models.checkpoints import SourceWeights

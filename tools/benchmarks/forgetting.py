@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 ARMS: dict[str, dict[str, Any]] = {
+    "untouched": {"transfer.keep_from": "untouched"},
+    "untouched, pull .01": {"transfer.keep_from": "untouched", "transfer.pull_to_source": 0.01},
+    "untouched, norms frozen": {"transfer.keep_from": "untouched", "transfer.batchnorm": "frozen"},
+    "untouched, head": {"transfer.keep_from": "untouched", "transfer.strategy": "head_only"},
+    "pseudo_labels, head": {"transfer.keep_from": "pseudo_labels", "transfer.strategy": "head_only"},
     "pseudo_labels": {"transfer.keep_from": "pseudo_labels"},
     "pseudo_labels, score .3": {"transfer.keep_from": "pseudo_labels", "transfer.keep_score": 0.3},
     "ignore": {"transfer.keep_from": "ignore"},
