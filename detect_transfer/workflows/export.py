@@ -199,6 +199,7 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
         side=graph.side,
         precision=options.precision,
         thresholds=trained.stored_thresholds(),
+        intake=None if trained.intake is None else trained.intake.as_json(),
         **_origin(trained),
     )
     return ExportJob(

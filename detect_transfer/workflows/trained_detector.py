@@ -211,4 +211,5 @@ def _load_exported(path: Path, *, device: str, imgsz: int | None) -> TrainedDete
         about.category_ids,
         "as it was exported" if imgsz in (None, about.imgsz) else "as --imgsz asks",
         exported_thresholds=about.thresholds,
+        intake=None if about.intake is None else Intake.from_json(about.intake, path),
     )

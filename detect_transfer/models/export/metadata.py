@@ -47,6 +47,7 @@ class ExportMetadata:
         licence: Which code and weights are in it, and what that means for use.
         provenance: Hashes of weights and data, versions and machine.
         input: How an image becomes its input.
+        intake: The window of values of more than 8 bits, as weights carry it; None where there is none.
         format_version: Of these keys.
     """
 
@@ -66,6 +67,7 @@ class ExportMetadata:
     licence: tuple[Mapping[str, str], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     input: Mapping[str, Any] = field(default_factory=lambda: dict(INPUT_FACTS))
+    intake: str | None = None
     format_version: int = FORMAT_VERSION
 
     def as_dict(self) -> dict[str, Any]:
