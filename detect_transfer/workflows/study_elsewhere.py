@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from detect_transfer.config.study import OtherData
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, write_json
-from detect_transfer.data.load import read_ground_truth
 from detect_transfer.evaluation.study.cross_domain import DomainCell, DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve, Interpolated, forgetting_curve
+from detect_transfer.workflows.study_other_data import read_other_data
 from detect_transfer.workflows.study_other_scores import OtherScorer
 from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study_runs import FinishedRun
@@ -69,9 +66,7 @@ def score_elsewhere(
     study = plan.config.study
     if study.forgetting is None and not study.matrix:
         return Elsewhere()
-    source_task = None if study.forgetting is None else _read(study.forgetting.data, "study.forgetting.data")
-    others = {name: _read(data, f"study.matrix.{name}") for name, data in study.matrix.items()}
-    scorer = OtherScorer(plan, source_task, others)
+    scorer = OtherScorer(plan, *read_other_data(study))
     question = scorer.question()
     runs = [run.plan for run in finished if run.plan.percent == max(study.sizes) and run.plan.arm in study.arms]
     scores: dict[str, dict[str, Any]] = {}
@@ -141,10 +136,3 @@ def _matrix(
         )
         cells += [(arm, cell) for cell in sorted(of_arm, key=lambda cell: order[cell.tested_on])]
     return tuple(cells)
-
-
-def _read(data: OtherData, field: str) -> AnnotationTable:
-    try:
-        return read_ground_truth(data.path, format=data.format, split=data.split, images=data.images).table
-    except InputError as error:
-        raise InputError(error.code, error.what, where=error.where or data.path, field=field, remedy=error.remedy)  # noqa: B904

@@ -18,6 +18,7 @@ from detect_transfer.core.io import read_json, sha256_file, write_atomic
 from detect_transfer.training.strategies import phases_of
 from detect_transfer.workflows.study_data import StudyData, load_study_data
 from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study_other_data import read_other_data
 
 TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
@@ -113,6 +114,7 @@ def make_study_plan(
         ResourceError: Weights are missing.
     """
     _check_arms(config)
+    read_other_data(config.study)  # what cannot be read is said before anything is trained
     data = load_study_data(config, folder, on_stage=on_stage)
     configs, problems = {}, []
     found = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}

@@ -79,3 +79,19 @@ def test_paths_of_other_data__are_those_beside_the_config_and_hold_from_anywhere
     study = absolute_paths(load_config_of(StudyConfig, tmp_path / "s.yaml")).study
     assert study.matrix["night"].path == tmp_path / "night"
     assert study.forgetting.data.path == tmp_path / "source"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ({"path": "nowhere"}, r"FILE_MISSING nowhere study.matrix.night - "),
+        ({"class_map": {"stopp": "stop"}}, r"CLASS_UNKNOWN study.matrix.night.class_map=stopp .*did you mean 'stop'"),
+    ],
+)
+def test_other_data_that_are_wrong__are_refused_before_anything_is_trained(
+    tiny_data: Path, tmp_path: Path, matrix, message
+) -> None:
+    keys = content(tiny_data, tiny_data)
+    keys["study"] |= {"forgetting": None, "matrix": {"night": {"path": str(tiny_data), **matrix}}}
+    with pytest.raises(InputError, match=message):
+        make_study_plan(make_config_of(StudyConfig, keys), StudyFolder(tmp_path / "store"))
