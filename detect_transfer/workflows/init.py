@@ -17,6 +17,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.memory import available_memory
 from detect_transfer.core.temporary import scratch_folder
+from detect_transfer.data.bad_boxes import refuses_bad_boxes
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport
 from detect_transfer.data.image_checks import Progress, fill_sizes, inspect_images
@@ -135,7 +136,8 @@ def _look_at(data: Data, progress: Progress | None) -> _Look:
             remedy="write data.images=FOLDER, the folder that file_name is relative to",
         )
     links = native.format == "data_folder"
-    report = check(table, read_images=True, follow_links=links, progress=progress)
+    refuse = refuses_bad_boxes(data.bad_boxes, native.format)
+    report = check(table, read_images=True, refuse_bad_boxes=refuse, follow_links=links, progress=progress)
     table = fill_sizes(table, inspect_images(table, follow_links=links)) if _unsized(table) else table
     present = table.splits
     splits = {"val_split": next((name for name in _VAL_NAMES if name in present), "")}
