@@ -144,9 +144,11 @@ class Model(Strict):
         if not isinstance(keys, dict):
             return keys
         if isinstance(keys.get("weights"), list):
+            if not keys["weights"]:
+                raise ValueError("model.weights is an empty list; name weights, or scratch")
             if keys.get("sources"):
                 raise ValueError("give several weights as model.weights or as model.sources, not as both")
-            keys = {**keys, "sources": keys["weights"]} | {"weights": next(iter(keys["weights"]), "")}
+            keys = {**keys, "sources": keys["weights"], "weights": keys["weights"][0]}
         elif isinstance(keys.get("sources"), list) and keys["sources"] and "weights" not in keys:
             keys = {**keys, "weights": keys["sources"][0]}
         return keys

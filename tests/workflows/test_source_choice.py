@@ -63,6 +63,7 @@ def test_box_features__are_of_the_annotated_boxes_and_of_places_without(tiny_dat
 @pytest.mark.parametrize(
     ("model", "message"),
     [
+        ({"weights": []}, "an empty list"),
         ({"weights": ["embedded"]}, "two different weights"),
         ({"weights": ["embedded", "embedded"]}, "two different weights"),
         ({"weights": ["embedded", "scratch"]}, "scratch is no source"),

@@ -42,8 +42,7 @@ def build(arch: str, n_classes: int, settings: Mapping[str, Any] | None = None) 
         )
     model_type = known.model_type if known else arch
     chosen = settings if settings is not None else known.settings if known else {}
-    network = NETWORKS[model_type](build_stock(model_type, chosen, n_classes))
-    return network
+    return NETWORKS[model_type](build_stock(model_type, chosen, n_classes))
 
 
 def stage_of(name: str, network: Network) -> Stage:
@@ -51,7 +50,7 @@ def stage_of(name: str, network: Network) -> Stage:
     if name.startswith(_STEM):
         return "stem"
     if match := _STAGE.match(name):
-        return _STAGES[int(match[1])]
+        return _STAGES[min(int(match[1]), 3)]
     if match := _LAYER.match(name):
         return _STAGES[int(match[1]) * 4 // int(network.settings.backbone_config.num_hidden_layers)]
     if name.startswith(_NECK):

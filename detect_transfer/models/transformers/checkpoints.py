@@ -58,9 +58,9 @@ def recognise(checkpoint: Checkpoint) -> SourceWeights:
         network = build(arch, n_rows or 1, settings)
     if not {name for name in network.state_dict() if not in_rows(name)} & tensors.keys() or not n_rows:
         raise checkpoint.error("WEIGHTS_ARCH", f"its tensors are not those of {arch}", "give whole weights of it")
-    tensors = _in_names_of(network, tensors, checkpoint)
+    tensors = _in_names_of(network, tensors)
     rows = _rows(replace(checkpoint, names=checkpoint.names if checkpoint.names is not None else labels), n_rows)
-    metadata = {**_licence_of_card(checkpoint.path), **checkpoint.metadata, "head_rows": "\n".join(rows)}
+    metadata = {**_licence_of_card(checkpoint.path), **checkpoint.metadata, "head_rows": json.dumps(rows)}
     if settings is not None:
         metadata["config"] = json.dumps(settings, sort_keys=True)
     names = tuple(name for name in rows if name not in NOT_USED)
@@ -173,7 +173,7 @@ def _arch_of(checkpoint: Checkpoint, tensors: Mapping[str, torch.Tensor]) -> str
     return best
 
 
-def _in_names_of(network: Network, tensors: dict[str, torch.Tensor], checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+def _in_names_of(network: Network, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors under the names of the network; the library turns those of its older versions into them."""
     state = network.state_dict()
     tensors = _class_layers_once(state, tensors)

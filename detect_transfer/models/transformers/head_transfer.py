@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -70,7 +71,7 @@ def load_tensors(network: Network, source: SourceWeights, rows: Sequence[ClassIn
 
 def row_names(source: SourceWeights) -> list[str]:
     """Return what the rows of the class layers of a source stand for."""
-    return source.metadata["head_rows"].split("\n") if source.metadata.get("head_rows") else []
+    return [str(name) for name in json.loads(source.metadata["head_rows"])]
 
 
 def _source_rows(names: Sequence[str], rows: Sequence[ClassInit]) -> list[list[int]]:
