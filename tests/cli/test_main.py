@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from manifests import restamp
 from paths import ROOT
 
 from detect_transfer.cli import main
@@ -219,6 +220,7 @@ def damage(data: Path, how: str) -> None:
         val.write_text(val.read_text()[:-200])
     else:
         val.write_text(json.dumps(content))
+    restamp(data)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def damage(data: Path, how: str) -> None:
     [
         ("missing image", "IMAGE_MISSING"),
         ("empty image", "IMAGE_EMPTY"),
-        ("truncated image", "IMAGE_TRUNCATED"),
+        ("truncated image", "DATA_CHANGED"),
         ("image of another size", "IMAGE_SIZE"),
         ("validation without positives", "SPLIT_NO_POSITIVES"),
         ("dangling image_id", ""),

@@ -142,8 +142,7 @@ def test_commands__name_the_image(data_folder: Path, tmp_path: Path, command: Ca
 def test_training__names_the_image(data_folder: Path, tmp_path: Path, command: Callable) -> None:
     damaged = sorted((data_folder / "images" / "train").iterdir())[0]
     damaged.write_bytes(cut(damaged.read_bytes(), 1 / 3))
-    words = (
-        f"data.path={data_folder} model.weights=embedded train.epochs=1 train.imgsz=64 out={tmp_path / 'run'}".split()
-    )
+    config = ["data.format=coco", "model.weights=embedded", "train.epochs=1", "train.imgsz=64"]
+    words = [f"data.path={data_folder}", *config, f"out={tmp_path / 'run'}"]
     ended = command("train", *words)
     assert (ended.code, f"IMAGE_TRUNCATED {damaged}" in ended.err) == (2, True), ended

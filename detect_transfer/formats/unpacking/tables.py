@@ -14,6 +14,7 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, split_of_file
 
 SUFFIXES = (".parquet", ".arrow")
@@ -95,7 +96,8 @@ def _class_names(path: Path) -> list[str] | None:
             text = pl.read_parquet_metadata(path).get("huggingface", "{}")
             features = json.loads(text)
         else:
-            features = orjson.loads((path.parent / _INFO).read_bytes())
+            with open_regular(path.parent / _INFO) as stream:
+                features = orjson.loads(stream.read())
     except (OSError, ValueError, pl.exceptions.PolarsError):
         return None
     lists = list(_labels(features))

@@ -16,6 +16,7 @@ from typing import Any
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_text
+from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, image_facts, split_of_file
 
 SUFFIXES = (".tfrecord", ".tfrecords", ".record", ".records")
@@ -71,7 +72,7 @@ def records(path: Path) -> Iterator[bytes]:
     Raises:
         InputError: It ends within a record.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while head := stream.read(12):
             length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else _MOST_BYTES
             data = stream.read(length + 4) if length < _MOST_BYTES else b""

@@ -97,7 +97,7 @@ def _licence_of_card(path: Path) -> dict[str, str]:
     card = path.parent / "README.md"
     if not (path.parent / CONFIG).is_file() or not card.is_file():
         return {}
-    _, *parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+    _, *parts = read_bytes(card).decode("utf-8", "replace").split("---\n", 2)
     try:
         facts = yaml.safe_load(parts[0]) if len(parts) == 2 else None
     except yaml.YAMLError:
