@@ -60,7 +60,7 @@ def _search(plan: StudyPlan, arm: str, watch: RunWatch, on_event: Callable[[str]
     with lock_folder(folder):
         study = _open(folder, question_of(plan.config, plan.data, arm))
         _reap(study)
-        trials = list(_finished(study))
+        trials = list(_finished(study))[: search.trials]
         while len(trials) < search.trials and not watch.stopped.is_set():
             number = len(trials)
             study.sampler = _sampler(search.seed + number)
@@ -77,7 +77,8 @@ def _search(plan: StudyPlan, arm: str, watch: RunWatch, on_event: Callable[[str]
             words = ", ".join(f"{key} {value:.2e}" for key, value in keys.items())
             how = f"val AP {trial.ap:.3f}" if trial.sha256 else "failed"
             on_event(f"trial {number + 1} of {search.trials}: {arm}, {words}: {how}")
-        _keep(plan, arm, trials)
+        if trials:
+            _keep(plan, arm, trials)  # of a search that was done before with another number of trials
 
 
 def _open(folder: Path, question: str) -> optuna.Study:

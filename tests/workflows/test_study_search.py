@@ -49,7 +49,7 @@ def searched(plan):
     return launcher.plan
 
 
-def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials) -> None:
+def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials, tiny_data: Path) -> None:
     assert (plan.to_search, plan.searched) == (("full",), ())
     found = searched(plan)
     assert len(trials) == len(set(trials)) == 3
@@ -62,7 +62,10 @@ def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials) -> No
     page = report_study(found).page.read_text()
     assert f"train.lr {best:.2e}" in page
     assert "came from 3 trials each, on 7 images" in page
-    searched(found)
+    study = {"arms": ["epoch0", "full"], "search": {**SEARCH, "trials": 2}, "seeds": [0]}
+    fewer = searched(plan_of(tiny_data, study, plan.folder.path))
+    assert fewer.searched == ("full",)
+    assert fewer.configs["full", 100].train.lr in trials[:2]
     assert len(trials) == 3
 
 
@@ -80,6 +83,13 @@ def test_search_that_was_stopped__goes_on_as_if_it_had_not_been(plan, trials, ti
     trials.clear()
     searched(plan_of(tiny_data, {"arms": ["full"], "search": SEARCH, "seeds": [0]}, tmp_path / "whole"))
     assert stopped == trials
+
+
+def test_search_that_was_stopped_before_it_began__has_no_trial(plan, trials) -> None:
+    launcher = Launcher(plan)
+    launcher.watch.stopped.set()
+    assert not launcher.run()
+    assert trials == []
 
 
 def test_key_that_changes_nothing__is_refused(plan, trials, monkeypatch) -> None:
