@@ -11,7 +11,8 @@ python3.11 -m venv "$work/uv"
 
 lock=requirements/lock.txt
 printf '%s\n' '# made by tools/ci/lock.sh from pyproject.toml; do not edit' > "$work/header"
-"$work/uv/bin/uv" pip compile pyproject.toml -q --extra dev --extra docs --extra bench --extra slurm \
+"$work/uv/bin/uv" pip compile pyproject.toml -q --extra dev --extra docs --extra bench --extra slurm --extra optuna --extra transformers \
+  --extra onnx --extra openvino --extra tensorboard \
   --constraint requirements/torch.txt --universal --python-version 3.11 --only-binary :all: --emit-build-options \
   --generate-hashes --no-header --no-annotate --output-file "$lock" "$@" > /dev/null
 grep -v '^# made by' "$lock" | cat "$work/header" - > "$work/lock.txt"
