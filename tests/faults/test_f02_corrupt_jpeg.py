@@ -127,7 +127,7 @@ def test_commands__name_the_image(data_folder: Path, tmp_path: Path, command: Ca
     for words in (
         ["check", native],
         ["convert", "coco", native, "--out", out],
-        ["predict", "embedded", native / "images", "--out", out],
+        ["predict", "embedded", native / "images", "--out", tmp_path / "others"],  # which are predicted
     ):
         ended = command(*words)
         shown = ended.out.replace("\n", "") + ended.err  # the console folds long lines
