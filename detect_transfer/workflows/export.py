@@ -21,6 +21,7 @@ from detect_transfer.models.export.graph import GraphOptions
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.export.targets import TARGETS, ExportJob, check_target
 from detect_transfer.models.letterbox import PAD_MULTIPLE
+from detect_transfer.models.licences import UNKNOWN, weights_ledger
 from detect_transfer.models.predict import postprocess_of, read_images
 from detect_transfer.workflows.export_data import ExportData, calibration_files
 from detect_transfer.workflows.export_gate import GateResult, failure_of, gate
@@ -222,19 +223,19 @@ def _origin(trained: TrainedDetector) -> dict[str, Any]:
     loaded = load_weights(trained.path)
     folder = RunFolder.of(trained.path)
     in_run = trained.path.parent.name == "weights" and folder.manifest.is_file()
-    manifest = folder.read_manifest() if in_run else {}
-    source: dict[str, Any] | None = {"file": trained.path.name, "sha256": loaded.sha256}
-    if in_run and folder.transfer.is_file():
-        source = folder.read_transfer().get("source")
-    data_sha256 = manifest.get("data_sha256")
+    own, *before = weights_ledger(loaded)
+    weights = before if in_run else [own, *before]
+    if in_run and not before and (source := folder.read_transfer()["source"]) is not None:  # of an older version
+        weights = [{"file": source["file"], "sha256": source["sha256"], "licence": UNKNOWN}]
+    data_sha256 = folder.read_manifest().get("data_sha256") if in_run else None
     provenance = {
         "weights_sha256": loaded.sha256,
-        "source": source,
+        "weights_before": weights,
         "data_sha256": data_sha256,
         "detect_transfer": detect_transfer.__version__,
         "machine": machine_name(),
     }
-    ledger = licence_ledger(trained.detector.family, source, loaded.metadata.get("licence"), data_sha256)
+    ledger = licence_ledger(trained.detector.family, weights, data_sha256)
     return {"licence": ledger, "provenance": provenance}
 
 

@@ -131,10 +131,10 @@ def _checked(exported: Exported) -> str:
 
 def _origin(metadata: ExportMetadata) -> list[list[str]]:
     facts: dict[str, Any] = dict(metadata.provenance)
-    source = facts.get("source") or {}
+    before = [f"{row['file']} {row['sha256']}" for row in facts["weights_before"]]
     return [
         ["weights, sha256", str(facts.get("weights_sha256"))],
-        ["training started from", f"{source.get('file', 'scratch')} {source.get('sha256', '')}".strip()],
+        ["made from", ", ".join(before) or "scratch"],
         ["data, sha256", str(facts.get("data_sha256") or "not known")],
         ["input", f"{metadata.imgsz} px on the longer side, {metadata.precision.value}"],
         ["detect-transfer", str(facts.get("detect_transfer"))],
