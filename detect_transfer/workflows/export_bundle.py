@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.choices import ExportTarget, NmsPlace
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_bytes, read_json, write_atomic
 from detect_transfer.models.checkpoints import ASSETS
 from detect_transfer.models.export.metadata import ExportMetadata
@@ -33,9 +34,16 @@ def write_bundle(
     """Export a detector to ONNX, with the suppression in the graph, and write what runs it; arguments as for `export`.
 
     Raises:
-        InputError: As for `export_detector`.
+        InputError: As for `export_detector`, or it was trained on images of more than 8 bits.
         ResourceError: The exported model does not do what the weights do.
     """
+    if trained.intake is not None:
+        raise InputError(
+            "EXPORT_BUNDLE",
+            "infer.py reads images of 8 bits, and this detector was trained on a window of wider values",
+            field="--bundle",
+            remedy="give --out DIR in its place, and run the model with `detect-transfer predict`",
+        )
     options = replace(options, to=(ExportTarget.ONNX,), nms=NmsPlace.INSIDE)
     folder = RunFolder.of(trained.path)
     run = folder.path if trained.path.parent.name == "weights" and folder.config.is_file() else None

@@ -20,6 +20,7 @@ from detect_transfer.config import Synthetic
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.intake import Intake
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.models.checkpoints import EMBEDDED
@@ -27,6 +28,7 @@ from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
 from detect_transfer.models.predict import read_images
 from detect_transfer.workflows.export import ExportOptions, export_detector
+from detect_transfer.workflows.export_bundle import write_bundle
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
 from detect_transfer.workflows.export_gate import LIMITS, GateLimits
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
@@ -156,7 +158,7 @@ def test_int8__is_calibrated_on_training_images_and_the_gate_sees_what_it_costs(
     read = []
     monkeypatch.setattr(
         "detect_transfer.workflows.export.read_images",
-        lambda files, side: read.extend(files) or read_images(files, side),
+        lambda files, *rest: read.extend(files) or read_images(files, *rest),
     )
     options = ExportOptions(precision=ExportPrecision.INT8, calibration_images=3)
     if layers == "all":
@@ -238,6 +240,17 @@ def test_operation_that_onnx_does_not_have__is_named(
     with pytest.raises(InputError, match=r"EXPORT_OPERATOR --to=onnx .*aten::odd.*; give --to torchscript"):
         export_detector(trained, tmp_path / "out", ExportOptions(), None, gated=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_window_of_wide_values__goes_with_the_model_and_not_into_a_bundle(
+    tmp_path: Path, trained: TrainedDetector
+) -> None:
+    wide = replace(trained, intake=Intake("fixed", 0.0, 4095.0))
+    options = ExportOptions((ExportTarget.TORCHSCRIPT,))
+    written = export_detector(wide, tmp_path / "out", options, None, gated=False)[0]
+    assert load_trained(written.path).intake == wide.intake
+    with pytest.raises(InputError, match=r"EXPORT_BUNDLE --bundle .*images of 8 bits.*give --out DIR"):
+        write_bundle(wide, tmp_path / "bundle", options, None, gated=False)
 
 
 def test_bundle__detects_without_this_package_what_predict_detects(
