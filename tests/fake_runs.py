@@ -15,8 +15,8 @@ from detect_transfer.core.io import write_atomic, write_json
 from detect_transfer.data.split import is_positive
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.formats.detections.writer import write_results
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 
 _GAIN = {"scratch": 0.0, "epoch0": 0.1}  # of the share of objects that is found; every other arm has a third more
 
@@ -60,7 +60,7 @@ def fake_command(plan: StudyPlan):
 def plan_of(path: Path, study: dict, folder: Path) -> StudyPlan:
     """Plan a study of a data folder from the embedded weights."""
     from detect_transfer.config import StudyConfig, make_config_of
-    from detect_transfer.workflows.study_plan import make_study_plan
+    from detect_transfer.workflows.study.plan import make_study_plan
 
     study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, "budget": "epochs", **study}
     content = {"data": {"path": str(path)}, "model": {"weights": "embedded"}, "train": {"epochs": 2}, "study": study}

@@ -36,7 +36,7 @@ def init(
     format: Annotated[str, typer.Option(help="The format of the data, as data.format.")] = "auto",
 ) -> None:
     """Look at the data and write the YAML of a study of them."""
-    from detect_transfer.workflows.study_init import init_study
+    from detect_transfer.workflows.study.init import init_study
 
     path = out or Path(f"{name_of_data(data)}_study.yaml")
     config = init_study(data, path, weights=weights, format=format)
@@ -52,8 +52,8 @@ def plan(study: StudyPath, words: Words = None) -> None:
 
 
 def _plan(path: Path, words: list[str] | None) -> Any:
-    from detect_transfer.workflows.study_folder import load_study
-    from detect_transfer.workflows.study_plan import make_study_plan
+    from detect_transfer.workflows.study.folder import load_study
+    from detect_transfer.workflows.study.plan import make_study_plan
 
     for word in words or []:
         if "=" not in word:
@@ -70,8 +70,8 @@ def print_study_plan(plan: Any) -> None:
 
     from detect_transfer.evaluation.study.power import FEWEST_SEEDS
     from detect_transfer.workflows.run_clock import duration
-    from detect_transfer.workflows.study_cost import cost_of
-    from detect_transfer.workflows.study_runs import finished_seconds, n_of_others
+    from detect_transfer.workflows.study.cost import cost_of
+    from detect_transfer.workflows.study.runs import finished_seconds, n_of_others
 
     seconds = finished_seconds(plan)
     console = make_console()
@@ -149,14 +149,14 @@ def extend(study: StudyPath, words: Words = None) -> None:
 @study.command(cls=CommandWithChoices)
 def report(study: StudyPath) -> None:
     """Write study.html, study.json and the tables from the runs that have ended."""
-    from detect_transfer.workflows.study_report import report_study
+    from detect_transfer.workflows.study.report import report_study
 
     _print_report(report_study(_plan(study, None), on_stage=lambda text: print_lines([text])))
 
 
 def _begun(path: Path) -> Path:
     """Return the folder of a study that was begun."""
-    from detect_transfer.workflows.study_folder import load_study
+    from detect_transfer.workflows.study.folder import load_study
 
     _, folder = load_study(path)
     if not folder.config.is_file():
@@ -170,8 +170,8 @@ def _begun(path: Path) -> Path:
 
 
 def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
-    from detect_transfer.workflows.study_report import report_study
-    from detect_transfer.workflows.study_run import Launcher
+    from detect_transfer.workflows.study.report import report_study
+    from detect_transfer.workflows.study.run import Launcher
 
     print_study_plan(plan)
     launcher = Launcher(plan, lambda text: print_lines([text]))
@@ -216,8 +216,8 @@ def verify(
     ] = False,
 ) -> None:
     """Look again at what a run or a study states: files, data, weights, code and scores; exit 2 where one is not so."""
+    from detect_transfer.workflows.study.verify import is_study, verify_study
     from detect_transfer.workflows.verify import refuse_denied, verify_run
-    from detect_transfer.workflows.verify_study import is_study, verify_study
 
     def on_stage(text: str) -> None:
         print_lines([f"... {text}"])

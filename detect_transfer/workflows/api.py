@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.compare import Compared
     from detect_transfer.workflows.export import Exported
     from detect_transfer.workflows.loaded_detector import LoadedDetector
-    from detect_transfer.workflows.study_report import StudyReport
+    from detect_transfer.workflows.study.report import StudyReport
     from detect_transfer.workflows.train import RunResult
 
 
@@ -191,10 +191,10 @@ def study(
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     from detect_transfer.config import StudyConfig, make_config_of
-    from detect_transfer.workflows.study_folder import StudyFolder, load_study
-    from detect_transfer.workflows.study_plan import make_study_plan
-    from detect_transfer.workflows.study_report import report_study
-    from detect_transfer.workflows.study_run import Launcher
+    from detect_transfer.workflows.study.folder import StudyFolder, load_study
+    from detect_transfer.workflows.study.plan import make_study_plan
+    from detect_transfer.workflows.study.report import report_study
+    from detect_transfer.workflows.study.run import Launcher
 
     words = (overrides,) if isinstance(overrides, str) else tuple(str(word) for word in overrides)
     if isinstance(config, Mapping):

@@ -14,7 +14,7 @@ from detect_transfer.core.opening import open_regular
 
 PACKAGE = ROOT / "detect_transfer"
 OWN_FILES = {  # read what the tool itself or the system wrote, or look at the kind of the file first
-    *("synthetic/dataset.py", "workflows/study_process.py", "workflows/study_runs.py", "core/code_version.py"),
+    *("synthetic/dataset.py", "workflows/study/process.py", "workflows/study/runs.py", "core/code_version.py"),
     *(
         "core/memory.py",
         "core/temporary.py",

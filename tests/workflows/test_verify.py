@@ -11,11 +11,11 @@ from fake_runs import plan_of, write_run
 from detect_transfer.cli.main import main
 from detect_transfer.config import RunConfig
 from detect_transfer.core.errors import InputError
-from detect_transfer.workflows.study_report import report_study
-from detect_transfer.workflows.study_run import prepare_store
+from detect_transfer.workflows.study.report import report_study
+from detect_transfer.workflows.study.run import prepare_store
+from detect_transfer.workflows.study.verify import verify_study
 from detect_transfer.workflows.train import train
 from detect_transfer.workflows.verify import verify_run
-from detect_transfer.workflows.verify_study import verify_study
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_folder_that_is_no_run__is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def reported(tiny_data: Path, tmp_path: Path, monkeypatch):
     """A study with a report, whose runs are taken to be as they say."""
-    from detect_transfer.workflows import verify_study as module
+    from detect_transfer.workflows.study import verify as module
 
     plan = plan_of(tiny_data, {"seeds": [0, 1, 2], "sizes": [100]}, tmp_path / "store")
     prepare_store(plan)

@@ -43,10 +43,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("studies/forgetting"))
     options = parser.parse_args()
     from detect_transfer.config import StudyConfig, make_config_of
-    from detect_transfer.workflows.study_folder import StudyFolder
-    from detect_transfer.workflows.study_plan import make_study_plan
-    from detect_transfer.workflows.study_report import report_study
-    from detect_transfer.workflows.study_run import Launcher
+    from detect_transfer.workflows.study.folder import StudyFolder
+    from detect_transfer.workflows.study.plan import make_study_plan
+    from detect_transfer.workflows.study.report import report_study
+    from detect_transfer.workflows.study.run import Launcher
 
     config = make_config_of(StudyConfig, content_of(options))
     plan = make_study_plan(config, StudyFolder(options.out))

@@ -10,8 +10,8 @@ import detect_transfer
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.evaluation.study.answers import StudyAnswers
 from detect_transfer.evaluation.study.power import FEWEST_SEEDS
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
-from detect_transfer.workflows.study_runs import FailedRun, FinishedRun
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.runs import FailedRun, FinishedRun
 
 
 @dataclass(frozen=True)

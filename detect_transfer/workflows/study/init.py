@@ -11,8 +11,8 @@ from detect_transfer.config import StudyConfig, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.temporary import scratch_folder
-from detect_transfer.workflows.study_data import StudyData, load_study_data
-from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study.data import StudyData, load_study_data
+from detect_transfer.workflows.study.folder import StudyFolder
 
 _SIZES = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
 _FEWEST, _MOST_SIZES = 10, 4  # images of the smallest part, and sizes

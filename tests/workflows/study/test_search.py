@@ -10,10 +10,10 @@ from fake_runs import plan_of, write_run
 from detect_transfer.config import load_config
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import write_json
-from detect_transfer.workflows import study_process
-from detect_transfer.workflows.study_plan import make_study_plan
-from detect_transfer.workflows.study_report import report_study
-from detect_transfer.workflows.study_run import Launcher
+from detect_transfer.workflows.study import process as study_process
+from detect_transfer.workflows.study.plan import make_study_plan
+from detect_transfer.workflows.study.report import report_study
+from detect_transfer.workflows.study.run import Launcher
 
 pytest.importorskip("optuna")
 SEARCH = {"trials": 3, "percent": 50, "rates": {"train.lr": [1e-4, 1e-1]}}

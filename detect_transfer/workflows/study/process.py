@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detect_transfer.core.threads import shared_threads
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_runs import note_failure, state_of
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.runs import note_failure, state_of
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _BY_SIGNAL = (129, 130, 143, -1, -2, -15)  # of a run that was asked to stop; negative: as it started

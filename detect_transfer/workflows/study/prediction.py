@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from detect_transfer.evaluation.study.agreement import Agreement, agreement
-from detect_transfer.workflows.study_plan import StudyPlan
-from detect_transfer.workflows.study_runs import FinishedRun
+from detect_transfer.workflows.study.plan import StudyPlan
+from detect_transfer.workflows.study.runs import FinishedRun
 
 
 def predictions(plan: StudyPlan, finished: Sequence[FinishedRun]) -> tuple[tuple[str, Agreement], ...]:

@@ -18,12 +18,12 @@ from detect_transfer.evaluation.study.histories import History
 from detect_transfer.evaluation.study.runs import StudyRun
 from detect_transfer.report.study_page import FailedRun as ShownFailure
 from detect_transfer.report.study_page import StudyPage, write_study_page
-from detect_transfer.workflows.study_elsewhere import Elsewhere, score_elsewhere
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
-from detect_transfer.workflows.study_prediction import predictions
-from detect_transfer.workflows.study_runs import FailedRun, FinishedRun, epochs_frame, read_runs, runs_frame
-from detect_transfer.workflows.study_search import trials_of
-from detect_transfer.workflows.study_words import EndedRuns, facts_of, not_tested, paragraph_of
+from detect_transfer.workflows.study.elsewhere import Elsewhere, score_elsewhere
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.prediction import predictions
+from detect_transfer.workflows.study.runs import FailedRun, FinishedRun, epochs_frame, read_runs, runs_frame
+from detect_transfer.workflows.study.search import trials_of
+from detect_transfer.workflows.study.words import EndedRuns, facts_of, not_tested, paragraph_of
 
 
 @dataclass(frozen=True)

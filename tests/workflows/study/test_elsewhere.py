@@ -8,11 +8,11 @@ import pytest
 from detect_transfer.config import StudyConfig, Synthetic, absolute_paths, load_config_of, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
-from detect_transfer.workflows import study_other_scores
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_plan import make_study_plan
-from detect_transfer.workflows.study_report import report_study
-from detect_transfer.workflows.study_run import prepare_store
+from detect_transfer.workflows.study import other_scores as study_other_scores
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.plan import make_study_plan
+from detect_transfer.workflows.study.report import report_study
+from detect_transfer.workflows.study.run import prepare_store
 from detect_transfer.workflows.train import train
 
 KEPT = ["no_parking", "warning_crossroads"]

@@ -16,9 +16,9 @@ from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
 from detect_transfer.training.strategies import phases_of
-from detect_transfer.workflows.study_data import StudyData, load_study_data
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_other_data import read_other_data
+from detect_transfer.workflows.study.data import StudyData, load_study_data
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.other_data import read_other_data
 
 TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from detect_transfer.config import RunConfig
-from detect_transfer.workflows.study_plan import TRAIN_PART, PlannedRun, StudyPlan
+from detect_transfer.workflows.study.plan import TRAIN_PART, PlannedRun, StudyPlan
 
 # seconds an image at 320 px on two cores of a server: training, scoring. Rough: a factor of three either way
 _SECONDS = {"yolo": (0.05, 0.02), "torchvision": (0.35, 0.12)}

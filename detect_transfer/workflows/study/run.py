@@ -11,11 +11,11 @@ from functools import partial
 from detect_transfer.config import absolute_paths, dump_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
-from detect_transfer.workflows.study_data import write_split_files
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
-from detect_transfer.workflows.study_process import RunWatch, do_run
-from detect_transfer.workflows.study_runs import digest_run, state_of
-from detect_transfer.workflows.study_search import search_rates
+from detect_transfer.workflows.study.data import write_split_files
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, make_study_plan
+from detect_transfer.workflows.study.process import RunWatch, do_run
+from detect_transfer.workflows.study.runs import digest_run, state_of
+from detect_transfer.workflows.study.search import search_rates
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Launcher:
         """Hand runs to a cluster, and wait until all have ended."""
         study, path = self.plan.config.study, self.plan.folder.path.absolute()
         if study.launcher == "slurm":
-            from detect_transfer.workflows.study_slurm import run_all
+            from detect_transfer.workflows.study.slurm import run_all
         else:
-            from detect_transfer.workflows.study_ray import run_all
+            from detect_transfer.workflows.study.ray import run_all
         self.on_event(f"{len(keys)} runs go to {study.launcher}")
         run_all(path, keys, study.launcher_options, keep_state=study.keep_state)
         for run in self.plan.runs:

@@ -7,7 +7,7 @@ from typing import Any
 from fake_runs import plan_of, write_run
 from paths import ROOT
 
-from detect_transfer.workflows.study_run import prepare_store
+from detect_transfer.workflows.study.run import prepare_store
 
 
 def test_example_of_the_documentation__gives_a_plan_for_every_arm(tiny_data: Path, tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import orjson
 
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import read_json, require_file, sha256_file
-from detect_transfer.workflows.study_elsewhere import Elsewhere, score_elsewhere
-from detect_transfer.workflows.study_folder import StudyFolder, load_study
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, make_study_plan
-from detect_transfer.workflows.study_report import answers_of, study_content
-from detect_transfer.workflows.study_runs import FailedRun, FinishedRun, state_of, work_out
-from detect_transfer.workflows.study_words import EndedRuns
+from detect_transfer.workflows.study.elsewhere import Elsewhere, score_elsewhere
+from detect_transfer.workflows.study.folder import StudyFolder, load_study
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, make_study_plan
+from detect_transfer.workflows.study.report import answers_of, study_content
+from detect_transfer.workflows.study.runs import FailedRun, FinishedRun, state_of, work_out
+from detect_transfer.workflows.study.words import EndedRuns
 from detect_transfer.workflows.verify import Check, verify_run
 
 _LISTS = ("runs", "failed", "not_ended")

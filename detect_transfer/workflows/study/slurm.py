@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_process import do_run
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.process import do_run
 
 
 def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep_state: bool) -> None:

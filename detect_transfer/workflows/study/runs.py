@@ -19,8 +19,8 @@ from detect_transfer.evaluation import Case, parse_ignore_policy
 from detect_transfer.evaluation.coco.bootstrap import draw_weights, sample
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, units_of
 from detect_transfer.workflows.run_folder import RunFolder
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 
 State = Literal["done", "failed", "begun", "planned"]
 _N_DRAWS, _DRAW_SEED = 400, 0  # of the test images: enough for a variance, and small on the disk

@@ -16,10 +16,10 @@ from paths import ROOT
 
 from detect_transfer.cli.main import main
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.workflows import study_process
-from detect_transfer.workflows.study_report import report_study
-from detect_transfer.workflows.study_run import Launcher, prepare_store
-from detect_transfer.workflows.study_runs import read_runs, state_of
+from detect_transfer.workflows.study import process as study_process
+from detect_transfer.workflows.study.report import report_study
+from detect_transfer.workflows.study.run import Launcher, prepare_store
+from detect_transfer.workflows.study.runs import read_runs, state_of
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb", "energy_joules", "Machines", "Code sha256"}
 

@@ -10,7 +10,7 @@ from detect_transfer.config import StudyConfig
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.io import read_json, sha256_file, write_json
-from detect_transfer.workflows.study_folder import StudyFolder
+from detect_transfer.workflows.study.folder import StudyFolder
 
 _OF_A_RUN = {"path", "test_split", "split_file"}  # where the data lie, and what is chosen of them later
 

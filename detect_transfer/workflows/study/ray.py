@@ -8,8 +8,8 @@ from typing import Any
 
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.threads import cores
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_process import do_run
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.process import do_run
 
 _MOST_TRIES = 3  # of a task whose machine was lost; what its run had reached is gone on with
 

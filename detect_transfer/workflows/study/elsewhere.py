@@ -15,10 +15,10 @@ import numpy as np
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.evaluation.study.cross_domain import DomainCell, DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve, Interpolated, forgetting_curve
-from detect_transfer.workflows.study_other_data import read_other_data
-from detect_transfer.workflows.study_other_scores import OtherScorer
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
-from detect_transfer.workflows.study_runs import FinishedRun
+from detect_transfer.workflows.study.other_data import read_other_data
+from detect_transfer.workflows.study.other_scores import OtherScorer
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.runs import FinishedRun
 
 OWN = "its own test images"
 

@@ -15,9 +15,9 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.evaluation.study.trials import ArmTrials, Trial
 from detect_transfer.training.lock import lock_folder
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan, keyed_runs, question_of, run_config
-from detect_transfer.workflows.study_process import RunWatch, do_run
-from detect_transfer.workflows.study_runs import state_of
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, keyed_runs, question_of, run_config
+from detect_transfer.workflows.study.process import RunWatch, do_run
+from detect_transfer.workflows.study.runs import state_of
 
 if TYPE_CHECKING:
     import optuna

@@ -15,7 +15,7 @@ from detect_transfer.core.io import sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.evaluation import coco_metrics
-from detect_transfer.workflows.study_plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 
 if TYPE_CHECKING:
     import torch

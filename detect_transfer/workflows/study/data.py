@@ -19,9 +19,9 @@ from detect_transfer.data.split import split_by_ratio
 from detect_transfer.data.split_file import SPLITS_VERSION
 from detect_transfer.data.subsets import missing_classes, nested_subsets
 from detect_transfer.workflows.run_source import make_run_data
-from detect_transfer.workflows.study_folder import StudyFolder
-from detect_transfer.workflows.study_folds import FoldTables, fold_tables
-from detect_transfer.workflows.study_source import keep_source
+from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.folds import FoldTables, fold_tables
+from detect_transfer.workflows.study.source import keep_source
 
 _SPLIT_SEED = 0  # not that of a run: all seeds are scored on the same images
 

@@ -1,0 +1,1 @@
+"""Transfer studies: planned, run, gone on with, reported; one file a step."""
