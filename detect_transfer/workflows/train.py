@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,18 +20,16 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
-from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new, require_room, write_atomic, write_json
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
-from detect_transfer.models import build_detector, find_weights, load_weights
+from detect_transfer.models import build_detector
 from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.device import choose_device
-from detect_transfer.models.families import check_class_names, check_model
+from detect_transfer.models.families import check_class_names
 from detect_transfer.models.hub import architecture_of
-from detect_transfer.models.source_choice import SourceRank
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
 from detect_transfer.training.checkpoint import Progress
@@ -51,6 +49,7 @@ from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.source_choice import rank_sources
+from detect_transfer.workflows.start_source import evidence_of, load_source, starting_from, with_best_source
 from detect_transfer.workflows.trackers import tracking
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
@@ -106,7 +105,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     batch_of_device(config.train.batch, accelerator.num_processes)
     if not resume:  # which has a data folder of its own where it needed one
         require_path(config.data)
-    source = _load_source(config)
+    source = load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     main = accelerator.is_main_process
@@ -123,9 +122,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         watch.on_stage(mirroring.sentence)
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         if config.model.sources and not resume:
-            config = _with_best_source(config, data, folder, accelerator, watch)
-            source = _load_source(config)
-        evidence = _evidence(config, data, source, accelerator, watch)
+            config = with_best_source(config, data, folder, accelerator, watch)
+            source = load_source(config)
+        evidence = evidence_of(config, data, source, accelerator, watch)
         detector, report, plan = _prepare(config, data, source, progress, evidence)
         _require_room(folder, detector)
         watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
@@ -180,7 +179,7 @@ def dry_run(
 ) -> tuple[Plan, list[dict[str, Any]], TransferReport]:
     """Resolve data, weights, augmentation and plan without training; drawn scenes go to `scratch`."""
     require_path(config.data)
-    source = _load_source(config)
+    source = load_source(config)
     Augmenter(config.augment, imgsz=config.train.imgsz)
     if config.data.synthetic is not None:
         few = config.data.synthetic.model_copy(update={"train_images": 32, "val_images": 32})
@@ -192,8 +191,8 @@ def dry_run(
     _augmentation(config, data, folder)
     if config.model.sources:
         ranks = rank_sources(config, data, device=choose_device(config.train.device), on_stage=on_stage)
-        config = _starting_from(config, ranks)
-        source = _load_source(config)
+        config = starting_from(config, ranks)
+        source = load_source(config)
     evidence = None
     if source is not None:
         check_class_names(config.transfer, data.train.class_names, source)
@@ -202,23 +201,6 @@ def dry_run(
             evidence = ask_source(source, data, imgsz=config.train.imgsz, device=device, on_stage=on_stage)
     detector, report, plan = _prepare(config, data, source, Progress(), evidence)
     return plan, plan_table(plan, detector.stages(), detector.module.state_dict()), report
-
-
-def _load_source(config: RunConfig) -> SourceWeights | None:
-    check_model(config.model)
-    if config.model.weights == "scratch" or config.transfer.strategy == "scratch":
-        for key in ("class_map", "keep_source_classes", "pull_to_source"):
-            if getattr(config.transfer, key) not in ([], 0, "auto", "none"):
-                raise InputError(
-                    "SCRATCH",
-                    "training from scratch has no source",
-                    field=f"transfer.{key}",
-                    remedy="remove it, or give model.weights",
-                )
-        return None
-    for weights in config.model.sources:  # what is wrong with any is said before there is a folder
-        find_weights(weights)
-    return load_weights(find_weights(config.model.weights))
 
 
 def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resume: bool) -> Path:
@@ -273,38 +255,6 @@ def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
     augmenter = Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
     return augmenter, mirroring.done_by(augmenter.mirrors)
-
-
-def _with_best_source(
-    config: RunConfig, data: RunData, folder: RunFolder, accelerator: Accelerator, watch: Watch
-) -> RunConfig:
-    """Rank the sources on the main process, keep the table, and return the config that starts from the best."""
-    ranks: list[Any] = [[]]
-    if accelerator.is_main_process:
-        ranks = [rank_sources(config, data, device=accelerator.device, on_stage=watch.on_stage)]
-        write_json(folder.sources, [rank.as_dict() for rank in ranks[0]])
-    broadcast_object_list(ranks)
-    return _starting_from(config, ranks[0])
-
-
-def _starting_from(config: RunConfig, ranks: Sequence[SourceRank]) -> RunConfig:
-    chosen = next(rank.weights for rank in ranks if rank.chosen)
-    return config.model_copy(update={"model": config.model.model_copy(update={"weights": chosen})})
-
-
-def _evidence(
-    config: RunConfig, data: RunData, source: SourceWeights | None, accelerator: Accelerator, watch: Watch
-) -> ClassEvidence | None:
-    """Ask the source on the main process, and let the others know."""
-    if source is None:
-        return None
-    check_class_names(config.transfer, data.train.class_names, source)
-    answers: list[ClassEvidence | None] = [None]
-    if accelerator.is_main_process and config.transfer.class_map != "none":
-        imgsz, device = config.train.imgsz, accelerator.device
-        answers = [ask_source(source, data, imgsz=imgsz, device=device, on_stage=watch.on_stage)]
-    broadcast_object_list(answers)
-    return answers[0]
 
 
 def _prepare(
