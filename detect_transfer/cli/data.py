@@ -224,8 +224,8 @@ def _check_labels(runs: list[Path], out: Path | None, imgsz: int | None, device:
     if out is not None:
         require_new(out)
     with progress_bar("images") as advance:
-        found = find_label_errors(runs, device=device, imgsz=imgsz, progress=partial(advance, "detecting"))
-    print_lines(label_error_lines(found))
+        label_errors = find_label_errors(runs, device=device, imgsz=imgsz, progress=partial(advance, "detecting"))
+    print_lines(label_error_lines(label_errors))
     if out is not None:
-        write_label_errors(found, out)
+        write_label_errors(label_errors, out)
         make_console().print(f"page: {out / 'label_errors.html'}", markup=False)

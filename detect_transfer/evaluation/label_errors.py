@@ -80,10 +80,10 @@ def _images(truth: AnnotationTable, detections: Detections) -> Iterator[_Image]:
     of_image = {int(i): rows for (i,), rows in labels.group_by("image_id", maintain_order=True)}
     detected = {int(i): rows for (i,), rows in detections.rows.group_by("image_id", maintain_order=True)}
     for image_id in truth.images["image_id"]:
-        rows, found = of_image.get(image_id, labels.clear()), detected.get(image_id)
-        if found is None:
+        rows, scored_rows = of_image.get(image_id, labels.clear()), detected.get(image_id)
+        if scored_rows is None:
             continue
-        corners, boxes = rows.select(XYXY).to_numpy(), found.select(XYXY).to_numpy()
+        corners, boxes = rows.select(XYXY).to_numpy(), scored_rows.select(XYXY).to_numpy()
         is_object = ~rows["region"].to_numpy()
         yield _Image(
             image_id,
@@ -91,8 +91,8 @@ def _images(truth: AnnotationTable, detections: Detections) -> Iterator[_Image]:
             rows["category_id"].to_numpy(),
             is_object,
             boxes,
-            found["category_id"].to_numpy(),
-            found["score"].to_numpy(),
+            scored_rows["category_id"].to_numpy(),
+            scored_rows["score"].to_numpy(),
             iou(corners, boxes),
             ioa(boxes, corners[~is_object]).max(axis=1, initial=0.0),
         )

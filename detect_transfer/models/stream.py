@@ -155,8 +155,8 @@ class _Batches:
     def _run(self, batch: list[tuple[_Open, int]]) -> None:
         parts = [image.parts[index] for image, index in batch]
         pixels = [part.pixels for part in parts]
-        found = run_batch(self._detector, pixels, self._postprocess, precision=self._options.precision)
-        for (image, index), part, prediction in zip(batch, parts, found, strict=True):
+        predictions = run_batch(self._detector, pixels, self._postprocess, precision=self._options.precision)
+        for (image, index), part, prediction in zip(batch, parts, predictions, strict=True):
             image.predictions[index] = in_image(part, prediction)
 
     def result(self, image: _Open) -> ImageResult:

@@ -229,9 +229,9 @@ def _pair(first: Detections, second: Detections, floor: float) -> _Pairing:
             move.append(np.full(len(part), np.inf))
             continue
         candidates = other.select(XYXY).to_numpy()
-        heard = other["score"].to_numpy()[None] >= part["score"].to_numpy()[:, None] / 2
-        apart = np.where(heard, np.abs(boxes[:, None] - candidates[None]).max(axis=2), np.inf)
-        missing.append(~(heard & (iou(boxes, candidates) >= _SAME_OBJECT)).any(axis=1))
+        comparable = other["score"].to_numpy()[None] >= part["score"].to_numpy()[:, None] / 2
+        apart = np.where(comparable, np.abs(boxes[:, None] - candidates[None]).max(axis=2), np.inf)
+        missing.append(~(comparable & (iou(boxes, candidates) >= _SAME_OBJECT)).any(axis=1))
         move.append(apart.min(axis=1))
     if not image_id:
         return _Pairing(np.empty(0), np.empty(0, bool), np.empty(0))

@@ -174,13 +174,13 @@ class LoadedDetector:
 
     def _result(self, result: ImageResult, least: FloatArray) -> ImageDetections:
         assert result.image_rgb is not None  # it is kept, and there was nothing to read
-        found = result.prediction
-        rows = np.flatnonzero(found.scores >= least[found.labels])
-        rows = rows[is_best_label(found.xyxy[rows], found.scores[rows], found.labels[rows])]
-        labels = found.labels[rows]
+        prediction = result.prediction
+        rows = np.flatnonzero(prediction.scores >= least[prediction.labels])
+        rows = rows[is_best_label(prediction.xyxy[rows], prediction.scores[rows], prediction.labels[rows])]
+        labels = prediction.labels[rows]
         names = tuple(self.class_names[label] for label in labels)
         ids = tuple(self._trained.category_ids[label] for label in labels)
-        return ImageDetections(found.xyxy[rows], found.scores[rows], labels, names, ids, result.image_rgb)
+        return ImageDetections(prediction.xyxy[rows], prediction.scores[rows], labels, names, ids, result.image_rgb)
 
 
 def _same(image: RgbArray) -> RgbArray:

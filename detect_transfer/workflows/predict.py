@@ -257,18 +257,18 @@ def _labels(classes: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | N
 
 def _detected(result: ImageResult, least: FloatArray, options: PredictOptions) -> DetectedImage:
     """Return the rows of an image, with those that are drawn."""
-    found = result.prediction
-    drawn = found.scores >= least[found.labels]
+    prediction = result.prediction
+    drawn = prediction.scores >= least[prediction.labels]
     if not options.multi_label and drawn.any():
         rows = np.flatnonzero(drawn)
-        drawn[rows] = is_best_label(found.xyxy[rows], found.scores[rows], found.labels[rows])
+        drawn[rows] = is_best_label(prediction.xyxy[rows], prediction.scores[rows], prediction.labels[rows])
     return DetectedImage(
         result.number + 1,
         result.source.name,
         result.size_wh,
-        found.xyxy,
-        found.scores,
-        found.labels,
+        prediction.xyxy,
+        prediction.scores,
+        prediction.labels,
         drawn,
         error="" if result.error is None else str(result.error),
     )

@@ -117,12 +117,12 @@ def make_study_plan(
     read_other_data(config.study)  # what cannot be read is said before anything is trained
     data = load_study_data(config, folder, on_stage=on_stage)
     configs, problems = {}, []
-    found = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}
-    found |= {timed: found[arm] for timed, arm in config.study.timed.items()}
+    searched_rates = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}
+    searched_rates |= {timed: searched_rates[arm] for timed, arm in config.study.timed.items()}
     for arm in (*config.study.arms, *config.study.timed):
         for percent in config.study.sizes:
             try:
-                configs[arm, percent] = run_config(config, data, arm, percent, found[arm] or {})
+                configs[arm, percent] = run_config(config, data, arm, percent, searched_rates[arm] or {})
             except DetectTransferError as error:
                 problems.append(error)
                 break  # the same at every size
@@ -130,8 +130,8 @@ def make_study_plan(
     runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
     trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()
-    searched = tuple(arm for arm in config.study.arms if arm in trained and found[arm] is not None)
-    to_search = tuple(arm for arm in config.study.arms if arm in trained and found[arm] is None)
+    searched = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is not None)
+    to_search = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is None)
     return StudyPlan(config, folder, data, configs, runs, searched, to_search)
 
 
