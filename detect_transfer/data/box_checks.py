@@ -12,6 +12,7 @@ SEEN_TINY_PX = 8.0  # below this side in the image that the detector sees, it ha
 MOST_ASPECT = 100.0  # a longer side of so many times the shorter is a line, or a slip
 
 _OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd")
+_NEVER_DRAWN = pl.all_horizontal(pl.col(corner) == 0 for corner in XYXY)
 
 
 def check_boxes(table: AnnotationTable, *, imgsz: int | None = None, refuse_bad: bool = False) -> list[Finding]:
@@ -32,9 +33,10 @@ def bad_objects(table: AnnotationTable) -> pl.DataFrame:
 
     Returns:
         `annotation_id`, `image_id`, `source`, the corners, and a row for each object with the `code` and `message` of
-        the first rule that it breaks; ignored regions are no objects.
+        the first rule that it breaks; ignored regions are no objects, nor are boxes that are all zeros, which tools
+        write of an object that was made and never drawn.
     """
-    boxes = _with_sizes(table).filter(_OBJECT)
+    boxes = _with_sizes(table).filter(_OBJECT & ~_NEVER_DRAWN)
     broken: pl.Expr = pl.lit(None, dtype=pl.Int64)
     rules = [rule for rule in _shape_rules() if rule[1] in _BAD]
     for number, (_, _, _, wrong) in reversed([*enumerate(rules)]):

@@ -61,7 +61,7 @@ def unpack_tensors(data: bytes, path: Path) -> tuple[dict[str, torch.Tensor], di
         InputError: It is no whole safetensors file, or not what `pack_tensors` wrote.
     """
     try:
-        tensors = load(data)
+        tensors = dict(sorted(load(data).items()))  # it gives them in any order
         metadata = json.loads(data[8 : _header_end(data)]).get("__metadata__", {})
     except (SafetensorError, LookupError, ValueError) as error:
         what = f"no whole safetensors file: {error}"

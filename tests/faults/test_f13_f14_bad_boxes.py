@@ -76,3 +76,16 @@ def test_training__refuses_a_bad_box_before_it_starts(
     assert ended.code == 2
     assert "BOX_SUBPIXEL labels/train/0.txt:3" in ended.err
     assert "data.bad_boxes=fix" in ended.err
+
+
+def test_object_that_was_never_drawn__is_left_out_and_counted(
+    command: Callable[..., Any], yolo_set: Path, tmp_path: Path
+) -> None:
+    """COCO Annotator writes a box of zeros for it."""
+    assert command("convert", "yolo", yolo_set, "--out", tmp_path / "coco").code == 0
+    path = tmp_path / "coco" / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"].append({**content["annotations"][0], "id": 1000, "bbox": [0, 0, 0, 0], "area": 0})
+    path.write_text(json.dumps(content))
+    assert command("convert", "coco", tmp_path / "coco", "--out", tmp_path / "out").code == 0
+    assert _ledger(tmp_path / "out")["box", "dropped", "no width or no height as annotated"] == 1

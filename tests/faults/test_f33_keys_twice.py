@@ -16,6 +16,7 @@ from detect_transfer.core.io import parse_json
 from detect_transfer.formats import get_format
 
 MARK = "@twice@"
+NOT_READ = ("v1.0-test",)  # of the test set of nuImages the images alone are read
 SUFFIXES = (".json", ".jsonl", ".odgt", ".manifest")
 
 
@@ -61,15 +62,14 @@ def test_every_key_of_every_sample() -> None:
 def test_every_reader__names_the_file_and_the_key(name: str, tmp_path: Path) -> None:
     card = yaml.safe_load((DATASETS / name / "dataset.yaml").read_text(encoding="utf-8"))
     root = Path(shutil.copytree(DATASETS / name / "sample", tmp_path / "sample"))
-    path = next(p for p in sorted(root.rglob("*")) if p.suffix in SUFFIXES)
-    lines = (
-        path.read_text(encoding="utf-8-sig").splitlines() if path.suffix != ".json" else [path.read_text("utf-8-sig")]
-    )
+    paths = [p for p in sorted(root.rglob("*")) if p.suffix in SUFFIXES and p.parent.name not in NOT_READ]
+    text = paths[0].read_text(encoding="utf-8-sig")
+    lines = text.splitlines() if paths[0].suffix != ".json" else [text]
     key, lines[0] = list(with_one_twice(lines[0]))[-1]
-    path.write_text("\n".join(lines))
+    paths[0].write_text("\n".join(lines))
     with pytest.raises(InputError, match="JSON_KEY_TWICE") as raised:
         get_format(card["format"]).read(root, **card["options"])
-    assert str(path) in str(raised.value)
+    assert str(paths[0]) in str(raised.value)
     assert f" {key} - one object has this key twice" in str(raised.value)
 
 

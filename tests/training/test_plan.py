@@ -221,5 +221,5 @@ def progress_of(plan: Plan, values: list[float]) -> Progress:
 )
 def test_patience__counts_from_the_start_of_the_plan_that_trains(values: list[float], end: str | None) -> None:
     plan = make_plan(Transfer(), Train(epochs=9), YOLO, "some")
-    context = SimpleNamespace(progress=progress_of(plan, values), settings=Train(patience=2), plan=plan)
+    context = SimpleNamespace(progress=progress_of(plan, values), settings=Train(patience=2), plan=plan, on_stage=print)
     assert ended(context, plan.phases[1]) == end

@@ -5,16 +5,14 @@ A row has the image as a struct of `bytes` and `path`, and `objects`, as lists o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.opening import open_regular
+from detect_transfer.core.io import parse_json, read_json
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, split_of_file
 
 SUFFIXES = (".parquet", ".arrow")
@@ -94,10 +92,9 @@ def _class_names(path: Path) -> list[str] | None:
     try:
         if path.suffix == ".parquet":
             text = pl.read_parquet_metadata(path).get("huggingface", "{}")
-            features = json.loads(text)
+            features = parse_json(text.encode(), path)
         else:
-            with open_regular(path.parent / _INFO) as stream:
-                features = orjson.loads(stream.read())
+            features = read_json(path.parent / _INFO) if (path.parent / _INFO).is_file() else None
     except (OSError, ValueError, pl.exceptions.PolarsError):
         return None
     lists = list(_labels(features))
