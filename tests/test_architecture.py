@@ -30,6 +30,7 @@ WORKFLOWS_WITH_TORCH = {
     "run_estimate",
     "run_scores",
     "source_choice",
+    "start_source",
     "train",
     "train_context",
     "train_outputs",
