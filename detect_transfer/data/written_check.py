@@ -97,7 +97,7 @@ def _voc(plan: IgnorePlan, folder: Path) -> Leg:
     boxes = voc.writable(plan.table.boxes, _step())
     boxes = boxes.with_columns((pl.col(name) > 0).cast(pl.Float64) for name in _SHARES)
     with _annotations_alone(folder / "voc", "*.xml", "*.txt") as alone:
-        back = read_voc(alone, one_based=True, missing_images="keep")
+        back = read_voc(alone, missing_images="keep")
     return _leg("VOC", plan.table, boxes, back, ("split", "difficult", *_SHARES))
 
 

@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.written_check import READ_BACK
+from detect_transfer.formats.tools.label_studio import read as read_label_studio
+from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing import targets
 from detect_transfer.formats.writing.targets import WRITERS
 
@@ -74,6 +76,31 @@ def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, 
     lost = {leg.target: {each.field for each in leg.not_carried} for leg in result.round_trip.legs}
     assert lost["COCO"] == lost["Parquet"] == set()
     assert {"boxes", "track_id", "attributes", "image group"} <= lost["VOC"]
+
+
+def one_object(table: AnnotationTable) -> AnnotationTable:
+    """Return the table with its first object alone, all images in train."""
+    images = table.images.with_columns(split=pl.lit("train"))
+    return replace(table, images=images, boxes=table.boxes.filter(pl.col("annotation_id") == 1))
+
+
+def test_corners_with_fractions_in_voc__come_back_to_who_names_no_option(
+    table: AnnotationTable, tmp_path: Path
+) -> None:
+    convert(one_object(table), tmp_path / "out", options=ConvertOptions("x", split="source", targets=("voc",)))
+    back = read_voc(tmp_path / "out" / "voc")
+    assert back.boxes.select(XYXY).rows() == [(1.5, 2.0, 10.25, 9.0)]
+
+
+def test_image_without_an_object__has_its_size_in_label_studio(table: AnnotationTable, tmp_path: Path) -> None:
+    convert(
+        one_object(table),
+        tmp_path / "out",
+        options=ConvertOptions("x", split="source", targets=("label_studio",), check=True),
+    )
+    back = read_label_studio(tmp_path / "out" / "label_studio" / "tasks.json", missing_images="keep")
+    assert back.images.sort("file_name").select("width", "height").rows() == [(40, 30), (40, 30)]
+    assert "data" not in back.images.columns
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.label_studio_regions import Item, add_regions, tags_of_image
 
 _ANNOTATIONS = ("last", "all", "ground-truth")
+_SIZE = ("original_width", "original_height")  # of regions; our writer states it of a task that has none
 _USUAL_KEYS = ("image", "img")
 _UPLOADED = re.compile("[0-9a-f]{8}-(.+)", re.DOTALL)
 
@@ -33,6 +34,7 @@ class _Task:
     """An image with the items of each annotation that people gave it, in the order of the file."""
 
     node: Node
+    about: Node  # what holds the address
     address: str
     data: dict[str, Any]  # what is stated beside the address
     annotations: list[list[Item]]
@@ -141,7 +143,11 @@ def _read_tasks(source: Source, document: Node, annotations: str) -> list[_Task]
 def _task(node: Node, data: Node, items: list[list[Item]], choice: tuple[str, Sequence[bool]]) -> _Task:
     """Return a task with the annotations that the option chooses; `data` holds the address of the image."""
     address = _address(data)
-    further = {key: value for key, value in data.value.items() if value != address and not _is_regions(value)}
+    further = {
+        key: value
+        for key, value in data.value.items()
+        if value != address and key not in _SIZE and not _is_regions(value)
+    }
     annotations, is_truth = choice
     chosen = items
     if annotations == "ground-truth":
@@ -149,7 +155,7 @@ def _task(node: Node, data: Node, items: list[list[Item]], choice: tuple[str, Se
     if annotations != "all":
         chosen = chosen[-1:]
     n_regions, n_chosen = (sum(len({item.region for item in each}) for each in some) for some in (items, chosen))
-    return _Task(node, address, further, chosen, n_regions - n_chosen)
+    return _Task(node, data, address, further, chosen, n_regions - n_chosen)
 
 
 def _items(annotation: Node) -> list[Item]:
@@ -197,8 +203,9 @@ def _image(address: str, nearby: NearbyImages) -> str:
 
 
 def _add_image(source: Source, image: str, task: _Task) -> bool:
-    sized = next((item.about for item in task.items if "original_width" in item.about), None)
-    size = sized.size_wh("original_width", "original_height") if sized else None
+    stated = (*(item.about for item in task.items), task.about)
+    sized = next((about for about in stated if _SIZE[0] in about), None)
+    size = sized.size_wh(*_SIZE) if sized else None
     tags = tags_of_image(task.items)
     where = task.node.where
     return source.add_image(

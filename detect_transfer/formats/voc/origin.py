@@ -30,10 +30,10 @@ class Origin:
 def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, is_devkit: bool) -> Origin:
     """Tell from where pixels are counted; the first of these decides.
 
-    A corner below 1: from 0. ``<database>`` names VOC in most files, or they are of supervision: from 1. Most files
-    are of tools, by ``<path>``, by a ``<database>`` ``Unknown`` or of Roboflow, or by ``labelmap.txt``; or most boxes
-    have a fraction: from 0. Some corner is 1 and some reaches the width or height of its image: from 1. Else the devkit
-    layout (``JPEGImages/``) counts from 1 and any other from 0.
+    Most files are of our writer: from 1. A corner below 1: from 0. ``<database>`` names VOC in most files, or they are
+    of supervision: from 1. Most files are of tools, by ``<path>``, by a ``<database>`` ``Unknown`` or of Roboflow, or
+    by ``labelmap.txt``; or most boxes have a fraction: from 0. Some corner is 1 and some reaches the width or height of
+    its image: from 1. Else the devkit layout (``JPEGImages/``) counts from 1 and any other from 0.
 
     Args:
         root: The folder of the data set.
@@ -41,13 +41,15 @@ def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, 
         numbers: The corners as they stand, with `width` and `height` of the image.
         is_devkit: Whether its folders are those of the devkit.
     """
-    n_official, n_supervision, n_tool = (
-        sum(file.maker == maker for file in files) for maker in ("voc", "supervision", "tool")
+    n_ours, n_official, n_supervision, n_tool = (
+        sum(file.maker == maker for file in files) for maker in ("ours", "voc", "supervision", "tool")
     )
     low = pl.min_horizontal("x1", "y1").min()
     touches = ((pl.col("x2") == pl.col("width")) | (pl.col("y2") == pl.col("height"))).any()
     fraction = pl.any_horizontal(pl.col(XYXY) % 1 != 0).mean()
     lowest, is_touching, fractions = numbers.select(low.alias("a"), touches.alias("b"), fraction.alias("c")).row(0)
+    if n_ours * 2 > len(files):
+        return Origin(True, "<database> is of this tool, which counts as the devkit")
     if lowest is not None and lowest < 1:
         return Origin(False, "a corner lies below 1")
     if n_official * 2 > len(files):

@@ -13,6 +13,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.formats.voc.xml import DATABASE
 from detect_transfer.formats.writing.losses import note_losses
 from detect_transfer.formats.writing.small_files import write_small_files
 from detect_transfer.formats.writing.xml import check_text, element, escaped
@@ -115,6 +116,8 @@ def _image_text() -> pl.Expr:
         pl.lit("<annotation>\n"),
         element("folder", escaped(parts.list.head(parts.list.len() - 1).list.join("/")), indent="  "),
         element("filename", escaped(parts.list.last()), indent="  "),
+        # tells readers, ours among them, from where pixels are counted, whatever the corners look like
+        pl.lit(f"  <source>\n    <database>{DATABASE}</database>\n  </source>\n"),
         pl.when(pl.col("width").is_not_null()).then(size).otherwise(pl.lit("")),
         pl.lit("  <segmented>0</segmented>\n"),
         pl.col("text").fill_null(""),

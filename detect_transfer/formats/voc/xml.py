@@ -14,6 +14,7 @@ from detect_transfer.formats.parsing.numbers import parse_number
 from detect_transfer.formats.parsing.shapes import Corners, extent, turned_extent
 from detect_transfer.formats.parsing.xml import read_xml
 
+DATABASE = "VOC by detect_transfer"  # what our writer signs with
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _TURNED = ("cx", "cy", "w", "h", "angle")
 _KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part", "attributes"}
@@ -43,7 +44,7 @@ class VocFile:
         where: Its path.
         size_wh: The size that it states, None where it states none.
         filename: The image that it names.
-        maker: ``voc``, ``supervision`` or ``tool`` where it tells who wrote it.
+        maker: ``ours``, ``voc``, ``supervision`` or ``tool`` where it tells who wrote it.
         objects: Its objects.
     """
 
@@ -109,11 +110,13 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
 
 
 def _maker(tree: Element) -> str:
-    """Return who wrote a file, ``voc``, ``supervision`` or ``tool``, empty where nothing tells."""
+    """Return who wrote a file, ``ours``, ``voc``, ``supervision`` or ``tool``, empty where nothing tells."""
     database = (tree.findtext("source/database") or "").strip().casefold()
     # supervision signs as Roboflow does, which names no folder but a path
     if "roboflow" in database and _text(tree, "folder") == "VOC" and not _text(tree, "path"):
         return "supervision"
+    if database == DATABASE.casefold():
+        return "ours"
     if "voc" in database:
         return "voc"
     return "tool" if database == "unknown" or "roboflow" in database or _text(tree, "path") else ""

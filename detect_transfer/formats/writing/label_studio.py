@@ -47,9 +47,10 @@ def write_label_studio(
         address = f"{_LOCAL_FILES}{quote('/'.join(filter(None, (folder, image['file_name']))))}"
         result = [part for row in rows for part in _region(row, image)]
         made = {"model_version": model} if model else {}
-        tasks.append(
-            {"data": {"image": address}, "predictions" if model else "annotations": [{**made, "result": result}]}
-        )
+        # regions state the size of their image; without one the task does
+        size = {} if result else {"original_width": image["width"], "original_height": image["height"]}
+        about: dict[str, Any] = {"image": address, **size}
+        tasks.append({"data": about, "predictions" if model else "annotations": [{**made, "result": result}]})
     write_json(out / "tasks.json", tasks, indent=False)
     write_atomic(out / "label_config.xml", _config(table))
     note_losses(step, table, (*CARRIED, "score", "note"))
