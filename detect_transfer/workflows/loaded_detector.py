@@ -22,10 +22,9 @@ from detect_transfer.report.drawings import Mark, draw_marks
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
-from detect_transfer.workflows.thresholds import is_best_label
+from detect_transfer.workflows.thresholds import is_best_label, least_scores
 from detect_transfer.workflows.trained_detector import TrainedDetector
 
-_NEVER = 2.0  # no score reaches it
 _MOST_ROWS = 20  # of the table in a notebook
 
 
@@ -170,7 +169,7 @@ class LoadedDetector:
     def _least(self, score: float | None) -> FloatArray:
         if score is not None or self._stored is None:
             return np.full(len(self.class_names), SHOWN_SCORE if score is None else score)
-        return np.array([self._stored.get(name, _NEVER) for name in self.class_names])
+        return least_scores(self.class_names, self._stored)
 
     def _result(self, result: ImageResult, least: FloatArray) -> ImageDetections:
         assert result.image_rgb is not None  # it is kept, and there was nothing to read

@@ -24,12 +24,11 @@ from detect_transfer.models.fuse import fused
 from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES, Drawings, PredictionRows
-from detect_transfer.workflows.thresholds import is_best_label, read_thresholds, without_threshold
+from detect_transfer.workflows.thresholds import is_best_label, least_scores, read_thresholds, without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int | None], None]
 STORED = "auto"
-_NEVER = 2.0  # no score reaches it
 _MOST_SHOWN = 5
 
 
@@ -241,7 +240,7 @@ def _least_scores(trained: TrainedDetector, options: PredictOptions, done: Predi
     done.bound = "the threshold of its class"
     note = without_threshold(names, thresholds)
     done.notes += [f"{note}; --score {SHOWN_SCORE} draws them from that score on"] if note else []
-    return np.array([thresholds.get(name, _NEVER) for name in names])
+    return least_scores(names, thresholds)
 
 
 def _labels(classes: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | None:

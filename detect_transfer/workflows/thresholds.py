@@ -17,6 +17,7 @@ from detect_transfer.evaluation import MetricResult, match
 from detect_transfer.workflows.run_folder import RunFolder
 
 _NEVER = 2.0  # no score reaches it
+_LAST_DIGITS = 1e-4  # a threshold is a score of scoring; fused layers and other runtimes give it other last digits
 _MOST_NAMES = 10
 _SAME_BOX = 0.95  # by this overlap two boxes are labels of one
 
@@ -64,6 +65,11 @@ def read_thresholds(run: Path) -> dict[str, float]:
         ) from error
 
 
+def least_scores(names: Sequence[str], thresholds: Mapping[str, float]) -> FloatArray:
+    """Return the score (K,) from which detections of each class count; of a class without threshold none does."""
+    return np.array([thresholds[name] - _LAST_DIGITS if name in thresholds else _NEVER for name in names])
+
+
 def without_threshold(names: Sequence[str], thresholds: Iterable[str]) -> str:
     """Say which classes have no stored threshold, so that none of their detections counts or is drawn; "" if all do."""
     without = [name for name in names if name not in set(thresholds)]
@@ -79,10 +85,7 @@ def without_threshold(names: Sequence[str], thresholds: Iterable[str]) -> str:
 
 def above_thresholds(detections: Detections, categories: pl.DataFrame, thresholds: Mapping[str, float]) -> Detections:
     """Return the detections that reach the threshold of their class; of a class without one there are none."""
-    least = categories.select(
-        "category_id",
-        pl.col("name").replace_strict(dict(thresholds), default=_NEVER, return_dtype=pl.Float64).alias("_least"),
-    )
+    least = categories.select("category_id", _least=pl.Series(least_scores(categories["name"].to_list(), thresholds)))
     rows = detections.rows.join(least, on="category_id", how="left", maintain_order="left")
     return Detections(rows.filter(pl.col("score") >= pl.col("_least")).drop("_least"))
 

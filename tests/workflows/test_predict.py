@@ -4,14 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from detect_transfer.cli import main
+from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import load_weights
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.evaluate import EvaluateOptions
 from detect_transfer.workflows.predict import PredictOptions, predict_sources
+from detect_transfer.workflows.thresholds import above_thresholds, least_scores
 
 
 def test_predict__by_stored_thresholds_by_a_number_and_without_a_run(tmp_path: Path, tiny_data: Path) -> None:
@@ -80,3 +83,16 @@ def test_predict__obeys_what_the_run_stored_unless_a_score_is_given(
 def test_evaluate_options__refuse_a_policy_that_there_is_not() -> None:
     with pytest.raises(InputError, match=r"IGNORE_POLICY ignore_policy=regoin .*give one of region, strict"):
         EvaluateOptions(ignore_policy="regoin")
+
+
+def test_threshold__holds_for_scores_whose_last_digits_differ() -> None:
+    """Fused layers and other runtimes give the very detection that a threshold is the score of another last digit."""
+    least = least_scores(("stop", "yield"), {"stop": 0.7744351625442505})
+    assert least[0] < 0.774434506893158
+    assert least[0] > 0.774
+    assert least[1] > 1
+    detections = Detections.from_columns(
+        {"image_id": [1], "category_id": [3], "x1": [0.0], "y1": [0.0], "x2": [9.0], "y2": [9.0], "score": [0.7744345]}
+    )
+    categories = pl.DataFrame({"category_id": [3], "name": ["stop"]})
+    assert len(above_thresholds(detections, categories, {"stop": 0.7744351625442505}).rows) == 1
