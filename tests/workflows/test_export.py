@@ -266,12 +266,16 @@ def test_bundle__detects_without_this_package_what_predict_detects(
     assert re.search(r"\| network \| ultralytics [\d.]+ \| AGPL-3.0 \|", card)
     assert "of 0 detections" not in card
     images = sorted((data / "images" / "val").iterdir())
-    words = ["infer.py", "--score", "0.02", *map(str, images)]
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(images[0].read_bytes()[:2000])
+    words = ["infer.py", "--score", "0.02", str(broken), *map(str, images)]
     blocked = (
         f"import sys, runpy; sys.modules['detect_transfer'] = sys.modules['torch'] = None; sys.argv = {words}; "
         f"runpy.run_path({str(bundle / 'infer.py')!r}, run_name='__main__')"
     )
-    ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert re.fullmatch(r".*broken\.jpg is left out: .*\n", ended.stderr)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [Path(row["file_name"]).name for row in rows] == [path.name for path in images]
     mine = [[*d["xyxy"], d["score"], d["category_id"]] for row in rows for d in row["detections"]]
