@@ -255,7 +255,8 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
 
 
 def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, Any]:
-    others = {folder.drawn_data, folder.tracked}  # trackers write on after the manifest
+    # the cache goes when the run ends, and trackers write on after the manifest
+    others = {folder.cache, folder.drawn_data, folder.tracked}
     files = [p for p in sorted(folder.path.rglob("*")) if p.is_file() and not others.intersection(p.parents)]
     named = {p.relative_to(folder.path).as_posix(): p for p in files if p != folder.log}
     return {

@@ -20,10 +20,10 @@ from detect_transfer.workflows.verify import verify_run
 
 @pytest.fixture(scope="module")
 def trained(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch on a copy of the tiny data."""
+    """A run of one epoch on a copy of the tiny data, with its images on the disk while it trained."""
     folder = tmp_path_factory.mktemp("verified")
     shutil.copytree(tiny_data, folder / "data")
-    settings = {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32"}
+    settings = {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32", "cache": "disk"}
     content = {"data": {"path": folder / "data"}, "model": {"weights": "embedded"}, "out": folder / "run"}
     train(RunConfig.model_validate({**content, "train": settings}), name="run", command="test")
     return folder
@@ -63,6 +63,11 @@ def test_untouched_run__is_confirmed_and_what_cannot_be_checked_is_named(trained
     assert not [line for line in short if line.startswith("confirmed")]
     assert "0 denied" in short[-1]
     assert re.search(r"not checked  .*seconds.* \(the run would have to be trained again\)", "\n".join(short))
+
+
+def test_what_was_on_the_disk_only_while_a_run_trained__is_not_stated(trained: Path) -> None:
+    assert not (trained / "run" / "cache").exists()
+    assert not [name for name in outcomes(trained / "run") if "cache/" in name]
 
 
 def test_changed_number__is_denied(copy: Path, capsys) -> None:
