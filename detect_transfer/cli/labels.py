@@ -46,10 +46,15 @@ def rank_images(
     require_new(out)
     with progress_bar("images") as advance:
         words = {"most": most, "device": device, "imgsz": imgsz}
-        ranked = rank_folder(weights, images, out, **words, progress=partial(advance, "predicting"))  # type: ignore[arg-type]
+        ranked, n_skipped = rank_folder(weights, images, out, **words, progress=partial(advance, "predicting"))  # type: ignore[arg-type]
     rows = ranked.head(_MOST_LINES).select("file_name", "uncertainty", "novelty", "n_detections").rows()
     lines = [
         f"{n}. {name}: uncertainty {u:.1f}, novelty {v:.2f}, {d} detections"
         for n, (name, u, v, d) in enumerate(rows, 1)
     ]
-    print_lines([*lines, f"{len(ranked):,} images in order: {out / 'images.txt'}, {out / 'ranking.csv'}"])
+    lines.append(f"{len(ranked):,} images in order: {out / 'images.txt'}, {out / 'ranking.csv'}")
+    if n_skipped:
+        lines.append(f"{n_skipped:,} images could not be read, see {out / 'skipped.json'}")
+    print_lines(lines)
+    if n_skipped:
+        raise typer.Exit(2)

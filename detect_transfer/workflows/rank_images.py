@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 
+from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
-from detect_transfer.core.io import list_files, new_folder, require_dir, require_new, write_atomic
+from detect_transfer.core.image_sources import SourceImage
+from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
+from detect_transfer.core.io import list_files, new_folder, require_dir, require_new, write_atomic, write_json
 from detect_transfer.evaluation.image_ranking import rank_images
-from detect_transfer.workflows.trained_detector import load_trained
+from detect_transfer.models.stream import StreamOptions, detect_stream
+from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES
+from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 Progress = Callable[[int, int], None]
 
@@ -25,8 +32,10 @@ def rank_folder(
     device: str = "auto",
     imgsz: int | None = None,
     progress: Progress | None = None,
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, int]:
     """Run a detector on a folder of images, and write `ranking.csv` and `images.txt`, the names in order.
+
+    Images that cannot be read are left out, and listed in `skipped.json`.
 
     Args:
         weights: A run folder, a weights file, or a known name.
@@ -38,10 +47,10 @@ def rank_folder(
         progress: Called with the number of images done and of all.
 
     Returns:
-        What `rank_images` gives, and `file_name`.
+        What `rank_images` gives with `file_name`, and how many images could not be read.
 
     Raises:
-        InputError: Weights or images are missing or damaged, or `out` is not empty.
+        InputError: Weights or images are missing or damaged, no image can be read, or `out` is not empty.
     """
     require_new(out)
     require_dir(images, what="a folder of images")
@@ -49,18 +58,8 @@ def rank_folder(
     if not names:
         remedy = "give a folder with images: " + " ".join(IMAGE_SUFFIXES)
         raise InputError("IMAGES_MISSING", "no image is there", where=images, remedy=remedy)
-    sizes = [read_size_wh(images / name) for name in names]
-    listed = pl.DataFrame(
-        {
-            "image_id": range(len(names)),
-            "file_name": names,
-            "width": [w for w, _ in sizes],
-            "height": [h for _, h in sizes],
-        }
-    )
     trained = load_trained(weights, device=device, imgsz=imgsz)
-    files = [(i, images / name) for i, name in enumerate(names)]
-    detections = trained.find(files, trained.category_ids, progress)
+    listed, detections, skipped = _detected(trained, images, names, progress)
     ranked = rank_images(listed, detections, most=most).join(
         listed.select("image_id", "file_name"), on="image_id", how="left", maintain_order="left"
     )
@@ -69,4 +68,36 @@ def rank_folder(
         columns = ["rank", "file_name", "uncertainty", "novelty", "n_detections"]
         write_atomic(building / "ranking.csv", table.select(columns).write_csv(float_precision=4))
         write_atomic(building / "images.txt", "".join(f"{name}\n" for name in ranked["file_name"]))
-    return ranked
+        if skipped:
+            write_json(building / SKIPPED_IMAGES, skipped)
+    return ranked, len(skipped)
+
+
+def _detected(
+    trained: TrainedDetector, images: Path, names: Sequence[str], progress: Progress | None
+) -> tuple[pl.DataFrame, Detections, list[dict[str, Any]]]:
+    """Return the images that can be read with their sizes, what is detected in them, and the others with the reason.
+
+    Raises:
+        InputError: None can be read.
+    """
+    sources = [SourceImage(name, partial(read_rgb, images / name, intake=trained.intake)) for name in names]
+    listed: list[tuple[int, str, int, int]] = []
+    rows: list[pl.DataFrame] = []
+    skipped: list[dict[str, Any]] = []
+    ids = np.array(trained.category_ids)
+    for result in detect_stream(trained.detector, sources, StreamOptions(trained.imgsz, trained.settings)):
+        if result.error is None:
+            listed.append((result.number, result.source.name, *result.size_wh))
+            boxes, scores, labels = result.prediction.xyxy, result.prediction.scores, result.prediction.labels
+            columns = {"image_id": np.full(len(scores), result.number), "category_id": ids[labels], "score": scores}
+            rows.append(pl.DataFrame(columns | dict(zip(XYXY, boxes.T, strict=True))))
+        else:
+            skipped.append({"file_name": result.source.name, **result.error.as_dict()})
+        if progress is not None:
+            progress(result.number + 1, len(names))
+    if not listed:
+        what = f"none of {len(names):,} images can be read; the first, {names[0]}: {skipped[0]['what']}"
+        raise InputError("IMAGES_UNREADABLE", what, where=images, remedy="give images that open in a viewer")
+    table = pl.DataFrame(listed, schema=["image_id", "file_name", "width", "height"], orient="row")
+    return table, Detections.from_columns(pl.concat(rows)), skipped

@@ -13,7 +13,7 @@ from detect_transfer.cli import main
 from detect_transfer.config import Synthetic
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
-from detect_transfer.data.used_images import head_digest, image_head
+from detect_transfer.data.used_images import head_digest
 from detect_transfer.formats import get_format
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.label_errors import find_label_errors
@@ -33,7 +33,7 @@ def make_run(folder: Path, data: Path, *trained_on: str) -> Path:
     shutil.copyfile(EMBEDDED, folder / "weights" / "best.safetensors")
     (folder / "config.yaml").write_text(json.dumps({"data": {"path": str(data)}, "model": {"weights": "embedded"}}))
     images = [path for split in trained_on for path in (data / "images" / split).iterdir()]
-    (folder / "used_images.json").write_text(json.dumps({"train": [head_digest(image_head(path)) for path in images]}))
+    (folder / "used_images.json").write_text(json.dumps({"train": [head_digest(path.read_bytes()) for path in images]}))
     return folder
 
 
@@ -69,3 +69,18 @@ def test_another_run__judges_what_the_first_was_trained_on(tmp_path: Path, scene
         find_label_errors([make_run(tmp_path / "c", scenes, "train", "val")], device="cpu")
     with pytest.raises(InputError, match=r"RUN_MISSING .*no run folder"):
         find_label_errors([first, scenes], device="cpu")
+
+
+def test_rank_images__goes_on_past_a_broken_image_and_lists_it(
+    tmp_path: Path, scenes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(scenes / "images" / "val", images)
+    names = sorted(path.name for path in images.iterdir())
+    (images / names[0]).write_bytes((images / names[0]).read_bytes()[:2000])
+    with pytest.raises(SystemExit) as ended:
+        main(["rank-images", str(EMBEDDED), str(images), "--out", str(tmp_path / "out"), "--device", "cpu"])
+    assert ended.value.code == 2
+    assert "1 images could not be read" in capsys.readouterr().out
+    assert sorted((tmp_path / "out" / "images.txt").read_text().split()) == names[1:]
+    assert [row["file_name"] for row in json.loads((tmp_path / "out" / "skipped.json").read_text())] == names[:1]
