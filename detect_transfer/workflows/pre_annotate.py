@@ -54,6 +54,9 @@ def pre_annotate(
         raise InputError("OPTION", what, field="--score", value=score_threshold, remedy="give 0.25, for example")
     require_dir(images, what="the folder of the images")
     path = predicted if predicted.is_file() else RunFolder(predicted).detections
+    if predicted.is_dir() and not path.exists():
+        remedy = "give a folder that predict made; where it wrote other files, predict again with --to coco"
+        raise InputError("FILE_MISSING", "the folder holds no COCO results", where=path, remedy=remedy)
     rows = read_json(require_file(path, what="the detections, as predict writes them"))
     table = _table(_checked(rows, path), path, images, score_threshold)
     with new_folder(out) as building:

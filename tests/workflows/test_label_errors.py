@@ -84,3 +84,15 @@ def test_rank_images__goes_on_past_a_broken_image_and_lists_it(
     assert "1 images could not be read" in capsys.readouterr().out
     assert sorted((tmp_path / "out" / "images.txt").read_text().split()) == names[1:]
     assert [row["file_name"] for row in json.loads((tmp_path / "out" / "skipped.json").read_text())] == names[:1]
+
+
+def test_pre_annotate__of_a_prediction_without_coco_says_how_to_have_it(
+    tmp_path: Path, scenes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "predicted").mkdir()
+    (tmp_path / "predicted" / "detections.csv").write_text("image_id\n")
+    words = ("--images", str(scenes / "images"), "--out", str(tmp_path / "out"))
+    with pytest.raises(SystemExit) as ended:
+        main(["pre-annotate", str(tmp_path / "predicted"), *words])
+    assert ended.value.code == 2
+    assert "predict again with --to coco" in "".join(capsys.readouterr())
