@@ -12,6 +12,7 @@ import typer
 
 from detect_transfer.cli.console import is_verbose, make_console, print_lines
 from detect_transfer.cli.options import CommandWithChoices, name_of_data
+from detect_transfer.cli.signals import TERMINATE, stops_handled
 from detect_transfer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -177,17 +178,13 @@ def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
     launcher = Launcher(plan, lambda text: print_lines([text]))
     numbers: list[int] = []
 
-    def on_signal(number: int, _: object) -> None:
+    def on_signal(number: int) -> None:
         # a terminal sends SIGINT to the runs as well, which end at once when they are asked twice
-        launcher.stop(ask_runs=number == signal.SIGTERM or bool(numbers))
+        launcher.stop(ask_runs=number != signal.SIGINT or bool(numbers))
         numbers.append(number)
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stops_handled(on_signal, signal.SIGINT, *TERMINATE):
         launcher.run(retry_failed=retry_failed)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if numbers:
         print_lines([f"stopped; go on with: detect-transfer study resume {plan.folder.path}"])
         raise typer.Exit(128 + numbers[0])

@@ -5,13 +5,16 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 
+import detect_transfer.cli.study as study
 from detect_transfer.cli.console import training_watch
-from detect_transfer.cli.signals import Stopped
+from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stops_handled
 from detect_transfer.workflows import convert as module
 
 
@@ -61,3 +64,29 @@ def test_training__is_asked_to_stop_and_a_second_signal_ends_it(number: int) -> 
         with pytest.raises(Stopped) as caught:
             _kill_itself(number)
     assert caught.value.exit_code == 128 + number
+
+
+@pytest.mark.parametrize(
+    ("number", "is_asked"), [(signal.SIGHUP, True), (signal.SIGINT, False), (signal.SIGTERM, True)]
+)
+def test_study__asks_its_runs_to_stop_and_says_how_to_go_on(
+    number: int, is_asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked: list[bool] = []
+
+    class Launcher:
+        def __init__(self, *_: object) -> None: ...
+
+        def run(self, *, retry_failed: bool) -> None:
+            os.kill(os.getpid(), number)
+
+        def stop(self, *, ask_runs: bool) -> None:
+            asked.append(ask_runs)
+
+    monkeypatch.setattr("detect_transfer.workflows.study.run.Launcher", Launcher)
+    monkeypatch.setattr(study, "print_study_plan", lambda _: None)
+    with stops_handled(raise_stopped, *TERMINATE), pytest.raises(typer.Exit) as caught:
+        study._run_and_report(SimpleNamespace(folder=SimpleNamespace(path=tmp_path)), retry_failed=False)
+    assert caught.value.exit_code == 128 + number
+    assert asked == [is_asked]
+    assert f"detect-transfer study resume {tmp_path}" in capsys.readouterr().out
