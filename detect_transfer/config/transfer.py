@@ -113,7 +113,9 @@ class Transfer(Strict):
     @model_validator(mode="after")
     def _one_plan(self) -> Transfer:
         if self.strategy is not None and self.phases is not None:
-            raise ValueError("give transfer.strategy or transfer.phases, not both")
+            raise ValueError(
+                "give transfer.strategy or transfer.phases, not both; with phases of your own: transfer.strategy=null"
+            )
         if self.phases is not None and not self.phases:
             raise ValueError("transfer.phases is empty: give at least one phase")
         return self

@@ -95,7 +95,7 @@ def test_a_value_of_the_command_line__is_yaml() -> None:
         ({"data": {}}, "exactly one of"),
         ({"data": {"path": "x", "synthetic": {}}}, "exactly one of"),
         ({"data": {"train_json": "x"}}, "exactly one of"),
-        ({"transfer": {"strategy": "full", "phases": [{"epochs": 1}]}}, "not both"),
+        ({"transfer": {"strategy": "full", "phases": [{"epochs": 1}]}}, "transfer.strategy=null"),
         ({"transfer": {"phases": []}}, "at least one phase"),
     ],
 )
