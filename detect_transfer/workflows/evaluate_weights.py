@@ -20,6 +20,7 @@ from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.data.used_images import used_images_warning
 from detect_transfer.evaluation import Case, MetricResult, Scores
 from detect_transfer.formats.coco.data_folder import refuse_changed_images
+from detect_transfer.models.export.targets import exported_path
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
 from detect_transfer.workflows.run_folder import RunFolder
@@ -164,6 +165,11 @@ def evaluate_weights(
         progress=progress,
     )
     used = used_images_warning(weights.read_used_images(), [path for _, path in image_files(table)])
+    if exported_path(trained.path) is not None:
+        used = (
+            "which images its weights were trained on and chosen by is not known of an exported model: "
+            "if these are among them, expect lower scores on new images"
+        )
     with new_folder(out) as building:
         facts = {"Weights": str(trained.path), "Truth": truth.facts, "Input": trained.input_facts}
         unused = [name for name in trained.class_names if name not in meeting]

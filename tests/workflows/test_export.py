@@ -193,6 +193,7 @@ def test_commands__take_an_exported_model_by_the_names_of_its_classes(
     )
     assert code == 0, shown
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["AP"] == pytest.approx(gate["AP"]["weights"])
+    assert "which images its weights were trained on and chosen by is not known" in shown
     code, shown = run(capsys, "predict", exported / "model.torchscript", data / "images/val", "--out", tmp_path / "p")
     assert code == 0, shown
     assert "input: 200 px, as it was exported" in shown
