@@ -140,7 +140,8 @@ def _save_weights(path: Path, value: int) -> None:
 
 
 def _save_state(path: Path, value: int) -> None:
-    save_state(path, Progress(epoch=value), "of", {"module": {"a": torch.full((1000,), float(value))}})
+    weights = {"a": torch.full((1000,), float(value))}
+    save_state(path, Progress(epoch=value), "of", {"module": weights, "average": weights})
     assert read_states(path)["progress"]["epoch"] == value
 
 

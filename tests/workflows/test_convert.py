@@ -76,4 +76,4 @@ def test_auto__takes_the_one_published_set_beside_hints_of_tools(tmp_path: Path)
 def test_list__names_every_format_with_the_options_of_its_reader() -> None:
     lines = format_lines()
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == sorted(READERS)
-    assert "  options: anchor=center allow_missing=false images= missing_images=error" in lines
+    assert "  options: anchor=center units= allow_missing=false images= missing_images=error" in lines

@@ -26,11 +26,15 @@ SAMPLE = Path(__file__).parents[2] / "datasets" / "road_signs" / "sample"
 def count_opens(request: ConvertRequest) -> Counter[str]:
     """Convert, and return how often each file was opened, by the path under which it was opened."""
     opens: Counter[str] = Counter()
-    counting = True
+    counting, last = True, ("", "")
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal last
         if counting and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            opens[os.path.realpath(os.fsdecode(arguments[0]))] += 1
+            path, mode = os.path.realpath(os.fsdecode(arguments[0])), str(arguments[1])
+            by_opener = mode == "None" and last[0] == path and last[1] != "None"  # the second word of one opening
+            opens[path] += not by_opener
+            last = (path, mode)
 
     sys.addaudithook(on_event)  # which cannot be taken away again
     convert_source(request)
