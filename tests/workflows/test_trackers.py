@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from detect_transfer.config import make_config
+from detect_transfer.workflows import trackers
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.study import search as study_search
-from detect_transfer.workflows.study import trackers
 from detect_transfer.workflows.trackers import METRIC_NAMES, TRACKERS, TrackedRun, tracking
 from detect_transfer.workflows.watch import Watch
 

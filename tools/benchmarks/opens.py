@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import get_ident
 from typing import Any
 
 from detect_transfer.core.images import IMAGE_SUFFIXES
@@ -26,15 +27,16 @@ SAMPLE = Path(__file__).parents[2] / "datasets" / "road_signs" / "sample"
 def count_opens(request: ConvertRequest) -> Counter[str]:
     """Convert, and return how often each file was opened, by the path under which it was opened."""
     opens: Counter[str] = Counter()
-    counting, last = True, ("", "")
+    counting = True
+    last: dict[int, tuple[str, str]] = {}  # of each thread
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal last
         if counting and event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path, mode = os.path.realpath(os.fsdecode(arguments[0])), str(arguments[1])
-            by_opener = mode == "None" and last[0] == path and last[1] != "None"  # the second word of one opening
+            before = last.get(get_ident(), ("", ""))
+            by_opener = mode == "None" and before[0] == path and before[1] != "None"  # the second word of one opening
             opens[path] += not by_opener
-            last = (path, mode)
+            last[get_ident()] = (path, mode)
 
     sys.addaudithook(on_event)  # which cannot be taken away again
     convert_source(request)
