@@ -23,6 +23,7 @@ from detect_transfer.cli.options import (
     tiling_of,
 )
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_size import MOST_IMGSZ
 from detect_transfer.core.io import require_new
@@ -136,7 +137,7 @@ def unpack(
     command = shlex.join(["detect-transfer", "convert", done.format, str(out)])
     print_lines(
         [
-            f"{done.kind}: {done.n_images:,} images, {done.n_objects:,} objects: {out}",
+            f"{done.kind}: {counted(done.n_images, 'image')}, {counted(done.n_objects, 'object')}: {out}",
             f"next: {command} --out DATA --check",
         ]
     )

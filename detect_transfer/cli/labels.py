@@ -10,6 +10,7 @@ import typer
 
 from detect_transfer.cli.console import print_lines, progress_bar
 from detect_transfer.cli.options import DeviceOption, ImgszOption, Out
+from detect_transfer.core.counted import counted
 from detect_transfer.core.io import require_new
 
 _MOST_LINES = 10
@@ -29,7 +30,8 @@ def pre_annotate(
 
     tools = [word.strip() for word in to.split(",")]
     table = write(predicted, images, out, tools=tools, score_threshold=score)
-    print_lines([f"{len(table.boxes):,} boxes in {len(table.images):,} images for {', '.join(tools)}: {out}"])
+    boxes, of_images = counted(len(table.boxes), "box", "boxes"), counted(len(table.images), "image")
+    print_lines([f"{boxes} in {of_images} for {', '.join(tools)}: {out}"])
 
 
 def rank_images(
@@ -49,12 +51,12 @@ def rank_images(
         ranked, n_skipped = rank_folder(weights, images, out, **words, progress=partial(advance, "predicting"))  # type: ignore[arg-type]
     rows = ranked.head(_MOST_LINES).select("file_name", "uncertainty", "novelty", "n_detections").rows()
     lines = [
-        f"{n}. {name}: uncertainty {u:.1f}, novelty {v:.2f}, {d} detections"
+        f"{n}. {name}: uncertainty {u:.1f}, novelty {v:.2f}, {counted(d, 'detection')}"
         for n, (name, u, v, d) in enumerate(rows, 1)
     ]
-    lines.append(f"{len(ranked):,} images in order: {out / 'images.txt'}, {out / 'ranking.csv'}")
+    lines.append(f"{counted(len(ranked), 'image')} in order: {out / 'images.txt'}, {out / 'ranking.csv'}")
     if n_skipped:
-        lines.append(f"{n_skipped:,} images could not be read, see {out / 'skipped.json'}")
+        lines.append(f"{counted(n_skipped, 'image')} could not be read, see {out / 'skipped.json'}")
     print_lines(lines)
     if n_skipped:
         raise typer.Exit(2)

@@ -30,6 +30,7 @@ from detect_transfer.cli.options import (
     tiling_of,
     words_of,
 )
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
@@ -155,7 +156,8 @@ def predict(
     make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
         done = predict_sources(trained, images, out, options, partial(advance, "predicting"))
-    print_lines([f"{done.n_drawn:,} detections from {done.bound} on, in {done.n_images:,} images: {out}", *done.notes])
+    drawn, read = counted(done.n_drawn, "detection"), counted(done.n_images, "image")
+    print_lines([f"{drawn} from {done.bound} on, in {read}: {out}", *done.notes])
     counts = {"images": done.n_images, "drawn": done.n_drawn, "skipped": done.n_skipped}
     print_json({"out": out, **counts, "from": done.bound, "notes": done.notes})
     if done.n_skipped:

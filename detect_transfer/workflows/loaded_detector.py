@@ -22,8 +22,8 @@ from detect_transfer.report.drawings import Mark, draw_marks
 from detect_transfer.report.render import encode_jpeg
 from detect_transfer.report.text import short_name
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
-from detect_transfer.workflows.thresholds import is_best_label, least_scores
-from detect_transfer.workflows.trained_detector import TrainedDetector
+from detect_transfer.workflows.thresholds import is_best_label, is_score, least_scores
+from detect_transfer.workflows.trained_detector import TrainedDetector, chosen_settings
 
 _MOST_ROWS = 20  # of the table in a notebook
 
@@ -153,12 +153,11 @@ class LoadedDetector:
             InputError: An image is none, cannot be read, or has numbers outside [0, 1] that are not uint8; or a choice
                 is out of its range.
         """
-        for name, value, most in (("score", score, 1), ("iou", iou, 1), ("max_detections", max_detections, 10**9)):
-            if value is not None and not 0 <= value <= most:
-                raise InputError("OPTION", f"0 to {most} expected", field=name, value=value, remedy="give 0.5, say")
+        if score is not None and not is_score(score):
+            what, remedy = "a number from 0 to 1 was expected", "give 0.25, for example"
+            raise InputError("OPTION", what, field="score", value=score, remedy=remedy)
         given, is_batch = given_images(images, self._trained.intake)
-        chosen = {"nms_iou": iou, "max_detections": max_detections, "batch": batch}
-        settings = self._trained.settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+        settings = chosen_settings(self._trained.settings, nms_iou=iou, max_detections=max_detections, batch=batch)
         sources = (SourceImage(str(number), partial(_same, rgb)) for number, rgb in enumerate(given))
         options = StreamOptions(self.imgsz, settings, keep_pixels=True)
         results = detect_stream(self._fast, sources, options, threaded=len(given) > 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from detect_transfer.config import Evaluate
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.image_sources import ImageSources
 from detect_transfer.core.images import read_rgb
@@ -24,8 +25,14 @@ from detect_transfer.models.fuse import fused
 from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES, Drawings, PredictionRows
-from detect_transfer.workflows.thresholds import is_best_label, least_scores, read_thresholds, without_threshold
-from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
+from detect_transfer.workflows.thresholds import (
+    is_best_label,
+    is_score,
+    least_scores,
+    read_thresholds,
+    without_threshold,
+)
+from detect_transfer.workflows.trained_detector import TrainedDetector, chosen_settings, load_trained
 
 Progress = Callable[[int, int | None], None]
 STORED = "auto"
@@ -82,7 +89,7 @@ class PredictOptions:
     def __post_init__(self) -> None:
         """Check the choices before anything is loaded."""
         score = self.score_threshold
-        if score not in (None, STORED) and not (isinstance(score, int | float) and 0 <= score <= 1):
+        if score not in (None, STORED) and not is_score(score):
             raise InputError(
                 "OPTION",
                 "a number from 0 to 1, or auto, was expected",
@@ -95,15 +102,17 @@ class PredictOptions:
                 remedy = did_you_mean(target, list(DETECTION_WRITERS))
                 raise InputError("OPTION", "detections are not written so", field="--to", value=target, remedy=remedy)
 
+        self.settings(Evaluate(), live=False)
+
     def settings(self, own: Evaluate, *, live: bool) -> Evaluate:
         """Return the settings of a run with what is chosen here; `live`: images come as time goes by."""
-        chosen = {
-            "nms_iou": self.nms_iou,
-            "max_detections": self.max_detections,
-            "agnostic": self.agnostic or None,
-            "batch": self.batch or (1 if live else None),
-        }
-        return own.model_copy(update={key: value for key, value in chosen.items() if value is not None})
+        return chosen_settings(
+            own,
+            nms_iou=self.nms_iou,
+            max_detections=self.max_detections,
+            agnostic=self.agnostic or None,
+            batch=1 if live and self.batch is None else self.batch,
+        )
 
 
 @dataclass
@@ -191,7 +200,8 @@ def predict_sources(
     if drawings.n_frames_not_drawn and options.draw:
         done.notes.append(f"{drawings.n_frames_not_drawn:,} frames are not drawn: --save-video writes them as a video")
     if done.n_skipped:
-        done.notes.append(f"{done.n_skipped:,} images could not be read, see {out / SKIPPED_IMAGES}; the first:")
+        skipped = counted(done.n_skipped, "image")
+        done.notes.append(f"{skipped} could not be read, see {out / SKIPPED_IMAGES}; the first:")
         done.notes += done.skipped
     return done
 
@@ -222,7 +232,7 @@ def _refuse_none(done: Predicted) -> None:
         return
     raise InputError(
         "IMAGES_UNREADABLE",
-        f"none of {done.n_skipped:,} images can be read; the first: {done.skipped[0]}",
+        f"of {counted(done.n_skipped, 'image')} none can be read; the first: {done.skipped[0]}",
         remedy="give images that open in a viewer",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,11 @@ def write_thresholds(folder: Path, points: MetricResult, class_names: Sequence[s
     write_json(
         RunFolder(folder).thresholds, {"default": "best_f1", "bounds": dict(points.bounds), "per_class": per_class}
     )
+
+
+def is_score(value: object) -> bool:
+    """Tell whether a choice is a score: a number in [0, 1]."""
+    return isinstance(value, Real) and 0 <= float(value) <= 1
 
 
 def has_thresholds(run: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from pydantic import ValidationError
 
 from detect_transfer.config import Evaluate, load_config
 from detect_transfer.core.annotations import Detections
@@ -114,6 +115,22 @@ class TrainedDetector:
 
         read = read_images(images, self.imgsz, self.intake)
         return predict(self.detector, read, settings=self.settings, category_ids=category_ids, progress=advance)
+
+
+def chosen_settings(own: Evaluate, **chosen: object) -> Evaluate:
+    """Return settings with what a call chooses by name; None chooses nothing.
+
+    Raises:
+        InputError: A choice is out of its range.
+    """
+    given = {key: value for key, value in chosen.items() if value is not None}
+    try:
+        return Evaluate.model_validate({**own.model_dump(), **given})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = str(detail["loc"][0])
+        remedy = f"detect-transfer config --explain evaluate.{key} has its range"
+        raise InputError("OPTION", detail["msg"], field=key, value=given[key], remedy=remedy) from error
 
 
 def best_weights(source: str | Path) -> Path:

@@ -81,7 +81,7 @@ def test_rank_images__goes_on_past_a_broken_image_and_lists_it(
     with pytest.raises(SystemExit) as ended:
         main(["rank-images", str(EMBEDDED), str(images), "--out", str(tmp_path / "out"), "--device", "cpu"])
     assert ended.value.code == 2
-    assert "1 images could not be read" in capsys.readouterr().out
+    assert "1 image could not be read" in capsys.readouterr().out
     assert sorted((tmp_path / "out" / "images.txt").read_text().split()) == names[1:]
     assert [row["file_name"] for row in json.loads((tmp_path / "out" / "skipped.json").read_text())] == names[:1]
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from detect_transfer import InputError, ResourceError, load_detector
 from detect_transfer.workflows.loaded_detector import LoadedDetector
+from detect_transfer.workflows.predict import PredictOptions
 
 
 @pytest.fixture(scope="module")
@@ -84,5 +85,16 @@ def test_result__goes_on_to_other_tools(detector: LoadedDetector, path: Path, mo
 
 def test_choices__out_of_range_are_refused(detector: LoadedDetector, path: Path) -> None:
     assert len(detector(path, score=0.0, max_detections=3)) <= 3
-    with pytest.raises(InputError, match=r"OPTION score=2"):
-        detector(path, score=2)
+    for name, value in (
+        ("score", 2),
+        ("score", "x"),
+        ("score", float("nan")),
+        ("batch", 0),
+        ("max_detections", "many"),
+    ):
+        with pytest.raises(InputError, match=rf"OPTION {name}={value}"):
+            detector(path, **{name: value})
+    with pytest.raises(InputError, match=r"OPTION nms_iou=x.*config --explain evaluate.nms_iou"):
+        detector(path, iou="x")
+    with pytest.raises(InputError, match=r"OPTION batch=0"):
+        PredictOptions(batch=0)

@@ -152,5 +152,5 @@ def test_command__says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as ended:
         main(["unpack", str(tmp_path / "source"), "--out", str(tmp_path / "out")])
     assert not ended.value.code
-    assert "2 images, 1 objects" in (shown := capsys.readouterr().out)
+    assert "2 images, 1 object:" in (shown := capsys.readouterr().out)
     assert "detect-transfer convert hf_imagefolder" in shown
