@@ -16,7 +16,7 @@ from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.images import read_image_bytes, read_size_wh
 from detect_transfer.core.intake import Intake
-from detect_transfer.core.io import read_json, safe_join, sha256_file
+from detect_transfer.core.io import read_json, safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.video import parse_frame_name
@@ -112,7 +112,7 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
         refuse_changed_images(folder, {paths[i]: sha256 for i, sha256 in whole.items()})
     leaks: list[tuple[str, str]] = []
     for first, second in combinations(parts, 2):
-        leaks += _copies(parts[first], parts[second], paths, content)
+        leaks += _copies(parts[first], parts[second], whole)
         if for_training:
             refuse_leaks(leaks, field=f"data.{second}_split")
     root, test = table.image_root, scored.get("test")
@@ -261,13 +261,8 @@ def _fingerprint(
     return digest.hexdigest(), content, whole
 
 
-def _copies(
-    train: AnnotationTable, val: AnnotationTable, paths: Mapping[int, Path], content: dict[int, str]
-) -> list[tuple[str, str]]:
-    """Return pairs of byte-identical images in both parts; only those that begin alike are read to the end."""
-    shared = {content[i] for i in train.images["image_id"]} & {content[i] for i in val.images["image_id"]}
-    ids = [i for i in (*train.images["image_id"], *val.images["image_id"]) if content[i] in shared]
-    hashes = {"image_id": ids, "sha256": [sha256_file(paths[i]) for i in ids]}
+def _copies(first: AnnotationTable, second: AnnotationTable, whole: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Return pairs of byte-identical images in both parts."""
+    images = pl.concat([first.images, second.images], how="diagonal")
     schema = {"image_id": pl.Int64, "sha256": pl.String}
-    images = pl.concat([train.images, val.images], how="diagonal")
-    return find_leaks(images, pl.DataFrame(hashes, schema=schema))
+    return find_leaks(images, pl.DataFrame([*whole.items()], schema=schema, orient="row"))
