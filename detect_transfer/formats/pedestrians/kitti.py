@@ -60,16 +60,13 @@ def read(
 
     Source: Geiger et al., Are we ready for Autonomous Driving?, CVPR 2012; devkit_object/readme.txt.
     """
-    if isinstance(names, str) or len(set(names or ())) < len(names or ()) or _DONT_CARE in (names or ()):
-        remedy = "write names=[car, dog]"
-        raise InputError("OPTION_VALUE", "expected a list of names", field="names", value=names, remedy=remedy)
+    _check_names(names)
     what = "a folder with training/label_2 or label_2"
     source = Source(root, what, missing_images=missing_images, on_error=on_error)
     home = _home(root)
     source.image_root = home / "image_2"
-    images = {}
-    if source.image_root.is_dir():
-        images = native.images_by_stem(source.image_root, source.errors, recursive=False)
+    has_images = source.image_root.is_dir()
+    images = native.images_by_stem(source.image_root, source.errors, recursive=False) if has_images else {}
     texts = {native.stem_of(n): n for n in io.list_files(home / "label_2", (".txt",)) if "/" not in n}
     if not allow_missing:
         _report_unlabelled(source, {stem: name for stem, name in images.items() if stem not in texts})
@@ -92,6 +89,13 @@ def read(
         split={name: splits.get(stem) for name, stem in stem_of.items()},
         group={name: drives.get(stem) for name, stem in stem_of.items()},
     )
+
+
+def _check_names(names: Sequence[str] | None) -> None:
+    """Refuse names that are no list, stand twice, or name what is no class."""
+    if isinstance(names, str) or len(set(names or ())) < len(names or ()) or _DONT_CARE in (names or ()):
+        remedy = "write names=[car, dog]"
+        raise InputError("OPTION_VALUE", "expected a list of names", field="names", value=names, remedy=remedy)
 
 
 def _report_unlabelled(source: Source, images: Mapping[str, str]) -> None:

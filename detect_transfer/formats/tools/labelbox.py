@@ -68,22 +68,28 @@ def read(
     for name in source.files("*.ndjson", missing="it holds no .ndjson file; an export of Labelbox was expected"):
         for line in read_json_lines(source.root, name, source.errors):
             with source.errors.image(line.source):
-                image = _image(line.child("data_row"), nearby)
-                labels = _labels(line, project)
-                if not labels:
+                image, labels = _image(line.child("data_row"), nearby), _labels(line, project)
+                if labels:
+                    with source.errors.image(image):
+                        without_outline += _add_image(source, image, line, labels[-1])
+                else:
                     unlabelled.append(image)
-                    continue
-                with source.errors.image(image):
-                    size = line.child("media_attributes") if "media_attributes" in line else None
-                    size_wh = size.size_wh() if size and "width" in size and "height" in size else None
-                    objects = labels[-1].child("annotations").items("objects", [])
-                    if source.add_image(image, line.where, size_wh, split=split_of_path(image)):
-                        for each in objects:
-                            with source.errors.row(image):
-                                without_outline += _add_object(source, image, each)
     source.errors.note("without a label", len(unlabelled), tuple(unlabelled), kind="image")
     source.errors.note("it has no outline", len(without_outline), tuple(without_outline), kind="box")
     return source.table()
+
+
+def _add_image(source: Source, image: str, line: Node, label: Node) -> list[str]:
+    """Add an image with the objects of a label; return the places of those without an outline."""
+    size = line.child("media_attributes") if "media_attributes" in line else None
+    size_wh = size.size_wh() if size and "width" in size and "height" in size else None
+    objects = label.child("annotations").items("objects", [])
+    without_outline: list[str] = []
+    if source.add_image(image, line.where, size_wh, split=split_of_path(image)):
+        for each in objects:
+            with source.errors.row(image):
+                without_outline += _add_object(source, image, each)
+    return without_outline
 
 
 def _image(row: Node, nearby: NearbyImages) -> str:

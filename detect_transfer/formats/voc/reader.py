@@ -83,10 +83,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     Source: The PASCAL Visual Object Classes Challenge 2007 development kit, section 9 (annotation file format).
     """
     form = PIXEL_CORNERS.with_options(box_format, units)
-    what = "a folder with Annotations/ and JPEGImages/, or annotations/ and images/, or XML beside the images"
     source = Source(
         root,
-        what,
+        "a folder with Annotations/ and JPEGImages/, or annotations/ and images/, or XML beside the images",
         by="stem",
         missing_images=missing_images,
         size_mismatch=size_mismatch,
@@ -95,19 +94,10 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     )
     layout = _find_layout(root, images, images_needed=missing_images == "error")
     source.image_root = layout.images
-    by_stem = native.images_by_stem(layout.images, source.errors) if layout.images.is_dir() else {}
-    parsed = _parse(source, layout, form, by_stem)
-    if images is not None and not by_stem.keys() & parsed.keys():  # in folders that the annotations do not have
-        by_stem = {PurePosixPath(stem).name: name for stem, name in by_stem.items()}
-    _report_unpaired(source, layout, by_stem, parsed, allow_missing=allow_missing)
-    check_faults(source.errors, sum(len(file.objects) for file in parsed.values()), form)
-    source.errors.raise_any()
-    name_of = _add_images(source, layout, by_stem, parsed)
-    objects = [(name_of[stem], each) for stem, file in parsed.items() for each in file.objects]
+    files, objects = _read_files(source, layout, form, allow_missing=allow_missing)
     rows = source.rows_of([_row(name, each) for name, each in objects], _COLUMNS)
     if one_based is None:
-        is_counted = (form.form, form.units) == ("xyxy", "pixels")
-        one_based = is_counted and _is_one_based(source, rows, list(parsed.values()), is_devkit=layout.is_devkit)
+        one_based = _is_one_based(source, rows, form, files, is_devkit=layout.is_devkit)
     convention = "one_based_inclusive" if one_based else "zero_based_exclusive"
     rows = rows.box(*XYXY, box_format=form, one_based=one_based, inclusive=one_based)
     rows = rows.ignore({"difficult": pl.col("difficult")})
@@ -132,6 +122,21 @@ def _find_layout(root: Path, given: Path | None, *, images_needed: bool) -> _Lay
         where=root,
         remedy=f"give the folder that holds them; this one holds: {content}; images=DIR names that of the images",
     )
+
+
+def _read_files(
+    source: Source, layout: _Layout, form: BoxFormat, *, allow_missing: bool
+) -> tuple[list[VocFile], list[tuple[str, VocObject]]]:
+    """Read all XML files and add all images; return the files, and each object with the name of its image."""
+    by_stem = native.images_by_stem(layout.images, source.errors) if layout.images.is_dir() else {}
+    parsed = _parse(source, layout, form, by_stem)
+    if source.image_folder is not None and not by_stem.keys() & parsed.keys():  # in folders that those do not have
+        by_stem = {PurePosixPath(stem).name: name for stem, name in by_stem.items()}
+    _report_unpaired(source, layout, by_stem, parsed, allow_missing=allow_missing)
+    check_faults(source.errors, sum(len(file.objects) for file in parsed.values()), form)
+    source.errors.raise_any()
+    name_of = _add_images(source, layout, by_stem, parsed)
+    return [*parsed.values()], [(name_of[stem], each) for stem, file in parsed.items() for each in file.objects]
 
 
 def _parse(source: Source, layout: _Layout, form: BoxFormat, by_stem: Mapping[str, str]) -> dict[str, VocFile]:
@@ -195,8 +200,10 @@ def _row(image: str, thing: VocObject) -> tuple[Any, ...]:
     return (image, thing.source, thing.name, *thing.corners, *flags, attributes)
 
 
-def _is_one_based(source: Source, rows: Rows, files: Sequence[VocFile], *, is_devkit: bool) -> bool:
-    """Tell by the evidence whether pixels are counted from 1, and note why."""
+def _is_one_based(source: Source, rows: Rows, form: BoxFormat, files: Sequence[VocFile], *, is_devkit: bool) -> bool:
+    """Tell by the evidence whether pixels are counted from 1, and note why; only corners in pixels are counted."""
+    if (form.form, form.units) != ("xyxy", "pixels"):
+        return False
     origin = find_origin(source.root, files, _numbers(source, rows), is_devkit=is_devkit)
     source.errors.remark(f"{origin.words}; one_based= says otherwise", len(source.images), kind="image")
     return origin.is_one
