@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.export_data import ExportData
     from detect_transfer.workflows.trained_detector import TrainedDetector
 
-_TO = f"Divided by commas, of {', '.join(ExportTarget)}; ultralytics-pt is for YOLO, coreml needs coremltools."
+_TO = f"Divided by commas, of {', '.join(ExportTarget)}; ultralytics-pt is for YOLO, coreml is refused as untried."
 
 
 def export(

@@ -216,7 +216,7 @@ def test_wrong_things__are_a_line_with_a_remedy(
             r"OPTION --to=onx - there is no such choice; did you mean 'onnx'",
         ),
         (("export", EMBEDDED), r"USAGE arguments - a folder to write to was expected; give --out DIR"),
-        (("export", EMBEDDED, "--no-gate", "--to", "coreml", *out), r"EXPORT_PACKAGE --to=coreml - coremltools cannot"),
+        (("export", EMBEDDED, "--no-gate", "--to", "coreml", *out), r"EXPORT_COREML --to=coreml - .*; give onnx"),
         (("export", model, "--no-gate", *out), r"WEIGHTS_EXPORTED .* give the run or the weights"),
         (("train", f"model.weights={model}"), r"WEIGHTS_EXPORTED .* give the run or the weights"),
         (("predict", others, images, *out), r"EXPORT_METADATA .*others.onnx - it has no metadata of detect-transfer"),

@@ -79,7 +79,16 @@ def check_target(name: ExportTarget, family: str, precision: ExportPrecision) ->
     Raises:
         InputError: A package is missing, or the target is not for the family or the precision.
     """
-    field, target = "--to", TARGETS[name]
+    field = "--to"
+    if name is ExportTarget.COREML:
+        raise InputError(
+            "EXPORT_COREML",
+            "Core ML is written and run on macOS alone, where this has not been tried",
+            field=field,
+            value=name.value,
+            remedy="give onnx, and turn that into Core ML there",
+        )
+    target = TARGETS[name]
     missing = [package for package in target.packages if find_spec(package) is None]
     if missing:
         raise InputError(
@@ -90,9 +99,7 @@ def check_target(name: ExportTarget, family: str, precision: ExportPrecision) ->
             remedy=f"pip install {' '.join(missing)}, or leave {name.value} out",
         )
     if target.families and family not in target.families:
-        others = ", ".join(
-            each.value for each, it in TARGETS.items() if not it.families and each is not ExportTarget.COREML
-        )
+        others = ", ".join(each.value for each, it in TARGETS.items() if not it.families)
         raise InputError(
             "EXPORT_FAMILY",
             f"it is for {' and '.join(target.families)} detectors, and this one is {family}",
@@ -138,16 +145,6 @@ def _write_ultralytics(job: ExportJob, path: Path) -> None:
     save_ultralytics(job.detector, path, imgsz=job.metadata.imgsz)
 
 
-def _write_coreml(job: ExportJob, path: Path) -> None:
-    raise InputError(
-        "EXPORT_COREML",
-        "Core ML is written and run on macOS alone, where this has not been tried",
-        field="--to",
-        value="coreml",
-        remedy="give onnx, and turn that into Core ML there",
-    )
-
-
 def _load_ultralytics(path: Path, metadata: ExportMetadata) -> Predictor:
     return load_with_ultralytics(path, metadata.arch, metadata.names)
 
@@ -167,7 +164,6 @@ TARGETS: dict[ExportTarget, Target] = {
     ),
     ExportTarget.TORCHSCRIPT: Target("model.torchscript", (), _write_torchscript, _loaded(open_torchscript)),
     ExportTarget.ULTRALYTICS_PT: Target("model.pt", (), _write_ultralytics, _load_ultralytics, families=("yolo",)),
-    ExportTarget.COREML: Target("model.mlpackage", ("coremltools",), _write_coreml, _load_ultralytics),
 }
 
 
