@@ -31,6 +31,7 @@ from detect_transfer.workflows.export import ExportOptions, export_detector
 from detect_transfer.workflows.export_bundle import write_bundle
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
 from detect_transfer.workflows.export_gate import LIMITS, GateLimits
+from detect_transfer.workflows.thresholds import one_label
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -254,7 +255,7 @@ def test_window_of_wide_values__goes_with_the_model_and_not_into_a_bundle(
         write_bundle(wide, tmp_path / "bundle", options, None, gated=False)
 
 
-def test_bundle__detects_without_this_package_what_predict_detects(
+def test_bundle__detects_without_this_package_what_predict_draws(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, shown = run(capsys, "export", EMBEDDED, "--data", data, "--bundle", tmp_path / "bundle")
@@ -281,7 +282,9 @@ def test_bundle__detects_without_this_package_what_predict_detects(
     assert [Path(row["file_name"]).name for row in rows] == [path.name for path in images]
     mine = [[*d["xyxy"], d["score"], d["category_id"]] for row in rows for d in row["detections"]]
     trained = load_trained(EMBEDDED, device="cpu")
-    own = trained.find(list(enumerate(images)), trained.category_ids).rows.filter(pl.col("score") >= 0.02)
+    every = trained.find(list(enumerate(images)), trained.category_ids).rows.filter(pl.col("score") >= 0.02)
+    own = one_label(Detections(every)).rows
+    assert len(own) < len(every)
     own = own.sort("image_id", pl.col("score") * -1, maintain_order=True)
     theirs = own.select(*XYXY, "score", "category_id").to_numpy()
     assert len(theirs) > 10
