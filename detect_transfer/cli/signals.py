@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.signals import signal_name
 
 TERMINATE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -25,8 +26,8 @@ class Stopped(BaseException):
     @property
     def error(self) -> DetectTransferError:
         """What the user is told."""
-        by = "the keyboard" if self.number == signal.SIGINT else signal.Signals(self.number).name
-        return DetectTransferError("INTERRUPTED", f"stopped by {by}", remedy="run it again, or --resume a training")
+        what = f"stopped by {signal_name(self.number)}"
+        return DetectTransferError("INTERRUPTED", what, remedy="run it again, or --resume a training")
 
     @property
     def exit_code(self) -> int:

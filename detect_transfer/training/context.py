@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from detect_transfer.config import Stage, Train
+from detect_transfer.core.signals import signal_name
 from detect_transfer.models.base import Detector
 from detect_transfer.models.device import Precision
 from detect_transfer.training.checkpoint import Progress
@@ -42,7 +43,7 @@ class Interrupted(Exception):
 
     def __init__(self, signal_number: int, folder: Path) -> None:
         command = f"detect-transfer train --resume {shlex.quote(str(folder))}"
-        super().__init__(f"stopped by signal {signal_number}; go on with: {command}")
+        super().__init__(f"stopped by {signal_name(signal_number)}; go on with: {command}")
         self.signal_number = signal_number
 
 

@@ -75,8 +75,8 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         planned = phase.first_epoch - 1 + progress.phase_epoch
         share = (planned + (i + 1) / steps) / context.plan.epochs
         context.on_step(epoch, i + 1, steps, sum(parts.values()), share)
-        if _asked_to_stop(context):
-            raise Interrupted(context.stop.signal or 0, context.folder)
+        if (number := _asked_to_stop(context)) is not None:
+            raise Interrupted(number, context.folder)
         requested = time.monotonic()
         if passed == 1:
             break
@@ -97,13 +97,12 @@ def _rate_factor(context: TrainContext, phase: PlannedPhase, done: int) -> float
     return context.progress.rate_share * rate_factor(max(done, 0), steps, phase, context.settings.lr_end)
 
 
-def _asked_to_stop(context: TrainContext) -> bool:
-    """Tell whether any of the processes was asked to stop, so that all stop at the same step."""
-    if context.accelerator.num_processes == 1:
-        return context.stop.signal is not None
-    number = torch.tensor(context.stop.signal or 0, device=context.accelerator.device)
-    context.stop.signal = int(context.accelerator.gather(number).max()) or None
-    return context.stop.signal is not None
+def _asked_to_stop(context: TrainContext) -> int | None:
+    """Return the signal that asked any of the processes to stop, so that all stop at the same step; None without."""
+    if context.accelerator.num_processes > 1:
+        number = torch.tensor(context.stop.signal or 0, device=context.accelerator.device)
+        context.stop.signal = int(context.accelerator.gather(number).max()) or None
+    return context.stop.signal
 
 
 def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:

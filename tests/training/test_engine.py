@@ -3,6 +3,7 @@
 import json
 import logging
 import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -414,4 +415,6 @@ def test_a_run_that_has_not_finished__is_not_extended(config, run, tmp_path: Pat
 
 
 def test_stopped_run__names_a_command_that_works_as_typed() -> None:
-    assert str(Interrupted(15, Path("my runs"))).endswith("go on with: detect-transfer train --resume 'my runs'")
+    going_on = "go on with: detect-transfer train --resume 'my runs'"
+    for number, name in ((signal.SIGHUP, "SIGHUP"), (signal.SIGINT, "the keyboard"), (signal.SIGTERM, "SIGTERM")):
+        assert str(Interrupted(number, Path("my runs"))) == f"stopped by {name}; {going_on}"
