@@ -148,7 +148,8 @@ class Model(Strict):
                 raise ValueError("model.weights is an empty list; name weights, or scratch")
             if keys.get("sources"):
                 raise ValueError("give several weights as model.weights or as model.sources, not as both")
-            keys = {**keys, "sources": keys["weights"], "weights": keys["weights"][0]}
+            several = {"sources": keys["weights"]} if len(keys["weights"]) > 1 else {}
+            keys = {**keys, **several, "weights": keys["weights"][0]}
         elif isinstance(keys.get("sources"), list) and keys["sources"] and "weights" not in keys:
             keys = {**keys, "weights": keys["sources"][0]}
         return keys
@@ -156,7 +157,7 @@ class Model(Strict):
     @model_validator(mode="after")
     def _sources(self) -> Model:
         if len(self.sources) == 1 or len(set(self.sources)) < len(self.sources):
-            raise ValueError("model.sources names two different weights or more; give one as model.weights")
+            raise ValueError("a choice is of two different weights or more; give one as model.weights=NAME")
         if "scratch" in self.sources:
             raise ValueError("scratch is no source that can be asked; remove it from the list")
         if self.sources and self.weights not in self.sources:

@@ -64,7 +64,7 @@ def test_box_features__are_of_the_annotated_boxes_and_of_places_without(tiny_dat
     ("model", "message"),
     [
         ({"weights": []}, "an empty list"),
-        ({"weights": ["embedded"]}, "two different weights"),
+        ({"sources": ["embedded"]}, "two different weights"),
         ({"weights": ["embedded", "embedded"]}, "two different weights"),
         ({"weights": ["embedded", "scratch"]}, "scratch is no source"),
         ({"weights": "yolo11n", "sources": ["embedded", "yolo11s"]}, "none of model.sources"),
@@ -74,6 +74,11 @@ def test_box_features__are_of_the_annotated_boxes_and_of_places_without(tiny_dat
 def test_sources__that_are_no_choice_are_refused(model: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Model.model_validate(model)
+
+
+def test_list_of_one__is_that_one() -> None:
+    for weights in ("embedded", "scratch"):
+        assert Model.model_validate({"weights": [weights]}) == Model.model_validate({"weights": weights})
 
 
 def test_source_that_is_not_there__is_said_before_there_is_a_folder(tiny_data: Path, tmp_path: Path) -> None:
