@@ -43,8 +43,7 @@ def _fold(module: nn.Module) -> int:
     """Fold every pair of convolution and batch norm below a module; return how many there were."""
     count = 0
     for parent in list(module.modules()):
-        children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in pairwise(children):
+        for (_, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
             if type(conv) is not nn.Conv2d or not isinstance(norm, nn.BatchNorm2d | FrozenBatchNorm2d):
                 continue
             mean, variance = norm.running_mean, norm.running_var
@@ -54,7 +53,6 @@ def _fold(module: nn.Module) -> int:
                 conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
             )
             conv.weight, conv.bias = weight, bias
-            setattr(parent, conv_name, conv)
             setattr(parent, norm_name, nn.Identity())
             count += 1
     return count

@@ -59,7 +59,7 @@ class RunFacts:
         config: The config.
         command: The command line.
         plan: What trained when.
-        report: What was report over from the source.
+        report: What was taken over from the source.
         source: The pretrained model; None for training from scratch.
         initial: Every tensor of the network before training.
         progress: How training went.
