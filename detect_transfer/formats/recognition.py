@@ -41,7 +41,13 @@ class Recognition:
 
 
 def recognition(path: Path) -> Recognition | None:
-    """Return the format of what shows it, by its name or by the keys of its JSON; None where a name is needed."""
+    """Return the format of what shows it, by its name or by the keys of its JSON; None where a name is needed.
+
+    Raises:
+        InputError: It is a pipe, a device or a socket.
+    """
+    if path.exists() and not path.is_dir() and not path.is_file():
+        open_regular(path).close()  # which says what it is
     if path.suffix.lower() in (".yaml", ".yml"):
         return Recognition("yolo", f"{path.name} is a YAML file")
     if path.is_file():

@@ -98,6 +98,17 @@ def test_recognition__looks_into_no_pipe(name: str, tmp_path: Path, command: Cal
     assert command("convert", "auto", tmp_path / "source", "--out", tmp_path / "out").code == 2
 
 
+@pytest.mark.parametrize("words", ["check", "init", "convert auto", "evaluate --detections {results} --truth"])
+def test_pipe_in_the_place_of_data__is_said_to_be_one(words: str, tmp_path: Path, command: Callable) -> None:
+    pipe, results = tmp_path / "pipe", tmp_path / "results.json"
+    os.mkfifo(pipe)
+    results.write_text("[]")
+    ended = command(
+        *words.format(results=results).split(), pipe, *(() if words == "init" else ("--out", tmp_path / "o"))
+    )
+    assert (ended.code, f"FILE_KIND {pipe} - it is a pipe" in ended.err) == (2, True), ended
+
+
 def test_files_of_users_are_opened_by_one_function() -> None:
     """Whoever opens by another way has to be a reader of the tool's own files."""
     other = re.compile(r"\.open\(\"rb?\"|\bopen\([^)]*\"rb?\"|\.read_bytes\(\)|\.read_text\(")
