@@ -54,6 +54,17 @@ def test_annotations__are_compared_whoever_reads_them(data_folder: Path, name: s
             read()
 
 
+@pytest.mark.parametrize("line", ["check {} --format coco", "convert coco {} --out {out}"])
+def test_remedy_of_a_change__works_as_typed(data_folder: Path, tmp_path: Path, command: Callable, line: str) -> None:
+    path = data_folder / "annotations/instances_val.json"
+    flip(path, path.read_bytes().index(b"bbox") + 8)
+    words = line.format(data_folder, out=tmp_path / "out")
+    ended = command(*words.replace(" --format coco", "").replace("convert coco", "convert auto").split())
+    named = "check --format coco" if "check" in line else "convert coco"
+    assert (ended.code, "DATA_CHANGED" in ended.err, named in ended.err) == (2, True, True), ended
+    assert "DATA_CHANGED" not in command(*words.split()).err
+
+
 def test_evaluating_weights__compares_the_images(data_folder: Path, tmp_path: Path, command: Callable) -> None:
     path = sorted((data_folder / "images" / "val").iterdir())[0]
     flip(path, path.read_bytes().index(b"\xff\xdb") + 10)  # of a table, where no decoder notices it

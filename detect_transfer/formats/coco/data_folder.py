@@ -18,7 +18,8 @@ _ANNOTATIONS = "annotations/"
 _CHANGED = "its bytes are not those that were written"
 _REMEDY = "convert the data again"
 _REMEDY_OF_CHANGED = (
-    f"{_REMEDY}; where you changed it on purpose, name its format coco: it is then compared with nothing"
+    f"{_REMEDY}; where you changed it on purpose, have it read as coco, which compares nothing: convert coco, check "
+    "--format coco, evaluate --truth-format coco, train data.format=coco"
 )
 
 
