@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import PurePath
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -11,6 +12,7 @@ NOTES = {
     "IMAGE_TRAILING": "images with bytes behind their end, which are left alone",
     "IMAGE_SUFFIX": "images of another format than their name says, read as what they are",
     "IMAGE_FRAMES": "images of several frames, of which the first is taken",
+    "IMAGE_DEEP": "images of one channel with more than 8 bits, which keep their high byte alone without data.intake",
     "IMAGE_TURNED": "images that their EXIF orientation turns; boxes count from the upright image",
 }
 _PNG_END = b"\0\0\0\0IEND\xaeB\x60\x82"
@@ -34,8 +36,9 @@ def image_notes(name: str, data: bytes) -> tuple[str, ...]:
     holds = {
         "IMAGE_TRAILING": _has_trailing(kind, data),
         "IMAGE_SUFFIX": kind is not None and stated is not None and kind != stated,
-        "IMAGE_FRAMES": _may_have_frames(kind, data) and _pillow(data)[0] > 1,
-        "IMAGE_TURNED": _may_be_turned(kind, data) and _pillow(data)[1] > 1,
+        "IMAGE_FRAMES": _may_have_frames(kind, data) and _pillow(data).n_frames > 1,
+        "IMAGE_DEEP": _may_be_deep(kind, data) and _pillow(data).mode.startswith(("I", "F")),
+        "IMAGE_TURNED": _may_be_turned(kind, data) and _pillow(data).orientation > 1,
     }
     return tuple(code for code, is_so in holds.items() if is_so)
 
@@ -61,6 +64,10 @@ def _may_have_frames(kind: str | None, data: bytes) -> bool:
     return kind in ("GIF", "TIFF") or (kind in ("PNG", "WEBP") and (b"acTL" in data[:_HEAD] or b"ANIM" in data[:64]))
 
 
+def _may_be_deep(kind: str | None, data: bytes) -> bool:
+    return kind in (None, "TIFF") or (kind == "PNG" and data[24:25] == b"\x10")  # the bits of a sample
+
+
 def _may_be_turned(kind: str | None, data: bytes) -> bool:
     if kind == "JPEG":
         return b"Exif\0" in data[:_HEAD]
@@ -68,10 +75,17 @@ def _may_be_turned(kind: str | None, data: bytes) -> bool:
     return kind == "TIFF" or (kind in ("PNG", "WEBP") and (b"eXIf" in ends or b"EXIF" in ends))
 
 
-def _pillow(data: bytes) -> tuple[int, int]:
-    """Return the number of frames and the EXIF orientation by the headers; 1 and 1 where they are damaged."""
+class _Header(NamedTuple):
+    n_frames: int = 1
+    orientation: int = 1
+    mode: str = ""
+
+
+def _pillow(data: bytes) -> _Header:
+    """Return what the headers say; the defaults where they are damaged."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return int(getattr(image, "n_frames", 1)), int(image.getexif().get(_ORIENTATION, 1))
+            frames, turned = int(getattr(image, "n_frames", 1)), int(image.getexif().get(_ORIENTATION, 1))
+            return _Header(frames, turned, image.mode)
     except (OSError, SyntaxError, ValueError, TypeError, EOFError):
-        return 1, 1
+        return _Header()

@@ -29,6 +29,7 @@ REMEDIES: dict[str, str] = {
     "CLASS_NOT_TRAINED": "split again by class: convert --split-ratio train=0.8,val=0.2",
     "FILE_NAME_DUPLICATE": "name each image once, with all its boxes",
     "IMAGES_ABSENT": "give the folder of the images with --option images=FOLDER, to look at them too",
+    "IMAGE_DEEP": "say what is black and white: train with data.intake.window=percentile, or see config --explain",
     "IMAGE_DUPLICATE": "keep one of each; a split keeps copies together",
     "IMAGE_FRAMES": "nothing where the first frame is what was annotated; else write the frames as images",
     "IMAGE_MISSING": "put the image there, correct the name, or convert --image-mode none for annotations alone",

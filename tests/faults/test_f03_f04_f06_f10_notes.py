@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,6 +38,13 @@ def _add_frames(path: Path, image: Image.Image) -> Path:
     return path.with_suffix(".gif")
 
 
+def _deepen(path: Path, image: Image.Image) -> Path:
+    Image.fromarray(
+        np.linspace(7000, 7400, image.width * image.height).reshape(image.size[::-1]).astype("uint16")
+    ).save(path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -44,6 +52,7 @@ def _add_frames(path: Path, image: Image.Image) -> Path:
         pytest.param(_rename, "IMAGE_SUFFIX", id="png-named-jpg"),
         pytest.param(_turn, "IMAGE_TURNED", id="turned-by-exif"),
         pytest.param(_add_frames, "IMAGE_FRAMES", id="several-frames"),
+        pytest.param(_deepen, "IMAGE_DEEP", id="sixteen-bits"),
     ],
 )
 def test_odd_image__is_counted_by_check_and_ledger_and_left_as_it_is(
