@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 
 from detect_transfer.core.arrays import RgbArray
@@ -54,8 +54,8 @@ class ImageSources:
     """What is to be looked at.
 
     Args:
-        words: Images, folders, patterns with `*`, lists (`.txt`, a path a line), videos, the number of a camera, or
-            addresses of images and streams.
+        words: Images, folders, patterns with `*`, lists (`.txt`, a path a line, `#` before a comment), videos,
+            the number of a camera, or addresses of images and streams.
         allow_network: Whether addresses are opened.
         limit: Take the first so many images alone; None takes all.
         read_image: Reads the file of an image.
@@ -87,24 +87,36 @@ class ImageSources:
     @property
     def count(self) -> int | None:
         """How many images there are, as far as names tell; None with lists, videos, cameras and streams."""
-        counts = [_count(word) for word in self.words]
-        if any(count is None for count in counts):
+        if any(map(_is_uncounted, self.words)):
             return None
-        total = sum(count for count in counts if count is not None)
-        return total if self.limit is None else min(total, self.limit)
+        files = set[str]()
+        for path in chain.from_iterable(map(_paths, self.words)):
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                return None
+            files.add(_whole(path))
+        return len(files) if self.limit is None else min(len(files), self.limit)
 
     def __iter__(self) -> Iterator[SourceImage]:
-        """Give the images in order: words as they stand, the files of a folder by name, frames as they come."""
-        return islice((image for word in self.words for image in self._of_word(word)), self.limit)
+        """Give the images in order: words as they stand, the files of a folder by name, frames as they come.
 
-    def _of_word(self, word: str) -> Iterator[SourceImage]:
-        if is_address(word):
-            return _of_address(word)
-        if _is_camera(word):
-            name = f"camera_{word}"
-            return _frames(name, camera_frames(int(word)), DEFAULT_FPS, name)
-        root = _common_root(self.words)
-        return (image for path in _paths(word) for image in self._of_file(path, root))
+        What is named several times is given once.
+        """
+        return islice(self._images(), self.limit)
+
+    def _images(self) -> Iterator[SourceImage]:
+        seen = set[str]()
+        for word in dict.fromkeys(self.words):
+            if is_address(word):
+                yield from _of_address(word)
+            elif _is_camera(word):
+                name = f"camera_{word}"
+                yield from _frames(name, camera_frames(int(word)), DEFAULT_FPS, name)
+            else:
+                root = _common_root(self.words)
+                for path in _paths(word):
+                    if (whole := _whole(path)) not in seen:
+                        seen.add(whole)
+                        yield from self._of_file(path, root)
 
     def _of_file(self, path: Path, root: Path) -> Iterator[SourceImage]:
         name = _name_below(path, root)
@@ -207,25 +219,19 @@ def _paths(word: str) -> Iterator[Path]:
             yield path / name
     elif path.suffix.lower() in _LISTS:
         with TextIOWrapper(open_regular(path), encoding="utf-8-sig", errors="surrogateescape") as lines:
-            for line in lines:
-                if line.strip():
-                    yield path.parent / line.strip()
+            for line in map(str.strip, lines):
+                if line and not (line.startswith("#") and not (path.parent / line).exists()):
+                    yield path.parent / line
     else:
         yield path
 
 
-def _count(word: str) -> int | None:
-    path = Path(word)
-    if is_address(word) or _is_camera(word) or path.suffix.lower() in (*_LISTS, *VIDEO_SUFFIXES):
-        return None
-    if not path.is_dir() and not _is_pattern(word):
-        return 1
-    count = 0
-    for each in _paths(word):
-        if each.suffix.lower() in VIDEO_SUFFIXES:
-            return None
-        count += 1
-    return count
+def _is_uncounted(word: str) -> bool:
+    return is_address(word) or _is_camera(word) or Path(word).suffix.lower() in _LISTS
+
+
+def _whole(path: Path) -> str:
+    return os.path.normpath(path.absolute())
 
 
 def _common_root(words: Sequence[str]) -> Path:
@@ -240,10 +246,10 @@ def _root(word: str) -> str:
         stop = next(i for i, part in enumerate(fixed) if _MAGIC.search(part))
         return str(Path(*fixed[:stop]).absolute())
     path = Path(word)
-    return os.path.normpath((path if path.is_dir() else path.parent).absolute())
+    return _whole(path if path.is_dir() else path.parent)
 
 
 def _name_below(path: Path, root: Path) -> str:
     """Return a relative name with forward slashes that stays inside; of a file elsewhere, its path from the top."""
-    whole = Path(os.path.normpath(path.absolute()))
+    whole = Path(_whole(path))
     return (whole.relative_to(root) if whole.is_relative_to(root) else whole.relative_to(whole.anchor)).as_posix()

@@ -181,7 +181,7 @@ def _stream(path: Path) -> BinaryIO:
 def _unreadable(path: Path, error: OSError) -> DetectTransferError:
     if isinstance(error, FileNotFoundError):
         return InputError(
-            "IMAGE_MISSING", "there is no such image", where=path, remedy="restore the file or remove its annotations"
+            "IMAGE_MISSING", "there is no such image", where=path, remedy="restore the file, or leave out what names it"
         )
     return ResourceError(
         "IMAGE_UNREADABLE", f"it cannot be opened: {error.strerror}", where=path, remedy="check its permissions"

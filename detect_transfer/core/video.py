@@ -272,7 +272,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             "VIDEO_MISSING",
             "there is no such video",
             where=path,
-            remedy="restore the file or remove its annotations",
+            remedy="restore the file, or leave out what names it",
         ) from error
     except OSError as error:
         raise ResourceError(

@@ -45,7 +45,7 @@ def test_sources__name_their_images_below_what_they_share(tmp_path: Path, images
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(images[0], tmp_path / name)
     (tmp_path / "a" / "notes.txt").write_text("no image")
-    (tmp_path / "list.txt").write_text(f"a/x.jpg\n\nb/x.jpg\n{images[1]}\n")
+    (tmp_path / "list.txt").write_text(f"# a comment\na/x.jpg\n\nb/x.jpg\n{images[1]}\nb/x.jpg\n")
     a, b = tmp_path / "a", tmp_path / "b"
     assert names_of(a) == ["deep/y.JPG", "x.jpg"]
     assert names_of(a, b) == ["a/deep/y.JPG", "a/x.jpg", "b/x.jpg"]
@@ -56,6 +56,9 @@ def test_sources__name_their_images_below_what_they_share(tmp_path: Path, images
     clip = write_clip(tmp_path / "b" / "clip.mp4", images[:3])
     assert names_of(clip) == ["clip.mp4#00000", "clip.mp4#00001", "clip.mp4#00002"]
     assert ImageSources((str(a),)).count == 2
+    assert ImageSources((str(a), str(a / "x.jpg"))).count == 2
+    assert names_of(a / "x.jpg", a, a / ".." / "a" / "x.jpg", tmp_path / "list.txt")[:2] == ["a/x.jpg", "a/deep/y.JPG"]
+    assert names_of(a, tmp_path / "list.txt")[2:] == ["b/x.jpg", str(images[1]).lstrip("/")]
     assert ImageSources((str(b),)).count is None
     assert [output_stem(name) for name in ("a/b.c.jpg", "clip.mp4#00012", "camera_0#00001")] == [
         "a/b.c",
