@@ -22,6 +22,7 @@ class EnergyMeter:
         self._counters = [*_processors(powercap), *_devices()]
         self._last = [read() for read, _ in self._counters]
         self._sum = 0.0
+        self._reading = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -33,14 +34,15 @@ class EnergyMeter:
 
     def read(self) -> None:
         """Read all counters; one that cannot be read any more leaves no sum that would be too small."""
-        for i, (read, largest) in enumerate(self._counters):
-            try:
-                now = read()
-            except (OSError, ValueError, RuntimeError):
-                self._counters = []
-                return
-            self._sum += (now - self._last[i]) % largest if largest else now - self._last[i]
-            self._last[i] = now
+        with self._reading:  # two threads that read at once would count a span twice
+            for i, (read, largest) in enumerate(self._counters):
+                try:
+                    now = read()
+                except (OSError, ValueError, RuntimeError):
+                    self._counters = []
+                    return
+                self._sum += (now - self._last[i]) % largest if largest else now - self._last[i]
+                self._last[i] = now
 
     def _watch(self) -> None:
         while not self._ended.wait(_SECONDS_BETWEEN_READINGS):
@@ -61,11 +63,16 @@ Counter = tuple[Callable[[], float], float]  # gives joules; where it begins aga
 
 
 def _processors(powercap: Path) -> Iterator[Counter]:
-    """Yield the counter of each processor; its parts lie in folders with a second number and are in it."""
+    """Yield the counter of each processor; its parts lie in folders with a second number.
+
+    The counter `psys` of some machines is of the whole board, the processors among it, which would count twice.
+    """
     for folder in sorted(powercap.glob("intel-rapl:*")):
         if folder.name.count(":") > 1:
             continue
         with suppress(OSError, ValueError):  # most systems let none but the administrator read it
+            if not (folder / "name").read_text().startswith("package"):
+                continue
             largest = int((folder / "max_energy_range_uj").read_text()) / 1e6
             path = folder / "energy_uj"
             int(path.read_text())
