@@ -89,7 +89,7 @@ def box_features(detector: Detector, data: RunData, *, imgsz: int) -> tuple[Floa
     boxes = data.train.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd"))
     features, labels = list[FloatArray](), list[int]()
     ids = choose_images(data.train)
-    for image in read_images([(i, data.paths[i]) for i in ids], imgsz):
+    for image in read_images([(i, data.paths[i]) for i in ids], imgsz, data.intake):
         own = boxes.filter(pl.col("image_id") == image.image_id)
         xyxy = image.fit.to_network(own.select(XYXY).to_numpy())
         beside = _background(xyxy, (image.pixels.shape[1], image.pixels.shape[0]), random)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 from PIL import Image
 
 from detect_transfer import evaluate, load_detector, predict, train
-from detect_transfer.models import load_weights
+from detect_transfer.config import Data, Model, Transfer
+from detect_transfer.config.parts import Intake
+from detect_transfer.data.run_data import load_run_data
+from detect_transfer.models import build_detector, load_weights
+from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.workflows.source_choice import box_features
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +32,16 @@ def deep(tmp_path_factory: pytest.TempPathFactory, few_data: Path) -> Path:
             Image.fromarray((8000 + 8 * grey).astype(np.uint16)).save(path)
         (folder / f"instances_{split}.json").write_text(json.dumps(document))
     return folder
+
+
+def test_choice_of_a_source__sees_images_by_the_window(deep: Path) -> None:
+    paths = {f"{split}_json": deep / f"instances_{split}.json" for split in ("train", "val")}
+    data = load_run_data(Data(**paths, images=deep / "images", intake=Intake()), drawn=deep)
+    model, transfer = Model(weights="embedded"), Transfer(class_map="none")
+    detector, _ = build_detector(model, transfer, data.train.class_names, load_weights(EMBEDDED))
+    detector.module.eval()
+    seen, nearly_black = (box_features(detector, each, imgsz=96)[0] for each in (data, replace(data, intake=None)))
+    assert seen.std(axis=0).mean() > 2 * nearly_black.std(axis=0).mean()
 
 
 def test_window_of_a_run__goes_with_its_weights(tmp_path: Path, deep: Path) -> None:
