@@ -94,10 +94,15 @@ def convert(
     _require_fields(choices, ConvertOptions)
     if isinstance(choices.get("class_map"), Mapping):
         choices["class_map"] = class_map_from_dict(choices["class_map"], name="class_map")
-    if isinstance(choices.get("targets"), str):
-        choices["targets"] = (choices["targets"],)
+    if choices.get("targets") is not None:
+        choices["targets"] = _several(choices["targets"])
     options = ConvertOptions(**{"format": format or "table", "source": name, **choices})
     return write_data_folder(source, Path(out), options=options)
+
+
+def _several(words: str | Sequence[str]) -> tuple[str, ...]:
+    """Return words of which one may be given by itself."""
+    return (words,) if isinstance(words, str) else tuple(map(str, words))
 
 
 def _require_fields(choices: Mapping[str, Any], options: type[DataclassInstance]) -> None:
@@ -143,11 +148,11 @@ def train(
     wait_passively()
     from detect_transfer.workflows.train import train as run_training
 
-    overrides = [overrides] if isinstance(overrides, str) else [str(word) for word in overrides]
+    words = _several(overrides)
     if isinstance(config, Mapping):
-        name, loaded = "run", make_config(config, overrides)
+        name, loaded = "run", make_config(config, words)
     else:
-        loaded, name = config_of_words(None if config is None else Path(config), overrides)
+        loaded, name = config_of_words(None if config is None else Path(config), words)
     if out is not None:
         loaded = loaded.model_copy(update={"out": Path(out)})
     return run_training(loaded, name=name, command=f"detect_transfer.train({name})")
@@ -196,7 +201,7 @@ def study(
     from detect_transfer.workflows.study.report import report_study
     from detect_transfer.workflows.study.run import Launcher
 
-    words = (overrides,) if isinstance(overrides, str) else tuple(str(word) for word in overrides)
+    words = _several(overrides)
     if isinstance(config, Mapping):
         loaded = make_config_of(StudyConfig, config, words)
         folder = StudyFolder(loaded.out or Path("studies") / "study")
@@ -281,6 +286,9 @@ def predict(
     from detect_transfer.workflows.run_folder import RunFolder
 
     _require_fields(choices, PredictOptions)
+    for name in ("classes", "targets"):
+        if name in choices:
+            choices[name] = _several(choices[name])
     if "coco" not in choices.get("targets", ("coco",)):
         choices["targets"] = ("coco", *choices["targets"])  # which is read below
     predict_sources(weights, images, Path(out), PredictOptions(score, device=device, imgsz=imgsz, **choices))
@@ -294,7 +302,7 @@ def evaluate(
     *,
     format: str | None = None,
     split: str | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
 ) -> Scores:
     """Score detections against the truth; write `metrics.json` and `report.html`.
 
@@ -322,7 +330,9 @@ def evaluate(
     from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 
     ground_truth = read_scored_data(Path(truth), format=format, split=split)
-    return evaluate_files(ground_truth, Path(detections), Path(out), EvaluateOptions(metrics))
+    return evaluate_files(
+        ground_truth, Path(detections), Path(out), EvaluateOptions(None if metrics is None else _several(metrics))
+    )
 
 
 def export(
@@ -363,20 +373,20 @@ def export(
     """
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     wait_passively()
-    from detect_transfer.data.load import read_ground_truth
+    from detect_transfer.data.native import read_scored_data
     from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
     from detect_transfer.workflows.export_bundle import write_bundle
     from detect_transfer.workflows.export_data import data_of_run, data_of_weights
     from detect_transfer.workflows.trained_detector import load_trained
 
     _require_fields(choices, ExportOptions)
-    options = ExportOptions(to=(to,) if isinstance(to, str) else tuple(to), **choices)  # type: ignore[arg-type]
+    options = ExportOptions(to=_several(to), **choices)  # type: ignore[arg-type]
     trained = load_trained(weights, device="cpu", imgsz=options.imgsz)
     check_export(trained, options)
     checked = None
     if data is not None:
-        truth = read_ground_truth(Path(data), split=split)
-        train = read_ground_truth(Path(data), split="train") if options.is_int8 else None
+        truth = read_scored_data(Path(data), split=split)
+        train = read_scored_data(Path(data), split="train") if options.is_int8 else None
         checked = data_of_weights(trained, truth, train, None)
     elif gate or options.is_int8:
         checked = data_of_run(trained)

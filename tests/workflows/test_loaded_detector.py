@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from detect_transfer import InputError, ResourceError, load_detector
+from detect_transfer import InputError, ResourceError, load_detector, predict
 from detect_transfer.workflows.loaded_detector import LoadedDetector
 from detect_transfer.workflows.predict import PredictOptions
 
@@ -98,3 +98,11 @@ def test_choices__out_of_range_are_refused(detector: LoadedDetector, path: Path)
         detector(path, iou="x")
     with pytest.raises(InputError, match=r"OPTION batch=0"):
         PredictOptions(batch=0)
+
+
+def test_single_word__needs_no_list(path: Path, tmp_path: Path) -> None:
+    choices = {"targets": "csv", "classes": "no_entry", "device": "cpu", "imgsz": 96, "draw": False}
+    predict("embedded", path, tmp_path / "out", **choices)
+    assert {"detections.csv", "detections.json"} <= {each.name for each in (tmp_path / "out").iterdir()}
+    with pytest.raises(InputError, match=r"CLASS_UNKNOWN --classes=nothing"):
+        predict("embedded", path, tmp_path / "other", **{**choices, "classes": "nothing"})
