@@ -38,6 +38,7 @@ def test_tables_of_hugging_face(suffix: str, tmp_path: Path) -> None:
         {
             "image": [{"bytes": picture(), "path": "a.png"}, {"bytes": picture("JPEG", 200), "path": None}],
             "image_id": [7, 8],
+            "file_name": ["elsewhere/a.png", "elsewhere/b.jpg"],
             "objects": [{"bbox": [[1.5, 2.0, 10.0, 8.0]], "category": [1]}, {"bbox": [], "category": []}],
         }
     )

@@ -35,11 +35,13 @@ def take_columns(attributes: dict[str, Any], shares: Collection[str] = _SHARES) 
         shares: The columns with a share in [0, 1] that are looked for.
     """
     names = attributes.keys() & {*FLAGS, *VALUES, *shares}
-    if not names:
+    texts = {name: _text(attributes[name]) for name in names if attributes[name] is not None}
+    if not texts:
         return {}
-    texts = {name: _text(attributes[name]) for name in names}
     columns: dict[str, Any] = {name: texts[name] == "true" for name in FLAGS if texts.get(name) in _YES_NO}
     for name in shares:
+        if type(attributes.get(name)) is int:  # a level, such as 1 of 3
+            continue
         text = texts.get(name, "")
         share = _YES_NO.get(text, parse_number(text))
         if share is not None and 0 <= share <= 1:

@@ -48,7 +48,7 @@ class ImageFolder:
         Args:
             data: The file of the image, as it was packed.
             name: What it was called, if that is known.
-            row: `objects` as lists of one length, and what else is said of it.
+            row: `objects` as lists of one length, and what else is said of it, but for a `file_name` of its own.
             split: The folder that it goes to.
             where: Its place, for messages.
 
@@ -66,7 +66,7 @@ class ImageFolder:
             path.write_bytes(data)
         self.n_images += 1
         self.n_objects += max((len(v) for v in row.get("objects", {}).values() if isinstance(v, list)), default=0)
-        self._rows.setdefault(split, []).append(orjson.dumps({"file_name": path.name, **row}) + b"\n")
+        self._rows.setdefault(split, []).append(orjson.dumps({**row, "file_name": path.name}) + b"\n")
 
     def close(self, classes: Sequence[str] | None) -> None:
         """Write the rows, and the names of the classes where objects have numbers."""
