@@ -78,6 +78,26 @@ def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, 
     assert {"boxes", "track_id", "attributes", "image group"} <= lost["VOC"]
 
 
+@pytest.mark.parametrize("image_mode", ["copy", "none"])
+def test_images_of_two_splits_with_one_name__are_read_back(
+    image_mode: str, table: AnnotationTable, tmp_path: Path
+) -> None:
+    names = table.images["file_name"].to_list()
+    for number, name in enumerate(names):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / name).rename(tmp_path / str(number) / "same.png")
+    images = table.images.with_columns(
+        file_name=pl.Series([f"{number}/same.png" for number in range(len(names))]),
+        split=pl.Series(["train", "val"]),
+        width=pl.lit(40, pl.Int32),
+        height=pl.lit(30, pl.Int32),
+    )
+    table = replace(table, images=images, image_root=tmp_path)
+    options = ConvertOptions("x", split="source", targets=ALL, check=True, image_mode=image_mode)
+    result = convert(table, tmp_path / "out", options=options)
+    assert result.round_trip is not None
+
+
 def one_object(table: AnnotationTable) -> AnnotationTable:
     """Return the table with its first object alone, all images in train."""
     images = table.images.with_columns(split=pl.lit("train"))

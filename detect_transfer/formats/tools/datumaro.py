@@ -78,13 +78,15 @@ def read(
     parents: dict[str, str | None] = {}
     without_box: list[str] = []
     parts: list[str] = []
+    subset_of: dict[str, str] = {}
     for name in source.files("*.json", missing="it holds no .json file; JSON of Datumaro was expected"):
         with source.errors.file():
             document = read_json(source.root, name).as_object()
             names = _classes(document, parents)
             subset = PurePosixPath(name).stem
             for item in document.items("items"):
-                _read_item(source, item, subset, names, (without_box, parts))
+                image = _image(source, item, subset, subset_of)
+                _read_item(source, image, item, subset, names, (without_box, parts))
     source.errors.note("it has no outline", len(without_box), tuple(without_box), kind="box")
     source.errors.remark(PART_OF_GROUP, len(parts), tuple(parts), kind="box")
     return source.table(categories=numbered([*parents], [*parents.values()]))
@@ -99,12 +101,24 @@ def _classes(document: Node, parents: dict[str, str | None]) -> list[str]:
     return [label.string("name") for label in labels]
 
 
-def _read_item(source: Source, item: Node, subset: str, names: list[str], notes: tuple[list[str], list[str]]) -> None:
+def _media(item: Node) -> Node:
+    return next((item.child(key) for key in ("image", "media") if key in item), item)
+
+
+def _image(source: Source, item: Node, subset: str, subset_of: dict[str, str]) -> str:
+    """Return the name of the image of an item; one that another subset has too is named by its own."""
+    path = path_of_address(_media(item).string("path", "") or item.string("id"))
+    below = [f"images/{subset}/{path}", f"{subset}/{path}"]
+    there = next((name for name in below if (source.image_root / name).is_file()), None)
+    is_of_another = subset_of.setdefault(path, subset) != subset
+    return there or (below[0] if is_of_another else path)
+
+
+def _read_item(
+    source: Source, image: str, item: Node, subset: str, names: list[str], notes: tuple[list[str], list[str]]
+) -> None:
     without_box, parts = notes
-    media = next((item.child(key) for key in ("image", "media") if key in item), item)
-    path = path_of_address(media.string("path", "") or item.string("id"))
-    below = f"images/{subset}/{path}"
-    image = below if (source.image_root / below).is_file() else path  # two subsets may share a name
+    media = _media(item)
     with source.errors.image(image):
         height_width = media.numbers("size", 2) if "size" in media else None
         size_wh = (int(height_width[1]), int(height_width[0])) if height_width else None
