@@ -82,13 +82,11 @@ def test_check__holds_for_every_target(image_mode: str, table: AnnotationTable, 
 def test_images_of_two_splits_with_one_name__are_read_back(
     image_mode: str, table: AnnotationTable, tmp_path: Path
 ) -> None:
-    names = table.images["file_name"].to_list()
-    for number, name in enumerate(names):
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / name).rename(tmp_path / str(number) / "same.png")
+    for name, split in table.images.select("file_name", "split").rows():
+        (tmp_path / split).mkdir()
+        (tmp_path / name).rename(tmp_path / split / "same.png")
     images = table.images.with_columns(
-        file_name=pl.Series([f"{number}/same.png" for number in range(len(names))]),
-        split=pl.Series(["train", "val"]),
+        file_name=pl.concat_str("split", pl.lit("/same.png")),
         width=pl.lit(40, pl.Int32),
         height=pl.lit(30, pl.Int32),
     )
