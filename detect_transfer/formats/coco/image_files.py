@@ -74,9 +74,12 @@ def find_root(
             where=parts[0].path,
             remedy="name their folder with images=, or read with missing_images=keep (convert: --image-mode none)",
         )
+    homes = {part.path.parent.name for part in parts}
+    own = base is None and len(homes) == len(parts) > 1  # of Roboflow and FiftyOne: a folder for each split
     moved = []
     for part, folder in zip(parts, folders, strict=True):
         below = "" if folder is None or folder == base else f"{folder.relative_to(base or '').as_posix()}/"
+        below = f"{part.path.parent.name}/" if own else below
         errors.absorb(part.errors, below)
         name = (pl.lit(below) + pl.col("file_name")).alias("file_name")
         moved.append(replace(part, images=part.images.with_columns(name)) if below else part)
