@@ -19,12 +19,12 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
+from detect_transfer.core.intake import Intake
 from detect_transfer.core.io import list_files, safe_join
 from detect_transfer.core.network import fetch_image, is_address, require_address
 from detect_transfer.core.opening import open_regular
 from detect_transfer.core.video import VIDEO_SUFFIXES, camera_frames, frames, frames_of_address, read_fps
 
-ReadImage = Callable[[Path], RgbArray]
 DEFAULT_FPS = 25.0
 _SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 _LISTS = (".txt",)
@@ -58,7 +58,7 @@ class ImageSources:
             the number of a camera, or addresses of images and streams.
         allow_network: Whether addresses are opened.
         limit: Take the first so many images alone; None takes all.
-        read_image: Reads the file of an image.
+        intake: The window of values of more than 8 bits.
 
     Raises:
         InputError: A word names nothing that is there, or an address and the network is not allowed.
@@ -67,7 +67,7 @@ class ImageSources:
     words: tuple[str, ...]
     allow_network: bool = False
     limit: int | None = None
-    read_image: ReadImage = read_rgb
+    intake: Intake | None = None
 
     def __post_init__(self) -> None:
         """Look at every word before anything is loaded."""
@@ -107,7 +107,7 @@ class ImageSources:
         seen = set[str]()
         for word in dict.fromkeys(self.words):
             if is_address(word):
-                yield from _of_address(word)
+                yield from _of_address(word, self.intake)
             elif _is_camera(word):
                 name = f"camera_{word}"
                 yield from _frames(name, camera_frames(int(word)), DEFAULT_FPS, name)
@@ -123,7 +123,7 @@ class ImageSources:
         if path.suffix.lower() in VIDEO_SUFFIXES:
             yield from _frames(name, frames(path), read_fps(path) or DEFAULT_FPS, name)
         else:
-            yield SourceImage(name, partial(self.read_image, path))
+            yield SourceImage(name, partial(read_rgb, path, intake=self.intake))
 
 
 def output_stem(name: str) -> str:
@@ -144,10 +144,10 @@ def free_path(folder: Path, stem: str, suffix: str, *, name: str) -> Path:
     return safe_join(folder, name.replace("#", "_") + suffix) if path.exists() else path
 
 
-def _of_address(word: str) -> Iterator[SourceImage]:
+def _of_address(word: str, intake: Intake | None) -> Iterator[SourceImage]:
     name = PurePosixPath(word.partition("?")[0]).name or "stream"
     if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-        yield SourceImage(name, partial(fetch_image, word))
+        yield SourceImage(name, partial(fetch_image, word, intake))
     else:
         yield from _frames(name, frames_of_address(word), DEFAULT_FPS, word)
 

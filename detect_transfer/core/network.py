@@ -10,6 +10,7 @@ from pathlib import Path
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.intake import Intake
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp")
@@ -38,8 +39,8 @@ def require_address(word: str, *, allowed: bool) -> None:
         raise InputError("NETWORK", what, where=word, remedy=remedy)
 
 
-def fetch_image(address: str) -> RgbArray:
-    """Fetch an image and decode it.
+def fetch_image(address: str, intake: Intake | None = None) -> RgbArray:
+    """Fetch an image and decode it, values of more than 8 bits by an intake.
 
     Raises:
         InputError: It cannot be fetched, is too large, or is no image.
@@ -55,7 +56,7 @@ def fetch_image(address: str) -> RgbArray:
         what = "it is empty" if not data else f"it has more than {_MOST_BYTES:,} bytes"
         raise InputError("ADDRESS_CONTENT", what, where=address, remedy="give the address of an image")
     try:
-        return read_rgb(Path(address), data)
+        return read_rgb(Path(address), data, intake=intake)
     except InputError as error:
         raise InputError(error.code, error.what, where=address, remedy="give the address of an image") from error
     except OSError as error:  # the decoder asks for the size of a file

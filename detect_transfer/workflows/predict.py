@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,8 @@ import numpy as np
 from detect_transfer.config import Evaluate
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.counted import counted
-from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean
 from detect_transfer.core.image_sources import ImageSources
-from detect_transfer.core.images import read_rgb
 from detect_transfer.core.io import require_new, resource_errors
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
@@ -137,6 +135,15 @@ class Predicted:
     n_skipped: int = 0
     skipped: list[str] = field(default_factory=list)
 
+    def count(self, image: DetectedImage, error: DetectTransferError | None) -> None:
+        """Count an image and what is drawn of it, or why it could not be read."""
+        if error is None:
+            self.n_images += 1
+            self.n_drawn += int(image.drawn.sum())
+        else:
+            self.n_skipped += 1
+            self.skipped += [str(error)] if len(self.skipped) < _MOST_SHOWN else []
+
 
 def predict_sources(
     source: str | Path | TrainedDetector,
@@ -168,7 +175,7 @@ def predict_sources(
         trained = source
     else:
         trained = load_trained(source, device=options.device, imgsz=options.imgsz)
-    sources = replace(sources, read_image=partial(read_rgb, intake=trained.intake))
+    sources = replace(sources, intake=trained.intake)
     done = Predicted(out)
     least = _least_scores(trained, options, done)
     drawings = Drawings(out, trained.class_names, images=options.draw, crops=options.crops, videos=options.save_video)
@@ -185,14 +192,9 @@ def predict_sources(
         for result in detect_stream(fused(trained.detector), sources, stream):
             image = _detected(result, least, options)
             rows.write(image, result.error)
-            if result.error is not None:
-                done.n_skipped += 1
-                done.skipped += [str(result.error)] if len(done.skipped) < _MOST_SHOWN else []
-            else:
-                done.n_images += 1
-                done.n_drawn += int(image.drawn.sum())
-                if result.image_rgb is not None:
-                    drawings.write(result.source, result.image_rgb, image)
+            done.count(image, result.error)
+            if result.error is None and result.image_rgb is not None:
+                drawings.write(result.source, result.image_rgb, image)
             if progress is not None:
                 progress(done.n_images + done.n_skipped, total)
         drawings.close()

@@ -1,5 +1,6 @@
 """Images of more than 8 bits: which values become black and white, with a window and without."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from detect_transfer.config import make_config
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_sources import ImageSources
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.intake import Intake
 
@@ -92,3 +94,12 @@ def test_config__has_the_bounds_of_its_window() -> None:
     assert bounds(window="fixed") == (0, 65535)
     assert bounds(window="fixed", bits=12) == (0, 4095)
     assert bounds(window="fixed", low=29000, high=31000) == (29000, 31000)
+
+
+def test_image_at_an_address__is_read_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.linspace(7000, 7400, 64).reshape(8, 8).astype(np.uint16)).save(stream, "PNG")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(stream.getvalue()))
+    address = ("https://example.org/a.png",)
+    (image,) = ImageSources(address, allow_network=True, intake=Intake("fixed", 7000, 7400))
+    assert (image.read().min(), image.read().max()) == (0, 255)
