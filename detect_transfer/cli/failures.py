@@ -8,7 +8,7 @@ import traceback
 
 from detect_transfer.cli.console import print_json
 from detect_transfer.cli.signals import stop_behind
-from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ProblemsError, ResourceError
+from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ResourceError
 from detect_transfer.core.io import name_too_long
 from detect_transfer.core.memory import is_out_of_memory
 
@@ -26,8 +26,7 @@ def report(failure: BaseException, *, debug: bool, as_json: bool) -> int:
     if debug:
         traceback.print_exception(failure)
     error, code = described(failure)
-    problems = error.problems if isinstance(error, ProblemsError) else (error,)
-    objects = [{**each.as_dict(), "exit_code": code} for each in problems]
+    objects = [{**each.as_dict(), "exit_code": code} for each in error.problems]
     lines = [json.dumps(each, ensure_ascii=False) for each in objects] if as_json else [str(error)]
     print("\n".join(lines), file=sys.stderr)
     print_json({"exit_code": code, "error": str(error), "errors": objects})

@@ -58,6 +58,11 @@ class DetectTransferError(Exception):
         self.field = field
         self.value = value
 
+    @property
+    def problems(self) -> tuple[DetectTransferError, ...]:
+        """The errors that it stands for: itself alone, or several."""
+        return (self,)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error go from a process to another whole: an exception is made again from its arguments alone."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
@@ -96,7 +101,12 @@ class ProblemsError(InputError):
     def __init__(self, problems: Sequence[DetectTransferError]) -> None:
         first = problems[0]
         super().__init__(first.code, first.what, remedy=first.remedy, where=first.where)
-        self.problems = tuple(problems)
+        self._problems = tuple(problems)
+
+    @property
+    def problems(self) -> tuple[DetectTransferError, ...]:
+        """The several errors."""
+        return self._problems
 
     def __str__(self) -> str:
         """Return one line for each problem."""

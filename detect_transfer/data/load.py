@@ -10,7 +10,7 @@ from typing import Any
 from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
-from detect_transfer.core.errors import InputError, ProblemsError, did_you_mean
+from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
@@ -122,7 +122,7 @@ def read_dataset(
 
 def _name_image_folder(error: InputError) -> None:
     """Let the remedy of missing images name the option of readers whose annotations travel without them."""
-    for each in error.problems if isinstance(error, ProblemsError) else (error,):
+    for each in error.problems:
         if each.code == "IMAGE_MISSING":
             each.remedy = each.remedy.replace(
                 "restore it, or", "restore it, name the folder of the images by images=DIR (--option images=DIR), or", 1

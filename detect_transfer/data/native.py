@@ -128,7 +128,8 @@ def _read(data: Data, path: Path, kind: str) -> AnnotationTable:
     try:
         return read_dataset(path, format=kind, options={**given, **parse_options(form, words)})
     except InputError as error:
-        error.remedy = _OPTION.sub(r"data.options.\1=", error.remedy)
+        for each in error.problems:
+            each.remedy = _OPTION.sub(r"data.options.\1=", each.remedy)
         raise
 
 

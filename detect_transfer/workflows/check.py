@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import OnError
-from detect_transfer.core.errors import InputError, ProblemsError
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport, Finding, make_finding
@@ -126,8 +126,7 @@ def check_source(
 
 def _write_faults(error: InputError, out: Path, *, title: str) -> None:
     """Write a page and a JSON file about data that cannot be read at all: each fault with its place and remedy."""
-    problems = error.problems if isinstance(error, ProblemsError) else (error,)
-    faults = [problem.as_dict() for problem in problems]
+    faults = [problem.as_dict() for problem in error.problems]
     with new_folder(out) as building:
         write_json(building / "check.json", {"ok": False, "faults": faults})
         write_fault_page(building / "check.html", faults, title=title)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from detect_transfer.core.errors import InputError, ProblemsError, raise_problems
+from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.core.ledger import LedgerLine
 
 MOST_SHOWN = 20
@@ -211,8 +211,7 @@ class _Block:
         """Collect an input error, and go on behind the block."""
         if not isinstance(error, InputError):
             return False
-        several = error.problems if isinstance(error, ProblemsError) else [error]
-        for each in several:
+        for each in error.problems:
             if isinstance(each, InputError):
                 self.errors.put(each, **self.of)
         return True
