@@ -172,6 +172,14 @@ def check_export(trained: TrainedDetector, options: ExportOptions) -> None:
     Raises:
         InputError: It is an exported model itself, a package is missing, or a target is not for it.
     """
+    if trained.intake is not None and ExportTarget.ULTRALYTICS_PT in options.to:
+        raise InputError(
+            "EXPORT_INTAKE",
+            "a file of ultralytics cannot carry the window of values of more than 8 bits that this was trained with",
+            field="--to",
+            value=ExportTarget.ULTRALYTICS_PT.value,
+            remedy="give --to onnx, whose file carries it",
+        )
     for target in options.to:
         check_target(target, trained.network.family, options.precision)
 

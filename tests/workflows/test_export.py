@@ -251,6 +251,9 @@ def test_window_of_wide_values__goes_with_the_model_and_not_into_a_bundle(
     options = ExportOptions((ExportTarget.TORCHSCRIPT,))
     written = export_detector(wide, tmp_path / "out", options, None, gated=False)[0]
     assert load_trained(written.path).intake == wide.intake
+    with pytest.raises(InputError, match=r"EXPORT_INTAKE --to=ultralytics-pt .*the window.*give --to onnx"):
+        export_detector(wide, tmp_path / "pt", ExportOptions((ExportTarget.ULTRALYTICS_PT,)), None, gated=False)
+    assert not (tmp_path / "pt").exists()
     with pytest.raises(InputError, match=r"EXPORT_BUNDLE --bundle .*images of 8 bits.*give --out DIR"):
         write_bundle(wide, tmp_path / "bundle", options, None, gated=False)
 
