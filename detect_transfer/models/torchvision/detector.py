@@ -16,13 +16,13 @@ from torch import nn
 from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
+from detect_transfer.models.network_parts import split_parts
 from detect_transfer.models.postprocess import choose
 from detect_transfer.models.targets import check_inputs, check_targets
 from detect_transfer.models.torchvision.build import Built
 from detect_transfer.models.torchvision.faster_rcnn import Options
 from detect_transfer.models.torchvision.head_transfer import class_rows
 from detect_transfer.models.torchvision.losses import TargetDict
-from detect_transfer.models.torchvision.network import NetworkTail
 
 
 class TorchvisionDetector:
@@ -125,16 +125,12 @@ class TorchvisionDetector:
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Split the network behind its backbone, or behind its neck, where all before is frozen."""
-        backbone = set(self.stages().values()) - {"neck", "rpn", "head"}
-        if not backbone <= frozen:
-            return None
-        network, behind_neck = self._network, "neck" in frozen
-
-        def trunk(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            maps = network.body(images)
-            return network.neck(maps) if behind_neck else maps
-
-        return SplitNetwork(trunk, NetworkTail(network, behind_neck=behind_neck, prepare=self._prepare))
+        return split_parts(
+            self._network,
+            self.stages().values(),
+            frozen,
+            lambda targets, _, device: self._prepare(targets, device),
+        )
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
         """Return the loss parts that the network itself has made."""

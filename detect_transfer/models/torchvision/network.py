@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -78,25 +78,3 @@ class Network(nn.Module):
     def _anchor_owner(self) -> Any:
         """Return the part with `anchor_generator` and `anchors`."""
         return self
-
-
-class NetworkTail(nn.Module):
-    """A network behind its body, or behind its neck.
-
-    Args:
-        network: Shares its parameters.
-        behind_neck: It takes the maps of the neck, not those of the body.
-        prepare: Turns targets into what the heads take, on a device.
-    """
-
-    def __init__(self, network: Network, *, behind_neck: bool, prepare: Callable[[Any, torch.device], Any]) -> None:
-        super().__init__()
-        self.network = network
-        self._behind_neck = behind_neck
-        self._prepare = prepare
-
-    def forward(self, features: Sequence[torch.Tensor], targets: Any = None) -> Any:
-        """Return what the whole network returns; the size of the input follows from that of the maps."""
-        height, width = (int(side) * self.network.body_stride for side in features[0].shape[2:])
-        maps = tuple(features) if self._behind_neck else self.network.neck(features)
-        return self.network.heads(maps, (height, width), self._prepare(targets, features[0].device))

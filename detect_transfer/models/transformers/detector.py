@@ -18,12 +18,13 @@ from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
 from detect_transfer.models.letterbox import PAD_VALUE
+from detect_transfer.models.network_parts import split_parts
 from detect_transfer.models.postprocess import choose
 from detect_transfer.models.targets import check_inputs, check_targets
 from detect_transfer.models.torchvision.losses import TargetDict
 from detect_transfer.models.transformers.build import stage_of
 from detect_transfer.models.transformers.head_transfer import class_rows
-from detect_transfer.models.transformers.network import Network, NetworkTail
+from detect_transfer.models.transformers.network import Network
 
 _CONSTANTS = ("decoder.reg_scale", "decoder.up", "embeddings.mask_token")  # parameters in name alone
 _NMS_IOU = 0.7  # where doubles of different classes are to be suppressed
@@ -135,15 +136,7 @@ class TransformersDetector:
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Split the network behind its backbone, or behind its neck, where all before is frozen."""
-        if not set(self.stages().values()) - {"neck", "head"} <= frozen:
-            return None
-        network, behind_neck = self._network, "neck" in frozen
-
-        def trunk(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            maps = network.body(images)
-            return network.neck(maps) if behind_neck else maps
-
-        return SplitNetwork(trunk, NetworkTail(network, behind_neck=behind_neck, prepare=self._prepare))
+        return split_parts(self._network, self.stages().values(), frozen, self._prepare)
 
     def loss(self, outputs: Any, targets: Sequence[Target], size_hw: tuple[int, int]) -> dict[str, LossPart]:
         """Return the loss parts that the network itself has made."""

@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.ops import box_convert
 
 from detect_transfer.models.base import LossPart
+from detect_transfer.models.network_parts import Maps
 from detect_transfer.models.torchvision.losses import TargetDict, not_finite
 from detect_transfer.models.transformers.losses import (
     Layer,
@@ -24,8 +25,6 @@ from detect_transfer.models.transformers.losses import (
     varifocal,
 )
 from detect_transfer.models.transformers.matchers import CornerTargets, group_matcher, one_matcher
-
-Maps = tuple[torch.Tensor, ...]
 
 
 class Network(nn.Module):
@@ -249,29 +248,6 @@ class RfDetr(Network):
 
 
 NETWORKS: dict[str, type[Network]] = {"d_fine": DFine, "rt_detr_v2": RtDetr, "rf_detr": RfDetr}
-
-
-class NetworkTail(nn.Module):
-    """A network behind its backbone, or behind its neck.
-
-    Args:
-        network: Shares its parameters.
-        behind_neck: It takes the maps of the neck, not those of the backbone.
-        prepare: Turns targets into what the heads take, for an input of a size on a device.
-    """
-
-    def __init__(self, network: Network, *, behind_neck: bool, prepare: Any) -> None:
-        super().__init__()
-        self.network = network
-        self._behind_neck = behind_neck
-        self._prepare = prepare
-
-    def forward(self, features: Sequence[torch.Tensor], targets: Any = None) -> Any:
-        """Return what the whole network returns; the size of the input follows from that of the maps."""
-        stride = self.network.body_stride
-        size_hw = (int(features[0].shape[2]) * stride, int(features[0].shape[3]) * stride)
-        maps = tuple(features) if self._behind_neck else self.network.neck(features)
-        return self.network.heads(maps, size_hw, self._prepare(targets, size_hw, features[0].device))
 
 
 def _denoising_pairs(facts: Any, targets: Sequence[TargetDict]) -> tuple[Pairs, torch.Tensor]:
