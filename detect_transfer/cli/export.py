@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import ImgszOption, ReaderOption, TruthFormat, TruthImages, TruthSplit
+from detect_transfer.cli.options import ClassMapOption, ImgszOption, ReaderOption, TruthFormat, TruthImages, TruthSplit
 from detect_transfer.cli.truth import read_truth
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError
@@ -53,20 +53,16 @@ def export(
     split: TruthSplit = None,
     images: TruthImages = None,
     option: ReaderOption = None,
-    class_map: Annotated[
-        str | None,
-        typer.Option(
-            help="With --data: CLASS_OF_DATA=CLASS_OF_WEIGHTS,... or FILE.yaml; without it they meet by name."
-        ),
-    ] = None,
+    class_map: ClassMapOption = None,
     calibration_images: Annotated[int, typer.Option(min=1, help="Training images that int8 is calibrated on.")] = 128,
 ) -> None:
     """Write a detector for other runtimes, and check in each that it detects what the weights detect."""
     folder = _folder(out, bundle)
     require_new(folder)
-    from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
+    from detect_transfer.workflows.export import check_export, export_detector
     from detect_transfer.workflows.export_bundle import write_bundle
     from detect_transfer.workflows.export_data import data_of_run
+    from detect_transfer.workflows.export_options import ExportOptions
     from detect_transfer.workflows.trained_detector import load_trained
 
     targets: tuple[Any, ...] = tuple(word for part in to.split(",") if (word := part.strip()))
@@ -76,9 +72,8 @@ def export(
     make_console().print(f"input: {trained.input_facts}", markup=False)
     checked: ExportData | None = None
     if data is not None:
-        checked = _given_data(
-            trained, data, (truth_format, split, images, option), class_map, needs_train=options.is_int8
-        )
+        reading = (truth_format, split, images, option)
+        checked = _given_data(trained, data, reading, class_map, needs_train=options.is_int8)
     elif not no_gate or options.is_int8:
         checked = data_of_run(trained)
     with progress_bar("images") as advance:

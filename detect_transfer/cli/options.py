@@ -57,6 +57,13 @@ AllowRootOption = Annotated[
     list[Path] | None,
     typer.Option("--allow-root", help="A folder outside the source that its lists may name; may be repeated. YOLO."),
 ]
+ClassMapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--class-map",
+        help="With --data: CLASS_OF_DATA=CLASS_OF_WEIGHTS,... or FILE.yaml; without it they meet by name.",
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="For a model: auto, cpu, cuda or mps; also one of several, such as cuda:1.")
 ]

@@ -374,9 +374,10 @@ def export(
     private_folder()  # before torch is imported, which makes a folder of its own otherwise
     wait_passively()
     from detect_transfer.data.native import read_scored_data
-    from detect_transfer.workflows.export import ExportOptions, check_export, export_detector
+    from detect_transfer.workflows.export import check_export, export_detector
     from detect_transfer.workflows.export_bundle import write_bundle
     from detect_transfer.workflows.export_data import data_of_run, data_of_weights
+    from detect_transfer.workflows.export_options import ExportOptions
     from detect_transfer.workflows.trained_detector import load_trained
 
     _require_fields(choices, ExportOptions)

@@ -12,9 +12,10 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_bytes, read_json, write_atomic
 from detect_transfer.models.checkpoints import ASSETS
 from detect_transfer.models.export.metadata import ExportMetadata
-from detect_transfer.workflows.export import Exported, ExportOptions, Progress, export_detector
+from detect_transfer.workflows.export import Exported, Progress, export_detector
 from detect_transfer.workflows.export_data import ExportData
 from detect_transfer.workflows.export_gate import gate_line
+from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector
 

@@ -27,10 +27,11 @@ from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
 from detect_transfer.models.predict import read_images
-from detect_transfer.workflows.export import ExportOptions, export_detector
+from detect_transfer.workflows.export import export_detector
 from detect_transfer.workflows.export_bundle import write_bundle
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
 from detect_transfer.workflows.export_gate import LIMITS, GateLimits
+from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.thresholds import one_label
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
