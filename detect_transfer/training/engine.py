@@ -210,9 +210,8 @@ class _Trainer:
         """Score the averaged network, note the row, keep weights and state."""
         context, progress = self.context, self.context.progress
         began = time.monotonic()
-        if (
-            context.accelerator.num_processes > 1
-        ):  # each has running statistics of its own: all score those of the first
+        if context.accelerator.num_processes > 1:
+            # each has running statistics of its own: all score those of the first
             broadcast(list(self.average.module.state_dict().values()))
         epoch = 0 if phase is None else progress.epoch + 1
         metrics = context.score(self.average.module, self.as_source, f"{epoch:06d}")

@@ -88,16 +88,11 @@ def make_context(
         detector.fit_anchors(_box_sizes(data.train, settings.imgsz))
     detector.module.to(device).to(memory_format=torch.channels_last)
     samples = _samples(config, data, source[0], device)
-    if settings.class_balance in ("weights", "both"):
-        weights = class_weights(samples, len(detector.class_names))
-        detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
-    if config.transfer.keep_from == "untouched" and data.kept_classes:
-        detector.class_weights = _without_kept(detector, data).to(device)
+    _weigh_classes(config, detector, data, samples, device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
     images = _images(config, samples, plan, run, memory // 2, data.intake)
-    repeats = settings.class_balance in ("repeat", "both")
     batches = EpochBatches(
-        repeat_factors(samples) if repeats else np.ones(len(samples)),
+        repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
         batch=batch_of_device(settings.batch, accelerator.num_processes),
         seed=settings.seed,
         share=Share(accelerator.process_index, accelerator.num_processes),
@@ -185,6 +180,17 @@ def _samples(
     return add_pseudo_labels(
         samples, finder, source_labels, imgsz=config.train.imgsz, transfer=config.transfer, intake=data.intake
     )
+
+
+def _weigh_classes(
+    config: RunConfig, detector: Detector, data: RunData, samples: Sequence[SampleRef], device: torch.device
+) -> None:
+    """Set the weights of the classes in the loss: by their boxes, and none for kept classes that stay untouched."""
+    if config.train.class_balance in ("weights", "both"):
+        weights = class_weights(samples, len(detector.class_names))
+        detector.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+    if config.transfer.keep_from == "untouched" and data.kept_classes:
+        detector.class_weights = _without_kept(detector, data).to(device)
 
 
 def _without_kept(detector: Detector, data: RunData) -> torch.Tensor:

@@ -125,18 +125,8 @@ def write_outputs(
     data_set = data_set_of(folder.data_of(facts.config.data), facts.config.data.format)
     case = Case(data.val, detections)
     scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
-    progress, scored = facts.progress, ScoredDetections(folder.scored_epochs)
-    history, candidates = progress.history, Candidates(len(progress.history), len(progress.mixes))
-    split, choice = facts.config.data.val_split, scored.selection(data.val, candidates, facts.config.evaluate)
-    tested = f"best of {candidates} on {split}, and scored once on {facts.config.data.test_split}"
-    selection = choice.sentence if data.test is None else tested
-    extra = {
-        "selection": {"split": split, **choice.as_dict(), "text": selection},
-        "best_epoch": progress.best_epoch,
-        "best_average": progress.best_mix,
-        "epoch_0": {name: history[0][name] for name in ("AP", "AP50", "AP75")},
-        "epochs": facts.progress.epoch,
-    }
+    scored, history = ScoredDetections(folder.scored_epochs), facts.progress.history
+    selection, extra = _chosen_by(scored, data, facts)
     write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
     report_done(1)
     test = None if data.test is None else _score_test(folder, detector, data.test, facts)
@@ -163,6 +153,22 @@ def write_outputs(
     write_json(folder.manifest, _manifest(folder, facts, data))
     report_done(1)
     return RunScores(scores.metrics, test, selection)
+
+
+def _chosen_by(scored: ScoredDetections, data: RunData, facts: RunFacts) -> tuple[str, dict[str, Any]]:
+    """Return what the best weights were chosen by, in words, and what `metrics.json` says of it."""
+    progress, config = facts.progress, facts.config
+    candidates, split = Candidates(len(progress.history), len(progress.mixes)), config.data.val_split
+    choice = scored.selection(data.val, candidates, config.evaluate)
+    tested = f"best of {candidates} on {split}, and scored once on {config.data.test_split}"
+    selection = choice.sentence if data.test is None else tested
+    return selection, {
+        "selection": {"split": split, **choice.as_dict(), "text": selection},
+        "best_epoch": progress.best_epoch,
+        "best_average": progress.best_mix,
+        "epoch_0": {name: progress.history[0][name] for name in ("AP", "AP50", "AP75")},
+        "epochs": progress.epoch,
+    }
 
 
 def _score_test(

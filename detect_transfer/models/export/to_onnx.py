@@ -115,8 +115,8 @@ class OnnxSession:
             options.optimized_model_filepath = str(Path(scratch) / "optimised.onnx")
             onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
             nodes = onnx.load(options.optimized_model_filepath).graph.node
-        known = {**dict.fromkeys((*HEAVY, "FusedConv", "FusedMatMul", "FusedGemm"), "fp32"), **_QUANTISED}
-        return dict(Counter(known[node.op_type] for node in nodes if node.op_type in known))
+        numbers = {**dict.fromkeys((*HEAVY, "FusedConv", "FusedMatMul", "FusedGemm"), "fp32"), **_QUANTISED}
+        return dict(Counter(numbers[node.op_type] for node in nodes if node.op_type in numbers))
 
 
 def _options() -> Any:

@@ -122,12 +122,12 @@ def varifocal(layer: Layer, matches: Matches, alpha: float, gamma: float, weight
 def overlap_aware(layer: Layer, matches: Matches, alpha: float, weights: torch.Tensor | None) -> torch.Tensor:
     """Return the sum of the class loss of LW-DETR, whose targets mix score and overlap."""
     logits = layer.logits
-    place = (matches.image, matches.query, matches.labels)
+    matched = (matches.image, matches.query, matches.labels)
     score = logits.sigmoid()
     overlap = matches.overlap(layer.boxes)
-    quality = (score[place].pow(alpha) * overlap.pow(1 - alpha)).clamp(min=_LEAST_QUALITY).detach()
+    quality = (score[matched].pow(alpha) * overlap.pow(1 - alpha)).clamp(min=_LEAST_QUALITY).detach()
     positive, negative = torch.zeros_like(logits), score.square()
-    positive[place], negative[place] = quality, 1 - quality
+    positive[matched], negative[matched] = quality, 1 - quality
     loss = -positive * functional.logsigmoid(logits) - negative * functional.logsigmoid(-logits)
     return _summed(loss, matches, weights)
 
