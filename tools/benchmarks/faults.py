@@ -151,11 +151,7 @@ def run_ours(root: Path, name: str) -> str:
             code = int(left.code or 0)
     said = shown.getvalue()
     if code:
-        return (
-            "error"
-            if any(part in said for part in ("0.jpg", "0.txt", "9.txt", "coco.json", "evil.pt"))
-            else "unclear error"
-        )
+        return "error" if any(part in said for part in AT_FAULT) else "unclear error"
     return "noted" if any(line.startswith(("warning ", "note ")) for line in said.splitlines()) else "taken"
 
 
