@@ -120,7 +120,18 @@ def test_suppression_in_the_graph__chooses_the_same(
     written = export_detector(trained, tmp_path / "out", ExportOptions(nms=NmsPlace.INSIDE), checked)[0]
     assert written.result is not None
     assert written.result.largest_move < 0.01
-    assert_same(*(each.find(checked.files, trained.category_ids) for each in (trained, load_trained(written.path))))
+    inside = load_trained(written.path)
+    assert_same(*(each.find(checked.files, trained.category_ids) for each in (trained, inside)))
+    fewer = replace(inside, settings=inside.settings.model_copy(update={"max_detections": 3}))
+    assert len(fewer.find(checked.files[:1], trained.category_ids).rows) == 3
+    for flag, chosen in (
+        ("--agnostic=True", {"agnostic": True}),
+        ("--iou=0.3", {"nms_iou": 0.3}),
+        ("--max-detections=301", {"max_detections": 301}),
+    ):
+        other = replace(inside, settings=inside.settings.model_copy(update=chosen))
+        with pytest.raises(InputError, match=rf"EXPORT_NMS {flag} .*in the graph.*; leave it out"):
+            other.find(checked.files[:1], trained.category_ids)
 
 
 def without_padding(images: Any) -> Any:

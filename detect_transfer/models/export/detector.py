@@ -18,6 +18,7 @@ from detect_transfer.models.base import Postprocess, Prediction, Predictor, Targ
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.models.postprocess import choose
+from detect_transfer.models.predict import postprocess_of
 
 Output = tuple[torch.Tensor, ...]  # of one image
 
@@ -133,13 +134,7 @@ class ExportedDetector:
         """
         if self.export.nms is NmsPlace.BESIDE:
             return choose(self, outputs, options)
-        if options.agnostic != self.export.settings.agnostic:
-            raise InputError(
-                "EXPORT_NMS",
-                "doubles are suppressed in the graph of the model, class by class",
-                field="--agnostic",
-                remedy="leave it out, or export the model with --nms beside",
-            )
+        self._check_choice(options)
         predictions = []
         for boxes, scores, labels in outputs:
             wanted = scores > options.score_floor
@@ -149,6 +144,27 @@ class ExportedDetector:
             xyxy, score = boxes[chosen].double().numpy(), scores[chosen].double().numpy()
             predictions.append(Prediction(xyxy, score, labels[chosen].long().numpy()))
         return predictions
+
+    def _check_choice(self, options: Postprocess) -> None:
+        """Raise where detections are to be chosen in another way than the graph has chosen them."""
+        own = postprocess_of(self.export.settings)
+        iou, own_iou = (each.nms_iou or self.nms_iou for each in (options, own))
+        most, own_most = options.max_detections, own.max_detections
+        doubles = "of all classes together" if own.agnostic else "class by class"
+        suppresses = self.suppresses or own.agnostic
+        for field, value, is_other, done in (
+            ("--agnostic", options.agnostic, options.agnostic != own.agnostic, f"suppresses doubles {doubles}"),
+            ("--iou", iou, suppresses and iou != own_iou, f"suppresses doubles from an overlap of {own_iou:g} on"),
+            ("--max-detections", most, most > own_most, f"gives {own_most} detections at most"),
+        ):
+            if is_other:
+                raise InputError(
+                    "EXPORT_NMS",
+                    f"detections are chosen in the graph of the model, which {done}",
+                    field=field,
+                    value=value,
+                    remedy="leave it out, or export the model with --nms beside",
+                )
 
 
 class PaddedDetector:
