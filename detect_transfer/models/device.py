@@ -67,13 +67,20 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
 
 
-def half_precision(device: torch.device) -> Precision:
-    """Return the half precision of a device.
+def half_precision(module: torch.nn.Module) -> Precision:
+    """Return the half precision of the device that a network computes on.
 
     Raises:
-        InputError: It has none, and would be slower with it.
+        InputError: It has none, and would be slower with it, or another runtime computes.
     """
-    if device.type != "cpu":
+    if next(module.parameters(), None) is None:
+        raise InputError(
+            "HALF_PRECISION",
+            "an exported model computes with the numbers that it was exported with",
+            field="--half",
+            remedy="leave it out, or give the weights that it was exported from",
+        )
+    if device_of(module).type != "cpu":
         return "fp16"
     if cpu_has_bf16():
         return "bf16"

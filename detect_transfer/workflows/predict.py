@@ -18,7 +18,7 @@ from detect_transfer.core.image_sources import ImageSources
 from detect_transfer.core.io import require_new, resource_errors
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
-from detect_transfer.models.device import device_of, half_precision
+from detect_transfer.models.device import half_precision
 from detect_transfer.models.fuse import fused
 from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
@@ -184,7 +184,7 @@ def predict_sources(
         settings=options.settings(trained.settings, live=sources.is_live),
         labels=_labels(options.classes, trained.class_names),
         tiling=options.tiling,
-        precision=half_precision(device_of(trained.detector.module)) if options.half else "fp32",
+        precision=half_precision(trained.detector.module) if options.half else "fp32",
         keep_pixels=drawings.needs_pixels,
     )
     total = sources.count

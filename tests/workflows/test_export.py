@@ -210,6 +210,11 @@ def test_commands__take_an_exported_model_by_the_names_of_its_classes(
     code, shown = run(capsys, "predict", exported / "model.torchscript", data / "images/val", "--out", tmp_path / "p")
     assert code == 0, shown
     assert "input: 200 px, as it was exported" in shown
+    words = ("predict", exported / "model.onnx", data / "images/val", "--half", "--out", tmp_path / "half")
+    code, shown = run(capsys, *words)
+    assert code == 2
+    assert re.search(r"HALF_PRECISION --half - an exported model .*; leave it out", shown)
+    assert not (tmp_path / "half").exists()
 
 
 def test_wrong_things__are_a_line_with_a_remedy(
