@@ -160,13 +160,13 @@ def _graph_options(detector: Detector, options: ExportOptions, imgsz: int) -> Gr
 def _origin(trained: TrainedDetector) -> dict[str, Any]:
     """Return where a detector comes from: its licence ledger and the hashes of weights and data."""
     loaded = load_weights(trained.path)
-    folder = RunFolder.of(trained.path)
-    in_run = trained.path.parent.name == "weights" and folder.manifest.is_file()
+    folder = RunFolder.holding(trained.path)
+    run = folder if folder is not None and folder.manifest.is_file() else None
     own, *before = weights_ledger(loaded)
-    weights = before if in_run else [own, *before]
-    if in_run and not before and (source := folder.read_transfer()["source"]) is not None:  # of an older version
+    weights = [own, *before] if run is None else before
+    if run is not None and not before and (source := run.read_transfer()["source"]) is not None:  # of an older version
         weights = [{"file": source["file"], "sha256": source["sha256"], "licence": UNKNOWN}]
-    data_sha256 = folder.read_manifest().get("data_sha256") if in_run else None
+    data_sha256 = None if run is None else run.read_manifest().get("data_sha256")
     provenance = {
         "weights_sha256": loaded.sha256,
         "weights_before": weights,

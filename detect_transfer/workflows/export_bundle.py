@@ -46,8 +46,8 @@ def write_bundle(
             remedy="give --out DIR in its place, and run the model with `detect-transfer predict`",
         )
     options = replace(options, to=(ExportTarget.ONNX,), nms=NmsPlace.INSIDE)
-    folder = RunFolder.of(trained.path)
-    run = folder.path if trained.path.parent.name == "weights" and folder.config.is_file() else None
+    folder = RunFolder.holding(trained.path)
+    run = None if folder is None else folder.path
 
     def finish(building: Path, metadata: ExportMetadata, written: list[Exported]) -> None:
         _write_files(building, metadata, written[0], run)

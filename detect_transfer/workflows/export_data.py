@@ -42,8 +42,8 @@ def data_of_run(trained: TrainedDetector) -> ExportData:
     Raises:
         InputError: They are of none, or the data are missing or changed.
     """
-    folder = RunFolder.of(trained.path)
-    if trained.path.parent.name != "weights" or not folder.config.is_file():
+    folder = RunFolder.holding(trained.path)
+    if folder is None:
         raise InputError(
             "EXPORT_DATA",
             "these weights are of no run, so that there are no validation images to check the exported model on",

@@ -30,6 +30,12 @@ class RunFolder:
         """Return the run folder at a path, or the one that a weights file lies in."""
         return cls(run_or_weights if run_or_weights.is_dir() else run_or_weights.parent.parent)
 
+    @classmethod
+    def holding(cls, weights: Path) -> RunFolder | None:
+        """Return the run folder that a training wrote weights into; None where they are of none."""
+        folder = cls(weights.parent.parent)
+        return folder if weights.parent.name == "weights" and folder.config.is_file() else None
+
     @property
     def config(self) -> Path:
         """The resolved config."""

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from pydantic import ValidationError
 
-from detect_transfer.config import Evaluate, load_config
+from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.intake import Intake
@@ -178,11 +178,10 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
     if exported_path(weights) is not None:
         return _load_exported(weights, device=device, imgsz=imgsz)
     loaded = load_weights(weights)
-    config = RunFolder.of(weights).config
-    in_run = weights.parent.name == "weights" and config.is_file()
+    run = RunFolder.holding(weights)
     detector = load_detector(loaded)
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
-    settings = load_config(config).evaluate if in_run else Evaluate()
+    settings = Evaluate() if run is None else run.read_config().evaluate
     ids = loaded.category_ids or tuple(range(1, len(detector.class_names) + 1))
     stated = loaded.metadata.get("imgsz")
     origin = "the default, as the weights do not say at which they were trained; --imgsz gives another"
