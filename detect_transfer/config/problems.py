@@ -24,7 +24,7 @@ def problems_of(
         error: What pydantic found.
         kind: The model of the config.
         where: The file that it came from.
-        overridden: The keys that the command line gave; it is then the place.
+        overridden: The keys that the command line gave; it is then what errors name.
     """
     keys = {plain_name(key.name): key for key in keys_of(kind)}
     problems: dict[str, InputError] = {}
@@ -33,12 +33,12 @@ def problems_of(
         is_unknown = detail["type"] == "extra_forbidden"
         field = ".".join(location if is_unknown else _known_part(location, keys)) or "config"
         is_word = any(f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}.") for key in overridden)
-        place = "command line" if is_word else where
+        origin = "command line" if is_word else where
         if is_unknown:
             remedy = nearest_key(field, kind)
-            problem = InputError("CONFIG_KEY", "there is no such key", where=place, field=field, remedy=remedy)
+            problem = InputError("CONFIG_KEY", "there is no such key", where=origin, field=field, remedy=remedy)
         else:
-            problem = _wrong_value(field, keys.get(plain_name(field)), detail, place)
+            problem = _wrong_value(field, keys.get(plain_name(field)), detail, origin)
         if field not in problems or detail["type"] == "literal_error":  # of several choices, words say most
             problems[field] = problem
     return list(problems.values())
@@ -54,17 +54,17 @@ def _known_part(location: list[str], keys: Mapping[str, Key]) -> list[str]:
     return location
 
 
-def _wrong_value(field: str, key: Key | None, detail: Any, place: Path | str) -> InputError:
+def _wrong_value(field: str, key: Key | None, detail: Any, origin: Path | str) -> InputError:
     name = plain_name(field)
     remedy = f"detect-transfer config --explain {name}" if key else "detect-transfer config --explain"
     value = detail["input"]
     if detail["type"] == "value_error":
         what = detail["msg"].removeprefix("Value error, ")
-        return InputError("CONFIG_VALUE", what, where=place, field=field, remedy=remedy)
+        return InputError("CONFIG_VALUE", what, where=origin, field=field, remedy=remedy)
     if detail["type"] == "missing":
         remedy = f"write {_MAIN_KEYS[name]}=MY_DATA" if name == "data" else remedy
         return InputError(
-            "CONFIG_VALUE", "it has no default", where=place, field=field, value="(missing)", remedy=remedy
+            "CONFIG_VALUE", "it has no default", where=origin, field=field, value="(missing)", remedy=remedy
         )
     if detail["type"] == "model_type" and name in _MAIN_KEYS:
         remedy = f"write {_MAIN_KEYS[name]}={value}"
@@ -72,4 +72,4 @@ def _wrong_value(field: str, key: Key | None, detail: Any, place: Path | str) ->
         choices = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
         remedy = did_you_mean(value, choices) if len(choices) > 1 else remedy
     what = detail["msg"] if key is None else f"{key.values} was expected"
-    return InputError("CONFIG_VALUE", what, where=place, field=field, value=value, remedy=remedy)
+    return InputError("CONFIG_VALUE", what, where=origin, field=field, value=value, remedy=remedy)

@@ -67,4 +67,4 @@ def _first(value: Any, pointer: str) -> tuple[str, str] | None:
     if isinstance(value, _Twice):
         return pointer, value.key
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((place for key, child in children if (place := _first(child, f"{pointer}/{key}"))), None)
+    return next((twice for key, child in children if (twice := _first(child, f"{pointer}/{key}"))), None)

@@ -114,8 +114,8 @@ def convert_source(
         ResourceError: The machine failed; nothing is left under `out`.
     """
     require_new(request.out)
-    known = _recognised(request.source) if request.format == _AUTO else Recognition(request.format, "")
-    request = replace(request, format=known.format)
+    shown = _recognised(request.source) if request.format == _AUTO else Recognition(request.format, "")
+    request = replace(request, format=shown.format)
     reader_options = parse_options(formats.get_format(request.format), request.reader_options)
     on_error = reader_options.pop("on_error", request.on_error)
     if request.on_error not in (OnError.FAIL, on_error):
@@ -148,7 +148,7 @@ def convert_source(
     if on_reading is not None:
         on_reading(table.reading)
     result = convert(table, request.out, options=options, progress=progress)
-    return replace(result, format=f"{known.format}: {known.evidence}" if known.evidence else known.format)
+    return replace(result, format=f"{shown.format}: {shown.evidence}" if shown.evidence else shown.format)
 
 
 def _recognised(source: Path) -> Recognition:
@@ -157,9 +157,9 @@ def _recognised(source: Path) -> Recognition:
     Raises:
         InputError: None or several fit.
     """
-    known = recognition(source) if source.exists() else None
-    if known is not None:
-        return known
+    shown = recognition(source) if source.exists() else None
+    if shown is not None:
+        return shown
     candidates = likely(source) if source.exists() else []
     if len(candidates) == 1:
         return Recognition(candidates[0], "what lies there fits it alone")

@@ -162,7 +162,7 @@ def _with_names(errors: pl.DataFrame, table: AnnotationTable) -> pl.DataFrame:
     return errors
 
 
-def write_label_errors(found: LabelErrors, out: Path) -> None:
+def write_label_errors(suspects: LabelErrors, out: Path) -> None:
     """Write the page, `label_errors.csv`, and a folder for each labelling tool with the images in question.
 
     Raises:
@@ -170,20 +170,24 @@ def write_label_errors(found: LabelErrors, out: Path) -> None:
         ResourceError: The disk is full or does not let us write.
     """
     require_new(out)
-    table = _to_correct(found)
+    table = _to_correct(suspects)
     with new_folder(out) as building:
         write_label_errors_page(
-            building / "label_errors.html", found.table, found.rows, title=found.run.resolve().name, facts=found.facts
+            building / "label_errors.html",
+            suspects.table,
+            suspects.rows,
+            title=suspects.run.resolve().name,
+            facts=suspects.facts,
         )
-        write_atomic(building / "label_errors.csv", found.rows.select(_COLUMNS).write_csv(float_precision=3))
+        write_atomic(building / "label_errors.csv", suspects.rows.select(_COLUMNS).write_csv(float_precision=3))
         if table.images.height:
-            write_pre_annotations(table, building, tools=tuple(LABELLING_TOOLS), model=found.run.resolve().name)
+            write_pre_annotations(table, building, tools=tuple(LABELLING_TOOLS), model=suspects.run.resolve().name)
 
 
-def _to_correct(found: LabelErrors) -> AnnotationTable:
+def _to_correct(suspects: LabelErrors) -> AnnotationTable:
     """Return the images with suspects: their labels, each with what speaks against it, and what has no label."""
-    rows = found.rows
-    table = found.table.select_images(rows["image_id"].unique(maintain_order=True))
+    rows = suspects.rows
+    table = suspects.table.select_images(rows["image_id"].unique(maintain_order=True))
     against = rows.filter(pl.col("annotation_id").is_not_null())
     notes = against.select(
         "annotation_id",
@@ -191,7 +195,7 @@ def _to_correct(found: LabelErrors) -> AnnotationTable:
         note=pl.format("suspect: {}, {} here? ({})", "kind", "suggested", pl.col("suspicion").round(2)),
     ).unique("annotation_id", keep="first")
     labels = table.boxes.join(notes, on="annotation_id", how="left", maintain_order="left")
-    first = int(found.table.boxes["annotation_id"].max() or 0) + 1  # type: ignore[arg-type]
+    first = int(suspects.table.boxes["annotation_id"].max() or 0) + 1  # type: ignore[arg-type]
     missing = rows.filter(pl.col("kind") == "missing").select(
         pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("annotation_id"),
         "image_id",
@@ -204,19 +208,19 @@ def _to_correct(found: LabelErrors) -> AnnotationTable:
     return replace(table, boxes=pl.concat([labels, missing], how="diagonal"))
 
 
-def label_error_lines(found: LabelErrors) -> list[str]:
+def label_error_lines(suspects: LabelErrors) -> list[str]:
     """Return the most suspicious labels and what was looked at, in lines for the console."""
     lines = []
-    for row in found.rows.head(_MOST_LINES).iter_rows(named=True):
+    for row in suspects.rows.head(_MOST_LINES).iter_rows(named=True):
         corners = [row[c if row["annotation_id"] is None else f"label_{c}"] for c in XYXY]
         words = {
             "missing": f"no label, but {row['suggested']}",
             "class": f"labelled {row['label']}, but {row['suggested']}",
             "location": f"{row['label']}, but its box seems to be elsewhere",
         }[row["kind"]]
-        place = ", ".join(f"{corner:g}" for corner in (round(c, 1) for c in corners))
+        at = ", ".join(f"{corner:g}" for corner in (round(c, 1) for c in corners))
         where = f"  ({row['source']})" if row["source"] else ""
-        lines.append(f"{row['suspicion']:.2f} {row['file_name']}: {words} at {place}{where}")
-    counts = [f"{kind} {found.rows.filter(pl.col('kind') == kind).height}" for kind in KINDS]
-    more = len(found.rows) - _MOST_LINES
-    return [*lines, *([f"and {more} more"] if more > 0 else []), *found.facts, f"kinds: {', '.join(counts)}"]
+        lines.append(f"{row['suspicion']:.2f} {row['file_name']}: {words} at {at}{where}")
+    counts = [f"{kind} {suspects.rows.filter(pl.col('kind') == kind).height}" for kind in KINDS]
+    more = len(suspects.rows) - _MOST_LINES
+    return [*lines, *([f"and {more} more"] if more > 0 else []), *suspects.facts, f"kinds: {', '.join(counts)}"]
