@@ -173,6 +173,12 @@ def _choose(given: RunConfig, keys: set[str], look: _Look) -> dict[str, Choice]:
     if "auto" in explain("transfer.class_map")[0].values:
         choices["transfer.class_map"] = Choice("auto", "which source class a new class is, is asked of the source")
     choices["mirror.images"] = Choice("auto", _mirror_reason(look))
+    if any(finding.code == "IMAGE_DEEP" for finding in look.report.findings):
+        choices["data.intake"] = Choice(
+            {"window": "percentile"},
+            "images have more than 8 bits: of each the 0.5 percentile becomes black and the 99.5 white; per_camera "
+            "takes those of all images, where a value means the same in all",
+        )
     for key, split in look.splits.items():
         reason = "scored once, at the end" if key == "test_split" else "scored after each epoch"
         if split != getattr(Data(path=Path()), key):

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
+from PIL import Image
 
 from detect_transfer.cli import main
 from detect_transfer.cli.options import name_of_data
 from detect_transfer.config import load_config
+from detect_transfer.workflows.init import init_config
 from detect_transfer.workflows.init_choices import Choice, Shape, choose_batch, choose_imgsz, mirrored_pairs
 from detect_transfer.workflows.init_text import config_text
 
@@ -137,3 +140,20 @@ def test_config__is_named_by_the_folder_of_the_data(tmp_path: Path) -> None:
     folder.mkdir()
     assert [name_of_data(folder), name_of_data(folder / "data.yaml")] == ["signs.v2"] * 2
     assert name_of_data(folder / "instances_all.json") == "instances_all"
+
+
+def test_images_of_sixteen_bits__get_a_window(tmp_path: Path) -> None:
+    for number, split in enumerate(("train", "train", "val")):
+        image, label = (tmp_path / "set" / folder / split / f"{number}" for folder in ("images", "labels"))
+        image.parent.mkdir(parents=True, exist_ok=True)
+        label.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(number).integers(7000, 7400, (64, 64)).astype(np.uint16)
+        Image.fromarray(values).save(image.with_suffix(".png"))
+        label.with_suffix(".txt").write_text("0 0.5 0.5 0.25 0.25\n")
+    (tmp_path / "set" / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [car]\n")
+    for words, window in (((), "percentile"), (("data.intake.window=per_camera",), "per_camera")):
+        out = tmp_path / f"{window}.yaml"
+        init_config(tmp_path / "set", out, words, measure=False)
+        intake = load_config(out).data.intake
+        assert intake is not None
+        assert intake.window == window
