@@ -94,7 +94,7 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
         table = clean(table, ledger)
         facts = ledger.as_dict()
     names = {"train": data.train_split, "val": data.val_split, "test": data.test_split}
-    parts = {part: table.split_of(split) for part, split in names.items() if split is not None}
+    parts = {part: _by_name(table.split_of(split)) for part, split in names.items() if split is not None}
     for part, rows in parts.items():
         _check_positives(rows, str(names[part]))
     images = pl.concat([part.images for part in parts.values()])
@@ -156,6 +156,15 @@ def _read(data: Data, drawn: Path, native: NativeData | None) -> tuple[Annotatio
     native = native or read_native(data)
     facts = read_json((data.path or Path()) / "ledger.json") if native.format == "data_folder" else None
     return native.table, facts, native.format
+
+
+def _by_name(table: AnnotationTable) -> AnnotationTable:
+    """Return the table in the order of the names of its images, so that a seed trains alike on any order of the same.
+
+    The last part of a name comes first, as a data folder keeps it and moves the image.
+    """
+    last = pl.col("file_name").str.split("/").list.last()
+    return replace(table, images=table.images.sort(last, "file_name"))
 
 
 def _no_images(data: Data, *, converted: bool) -> InputError:

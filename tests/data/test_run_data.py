@@ -43,6 +43,25 @@ def test_data_folder_yaml_and_json_pair__give_the_same_data(tiny_data: Path, tmp
     assert counts(pair, tmp_path) == by_folder
 
 
+def test_images__come_in_the_order_of_their_names_whatever_their_ids(tiny_data: Path, tmp_path: Path) -> None:
+    document = json.loads((tiny_data / "annotations" / "instances_train.json").read_bytes())
+    highest = max(image["id"] for image in document["images"])
+    for row in (*document["images"], *document["annotations"]):
+        key = "image_id" if "image_id" in row else "id"
+        row[key] = highest + 1 - row[key]
+    (tmp_path / "train.json").write_text(json.dumps(document))
+    of_both = [
+        load_run_data(
+            Data(
+                train_json=path, val_json=tiny_data / "annotations" / "instances_val.json", images=tiny_data / "images"
+            ),
+            drawn=tmp_path,
+        ).train.images["file_name"]
+        for path in (tiny_data / "annotations" / "instances_train.json", tmp_path / "train.json")
+    ]
+    assert of_both[0].to_list() == of_both[1].to_list() == of_both[0].sort().to_list()
+
+
 def split_file(folder: Path, table: AnnotationTable, n_train: int) -> Path:
     """Write a file that names some training images, half of the validation images as such and half as test images."""
     names = {split: sorted(table.split_of(split).images["file_name"]) for split in ("train", "val")}
