@@ -33,8 +33,8 @@ def with_dropped(table: AnnotationTable, *, before: pl.DataFrame) -> AnnotationT
     if before.height == table.boxes.height:
         return table
     stays = pl.col("annotation_id").is_in(table.boxes["annotation_id"].implode())
-    place = stays.cum_sum().over("image_id").cast(pl.Int64).alias(_PLACE)
-    return write_dropped(table, pl.concat([dropped_boxes(table), before.with_columns(place).filter(~stays)]))
+    rank = stays.cum_sum().over("image_id").cast(pl.Int64).alias(_PLACE)
+    return write_dropped(table, pl.concat([dropped_boxes(table), before.with_columns(rank).filter(~stays)]))
 
 
 def write_dropped(table: AnnotationTable, dropped: pl.DataFrame) -> AnnotationTable:

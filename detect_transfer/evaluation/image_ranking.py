@@ -63,8 +63,8 @@ def _described(rows: pl.DataFrame, index: np.ndarray, n_images: int) -> FloatArr
     column, row = (np.clip((v * _CELLS).astype(int), 0, _CELLS - 1) for v in (x, y))
     share = ((rows["x2"] - rows["x1"]) * (rows["y2"] - rows["y1"])).to_numpy() / (width * height)
     size = np.searchsorted(_LARGE, share, side="right")
-    place = ((which * _CELLS + row) * _CELLS + column) * (len(_LARGE) + 1) + size
+    cell = ((which * _CELLS + row) * _CELLS + column) * (len(_LARGE) + 1) + size
     described = np.zeros((n_images, max(len(classes), 1) * _CELLS**2 * (len(_LARGE) + 1)))
-    np.add.at(described, (index, place), rows["score"].to_numpy())
+    np.add.at(described, (index, cell), rows["score"].to_numpy())
     length = np.linalg.norm(described, axis=1, keepdims=True)
     return np.asarray(described / np.where(length > 0, length, 1.0))
