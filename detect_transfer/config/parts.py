@@ -124,7 +124,8 @@ class Model(Strict):
     """Torchvision with `arch: fasterrcnn`: a classification network of torchvision."""
     weights: str = "yolo11n"
     """A known name, a `.pt`, `.pth`, `.bin`, `.ckpt` or `.safetensors` file, a folder of the hub of Hugging Face with
-    `config.json`, `embedded` or `scratch`. A list of these is `sources`."""
+    `config.json`, `embedded` or `scratch`; a name or file may state the hash that it must have, as
+    `yolov9c@sha256:HASH`. A list of these is `sources`."""
     sources: list[str] = Field(default_factory=list)
     """Several weights of one family: each is asked before training what it knows of the training images, and the run
     starts from the best, which then stands as `weights`."""

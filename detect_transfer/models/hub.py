@@ -5,8 +5,8 @@ Nothing is fetched unless a known name was asked for that no file answers to.
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -16,15 +16,15 @@ from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_file, sha256_file
 from detect_transfer.models.checkpoints import EMBEDDED, EXPORTED_SUFFIXES, load_weights
 from detect_transfer.models.families import FAMILIES
-from detect_transfer.models.published_hashes import expected_hashes
+from detect_transfer.models.published_hashes import SHA256
 
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
-logger = logging.getLogger(__name__)
-
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CONFIG = "config.json"
 _IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # what the hub of Hugging Face calls weights in a folder
 _SECONDS_TO_CONNECT = 3.0
+_STATED = "@sha256:"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
@@ -32,12 +32,45 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
 
     A folder as the hub of Hugging Face has it holds the file beside its `config.json`. A name, with or without a
     suffix, is looked for in the folder of the environment variable DETECT_TRANSFER_WEIGHTS, in `folders` and in
-    ./weights, then fetched from its publisher into the first of these.
+    ./weights, then fetched from its publisher into the first of these. What is fetched must have the hash that is held
+    here, or that is stated behind the name as `yolov9c@sha256:HASH`; a file that is there must have a stated hash, too.
 
     Raises:
-        InputError: A path does not exist, or the name is not known.
+        InputError: A path does not exist, the name is not known, no hash of the published file is held or stated, or
+            the file has another.
         ResourceError: The name is known but the file cannot be had; every place that was looked at is named.
     """
+    wanted, stated = _split(wanted)
+    path = _find(wanted, stated, folders)
+    if stated and (sha256 := sha256_file(path)) not in stated:
+        raise InputError(
+            "WEIGHTS_HASH",
+            f"its hash is {sha256}, not {stated[0]}",
+            where=path,
+            remedy="state the hash of this file, or move it away",
+        )
+    return path
+
+
+def _split(wanted: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name or path without the hash that is stated behind it, and that hash, if any.
+
+    Raises:
+        InputError: What is stated is no hash.
+    """
+    name, mark, digest = wanted.partition(_STATED)
+    if mark and not _DIGEST.fullmatch(digest.lower()):
+        raise InputError(
+            "WEIGHTS_HASH",
+            "a SHA-256 has 64 digits of 0-9 and a-f",
+            field="model.weights",
+            value=wanted,
+            remedy=f"write the whole hash behind {name}{_STATED}",
+        )
+    return name, (digest.lower(),) if mark else ()
+
+
+def _find(wanted: str, stated: tuple[str, ...], folders: tuple[Path, ...]) -> Path:
     if wanted == "embedded":
         return EMBEDDED
     path = Path(wanted)
@@ -45,7 +78,7 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
         if path.is_file():
             return path
         if path.name == wanted and path.stem in _known_names():
-            return find_weights(path.stem, folders=folders)  # as ultralytics calls what it publishes
+            return _find(path.stem, stated, folders)  # as ultralytics calls what it publishes
         raise InputError(
             "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
         )
@@ -63,7 +96,7 @@ def find_weights(wanted: str, *, folders: tuple[Path, ...] = ()) -> Path:
     in_folder = next((folder / wanted for folder in searched if (folder / wanted / _CONFIG).is_file()), None)
     if existing is None and in_folder is not None:
         return _in_folder(in_folder)
-    return existing or _fetch(wanted, url, searched[0] / published, candidates)
+    return existing or _fetch(wanted, url, searched[0] / published, candidates, stated)
 
 
 def _in_folder(folder: Path) -> Path:
@@ -90,6 +123,7 @@ def architecture_of(wanted: str) -> str | None:
     Raises:
         InputError: There is no such file, or it cannot be read.
     """
+    wanted, _ = _split(wanted)
     if wanted == "embedded" or Path(wanted).suffix in _SUFFIXES or (Path(wanted) / _CONFIG).is_file():
         return load_weights(find_weights(wanted)).arch or None
     return wanted
@@ -113,7 +147,18 @@ def _known_names() -> list[str]:
     return [name for family in FAMILIES.values() for name in family.known_weights()]
 
 
-def _fetch(name: str, url: str, target: Path, searched: list[Path]) -> Path:
+def _fetch(name: str, url: str, target: Path, searched: list[Path], stated: tuple[str, ...]) -> Path:
+    expected = stated or SHA256.get(name, ())
+    if not expected:
+        raise InputError(
+            "WEIGHTS_HASH",
+            f"it is not at {', '.join(map(str, searched))}, and no hash is held here that a download must have",
+            field="model.weights",
+            value=name,
+            remedy=f"fetch {url} and put it at {target}, or write {name}{_STATED}HASH with the SHA-256 that its "
+            "publisher states",
+        )
+
     def unavailable(reason: object) -> ResourceError:
         places = ", ".join(str(path) for path in [*searched, url])
         return ResourceError(
@@ -125,16 +170,13 @@ def _fetch(name: str, url: str, target: Path, searched: list[Path]) -> Path:
             "model.weights",
         )
 
-    expected = expected_hashes(name, url)
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS_TO_CONNECT) as answer, new_file(target) as stream:
             shutil.copyfileobj(answer, stream)
             stream.flush()
             sha256 = sha256_file(Path(stream.name))
-            if expected and not sha256.startswith(expected):
+            if sha256 not in expected:
                 raise unavailable(f"what came has the hash {sha256}, not {' or '.join(expected)}")
     except (OSError, urllib.error.URLError) as error:
         raise unavailable(getattr(error, "reason", error)) from error
-    if not expected:
-        logger.warning("%s was fetched from %s; nothing says here what its hash should be, it is %s", name, url, sha256)
     return target

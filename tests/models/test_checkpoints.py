@@ -17,6 +17,7 @@ import torch
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import FAMILIES, find_weights, load_detector
 from detect_transfer.models.checkpoints import load_weights, read_checkpoint, save_weights
+from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.published_hashes import SHA256
 
 
@@ -222,6 +223,52 @@ def test_published_hashes__are_whole_and_of_names_that_are_fetched() -> None:
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests)
         if urls[0].endswith(".pth"):
             assert digests[0].startswith(urls[0][-12:-4])
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Publishers that answer to every address with the same bytes, and the addresses that were asked for."""
+    asked: list[str] = []
+
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        asked.append(url)
+        return io.BytesIO(b"the published bytes")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    monkeypatch.chdir(tmp_path)
+    return asked
+
+
+@pytest.mark.parametrize("name", ["yolov9c", "vgg19_bn", "dfine_n", "mnasnet0_5"])
+def test_name_whose_whole_hash_is_not_held__is_not_fetched(tmp_path: Path, published: list[str], name: str) -> None:
+    with pytest.raises(InputError, match=rf"WEIGHTS_HASH model.weights={name} - .*; .*{name}@sha256:HASH") as caught:
+        find_weights(name)
+    assert "https://" in caught.value.remedy
+    assert published == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stated_hash__lets_a_name_be_fetched_and_holds_for_files_too(tmp_path: Path, published: list[str]) -> None:
+    right, wrong = (hashlib.sha256(data).hexdigest() for data in (b"the published bytes", b"others"))
+    with pytest.raises(ResourceError, match=f"what came has the hash {right}, not {wrong}"):
+        find_weights(f"yolov9c@sha256:{wrong}")
+    path = find_weights(f"yolov9c@sha256:{right}")
+    assert path.read_bytes() == b"the published bytes"
+    assert len(published) == 2
+    for wanted in (f"yolov9c@sha256:{right}", f"{path}@sha256:{right.upper()}", "yolov9c"):
+        assert find_weights(wanted) == path
+    for wanted in (f"yolov9c@sha256:{wrong}", f"{path}@sha256:{wrong}"):
+        with pytest.raises(InputError, match=f"WEIGHTS_HASH {path} - its hash is {right}, not {wrong}"):
+            find_weights(wanted)
+    assert len(published) == 2
+    assert architecture_of(f"yolov9c@sha256:{right}") == "yolov9c"
+
+
+@pytest.mark.parametrize("digest", ["", "HASH", "0" * 63, "0" * 65, "g" * 64])
+def test_stated_hash__that_is_none_is_refused(published: list[str], digest: str) -> None:
+    with pytest.raises(InputError, match=r"WEIGHTS_HASH .*64 digits"):
+        find_weights(f"yolo11n@sha256:{digest}")
+    assert published == []
 
 
 def test_real_checkpoints__load_whole(shared: Path, coco_weights: Path) -> None:

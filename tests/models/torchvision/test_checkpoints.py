@@ -274,7 +274,7 @@ def test_known_name__is_fetched_and_its_hash_is_looked_at(tmp_path: Path, monkey
     assert requests == ["https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth"]
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(checkpoints, "published_url", lambda _: f"https://x/resnet18-{digest[:8]}.pth")
-    path = find_weights("resnet18")
+    path = find_weights(f"resnet18@sha256:{digest}")
     assert path == tmp_path / f"resnet18-{digest[:8]}.pth"
     assert path.read_bytes() == data
     assert find_weights("resnet18") == path
