@@ -201,6 +201,8 @@ def print_scores(scores: Any) -> None:
         text += "" if span is None else f" [{span[0]:.4f}, {span[1]:.4f}]"
         other = f"   strict {scores.strict[name]:.4f}" if scores.strict and scores.strict.get(name) is not None else ""
         console.print(f"{name:10s} {text}{other}", markup=False)
+    if scores.interval is not None and scores.interval.caution:
+        console.print(f"intervals: {scores.interval.caution}", markup=False)
 
 
 def print_explanation(explanation: Any) -> None:

@@ -263,3 +263,14 @@ def test_span__holds_the_ap_of_all_images_in_most_cases(make_table, make_detecti
         low, high = spans.metrics["AP50"]
         held += low <= 0.6 <= high + 0.01  # the steps of the 101 recalls
     assert held >= 86
+
+
+def test_interval__of_rare_classes_is_said_to_be_too_narrow(make_table, make_detections) -> None:
+    boxes = [(i, 1, 0, 0, 10, 10) for i in range(1, 21)] + [(i, 2, 20, 0, 30, 10) for i in range(1, 5)]
+    detections = make_detections([(*box, 0.9) for box in boxes[::2]])
+    rare = score_intervals(Case(make_table(boxes, n_images=20, n_classes=3), detections), n_draws=100)
+    assert rare.caution is not None
+    assert "1 of 2 classes have objects in fewer than 5 images" in rare.caution
+    assert rare.as_dict()["caution"] == rare.caution
+    often = [*boxes, (5, 2, 20, 0, 30, 10)]
+    assert score_intervals(Case(make_table(often, n_images=20, n_classes=3), detections), n_draws=100).caution is None
