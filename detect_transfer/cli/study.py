@@ -71,7 +71,7 @@ def print_study_plan(plan: Any) -> None:
 
     from detect_transfer.evaluation.study.power import FEWEST_SEEDS
     from detect_transfer.workflows.run_clock import duration
-    from detect_transfer.workflows.study.cost import cost_of
+    from detect_transfer.workflows.study.cost import cost_of, cost_of_search
     from detect_transfer.workflows.study.runs import finished_seconds, n_of_others
 
     seconds = finished_seconds(plan)
@@ -103,10 +103,11 @@ def print_study_plan(plan: Any) -> None:
         f"{duration(cost.seconds / plan.config.study.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
     if plan.to_search and (search := plan.config.study.search) is not None:
-        n_images = data.n_images(search.percent)
+        cost = cost_of_search(plan)
         lines.append(
-            f"rates of {', '.join(plan.to_search)} are searched first, {search.trials} trials each on {n_images} "
-            "images, which are not in the estimate"
+            f"rates of {', '.join(plan.to_search)} are searched first, {search.trials} trials each on "
+            f"{data.n_images(search.percent)} images: about {duration(cost.seconds / plan.config.study.jobs)} (rough) "
+            f"and {cost.megabytes / 1000:.1f} GB more"
         )
     if n_others := n_of_others(plan):
         lines.append(f"{n_others} run folders there are not used: of another config, other data, weights or code")

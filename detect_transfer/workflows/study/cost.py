@@ -8,6 +8,7 @@ from statistics import median
 
 from detect_transfer.config import RunConfig
 from detect_transfer.workflows.study.plan import TRAIN_PART, PlannedRun, StudyPlan
+from detect_transfer.workflows.study.search import search_of, trial_run
 
 # seconds an image at 320 px on two cores of a server: training, scoring. Rough: a factor of three either way
 _SECONDS = {"yolo": (0.05, 0.02), "torchvision": (0.35, 0.12)}
@@ -49,10 +50,24 @@ def cost_of(plan: StudyPlan, runs: Sequence[PlannedRun], seconds_of: Mapping[str
         pair = (run.arm, run.percent)
         measured += pair in finished
         total += median(finished[pair]) if pair in finished else guessed[pair](run)
-        weights = _MB_OF_WEIGHTS.get(plan.configs[pair].model.family, 80)
-        state = _MB_OF_STATE if plan.config.study.keep_state else 0
-        megabytes += _MB_OF_FILES + weights * (2 + state)
+        megabytes += _megabytes(plan, plan.configs[pair])
     return Cost(total, megabytes, measured)
+
+
+def cost_of_search(plan: StudyPlan) -> Cost:
+    """Estimate what the trials will cost of the arms whose rates are to be searched."""
+    seconds, megabytes = 0.0, 0.0
+    for arm in plan.to_search:
+        search = search_of(plan)
+        run, config = trial_run(plan, arm, {key: low for key, (low, _) in search.rates.items()})
+        seconds += search.trials * _seconds(plan, config)(run)
+        megabytes += search.trials * _megabytes(plan, config)
+    return Cost(seconds, megabytes, 0)
+
+
+def _megabytes(plan: StudyPlan, config: RunConfig) -> float:
+    weights = _MB_OF_WEIGHTS.get(config.model.family, 80)
+    return _MB_OF_FILES + weights * (2 + (_MB_OF_STATE if plan.config.study.keep_state else 0))
 
 
 def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float]:

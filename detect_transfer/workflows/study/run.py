@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -44,7 +44,7 @@ class Launcher:
         """
         if self.plan.to_search:
             write_split_files(self.plan.data, self.plan.folder)
-            if not search_rates(self.plan, self.watch, self.on_event):
+            if not search_rates(self.plan, self._each, self.on_event):
                 return False
             self.plan = make_study_plan(self.plan.config, self.plan.folder)
         folder, jobs = self.plan.folder, self.plan.config.study.jobs
@@ -62,21 +62,30 @@ class Launcher:
                 list(pool.map(self._one, left))  # those that no other launcher has
                 list(pool.map(partial(self._one, wait=True), left))
         else:
-            self._elsewhere([run.key for run in left])
+            for _ in self._each([run.key for run in left]):
+                pass
+            for run in left:
+                self._report(run)
         return not self.watch.stopped.is_set()
 
-    def _elsewhere(self, keys: list[str]) -> None:
-        """Hand runs to a cluster, and wait until all have ended."""
+    def _each(self, keys: Sequence[str]) -> Iterator[str]:
+        """Do runs, here or on a cluster, and yield each as it ends or is stopped."""
         study, path = self.plan.config.study, self.plan.folder.path.absolute()
+        if study.launcher == "local":
+            do = partial(do_run, self.plan.folder, jobs=study.jobs, keep_state=study.keep_state, watch=self.watch)
+            with ThreadPoolExecutor(max_workers=study.jobs) as pool:
+                tasks = {pool.submit(do, key): key for key in keys}
+                for task in as_completed(tasks):
+                    task.result()
+                    yield tasks[task]
+            return
         if study.launcher == "slurm":
             from detect_transfer.workflows.study.slurm import run_all
         else:
             from detect_transfer.workflows.study.ray import run_all
         self.on_event(f"{len(keys)} runs go to {study.launcher}")
         run_all(path, keys, study.launcher_options, keep_state=study.keep_state)
-        for run in self.plan.runs:
-            if run.key in keys:
-                self._report(run)
+        yield from keys
 
     def stop(self, *, ask_runs: bool = True) -> None:
         """Start nothing more.

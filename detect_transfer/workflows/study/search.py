@@ -5,18 +5,19 @@ A trial is an ordinary run in the store of the study. Optuna proposes; its journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detect_transfer.config import RunConfig
+from detect_transfer.config.study import Search
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.evaluation.study.trials import ArmTrials, Trial
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, keyed_runs, question_of, run_config
-from detect_transfer.workflows.study.process import RunWatch, do_run
 from detect_transfer.workflows.study.runs import state_of
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 _STARTING = 4  # trials that are drawn at random before the sampler learns from them
 
 
-def search_rates(plan: StudyPlan, watch: RunWatch, on_event: Callable[[str], None] = lambda _: None) -> bool:
+def search_rates(
+    plan: StudyPlan, do: Callable[[Sequence[str]], Iterator[str]], on_event: Callable[[str], None] = lambda _: None
+) -> bool:
     """Do the trials of every arm that has not all of its own, and keep what is best; return whether all are done.
+
+    The arms go on together: a round has a trial of each, so that a cluster does as many at once as there are arms.
 
     Args:
         plan: The study, whose arms have the rates that they had before.
-        watch: Has the processes while they run, and may be stopped from outside.
+        do: Does the runs of these keys, and yields each as it ends.
         on_event: Called with what happens, in words.
 
     Raises:
@@ -44,41 +49,102 @@ def search_rates(plan: StudyPlan, watch: RunWatch, on_event: Callable[[str], Non
             "SEARCH_MISSING", "Optuna is not installed", remedy="pip install 'detect-transfer[optuna]'"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with ThreadPoolExecutor(max_workers=plan.config.study.jobs) as pool:
-        tasks = [pool.submit(_search, plan, arm, watch, on_event) for arm in plan.to_search]
-        for task in tasks:
-            task.result()
-    return not watch.stopped.is_set()
+    with ExitStack() as locks:
+        searches = []
+        for arm in plan.to_search:
+            plan.folder.search(arm).mkdir(parents=True, exist_ok=True)
+            locks.enter_context(lock_folder(plan.folder.search(arm)))
+            searches.append(_ArmSearch.opened(plan, arm))
+        while left := [search for search in searches if not search.is_done]:
+            asked = {search.ask(): search for search in left}
+            for key in do(list(asked)):
+                said = asked[key].tell()
+                if said is None:  # it was stopped
+                    return False
+                on_event(said)
+        for search in searches:
+            search.keep()  # of a search that was done before with another number of trials, too
+    return True
 
 
-def _search(plan: StudyPlan, arm: str, watch: RunWatch, on_event: Callable[[str], None]) -> None:
-    """Do the trials of one arm."""
-    search = plan.config.study.search
-    assert search is not None
-    folder = plan.folder.search(arm)
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock_folder(folder):
-        study = _open(folder, question_of(plan.config, plan.data, arm))
+@dataclass
+class _ArmSearch:
+    """The search of one arm.
+
+    Args:
+        plan: The study.
+        arm: The arm.
+        study: What proposes, from its journal.
+        trials: Those that are done.
+    """
+
+    plan: StudyPlan
+    arm: str
+    study: optuna.Study
+    trials: list[Trial]
+    _asked: tuple[optuna.Trial, str] | None = None
+
+    @classmethod
+    def opened(cls, plan: StudyPlan, arm: str) -> _ArmSearch:
+        """Go on with the journal of an arm."""
+        study = _open(plan.folder.search(arm), question_of(plan.config, plan.data, arm))
         _reap(study)
-        trials = list(_finished(study))[: search.trials]
-        while len(trials) < search.trials and not watch.stopped.is_set():
-            number = len(trials)
-            study.sampler = _sampler(search.seed + number)
-            asked = study.ask()
-            keys = {key: asked.suggest_float(key, *ends, log=True) for key, ends in search.rates.items()}
-            trial = _do(plan, arm, number, keys, watch)
-            if trial is None:  # it was stopped
-                return
-            _refuse_equal(arm, trials, trial)
-            asked.set_user_attr("trial", {"number": number, "key": trial.key, "sha256": trial.sha256})
-            study.tell(asked, trial.ap)
-            trials.append(trial)
-            _keep(plan, arm, trials)
-            words = ", ".join(f"{key} {value:.2e}" for key, value in keys.items())
-            how = f"val AP {trial.ap:.3f}" if trial.sha256 else "failed"
-            on_event(f"trial {number + 1} of {search.trials}: {arm}, {words}: {how}")
-        if trials:
-            _keep(plan, arm, trials)  # of a search that was done before with another number of trials
+        return cls(plan, arm, study, list(_finished(study))[: search_of(plan).trials])
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has all its trials."""
+        return len(self.trials) >= search_of(self.plan).trials
+
+    def ask(self) -> str:
+        """Write the config of the next trial; return its key."""
+        search = search_of(self.plan)
+        self.study.sampler = _sampler(search.seed + len(self.trials))
+        trial = self.study.ask()
+        keys = {key: trial.suggest_float(key, *ends, log=True) for key, ends in search.rates.items()}
+        run, config = trial_run(self.plan, self.arm, keys)
+        self.plan.write_config(run, config)
+        self._asked = (trial, run.key)
+        return run.key
+
+    def tell(self) -> str | None:
+        """Note how the trial ended that was asked for, and say it; None where it has not ended."""
+        assert self._asked is not None
+        asked, key = self._asked
+        trial = _ended_trial(self.plan, key, len(self.trials), asked.params)
+        if trial is None:
+            return None
+        _refuse_equal(self.arm, self.trials, trial)
+        asked.set_user_attr("trial", {"number": trial.number, "key": trial.key, "sha256": trial.sha256})
+        self.study.tell(asked, trial.ap)
+        self.trials.append(trial)
+        self.keep()
+        words = ", ".join(f"{key} {value:.2e}" for key, value in trial.keys.items())
+        how = f"val AP {trial.ap:.3f}" if trial.sha256 else "failed"
+        return f"trial {len(self.trials)} of {search_of(self.plan).trials}: {self.arm}, {words}: {how}"
+
+    def keep(self) -> None:
+        """Write the trials that were made, and the best of them."""
+        done, n_all = ArmTrials(self.arm, tuple(self.trials)), search_of(self.plan).trials
+        if done.best.sha256 is None and len(self.trials) == n_all:
+            output = self.plan.folder.output(done.best.key)
+            raise InputError(
+                "STUDY_TRIALS",
+                f"all {n_all} trials of the arm '{self.arm}' failed",
+                where=output,
+                field="study.search",
+                remedy=f"see why in {output}, then remove {self.plan.folder.search(self.arm)}",
+            )
+        question = question_of(self.plan.config, self.plan.data, self.arm)
+        content = {"question": question, "best": dict(done.best.keys)}
+        path = self.plan.folder.trials(self.arm)
+        write_json(path, {**content, "trials": [trial.as_dict() for trial in self.trials]})
+
+
+def search_of(plan: StudyPlan) -> Search:
+    """Return how a study searches that has arms to search."""
+    assert plan.config.study.search is not None
+    return plan.config.study.search
 
 
 def _open(folder: Path, question: str) -> optuna.Study:
@@ -114,26 +180,21 @@ def _finished(study: optuna.Study) -> Iterator[Trial]:
         yield Trial(facts["number"], trial.params, facts["key"], float(trial.value or 0.0), facts["sha256"])
 
 
-def _do(plan: StudyPlan, arm: str, number: int, keys: Mapping[str, float], watch: RunWatch) -> Trial | None:
-    """Do the run of a trial; None where it was stopped before its end."""
-    study = plan.config.study
-    run, config = _trial_run(plan, arm, keys)
-    plan.write_config(run, config)
-    do_run(plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, watch=watch)
-    state = state_of(plan.folder, run.key)
+def _ended_trial(plan: StudyPlan, key: str, number: int, keys: Mapping[str, float]) -> Trial | None:
+    """Return what became of the run of a trial; None where it was stopped before its end."""
+    state = state_of(plan.folder, key)
     if state == "done":
-        folder = plan.folder.run(run.key)
+        folder = plan.folder.run(key)
         last = folder.last.relative_to(folder.path).as_posix()
         return Trial(
-            number, keys, run.key, folder.read_metrics()["AP"] or 0.0, folder.read_manifest()["files"][last]["sha256"]
+            number, keys, key, folder.read_metrics()["AP"] or 0.0, folder.read_manifest()["files"][last]["sha256"]
         )
-    return Trial(number, keys, run.key, 0.0, None) if state == "failed" else None
+    return Trial(number, keys, key, 0.0, None) if state == "failed" else None
 
 
-def _trial_run(plan: StudyPlan, arm: str, keys: Mapping[str, float]) -> tuple[PlannedRun, RunConfig]:
+def trial_run(plan: StudyPlan, arm: str, keys: Mapping[str, float]) -> tuple[PlannedRun, RunConfig]:
     """Return the run of a trial: of the arm with these keys, on the part of the training set that is searched on."""
-    search = plan.config.study.search
-    assert search is not None
+    search = search_of(plan)
     study = plan.config.study.model_copy(update={"seeds": [search.seed]})
     of_trial = plan.config.model_copy(update={"study": study})
     config = run_config(of_trial, plan.data, arm, search.percent, keys)
@@ -152,23 +213,6 @@ def _refuse_equal(arm: str, trials: list[Trial], trial: Trial) -> None:
                 field="study.search.rates",
                 remedy="search a key that the arm uses (phases have rates of their own), or leave the arm out",
             )
-
-
-def _keep(plan: StudyPlan, arm: str, trials: list[Trial]) -> None:
-    """Write the trials that were made, and the best of them."""
-    search = plan.config.study.search
-    done = ArmTrials(arm, tuple(trials))
-    if done.best.sha256 is None and search is not None and len(trials) == search.trials:
-        output = plan.folder.output(done.best.key)
-        raise InputError(
-            "STUDY_TRIALS",
-            f"all {len(trials)} trials of the arm '{arm}' failed",
-            where=output,
-            field="study.search",
-            remedy=f"see why in {output}, then remove {plan.folder.search(arm)}",
-        )
-    content = {"question": question_of(plan.config, plan.data, arm), "best": dict(done.best.keys)}
-    write_json(plan.folder.trials(arm), {**content, "trials": [trial.as_dict() for trial in trials]})
 
 
 def trials_of(plan: StudyPlan) -> tuple[ArmTrials, ...]:

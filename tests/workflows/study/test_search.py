@@ -11,6 +11,8 @@ from detect_transfer.config import load_config
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import write_json
 from detect_transfer.workflows.study import process as study_process
+from detect_transfer.workflows.study.cost import cost_of_search
+from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.plan import make_study_plan
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import Launcher
@@ -67,6 +69,32 @@ def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials, tiny_
     assert fewer.searched == ("full",)
     assert fewer.configs["full", 100].train.lr in trials[:2]
     assert len(trials) == 3
+
+
+def test_search__on_a_cluster_has_a_trial_of_every_arm_at_a_time(
+    plan, trials, tiny_data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    rounds = []
+
+    def run_all(path, keys, options, *, keep_state):
+        rounds.append(len(keys))
+        for key in keys:
+            study_process.do_run(StudyFolder(path), key, keep_state=keep_state)
+
+    monkeypatch.setattr("detect_transfer.workflows.study.slurm.run_all", run_all)
+    study = {"arms": ["full", "scratch"], "search": SEARCH, "seeds": [0]}
+    there = searched(plan_of(tiny_data, {**study, "launcher": "slurm"}, tmp_path / "there"))
+    assert rounds[:3] == [2, 2, 2]
+    here = searched(plan_of(tiny_data, study, tmp_path / "here"))
+    assert there.searched == here.searched == ("full", "scratch")
+    assert [run.train.lr for run in there.configs.values()] == [run.train.lr for run in here.configs.values()]
+
+
+def test_trials__are_in_the_estimate(plan, tiny_data: Path, tmp_path: Path) -> None:
+    more = plan_of(tiny_data, {"arms": ["full"], "search": {**SEARCH, "trials": 6}, "seeds": [0]}, tmp_path / "more")
+    three, six = cost_of_search(plan), cost_of_search(more)
+    assert three.seconds > 0
+    assert (six.seconds, six.megabytes) == (2 * three.seconds, 2 * three.megabytes)
 
 
 def test_search_that_was_stopped__goes_on_as_if_it_had_not_been(plan, trials, tiny_data: Path, tmp_path: Path) -> None:
