@@ -108,7 +108,11 @@ class _ArmSearch:
         return run.key
 
     def tell(self) -> str | None:
-        """Note how the trial ended that was asked for, and say it; None where it has not ended."""
+        """Note how the trial ended that was asked for, and say it; None where it has not ended.
+
+        Raises:
+            InputError: It trained the same weights as another one, or all trials of the arm failed.
+        """
         assert self._asked is not None
         asked, key = self._asked
         trial = _ended_trial(self.plan, key, len(self.trials), asked.params)
@@ -124,7 +128,11 @@ class _ArmSearch:
         return f"trial {len(self.trials)} of {search_of(self.plan).trials}: {self.arm}, {words}: {how}"
 
     def keep(self) -> None:
-        """Write the trials that were made, and the best of them."""
+        """Write the trials that were made, and the best of them.
+
+        Raises:
+            InputError: All failed.
+        """
         done, n_all = ArmTrials(self.arm, tuple(self.trials)), search_of(self.plan).trials
         if done.best.sha256 is None and len(self.trials) == n_all:
             output = self.plan.folder.output(done.best.key)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 from fake_runs import fake_command, plan_of, write_run
 from paths import ROOT
@@ -214,13 +215,29 @@ def test_cluster__does_what_is_done_here(tiny_data: Path, tmp_path: Path, launch
     pytest.importorskip({"slurm": "submitit"}.get(launcher, launcher))
     shared = {"arms": ["epoch0"], "sizes": [100], "seeds": [0, 1]}
     plan = plan_of(tiny_data, {**shared, "launcher": launcher, "launcher_options": options}, tmp_path / "there")
+    killed: list[int] = []
+    killer = threading.Thread(target=_kill_first_task, args=(killed,), daemon=True)
+    if launcher == "ray":
+        killer.start()
     assert Launcher(plan).run()
+    assert launcher != "ray" or killed
     here = plan_of(tiny_data, shared, tmp_path / "here")
     assert Launcher(here).run()
     (there, failed), (local, _) = read_runs(plan), read_runs(here)
     assert failed == []
     assert [run.plan.key for run in there] == [run.plan.key for run in local]
     assert [run.facts["test"] for run in there] == [run.facts["test"] for run in local]
+
+
+def _kill_first_task(killed: list[int]) -> None:
+    """Kill the first worker of Ray that does a run."""
+    while not killed:
+        for process in psutil.process_iter(["cmdline"]):
+            if (process.info["cmdline"] or [""])[0].startswith("ray::do_run"):
+                process.kill()
+                killed.append(process.pid)
+                return
+        time.sleep(0.1)
 
 
 def test_launcher_that_is_not_there__is_named(tiny_data: Path, tmp_path: Path, monkeypatch) -> None:
