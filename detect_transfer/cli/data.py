@@ -22,7 +22,7 @@ from detect_transfer.cli.options import (
     TileOption,
     tiling_of,
 )
-from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.choices import AugmentPreset, BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_size import MOST_IMGSZ
@@ -167,6 +167,9 @@ def check(
             min=32, max=MOST_IMGSZ, help="The longer side of images in training, in pixels: 640, or that of the run."
         ),
     ] = None,
+    augment: Annotated[
+        AugmentPreset, typer.Option(help="The preset of augment in which the page shows images as training sees them.")
+    ] = AugmentPreset.DEFAULT,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     bad_boxes: BadBoxesOption = BadBoxes.AUTO,
@@ -196,7 +199,12 @@ def check(
     kind = format or format_of(folder)
     refuse_bad = refuses_bad_boxes(bad_boxes, kind)
     options = CheckOptions(
-        folder.resolve().name, imgsz=imgsz or _IMGSZ, round_trip=round_trip, out=out, refuse_bad_boxes=refuse_bad
+        folder.resolve().name,
+        imgsz=imgsz or _IMGSZ,
+        round_trip=round_trip,
+        out=out,
+        augment=augment.value,
+        refuse_bad_boxes=refuse_bad,
     )
     with progress_bar("images") as advance:
         words = [*(option or []), *_allowed(allow_root)]

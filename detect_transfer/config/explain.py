@@ -31,6 +31,8 @@ _NAMES_ELSEWHERE = {
     "backbone_lr": "transfer.phases",
     "batch_size": "train.batch",
     "close_mosaic": "train.mosaic_until",
+    "copy_paste": "augment",
+    "mixup": "augment",
     "conf": "evaluate.score_floor",
     "cos_lr": "train.schedule",
     "dataset": "data.path",

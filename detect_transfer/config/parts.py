@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from detect_transfer.config.augment import Augment, own_transforms_text, presets_text
 from detect_transfer.config.strict import Positive, Rate, Strict
 from detect_transfer.config.transfer import Schedule, Transfer
 from detect_transfer.core.image_size import MOST_IMGSZ
@@ -195,11 +196,13 @@ class Train(Strict):
     on_not_finite: Literal["stop", "roll_back"] = "stop"
     """When the loss is not finite: `stop`, or `roll_back` an epoch and halve the rate, three times at most."""
     class_balance: Literal["none", "repeat", "weights", "both"] = "none"
-    """`repeat` rare images, use `weights` for rare classes in the loss, or both."""
-    mosaic: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the images that are laid together with three others."""
+    """`repeat` images of classes that fewer than a tenth of the images have (Gupta et al. 2019, "LVIS": in an epoch
+    sqrt(0.1 / share) times), use `weights` for rare classes in the loss, or both."""
+    mosaic: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of the images that are laid together with three others, whatever `augment` has for `Mosaic`."""
     mosaic_until: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Share of the epochs after which there are no mosaics."""
+    """Share of the epochs of each phase after which there are no mosaics, pasted objects and images over each other:
+    its last epochs see the images as they are."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random."""
     device: str = "auto"
@@ -267,8 +270,12 @@ class RunConfig(Strict):
     """What is taken over from the source, and what trains when."""
     train: Train = Train()
     """How training runs."""
-    augment: Literal["default", "none"] | list[dict[str, dict[str, Any]]] = "default"
-    """`default`, `none`, or a list of transforms of albumentations by class name with their arguments."""
+    augment: Augment = Field(
+        "default",
+        description="What training images go through: a preset, `none`, or a list of presets and of transforms by "
+        f"class name with their arguments, those of albumentations or ours. {own_transforms_text()} Of each of the "
+        f"first three the last in a list counts. The presets: {presets_text()}.",
+    )
     mirror: Mirror = Mirror()
     """Whether training images are mirrored."""
     evaluate: Evaluate = Evaluate()

@@ -112,3 +112,14 @@ class NmsPlace(StrEnum):
 
     BESIDE = "beside"
     INSIDE = "inside"
+
+
+class AugmentPreset(StrEnum):
+    """What training images go through."""
+
+    DEFAULT = "default"
+    NONE = "none"
+    SMALL_SET = "small_set"
+    SIGNS = "signs"
+    PEDESTRIANS = "pedestrians"
+    AERIAL = "aerial"

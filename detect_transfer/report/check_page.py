@@ -47,12 +47,14 @@ class CheckShown:
         title: The heading, such as the name of the data set.
         imgsz: The longer side of images in training, in pixels.
         augmented: Some images as training will see them.
+        augment: The preset that they went through.
         trip: `RoundTrip.as_dict()`, if there was one.
     """
 
     title: str
     imgsz: int
     augmented: Sequence[AugmentedImage] = ()
+    augment: str = "default"
     trip: Mapping[str, Any] | None = None
 
 
@@ -122,7 +124,7 @@ def _sheets(album: _Album, table: AnnotationTable, shown: CheckShown) -> list[tu
         (sample_sheet(table, album.reader), "As annotated. Dashed: objects; dotted and grey: ignored regions."),
         (
             augmented_sheet(shown.augmented),
-            f"As training sees them in its first epoch, after the default augmentation, at {shown.imgsz} px. A box "
+            f"As training sees them in its first epoch, with augment: {shown.augment}, at {shown.imgsz} px. A box "
             "that does not fit its object here teaches something wrong.",
         ),
     )

@@ -20,7 +20,7 @@ from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.epoch_weights import EpochWeights
 from detect_transfer.training.mixes import MixOptions
 from detect_transfer.training.plan import Plan
-from detect_transfer.training.sampler import EpochBatches
+from detect_transfer.training.sampler import EpochBatches, ImageKey
 
 # scores a network of which the named stages are those of the source, under a name: at least AP, AP50 and AP75
 Score = Callable[[nn.Module, frozenset[Stage], str], dict[str, float | None]]
@@ -83,7 +83,7 @@ class TrainContext:
     detector: Detector
     plan: Plan
     loader: Any
-    plain_loader: Callable[[Sequence[list[tuple[int, int]]]], Any]
+    plain_loader: Callable[[Sequence[list[ImageKey]]], Any]
     batches: EpochBatches
     settings: Train
     precision: Precision

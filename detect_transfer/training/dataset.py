@@ -25,11 +25,12 @@ from detect_transfer.core.intake import Intake
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
 from detect_transfer.training.array_store import LocalProcesses
-from detect_transfer.training.augment import Augmenter, TrainSample
+from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.image_mixing import mixed_image
 from detect_transfer.training.image_store import ImageStore
-from detect_transfer.training.mosaic import TILES, mosaic
-from detect_transfer.training.sampler import EpochBatches
+from detect_transfer.training.sampler import EpochBatches, ImageKey
 from detect_transfer.training.samples import SampleRef
+from detect_transfer.training.train_sample import FittedImage, TrainSample
 
 _MOST_AUTO_WORKERS = 8
 
@@ -67,23 +68,19 @@ class ImageOptions:
 
     Args:
         imgsz: Pixels of the square that the network sees.
-        augmenter: What changes them.
+        augmenter: What mixes and changes them.
         seed: The seed of the run.
-        mosaic: Share of the images in [0, 1] that are laid together with three others.
-        mosaic_epochs: The last epoch with mosaics.
         intake: The window of values of more than 8 bits.
     """
 
     imgsz: int
     augmenter: Augmenter
     seed: int
-    mosaic: float = 0.0
-    mosaic_epochs: int = 0
     intake: Intake | None = None
 
 
 class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
-    """Training images by (epoch, index).
+    """Training images by `ImageKey`.
 
     Args:
         refs: The images.
@@ -109,17 +106,16 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         """Return the number of images."""
         return len(self._refs)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[TrainSample, Path, int]:
-        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its index, for an (epoch, index)."""
-        epoch, index = key
+    def __getitem__(self, key: tuple[int, int] | tuple[int, int, bool]) -> tuple[TrainSample, Path, int]:
+        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its index."""
+        epoch, index, mixes = ImageKey(*key)
         options = self._options
         own = np.random.SeedSequence([options.seed, epoch, index])
-        sample = self._fitted(index)
-        if options.mosaic and epoch <= options.mosaic_epochs:
+        if mixes and options.augmenter.mixing.on:
             random = np.random.default_rng(own.spawn(1)[0])
-            if random.random() < options.mosaic:
-                others = random.integers(0, len(self), TILES - 1).tolist()
-                sample = mosaic([sample, *map(self._fitted, others)], random=random)
+            sample = mixed_image(index, len(self), self._fitted, options.augmenter.mixing, random)
+        else:
+            sample = self._fitted(index).sample
         sample = options.augmenter(sample, seed=int(own.generate_state(1)[0]))
         return sample, self._refs[index].path, index
 
@@ -128,14 +124,16 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         image = read_rgb(self._refs[index].path, intake=self._options.intake)
         return letterbox(image, self._options.imgsz)[0], (image.shape[0], image.shape[1])
 
-    def _fitted(self, index: int) -> TrainSample:
+    def _fitted(self, index: int) -> FittedImage:
         """Return a fitted image with its boxes and its ignored regions in the square."""
         ref, store = self._refs[index], self._store
         square, (height, width) = self._read(index) if store is None else (store.pixels[index], store.sizes_hw[index])
         fit, _ = fit_of(int(height), int(width), self._options.imgsz)
         xyxy, ignored = (fit.to_network(clip(boxes, (int(width), int(height)))) for boxes in (ref.xyxy, ref.ignored))
         targets, regions = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
-        return TrainSample(square, xyxy[targets], ref.labels[targets], ignored[regions])
+        sample = TrainSample(square, xyxy[targets], ref.labels[targets], ignored[regions])
+        left, top, right, bottom = np.rint(fit.to_network(np.array([0, 0, width, height]))).astype(int).tolist()
+        return FittedImage(sample, (left, top, right, bottom))
 
 
 def collate(items: list[tuple[TrainSample, Path, int]]) -> Batch:
@@ -151,7 +149,7 @@ class _ErrorsAsItems(Dataset[Any]):
     def __init__(self, data: TrainSet) -> None:
         self._data = data
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[TrainSample, Path, int] | DetectTransferError:
+    def __getitem__(self, key: ImageKey) -> tuple[TrainSample, Path, int] | DetectTransferError:
         try:
             return self._data[key]
         except DetectTransferError as error:
@@ -180,9 +178,7 @@ class Loader:
             yield batch
 
 
-def make_loader(
-    data: TrainSet, batches: EpochBatches | Sequence[list[tuple[int, int]]], *, workers: int, pin: bool
-) -> Loader:
+def make_loader(data: TrainSet, batches: EpochBatches | Sequence[list[ImageKey]], *, workers: int, pin: bool) -> Loader:
     """Return the loader of some batches; with no worker the images are made in the training process."""
     return Loader(
         DataLoader(

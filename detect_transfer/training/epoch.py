@@ -27,6 +27,7 @@ from detect_transfer.training.plan import PlannedPhase
 from detect_transfer.training.time_budget import Deadline
 
 BATCHNORM_MOMENTUM = 0.1
+_ROUNDING = 1e-9
 _LEAST_SCALE = 1.0  # below it the gradient is not finite for its own sake
 
 
@@ -58,6 +59,7 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
     factor = _rate_factor(context, phase, progress.phase_epoch * steps + progress.step - 1)
     # a new start sees the images as a run of its own would
     context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
+    context.batches.mixes = _mixes(context, phase, step)
     for i, batch in enumerate(step.loader, start=progress.step):
         progress.spent.waited += time.monotonic() - requested
         # where time ends before the epochs do, the rate falls with the time
@@ -89,6 +91,13 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         "images_per_second": spent.images / spent.seconds,
         "waiting_share": spent.waited / spent.seconds,
     }
+
+
+def _mixes(context: TrainContext, phase: PlannedPhase, step: Step) -> bool:
+    """Tell whether images may be mixed in an epoch: not in the last ones of a phase, by epochs or by time."""
+    until = context.settings.mosaic_until
+    in_time = until == 1 or step.deadline.share(context.accelerator) < until
+    return in_time and context.progress.phase_epoch < math.floor(until * phase.epochs + _ROUNDING)
 
 
 def _rate_factor(context: TrainContext, phase: PlannedPhase, done: int) -> float:

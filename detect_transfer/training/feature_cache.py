@@ -75,8 +75,8 @@ class FeatureLoader:
         """Give the batches; an image shows its views in turn, each image another one."""
         views = len(self._targets)
         for batch in self._batches:
-            index = torch.tensor([index for _, index in batch])
-            view = torch.tensor([(epoch + index) % views for epoch, index in batch])
+            index = torch.tensor([index for _, index, _ in batch])
+            view = torch.tensor([(epoch + index) % views for epoch, index, _ in batch])
             features = [level[view, index] for level in self._levels]
             yield FeatureBatch(
                 [level.pin_memory() for level in features] if self._pin else features,

@@ -11,7 +11,7 @@ import numpy as np
 
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.letterbox import PAD_VALUE
-from detect_transfer.training.augment import TrainSample, clip_sample
+from detect_transfer.training.train_sample import TrainSample, clip_sample
 
 TILES = 4
 

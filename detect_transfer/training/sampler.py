@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from detect_transfer.core.arrays import FloatArray
+
+
+class ImageKey(NamedTuple):
+    """Which image by its index, in which epoch, and whether it may be mixed with others."""
+
+    epoch: int
+    image: int
+    mixes: bool = False
 
 
 @dataclass(frozen=True)
@@ -19,11 +28,12 @@ class Share:
     devices: int = 1
 
 
-class EpochBatches(Sampler[list[tuple[int, int]]]):
+class EpochBatches(Sampler[list[ImageKey]]):
     """The batches of one epoch for one device: an order of all images by seed and epoch, shared out evenly.
 
     Attributes:
         epoch: Which epoch is meant, from 1.
+        mixes: Whether images may be mixed with others in it.
         start: How many batches of it are left out at its beginning, for a run that goes on inside an epoch.
 
     Args:
@@ -35,6 +45,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     def __init__(self, factors: FloatArray, *, batch: int, seed: int, share: Share | None = None) -> None:
         self.epoch = 1
+        self.mixes = False
         self.start = 0
         self._factors = factors
         self._batch = batch
@@ -47,8 +58,8 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         """Return the number of batches of an epoch."""
         return -(-self._count // (self._batch * self._share.devices))
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Give lists of (epoch, index); the last batch is filled from the start where devices share it."""
+    def __iter__(self) -> Iterator[list[ImageKey]]:
+        """Give the images of each batch; the last batch is filled from the start where devices share it."""
         order = self._order()
         devices = self._share.devices
         whole = self._batch * devices
@@ -56,18 +67,18 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
             indices = order[start : start + whole]
             short = -len(indices) % devices
             indices += order[:short] if short <= len(order) else (order * short)[:short]
-            yield [(self.epoch, index) for index in indices[self._share.rank :: devices]]
+            yield [ImageKey(self.epoch, index, self.mixes) for index in indices[self._share.rank :: devices]]
 
     @property
     def all_indices(self) -> range:
         """The indices of all images."""
         return range(len(self._factors))
 
-    def plain(self, epochs: int) -> list[list[tuple[int, int]]]:
+    def plain(self, epochs: int) -> list[list[ImageKey]]:
         """Return batches that hold every image once an epoch, in order, for the first epochs."""
         step = self._batch
         return [
-            [(epoch, index) for index in self.all_indices[start : start + step]]
+            [ImageKey(epoch, index) for index in self.all_indices[start : start + step]]
             for epoch in range(1, epochs + 1)
             for start in range(0, len(self.all_indices), step)
         ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
@@ -65,6 +66,18 @@ class TrainSamples(Sequence[SampleRef]):
         targets, ignored = (slice(*first[row : row + 2]) for first in (self._first_target, self._first_ignored))
         path = self._paths[int(self._image_ids[row])]
         return SampleRef(path, self._xyxy[targets], self._labels[targets], self._ignored[ignored])
+
+
+def box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
+    """Return width and height (N, 2) of the boxes that count, in network pixels."""
+    rows = table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).join(table.images, on="image_id")
+    scale = imgsz / pl.max_horizontal("width", "height")
+    return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
+
+
+def box_sides(table: AnnotationTable, imgsz: int) -> FloatArray:
+    """Return the roots (N,) of the areas of the boxes that count, in network pixels."""
+    return np.asarray(np.sqrt(np.prod(box_sizes(table, imgsz), axis=1)), dtype=np.float64)
 
 
 def repeat_factors(samples: Sequence[SampleRef], *, frequent: float = _FREQUENT) -> FloatArray:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from detect_transfer.config.augment import AugmentName
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError
@@ -35,6 +36,7 @@ class CheckOptions:
         out: The folder to make with `check.json` and `check.html`; None writes nothing.
         follow_links: Let symbolic links lead out of the folder of the images, as in a linked data folder.
         data_set: The native format, by which mirroring is decided.
+        augment: The preset by which the page shows images as training will see them.
         refuse_bad_boxes: Whether objects that reach past their image or have no pixel are errors.
     """
 
@@ -44,6 +46,7 @@ class CheckOptions:
     out: Path | None = None
     follow_links: bool = False
     data_set: str = ""
+    augment: AugmentName = "default"
     refuse_bad_boxes: bool = False
 
 
@@ -82,8 +85,10 @@ def check_table(
             write_json(building / "check.json", report.as_dict())
             if by_leg is not None:
                 write_json(building / "round_trip.json", by_leg)
-            seen = augmented_images(table, imgsz=options.imgsz or _IMGSZ, data_set=options.data_set)
-            shown = CheckShown(options.title, options.imgsz or _IMGSZ, augmented=seen, trip=by_leg)
+            seen = augmented_images(table, options.augment, imgsz=options.imgsz or _IMGSZ, data_set=options.data_set)
+            shown = CheckShown(
+                options.title, options.imgsz or _IMGSZ, augmented=seen, augment=options.augment, trip=by_leg
+            )
             write_check_page(building / "check.html", report, table, shown)
     return report, trip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detect_transfer.config import Mirror
+from detect_transfer.config.augment import AugmentName
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.io import safe_join
@@ -14,18 +15,21 @@ from detect_transfer.report.drawings import Mark
 from detect_transfer.report.text import short_name
 
 
-def augmented_images(table: AnnotationTable, *, imgsz: int, data_set: str = "") -> list[AugmentedImage]:
-    """Return images of the sample sheet after the default augmentation, as in the first epoch; what fails is left out.
+def augmented_images(
+    table: AnnotationTable, augment: AugmentName = "default", *, imgsz: int, data_set: str = ""
+) -> list[AugmentedImage]:
+    """Return images of the sample sheet as the first epoch sees them, mixed with each other; what fails is left out.
 
     Args:
         table: With the folder of its images.
+        augment: The preset.
         imgsz: The side that they have in training, in pixels.
         data_set: The native format, by which mirroring is decided.
     """
     from detect_transfer.training.augment import Augmenter
     from detect_transfer.training.dataset import ImageOptions, TrainSet
     from detect_transfer.training.mirroring import choose_mirroring
-    from detect_transfer.training.samples import TrainSamples
+    from detect_transfer.training.samples import TrainSamples, box_sides
 
     root = table.image_root
     chosen = table.select_images(sample_images(table)["image_id"])
@@ -38,13 +42,13 @@ def augmented_images(table: AnnotationTable, *, imgsz: int, data_set: str = "") 
         except DetectTransferError:
             continue  # the findings name it
     mirroring = choose_mirroring(Mirror(), table.class_names, data_set=data_set)
-    augmenter = Augmenter("default", imgsz=imgsz, mirroring=mirroring)
+    augmenter = Augmenter(augment, imgsz=imgsz, mirroring=mirroring, box_sides=box_sides(table, imgsz))
     samples = TrainSamples(chosen.select_images(list(paths)), paths)
     images = TrainSet(samples, ImageOptions(imgsz, augmenter, 0))
     made = []
     for index in range(len(samples)):
         try:
-            sample, _, _ = images[1, index]
+            sample, _, _ = images[1, index, True]
         except DetectTransferError:
             continue
         names = [short_name(table.class_names[label], longest=22) for label in sample.labels]

@@ -31,13 +31,15 @@ from detect_transfer.models.device import choose_device
 from detect_transfer.models.families import check_class_names
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.augment import SMALLEST_SIDE, Augmenter
+from detect_transfer.training.augment import Augmenter, augment_lines
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.engine import fit
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
+from detect_transfer.training.samples import box_sides
 from detect_transfer.training.strategies import Classes
+from detect_transfer.training.train_sample import SMALLEST_SIDE
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.class_evidence import ask_source
 from detect_transfer.workflows.evaluate import data_set_of
@@ -119,7 +121,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data, folder)
-        watch.on_stage(mirroring.sentence)
+        for line in (mirroring.sentence, *augment_lines(augmenter, config.train.mosaic_until)):
+            watch.on_stage(line)
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         if config.model.sources and not resume:
             config = with_best_source(config, data, folder, accelerator, watch)
@@ -253,7 +256,9 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
 def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[Augmenter, Mirroring]:
     data_set = data_set_of(folder.data_of(config.data), config.data.format)
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
-    augmenter = Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
+    imgsz = config.train.imgsz
+    sides = box_sides(data.train, imgsz)
+    augmenter = Augmenter(config.augment, imgsz=imgsz, mirroring=mirroring, box_sides=sides, mosaic=config.train.mosaic)
     return augmenter, mirroring.done_by(augmenter.mirrors)
 
 

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from detect_transfer.config import RunConfig, path_keys
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.intake import Intake
 from detect_transfer.data.run_data import RunData
@@ -37,7 +34,7 @@ from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
+from detect_transfer.training.samples import SampleRef, TrainSamples, box_sizes, class_weights, repeat_factors
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
 from detect_transfer.workflows.watch import Watch
@@ -85,12 +82,12 @@ def make_context(
     settings, accelerator = config.train, run.accelerator
     device = accelerator.device
     if config.model.anchors == "fit":
-        detector.fit_anchors(_box_sizes(data.train, settings.imgsz))
+        detector.fit_anchors(box_sizes(data.train, settings.imgsz))
     detector.module.to(device).to(memory_format=torch.channels_last)
     samples = _samples(config, data, source[0], device)
     _weigh_classes(config, detector, data, samples, device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
-    images = _images(config, samples, plan, run, memory // 2, data.intake)
+    images = _images(config, samples, run, memory // 2, data.intake)
     batches = EpochBatches(
         repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
         batch=batch_of_device(settings.batch, accelerator.num_processes),
@@ -213,25 +210,11 @@ def _without_kept(detector: Detector, data: RunData) -> torch.Tensor:
     return weights
 
 
-def _box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
-    """Return width and height (N, 2) of the boxes that count, in network pixels."""
-    rows = table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).join(table.images, on="image_id")
-    scale = imgsz / pl.max_horizontal("width", "height")
-    return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
-
-
 def _images(
-    config: RunConfig, samples: Sequence[SampleRef], plan: Plan, run: RunContext, memory: int, intake: Intake | None
+    config: RunConfig, samples: Sequence[SampleRef], run: RunContext, memory: int, intake: Intake | None
 ) -> TrainSet:
     settings = config.train
-    options = ImageOptions(
-        settings.imgsz,
-        run.augmenter,
-        settings.seed,
-        mosaic=settings.mosaic,
-        intake=intake,
-        mosaic_epochs=round(settings.mosaic_until * max((plan.course(phase)[1] for phase in plan.phases), default=0)),
-    )
+    options = ImageOptions(settings.imgsz, run.augmenter, settings.seed, intake=intake)
     local = LocalProcesses.of(run.accelerator)
     store = ImageStore.open(
         len(samples),

@@ -19,13 +19,14 @@ from detect_transfer.core.images import read_rgb
 from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
 from detect_transfer.training.array_store import LocalProcesses
-from detect_transfer.training.augment import Augmenter, TrainSample, clip_sample
+from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.faults import loading_errors
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
+from detect_transfer.training.train_sample import TrainSample, clip_sample
 
 
 def make_set(
@@ -35,7 +36,7 @@ def make_set(
     rows = table.images.select("image_id", "file_name").iter_rows()
     paths = {i: tiny_data / "images" / name for i, name in rows}
     samples = TrainSamples(table, paths)
-    options = ImageOptions(96, Augmenter(augment, imgsz=96), seed, mosaic=share_of_mosaics, mosaic_epochs=1)
+    options = ImageOptions(96, Augmenter(augment, imgsz=96, mosaic=share_of_mosaics), seed)
     return TrainSet(samples, options, store_of(len(samples)) if cached else None)
 
 
@@ -51,19 +52,13 @@ def store_of(count: int, *, cache="memory", folder: Path = Path(), local: LocalP
 def test_a_image__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_of_mosaics: float) -> None:
     cached = make_set(tiny_data, cached=True, share_of_mosaics=share_of_mosaics)
     read_again = make_set(tiny_data, cached=False, share_of_mosaics=share_of_mosaics)
-    for key in [(1, 3), (2, 3), (1, 0)]:
+    for key in [(1, 3, True), (2, 3, True), (1, 0, True)]:
         first, second = cached[key][0], read_again[key][0]
         assert np.array_equal(first.pixels, second.pixels)
         assert np.array_equal(first.xyxy, second.xyxy)
-    assert not np.array_equal(cached[(1, 3)][0].pixels, cached[(2, 3)][0].pixels)
+    assert not np.array_equal(cached[(1, 3, True)][0].pixels, cached[(2, 3, True)][0].pixels)
     other_seed = make_set(tiny_data, cached=False, seed=1, share_of_mosaics=share_of_mosaics)
-    assert not np.array_equal(cached[(1, 3)][0].pixels, other_seed[(1, 3)][0].pixels)
-
-
-def test_mosaics__end_after_their_last_epoch(tiny_data: Path) -> None:
-    with_them, without = (make_set(tiny_data, cached=True, augment="none", share_of_mosaics=s) for s in (1.0, 0.0))
-    assert not np.array_equal(with_them[(1, 3)][0].pixels, without[(1, 3)][0].pixels)
-    assert np.array_equal(with_them[(2, 3)][0].pixels, without[(2, 3)][0].pixels)
+    assert not np.array_equal(cached[(1, 3, True)][0].pixels, other_seed[(1, 3, True)][0].pixels)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -103,9 +98,9 @@ def test_loader__gives_the_same_batches_with_any_number_of_workers(tiny_data: Pa
 
 def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
     batches = EpochBatches(np.ones(23), batch=4, seed=0)
-    first = [index for batch in batches for _, index in batch]
+    first = [index for batch in batches for _, index, _ in batch]
     batches.epoch = 2
-    second = [index for batch in batches for _, index in batch]
+    second = [index for batch in batches for _, index, _ in batch]
     assert sorted(first) == sorted(second) == list(range(23))
     assert first != second
     assert len(batches) == 6
@@ -114,7 +109,7 @@ def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
 def test_epoch_batches__are_shared_out_evenly_over_devices() -> None:
     ranks = [list(EpochBatches(np.ones(23), batch=4, seed=0, share=Share(r, 2))) for r in range(2)]
     assert [len(b) for b in ranks[0]] == [len(b) for b in ranks[1]]
-    seen = {index for rank in ranks for batch in rank for _, index in batch}
+    seen = {index for rank in ranks for batch in rank for _, index, _ in batch}
     assert seen == set(range(23))
 
 
@@ -131,7 +126,7 @@ def test_epoch_batches__repeat_images_by_their_factors_in_epochs_of_one_length()
     counts = np.zeros(4)
     for epoch in range(1, 201):
         batches.epoch = epoch
-        indices = [index for batch in batches for _, index in batch]
+        indices = [index for batch in batches for _, index, _ in batch]
         assert len(indices) == 6
         counts += np.bincount(indices, minlength=4)
     assert counts[2] / 200 == pytest.approx(2.5, abs=0.2)
@@ -237,7 +232,7 @@ def test_balance__repeats_rare_images_and_weighs_rare_classes() -> None:
         ([{"Resize": {"height": 32, "width": 32, "p": 0.1}}], r"AUGMENT_OPTION .*into uint8 32 x 32 x 3"),
         ([{"RandomCrop": {"height": 128, "width": 128}}], r"AUGMENT_OPTION .*exceeds"),
         ([{"Normalize": {}}], r"AUGMENT_OPTION .*into float32 64 x 64 x 3"),
-        ([{"Mosaic": {}}], r"AUGMENT_OPTION .*mosaic_metadata"),
+        ([{"OverlayElements": {}}], r"AUGMENT_UNKNOWN .*for images with boxes"),
         ([{"Pad3D": {"padding": 1}}], r"AUGMENT_UNKNOWN .*for images with boxes"),
     ],
 )

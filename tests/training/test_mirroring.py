@@ -10,8 +10,9 @@ from paths import DATASETS
 
 from detect_transfer.config import Mirror
 from detect_transfer.core.errors import InputError
-from detect_transfer.training.augment import Augmenter, TrainSample
+from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.mirroring import CODED_FORMATS, choose_mirroring, tells_side
+from detect_transfer.training.train_sample import TrainSample
 from detect_transfer.workflows.train import Watch
 
 CARDS = {path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in DATASETS.glob("*/dataset.yaml")}

@@ -12,7 +12,8 @@ with warnings.catch_warnings():
     import albumentations as A
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.training.augment import Augmenter, TrainSample
+from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.train_sample import TrainSample
 
 SIDE = 96
 SIZED = {"height": SIDE, "width": SIDE}
