@@ -63,15 +63,15 @@ def mixed_image(
         random: Chooses everything.
     """
 
-    def pasted(number: int) -> TrainSample:
+    def pasted(number: int) -> FittedImage:
         image, options = fitted(number), mixing.copy_paste
         if options is None or random.random() >= options.p:
-            return image.sample
-        return paste(image, fitted(int(random.integers(count))), options, random=random)
+            return image
+        return replace(image, sample=paste(image, fitted(int(random.integers(count))), options, random=random))
 
     def tiled(number: int) -> TrainSample:
         if random.random() >= mixing.mosaic:
-            return pasted(number)
+            return pasted(number).sample
         return mosaic([pasted(n) for n in (number, *random.integers(0, count, TILES - 1).tolist())], random=random)
 
     sample = tiled(index)

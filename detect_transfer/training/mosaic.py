@@ -7,40 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.letterbox import PAD_VALUE
-from detect_transfer.training.train_sample import TrainSample, clip_sample
+from detect_transfer.training.train_sample import FittedImage, TrainSample, clip_sample
 
 TILES = 4
+_SHRUNK = (0.5, 1.0)  # range of the factor on all four
 
 
-def mosaic(samples: Sequence[TrainSample], *, random: np.random.Generator) -> TrainSample:
-    """Lay four images of one size around a random point; each shows the corner that lies at that point.
+def mosaic(images: Sequence[FittedImage], *, random: np.random.Generator) -> TrainSample:
+    """Lay four images around a random point, without their padding and shrunk alike; each has a corner there.
 
     Args:
-        samples: Four fitted images (S, S, 3): those at the top left, top right, bottom left and bottom right.
-        random: Chooses the point.
+        images: Four images of one size: those at the top left, top right, bottom left and bottom right.
+        random: Chooses the point and the factor.
     """
-    size = samples[0].pixels.shape[0]
+    size = images[0].sample.pixels.shape[0]
     x, y = (int(random.integers(size // 4, size - size // 4)) for _ in range(2))
-    canvas = np.full_like(samples[0].pixels, PAD_VALUE)
+    scale = float(random.uniform(*_SHRUNK))
+    canvas = np.full_like(images[0].sample.pixels, PAD_VALUE)
     targets: list[FloatArray] = []
+    whole: list[FloatArray] = []
     ignored: list[FloatArray] = []
-    for sample, right, below in zip(samples, (0, 1, 0, 1), (0, 0, 1, 1), strict=True):
-        columns, rows = (slice(x, size) if right else slice(0, x)), (slice(y, size) if below else slice(0, y))
-        shift_x, shift_y = (x if right else x - size), (y if below else y - size)
-        canvas[rows, columns] = sample.pixels[
-            rows.start - shift_y : rows.stop - shift_y, columns.start - shift_x : columns.stop - shift_x
+    for image, right, below in zip(images, (0, 1, 0, 1), (0, 0, 1, 1), strict=True):
+        left, top, end_x, end_y = image.content
+        width, height = (max(1, round(side * scale)) for side in (end_x - left, end_y - top))
+        content = image.sample.pixels[top:end_y, left:end_x]
+        pixels = cv2.resize(content, (width, height), interpolation=cv2.INTER_AREA)
+        first_x, first_y = (x if right else x - width), (y if below else y - height)
+        columns = slice(max(0, first_x), min(size, first_x + width))
+        rows = slice(max(0, first_y), min(size, first_y + height))
+        canvas[rows, columns] = pixels[
+            rows.start - first_y : rows.stop - first_y, columns.start - first_x : columns.stop - first_x
         ]
+        factor = np.array([width / (end_x - left), height / (end_y - top)] * 2)
+        shift = np.array([first_x, first_y] * 2, dtype=np.float64)
+        of_targets, of_ignored = (
+            (boxes - np.array([left, top] * 2)) * factor + shift for boxes in (image.sample.xyxy, image.sample.ignored)
+        )
         tile = np.array([columns.start, rows.start, columns.stop, rows.stop], dtype=np.float64)
-        shift = np.array([shift_x, shift_y] * 2, dtype=np.float64)
-        targets.append(_in_tile(sample.xyxy + shift, tile))
-        ignored.append(_in_tile(sample.ignored + shift, tile))
-    labels = np.concatenate([sample.labels for sample in samples])
-    whole = np.concatenate([sample.xyxy for sample in samples])
-    return clip_sample(TrainSample(canvas, np.concatenate(targets), labels, np.concatenate(ignored)), whole)
+        whole.append(of_targets)
+        targets.append(_in_tile(of_targets, tile))
+        ignored.append(_in_tile(of_ignored, tile))
+    labels = np.concatenate([image.sample.labels for image in images])
+    sample = TrainSample(canvas, np.concatenate(targets), labels, np.concatenate(ignored))
+    return clip_sample(sample, np.concatenate(whole))
 
 
 def _in_tile(xyxy: FloatArray, tile: FloatArray) -> FloatArray:

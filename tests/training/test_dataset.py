@@ -23,7 +23,6 @@ from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.faults import loading_errors
 from detect_transfer.training.image_store import ImageStore
-from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
 from detect_transfer.training.train_sample import TrainSample, clip_sample
@@ -180,22 +179,6 @@ def test_augmenter__makes_ignored_what_it_pushes_out_of_the_image() -> None:
     out = augmenter(make_sample(96, [[0, 0, 50, 50]]), seed=0)
     assert len(out.xyxy) == 0
     assert np.abs(out.ignored - [[0, 0, 3, 50]]).max() < 0.1
-
-
-def test_mosaic__lays_targets_and_regions_where_their_pixels_are() -> None:
-    samples = [make_sample(96, [[10, 10, 90, 90]], [[0, 0, 96, 96]]) for _ in range(4)]
-    for i, sample in enumerate(samples):
-        sample.pixels[10:90, 10:90] = 50 * (i + 1)
-    out = mosaic(samples, random=np.random.default_rng(0))
-    assert len(out.xyxy) == 4
-    for box, value in zip(out.xyxy.astype(int), (50, 100, 150, 200), strict=True):
-        x1, y1, x2, y2 = box
-        assert (out.pixels[y1:y2, x1:x2] == value).all()
-        assert (out.pixels == value).all(axis=2).sum() == (x2 - x1) * (y2 - y1)
-    covered = np.zeros((96, 96), bool)
-    for x1, y1, x2, y2 in out.ignored.astype(int):
-        covered[y1:y2, x1:x2] = True
-    assert covered.all()
 
 
 def test_ignored_region__goes_with_the_image_which_is_left_as_it_is(tmp_path: Path) -> None:
