@@ -45,7 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunConfig]:
     """Return a config of two epochs at 96 px; parts of it can be given."""
 
-    def _config(name: str = "run", **parts: dict[str, Any]) -> RunConfig:
+    def _config(name: str = "run", **parts: Any) -> RunConfig:
         return RunConfig.model_validate(
             {
                 "data": parts.get("data", {"path": tiny_data}),
@@ -53,6 +53,7 @@ def config(tiny_data: Path, weights: Path, tmp_path: Path) -> Callable[..., RunC
                 "transfer": {"interpolate": "off", **parts.get("transfer", {"strategy": "full"})},
                 "train": {"epochs": 2, "batch": 8, "imgsz": 96, "precision": "fp32", **parts.get("train", {})},
                 "evaluate": parts.get("evaluate", {}),
+                "augment": parts.get("augment", "default"),
                 "out": tmp_path / name,
             }
         )

@@ -95,8 +95,9 @@ def stop_after(epoch: int, step: int = 2) -> Watch:
 @pytest.mark.slow
 def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2, "train": "all", "lr": 1e-3}]}
-    whole = run(config("whole", transfer=transfer))
-    cut = config("cut", transfer=transfer)
+    parts = {"transfer": transfer, "augment": ["small_set", {"MixUp": {"p": 0.5}}]}
+    whole = run(config("whole", **parts))
+    cut = config("cut", **parts)
     for epoch, step in ((2, 2), (3, 3)):  # at the seam of the phases, then after the last step of an epoch
         with pytest.raises(Interrupted):
             run(cut, watch=stop_after(epoch, step), resume=epoch == 3)

@@ -1,19 +1,29 @@
 """Mixed images: every box bounds what is seen of its object, ignored regions stay in sight, a seed decides all."""
 
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
 from detect_transfer.config import Mirror, RunConfig
-from detect_transfer.config.augment import OWN_TRANSFORMS, PRESETS, CopyPaste, ScaleByBoxes, augment_entries
+from detect_transfer.config.augment import (
+    OWN_TRANSFORMS,
+    PRESETS,
+    AugmentName,
+    CopyPaste,
+    ScaleByBoxes,
+    augment_entries,
+)
+from detect_transfer.core.choices import AugmentPreset
 from detect_transfer.core.errors import InputError
 from detect_transfer.training.augment import Augmenter, augment_lines
 from detect_transfer.training.copy_paste import paste
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.image_mixing import mixup
 from detect_transfer.training.mirroring import choose_mirroring
+from detect_transfer.training.mosaic import mosaic
 from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import SampleRef
 from detect_transfer.training.train_sample import FittedImage, TrainSample
@@ -230,3 +240,19 @@ def test_explanation_of_augment__has_every_preset_and_every_transform_of_ours() 
     text = str(RunConfig.model_fields["augment"].description)
     assert all(f"`{name}: [" in text for name in PRESETS if name != "none")
     assert all(f"`{name}`: " in text for name in OWN_TRANSFORMS)
+
+
+def test_mosaic__has_no_padding_where_its_images_meet() -> None:
+    wide = []
+    for colour in range(4):
+        pixels = np.full((96, 96, 3), 114, np.uint8)
+        pixels[30:66] = COLOURS[colour]
+        wide.append(FittedImage(TrainSample(pixels, EMPTY, np.empty(0, np.int64), EMPTY), (0, 30, 96, 66)))
+    for seed in range(5):
+        labels = nearest_colour(mosaic(wide, random=np.random.default_rng(seed)).pixels)
+        around = np.stack([labels[:-1, :-1], labels[:-1, 1:], labels[1:, :-1], labels[1:, 1:]])
+        assert (around == np.arange(4)[:, None, None]).all(axis=0).sum() == 1
+
+
+def test_names_of_presets__are_those_of_the_command_line() -> None:
+    assert list(get_args(AugmentName)) == list(PRESETS) == [each.value for each in AugmentPreset]

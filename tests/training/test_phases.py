@@ -16,6 +16,7 @@ from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.training import engine
 from detect_transfer.training.context import Interrupted
+from detect_transfer.training.image_mixing import mixed_image
 from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.train import Watch
@@ -205,9 +206,27 @@ def test_roll_back__goes_on_at_half_the_rate(config, run, monkeypatch: pytest.Mo
     assert np.isfinite(result.progress.history[-1]["loss"])
 
 
-def test_balance_and_mosaic__train(config, run) -> None:
-    settings = config(train={"class_balance": "both", "mosaic": 0.5, "epochs": 1})
-    assert run(settings).progress.history[-1]["loss"] > 0
+def test_mixing__ends_before_each_phase_does_and_keeps_out_of_features(
+    config, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs: list[int] = []
+
+    def counted(index, *args):
+        epochs.append(len(result_rows) + 1)
+        return mixed_image(index, *args)
+
+    result_rows: list[dict] = []
+    monkeypatch.setattr("detect_transfer.training.dataset.mixed_image", counted)
+    head = {"epochs": 1, "train": ["head"], "cache_features": 1}
+    phases = [head, {"epochs": 2}, {"epochs": 2, "start": "best"}]
+    settings = config(
+        augment="small_set",
+        transfer={"phases": phases},
+        train={"class_balance": "both", "mosaic_until": 0.5, "batch": 16, "imgsz": 64},
+    )
+    watch = Watch(on_epoch=lambda row: result_rows.append(row) if row["epoch"] else None)
+    assert run(settings, watch=watch).progress.history[-1]["loss"] > 0
+    assert set(epochs) == {2, 4}, "the first of two epochs, in both phases; none where features are computed once"
 
 
 def test_kept_source_classes__stay_in_the_head(config, run, tmp_path: Path) -> None:
