@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-import struct
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 import pytest
 from PIL import Image
+from tfrecords import example, field, record, varint
 
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import XYXY, AnnotationTable
@@ -26,13 +27,30 @@ def picture(kind: str = "PNG", colour: int = 9) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("write", ["write_ipc", "write_ipc_stream"])
+@pytest.mark.parametrize("compression", ["uncompressed", "zstd"])
+def test_arrow__with_a_buffer_of_absurd_size_is_refused(tmp_path: Path, write: str, compression: str) -> None:
+    """polars would ask for as much memory, and that ends the process."""
+    frame, buffer = pl.DataFrame({"image": [{"bytes": picture(), "path": "a" * 99}]}), io.BytesIO()
+    getattr(frame, write)(buffer, compression=compression)
+    data, absurd, refused = buffer.getvalue(), (1 << 48).to_bytes(8, "little"), 0
+    for at in range(0, len(data) - 8, 8):
+        if 0 < int.from_bytes(data[at : at + 8], "little") < len(data):
+            (tmp_path / "a.arrow").write_bytes(data[:at] + absurd + data[at + 8 :])
+            refused += 1
+            with suppress(InputError):  # a count of nulls may be anything
+                unpack(tmp_path / "a.arrow", tmp_path / f"out{at}")
+                refused -= 1
+    assert refused > 5
+
+
 def boxes_of(table: AnnotationTable) -> list[tuple]:
     names = table.categories.select("category_id", "name")
     rows = table.boxes.join(table.images, on="image_id").join(names, on="category_id")
     return rows.select("file_name", "name", *[pl.col(c).round(4) for c in XYXY], "split").rows()
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrow with a footer"])
 def test_tables_of_hugging_face(suffix: str, tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {
@@ -50,7 +68,8 @@ def test_tables_of_hugging_face(suffix: str, tmp_path: Path) -> None:
         frame.write_parquet(source / "data" / "validation-00000-of-00001.parquet", metadata=metadata)
     else:
         (source / "validation").mkdir()
-        frame.write_ipc_stream(source / "validation" / "data-00000-of-00001.arrow")
+        write = frame.write_ipc_stream if suffix == "arrow" else frame.write_ipc
+        write(source / "validation" / "data-00000-of-00001.arrow")
         (source / "validation" / "dataset_info.json").write_text(json.dumps({"features": features}))
     done = unpack(source, tmp_path / "out")
     assert (done.n_images, done.n_objects, done.format) == (2, 1, "hf_imagefolder")
@@ -59,38 +78,6 @@ def test_tables_of_hugging_face(suffix: str, tmp_path: Path) -> None:
     assert table.class_names == ["cat", "dog"]
     assert len(table.images) == 2
     assert (tmp_path / "out" / "val" / "a.png").read_bytes() == picture()
-
-
-def varint(number: int) -> bytes:
-    number &= (1 << 64) - 1
-    data = bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*data, number])
-
-
-def field(number: int, data: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def feature(values: list) -> bytes:
-    if values and isinstance(values[0], bytes):
-        return field(1, b"".join(field(1, value) for value in values))
-    if values and isinstance(values[0], float):
-        return field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
-    return field(3, field(1, b"".join(map(varint, values))))
-
-
-def example(**features: list) -> bytes:
-    entries = [
-        field(1, field(1, key.replace("__", "/").encode()) + field(2, feature(v))) for key, v in features.items()
-    ]
-    return field(1, b"".join(entries))
-
-
-def record(data: bytes) -> bytes:
-    return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)
 
 
 def write_records(path: Path, **more: list) -> None:
@@ -112,6 +99,36 @@ def test_records_of_tensorflow(tmp_path: Path) -> None:
     write_records(source / "train.record-00000-of-00001", image__object__class__text=[b"stop"])
     unpack(source, tmp_path / "again")
     assert READERS["hf_imagefolder"].read(tmp_path / "again").class_names == ["stop"]
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("changed", "field_of_it"),
+    [
+        ({"image__object__class__label": [NAN]}, "image/object/class/label"),
+        ({"image__object__class__label": [b"x"]}, "image/object/class/label"),
+        ({"image__object__class__text": [7]}, "image/object/class/text"),
+        ({"image__object__class__text": [b"\xff"]}, "image/object/class/text"),
+        ({"image__object__bbox__xmin": [b"0.25"]}, "image/object/bbox/xmin"),
+        ({"image__object__bbox__xmin": [NAN]}, "image/object/bbox/xmin"),
+        ({"image__object__bbox__ymax": [float("inf")]}, "image/object/bbox/ymax"),
+        ({"image__object__is_crowd": [b"no"]}, "image/object/is_crowd"),
+        ({"image__object__is_crowd": [1, 0]}, "image/object/is_crowd"),
+        ({"image__encoded": [7]}, "image/encoded"),
+    ],
+)
+def test_record__with_values_of_another_kind_is_refused(tmp_path: Path, changed: dict, field_of_it: str) -> None:
+    """Also values that are no numbers, and as many of them as there are not of objects."""
+    edges = {f"image__object__bbox__{key}": [0.25] for key in ("xmin", "ymin", "xmax", "ymax")}
+    whole = {"image__encoded": [picture()], "image__object__class__text": [b"cat"], **edges}
+    if "image__object__class__label" in changed:
+        del whole["image__object__class__text"]
+    (tmp_path / "a.tfrecord").write_bytes(record(example(**{**whole, **changed})))
+    with pytest.raises(InputError, match=rf"^TFRECORD .*a\.tfrecord:1 {field_of_it}\S* - "):
+        unpack(tmp_path / "a.tfrecord", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_integers_below_zero_and_single_ones() -> None:

@@ -23,6 +23,7 @@ from detect_transfer.formats.detections.layout import find_layout
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.resolve import DetectionOptions, StatedDetections, to_detections
 from detect_transfer.formats.detections.text import read_csv, read_texts, read_yolo
+from detect_transfer.formats.parsing.tables import table_errors
 
 _HEAD_BYTES = 4096
 _FOLDERS = ("yolo", "text")
@@ -91,11 +92,9 @@ def _coco(path: Path, truth: KnownNames, options: DetectionOptions) -> StatedDet
 
 def _parquet(path: Path, truth: KnownNames, options: DetectionOptions) -> StatedDetections:
     """Read the columns of `Detections`, and where they are there `file_name` and `category_name`."""
-    try:
-        rows = pl.read_parquet(BytesIO(io.read_bytes(path)))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"it cannot be parsed ({str(error).splitlines()[0]})"
-        raise InputError("PARQUET_DAMAGED", what, where=path, remedy="write the table again") from error
+    data = io.read_bytes(path)
+    with table_errors("PARQUET_DAMAGED", path, remedy="write the table again"):
+        rows = pl.read_parquet(BytesIO(data))
     expected = DETECTION_SCHEMA | {name: pl.String for name in NAME_KEYS if name in rows.columns}
     wrong = [c for c, dtype in expected.items() if rows.schema.get(c) != dtype or rows[c].null_count()]
     if wrong:

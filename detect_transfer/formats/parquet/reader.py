@@ -16,6 +16,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.tables import table_errors
 
 SCHEMA_VERSION = 1
 _SCHEMA = "schema.json"
@@ -78,11 +79,8 @@ def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
     data = native.read_bytes(root, path)
     if listed.get(name, {}).get("sha256") != hashlib.sha256(data).hexdigest():
         raise InputError("DATA_CHANGED", f"its bytes are not those that {_SCHEMA} names", where=path, remedy=_REMEDY)
-    try:
+    with table_errors("PARQUET_DAMAGED", path, remedy=_REMEDY):
         frame = pl.read_parquet(BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"it cannot be parsed ({str(error).splitlines()[0]})"
-        raise InputError("PARQUET_DAMAGED", what, where=path, remedy=_REMEDY) from error
     added = [c for c in _ADDED if c in schema and c not in frame.columns]
     frame = frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
     wrong = [c for c, dtype in schema.items() if frame.schema.get(c) != dtype]

@@ -13,11 +13,14 @@ import polars as pl
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import parse_json, read_json
+from detect_transfer.formats.parsing.tables import table_errors
+from detect_transfer.formats.unpacking.arrow import read_arrow
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, split_of_file
 
 SUFFIXES = (".parquet", ".arrow")
 _AT_ONCE = 200  # rows, whose images are in memory together
 _INFO = "dataset_info.json"
+_DAMAGED = "download or write it again"
 
 
 def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
@@ -55,24 +58,13 @@ def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
 
 def _frames(path: Path) -> Iterator[pl.DataFrame]:
     """Give the rows of a table, some at a time."""
-    try:
-        if path.suffix == ".arrow":
-            yield from _read_arrow(path).iter_slices(_AT_ONCE)
-            return
-        rows = pl.scan_parquet(path)
+    with table_errors("TABLE_DAMAGED", path, remedy=_DAMAGED):
+        rows = read_arrow(path).lazy() if path.suffix == ".arrow" else pl.scan_parquet(path)
         count = rows.select(pl.len()).collect().item()
-        for start in range(0, count, _AT_ONCE):
-            yield rows.slice(start, _AT_ONCE).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"it cannot be parsed ({str(error).splitlines()[0]})"
-        raise InputError("TABLE_DAMAGED", what, where=path, remedy="download or write it again") from error
-
-
-def _read_arrow(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_ipc_stream(path)
-    except pl.exceptions.PolarsError:
-        return pl.read_ipc(path)
+    for start in range(0, count, _AT_ONCE):
+        with table_errors("TABLE_DAMAGED", path, remedy=_DAMAGED):
+            part = rows.slice(start, _AT_ONCE).collect()
+        yield part
 
 
 def _image_column(rows: pl.DataFrame, path: Path) -> str:
@@ -91,11 +83,12 @@ def _class_names(path: Path) -> list[str] | None:
     """Return the names of the one list of classes that the features of a table tell, in the order of their numbers."""
     try:
         if path.suffix == ".parquet":
-            text = pl.read_parquet_metadata(path).get("huggingface", "{}")
+            with table_errors("TABLE_DAMAGED", path, remedy=_DAMAGED):
+                text = pl.read_parquet_metadata(path).get("huggingface", "{}")
             features = parse_json(text.encode(), path)
         else:
             features = read_json(path.parent / _INFO) if (path.parent / _INFO).is_file() else None
-    except (OSError, ValueError, pl.exceptions.PolarsError):
+    except (OSError, ValueError):
         return None
     lists = list(_labels(features))
     return lists[0] if len(lists) == 1 else None

@@ -8,6 +8,7 @@ Source: https://www.tensorflow.org/tutorials/load_data/tfrecord; https://protobu
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _MOST_BYTES = 1 << 30  # of a record
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 _ID, _NAME = re.compile(r"\bid\s*:\s*(\d+)"), re.compile(r"\b(?:name|display_name)\s*:\s*(['\"])(.*?)\1")
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
+_CLASS_TEXT, _CLASS_NUMBER = "image/object/class/text", "image/object/class/label"
+_WORDS: dict[type, str] = {bytes: "bytes", int: "whole numbers", float: "finite numbers"}
 _FLAGS = {"difficult": "difficult", "is_crowd": "iscrowd", "truncated": "truncated"}
 _DAMAGED = "the file is cut short or damaged: copy it again"
 Features = dict[str, list[Any]]
@@ -57,8 +60,8 @@ def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
                 raise InputError(
                     "TFRECORD", "the record is no tf.train.Example", where=where, remedy=_DAMAGED
                 ) from error
-            encoded = features.get("image/encoded", [b""])[:1]
-            if not encoded or not isinstance(encoded[0], bytes) or not encoded[0]:
+            encoded = _values(features, "image/encoded", bytes, where)[:1]
+            if not encoded or not encoded[0]:
                 what, remedy = "the record has no image/encoded", "give records of the Object Detection API"
                 raise InputError("TFRECORD", what, where=where, remedy=remedy)
             row = {"objects": _objects(features, image_facts(encoded[0], where)[1], classes, where)}
@@ -164,16 +167,16 @@ def _as_bytes(value: int | bytes) -> bytes:
 
 def _objects(features: Features, size_wh: tuple[int, int], classes: dict[int, str], where: str) -> dict[str, list[Any]]:
     """Return the objects of a record as lists of one length, boxes as x, y, width, height in pixels."""
-    edges = [features.get(f"image/object/bbox/{edge}", []) for edge in _EDGES]
-    names = [value.decode(errors="replace") for value in features.get("image/object/class/text", [])]
+    edges = [_values(features, f"image/object/bbox/{edge}", float, where) for edge in _EDGES]
+    names = [_decoded(value, where) for value in _values(features, _CLASS_TEXT, bytes, where)]
     if not names:
-        numbers = features.get("image/object/class/label", [])
-        unknown = sorted({int(number) for number in numbers} - classes.keys())
+        numbers = _values(features, _CLASS_NUMBER, int, where)
+        unknown = sorted(set(numbers) - classes.keys())
         if unknown:
             what = f"no name is known of the class {unknown[0]}"
             remedy = "put the label map (.pbtxt) beside the records"
-            raise InputError("CLASS_UNKNOWN", what, where=where, field="image/object/class/label", remedy=remedy)
-        names = [classes[int(number)] for number in numbers]
+            raise InputError("CLASS_UNKNOWN", what, where=where, field=_CLASS_NUMBER, remedy=remedy)
+        names = [classes[number] for number in numbers]
     if len({len(names), *map(len, edges)}) > 1:
         what = f"{len(names)} classes and {', '.join(f'{len(e)} {k}' for k, e in zip(_EDGES, edges, strict=True))}"
         raise InputError("TFRECORD", f"an object has one of each; found {what}", where=where, remedy=_DAMAGED)
@@ -183,10 +186,30 @@ def _objects(features: Features, size_wh: tuple[int, int], classes: dict[int, st
     ]
     objects: dict[str, list[Any]] = {"bbox": boxes, "category": names}
     for key, column in _FLAGS.items():
-        flags = features.get(f"image/object/{key}", [])
-        if any(flags) and len(flags) == len(names):
+        flags = _values(features, f"image/object/{key}", int, where)
+        if flags and len(flags) != len(names):
+            what = f"{len(flags)} values for {len(names)} objects"
+            raise InputError("TFRECORD", what, where=where, field=f"image/object/{key}", remedy=_DAMAGED)
+        if any(flags):
             objects[column] = [bool(flag) for flag in flags]
     return objects
+
+
+def _values(features: Features, key: str, kind: type, where: str) -> list[Any]:
+    """Return the values of a feature, which are all of a kind; numbers are finite."""
+    values = features.get(key, [])
+    wrong = next((v for v in values if not isinstance(v, kind) or (kind is float and not math.isfinite(v))), None)
+    if wrong is None:
+        return values
+    raise InputError("TFRECORD", f"{_WORDS[kind]} were expected", where=where, field=key, value=wrong, remedy=_DAMAGED)
+
+
+def _decoded(text: bytes, where: str) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        what = "the name of a class is no UTF-8"
+        raise InputError("TFRECORD", what, where=where, field=_CLASS_TEXT, value=text, remedy=_DAMAGED) from error
 
 
 def _text(features: Features, key: str) -> str | None:
