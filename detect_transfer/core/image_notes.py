@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -87,5 +88,5 @@ def _pillow(data: bytes) -> _Header:
         with Image.open(io.BytesIO(data)) as image:
             frames, turned = int(getattr(image, "n_frames", 1)), int(image.getexif().get(_ORIENTATION, 1))
             return _Header(frames, turned, image.mode)
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError):
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error):
         return _Header()

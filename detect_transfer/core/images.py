@@ -10,6 +10,7 @@ A truncated file, and a JPEG whose scan libjpeg warns of, is an error and never 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +31,11 @@ MAX_PIXELS = 150_000_000
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "JPEG2000")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow ends with
+
+# Pillow warns of damage, which is an error here or does no harm, and of sizes, for which there is a limit of our own;
+# for all threads at once, as they decode together
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def read_rgb(path: Path, data: bytes | None = None, *, intake: Intake | None = None) -> RgbArray:
@@ -54,7 +60,7 @@ def read_rgb(path: Path, data: bytes | None = None, *, intake: Intake | None = N
             image.load()
             upright = ImageOps.exif_transpose(image)
             return _to_rgb(upright, intake, str(path))
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except _BROKEN as error:
             raise _broken(path, error) from error
 
 
@@ -85,7 +91,7 @@ def pillow_to_rgb(image: Image.Image, intake: Intake | None = None) -> RgbArray:
     try:
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image), intake)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _BROKEN as error:
         what, remedy = f"its pixels cannot be decoded ({error})", "give an image that opens in a viewer"
         raise InputError("IMAGE_TRUNCATED", what, field="image", remedy=remedy) from error
 
@@ -107,7 +113,7 @@ def read_deep(path: Path, data: bytes) -> NDArray[Any] | None:
         try:
             image.load()
             values = np.asarray(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except _BROKEN as error:
             raise _broken(path, error) from error
     return values if values.dtype.kind == "f" else np.asarray(np.clip(values, 0, 65535), np.uint16)
 
@@ -150,7 +156,7 @@ def read_labels(path: Path) -> NDArray[np.integer[Any]]:
     with _open(path, io.BytesIO(read_image_bytes(path))) as image:
         try:
             image.load()
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except _BROKEN as error:
             raise _broken(path, error) from error
         values = np.array(image)
     values = values.astype(np.uint8) if values.dtype == np.bool_ else values
@@ -167,7 +173,7 @@ def read_labels(path: Path) -> NDArray[np.integer[Any]]:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError):  # a damaged EXIF block says nothing of the pixels
+    except (*_BROKEN, TypeError):  # a damaged EXIF block says nothing of the pixels
         return 1
 
 
@@ -191,9 +197,7 @@ def _unreadable(path: Path, error: OSError) -> DetectTransferError:
 def _open(path: Path, stream: BinaryIO) -> Image.Image:
     Image.init()  # registers all of `_FORMATS`; after the first time this costs nothing
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
-            image = Image.open(stream, formats=_FORMATS)
+        image = Image.open(stream, formats=_FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path, error) from error
     except OSError as error:

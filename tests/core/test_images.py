@@ -2,11 +2,15 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from PIL import Image
 
 from detect_transfer.core.errors import InputError
@@ -125,3 +129,49 @@ def test_labels__of_several_channels_or_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match="IMAGE_TRUNCATED"):
         read_labels(path)
+
+
+QUIET = """
+import sys
+from pathlib import Path
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import read_rgb, read_size_wh
+path, whole = Path(sys.argv[1]), Path(sys.argv[1]).read_bytes()
+for length in range(0, len(whole), 5):
+    path.write_bytes(whole[:length])
+    for read in (read_size_wh, read_rgb):
+        try:
+            read(path)
+        except InputError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".webp"])
+def test_damaged_image__is_an_error_and_no_warning_of_pillow(tmp_path: Path, suffix: str) -> None:
+    """In a process of its own: pytest chooses what becomes of warnings."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (9, 7)).save(tmp_path / f"a{suffix}", exif=exif)
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET, str(tmp_path / f"a{suffix}")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_damaged_orientation__is_an_error_or_left_out(tmp_path: Path) -> None:
+    exif, path, n_read = Image.Exif(), tmp_path / "a.webp", 0
+    exif[0x0112], exif[0x010F] = 6, "x" * 30
+    Image.new("RGB", (9, 7), (200, 10, 10)).save(path, exif=exif)
+    whole = path.read_bytes()
+    for position in range(whole.index(b"EXIF"), len(whole)):
+        for byte in (0, 1, 255):
+            path.write_bytes(whole[:position] + bytes([byte]) + whole[position + 1 :])
+            with suppress(InputError):
+                read_rgb(path)
+                n_read += 1
+    assert n_read > 100
