@@ -8,7 +8,6 @@ Source: https://www.tensorflow.org/tutorials/load_data/tfrecord; https://protobu
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ _ID, _NAME = re.compile(r"\bid\s*:\s*(\d+)"), re.compile(r"\b(?:name|display_nam
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _CLASS_TEXT, _CLASS_NUMBER = "image/object/class/text", "image/object/class/label"
 _WORDS: dict[type, str] = {bytes: "bytes", int: "whole numbers", float: "finite numbers"}
+_NOT_FINITE = ("nan", "inf", "-inf")
 _FLAGS = {"difficult": "difficult", "is_crowd": "iscrowd", "truncated": "truncated"}
 _DAMAGED = "the file is cut short or damaged: copy it again"
 Features = dict[str, list[Any]]
@@ -198,10 +198,11 @@ def _objects(features: Features, size_wh: tuple[int, int], classes: dict[int, st
 def _values(features: Features, key: str, kind: type, where: str) -> list[Any]:
     """Return the values of a feature, which are all of a kind; numbers are finite."""
     values = features.get(key, [])
-    wrong = next((v for v in values if not isinstance(v, kind) or (kind is float and not math.isfinite(v))), None)
-    if wrong is None:
-        return values
-    raise InputError("TFRECORD", f"{_WORDS[kind]} were expected", where=where, field=key, value=wrong, remedy=_DAMAGED)
+    for value in values:
+        if type(value) is not kind or str(value) in _NOT_FINITE:
+            what = f"{_WORDS[kind]} were expected"
+            raise InputError("TFRECORD", what, where=where, field=key, value=value, remedy=_DAMAGED)
+    return values
 
 
 def _decoded(text: bytes, where: str) -> str:
