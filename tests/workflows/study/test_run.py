@@ -143,6 +143,16 @@ def test_seconds__are_a_comparison_of_their_own(tiny_data: Path, tmp_path: Path)
     assert page.count("<b>full, 30 s</b> against scratch, 30 s at the one size and 3 seeds:") == 1
 
 
+def test_report__says_once_why_no_number_of_images_can_be_told(plan) -> None:
+    for run in plan.runs:
+        write_run(plan, run)
+    page = report_study(plan).page.read_text()
+    (paragraph,) = [line for line in page.splitlines() if "It cannot be said: " in line]
+    assert "It cannot be said: 2 sizes were measured" in paragraph
+    assert paragraph.count("a learning curve needs 3") == 1
+    assert 'class="words">verdict</th>' in page
+
+
 def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
     prepare_store(plan)
     with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; run the study first"):
