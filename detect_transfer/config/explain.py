@@ -162,6 +162,8 @@ def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> str:
         return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys("nothing" if a is type(None) else _values(a, metadata) for a in arguments))
+    if origin is tuple and Ellipsis not in arguments:
+        return f"a list of {len(arguments)} {_plain(arguments[0])}"
     if origin in (list, tuple):
         return f"a list of {_plain(arguments[0])}"
     if origin is dict:
@@ -180,6 +182,8 @@ def _plain(annotation: Any) -> str:
         return words[typing.get_args(annotation)[0]] + _range(annotation.__metadata__)
     if typing.get_origin(annotation) is dict:
         return "mappings"
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(_plain(part) for part in typing.get_args(annotation))
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return "parts with the keys below" if is_model else words.get(annotation, _values(annotation))
 

@@ -16,6 +16,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the netwo
 import albumentations as A
 from albumentations.core.type_definitions import Targets
 
+from detect_transfer.config import keys_of
 from detect_transfer.config.augment import OWN_TRANSFORMS, AugmentEntry, ScaleByBoxes
 from detect_transfer.config.strict import Strict
 from detect_transfer.core.arrays import FloatArray
@@ -41,13 +42,16 @@ def own_options(entry: AugmentEntry) -> Strict | None:
         return kind.model_validate(entry.options)
     except ValidationError as error:
         detail = error.errors()[0]
-        option = ".".join(str(part) for part in detail["loc"])
+        option = str(detail["loc"][0]) if detail["loc"] else ""
+        keys = {key.name: key for key in keys_of(kind)}
+        what, remedy = detail["msg"].removeprefix("Value error, "), "detect-transfer config --explain augment"
+        if option in keys:
+            what = f"{keys[option].values} was expected"
+        elif option:
+            what, remedy = f"{entry.name} has no such option", did_you_mean(option, list(keys))
+        field = ".".join(filter(None, (entry.field, entry.name, option)))
         raise InputError(
-            "AUGMENT_OPTION",
-            detail["msg"].removeprefix("Value error, "),
-            field=".".join(filter(None, (entry.field, entry.name, option))),
-            value=detail["input"],
-            remedy="detect-transfer config --explain augment",
+            "AUGMENT_OPTION", what, field=field, value=entry.options.get(option, entry.options), remedy=remedy
         ) from error
 
 

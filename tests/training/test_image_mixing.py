@@ -218,8 +218,15 @@ def test_mixed_images__are_the_same_whatever_loads_them(tmp_path: Path, workers:
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        ([{"Mosaic": {"p": 2}}], r"AUGMENT_OPTION augment\.0\.Mosaic\.p=2 .*less than or equal to 1"),
-        ([{"Mosaic": {"prob": 1}}], r"AUGMENT_OPTION augment\.0\.Mosaic\.prob=1 .*--explain augment"),
+        ([{"Mosaic": {"p": 2}}], r"AUGMENT_OPTION augment\.0\.Mosaic\.p=2 .*a number in \[0, 1\] was expected"),
+        (
+            [{"Mosaic": {"prob": 1}}],
+            r"AUGMENT_OPTION augment\.0\.Mosaic\.prob=1 - Mosaic has no such option; there is: p",
+        ),
+        (
+            [{"CopyPaste": {"scale": 2}}],
+            r"AUGMENT_OPTION augment\.0\.CopyPaste\.scale=2 - a list of 2 numbers in \(0, 10\]",
+        ),
         (["default", {"CopyPaste": {"scale": [2, 1]}}], r"AUGMENT_OPTION augment\.1\.CopyPaste.*down to 1"),
         ([{"ScaleByBoxes": {"limits": [2, 3]}}], r"AUGMENT_OPTION augment\.0\.ScaleByBoxes.*1 between"),
         ([{"Mosiac": {}}], r"AUGMENT_UNKNOWN augment\.0=Mosiac .*did you mean 'Mosaic'"),
