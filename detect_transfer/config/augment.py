@@ -146,11 +146,9 @@ def presets_text() -> str:
 
 
 def _shown(entry: AugmentName | dict[str, dict[str, Any]]) -> str:
-    return (
-        entry
-        if isinstance(entry, str)
-        else yaml.safe_dump(entry, default_flow_style=True, width=10_000, sort_keys=False).strip()
-    )
+    if isinstance(entry, str):
+        return entry
+    return yaml.safe_dump(entry, default_flow_style=True, width=10_000, sort_keys=False).strip()
 
 
 def own_transforms_text() -> str:

@@ -113,7 +113,7 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         own = np.random.SeedSequence([options.seed, epoch, index])
         if mixes and options.augmenter.mixing.on:
             random = np.random.default_rng(own.spawn(1)[0])
-            sample = mixed_image(index, len(self), self._fitted, options.augmenter.mixing, random)
+            sample = mixed_image(index, np.arange(len(self)), self._fitted, options.augmenter.mixing, random)
         else:
             sample = self._fitted(index).sample
         sample = options.augmenter(sample, seed=int(own.generate_state(1)[0]))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from detect_transfer.config.augment import CopyPaste
+from detect_transfer.core.arrays import IntArray
 from detect_transfer.training.copy_paste import paste
 from detect_transfer.training.mosaic import TILES, mosaic
 from detect_transfer.training.train_sample import FittedImage, TrainSample
@@ -51,13 +52,13 @@ class ImageMixing:
 
 
 def mixed_image(
-    index: int, count: int, fitted: Callable[[int], FittedImage], mixing: ImageMixing, random: np.random.Generator
+    index: int, others: IntArray, fitted: Callable[[int], FittedImage], mixing: ImageMixing, random: np.random.Generator
 ) -> TrainSample:
     """Return a training image after it was mixed with others.
 
     Args:
         index: Of the image.
-        count: Of all training images, from which the others are taken.
+        others: (N,) the indices of the training images of its size, from which the others are taken.
         fitted: Gives the image of an index.
         mixing: How.
         random: Chooses everything.
@@ -67,17 +68,15 @@ def mixed_image(
         image, options = fitted(number), mixing.copy_paste
         if options is None or random.random() >= options.p:
             return image
-        return replace(image, sample=paste(image, fitted(int(random.integers(count))), options, random=random))
+        return replace(image, sample=paste(image, fitted(int(random.choice(others))), options, random=random))
 
     def tiled(number: int) -> TrainSample:
         if random.random() >= mixing.mosaic:
             return pasted(number).sample
-        return mosaic([pasted(n) for n in (number, *random.integers(0, count, TILES - 1).tolist())], random=random)
+        return mosaic([pasted(n) for n in (number, *random.choice(others, TILES - 1).tolist())], random=random)
 
     sample = tiled(index)
-    return (
-        mixup(sample, tiled(int(random.integers(count))), random=random) if random.random() < mixing.mixup else sample
-    )
+    return mixup(sample, tiled(int(random.choice(others))), random=random) if random.random() < mixing.mixup else sample
 
 
 def mixup(first: TrainSample, second: TrainSample, *, random: np.random.Generator) -> TrainSample:

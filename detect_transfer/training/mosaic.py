@@ -25,8 +25,8 @@ def mosaic(images: Sequence[FittedImage], *, random: np.random.Generator) -> Tra
         images: Four images of one size: those at the top left, top right, bottom left and bottom right.
         random: Chooses the point and the factor.
     """
-    size = images[0].sample.pixels.shape[0]
-    x, y = (int(random.integers(size // 4, size - size // 4)) for _ in range(2))
+    canvas_h, canvas_w = images[0].sample.pixels.shape[:2]
+    x, y = (int(random.integers(side // 4, side - side // 4)) for side in (canvas_w, canvas_h))
     scale = float(random.uniform(*_SHRUNK))
     canvas = np.full_like(images[0].sample.pixels, PAD_VALUE)
     targets: list[FloatArray] = []
@@ -38,8 +38,8 @@ def mosaic(images: Sequence[FittedImage], *, random: np.random.Generator) -> Tra
         content = image.sample.pixels[top:end_y, left:end_x]
         pixels = cv2.resize(content, (width, height), interpolation=cv2.INTER_AREA)
         first_x, first_y = (x if right else x - width), (y if below else y - height)
-        columns = slice(max(0, first_x), min(size, first_x + width))
-        rows = slice(max(0, first_y), min(size, first_y + height))
+        columns = slice(max(0, first_x), min(canvas_w, first_x + width))
+        rows = slice(max(0, first_y), min(canvas_h, first_y + height))
         canvas[rows, columns] = pixels[
             rows.start - first_y : rows.stop - first_y, columns.start - first_x : columns.stop - first_x
         ]

@@ -35,8 +35,8 @@ class FittedImage:
     """A training image before any change.
 
     Args:
-        sample: The square (S, S, 3) with what is in it.
-        content: Where in the square the image is; around it is padding: x1, y1, x2, y2.
+        sample: The pixels of the network (H, W, 3) with what is in them.
+        content: Where in them the image is; around it is padding: x1, y1, x2, y2.
     """
 
     sample: TrainSample
