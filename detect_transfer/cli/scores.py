@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,17 +28,21 @@ from detect_transfer.cli.options import (
     IgnorePolicy,
     ImgszOption,
     Out,
+    OverlapOption,
     ReaderOption,
+    TileOption,
     TruthFormat,
     TruthImages,
     TruthSplit,
     UnseenImagesOption,
+    tiling_of,
     words_of,
 )
 from detect_transfer.cli.truth import detection_options, truth_or_runs
 from detect_transfer.core.choices import MetricPolicy, UnseenImages
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
+from detect_transfer.core.tiles import Tiling
 
 if TYPE_CHECKING:
     from detect_transfer.data.load import GroundTruth
@@ -81,6 +86,8 @@ def evaluate(
     unseen_images: UnseenImagesOption = UnseenImages.ERROR,
     explain: Annotated[bool, typer.Option("--explain", help="Tell why the mAP of ultralytics differs.")] = False,
     labels: Annotated[Path | None, typer.Option(help="With --explain: the YOLO labels it validated with.")] = None,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
     imgsz: ImgszOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -90,6 +97,10 @@ def evaluate(
 
     _check_usage(weights, data, truth, detections)
     _check_for_data(data, {"--class-map": class_map, "--imgsz": imgsz})
+    tiling = tiling_of(tile, overlap)
+    if tiling is not None and truth is not None:
+        what, remedy = "detections of a file are scored as they are", "leave it out, or give weights and --data"
+        raise InputError("USAGE", what, field="--tile", value=tile, remedy=remedy)
     reading = detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(words_of(metrics), words_of(slices), reading, ignore_policy.value)
     require_new(out)
@@ -103,7 +114,7 @@ def evaluate(
     else:
         assert weights is not None
         loading = {"device": device, "imgsz": imgsz}
-        _score_weights(weights, given, out, options, class_map=class_map, loading=loading)
+        _score_weights(weights, given, out, options, class_map=class_map, tiling=tiling, loading=loading)
         explanation = _explain_scored(weights, given, out, labels) if explain else None
     if explanation is not None:
         write_json(out / "explain.json", explanation.as_dict())
@@ -143,6 +154,7 @@ def _score_weights(
     options: EvaluateOptions,
     *,
     class_map: str | None,
+    tiling: Tiling | None,
     loading: dict[str, Any],
 ) -> None:
     """Score a run on its own validation split, or weights on data, and show the scores."""
@@ -151,10 +163,10 @@ def _score_weights(
     from detect_transfer.workflows.trained_detector import load_trained
 
     if data is None:
-        print_scores(evaluate_run(Path(weights), out, options))
+        print_scores(evaluate_run(Path(weights), out, options, tiling=tiling))
         return
     meeting = None if class_map is None else load_class_map(class_map)
-    trained = load_trained(weights, **loading)
+    trained = replace(load_trained(weights, **loading), tiling=tiling)
     make_console().print(f"input: {trained.input_facts}", markup=False)
     with progress_bar("images") as advance:
         scored = evaluate_weights(

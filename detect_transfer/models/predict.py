@@ -131,19 +131,34 @@ def predict(
     Returns:
         Detections in image pixels, clipped to the image.
     """
-    columns: list[dict[str, Any]] = []
+    found: list[tuple[int, Prediction]] = []
     options = postprocess_of(settings)
     with evaluating(detector.module):
         for batch in _batches(images, settings.batch):
             predictions = run_batch(detector, [image.pixels for image in batch], options, forward=forward)
-            for image, prediction in zip(batch, predictions, strict=True):
-                columns.append(_columns(image.image_id, in_image(image, prediction), category_ids))
+            found += [(image.image_id, in_image(image, row)) for image, row in zip(batch, predictions, strict=True)]
             if progress is not None:
                 progress(len(batch))
-    if not columns:
+    return detections_of(found, category_ids)
+
+
+def detections_of(predictions: Sequence[tuple[int, Prediction]], category_ids: Sequence[int]) -> Detections:
+    """Join what was detected in images.
+
+    Args:
+        predictions: image_id and the detections of each, in pixels of the image.
+        category_ids: The category of each class index.
+    """
+    if not predictions:
         return Detections.empty()
-    joined = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
-    return Detections.from_columns(pl.DataFrame(joined))
+    xyxy = np.concatenate([prediction.xyxy for _, prediction in predictions])
+    columns = {
+        "image_id": np.repeat([i for i, _ in predictions], [len(p.scores) for _, p in predictions]),
+        "category_id": np.asarray(category_ids, np.int64)[np.concatenate([p.labels for _, p in predictions])],
+        **dict(zip(XYXY, xyxy.T, strict=True)),
+        "score": np.concatenate([prediction.scores for _, prediction in predictions]),
+    }
+    return Detections.from_columns(pl.DataFrame(columns))
 
 
 def _batches(images: Iterable[FittedImage], size: int) -> Iterator[list[FittedImage]]:
@@ -154,15 +169,6 @@ def _batches(images: Iterable[FittedImage], size: int) -> Iterator[list[FittedIm
         if len(batch) == size:
             yield waiting.pop(image.pixels.shape)
     yield from waiting.values()
-
-
-def _columns(image_id: int, prediction: Prediction, category_ids: Sequence[int]) -> dict[str, Any]:
-    return {
-        "image_id": np.full(len(prediction.scores), image_id, dtype=np.int64),
-        "category_id": np.asarray(category_ids, dtype=np.int64)[prediction.labels],
-        **{name: prediction.xyxy[:, i] for i, name in enumerate(XYXY)},
-        "score": prediction.scores,
-    }
 
 
 @contextmanager

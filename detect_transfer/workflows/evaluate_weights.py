@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from detect_transfer.core.class_names import match_class_names
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, require_new, safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.tiles import Tiling
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.data.leaks import leak_warning
@@ -100,8 +101,16 @@ def score_table(
     return ScoredTable(case, scores, metrics, counts)
 
 
-def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -> Scores:
+def evaluate_run(
+    run: Path, out: Path, options: EvaluateOptions | None = None, *, tiling: Tiling | None = None
+) -> Scores:
     """Score the best weights of a run on its validation split again; write metrics, detections and the report.
+
+    Args:
+        run: The run folder.
+        out: The folder to make.
+        options: The metrics and slices, and the policy of COCO's numbers.
+        tiling: How images are cut into tiles; None takes them whole.
 
     Raises:
         InputError: The run or its data are missing or changed, or `out` is not empty.
@@ -110,13 +119,13 @@ def evaluate_run(run: Path, out: Path, options: EvaluateOptions | None = None) -
     options = options or EvaluateOptions()
     folder = RunFolder(run)
     config = folder.read_config()
-    trained = load_trained(run)
+    trained = replace(load_trained(run), tiling=tiling)
     data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     data_set = data_set_of(folder.data_of(config.data), config.data.format)
     scored = score_table(trained, data.val, options, data_set=data_set)
     with new_folder(out) as building:
-        facts = {"Run": run.name, "Weights": "best", "Input": f"{trained.imgsz} px"}
+        facts = {"Run": run.name, "Weights": "best", "Input": trained.input_facts}
         facts |= {"Ignore policy": options.ignore_policy}
         warnings = [leak_warning(data.leaks)]
         scored.write(

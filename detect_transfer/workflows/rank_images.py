@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY, Detections
+from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_sources import SourceImage
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
 from detect_transfer.core.io import list_files, new_folder, require_dir, require_new, write_atomic, write_json
 from detect_transfer.evaluation.image_ranking import rank_images
+from detect_transfer.models.base import Prediction
+from detect_transfer.models.predict import detections_of
 from detect_transfer.models.stream import StreamOptions, detect_stream
 from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
@@ -83,15 +84,12 @@ def _detected(
     """
     sources = [SourceImage(name, partial(read_rgb, images / name, intake=trained.intake)) for name in names]
     listed: list[tuple[int, str, int, int]] = []
-    rows: list[pl.DataFrame] = []
+    found: list[tuple[int, Prediction]] = []
     skipped: list[dict[str, Any]] = []
-    ids = np.array(trained.category_ids)
     for result in detect_stream(trained.detector, sources, StreamOptions(trained.imgsz, trained.settings)):
         if result.error is None:
             listed.append((result.number, result.source.name, *result.size_wh))
-            boxes, scores, labels = result.prediction.xyxy, result.prediction.scores, result.prediction.labels
-            columns = {"image_id": np.full(len(scores), result.number), "category_id": ids[labels], "score": scores}
-            rows.append(pl.DataFrame(columns | dict(zip(XYXY, boxes.T, strict=True))))
+            found.append((result.number, result.prediction))
         else:
             skipped.append({"file_name": result.source.name, **result.error.as_dict()})
         if progress is not None:
@@ -100,4 +98,4 @@ def _detected(
         what = f"none of {len(names):,} images can be read; the first, {names[0]}: {skipped[0]['what']}"
         raise InputError("IMAGES_UNREADABLE", what, where=images, remedy="give images that open in a viewer")
     table = pl.DataFrame(listed, schema=["image_id", "file_name", "width", "height"], orient="row")
-    return table, Detections.from_columns(pl.concat(rows)), skipped
+    return table, detections_of(found, trained.category_ids), skipped

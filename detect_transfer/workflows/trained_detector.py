@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -13,12 +14,16 @@ from pydantic import ValidationError
 from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_sources import SourceImage
+from detect_transfer.core.images import read_rgb
 from detect_transfer.core.intake import Intake
+from detect_transfer.core.tiles import Tiling
 from detect_transfer.models import find_weights, load_detector, load_weights
-from detect_transfer.models.base import Detector, Predictor
+from detect_transfer.models.base import Detector, Prediction, Predictor
 from detect_transfer.models.device import choose_device
 from detect_transfer.models.export.targets import exported_path, open_exported
-from detect_transfer.models.predict import predict, read_images
+from detect_transfer.models.predict import detections_of, predict, read_images
+from detect_transfer.models.stream import StreamOptions, detect_stream
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import has_thresholds, read_thresholds
 
@@ -39,6 +44,7 @@ class TrainedDetector:
         truth_names: The class of the truth that a class counts as, where that has another name or there is none.
         exported_thresholds: The score threshold of each class that an exported model carries; None for all others.
         intake: The window of values of more than 8 bits that it was trained with.
+        tiling: How `find` cuts images into tiles, beside which it looks at the whole image too; None takes it alone.
     """
 
     detector: Predictor
@@ -50,6 +56,7 @@ class TrainedDetector:
     truth_names: Mapping[str, str | None] = field(default_factory=dict)
     exported_thresholds: Mapping[str, float] | None = None
     intake: Intake | None = None
+    tiling: Tiling | None = None
 
     @property
     def network(self) -> Detector:
@@ -84,9 +91,11 @@ class TrainedDetector:
 
     @property
     def input_facts(self) -> str:
-        """The size of its input, where that comes from, and the window of its values."""
+        """The size of its input, where that comes from, the tiles, and the window of its values."""
         window = "" if self.intake is None else f"; values of more than 8 bits by a {self.intake.window} window"
-        return f"{self.imgsz} px, {self.imgsz_from}{window}"
+        cut = self.tiling
+        tiles = "" if cut is None else f"; whole images and tiles of {cut.size} px, overlap {cut.overlap:g}"
+        return f"{self.imgsz} px, {self.imgsz_from}{tiles}{window}"
 
     def counted_as(self, meeting: Mapping[str, str]) -> TrainedDetector:
         """Return the same detector whose classes count as these of a truth; those that are not named leave."""
@@ -104,7 +113,12 @@ class TrainedDetector:
             images: image_id and file of each.
             category_ids: The category that each of its classes becomes.
             progress: Called with the number of images done and of all.
+
+        Raises:
+            InputError: An image cannot be read.
         """
+        if self.tiling is not None:
+            return self._find_in_tiles(images, category_ids, progress)
         done = 0
 
         def advance(count: int) -> None:
@@ -115,6 +129,23 @@ class TrainedDetector:
 
         read = read_images(images, self.imgsz, self.intake)
         return predict(self.detector, read, settings=self.settings, category_ids=category_ids, progress=advance)
+
+    def _find_in_tiles(
+        self,
+        images: Sequence[tuple[int, Path]],
+        category_ids: Sequence[int],
+        progress: Callable[[int, int], None] | None,
+    ) -> Detections:
+        sources = (SourceImage(path.name, partial(read_rgb, path, intake=self.intake)) for _, path in images)
+        stream = StreamOptions(self.imgsz, self.settings, tiling=self.tiling)
+        found: list[tuple[int, Prediction]] = []
+        for (image_id, _), result in zip(images, detect_stream(self.detector, sources, stream), strict=True):
+            if result.error is not None:
+                raise result.error
+            found.append((image_id, result.prediction))
+            if progress is not None:
+                progress(result.number + 1, len(images))
+        return detections_of(found, category_ids)
 
 
 def chosen_settings(own: Evaluate, **chosen: object) -> Evaluate:

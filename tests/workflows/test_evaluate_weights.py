@@ -14,6 +14,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.data.used_images import head_digest
+from detect_transfer.evaluation import METRIC_NAMES
 from detect_transfer.models import load_weights, save_weights
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.evaluate_weights import meet_classes
@@ -203,3 +204,35 @@ def test_images_that_were_trained_on__are_warned_of(
         assert len(stored_warnings) == bool(warning)
         assert warning in " ".join(shown.split())
         assert all(warning in said for said in stored_warnings)
+
+
+def test_tiles__score_what_predict_detects_in_tiles(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiles, images = ("--tile", 160, "--overlap", 0.3, "--imgsz", 256), data / "images" / "val"
+    code, shown = run(capsys, "evaluate", EMBEDDED, "--data", data, "--out", tmp_path / "scored", *tiles)
+    assert code == 0, shown
+    assert "whole images and tiles of 160 px, overlap 0.3" in shown
+    assert run(capsys, "predict", EMBEDDED, images, "--no-draw", "--out", tmp_path / "predicted", *tiles)[0] == 0
+    words = ("--truth", data, "--detections", tmp_path / "predicted" / "detections.json")
+    assert run(capsys, "evaluate", *words, "--out", tmp_path / "again")[0] == 0
+    scored, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("scored", "again"))
+    assert [scored[k] for k in METRIC_NAMES] == pytest.approx([again[k] for k in METRIC_NAMES], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--truth", "DATA", "--detections", "DATA", "--tile", 640), "detections of a file are scored as they are"),
+        ((EMBEDDED, "--data", "DATA", "--overlap", 0.3), "add --tile 1024"),
+        ((EMBEDDED, "--data", "DATA", "--tile", 8), "32 pixels or more"),
+    ],
+    ids=["of-a-file", "overlap-alone", "too-small"],
+)
+def test_tiles__wrong_words_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], said: str
+) -> None:
+    given = [data if word == "DATA" else word for word in words]
+    code, shown = run(capsys, "evaluate", *given, "--out", tmp_path / "scored")
+    assert code == 2
+    assert said in " ".join(shown.split())

@@ -1,9 +1,10 @@
 """What tiles are worth for small objects: AP and AP_small of whole images and of tiles, scored at full resolution.
 
-With `--weights` of the classes of the data nothing is trained, and tiles are used in prediction alone. Without, two
-networks are trained from `--source` with the same epochs, one on whole images and one on tiles of the training images
-(`convert --tile`), and both are scored on the whole validation images. Intervals are those of `evaluate` (bootstrap
-over images).
+With `--weights` of the classes of the data nothing is trained, and tiles are used in scoring alone. Without, two
+networks are trained from `--source`, one on whole images and one on tiles of the training images (`convert --tile`),
+and both are scored on the whole validation images. Tiles are several for an image: `--tiled-epochs` gives both
+trainings about as many steps. Intervals are the middle 95 % over draws of the validation images, the same ones for
+all rows, so that differences are paired.
 
     python tools/benchmarks/tiles.py --format gtsdb --data GTSDB --source yolo11n --tile 640
     python tools/benchmarks/tiles.py --format coco --data instances_val.json --weights yolo11n.pt --tile 320
@@ -13,16 +14,26 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from machine import processor
+from resampled import resampled, span
 
-from detect_transfer import convert, evaluate, predict, train
+from detect_transfer import convert, train
+from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.tiles import Tiling
+from detect_transfer.data.load import read_ground_truth
+from detect_transfer.data.split_file import load_split_file
+from detect_transfer.workflows.evaluate_weights import ScoredTable, evaluate_weights
+from detect_transfer.workflows.trained_detector import load_trained
+
+METRICS = ("AP", "AP_small")
 
 
 def main() -> None:
-    """Predict with and without tiles and print both."""
+    """Score with and without tiles and print all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--format", required=True)
@@ -32,6 +43,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.2)
     parser.add_argument("--imgsz", type=int, default=640)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--tiled-epochs", type=int, help="of the training on tiles; without it the same")
     options = parser.parse_args()
     tiling = Tiling(options.tile, options.overlap)
     with tempfile.TemporaryDirectory(prefix="tiles-") as scratch:
@@ -42,36 +54,47 @@ def main() -> None:
         if options.weights:
             sides = [("whole images", options.weights, None), ("tiles", options.weights, tiling)]
         else:
-            tiled = {"format": options.format, "tiling": tiling, "split": folder / "whole" / "splits.json"}
-            convert(options.data, folder / "tiled", **tiled)
-            runs = {name: fine_tune(options, folder, name) for name in ("whole", "tiled")}
+            same = load_split_file(folder / "whole" / "splits.json")
+            convert(options.data, folder / "tiled", format=options.format, tiling=tiling, split=same)
+            epochs = {"whole": options.epochs, "tiled": options.tiled_epochs or options.epochs}
+            runs = {name: fine_tune(options, folder, name, count) for name, count in epochs.items()}
             sides = [
                 ("trained and predicted whole", runs["whole"], None),
                 ("trained whole, predicted in tiles", runs["whole"], tiling),
                 ("trained and predicted in tiles", runs["tiled"], tiling),
             ]
+        first: FloatArray | None = None
         for number, (name, weights, chosen) in enumerate(sides):
-            print(f"{name:34s} {score(options, folder, number, weights, chosen)}", flush=True)
+            scored = score(options, folder, number, weights, chosen)
+            drawn = resampled(scored.case, METRICS)
+            first = drawn if first is None else first
+            print(f"{name:34s} {shown(scored, drawn, drawn - first if number else None)}", flush=True)
     print(f"tiles of {options.tile} px, overlap {options.overlap}, network {options.imgsz} px, {processor()}")
 
 
-def fine_tune(options: argparse.Namespace, folder: Path, name: str) -> Path:
+def fine_tune(options: argparse.Namespace, folder: Path, name: str, epochs: int) -> Path:
     """Train on one of the two data folders."""
-    words = [f"train.imgsz={options.imgsz}", f"train.epochs={options.epochs}", f"model.weights={options.source}"]
+    words = [f"train.imgsz={options.imgsz}", f"train.epochs={epochs}", f"model.weights={options.source}"]
     return train(overrides=[f"data.path={folder / name}", *words], out=folder / f"run_{name}").folder
 
 
-def score(options: argparse.Namespace, folder: Path, number: int, weights: str | Path, tiling: Tiling | None) -> str:
-    """Predict on the whole validation images and return AP and AP_small with their intervals."""
-    images, out = folder / "whole" / "images" / "val", folder / f"predicted_{number}"
-    predict(weights, images, out, tiling=tiling, draw=False, imgsz=options.imgsz)
-    truth = folder / "whole" / "annotations" / "instances_val.json"
-    scores = evaluate(truth, out / "detections.json", folder / f"scored_{number}")
+def score(
+    options: argparse.Namespace, folder: Path, number: int, weights: str | Path, tiling: Tiling | None
+) -> ScoredTable:
+    """Score on the whole validation images, as `evaluate --tile` does."""
+    trained = replace(load_trained(weights, imgsz=options.imgsz), tiling=tiling)
+    truth = read_ground_truth(folder / "whole", split="val")
+    return evaluate_weights(trained, truth, folder / f"scored_{number}")
+
+
+def shown(scored: ScoredTable, drawn: FloatArray, differences: FloatArray | None) -> str:
+    """Return each metric with its interval, and that of its difference to the first row."""
     parts = []
-    for name in ("AP", "AP_small"):
-        value, interval = scores.metrics.get(name), (scores.interval or {}).get(name)
-        span = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        parts.append(f"{name} {'null' if value is None else f'{value:.3f}'}{span}")
+    for column, name in enumerate(METRICS):
+        value = scored.scores.metrics[name]
+        parts.append(f"{name} {'null' if value is None else f'{value:.3f}'} {span(drawn[:, column])}")
+        if differences is not None:
+            parts[-1] += f", {np.mean(differences[:, column]):+.3f} {span(differences[:, column])}"
     return "  ".join(parts)
 
 
