@@ -1,10 +1,8 @@
 """The documentation, the README and the heads of configs say what works: commands parse, configs load."""
 
-import os
+import importlib
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import typer.main
 import yaml
 from paths import ROOT
 
+from detect_transfer.cli import main
 from detect_transfer.cli.main import app
 from detect_transfer.config import RunConfig, StudyConfig, load_config, make_config_of
 from detect_transfer.workflows.run_config import config_of_words
@@ -114,23 +113,34 @@ def test_lock__has_one_version_with_hashes_of_all_that_the_project_names() -> No
     assert "://" not in lock
 
 
+def run_here(words: list[str]) -> None:
+    """Run a command of ours in this process, which is quicker than a process each."""
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert not left.value.code, words
+
+
 @pytest.mark.slow
-def test_tutorial__runs_from_the_first_command_to_the_last(tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def test_tutorial__runs_from_the_first_command_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for words in commands(ROOT / "docs" / "tutorial.md"):
-        if words[0] == "train":
-            words = [*words, *SMALL]
-        done = subprocess.run(
-            [sys.executable, "-m", "detect_transfer", *words],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        run_here([*words, *SMALL] if words[0] == "train" else words)
     assert (tmp_path / "runs" / "first" / "report.html").is_file()
     assert (tmp_path / "compared" / "compare.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["signs", "pedestrians"])
+def test_five_lines_of_the_readme__lead_from_a_folder_to_an_exported_model(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of drawn scenes, and shortened: tools/ci/newcomer.py goes the same way as a reader would."""
+    monkeypatch.syspath_prepend(ROOT / "tools" / "ci")
+    newcomer = importlib.import_module("newcomer")
+    monkeypatch.chdir(tmp_path)
+    newcomer.prepare(tmp_path, layout=layout, data=None, weights=newcomer.EMBEDDED, images=24)
+    lines = newcomer.shortened(newcomer.lines_of_readme()[1:], brief=True)
+    newcomer.walk(tmp_path, lines, run=lambda line, _: run_here(shlex.split(line)[1:]))
 
 
 def test_promises_of_security__name_tests_that_are_there() -> None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pycocotools.coco import COCO
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ProblemsError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.io import sha256_file
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.data import convert as module
 from detect_transfer.data.checks import check
@@ -166,7 +168,7 @@ def test_convert__reads_back_and_opens_in_pycocotools(root, tmp_path):
     with contextlib.redirect_stdout(io.StringIO()):
         train = COCO(out / "annotations/instances_train.json")
     assert [len(train.getAnnIds(imgIds=[i])) for i in range(1, 7)] == [1, 2, 3, 2, 1, 1]
-    assert all((out / "images" / image["file_name"]).is_file() for image in train.loadImgs(train.getImgIds()))
+    assert all((out / "images" / "train" / image["file_name"]).is_file() for image in train.loadImgs(train.getImgIds()))
 
 
 @pytest.mark.parametrize("images", ["copy", "link"])
@@ -326,7 +328,7 @@ def test_convert__drop_image_leaves_train_in_both_formats(root, tmp_path):
     names = [
         i["file_name"] for i in json.loads((tmp_path / "out/annotations/instances_train.json").read_text())["images"]
     ]
-    assert "train/3.png" not in names
+    assert "3.png" not in names
     assert len(names) == 5
 
 
@@ -496,3 +498,40 @@ def test_convert__killed_leaves_nothing_under_its_name_and_a_rerun_equals_a_clea
     convert(make(root), out, options=OPTIONS)
     convert(make(root), tmp_path / "clean", options=OPTIONS)
     assert tree(out) == tree(tmp_path / "clean")
+
+
+def test_convert__names_images_below_the_folder_of_their_split_as_other_trainers_read_them(root, tmp_path):
+    """LibreYOLO and those who read `images/<split>/` and `file_name` together find them; our table stays as it was."""
+    out, plan = tmp_path / "out", ConvertOptions(format="test", bad_boxes="fix")
+    table = convert(make(root), out, options=plan).table
+    for split in ("train", "val"):
+        document = json.loads((out / "annotations" / f"instances_{split}.json").read_text())
+        names = [image["file_name"] for image in document["images"]]
+        assert all((out / "images" / split / name).is_file() for name in names)
+        alone = read_coco(out / "annotations" / f"instances_{split}.json")
+        assert alone.image_root == out / "images"
+        assert alone.images["file_name"].to_list() == [f"{split}/{name}" for name in names]
+    assert data_folder.read(out).images["file_name"].to_list() == table.images["file_name"].to_list()
+    for images in (out / "images", out / "images" / "val"):
+        given = read_coco(out / "annotations" / "instances_val.json", images=images)
+        assert given.images["file_name"].to_list() == [f"val/{name}" for name in names]
+    shutil.copytree(out / "images" / "val", tmp_path / "moved" / "images")
+    shutil.copyfile(out / "annotations" / "instances_val.json", tmp_path / "moved" / "mine.json")
+    assert read_coco(tmp_path / "moved", missing_images="error").images["file_name"].to_list() == names
+
+
+def test_folder_of_an_older_version__is_read_as_it_was(root, tmp_path):
+    """File names were relative to `images/`, and nothing said so."""
+    out = tmp_path / "out"
+    table = convert(make(root), out, options=ConvertOptions(format="test", bad_boxes="fix")).table
+    manifest = json.loads((out / "manifest.json").read_text())
+    for split in ("train", "val"):
+        path = out / "annotations" / f"instances_{split}.json"
+        document = json.loads(path.read_text())
+        del document["info"]["images"]
+        for image in document["images"]:
+            image["file_name"] = f"{split}/{image['file_name']}"
+        path.write_text(json.dumps(document))
+        manifest["files"][f"annotations/{path.name}"] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert data_folder.read(out).images["file_name"].to_list() == table.images["file_name"].to_list()

@@ -135,6 +135,7 @@ def test_frames_of_a_video__must_be_converted_first(tiny_data: Path, tmp_path: P
     pair = {}
     for split in ("train", "val"):
         content = json.loads((tiny_data / "annotations" / f"instances_{split}.json").read_text())
+        del content["info"]  # it is no longer as we wrote it
         content["images"][0]["file_name"] = f"clips/{split}.mp4#00012"
         path = pair[f"{split}_json"] = tmp_path / f"{split}.json"
         path.write_text(json.dumps(content))

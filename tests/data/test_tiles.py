@@ -116,7 +116,7 @@ def test_convert__writes_tiles_of_one_image_into_one_split_and_the_ledger_balanc
     assert len(groups) == 2
     assert not groups[0] & groups[1], "tiles of an image are in one split"
     first = documents[0]["images"][0]
-    written = np.asarray(Image.open(tmp_path / "tiles" / "images" / first["file_name"]))
+    written = np.asarray(Image.open(tmp_path / "tiles" / "images" / first["split"] / first["file_name"]))
     source = np.asarray(Image.open(tiny_data / "images" / first["tile_of"]))
     x, y = first["tile_x"], first["tile_y"]
     np.testing.assert_array_equal(written, source[y : y + 64, x : x + 64])

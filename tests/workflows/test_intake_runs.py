@@ -25,9 +25,9 @@ def deep(tmp_path_factory: pytest.TempPathFactory, few_data: Path) -> Path:
     for split in ("train", "val"):
         document = json.loads((few_data / "annotations" / f"instances_{split}.json").read_text())
         for image in document["images"]:
-            grey = np.asarray(Image.open(few_data / "images" / image["file_name"]).convert("L"), np.uint16)
+            grey = np.asarray(Image.open(few_data / "images" / split / image["file_name"]).convert("L"), np.uint16)
             image["file_name"] = str(Path(image["file_name"]).with_suffix(".png"))
-            path = folder / "images" / image["file_name"]
+            path = folder / "images" / split / image["file_name"]
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray((8000 + 8 * grey).astype(np.uint16)).save(path)
         (folder / f"instances_{split}.json").write_text(json.dumps(document))

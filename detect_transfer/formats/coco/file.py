@@ -44,6 +44,7 @@ class CocoFile:
         errors: Faults to go on with.
         has_masks: Whether annotations have a segmentation.
         is_ours: Whether our writer wrote it.
+        below: Where it did: what its file names lack to be relative to ``images/``, such as ``val/``.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class CocoFile:
     errors: ErrorCollector
     has_masks: bool = False
     is_ours: bool = False
+    below: str = ""
 
 
 def read_file(
@@ -79,7 +81,8 @@ def read_file(
     """
     errors = ErrorCollector(on_error)
     with no_collection():
-        document, is_ours = load(path, lenient=lenient)
+        loaded = load(path, lenient=lenient)
+        document = loaded.lists
         if lenient:
             loosen(document, errors, images or home_of(path))
         complete_boxes(document["annotations"], box_format, errors)
@@ -102,7 +105,10 @@ def read_file(
         )
     errors.remark("segmentation left out: its box and area are kept", n_masks, kind="box")
     boxes = _fold_copies(path, boxes)
-    return CocoFile(path, image_rows.drop("row"), boxes, categories.drop("row"), errors, bool(n_masks), is_ours)
+    return CocoFile(
+        *(path, image_rows.drop("row"), boxes, categories.drop("row"), errors, bool(n_masks)),
+        *(loaded.is_ours, loaded.below),
+    )
 
 
 def _of_data_set(item: dict[str, Any]) -> Of:

@@ -63,10 +63,10 @@ def find_root(
     """
     if options.images is not None:
         given = io.require_dir(options.images, what="the folder of the images")
-        folders: list[Path | None] = [given] * len(parts)
+        folders: list[Path | None] = [_given_folder_of(part, given) for part in parts]
     else:
         folders = [_folder_of(part) for part in parts]
-    distinct = {folder for folder in folders if folder is not None}
+    distinct = {_above(part, folder) for part, folder in zip(parts, folders, strict=True) if folder is not None}
     base = Path(os.path.commonpath(distinct)) if distinct else None
     if base is None and options.missing != "keep":
         raise InputError(
@@ -78,12 +78,26 @@ def find_root(
     own = base is None and len(homes) == len(parts) > 1  # of Roboflow and FiftyOne: a folder for each split
     moved = []
     for part, folder in zip(parts, folders, strict=True):
-        below = "" if folder is None or folder == base else f"{folder.relative_to(base or '').as_posix()}/"
+        below = part.below if folder is None else ""
+        if folder not in (None, base):
+            below = f"{folder.relative_to(base or '').as_posix()}/"
         below = f"{part.path.parent.name}/" if own else below
         errors.absorb(part.errors, below)
         name = (pl.lit(below) + pl.col("file_name")).alias("file_name")
         moved.append(replace(part, images=part.images.with_columns(name)) if below else part)
     return base, moved
+
+
+def _given_folder_of(part: CocoFile, given: Path) -> Path:
+    """Return the folder that names are relative to: that of its split, where it is ours and the images lie so."""
+    names = part.images["file_name"].drop_nulls().head(_PROBED)
+    within = given / part.below
+    return given if any(_is_file(given / name) for name in names) else within
+
+
+def _above(part: CocoFile, folder: Path) -> Path:
+    """Return ``images/`` for the folder of a split in our data folder, so that names are as in the whole folder."""
+    return folder.parent if f"{folder.name}/" == part.below else folder
 
 
 def _folder_of(part: CocoFile) -> Path | None:

@@ -5,6 +5,8 @@ JSON is parsed once by orjson, which refuses NaN and numbers that overflow.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 NAMES_OF_FILE = ("im_name", "filename", "image_name")  # keys that are taken for `file_name` when asked
 LISTS = ("images", "annotations", "categories")
 WRITTEN_BY_US = "written by detect_transfer"
+_OWN_FOLDER = re.compile(r"images/([^/\\]*[^/\\.][^/\\]*)")  # of a split
 _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "categories": [...]}'
 
 
@@ -24,8 +27,23 @@ def home_of(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
-def load(path: Path, *, lenient: bool = False) -> tuple[dict[str, Items], bool]:
-    """Read an instances file and check that its three lists are lists of objects; tell whether our writer wrote it.
+@dataclass(frozen=True)
+class Document:
+    """An instances file as it stands.
+
+    Args:
+        lists: Its three lists, of objects.
+        is_ours: Whether our writer wrote it.
+        below: Where it did: what its file names lack to be relative to ``images/``, such as ``val/``.
+    """
+
+    lists: dict[str, Items]
+    is_ours: bool
+    below: str = ""
+
+
+def load(path: Path, *, lenient: bool = False) -> Document:
+    """Read an instances file and check that its three lists are lists of objects.
 
     Args:
         path: The file.
@@ -46,8 +64,10 @@ def load(path: Path, *, lenient: bool = False) -> tuple[dict[str, Items], bool]:
     errors.raise_any()
     if not lenient:
         _check_file_names(path, document["images"])
-    is_ours = document.get("info") == {"description": WRITTEN_BY_US}
-    return {name: document[name] for name in LISTS}, is_ours
+    info = document.get("info")
+    is_ours = isinstance(info, dict) and info.get("description") == WRITTEN_BY_US
+    folder = _OWN_FOLDER.fullmatch(str(info.get("images"))) if is_ours else None
+    return Document({name: document[name] for name in LISTS}, is_ours, "" if folder is None else f"{folder[1]}/")
 
 
 def _check_list(value: Any, where: str, errors: ErrorCollector) -> None:

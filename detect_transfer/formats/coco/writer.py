@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 250_000
 _EXTRA_IF_NOT_NULL = ("ignore_reason", "occluded", "truncated", "vis_ratio", "track_id", "source")
 
 
-def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = None) -> None:
+def write_coco(table: AnnotationTable, path: Path, *, below: str = "", ledger: Ledger | None = None) -> None:
     """Write a table as one COCO JSON file that pycocotools opens and our reader takes back without loss.
 
     A region that is ignored for every class has no counterpart in COCO, where a box belongs to one class: it is written
@@ -36,6 +36,8 @@ def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     Args:
         table: What to write; rows keep their order.
         path: The file; it is written whole or not at all.
+        below: The folder in ``images/`` that all its images are in. It is left out of their names, as other trainers
+            take them to be relative to the folder of the split; "" leaves names as they are.
         ledger: Gets a step with what was added or renumbered.
 
     Raises:
@@ -44,8 +46,12 @@ def write_coco(table: AnnotationTable, path: Path, *, ledger: Ledger | None = No
     """
     step = (ledger or Ledger()).open(f"coco {path.name}", images=len(table.images), boxes=len(table.boxes))
     boxes = _repeat_for_every_class(_number_from_one(table.boxes, step), table.categories, step)
-    parts = [f'{{"info":{{"description":"{WRITTEN_BY_US}"}},"licenses":[],"images":[']
-    parts += _joined(table.images, _image_text(table.images))
+    images, info = table.images, {"description": WRITTEN_BY_US}
+    if below:
+        images = images.with_columns(pl.col("file_name").str.strip_prefix(f"{below}/"))
+        info["images"] = f"images/{below}"
+    parts = [f'{{"info":{json.dumps(info)},"licenses":[],"images":[']
+    parts += _joined(images, _image_text(images))
     parts.append('],\n"annotations":[')
     parts += _joined(boxes, _annotation_text(boxes))
     categories = table.categories.sort("category_id")

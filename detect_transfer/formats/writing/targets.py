@@ -34,7 +34,9 @@ HAVE_FILE_A_STEM = frozenset({"voc", "yolo"})
 
 def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     for split in plan.table.splits:
-        write_coco(plan.table.split_of(split), out / "annotations" / f"instances_{split}.json", ledger=ledger)
+        table = plan.table.split_of(split)
+        below = split if table.images["file_name"].str.starts_with(f"{split}/").all() else ""
+        write_coco(table, out / "annotations" / f"instances_{split}.json", below=below, ledger=ledger)
 
 
 def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
