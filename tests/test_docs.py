@@ -130,15 +130,14 @@ def test_tutorial__runs_from_the_first_command_to_the_last(tmp_path: Path, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["signs", "pedestrians"])
 def test_five_lines_of_the_readme__lead_from_a_folder_to_an_exported_model(
-    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of drawn scenes, and shortened: tools/ci/newcomer.py goes the same way as a reader would."""
     monkeypatch.syspath_prepend(ROOT / "tools" / "ci")
     newcomer = importlib.import_module("newcomer")
     monkeypatch.chdir(tmp_path)
-    newcomer.prepare(tmp_path, layout=layout, data=None, weights=newcomer.EMBEDDED, images=24)
+    newcomer.prepare(tmp_path, layout="pedestrians", data=None, weights=newcomer.EMBEDDED, images=24)
     lines = newcomer.shortened(newcomer.lines_of_readme()[1:], brief=True)
     newcomer.walk(tmp_path, lines, run=lambda line, _: run_here(shlex.split(line)[1:]))
 

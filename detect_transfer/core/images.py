@@ -201,7 +201,7 @@ def _open(path: Path, stream: BinaryIO) -> Image.Image:
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path, error) from error
     except OSError as error:
-        if path.is_file() and error.errno is None:
+        if error.errno is None:  # of a decoder
             raise _broken(path, error) from error
         raise _unreadable(path, error) from error
     if image.width * image.height > MAX_PIXELS:
@@ -223,7 +223,7 @@ def _broken(path: Path, error: Exception) -> DetectTransferError:
             where=path,
             remedy="cut it into tiles or scale it down",
         )
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:  # an address is none
         return InputError("IMAGE_EMPTY", "the file has no bytes", where=path, remedy="copy the image again")
     if isinstance(error, UnidentifiedImageError):
         return InputError(

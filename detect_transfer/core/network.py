@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from detect_transfer.core.arrays import RgbArray
@@ -48,9 +49,12 @@ def fetch_image(address: str, intake: Intake | None = None) -> RgbArray:
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # the scheme was checked
             data: bytes = answer.read(_MOST_BYTES + 1)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer, too
+        reason = " ".join(str(error).split())  # a server that is none answers whole lines
         raise InputError(
-            "ADDRESS_UNREACHABLE", f"it cannot be fetched ({error})", where=address, remedy="check the address"
+            "ADDRESS_UNREACHABLE", f"it cannot be fetched ({reason})", where=address, remedy="check the address"
         ) from error
     if not data or len(data) > _MOST_BYTES:
         what = "it is empty" if not data else f"it has more than {_MOST_BYTES:,} bytes"
@@ -59,7 +63,3 @@ def fetch_image(address: str, intake: Intake | None = None) -> RgbArray:
         return read_rgb(Path(address), data, intake=intake)
     except InputError as error:
         raise InputError(error.code, error.what, where=address, remedy="give the address of an image") from error
-    except OSError as error:  # the decoder asks for the size of a file
-        raise InputError(
-            "IMAGE_TYPE", "its bytes are of no image that is read here", where=address, remedy="give one of an image"
-        ) from error

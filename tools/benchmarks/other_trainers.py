@@ -58,7 +58,7 @@ def of_ultralytics(data: Path, weights: str) -> Facts:
     scored = YOLO(written).val(data=yaml, imgsz=SIDE, project=str(data.parent / "scored"), **quiet)
     YOLO("yolo11n.yaml").train(data=yaml, imgsz=64, epochs=1, batch=8, project=str(data.parent / "trained"), **quiet)
     files = sorted(Path(check_det_dataset(yaml)["val"]).glob("*.*"))
-    return {"images": len(files), "boxes": int(scored.box.nt_per_class.sum()), "AP": float(scored.box.map)}
+    return {"images": len(files), "boxes": int(scored.nt_per_class.sum()), "AP": float(scored.box.map)}
 
 
 def of_libreyolo(data: Path, weights: str) -> Facts:
