@@ -135,11 +135,10 @@ def test_frames_of_a_video__must_be_converted_first(tiny_data: Path, tmp_path: P
     pair = {}
     for split in ("train", "val"):
         content = json.loads((tiny_data / "annotations" / f"instances_{split}.json").read_text())
-        del content["info"]  # it is no longer as we wrote it
         content["images"][0]["file_name"] = f"clips/{split}.mp4#00012"
         path = pair[f"{split}_json"] = tmp_path / f"{split}.json"
         path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"VIDEO_FRAMES file_name=clips/train.mp4#00012 - 2 .*convert") as caught:
+    with pytest.raises(InputError, match=r"VIDEO_FRAMES file_name=train/clips/train.mp4#00012 - 2 .*convert") as caught:
         load_run_data(Data(**pair), drawn=tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 

@@ -140,13 +140,12 @@ def part_of(options: argparse.Namespace) -> Path | None:
     """Write the split file that names a part of the training images; None where all are taken."""
     if options.fraction == 1:
         return None
-    content = json.loads((options.data / "annotations" / "instances_train.json").read_text())
-    names = sorted((image["file_name"] for image in content["images"]), key=lambda n: sha256(n.encode()).digest())
-    val = json.loads((options.data / "annotations" / "instances_val.json").read_text())
-    splits = {
-        "train": names[: max(1, round(options.fraction * len(names)))],
-        "val": [image["file_name"] for image in val["images"]],
-    }
+    from detect_transfer import read_dataset
+
+    table = read_dataset(options.data, format="data_folder")
+    train, val = (table.split_of(split).images["file_name"].to_list() for split in ("train", "val"))
+    names = sorted(train, key=lambda name: sha256(name.encode()).digest())
+    splits = {"train": names[: max(1, round(options.fraction * len(names)))], "val": val}
     path = options.scratch / "splits.json"
     path.write_text(json.dumps({"splits_version": 1, "splits": splits}))
     return path
