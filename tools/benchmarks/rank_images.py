@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--imgsz", type=int, default=192)
+    parser.add_argument("--strategy", default="auto", help="head_only trains on features, which is much quicker")
     options = parser.parse_args()
     rows = []
     for seed in range(options.seeds):
@@ -48,7 +49,8 @@ def main() -> None:
         half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
         mean = values.mean()
         print(f"{name:16s} {mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}], larger in {(values > 0).sum()} seeds")
-    print(f"{options.first} + {options.added} images, {options.epochs} epochs at {options.imgsz} px, {processor()}")
+    plan = f"{options.epochs} epochs of {options.strategy} at {options.imgsz} px"
+    print(f"{options.first} + {options.added} images, {plan}, {processor()}")
 
 
 def of_seed(options: argparse.Namespace, seed: int, folder: Path) -> tuple[float, float, float]:
@@ -77,6 +79,7 @@ def trained_on(
     convert(part, folder / "data", split="source", image_mode="link")
     words = [f"train.epochs={options.epochs}", f"train.imgsz={options.imgsz}", "train.batch=8", f"train.seed={seed}"]
     words += [f"data.path={folder / 'data'}", f"model.weights={options.source}"]
+    words += [f"transfer.strategy={options.strategy}"]
     run = train(overrides=words, out=folder / "run").folder
     return run, float(read_json(run / "metrics.json")["AP"] or 0)
 

@@ -64,8 +64,9 @@ def load(path: Path, *, lenient: bool = False) -> Document:
     errors.raise_any()
     if not lenient:
         _check_file_names(path, document["images"])
-    info = document.get("info")
-    is_ours = isinstance(info, dict) and info.get("description") == WRITTEN_BY_US
+    stated = document.get("info")
+    info = stated if isinstance(stated, dict) else {}
+    is_ours = info.get("description") == WRITTEN_BY_US
     folder = _OWN_FOLDER.fullmatch(str(info.get("images"))) if is_ours else None
     return Document({name: document[name] for name in LISTS}, is_ours, "" if folder is None else f"{folder[1]}/")
 
