@@ -52,6 +52,7 @@ class YoloDetector:
         self.nms_iou = _NMS_IOU
         self._head = module.model[-1]
         self._head.xyxy = True  # decode to corners
+        self._stages: dict[int, Stage] | None = None  # looked up once: it takes a pass of the network
         module.args = SimpleNamespace(**_LOSS_GAINS, epochs=1)
 
     def with_module(self, module: Any) -> YoloDetector:
@@ -68,6 +69,11 @@ class YoloDetector:
         return {name: list(range(len(self.class_names))) for name in class_layers(self.module)}
 
     def _stage_of_layer(self) -> dict[int, Stage]:
+        if self._stages is None:
+            self._stages = self._look_up_stages()
+        return self._stages
+
+    def _look_up_stages(self) -> dict[int, Stage]:
         n_backbone = len(self.module.yaml["backbone"])
         last = len(self.module.model) - 1
         strides = _layer_strides(self.module)
@@ -152,7 +158,7 @@ class YoloDetector:
 @torch.no_grad()
 def _layer_strides(module: Any) -> list[int]:
     """Return by how much each layer's output is smaller than the image, by looking at one blank image."""
-    side = 256
+    side = 64
     strides: list[int] = []
     hooks = [
         layer.register_forward_hook(
