@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detect_transfer.core.annotations import AnnotationTable, Detections
     from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ResourceError
-    from detect_transfer.workflows.api import (
-        compare,
-        convert,
-        evaluate,
-        export,
-        load_detector,
-        predict,
-        read_dataset,
-        study,
-        train,
-    )
+    from detect_transfer.workflows.api import convert, read_dataset, study, train
+    from detect_transfer.workflows.api_detectors import compare, evaluate, export, load_detector, predict
 
 __version__ = "0.1.0"
 
@@ -53,8 +44,8 @@ _MODULE_OF = {
     "InputError": "core.errors",
     "InternalError": "core.errors",
     "ResourceError": "core.errors",
-    **dict.fromkeys(("compare", "convert", "evaluate", "load_detector", "predict"), "workflows.api"),
-    **dict.fromkeys(("export", "read_dataset", "study", "train"), "workflows.api"),
+    **dict.fromkeys(("convert", "read_dataset", "study", "train"), "workflows.api"),
+    **dict.fromkeys(("compare", "evaluate", "export", "load_detector", "predict"), "workflows.api_detectors"),
 }
 
 

@@ -8,8 +8,8 @@ import traceback
 
 from detect_transfer.cli.console import print_json
 from detect_transfer.cli.signals import stop_behind
+from detect_transfer.core.disk import name_too_long
 from detect_transfer.core.errors import DetectTransferError, InputError, InternalError, ResourceError
-from detect_transfer.core.io import name_too_long
 from detect_transfer.core.memory import is_out_of_memory
 
 _LESS_MEMORY = "use less at a time: a smaller batch or imgsz, fewer workers, or smaller images"

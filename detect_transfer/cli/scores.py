@@ -22,6 +22,7 @@ from detect_transfer.cli.options import (
     DETECTIONS,
     TRUTH,
     BoxFormOption,
+    ClassMapOption,
     ClassNumbersOption,
     DetectionsFormat,
     DeviceOption,
@@ -64,12 +65,7 @@ def evaluate(
     split: TruthSplit = None,
     images: TruthImages = None,
     option: ReaderOption = None,
-    class_map: Annotated[
-        str | None,
-        typer.Option(
-            help="With --data: CLASS_OF_DATA=CLASS_OF_WEIGHTS,... or FILE.yaml; without it they meet by name."
-        ),
-    ] = None,
+    class_map: ClassMapOption = None,
     ignore_policy: IgnorePolicy = MetricPolicy.REGION,
     metrics: Annotated[
         str | None, typer.Option(help="Divided by commas, of {metrics}; without it those of the data set, else coco.")

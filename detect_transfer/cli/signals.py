@@ -25,7 +25,7 @@ class Stopped(BaseException):
 
     @property
     def error(self) -> DetectTransferError:
-        """What the user is told."""
+        """What the user reads."""
         what = f"stopped by {signal_name(self.number)}"
         return DetectTransferError("INTERRUPTED", what, remedy="run it again, or --resume a training")
 

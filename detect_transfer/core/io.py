@@ -6,10 +6,8 @@ renamed, so a killed run leaves either the whole folder or nothing under its nam
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,15 +15,13 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError, one_line
+from detect_transfer.core.disk import LONGEST_NAME, resource_errors
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
 from detect_transfer.core.opening import open_regular
 from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import WRITTEN, is_written_link
-
-_LONGEST_NAME = 255
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -164,8 +160,8 @@ def safe_join(
     parts = PurePosixPath(name).parts
     bad = not name or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or "\\" in name or name[1:2] == ":"
     longest = max((len(part.encode("utf-8", "surrogatepass")) for part in parts), default=0)
-    if longest > _LONGEST_NAME:
-        what = f"a part of it has more than the {_LONGEST_NAME} bytes that a disk allows"
+    if longest > LONGEST_NAME:
+        what = f"a part of it has more than the {LONGEST_NAME} bytes that a disk allows"
         raise InputError("NAME_TOO_LONG", what, where=where, field=field, value=name, remedy="rename the file")
     joined = root / name
     if bad or not (links or _lies_in(root, joined) or is_written_link(root, joined)):
@@ -249,57 +245,6 @@ def new_folder(out: Path) -> Iterator[Path]:
             if out.exists():
                 out.rmdir()
             building.replace(out)
-
-
-def name_too_long(error: OSError) -> InputError | None:
-    """Return the error for a name that no disk has, None where it is about something else."""
-    if error.errno != errno.ENAMETOOLONG:
-        return None
-    what = f"a name in it has more than the {_LONGEST_NAME} bytes that a disk allows, or all of it is too long"
-    return InputError("NAME_TOO_LONG", what, where=one_line(error.filename, longest=120), remedy="give a shorter name")
-
-
-@contextmanager
-def resource_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into an error that names `path`.
-
-    Raises:
-        InputError: A name is too long for a disk.
-        ResourceError: The disk is full, or does not let us write.
-    """
-    try:
-        yield
-    except DetectTransferError:
-        raise
-    except OSError as error:
-        if (too_long := name_too_long(error)) is not None:
-            raise too_long from error
-        full = error.errno in _FULL
-        raise ResourceError(
-            "DISK_FULL" if full else "WRITE_FAILED",
-            f"writing failed: {error.strerror or error}",
-            where=error.filename or path,
-            remedy="free some space and run it again" if full else "check that the folder can be written",
-        ) from error
-
-
-def require_room(folder: Path, need: int, *, what: str, remedy: str) -> None:
-    """Check that the disk of a folder has `need` bytes free.
-
-    Args:
-        folder: It is there.
-        need: In bytes.
-        what: What needs them, in the plural.
-        remedy: What to do if there is no room.
-
-    Raises:
-        ResourceError: It has not.
-    """
-    free = shutil.disk_usage(folder).free
-    if need > free:
-        raise ResourceError(
-            "DISK_FULL", f"{what} need {need:,} bytes and {free:,} are free", where=folder, remedy=remedy
-        )
 
 
 def sha256_file(path: Path) -> str:

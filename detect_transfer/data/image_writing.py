@@ -22,8 +22,9 @@ from PIL import Image
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray, RgbArray
+from detect_transfer.core.disk import require_room, resource_errors
 from detect_transfer.core.images import read_deep, read_image_bytes, read_rgb
-from detect_transfer.core.io import require_room, resource_errors, safe_join
+from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.image_checks import ImageFile, Progress
 from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage, is_refused

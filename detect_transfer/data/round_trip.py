@@ -16,8 +16,8 @@ import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.columns import text_of
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError, raise_problems
-from detect_transfer.core.io import resource_errors
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.data.clean import clean

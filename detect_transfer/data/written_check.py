@@ -17,7 +17,8 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.io import resource_errors, write_atomic
+from detect_transfer.core.disk import resource_errors
+from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.data.round_trip import NO_FIELD, Leg, NotCarried, RoundTrip, coco_leg, png_header, yolo_leg

@@ -18,7 +18,7 @@ import numpy as np
 from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.models.class_evidence import WEAK_SCORE, ClassEvidence
 
-TIE = 0.02  # of the mean score: sources that are nearer than this are told apart by their features
+TIE = 0.02  # of the mean score: sources that are nearer than this are distinguished by their features
 _STEPS = 20  # of the fixed point, which mostly needs five
 _SMALL = 1e-5
 

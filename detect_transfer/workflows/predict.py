@@ -13,9 +13,10 @@ import numpy as np
 from detect_transfer.config import Evaluate
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.counted import counted
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean
 from detect_transfer.core.image_sources import ImageSources
-from detect_transfer.core.io import require_new, resource_errors
+from detect_transfer.core.io import require_new
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
 from detect_transfer.models.device import half_precision

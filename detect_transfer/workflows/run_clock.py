@@ -102,7 +102,7 @@ class RunClock:
 def timed(watch: Watch, clock: RunClock) -> tuple[OnStep, OnEpoch]:
     """Return what a training calls after each step and each epoch, so that the watch is given the time that is left.
 
-    After epoch 0, and when a phase has been measured, the watch is also told in words.
+    After epoch 0, and when a phase has been measured, the watch gets it in words too.
     """
     phases: set[int] = set()
 

@@ -91,7 +91,7 @@ class RunScorer:
     def __init__(
         self, config: RunConfig, detector: Detector, data: RunData, folder: RunFolder, accelerator: Accelerator
     ) -> None:
-        self.watch = Watch()  # is told how many images are scored
+        self.watch = Watch()  # sees how many images are scored
         self._policy = config.evaluate.ignore_policy
         self._detector = detector
         self._is_main = accelerator.is_main_process

@@ -1,4 +1,4 @@
-"""What each candidate of a run detected on the validation split; from it the optimism of choosing the best is told."""
+"""What each candidate of a run detected on the validation split, and the optimism of choosing the best of them."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _AT_THE_END = ("AP", "AP50", "AP75", "AR100")
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a tracker is told when it begins.
+    """What a tracker gets when it begins.
 
     Args:
         name: The name of the run.
@@ -194,7 +194,7 @@ class Tracking:
     """The trackers of a run that work.
 
     Args:
-        watch: What the run tells, which the trackers are told too.
+        watch: What the run tells; the trackers get it too.
         trackers: By name.
         epoch: The last epoch.
     """
@@ -221,7 +221,7 @@ class Tracking:
             self.log({shown: row[name] for name, shown in METRIC_NAMES.items() if row.get(name) is not None})
 
     def log(self, metrics: Mapping[str, float]) -> None:
-        """Tell every tracker some metrics; one that fails is told no more."""
+        """Give every tracker some metrics; one that fails gets no more."""
         self._each(lambda tracker: tracker.log(metrics, self.epoch))
 
     def finish(self, val: Mapping[str, float | None], test: Mapping[str, float | None] | None) -> None:

@@ -20,7 +20,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
-from detect_transfer.core.io import require_new, require_room, write_atomic, write_json
+from detect_transfer.core.disk import require_room
+from detect_transfer.core.io import require_new, write_atomic, write_json
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 from PIL import Image, UnidentifiedImageError
 
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import resource_errors, safe_join, write_atomic
+from detect_transfer.core.io import safe_join, write_atomic
 from detect_transfer.formats.parsing.locations import split_named
 
 _SUFFIXES = {

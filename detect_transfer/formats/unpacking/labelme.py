@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import parse_json, read_bytes, resource_errors, safe_join, write_atomic
+from detect_transfer.core.io import parse_json, read_bytes, safe_join, write_atomic
 from detect_transfer.formats.unpacking.image_folder import image_facts
 
 

@@ -15,7 +15,8 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.io import resource_errors, write_atomic
+from detect_transfer.core.disk import resource_errors
+from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.formats.parsing.own_columns import FLAGS

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from detect_transfer.core.io import resource_errors, safe_join
+from detect_transfer.core.disk import resource_errors
+from detect_transfer.core.io import safe_join
 
 
 def write_small_files(folder: Path, names: Sequence[str], texts: Sequence[str]) -> None:

@@ -58,7 +58,7 @@ class TorchscriptSession:
 
     def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Run the model on (B, 3, H, W) RGB; give its outputs in order."""
-        # the profiling executor would compile anew for each size of images
+        # the profiling executor would compile again for each size of images
         jit: Any = torch.jit
         with torch.no_grad(), full_precision(torch.device("cpu")), jit.optimized_execution(False):
             return [each.numpy() for each in self._module(torch.from_numpy(images))]
