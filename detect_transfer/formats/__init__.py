@@ -90,9 +90,8 @@ _UNPACK = "bring the images out with detect-transfer unpack, then write hf_image
 _ADVICE = {  # what has no reader of its own
     **dict.fromkeys(("gtsrb", "tsrd", "ctsd"), _CROPS),
     **dict.fromkeys(("tfrecord", "tfrecords", "huggingface", "hf_parquet", "datasets", "arrow"), _UNPACK),
-    "llvip": "write voc, with --option images= for its folder infrared or visible",
     **dict.fromkeys(("s2tld", "sjtu_s2tld"), "write voc"),
-    **dict.fromkeys(("flir", "flir_adas", "crowdpose", "panda"), "write coco, and give one of its JSON files"),
+    "crowdpose": "write coco, which reads its folder",
 }
 
 

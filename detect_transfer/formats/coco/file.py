@@ -16,7 +16,7 @@ from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY
 from detect_transfer.core.columns import text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import Columns, Of
-from detect_transfer.formats.coco.lenient import loosen
+from detect_transfer.formats.coco.lenient import find_foreign, loosen
 from detect_transfer.formats.coco.lists import check_unique, read_categories, read_images
 from detect_transfer.formats.coco.load import home_of, load
 from detect_transfer.formats.coco.shapes import complete_boxes
@@ -85,6 +85,8 @@ def read_file(
         document = loaded.lists
         if lenient:
             loosen(document, errors, images or home_of(path))
+        else:
+            find_foreign(document["images"], errors, images or home_of(path))
         complete_boxes(document["annotations"], box_format, errors)
         image_rows = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
         categories = read_categories(Columns(document["categories"], f"{path}#/categories", errors))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from detect_transfer.formats.coco.json import Items
 from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address
+from detect_transfer.formats.parsing.locations import NearbyImages, foreign_tails, path_of_address
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _FOREIGN = re.compile(r"^[/\\]|^.:|\\|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
@@ -25,8 +25,8 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
     """Write the objects again, in place, as COCO has them, with a remark in `errors` for each kind of change.
 
     Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
-    `file_name`, annotations without `id` are numbered after the highest one, and a path of another machine becomes
-    that of the image whose path ends most alike.
+    `file_name`, annotations without `id` are numbered after the highest one, and a path of another machine that no
+    image ends like loses what leads out of the folder.
 
     Args:
         document: The lists of objects.
@@ -43,7 +43,16 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
                 how = _make_whole(item, key)
                 if how:
                     changes[kind, f"{name}: {key} written as {how}"] += 1
-    _loosen_names(document["images"], changes, folder)
+    for item in document["images"]:
+        given = next((key for key in NAMES_OF_FILE if key in item), None)
+        if "file_name" not in item and given is not None:
+            item["file_name"] = item.pop(given)
+            changes["image", f"{given} taken for file_name"] += 1
+    find_foreign(document["images"], errors, folder)
+    for item in document["images"]:
+        if _is_foreign(item) and (tails := foreign_tails(path_of_address(item["file_name"]))):
+            item["file_name"] = tails[0]
+            changes["image", "path of another machine, without what leads out of the folder"] += 1
     without = [item for item in document["annotations"] if item.get("id") is None]
     given_ids = [item["id"] for item in document["annotations"] if type(item.get("id")) is int]
     for number, item in enumerate(without, start=max(given_ids, default=0) + 1):
@@ -53,19 +62,30 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
         errors.remark(reason, count, kind=kind)
 
 
-def _loosen_names(images: Items, changes: Counter[tuple[_Kind, str]], folder: Path) -> None:
-    """Give each image a `file_name` inside the folder, and count the changes."""
-    for item in images:
-        given = next((key for key in NAMES_OF_FILE if key in item), None)
-        if "file_name" not in item and given is not None:
-            item["file_name"] = item.pop(given)
-            changes["image", f"{given} taken for file_name"] += 1
-    foreign = [item for item in images if _FOREIGN.search(str(item.get("file_name", "")))]
-    if foreign:
-        nearby = NearbyImages(folder)
-        for item in foreign:
-            item["file_name"] = nearby.nearest(path_of_address(item["file_name"]))
-        changes["image", "path of another machine: the image whose path ends most alike"] += len(foreign)
+def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
+    """Name, in place, the images whose path is of another machine by those whose paths end most alike.
+
+    Args:
+        images: The objects; a path that no image ends like, or several do, stays as it is.
+        errors: Gets a remark.
+        folder: Where images are looked for.
+    """
+    foreign = [item for item in images if _is_foreign(item)]
+    if not foreign:
+        return
+    nearby, moved = NearbyImages(folder), []
+    for item in foreign:
+        nearest = nearby.nearest(path_of_address(item["file_name"]))
+        if nearby.holds(nearest):
+            moved.append(f"{item['file_name']} is {nearest}")
+            item["file_name"] = nearest
+    errors.remark(
+        "path of another machine: the image whose path ends most alike", len(moved), tuple(moved), kind="image"
+    )
+
+
+def _is_foreign(image: dict[str, Any]) -> bool:
+    return isinstance(name := image.get("file_name"), str) and _FOREIGN.search(name) is not None
 
 
 def _make_whole(item: dict[str, Any], key: str) -> str:

@@ -69,7 +69,7 @@ def _check_name(columns: Columns, row: int, name: str | None) -> None:
             value=name,
         )
     except InputError as error:
-        remedy = f"{error.remedy}, or read with lenient=true, which finds paths of another machine by their ends"
+        remedy = f"{error.remedy}, or read with lenient=true to go on with the part of it inside the folder"
         outside = InputError(error.code, error.what, where=where, field="file_name", value=name, remedy=remedy)
         columns.errors.put(outside, image=name or None)
 

@@ -24,7 +24,7 @@ _REMEDY = 'give a COCO instances file: {"images": [...], "annotations": [...], "
 
 def home_of(path: Path) -> Path:
     """Return the folder of the data set that a file belongs to."""
-    return path.parent.parent if path.parent.name == "annotations" else path.parent
+    return path.parent.parent if path.parent.name in ("annotations", "json") else path.parent
 
 
 @dataclass(frozen=True)

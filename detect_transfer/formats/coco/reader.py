@@ -57,13 +57,15 @@ def read(  # noqa: PLR0913 - each is an option of the command line
 
     A crowd is always to be ignored as well (reason ``crowd``); a plain ``ignore`` flag gets the reason ``ignore flag``.
     Of segmentations the box and the area are kept; where there is no box, it is their extent. A turned box of CVAT
-    becomes the box around it. Keys of an annotation that no column holds go to `attributes`. Ids stay as they are in
+    becomes the box around it. A path of another machine means the image whose path ends most alike, which the ledger
+    counts. Keys of an annotation that no column holds go to `attributes`. Ids stay as they are in
     the file (0 is fine); only where the files of several splits clash are later ones renumbered.
 
     Args:
         root: A JSON file, or a folder that holds ``instances_<split>.json`` (else ``person_keypoints_<split>.json``) in
             ``annotations/`` or by themselves, or ``_annotations.coco.json`` (Roboflow) or ``labels.json`` (FiftyOne) in
-            a folder for each split, or one JSON file. An image without the key `split` gets it from the name of its
+            a folder for each split, or one JSON file, or one for each split whose name ends in it
+            (``crowdpose_train.json``, also in ``json/``). An image without the key `split` gets it from the name of its
             file, the year of ``train2017`` left out, or of its folder.
         images: The folder that `file_name` is relative to. Without it the usual places are tried (``images/``,
             ``<split>/``, ``images/<split>/``, ``data/`` of FiftyOne, beside the file).
@@ -72,8 +74,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the images;
             ``keep`` takes those of the images.
         lenient: Whether to take what "almost COCO" files write: whole numbers as floats or strings, `im_name`,
-            `filename` or `image_name` for `file_name`, annotations without `id`, paths of another machine (then of the
-            image whose path ends most alike). Each kind is counted in the ledger.
+            `filename` or `image_name` for `file_name`, annotations without `id`, paths of another machine without what
+            leads out of the folder. Each kind is counted in the ledger.
         crowds: ``ignore`` takes annotations with `iscrowd` for regions; ``objects`` for plain objects, as they are
             where a tool sets it for every mask.
         box_format: What the numbers of `bbox` are, ``xywh`` for COCO; boxes that fit another form alone are an error.
@@ -169,19 +171,40 @@ def _instances(root: Path) -> list[Path]:
     folder = root / "annotations"
     layouts = [
         *((folder, _PATTERN), (root, _PATTERN), (folder, _OF_PEOPLE), (root, _OF_PEOPLE)),
-        *((root, f"*/{_OF_ROBOFLOW}"), (root, f"*/{_OF_FIFTYONE}"), (folder, "*.json"), (root, "*.json")),
+        *((root, f"*/{_OF_ROBOFLOW}"), (root, f"*/{_OF_FIFTYONE}")),
+        *((folder, "*.json"), (root, "*.json"), (root / "json", "*.json")),
     ]
     pattern, paths = next(((p, each) for home, p in layouts if (each := sorted(home.glob(p)))), ("*.json", []))
-    if len(paths) != 1 and pattern == "*.json":
+    if pattern == "*.json" and len(paths) > 1:
+        paths = _named_after_splits(paths)
+    if not paths:
         raise InputError(
             "COCO_MISSING",
-            f"there is neither {_PATTERN}, in annotations/ or by itself, nor */{_OF_ROBOFLOW}, nor a single JSON file",
+            f"there is neither {_PATTERN}, in annotations/ or by itself, nor */{_OF_ROBOFLOW}, nor a single JSON file, "
+            "nor one for each split (my_train.json, my_val.json)",
             where=root,
             remedy="give the JSON file itself, or a folder of such a layout",
         )
     for path in paths:
         native.require_regular(root, path)
     return paths
+
+
+def _named_after_splits(paths: Sequence[Path]) -> list[Path]:
+    """Return the files where the last word of each name is a split of its own, else none.
+
+    ``trainval`` beside ``train`` and ``val`` would list their images again, and is left out.
+    """
+    splits = {path: _last_word(path) for path in paths}
+    if {"train", "val"} <= {*splits.values()}:
+        splits = {path: split for path, split in splits.items() if split != "trainval"}
+    return list(splits) if None not in splits.values() and len({*splits.values()}) == len(splits) else []
+
+
+def _last_word(path: Path) -> str | None:
+    """Return the split that the last word of a file name is, such as ``train`` of ``crowdpose_train.json``."""
+    usual = _SPLIT.fullmatch(re.split("[-_.]", path.stem)[-1])
+    return usual[1] if usual else None
 
 
 def _source(path: Path) -> str:
@@ -196,5 +219,5 @@ def _with_split(part: CocoFile, *, alone: bool) -> CocoFile:
     usual = _SPLIT.fullmatch(name)
     if alone and usual is None:
         return part
-    split = usual[1] if usual else name
+    split = usual[1] if usual else _last_word(part.path) or name
     return replace(part, images=part.images.with_columns(pl.col("split").fill_null(split)))

@@ -73,6 +73,10 @@ class NearbyImages:
         """Tell whether some folder holds an image of this name."""
         return base_name in self._by_name
 
+    def holds(self, path: str) -> bool:
+        """Tell whether there is an image of this path."""
+        return path in self._paths
+
     def nearest(self, path: str) -> str:
         """Return the image that shares most of its last parts with a path.
 

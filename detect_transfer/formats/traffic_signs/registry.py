@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detect_transfer.formats.format import ORDER, Format
 from detect_transfer.formats.traffic_signs import (
+    a2d2,
     bdd100k,
     belgiumts,
     cctsdb,
@@ -16,9 +17,15 @@ from detect_transfer.formats.traffic_signs import (
     rtsd,
     stsd,
     tt100k,
+    vistas,
 )
 
 FORMATS: dict[str, Format] = {
+    "a2d2": Format(
+        a2d2.read,
+        "A2D2: boxes label3D/<camera>/*.json of drives, with camera/<camera>/*.png",
+        hints="*/label3D label3D */*/label3D",
+    ),
     "bdd100k": Format(
         bdd100k.read, "BDD100K detection: det_<split>.json, the lists of 2018, or a JSON a frame", hints="images/100k"
     ),
@@ -65,5 +72,10 @@ FORMATS: dict[str, Format] = {
         tt100k.read,
         "Tsinghua-Tencent 100K: annotations.json (2016) or annotations_all.json (2021)",
         hints="annotations_all.json data/annotations.json",
+    ),
+    "vistas": Format(
+        vistas.read,
+        "Mapillary Vistas: polygons or panoptic JSON of training/ and validation/",
+        hints="*/*/polygons */polygons polygons */panoptic */*/panoptic",
     ),
 }
