@@ -135,9 +135,11 @@ def unpack(
 
     done = unpack_source(source, out)
     command = shlex.join(["detect-transfer", "convert", done.format, str(out)])
+    left = [f"not labelled, left inside: {counted(done.n_unlabelled, 'image')}"] if done.n_unlabelled else []
     print_lines(
         [
             f"{done.kind}: {counted(done.n_images, 'image')}, {counted(done.n_objects, 'object')}: {out}",
+            *left,
             f"next: {command} --out DATA --check",
         ]
     )

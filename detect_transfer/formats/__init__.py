@@ -74,6 +74,8 @@ _OTHER_NAMES = {
         "yolo11": "yolo",
         "ultralytics": "yolo",
     },
+    **{"flir_adas": "flir", "mapillary_vistas": "vistas", "mvd": "vistas", "eth": "idl", "tud_brussels": "idl"},
+    **{"brainwash": "idl", "tud": "idl", "kaist_rgbt": "kaist", "daimler_mono": "daimler", "nuscenes": "nuimages"},
     **{"open_images": "openimages", "oid": "openimages", "mot": "mot17det", "mot15": "mot17det", "mot20": "mot17det"},
     **{"mapillary": "mtsd", "ecp": "eurocity", "imagefolder": "hf_imagefolder", "retinanet": "keras_csv"},
     **{
@@ -89,7 +91,7 @@ _CROPS = "it holds crops of single signs, for classification; for detection take
 _UNPACK = "bring the images out with detect-transfer unpack, then write hf_imagefolder"
 _ADVICE = {  # what has no reader of its own
     **dict.fromkeys(("gtsrb", "tsrd", "ctsd"), _CROPS),
-    **dict.fromkeys(("tfrecord", "tfrecords", "huggingface", "hf_parquet", "datasets", "arrow"), _UNPACK),
+    **dict.fromkeys(("tfrecord", "tfrecords", "waymo", "huggingface", "hf_parquet", "datasets", "arrow"), _UNPACK),
     **dict.fromkeys(("s2tld", "sjtu_s2tld"), "write voc"),
     "crowdpose": "write coco, which reads its folder",
 }

@@ -13,16 +13,20 @@ from detect_transfer.formats.unpacking.image_folder import ImageFolder
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What was brought out: which files held it, how many images and objects, and the format that it has now."""
+    """What was brought out: which files held it, how many images and objects, and the format that it has now.
+
+    `n_unlabelled` images stay inside, since nobody labelled them.
+    """
 
     kind: str
     n_images: int
     n_objects: int
     format: str
+    n_unlabelled: int = 0
 
 
 def unpack(source: Path, out: Path) -> Unpacked:
-    """Unpack Parquet or Arrow files of Hugging Face, TFRecord files, or LabelMe JSON with `imageData`.
+    """Unpack Parquet or Arrow files of Hugging Face, TFRecord files (also of Waymo), or LabelMe JSON with `imageData`.
 
     Args:
         source: The folder of the files, or one of them.
@@ -46,7 +50,7 @@ def unpack(source: Path, out: Path) -> Unpacked:
             else:
                 tfrecord.unpack(root, records, folder)
             kind = "Hugging Face tables" if packed_tables else "TFRecord"
-            return Unpacked(kind, folder.n_images, folder.n_objects, "hf_imagefolder")
+            return Unpacked(kind, folder.n_images, folder.n_objects, "hf_imagefolder", folder.n_unlabelled)
         documents = [name for name in names if name.lower().endswith(".json") and _holds_image(root / name)]
         if not documents:
             what = "no file there holds images: Parquet, Arrow, TFRecord, or LabelMe JSON with imageData was expected"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -129,6 +130,40 @@ def test_record__with_values_of_another_kind_is_refused(tmp_path: Path, changed:
     with pytest.raises(InputError, match=rf"^TFRECORD .*a\.tfrecord:1 {field_of_it}\S* - "):
         unpack(tmp_path / "a.tfrecord", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def number(key: int, value: float) -> bytes:
+    return varint(key << 3 | 1) + struct.pack("<d", value)
+
+
+def integer(key: int, value: int) -> bytes:
+    return varint(key << 3) + varint(value)
+
+
+def waymo_frame(*, labelled: bool = True) -> bytes:
+    box = number(1, 20.0) + number(2, 9.5) + number(4, 5.0) + number(5, 12.0)
+    label = field(1, box) + integer(3, 3) + field(4, b"s1") + integer(5, 2)
+    images = [field(4, integer(1, camera) + field(2, picture("JPEG"))) for camera in (1, 4)]
+    labels = field(8, integer(1, 1) + field(2, label)) if labelled else b""
+    laser = field(9, integer(1, 1) + field(2, label))  # boxes of the laser, which are none of the image
+    return field(1, field(1, b"1005_segment")) + integer(2, 1234567) + b"".join(images) + labels + laser
+
+
+def test_frames_of_waymo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "validation"
+    source.mkdir()
+    (source / "segment-1005_with_camera_labels.tfrecord").write_bytes(record(waymo_frame()))
+    with pytest.raises(SystemExit):
+        main(["unpack", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "not labelled, left inside: 1 image" in capsys.readouterr().out
+    table = READERS["hf_imagefolder"].read(tmp_path / "out")
+    assert boxes_of(table) == [("val/1005_segment_1234567_FRONT.jpg", "sign", 14.0, 7.0, 26.0, 12.0, "val")]
+    assert table.images["group"].to_list() == ["1005_segment"]
+    assert table.boxes["track_id"].to_list() == ["s1"]
+    assert json.loads(table.boxes["attributes"][0]) == {"difficulty": "LEVEL_2"}
+    (source / "segment-1005_with_camera_labels.tfrecord").write_bytes(record(waymo_frame(labelled=False)))
+    with pytest.raises(InputError, match=r"IMAGES_NONE .*no image in it is labelled"):
+        unpack(source, tmp_path / "none")
 
 
 def test_integers_below_zero_and_single_ones() -> None:

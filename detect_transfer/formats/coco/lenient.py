@@ -18,6 +18,7 @@ from detect_transfer.formats.parsing.numbers import parse_integer
 
 _FOREIGN = re.compile(r"^[/\\]|^.:|\\|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
 _Kind = Literal["box", "image"]
+Changes = Counter[tuple[_Kind, str]]
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 
 
@@ -33,7 +34,7 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
         errors: Gets the remarks.
         folder: Where images are looked for.
     """
-    changes: Counter[tuple[_Kind, str]] = Counter()
+    changes: Changes = Counter()
     for name, keys in _WHOLE.items():
         kind: _Kind = "image" if name == "images" else "box"
         for key in keys:
@@ -43,16 +44,7 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
                 how = _make_whole(item, key)
                 if how:
                     changes[kind, f"{name}: {key} written as {how}"] += 1
-    for item in document["images"]:
-        given = next((key for key in NAMES_OF_FILE if key in item), None)
-        if "file_name" not in item and given is not None:
-            item["file_name"] = item.pop(given)
-            changes["image", f"{given} taken for file_name"] += 1
-    find_foreign(document["images"], errors, folder)
-    for item in document["images"]:
-        if _is_foreign(item) and (tails := foreign_tails(path_of_address(item["file_name"]))):
-            item["file_name"] = tails[0]
-            changes["image", "path of another machine, without what leads out of the folder"] += 1
+    _loosen_names(document["images"], changes, errors, folder)
     without = [item for item in document["annotations"] if item.get("id") is None]
     given_ids = [item["id"] for item in document["annotations"] if type(item.get("id")) is int]
     for number, item in enumerate(without, start=max(given_ids, default=0) + 1):
@@ -60,6 +52,20 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
         changes["box", "annotation without id numbered"] += 1
     for (kind, reason), count in changes.items():
         errors.remark(reason, count, kind=kind)
+
+
+def _loosen_names(images: Items, changes: Changes, errors: ErrorCollector, folder: Path) -> None:
+    """Give each image a `file_name` inside the folder, and count the changes."""
+    for item in images:
+        given = next((key for key in NAMES_OF_FILE if key in item), None)
+        if "file_name" not in item and given is not None:
+            item["file_name"] = item.pop(given)
+            changes["image", f"{given} taken for file_name"] += 1
+    find_foreign(images, errors, folder)
+    for item in images:
+        if _is_foreign(item) and (tails := foreign_tails(path_of_address(item["file_name"]))):
+            item["file_name"] = tails[0]
+            changes["image", "path of another machine, without what leads out of the folder"] += 1
 
 
 def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:

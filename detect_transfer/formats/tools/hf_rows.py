@@ -21,6 +21,7 @@ from detect_transfer.formats.tools.shared import folder_of
 _BOXES = ("bbox", "bboxes", "boxes")
 _CATEGORIES = ("category", "categories", "label", "labels", "category_id", "class", "classes")
 _COLUMNS = {"file_name", "objects", "width", "height"}
+_GROUP = "group"
 _OF_BOX = ("iscrowd", "ignore", "difficult", "ignore_reason", "occluded", "truncated", "track_id")
 _SHARES = ("occluded", "truncated")
 _MOST_CLASSES = 100_000
@@ -45,7 +46,9 @@ def read_metadata(source: Source, names: Sequence[str]) -> Rows:
                     size_wh = node.size_wh() if "width" in node and "height" in node else None
                     further = {key: value for key, value in node.value.items() if key not in _COLUMNS}
                     metadata = dump(further, node.where) if further else None
-                    source.add_image(image, node.where, size_wh, metadata=metadata)
+                    group = node.value.get(_GROUP)
+                    group = group if isinstance(group, str) else None
+                    source.add_image(image, node.where, size_wh, metadata=metadata, group=group)
                     for object_node, values in _objects(node):
                         with source.errors.row(image):
                             rows.append((image, *_object(object_node, values)))

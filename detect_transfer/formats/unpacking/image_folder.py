@@ -40,6 +40,7 @@ class ImageFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.n_images = self.n_objects = 0
+        self.n_unlabelled = 0  # images that stay where they are, since nobody labelled them
         self._rows: dict[str, list[bytes]] = {}
         self._names: set[str] = set()
 

@@ -1,9 +1,9 @@
-"""TFRecord files of the TensorFlow Object Detection API, read without TensorFlow.
+"""TFRecord files of the TensorFlow Object Detection API or of Waymo, read without TensorFlow.
 
 A file is a row of records, each framed by its length and two checksums; a record is a `tf.train.Example`, a map from
-names to lists of bytes, floats or integers in the wire format of protocol buffers.
+names to lists of bytes, floats or integers in the wire format of protocol buffers, or a frame of Waymo.
 
-Source: https://www.tensorflow.org/tutorials/load_data/tfrecord; https://protobuf.dev/programming-guides/encoding/
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_text
 from detect_transfer.core.opening import open_regular
+from detect_transfer.formats.unpacking import waymo
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, image_facts, split_of_file
+from detect_transfer.formats.unpacking.wire import as_bytes, fields, signed, varint
 
 SUFFIXES = (".tfrecord", ".tfrecords", ".record", ".records")
 _MOST_BYTES = 1 << 30  # of a record
@@ -55,18 +57,28 @@ def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
         for number, data in enumerate(records(path), start=1):
             where = f"{path}:{number}"
             try:
+                if waymo.is_frame(data):
+                    waymo.add_frame(data, out, split, where)
+                    continue
                 features = parse_example(data)
             except (IndexError, ValueError, struct.error) as error:
-                raise InputError(
-                    "TFRECORD", "the record is no tf.train.Example", where=where, remedy=_DAMAGED
-                ) from error
-            encoded = _values(features, "image/encoded", bytes, where)[:1]
-            if not encoded or not encoded[0]:
-                what, remedy = "the record has no image/encoded", "give records of the Object Detection API"
-                raise InputError("TFRECORD", what, where=where, remedy=remedy)
-            row = {"objects": _objects(features, image_facts(encoded[0], where)[1], classes, where)}
-            out.add(encoded[0], _text(features, "image/filename"), row, split=split, where=where)
+                what = "the record is no tf.train.Example, and no frame of Waymo"
+                raise InputError("TFRECORD", what, where=where, remedy=_DAMAGED) from error
+            _add_example(features, classes, out, split, where)
+    if not out.n_images and out.n_unlabelled:
+        what, remedy = "no image in it is labelled, as in test sets", "give the files of the training or validation set"
+        raise InputError("IMAGES_NONE", what, where=root, remedy=remedy)
     out.close(None)
+
+
+def _add_example(features: Features, classes: dict[int, str], out: ImageFolder, split: str, where: str) -> None:
+    """Bring out the image and the objects of a `tf.train.Example`."""
+    encoded = _values(features, "image/encoded", bytes, where)[:1]
+    if not encoded or not encoded[0]:
+        what, remedy = "the record has no image/encoded", "give records of the Object Detection API"
+        raise InputError("TFRECORD", what, where=where, remedy=remedy)
+    row = {"objects": _objects(features, image_facts(encoded[0], where)[1], classes, where)}
+    out.add(encoded[0], _text(features, "image/filename"), row, split=split, where=where)
 
 
 def records(path: Path) -> Iterator[bytes]:
@@ -93,76 +105,31 @@ def parse_example(data: bytes) -> Features:
         IndexError: It ends too early.
     """
     features: Features = {}
-    for _, value in (field for field in _fields(data) if field[0] == 1):
-        for _, entry in (field for field in _fields(_as_bytes(value)) if field[0] == 1):
-            parts = dict(_fields(_as_bytes(entry)))
-            features[_as_bytes(parts.get(1, b"")).decode()] = _list(_as_bytes(parts.get(2, b"")))
+    for _, value in (field for field in fields(data) if field[0] == 1):
+        for _, entry in (field for field in fields(as_bytes(value)) if field[0] == 1):
+            parts = dict(fields(as_bytes(entry)))
+            features[as_bytes(parts.get(1, b"")).decode()] = _list(as_bytes(parts.get(2, b"")))
     return features
 
 
 def _list(data: bytes) -> list[Any]:
     """Return what a `Feature` holds: bytes (1), floats (2) or integers (3)."""
     values: list[Any] = []
-    for kind, inner in _fields(data):
-        for _, value in (field for field in _fields(_as_bytes(inner)) if field[0] == 1):
+    for kind, inner in fields(data):
+        for _, value in (field for field in fields(as_bytes(inner)) if field[0] == 1):
             if kind == 1:
-                values.append(_as_bytes(value))
+                values.append(as_bytes(value))
             elif kind == 2:
-                packed = _as_bytes(value)
+                packed = as_bytes(value)
                 values += struct.unpack(f"<{len(packed) // 4}f", packed)
             elif isinstance(value, int):
-                values.append(_signed(value))
+                values.append(signed(value))
             else:
                 at = 0
                 while at < len(value):
-                    number, at = _varint(value, at)
-                    values.append(_signed(number))
+                    number, at = varint(value, at)
+                    values.append(signed(number))
     return values
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Give number and value of the fields of a message: integers, or bytes of what has a length or a fixed size."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        wire = key & 7
-        if wire == 0:
-            value, at = _varint(data, at)
-            yield key >> 3, value
-            continue
-        if wire == 2:
-            size, at = _varint(data, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if at + size > len(data):
-            raise ValueError("a field is longer than the message")
-        yield key >> 3, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return number, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("an integer has too many bytes")
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def _as_bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("bytes were expected")
-    return value
 
 
 def _objects(features: Features, size_wh: tuple[int, int], classes: dict[int, str], where: str) -> dict[str, list[Any]]:
