@@ -172,6 +172,15 @@ def read_fps(path: Path) -> float | None:
     return float(fps) if 0 < fps <= _MOST_FPS else None
 
 
+def read_frame_count(path: Path) -> int | None:
+    """Return the number of frames that a video states; None where it cannot be read or states none."""
+    with quiet_opencv():
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+    return count if count > 0 else None
+
+
 @dataclass(frozen=True)
 class _Header:
     """The header of a sequence: sizes in pixels and bytes, the code of the pixel format, and the number of frames."""

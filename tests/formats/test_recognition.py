@@ -143,7 +143,9 @@ def test_what_no_reader_reads__is_told_why(file: str, message: str, tmp_path: Pa
         recognise(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "message"), [("GTSRB", "crops of single"), ("tfrecord", "unpack"), ("crowdpose", "write coco")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("GTSRB", "crops of single"), ("tfrecord", "unpack"), ("crowdpose", "write coco")]
+)
 def test_names_of_sets_without_a_reader__have_advice(name: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"FORMAT_UNKNOWN .*{message}"):
         get_format(name)

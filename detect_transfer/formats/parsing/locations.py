@@ -59,12 +59,13 @@ class NearbyImages:
 
     Args:
         root: The folder.
+        suffixes: What the names of other files, such as videos, end with.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
         self._moved: dict[str, str] = {}
         self._by_name: dict[str, list[tuple[str, ...]]] = {}
-        self._paths = set(io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else ())
+        self._paths = set(io.list_files(root, suffixes) if root.is_dir() else ())
         for path in sorted(self._paths):
             parts = PurePosixPath(path).parts
             self._by_name.setdefault(parts[-1], []).append(parts)

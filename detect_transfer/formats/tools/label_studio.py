@@ -14,7 +14,7 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.images import IMAGE_SUFFIXES
-from detect_transfer.core.video import VIDEO_SUFFIXES
+from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
@@ -22,6 +22,7 @@ from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_of_path
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.label_studio_regions import Item, add_regions, tags_of_image
+from detect_transfer.formats.tools.label_studio_video import add_frames, add_tracks
 
 _ANNOTATIONS = ("last", "all", "ground-truth")
 _SIZE = ("original_width", "original_height")  # of regions; our writer states it of a task that has none
@@ -64,6 +65,9 @@ def read(
     to `attributes`, of an image to the images column `tags`; what else a task states to the images column `data`.
     Results that do not state the size of their image take that of the image.
 
+    Every frame of a labelled video is an image, ``clip.mp4#00012`` counted from 0. Between key frames a box lies on a
+    straight line, as the tool shows it; such boxes are marked as interpolated in `attributes`.
+
     Args:
         root: The folder of the JSON files and images, or one such file.
         annotations: Which of the annotations of a task are read: the ``last``, ``all``, or the last that is marked as
@@ -101,14 +105,15 @@ def read(
 
 def _add_tasks(source: Source, tasks: Sequence[_Task]) -> None:
     """Add the images of tasks and their shapes; those of tasks without an annotation are left out, and counted."""
-    nearby = NearbyImages(source.image_root)
     unlabelled = tuple(task.address for task in tasks if not task.annotations)
     source.errors.note("without an annotation", len(unlabelled), unlabelled, kind="image")
     unused = tuple(task.node.source for task in tasks if task.n_unused)
     source.errors.note("of another annotation of the task", sum(task.n_unused for task in tasks), unused, kind="box")
+    labelled = [task for task in tasks if task.annotations]
+    nearby = NearbyImages(source.image_root)
     task_of: dict[str, _Task] = {}
-    for task in tasks:
-        if task.annotations:
+    for task in labelled:
+        if not _is_video(task.address):
             image = _image(task.address, nearby)
             with source.errors.image(image):
                 if _add_image(source, image, task):
@@ -117,6 +122,24 @@ def _add_tasks(source: Source, tasks: Sequence[_Task]) -> None:
     for image, task in task_of.items():
         for annotation in task.annotations:
             add_regions(source, image, annotation, found_images[image].size_wh if image in found_images else None)
+    _add_videos(source, [task for task in labelled if _is_video(task.address)])
+
+
+def _add_videos(source: Source, tasks: Sequence[_Task]) -> None:
+    """Add the frames of labelled videos and their boxes."""
+    nearby = NearbyImages(source.image_root, VIDEO_SUFFIXES)
+    videos: dict[str, tuple[_Task, int]] = {}
+    for task in tasks:
+        video = _image(task.address, nearby)
+        with source.errors.file():
+            if video in videos:
+                raise task.node.error("data", "ID_DUPLICATE", "an earlier task is of the same video", "remove one")
+            videos[video] = task, add_frames(source, video, task.items, task.node.where)
+    found_images = source.find_images()
+    for video, (task, n_frames) in videos.items():
+        for annotation in task.annotations:
+            with source.errors.file():
+                add_tracks(source, video, annotation, n_frames, found_images.get(frame_name(video, 0)))
 
 
 def _read_tasks(source: Source, document: Node, annotations: str) -> list[_Task]:
@@ -185,15 +208,19 @@ def _address(data: Node) -> str:
     ]
     if len(addresses) == 1:
         return texts[addresses[0]]
-    if any(PurePosixPath(path_of_address(text)).suffix.lower() in VIDEO_SUFFIXES for text in texts.values()):
-        what = "it is a task of a video, whose boxes are not read"
-        raise data.error(None, "VIDEO_TASK", what, "label its frames as images, or in CVAT, whose videos are read")
-    what = f"one value must be the address of the image; such are: {', '.join(addresses) or 'none'}"
+    videos = [text for text in texts.values() if _is_video(text)]
+    if not addresses and len(videos) == 1:
+        return videos[0]
+    what = f"one value must be the address of the image or video; such are: {', '.join(addresses) or 'none'}"
     raise data.error(None, "IMAGE_NAME", what, "call its key image")
 
 
+def _is_video(address: str) -> bool:
+    return PurePosixPath(path_of_address(address)).suffix.lower() in VIDEO_SUFFIXES
+
+
 def _image(address: str, nearby: NearbyImages) -> str:
-    """Return the name of the image that an address means, which may lack the suffix or have one more prefix."""
+    """Return the name of the image or video that an address means, which may lack the suffix or have a prefix more."""
     path = PurePosixPath(path_of_address(address))
     uploaded = _UPLOADED.fullmatch(path.name)
     if uploaded and path.name not in nearby and uploaded[1] in nearby:

@@ -46,7 +46,7 @@ def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tu
             continue
         labels: list[str] = []
         with source.errors.row(image):
-            labels = [label for part in parts for label in _labels(part.value)]
+            labels = [label for part in parts for label in labels_of(part.value)]
             if not labels:
                 raise outline.value.error(None, "OBJECT_NAME", "the region has no label", "label or remove it")
         for label in labels:
@@ -87,7 +87,7 @@ def _is_label(key: str) -> bool:
     return key.endswith("labels")
 
 
-def _labels(value: Node) -> list[str]:
+def labels_of(value: Node) -> list[str]:
     """Return the labels in a value: those of `rectanglelabels`, `labels` and the like."""
     return [label for key in value.value if _is_label(key) for label in value.words(key)]
 

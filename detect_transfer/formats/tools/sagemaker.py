@@ -17,6 +17,7 @@ from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_named, split_of_path
 from detect_transfer.formats.parsing.source import Source
+from detect_transfer.formats.tools.sagemaker_video import VIDEO_KINDS, read_sequence
 
 _KIND = "groundtruth/object-detection"
 _METADATA = "-metadata"
@@ -37,7 +38,8 @@ def read(
 
     An image is found by the end of its address, `source-ref`. A line without the label attribute, or whose job failed,
     is not annotated and stays out, which the ledger counts. The name of a manifest such as ``train.manifest`` states
-    the split.
+    the split. Jobs on frames of videos are read where the labels of each sequence, ``SeqLabel.json``, lie beside the
+    manifest; frames that nobody annotated stay out, which the ledger counts.
 
     Args:
         root: The folder of the manifests and images, or one manifest.
@@ -68,12 +70,17 @@ def read(
     nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []
     for name, line in lines:
+        words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
+        if _metadata(line, attribute).get("type") in VIDEO_KINDS:
+            with source.errors.file():
+                classes, split = _classes(line, attribute), split_named(*words) or split_of_path(name)
+                unlabelled += read_sequence(source, line, attribute, classes, nearby, split)
+            continue
         with source.errors.image(line.source):
             image = nearby.nearest(path_of_address(line.string("source-ref")))
             if attribute not in line or "failure-reason" in _metadata(line, attribute):
                 unlabelled.append(image)
                 continue
-            words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
             with source.errors.image(image):
                 _read_line(source, line, image, attribute, split_named(*words) or split_of_path(name))
     source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
@@ -85,6 +92,12 @@ def _metadata(line: Node, attribute: str) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
+def _classes(line: Node, attribute: str) -> dict[str, Any]:
+    """Return the names of the classes by their numbers."""
+    about = line.child(f"{attribute}{_METADATA}")
+    return about.child("class-map").value if "class-map" in about else {}
+
+
 def _attribute(lines: Sequence[Node], root: Path) -> str:
     """Return the attribute whose metadata say that it holds boxes."""
     attributes: list[str] = sorted(
@@ -92,15 +105,11 @@ def _attribute(lines: Sequence[Node], root: Path) -> str:
             key.removesuffix(_METADATA)
             for line in lines
             for key, value in line.value.items()
-            if key.endswith(_METADATA) and isinstance(value, dict) and value.get("type") == _KIND
+            if key.endswith(_METADATA) and isinstance(value, dict) and value.get("type") in (_KIND, *VIDEO_KINDS)
         }
     )
     if len(attributes) == 1:
         return attributes[0]
-    kinds = {str(value.get("type")) for line in lines for value in line.value.values() if isinstance(value, dict)}
-    if not attributes and any("video" in kind for kind in kinds):
-        what, remedy = "it is a job on videos, whose boxes are not read", "run a job for bounding boxes on the frames"
-        raise InputError("VIDEO_TASK", what, where=root, remedy=remedy)
     if not attributes:
         what = f"no line has an attribute whose metadata are of type {_KIND}"
         remedy = "give the output manifest of a job for bounding boxes, or label_attribute"
@@ -116,7 +125,7 @@ def _read_line(source: Source, line: Node, image: str, attribute: str, split: st
     """Add the image and the boxes of a line."""
     job, about = line.child(attribute), line.child(f"{attribute}{_METADATA}")
     sizes = job.items("image_size", [])
-    classes = about.child("class-map").value if "class-map" in about else {}
+    classes = _classes(line, attribute)
     boxes, objects = job.items("annotations"), about.items("objects", [])
     if source.add_image(image, line.where, sizes[0].size_wh() if sizes else None, split=split):
         for index, box in enumerate(boxes):

@@ -164,7 +164,36 @@ def test_address__without_suffix_means_the_image_of_that_name(root: Path, write:
     assert label_studio.read(root, missing_images="keep").images["file_name"].to_list() == ["images/a"]
 
 
-def test_task_of_a_video__says_that_it_is_not_read(root: Path, write: Any, check_error: Any) -> None:
-    result = {"id": "r", "type": "videorectangle", "value": {"sequence": [], "labels": ["car"]}}
-    write("export.json", json.dumps([{"data": {"video": "/data/upload/a.mp4"}, "annotations": [{"result": [result]}]}]))
-    check_error(lambda: label_studio.read(root / "export.json"), "VIDEO_TASK", "/0/data", "task of a video")
+def video_task(frames_count: int | None = 5, **key: Any) -> list[dict[str, Any]]:
+    stated = {} if frames_count is None else {"framesCount": frames_count, "duration": 0.5}
+    keys = [{"frame": 1, "enabled": True, "x": 0, "y": 0, "width": 50, "height": 50, "rotation": 0, **key}]
+    result = {"id": "r", "type": "videorectangle", "value": {"sequence": keys, "labels": ["car"], **stated}}
+    return [{"data": {"video": "/data/upload/7/0a1b2c3d-clip.mp4"}, "annotations": [{"result": [result]}]}]
+
+
+def test_video__marks_the_boxes_between_key_frames(sample: Any) -> None:
+    table = label_studio.read(sample("label_studio_video"))
+    marked = [text is not None and json.loads(text) == {"interpolated": True} for text in table.boxes["attributes"]]
+    assert marked == [False, True, False, False, True]
+    assert table.boxes["track_id"].to_list() == ["clip.mp4/a1"] * 3 + ["clip.mp4/b2"] * 2
+    assert table.images["group"].unique().to_list() == ["clip.mp4"]
+
+
+def test_video__turned_boxes_are_the_boxes_around_them(sample: Any) -> None:
+    root = sample("label_studio_video")
+    (root / "project-7.json").write_text(json.dumps(video_task(rotation=90, x=50)))
+    boxes = label_studio.read(root).boxes
+    assert boxes.select("x1", "y1", "x2", "y2").unique().rows() == [pytest.approx((4, 0, 16, 16))]
+
+
+def test_video__of_another_number_of_frames_is_refused(sample: Any, check_error: Any) -> None:
+    root = sample("label_studio_video")
+    for count, code, part in ((12, "VIDEO_FRAMES", "the video has 5"), (10**12, "VIDEO_FRAMES", "1 to 1,000,000")):
+        (root / "project-7.json").write_text(json.dumps(video_task(count)))
+        check_error(lambda: label_studio.read(root), code, part)
+    (root / "project-7.json").write_text(json.dumps(video_task(None)))
+    assert len(label_studio.read(root).images) == 1
+    (root / "clip.mp4").unlink()
+    check_error(lambda: label_studio.read(root), "VIDEO_MISSING", "clip.mp4")
+    check_error(lambda: label_studio.read(root, missing_images="skip"), "IMAGES_NONE", "no image is left")
+    check_error(lambda: label_studio.read(root, missing_images="keep"), "VIDEO_MISSING", "shares of the video")

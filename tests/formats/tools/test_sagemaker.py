@@ -99,3 +99,15 @@ def test_size__of_the_image_must_be_the_one_stated(root: Path, write: Any, check
     assert len(sagemaker.read(root, size_mismatch="keep").boxes) == 1
     (root / "a.png").unlink()
     assert sagemaker.read(root, missing_images="keep").images.row(0)[1:4] == ("x/a.png", 41, 30)
+
+
+def test_video__labels_that_are_not_there_are_named(sample: Any, check_error: Any) -> None:
+    root = sample("sagemaker_video")
+    assert [(one.kind, one.reason, one.count) for one in sagemaker.read(root).reading] == [
+        ("image", "not annotated", 1)
+    ]
+    labels = root / "annotations/consolidated-annotation/output/0/SeqLabel.json"
+    labels.write_text(labels.read_text().replace('"annotations"', '"polygons"'))
+    check_error(lambda: sagemaker.read(root), "VIDEO_TASK", "#/tracking-annotations/0", "no boxes")
+    labels.unlink()
+    check_error(lambda: sagemaker.read(root), "FILE_MISSING", "output.manifest:1", "annotations/ of the job")
