@@ -6,7 +6,7 @@ they are edges as ours are. Rows `DontCare` are regions where objects of any cla
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.image_lookup import ImageRef
+from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.pedestrians.kitti_drives import read_drives
@@ -48,7 +49,8 @@ def read(
     `group`, where they are there.
 
     Args:
-        root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``.
+        root: The folder with ``training/``, or with ``image_2/`` and ``label_2/``, or with folders of splits that have
+            these, as Datumaro writes them.
         names: The classes in order, and no others. Without it the eight of the devkit and then further ones of the
             labels, which is noted; only the latter where none of the eight occurs.
         missing_images: See `Source`.
@@ -63,18 +65,13 @@ def read(
     _check_names(names)
     what = "a folder with training/label_2 or label_2"
     source = Source(root, what, missing_images=missing_images, on_error=on_error)
-    home = _home(root)
-    source.image_root = home / "image_2"
-    has_images = source.image_root.is_dir()
-    images = native.images_by_stem(source.image_root, source.errors, recursive=False) if has_images else {}
-    texts = {native.stem_of(n): n for n in io.list_files(home / "label_2", (".txt",)) if "/" not in n}
-    if not allow_missing:
-        _report_unlabelled(source, {stem: name for stem, name in images.items() if stem not in texts})
-    image_of = {stem: images.get(stem, f"{stem}.png") for stem in sorted({*images, *texts})}
-    for stem, name in image_of.items():
-        source.images[name] = ImageRef(str(home / "label_2" / texts.get(stem, "")))
-    folder = (home / "label_2").relative_to(root)
-    labels = {(folder / text).as_posix(): image_of[stem] for stem, text in texts.items()}
+    homes = _homes(root)
+    source.image_root = homes[0] / "image_2" if len(homes) == 1 else root
+    image_of: dict[str, str] = {}  # by stems
+    labels: dict[str, str] = {}
+    for home in homes:
+        folder = "" if len(homes) == 1 else f"{home.name}/image_2/"
+        image_of |= _read_folder(source, home, folder, labels, allow_missing=allow_missing)
     rows = _check(
         source.rows(labels, _FIELDS, Dialect(" ", optional=1, numbers_behind=len(_FIELDS) - 2), labels), names
     )
@@ -86,7 +83,7 @@ def read(
     return source.table(
         rows,
         names,
-        split={name: splits.get(stem) for name, stem in stem_of.items()},
+        split={name: splits.get(stem) or split_of_path(name) for name, stem in stem_of.items()},
         group={name: drives.get(stem) for name, stem in stem_of.items()},
     )
 
@@ -98,23 +95,49 @@ def _check_names(names: Sequence[str] | None) -> None:
         raise InputError("OPTION_VALUE", "expected a list of names", field="names", value=names, remedy=remedy)
 
 
-def _report_unlabelled(source: Source, images: Mapping[str, str]) -> None:
-    """Report images, by their stems, that have no label file."""
-    labels = source.image_root.parent / "label_2"
+def _read_folder(
+    source: Source, home: Path, folder: str, labels: dict[str, str], *, allow_missing: bool
+) -> dict[str, str]:
+    """Add the images of a folder with image_2 and label_2, and the image of each label file to `labels`.
+
+    Args:
+        source: The data set.
+        home: The folder.
+        folder: What stands before the names of its images; empty where they are relative to its image_2.
+        labels: Gets the image of each label file.
+        allow_missing: Whether an image without a label file shows no object.
+
+    Returns:
+        The images by their stems.
+    """
+    path = home / "image_2"
+    images = native.images_by_stem(path, source.errors, recursive=False) if path.is_dir() else {}
+    texts = {native.stem_of(n): n for n in io.list_files(home / "label_2", (".txt",)) if "/" not in n}
     remedy = "restore the label, or read with --option allow_missing=true if the image shows no object"
-    for stem, name in images.items():
-        what = f"there is no '{stem}.txt' in {labels}"
-        source.errors.add("ANNOTATION_MISSING", what, where=source.image_root / name, image=name, remedy=remedy)
+    for stem, name in images.items() if not allow_missing else ():
+        if stem not in texts:
+            what = f"there is no '{stem}.txt' in {home / 'label_2'}"
+            source.errors.add("ANNOTATION_MISSING", what, where=path / name, image=folder + name, remedy=remedy)
+    of_folder = {f"{folder}{stem}": folder + images.get(stem, f"{stem}.png") for stem in sorted({*images, *texts})}
+    for stem, name in of_folder.items():
+        source.images[name] = ImageRef(str(home / "label_2" / texts.get(stem.removeprefix(folder), "")))
+    place = (home / "label_2").relative_to(source.root)
+    labels |= {(place / text).as_posix(): of_folder[f"{folder}{stem}"] for stem, text in texts.items()}
+    return of_folder
 
 
-def _home(root: Path) -> Path:
-    """Return the folder that holds image_2 and label_2."""
+def _homes(root: Path) -> list[Path]:
+    """Return the folder that holds image_2 and label_2, or those of the splits that do."""
     for home in (root / "training", root):
         if (home / "label_2").is_dir():
-            return home
+            return [home]
+    homes = sorted(path.parent for path in root.glob("*/label_2") if path.is_dir())
+    if homes:
+        return homes
     names = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
     remedy = f"give the folder that holds them; this one holds: {names}"
-    raise InputError("KITTI_LAYOUT", "it holds neither training/label_2 nor label_2", where=root, remedy=remedy)
+    what = "it holds neither training/label_2 nor label_2, nor does a folder of a split"
+    raise InputError("KITTI_LAYOUT", what, where=root, remedy=remedy)
 
 
 def _check(rows: Rows, names: Sequence[str] | None) -> Rows:

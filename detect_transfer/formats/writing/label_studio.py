@@ -50,7 +50,14 @@ def write_label_studio(
         # regions state the size of their image; without one the task does
         size = {} if result else {"original_width": image["width"], "original_height": image["height"]}
         about: dict[str, Any] = {"image": address, **size}
-        tasks.append({"data": about, "predictions" if model else "annotations": [{**made, "result": result}]})
+        # Label Studio numbers tasks anew; its converter asks for a number
+        tasks.append(
+            {
+                "id": image["image_id"],
+                "data": about,
+                "predictions" if model else "annotations": [{**made, "result": result}],
+            }
+        )
     write_json(out / "tasks.json", tasks, indent=False)
     write_atomic(out / "label_config.xml", _config(table))
     note_losses(step, table, (*CARRIED, "score", "note"))

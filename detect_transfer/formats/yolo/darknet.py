@@ -38,7 +38,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     allow_root: Sequence[str] = (),
     on_error: str = "fail",
 ) -> AnnotationTable:
-    """Read a Darknet data set: category ids are the class indices + 1, the list `valid` is the split `val`.
+    """Read a Darknet data set: category ids are the class indices + 1, the list `valid` (or `val`) is the split `val`.
 
     A label lies beside its image, or in ``labels/`` where the image lies in ``images/``.
 
@@ -87,6 +87,7 @@ def _load(path: Path) -> DataYaml:
         if not text or text.startswith(("#", ";")):
             continue
         key, mark, value = (part.strip() for part in text.partition("="))
+        key = "valid" if key == "val" else key  # as Datumaro writes it
         if not mark or key in values:
             what = "the key stands twice" if mark else "expected key = value"
             errors.add("DARKNET_DATA", what, where=f"{path}:{number}", field="line", value=text, remedy=_REMEDY)

@@ -133,3 +133,18 @@ def test_name_with_blanks__is_one_class(root: Path, write: Any) -> None:
     names = dict(table.categories.select("category_id", "name").iter_rows())
     assert [names[i] for i in table.boxes["category_id"]] == ["traffic light", "Car", "a b c"]
     assert table.boxes["x1"].to_list() == [10.5] * 3
+
+
+def test_folders_of_splits__of_datumaro(write: Any, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write(f"{split}/image_2/a.png", (40, 30))
+        write(f"{split}/label_2/a.txt", "Car 0 0 -1 1 2 11 12 0 0 0 0 0 0 0\n")
+    table = kitti.read(tmp_path)
+    assert table.images.select("file_name", "split").rows() == [
+        ("train/image_2/a.png", "train"),
+        ("val/image_2/a.png", "val"),
+    ]
+    assert table.boxes.select("x1", "y2", "source").rows() == [
+        (1.0, 12.0, "train/label_2/a.txt:1"),
+        (1.0, 12.0, "val/label_2/a.txt:1"),
+    ]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.core.errors import InputError
 from detect_transfer.formats.yolo import darknet
 
 DATA = "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\nbackup = backup/\n"
@@ -28,6 +29,16 @@ def test_paths__of_another_machine_are_found_by_their_tail(root: Path) -> None:
         assert table.images.select("file_name", "split").rows() == [("pics/a.png", "train"), ("pics/b.png", "val")]
         assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [pytest.approx((15, 12, 25, 18))] * 2
         assert table.class_names == ["car", "dog"]
+
+
+def test_list_val__of_datumaro_is_the_split_val(root: Path, write: Any) -> None:
+    write("obj.data", DATA.replace("valid = data/valid.txt", "val = data/val.txt"))
+    write("val.txt", "data/pics/b.png\n")
+    images = darknet.read(root).images
+    assert images.select("file_name", "split").rows() == [("pics/a.png", "train"), ("pics/b.png", "val")]
+    write("obj.data", f"{DATA}val = data/valid.txt\n")
+    with pytest.raises(InputError, match=r"DARKNET_DATA .*obj.data:6 .*the key stands twice"):
+        darknet.read(root)
 
 
 FAULTS = [
