@@ -149,11 +149,12 @@ def read_datumaro(kind: str, path: Path) -> Boxes:
     from datumaro.components.dataset import Dataset
 
     names = {"coco": "coco_instances", "cvat": "cvat", "datumaro": "datumaro"}
-    if kind == "cvat":  # it reads only the images of the subset that the file is called after
-        whole = path / "annotations.xml"
+    if kind == "cvat":  # it wants the images, and a file for each subset that is called after it
+        whole, path = path / "annotations.xml", path.parent / "cvat_of_splits"
+        path.mkdir()
+        (path / "images").symlink_to(path.parent / "images")
         for split in SPLITS:
             (path / f"{split}.xml").write_bytes(whole.read_bytes())
-        whole.unlink()
     data = Dataset.import_from(str(path), names[kind])
     labels = data.categories()[AnnotationType.label]
     return {
@@ -241,8 +242,9 @@ READ: dict[str, tuple[Callable[[str, Path], Boxes], tuple[str, ...]]] = {
     "globox": (read_globox, ("coco", "yolo", "voc", "cvat")),
     "ultralytics": (read_ultralytics, ("yolo",)),
 }
-# VOC of ours counts from 1, as its devkit does. globox counts from 0; Datumaro does too, and needs a labelmap.txt.
-KNOWN_PX = {("globox", "voc", "we write"): 1.0}
+# Our VOC counts from 1, as its devkit does. globox counts from 0; Datumaro does too, and needs a labelmap.txt. Label
+# Studio's converter cuts off the fractions of positions and sizes.
+KNOWN_PX = {("globox", "voc", "we write"): 1.0, ("label_studio", "voc", "they write"): 1.0}
 OURS = {"coco": ".", "yolo": ".", "voc": "voc", "cvat": "cvat", "datumaro": "datumaro"}
 
 

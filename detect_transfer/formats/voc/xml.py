@@ -119,7 +119,8 @@ def _maker(tree: Element) -> str:
         return "ours"
     if "voc" in database:
         return "voc"
-    return "tool" if database == "unknown" or "roboflow" in database or _text(tree, "path") else ""
+    is_tool = database == "unknown" or "roboflow" in database or _text(tree, "owner/name") == "Label Studio"
+    return "tool" if is_tool or _text(tree, "path") else ""
 
 
 def _object(element: Element, where: str, source: str, errors: ErrorCollector, *, sized: bool) -> VocObject | None:

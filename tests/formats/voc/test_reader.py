@@ -188,6 +188,7 @@ MAKERS = [
     pytest.param("<source><database>The VOC2007 Database</database></source>", [], "images", True, id="voc"),
     pytest.param("<source><database>Unknown</database></source>", [], "JPEGImages", False, id="labelimg"),
     pytest.param("<source><database>roboflow.com</database></source>", [], "JPEGImages", False, id="roboflow"),
+    pytest.param("<owner><name>Label Studio</name></owner>", [], "JPEGImages", False, id="label-studio"),
     pytest.param(f"<folder>VOC</folder>{ROBOFLOW}", [], "images", True, id="supervision"),
     pytest.param(f"<folder/><path>a.png</path>{ROBOFLOW}", [], "JPEGImages", False, id="roboflow-has-a-path"),
     pytest.param("<path>C:\\a.png</path>", [box(1, 5, 40, 10)], "JPEGImages", False, id="path-beats-corners"),
