@@ -38,7 +38,7 @@ GENERAL: dict[str, Format] = {
         read_coco,
         "COCO instances JSON, one file or annotations/instances_<split>.json",
         proof="annotations/instances_*.json annotations/person_keypoints_*.json",
-        hints="*.json annotations/*.json",
+        hints="*.json annotations/*.json json/*.json",
         numbers=BOTH,
     ),
     "cvat": Format(read_cvat, "CVAT XML 1.1, for images or for video", hints="annotations.xml"),
