@@ -5,7 +5,6 @@ Every change is counted by kind; what is not listed here stays as it is, and is 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +12,9 @@ from typing import Any, Literal
 from detect_transfer.formats.coco.json import Items
 from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.locations import NearbyImages, foreign_tails, path_of_address
+from detect_transfer.formats.parsing.locations import FOREIGN, NearbyImages, foreign_tails, path_of_address
 from detect_transfer.formats.parsing.numbers import parse_integer
 
-_FOREIGN = re.compile(r"^[/\\]|^.:|\\|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
 _Kind = Literal["box", "image"]
 Changes = Counter[tuple[_Kind, str]]
 _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
@@ -82,7 +80,7 @@ def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
     nearby, moved = NearbyImages(folder), []
     for item in foreign:
         nearest = nearby.nearest(path_of_address(item["file_name"]))
-        if nearby.holds(nearest):
+        if nearby.path_of(nearest) is not None:
             moved.append(f"{item['file_name']} is {nearest}")
             item["file_name"] = nearest
     errors.remark(
@@ -91,7 +89,7 @@ def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
 
 
 def _is_foreign(image: dict[str, Any]) -> bool:
-    return isinstance(name := image.get("file_name"), str) and _FOREIGN.search(name) is not None
+    return isinstance(name := image.get("file_name"), str) and FOREIGN.search(name) is not None
 
 
 def _make_whole(item: dict[str, Any], key: str) -> str:

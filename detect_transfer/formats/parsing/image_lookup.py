@@ -12,6 +12,7 @@ from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
+from detect_transfer.formats.parsing.locations import FOREIGN, MOVED, NearbyImages, foreign_tails
 
 By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
@@ -100,6 +101,8 @@ def find_images(
     """
     paths = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
     fitting = _fitting(paths, refs, lookup.by)
+    if foreign := [name for name, fit in fitting.items() if not fit and FOREIGN.search(name)]:
+        fitting |= _ending_alike(paths, foreign, lookup.by, errors)
     path_of = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
     sizes = dict(zip(path_of, native.read_sizes(root, path_of.values(), errors), strict=True))
     images: dict[str, FoundImage] = {}
@@ -150,6 +153,17 @@ def _fitting(paths: Iterable[str], names: Iterable[str], by: By) -> dict[str, li
                 break
             key = key.partition("/")[2]
     return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
+
+
+def _ending_alike(paths: Iterable[str], names: Iterable[str], by: By, errors: ErrorCollector) -> dict[str, list[str]]:
+    """Map paths of another machine to the images that share most of their last parts, with a remark."""
+    key_of = native.stem_of if by in ("stem", "tail") else str
+    nearby = NearbyImages.of({key_of(path): path for path in paths})
+    tails = {name: foreign_tails(name) for name in names}
+    nearest = {name: nearby.nearest(key_of(own[0])) for name, own in tails.items() if own}
+    found = {name: [path] for name, own in nearest.items() if (path := nearby.path_of(own)) is not None}
+    errors.remark(MOVED, len(found), tuple(f"{name} is {path}" for name, (path,) in found.items()), kind="image")
+    return found
 
 
 def _report_several(name: str, ref: ImageRef, paths: list[str], errors: ErrorCollector) -> None:

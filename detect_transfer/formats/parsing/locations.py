@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -10,6 +11,8 @@ from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
+FOREIGN = re.compile(r"^[/\\]|^.:|\\|//|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
+MOVED = "found by the end of their paths"
 _SPLITS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
     **{"val": "val", "valid": "val", "validation": "val"},
@@ -63,10 +66,21 @@ class NearbyImages:
     """
 
     def __init__(self, root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
+        paths = io.list_files(root, suffixes) if root.is_dir() else []
+        self._fill(dict(zip(paths, paths, strict=True)))
+
+    @classmethod
+    def of(cls, path_of: Mapping[str, str]) -> NearbyImages:
+        """Return those of some images, each by the path that is looked for, such as the one without its suffix."""
+        nearby = cls.__new__(cls)
+        nearby._fill(path_of)
+        return nearby
+
+    def _fill(self, path_of: Mapping[str, str]) -> None:
         self._moved: dict[str, str] = {}
         self._by_name: dict[str, list[tuple[str, ...]]] = {}
-        self._paths = set(io.list_files(root, suffixes) if root.is_dir() else ())
-        for path in sorted(self._paths):
+        self._path_of = path_of
+        for path in sorted(path_of):
             parts = PurePosixPath(path).parts
             self._by_name.setdefault(parts[-1], []).append(parts)
 
@@ -74,16 +88,16 @@ class NearbyImages:
         """Tell whether some folder holds an image of this name."""
         return base_name in self._by_name
 
-    def holds(self, path: str) -> bool:
-        """Tell whether there is an image of this path."""
-        return path in self._paths
+    def path_of(self, path: str) -> str | None:
+        """Return the image of this path, None where there is none."""
+        return self._path_of.get(path)
 
     def nearest(self, path: str) -> str:
         """Return the image that shares most of its last parts with a path.
 
         A path that no image ends like stays as it is, and so does the shared part where several are equally near.
         """
-        if path in self._paths:
+        if path in self._path_of:
             return path
         parts = PurePosixPath(path).parts
         shared = {other: _shared_tail(parts, other) for other in self._by_name.get(parts[-1] if parts else "", ())}
@@ -96,7 +110,7 @@ class NearbyImages:
     def remark(self, errors: ErrorCollector) -> None:
         """Note how many images lie elsewhere than their paths say."""
         examples = tuple(f"{path} is {image}" for path, image in self._moved.items())
-        errors.remark("found by the end of their paths", len(examples), examples, kind="image")
+        errors.remark(MOVED, len(examples), examples, kind="image")
 
 
 def _shared_tail(parts: Sequence[str], other: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from detect_transfer.core.annotations import BOX_SCHEMA
+from detect_transfer.core.annotations import BOX_SCHEMA, XYXY
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_boxes import dump
@@ -98,7 +98,7 @@ class SourceBoxes:
 
     def box_rows(self) -> Rows:
         """Return the boxes that were added as rows; their class is the column `label`."""
-        columns = {key for row in self._boxes for key in row} - {"image", "source", "label"}
+        columns = {*XYXY, *(key for row in self._boxes for key in row)} - {"image", "source", "label"}
         data = {key: [row[key] for row in self._boxes] for key in ("image", "source", "label")}
         for key in sorted(columns):
             absent = False if key in _FLAGS else None

@@ -116,7 +116,7 @@ def _read_folder(
     remedy = "restore the label, or read with --option allow_missing=true if the image shows no object"
     for stem, name in images.items() if not allow_missing else ():
         if stem not in texts:
-            what = f"there is no '{stem}.txt' in {home / 'label_2'}"
+            what = f"there is no text of it in {home / 'label_2'}"
             source.errors.add("ANNOTATION_MISSING", what, where=path / name, image=folder + name, remedy=remedy)
     of_folder = {f"{folder}{stem}": folder + images.get(stem, f"{stem}.png") for stem in sorted({*images, *texts})}
     for stem, name in of_folder.items():

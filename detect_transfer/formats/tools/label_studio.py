@@ -21,7 +21,7 @@ from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_of_path
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.tools.label_studio_regions import Item, add_regions, tags_of_image
+from detect_transfer.formats.tools.label_studio_regions import OUTLINES, Item, add_regions, tags_of_image
 from detect_transfer.formats.tools.label_studio_video import add_frames, add_tracks
 
 _ANNOTATIONS = ("last", "all", "ground-truth")
@@ -194,7 +194,12 @@ def _short_items(task: Node) -> list[Item]:
 
 
 def _is_regions(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, dict) and "original_width" in each for each in value)
+    return isinstance(value, list) and all(isinstance(each, dict) and _is_region(each) for each in value)
+
+
+def _is_region(value: dict[str, Any]) -> bool:
+    has_label = any(key.endswith("labels") for key in value)
+    return _SIZE[0] in value or (has_label and not OUTLINES.isdisjoint(value))
 
 
 def _address(data: Node) -> str:

@@ -13,8 +13,8 @@ from detect_transfer.formats.parsing.own_columns import FLAGS, take_columns
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, turned_extent
 from detect_transfer.formats.parsing.source import Source
 
-_OUTLINES = {"x", "points", "rle", "vertices"}
-_GEOMETRY = _OUTLINES | {"y", "width", "height", "rotation", "radiusX", "radiusY", "closed", "format"}
+OUTLINES = {"x", "points", "rle", "vertices"}
+_GEOMETRY = OUTLINES | {"y", "width", "height", "rotation", "radiusX", "radiusY", "closed", "format"}
 _FLAGS = "flags"
 _OF_TOOL = {"original_width", "original_height", "image_rotation", "id"}
 
@@ -32,7 +32,7 @@ class Item(NamedTuple):
     @property
     def is_outline(self) -> bool:
         """Whether it states where the region lies."""
-        return not _OUTLINES.isdisjoint(self.value.value)
+        return any(key in self.value for key in OUTLINES)
 
 
 def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tuple[int, int] | None) -> None:
@@ -43,6 +43,10 @@ def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tu
     for parts in regions.values():
         outline = next((part for part in parts if part.is_outline), None)
         if outline is None:
+            for part in parts:
+                if not _GEOMETRY.isdisjoint(part.value.value):
+                    with source.errors.row(image):
+                        part.value.number("x")  # which says that it is missing
             continue
         labels: list[str] = []
         with source.errors.row(image):
@@ -51,7 +55,7 @@ def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tu
                 raise outline.value.error(None, "OBJECT_NAME", "the region has no label", "label or remove it")
         for label in labels:
             with source.errors.row(image):
-                is_mask = "x" not in outline.value.value and "points" not in outline.value.value
+                is_mask = "x" not in outline.value and "points" not in outline.value
                 if not (is_mask and source.leaves_out(outline.value.source, "brush")):
                     source.add_shape(image, _shape(label, outline, parts, real_size))
 
@@ -95,18 +99,18 @@ def labels_of(value: Node) -> list[str]:
 def _outline(value: Node, size: tuple[float, float]) -> tuple[str, Corners, dict[str, Any]]:
     """Return what a shape is, the box `xyxy` in pixels around it, and what the box does not tell."""
     width, height = size[0] / 100, size[1] / 100  # pixels of one percent
-    if "points" in value.value:
+    if "points" in value:
         points = [(x * width, y * height) for x, y in value.pairs("points")]
         return "polygon", extent(points), {"points": points}
-    if "x" not in value.value:
+    if "x" not in value:
         what = "masks of the brush and vectors are not read"
         raise value.error(None, "SHAPE_KIND", what, "export polygons, or read with other_shapes=skip to go without")
     x, y, rotation = value.number("x") * width, value.number("y") * height, value.number("rotation", 0.0)
-    if "radiusX" in value.value:
+    if "radiusX" in value:
         radii = value.number("radiusX") * width, value.number("radiusY") * height
         drawn = {"centre": (x, y), "radii": radii, "rotation": rotation}
         return "ellipse", ellipse_extent((x, y), radii, rotation), drawn
-    if "height" not in value.value:
+    if "height" not in value:
         return "keypoint", (x, y, x, y), {}
     x2 = (value.number("x") + value.number("width")) * width
     y2 = (value.number("y") + value.number("height")) * height

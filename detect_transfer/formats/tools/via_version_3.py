@@ -104,4 +104,5 @@ def _chosen(value: Any) -> Sequence[str]:
 
 def _word(options: dict[str, Any], value: Any) -> str:
     """Return the word of an option; a free text stands for itself."""
-    return str(options.get(str(value), value))
+    word = options.get(str(value))
+    return str(value if word is None else word)

@@ -62,7 +62,7 @@ def _names(root: Path) -> list[str]:
 
 def _read_split(root: Path, name: str, on_error: str) -> CocoFile:
     native.require_regular(root, root / name)
-    part = read_file(root / name, source=name, on_error=on_error)
+    part = read_file(root / name, source=name, on_error=on_error, images=native.folder_named(root, _IMAGES))
     return replace(part, images=part.images.with_columns(split=pl.lit(part.path.stem)))
 
 

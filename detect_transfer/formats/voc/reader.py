@@ -163,10 +163,10 @@ def _report_unpaired(
     """Report every XML without an image and every image without an XML."""
     errors = source.errors
     for stem in sorted(parsed.keys() - images.keys()) if source.missing_images == "error" else ():
-        what = f"no image in {layout.images} has the stem '{stem}'"
-        errors.add("IMAGE_MISSING", what, where=parsed[stem].where, image=stem, remedy=MISSING_REMEDY)
+        where, what = parsed[stem].where, f"no image in {layout.images} has this stem"
+        errors.add("IMAGE_MISSING", what, where=where, field="stem", value=stem, image=stem, remedy=MISSING_REMEDY)
     for stem in sorted(images.keys() - parsed.keys()) if not allow_missing else ():
-        what, remedy = f"there is no '{stem}.xml' in {layout.annotations}", "annotate or remove the image"
+        what, remedy = f"there is no XML of it in {layout.annotations}", "annotate or remove the image"
         remedy = f"{remedy}, or read with --option allow_missing=true if it shows no object"
         errors.add("ANNOTATION_MISSING", what, where=layout.images / images[stem], image=stem, remedy=remedy)
 

@@ -133,7 +133,7 @@ def test_layout__missing_parts(tmp_path: Path, root: Path, write: Any, check_err
 
 def test_pairs__missing_on_either_side(root: Path, write: Any, check_error: Any) -> None:
     write("Annotations/b.xml", xml())
-    check_error(lambda: read_voc(root), "IMAGE_MISSING", "Annotations/b.xml", "'b'")
+    check_error(lambda: read_voc(root), "IMAGE_MISSING", "Annotations/b.xml", "stem=b")
     (root / "Annotations/b.xml").unlink()
     write("images/c.png", (40, 30))
     check_error(lambda: read_voc(root), "ANNOTATION_MISSING", "images/c.png", "allow_missing=true")
