@@ -34,6 +34,13 @@ class Item(NamedTuple):
         """Whether it states where the region lies."""
         return any(key in self.value for key in OUTLINES)
 
+    @property
+    def lacks_outline(self) -> bool:
+        """Whether it is of a shape and does not state where that lies."""
+        kind = str(self.about.value.get("type", ""))
+        is_shape = kind.endswith("labels") and kind != "labels"
+        return not self.is_outline and (is_shape or not _GEOMETRY.isdisjoint(self.value.value))
+
 
 def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tuple[int, int] | None) -> None:
     """Add the shapes of an annotation; `real_size` is that of the image, where it is there."""
@@ -43,10 +50,11 @@ def add_regions(source: Source, image: str, items: Sequence[Item], real_size: tu
     for parts in regions.values():
         outline = next((part for part in parts if part.is_outline), None)
         if outline is None:
-            for part in parts:
-                if not _GEOMETRY.isdisjoint(part.value.value):
-                    with source.errors.row(image):
-                        part.value.number("x")  # which says that it is missing
+            damaged = next((part for part in parts if part.lacks_outline), None)
+            if damaged is not None:
+                with source.errors.row(image):
+                    key = "points" if damaged.about.value.get("type") == "polygonlabels" else "x"
+                    raise damaged.value.error(key, "JSON_KEY", "this key is needed")
             continue
         labels: list[str] = []
         with source.errors.row(image):
