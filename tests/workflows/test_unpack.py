@@ -161,6 +161,10 @@ def test_frames_of_waymo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert table.images["group"].to_list() == ["1005_segment"]
     assert table.boxes["track_id"].to_list() == ["s1"]
     assert json.loads(table.boxes["attributes"][0]) == {"difficulty": "LEVEL_2"}
+    damaged = waymo_frame().replace(struct.pack("<d", 9.5), struct.pack("<d", NAN))
+    (source / "segment-1005_with_camera_labels.tfrecord").write_bytes(record(damaged))
+    with pytest.raises(InputError, match=r"^TFRECORD .*tfrecord:1 .*no frame of Waymo"):
+        unpack(source, tmp_path / "none")
     (source / "segment-1005_with_camera_labels.tfrecord").write_bytes(record(waymo_frame(labelled=False)))
     with pytest.raises(InputError, match=r"IMAGES_NONE .*no image in it is labelled"):
         unpack(source, tmp_path / "none")

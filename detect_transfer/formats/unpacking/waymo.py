@@ -8,6 +8,7 @@ Source: https://github.com/waymo-research/waymo-open-dataset, dataset.proto and 
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
@@ -81,8 +82,14 @@ def _objects(labels: list[bytes]) -> dict[str, list[Any]]:
 
 
 def _double(values: Values, key: int) -> float:
-    """Return a number of 64 bits; an absent one is 0."""
+    """Return a number of 64 bits; an absent one is 0.
+
+    Raises:
+        ValueError: It is not finite.
+    """
     number: float = struct.unpack("<d", as_bytes(values.get(key, [bytes(8)])[0]))[0]
+    if not math.isfinite(number):
+        raise ValueError("a number is not finite")
     return number
 
 
