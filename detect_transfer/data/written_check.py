@@ -114,31 +114,31 @@ def _cvat(plan: IgnorePlan, folder: Path) -> Leg:
 
 
 def _fiftyone(plan: IgnorePlan, folder: Path) -> Leg:
-    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "fiftyone"))), target="FiftyOne")
+    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "fiftyone"), plan.table)), target="FiftyOne")
 
 
 def _roboflow(plan: IgnorePlan, folder: Path) -> Leg:
-    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "roboflow"))), target="Roboflow")
+    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "roboflow"), plan.table)), target="Roboflow")
 
 
 def _datumaro(plan: IgnorePlan, folder: Path) -> Leg:
     boxes = datumaro.writable(plan.table.boxes, _step())
     with _annotations_alone(folder / "datumaro", "*.json") as alone:
         back = read_datumaro(alone, missing_images="keep")
-    return _leg("Datumaro", plan.table, _with_usual_reasons(boxes), _rebased(back), datumaro.CARRIED)
+    return _leg("Datumaro", plan.table, _with_usual_reasons(boxes), _rebased(back, plan.table), datumaro.CARRIED)
 
 
 def _hugging_face(plan: IgnorePlan, folder: Path) -> Leg:
     boxes = _with_usual_reasons(with_class(plan.table.boxes, _step(), ""))
     with _annotations_alone(folder / "hugging_face", "*.jsonl") as alone:
         back = read_hf_imagefolder(alone, missing_images="keep")
-    return _leg("Hugging Face", plan.table, boxes, _rebased(back), HUGGING_FACE_CARRIED)
+    return _leg("Hugging Face", plan.table, boxes, _rebased(back, plan.table), HUGGING_FACE_CARRIED)
 
 
 def _label_studio(plan: IgnorePlan, folder: Path) -> Leg:
     boxes = with_class(plan.table.boxes, _step(), "")
     back = read_label_studio(folder / "label_studio" / "tasks.json", missing_images="keep")
-    return _leg("Label Studio", plan.table, boxes, _rebased(back), label_studio.CARRIED)
+    return _leg("Label Studio", plan.table, boxes, _rebased(back, plan.table), label_studio.CARRIED)
 
 
 @contextmanager
@@ -160,17 +160,25 @@ def _with_usual_reasons(boxes: pl.DataFrame) -> pl.DataFrame:
     return boxes.with_columns(ignore=is_region, ignore_reason=reason)
 
 
-def _rebased(table: AnnotationTable) -> AnnotationTable:
-    """Return the table with the names of its images below `images/` of the data folder, by split and own name."""
-    names = [
-        f"{split}/{_own_name(name, split)}" if split else name
-        for name, split in table.images.select("file_name", "split").rows()
-    ]
-    return replace(table, images=table.images.with_columns(pl.Series("file_name", names, dtype=pl.String)))
+def _rebased(back: AnnotationTable, table: AnnotationTable) -> AnnotationTable:
+    """Return what was read back with the names of its images below `images/` of the data folder, as `table` has them.
+
+    A folder called as a split may be that of the split or one of the image's own, so the names that all are known by
+    are taken.
+    """
+    expected = set(table.images["file_name"])
+    rows = back.images.select("file_name", "split").rows()
+    below = [(name.removeprefix("images/").removeprefix("data/"), split) for name, split in rows]
+    ways = (
+        [name for name, _ in below],
+        [f"{split}/{name}" if split else name for name, split in below],
+        [f"{split}/{_own_name(name, split)}" if split else name for name, split in below],
+    )
+    names = next((names for names in ways if expected.issuperset(names)), ways[-1])
+    return replace(back, images=back.images.with_columns(pl.Series("file_name", names, dtype=pl.String)))
 
 
-def _own_name(file_name: str, split: str | None) -> str:
-    name = file_name.removeprefix("images/").removeprefix("data/")
+def _own_name(name: str, split: str) -> str:
     first, _, rest = name.partition("/")
     name = rest if first == split or (rest and split_named(first) == split) else name
     return name.removeprefix("data/")  # of FiftyOne

@@ -45,7 +45,9 @@ FORMATS: dict[str, Format] = {
     ),
     "crowdhuman": Format(crowdhuman.read, "CrowdHuman: annotation_<split>.odgt beside Images/", hints="*.odgt"),
     "daimler": Format(
-        daimler.read, "Daimler's monocular pedestrian benchmark: GroundTruth2D.db", hints="**/GroundTruth2D.db"
+        daimler.read,
+        "Daimler's monocular pedestrian benchmark: GroundTruth2D.db",
+        proof="GroundTruth2D.db */GroundTruth2D.db */*/GroundTruth2D.db",
     ),
     "eurocity": Format(
         eurocity.read,

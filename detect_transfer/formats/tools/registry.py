@@ -73,7 +73,7 @@ FORMATS: dict[str, Format] = {
         roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the images of each split", hints="*/_annotations.csv"
     ),
     "sagemaker": Format(
-        sagemaker.read, "SageMaker Ground Truth: augmented manifests of bounding-box jobs", hints="*.manifest"
+        sagemaker.read, "SageMaker Ground Truth: augmented manifests of bounding-box jobs", proof="*.manifest"
     ),
     "supervisely": Format(supervisely.read, "a project of Supervisely: meta.json, ann/ and img/", hints="meta.json"),
     "via": Format(
