@@ -26,7 +26,6 @@ MEDIA = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
 ESCAPED = (".json", ".jsonl", ".ndjson", ".manifest", ".odgt")  # a backslash is written twice there
 OTHERWISE = {
     **dict.fromkeys(("datumaro", "via_json", "sagemaker_video", "rtsd_detection"), "two folders hold such a name"),
-    **dict.fromkeys(("hf_imagefolder", "hf_imagefolder_csv"), "a row names an image beside its file"),
     **dict.fromkeys(("gtsdb", "lisa_folders", "stsd"), "a row names an image of its folder"),
     **dict.fromkeys(("inria", "tt100k"), "the path tells the split"),
 }

@@ -11,7 +11,9 @@ from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-FOREIGN = re.compile(r"^[/\\]|^.:|\\|//|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://")  # what leads out of the folder
+FOREIGN = re.compile(
+    r"^[/\\]|^.:|\\|//|/[A-Za-z]:/|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
+)  # what leads out of the folder
 MOVED = "found by the end of their paths"
 _SPLITS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},

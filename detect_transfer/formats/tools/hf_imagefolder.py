@@ -65,7 +65,8 @@ def read(
     files = _metadata_files(source)
     rows = read_metadata(source, files)
     folders = tuple("" if "/" not in name else name.rpartition("/")[0] + "/" for name in files)
-    in_rows = source.images.keys() | source.errors.skipped_images.keys()
+    there = {image.file_name for image in source.find_images().values()}
+    in_rows = there | source.images.keys() | source.errors.skipped_images.keys()
     unnamed = [name for name in source.image_files() if name not in in_rows and name.startswith(folders)]
     remedy = "add or remove it, or read with --option allow_missing=true if it shows no object"
     report_unannotated(source, () if allow_missing else unnamed, "no row names this image", remedy)

@@ -85,7 +85,7 @@ LINES = [
     pytest.param("{}", "JSON_KEY", ":2#/file_name", id="no-name"),
     pytest.param(row("b.png"), "IMAGE_TWICE", ":2#/file_name", id="twice"),
     pytest.param(row("no.png"), "IMAGE_MISSING", ":2# image=train/no.png", id="missing"),
-    pytest.param(row("../../a.png"), "PATH_OUTSIDE", ":2#", id="outside"),
+    pytest.param(row("../../z.png"), "PATH_OUTSIDE", ":2#", id="outside"),
     pytest.param(row(category=[]), "HF_LENGTHS", "1 bbox, 0 category", id="lengths"),
     pytest.param(row(category="dog"), "JSON_TYPE", "/objects/category", id="no-list"),
     pytest.param('{"file_name": "a.png", "objects": 5}', "JSON_TYPE", ":2#/objects", id="no-object"),

@@ -28,7 +28,7 @@ ROWS = [
     pytest.param(ROW[:-2] + "12;", "ROW_NUMBER", "superclass=12 - expected a superclass from -1 to 11", id="super"),
     pytest.param(ROW.replace(";1;2;3", ";4;2;3"), "BOX_INVALID", "x2 must be >= x1", id="swapped"),
     pytest.param(ROW.replace("01/", "02/"), "IMAGE_MISSING", "image=02/image.000001.jp2", id="no-image"),
-    pytest.param(ROW.replace("01/", "../"), "PATH_OUTSIDE", "", id="path"),
+    pytest.param(ROW.replace("01/", "../9"), "PATH_OUTSIDE", "", id="path"),
 ]
 
 

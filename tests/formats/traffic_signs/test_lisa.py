@@ -26,7 +26,7 @@ BAD = [
     pytest.param(";stop;", ";;", "ROW_EMPTY", "tag=", id="no-tag"),
     pytest.param("vid0/a.png", "", "ROW_EMPTY", "name=", id="no-name"),
     pytest.param("vid0/a.png", "vid0/c.png", "IMAGE_MISSING", "missing_images=keep", id="no-image"),
-    pytest.param("vid0/a.png", "../a.png", "PATH_OUTSIDE", "../a.png", id="path-above"),
+    pytest.param("vid0/a.png", "../z.png", "PATH_OUTSIDE", "../z.png", id="path-above"),
 ]
 
 

@@ -28,7 +28,7 @@ def root(write: Any, tmp_path: Path) -> Path:
         pytest.param("3_24_n40", " ", "ROW_EMPTY", "sign_class=", id="no-class"),
         pytest.param("autosave01_02_2012_10_00_00_0.jpg", "", "ROW_EMPTY", "filename=", id="no-name"),
         pytest.param("_0.jpg", "_9.jpg", "IMAGE_MISSING", "missing_images=keep", id="no-image"),
-        pytest.param("autosave01", "../autosave01", "PATH_OUTSIDE", "../autosave01", id="path-above"),
+        pytest.param("autosave01", "../nosave01", "PATH_OUTSIDE", "../nosave01", id="path-above"),
     ],
 )
 def test_fault__names_file_and_line(

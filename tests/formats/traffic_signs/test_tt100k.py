@@ -48,7 +48,7 @@ BAD = [
     pytest.param(lambda w: w.pop("types"), "JSON_KEY", "#/types", "needed", id="no-types"),
     pytest.param(lambda w: w.update(types=["pn", 3]), "JSON_TYPE", "#/types", "strings", id="types-3"),
     pytest.param(lambda w: w.update(types=["pn", "pn"]), "CLASS_TWICE", "#/types", "twice", id="types-twice"),
-    pytest.param(lambda w: w["imgs"]["1"].update(path="../1.jpg"), "PATH_OUTSIDE", "/imgs/1", "../1.jpg", id="above"),
+    pytest.param(lambda w: w["imgs"]["1"].update(path="../9.jpg"), "PATH_OUTSIDE", "/imgs/1", "../9.jpg", id="above"),
     pytest.param(lambda w: w["imgs"]["1"].update(path="train/9.jpg"), "IMAGE_MISSING", "/imgs/1", "keep", id="absent"),
 ]
 
