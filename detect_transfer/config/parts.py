@@ -98,6 +98,9 @@ class Data(Strict):
     """Objects whose box reaches more than 1 px past its image, or is less than 1 px wide or high: an `error`, or `fix`
     them: clip them, leave out what has no pixel, and count both in the ledger. `auto` fixes those of published sets,
     whose boxes mean the whole object where an edge cuts it, and refuses all others."""
+    verify: Literal["changed", "full"] = "changed"
+    """Which images of a data folder that `convert` wrote are read whole before a run: `changed`, those whose length,
+    times or inode are not those of the last such reading, or all (`full`). The first run reads all."""
     allow_missing: bool = False
     """An image without a label file (or its like in other formats) has no objects; else it is an error."""
 

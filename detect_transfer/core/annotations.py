@@ -117,10 +117,8 @@ class AnnotationTable:
         _check_unique(self.categories, "category_id", "categories")
         _check_unique(self.categories, "name", "categories")
         _check_known(self.boxes, self.images, "image_id")
-        # a region that is ignored for every class has no category
-        _check_known(
-            self.boxes.filter(~(pl.col("ignore") & pl.col("category_id").is_null())), self.categories, "category_id"
-        )
+        for_every_class = pl.col("ignore") & pl.col("category_id").is_null()  # such a region has no category
+        _check_known(self.boxes, self.categories, "category_id", unless=for_every_class)
         _check_boxes(self.boxes)
 
     @classmethod
@@ -248,8 +246,9 @@ def _check_unique(data: pl.DataFrame, column: str, name: str) -> None:
     )
 
 
-def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str) -> None:
-    dangling = boxes.join(other, on=column, how="anti", nulls_equal=True)
+def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str, *, unless: pl.Expr | None = None) -> None:
+    is_known = pl.col(column).is_in(other[column].implode()).fill_null(False)
+    dangling = boxes.filter(~(is_known if unless is None else is_known | unless))
     if not dangling.is_empty():
         ids: Sequence[int] = dangling[column].unique(maintain_order=True)[:10].to_list()
         raise InputError(

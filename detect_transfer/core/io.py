@@ -142,6 +142,10 @@ def read_text(path: Path) -> str:
     return text
 
 
+# a regular expression for the names of a whole column, of which `safe_join` may refuse those that match
+SUSPECT_NAME = r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)"
+
+
 def safe_join(
     root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name", links: bool = False
 ) -> Path:

@@ -23,7 +23,7 @@ def check_boxes(table: AnnotationTable, *, imgsz: int | None = None, refuse_bad:
         imgsz: The longer side, in pixels, that images will have in training; None leaves out the rule for it.
         refuse_bad: Whether bad objects are errors, as in a conversion that does not fix them.
     """
-    boxes = _with_sizes(table)
+    boxes = _with_sizes(table.boxes, table.images)
     shapes = _shape_rules() if not refuse_bad else [rule for each in _shape_rules() for rule in _refusing(each)]
     return [_found(boxes, rule) for rule in (*shapes, *_repetition_rules(), *_tiny_rules(imgsz))]
 
@@ -36,7 +36,8 @@ def bad_objects(table: AnnotationTable) -> pl.DataFrame:
         the first rule that it breaks; ignored regions are no objects, nor are boxes that are all zeros, which tools
         write of an object that was made and never drawn.
     """
-    boxes = _with_sizes(table).filter(_OBJECT & ~_NEVER_DRAWN)
+    used = table.boxes.select("annotation_id", "image_id", "source", *XYXY, "ignore", "iscrowd")
+    boxes = _with_sizes(used, table.images).filter(_OBJECT & ~_NEVER_DRAWN)
     broken: pl.Expr = pl.lit(None, dtype=pl.Int64)
     rules = [rule for rule in _shape_rules() if rule[1] in _BAD]
     for number, (_, _, _, wrong) in reversed([*enumerate(rules)]):
@@ -46,9 +47,9 @@ def bad_objects(table: AnnotationTable) -> pl.DataFrame:
     return bad.join(pl.DataFrame(words, schema_overrides={"rule": pl.Int64}), on="rule", maintain_order="left")
 
 
-def _with_sizes(table: AnnotationTable) -> pl.DataFrame:
-    sizes = table.images.select("image_id", "width", "height")
-    return table.boxes.join(sizes, on="image_id", how="left", maintain_order="left")
+def _with_sizes(boxes: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
+    sizes = images.select("image_id", "width", "height")
+    return boxes.join(sizes, on="image_id", how="left", maintain_order="left")
 
 
 _Rule = tuple[Level, str, str, pl.Expr]

@@ -15,6 +15,7 @@ from detect_transfer.data.published import RAW_AREA, RAW_BOX, RAW_VISIBLE, box_a
 _RAW = tuple(f"_raw_{c}" for c in XYXY)
 _RAW_VISIBLE = tuple(f"_raw_{c}" for c in VISIBLE_XYXY)
 _PUBLISHED = tuple(f"_published_{c}" for c in XYXY)
+_USED = ("image_id", "category_id", "iscrowd", "ignore", "source")
 _SAME_BOX = ("image_id", "category_id", *_PUBLISHED, "iscrowd", "ignore")
 
 
@@ -32,9 +33,10 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 1.0) -> A
         min_size: Boxes with a shorter side, in pixels after clipping, are dropped.
     """
     step = ledger.open("clean", images=len(table.images), boxes=len(table.boxes))
-    columns = table.boxes.columns
+    changed = [name for name in (*XYXY, *VISIBLE_XYXY, "attributes", "area") if name in table.boxes.columns]
+    used = table.boxes.select(*_USED, *changed).with_row_index("_row")  # a copy of all columns is a lot of memory
     sizes = table.images.select("image_id", pl.col("width").alias("_width"), pl.col("height").alias("_height"))
-    boxes = table.boxes.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
+    boxes = used.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
         *[pl.col(c).alias(raw) for c, raw in zip((*XYXY, *VISIBLE_XYXY), (*_RAW, *_RAW_VISIBLE), strict=True)],
         *_published_corners(table.boxes),
     )
@@ -43,7 +45,9 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 1.0) -> A
     _count_clipped(boxes, step)
     unsized = table.images.filter(pl.col("width").is_null() | pl.col("height").is_null())
     step.add("image", "noted", "size not known: boxes are not clipped", len(unsized), unsized["file_name"])
-    cleaned = _remember_raw(_limit_area(boxes)).select(columns)
+    boxes = _remember_raw(_limit_area(boxes))
+    kept = table.boxes if len(boxes) == len(table.boxes) else table.boxes[boxes["_row"]]
+    cleaned = kept.with_columns(boxes.select(changed))
     step.close(images_out=len(table.images), boxes_out=len(cleaned))
     return with_dropped(table.with_boxes(cleaned), before=table.boxes)
 

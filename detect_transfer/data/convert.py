@@ -107,7 +107,8 @@ def convert(
         trip = _check_written(images.ignored, targets, building, options=options)
         write_json(building / "splits.json", split_document(chosen))
         write_json(building / "ledger.json", ledger.as_dict())
-        os.sync()  # one flush for all files, before the manifest vouches for them
+        if hasattr(os, "sync"):  # not on Windows
+            os.sync()  # one flush for all files, before the manifest vouches for them
         facts = _facts(replace(options, targets=targets), chosen.rule, counts)
         facts["reading"] = [line.reason for line in ledger.steps[0].lines if line.action == "noted"]
         write_manifest(building, facts, image_facts)

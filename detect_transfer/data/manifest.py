@@ -13,7 +13,6 @@ import PIL
 import polars as pl
 
 import detect_transfer
-from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.data.image_writing import FileFacts
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
@@ -58,21 +57,23 @@ def _facts(path: Path, image_root: Path, images: Mapping[str, FileFacts]) -> dic
 
 def count_splits(plan: IgnorePlan) -> dict[str, dict[str, Any]]:
     """Return for each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name)."""
-    counts = {}
-    for split in plan.table.splits:
-        part = plan.table.split_of(split)
-        region = part.boxes["ignore"] | part.boxes["iscrowd"]
-        per_class = dict(part.boxes.filter(~region).group_by("category_id").len().rows())
-        label_rows = plan.rows.join(part.images, on="image_id", how="semi")
-        counts[split] = {
-            "images": len(part.images),
-            "boxes": len(part.boxes),
-            "ignored": int(region.sum()),
-            "label_rows": len(label_rows),
-            "classes": {name: per_class.get(i, 0) for i, name in _classes(part)},
+    table, splits = plan.table, plan.table.images.select("image_id", "split")
+    region = (pl.col("ignore") | pl.col("iscrowd")).alias("region")
+    boxes = table.boxes.select("image_id", "category_id", region).join(splits, on="image_id")
+    objects = boxes.filter(~pl.col("region")).group_by("split", "category_id").len().rows()
+    of_class = {(split, category_id): n for split, category_id, n in objects}
+    n_images, n_boxes, n_ignored, n_rows = (
+        dict(rows.group_by("split").len().rows())
+        for rows in (splits, boxes, boxes.filter("region"), plan.rows.select("image_id").join(splits, on="image_id"))
+    )
+    classes = table.categories.sort("category_id").select("category_id", "name").rows()
+    return {
+        split: {
+            "images": n_images[split],
+            "boxes": n_boxes.get(split, 0),
+            "ignored": n_ignored.get(split, 0),
+            "label_rows": n_rows.get(split, 0),
+            "classes": {name: of_class.get((split, category_id), 0) for category_id, name in classes},
         }
-    return counts
-
-
-def _classes(table: AnnotationTable) -> list[tuple[int, str]]:
-    return table.categories.sort("category_id").select("category_id", "name").rows()
+        for split in table.splits
+    }

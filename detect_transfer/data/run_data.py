@@ -14,13 +14,15 @@ import polars as pl
 from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.core.images import read_image_bytes, read_size_wh
+from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
+from detect_transfer.core.images import MAX_PIXELS, read_image_bytes, read_size_wh
 from detect_transfer.core.intake import Intake
-from detect_transfer.core.io import read_json, safe_join
+from detect_transfer.core.io import SUSPECT_NAME, read_json, safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
+from detect_transfer.data.checked_images import READ_SCHEMA, file_states, remember_images, unchanged_images
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
@@ -38,6 +40,7 @@ from detect_transfer.formats.coco.reader import read_splits
 from detect_transfer.synthetic.dataset import write_scenes
 
 _MOST_PROBLEMS = 20
+_NO_STEP = r"(^|/)(?:\./|/)+"  # what a path leaves out of a name
 _SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -100,24 +103,25 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
     images = pl.concat([part.images for part in parts.values()])
     _refuse_frames(images["file_name"].to_list())
     folders = (drawn, data.path) if data.path is not None else (drawn,)
-    converted = any((folder / "manifest.json").is_file() for folder in folders)
+    home = next((each for each in folders if (each / "manifest.json").is_file()), None)
     if table.image_root is None:
-        raise _no_images(data, converted=converted)
-    paths = _check_images(images, table.image_root, links=converted)
+        raise _no_images(data, converted=home is not None)
+    root = table.image_root
+    files = _read_images(images, root, home=home, trusted=data.verify == "changed")
     for first, second in combinations(parts, 2):
-        _refuse_shared(parts[first], parts[second], paths, (first, second))
+        _refuse_shared(parts[first], parts[second], root, (first, second))
     scored = {part: as_published(rows) for part, rows in parts.items() if part != "train"}
-    fingerprint, content, whole = _fingerprint((parts["train"], *scored.values()), paths)
+    fingerprint, content, whole = _fingerprint((parts["train"], *scored.values()), files)
     for folder in folders if data.format in ("auto", "data_folder") else (drawn,):
-        refuse_changed_images(folder, {paths[i]: sha256 for i, sha256 in whole.items()})
+        refuse_changed_images(folder, root, dict(files.select("file_name", "sha256").rows()))
     leaks: list[tuple[str, str]] = []
     for first, second in combinations(parts, 2):
         leaks += _copies(parts[first], parts[second], whole)
         if for_training:
             refuse_leaks(leaks, field=f"data.{second}_split")
-    root, test = table.image_root, scored.get("test")
+    test, paths = scored.get("test"), ImagePaths(root, images)
     read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content)
-    intake = intake_of_run(data, [paths[i] for i in parts["train"].images["image_id"]])
+    intake = None if data.intake is None else intake_of_run(data, [paths[i] for i in parts["train"].images["image_id"]])
     return replace(read, test=test, leaks=tuple(leaks), intake=intake)
 
 
@@ -209,69 +213,90 @@ def _check_positives(table: AnnotationTable, split: str) -> None:
         )
 
 
-def _refuse_shared(
-    first: AnnotationTable, second: AnnotationTable, paths: Mapping[int, Path], names: tuple[str, str]
-) -> None:
+def _refuse_shared(first: AnnotationTable, second: AnnotationTable, root: Path, names: tuple[str, str]) -> None:
     """Refuse images that are trained on and scored on."""
-    shared = {paths[i] for i in first.images["image_id"]}.intersection(paths[i] for i in second.images["image_id"])
-    if shared:
+    own, other = (part.images.select(pl.col("file_name").str.replace_all(_NO_STEP, "$1")) for part in (first, second))
+    shared = own.join(other, on="file_name", how="semi")["file_name"].unique().sort()
+    if len(shared):
         raise InputError(
             "SPLIT_SHARED",
             f"{len(shared)} images are in the {_SPLIT_WORDS[names[0]]} and in the {_SPLIT_WORDS[names[1]]} split",
-            where=min(shared),
+            where=root / shared[0],
             field=f"data.{names[1]}_split",
             remedy="a score on what was trained on says nothing: give other images, or split again",
         )
 
 
-def _check_images(images: pl.DataFrame, root: Path, *, links: bool) -> ImagePaths:
-    """Return the file of each image; a missing image or one of another size is a problem.
+def _read_images(images: pl.DataFrame, root: Path, *, home: Path | None, trusted: bool) -> pl.DataFrame:
+    """Return size and hashes of the files of the images; a missing image or one of another size is a problem.
 
-    Links that lead out of the folder are followed in our own data folders alone, which a conversion made with links.
+    Args:
+        images: Of all parts.
+        root: The folder of the images.
+        home: The data folder that a conversion wrote, in which links that lead out of it are followed.
+        trusted: Do not open what is as it was when a run read it last.
+
+    Returns:
+        A row for each name: `file_name`, `width`, `height`, `head` as `head_digest`, and `sha256`.
     """
+    names = images["file_name"].unique(maintain_order=True)
+    states = file_states(root, [] if home is None else names)
+    seen = unchanged_images(home, states if trusted else states.clear()) if home is not None else None
+    if seen is None:
+        seen = pl.DataFrame(schema=READ_SCHEMA)
+    stated = images.select("file_name", w=pl.col("width"), h=pl.col("height")).unique("file_name")
+    as_stated = (pl.col("width").eq(pl.col("w")) & pl.col("height").eq(pl.col("h"))).fill_null(False)
+    plain_name = ~pl.col("file_name").str.contains(SUSPECT_NAME)
+    seen = seen.join(stated, on="file_name").filter(as_stated & plain_name).drop("w", "h")
+    rows: list[tuple[Any, ...]] = []
     problems: list[DetectTransferError] = []
-    for row in images.iter_rows(named=True):
+    for row in images.join(seen, on="file_name", how="anti", maintain_order="left").iter_rows(named=True):
         try:
-            path = safe_join(root, row["file_name"], links=links)
-            size, stated = read_size_wh(path), (row["width"], row["height"])
-            if None not in stated and size != stated:
-                raise InputError(
-                    "IMAGE_SIZE",
-                    f"the image is {size[0]} x {size[1]}, the annotation says {stated[0]} x {stated[1]}",
-                    where=path,
-                    remedy="the boxes may belong to another image: put the right one there",
-                )
+            rows.append(_read_image(row, safe_join(root, row["file_name"], links=home is not None)))
         except InputError as error:
             problems.append(error)
             if len(problems) == _MOST_PROBLEMS:
                 break
     raise_problems(problems)
-    return ImagePaths(root, images)
+    files = pl.concat([seen, pl.DataFrame(rows, schema=READ_SCHEMA, orient="row").unique("file_name")])
+    if rows and home is not None:
+        remember_images(home, states, files)
+    return files
 
 
-def _fingerprint(
-    tables: Iterable[AnnotationTable], paths: Mapping[int, Path]
-) -> tuple[str, dict[int, str], dict[int, str]]:
-    """Hash tables and whole images, each read once: a twentieth of what decoding them takes.
+def _read_image(row: Mapping[str, Any], path: Path) -> tuple[Any, ...]:
+    """Read an image once, whole: hashing it takes a twentieth of what decoding it does."""
+    data = read_image_bytes(path)
+    size, stated = plain_size_wh(data[:HEAD_BYTES]), (row["width"], row["height"])
+    if size is None or size[0] * size[1] > MAX_PIXELS:
+        size = read_size_wh(path)  # says what is wrong with it
+    if None not in stated and size != stated:
+        raise InputError(
+            "IMAGE_SIZE",
+            f"the image is {size[0]} x {size[1]}, the annotation says {stated[0]} x {stated[1]}",
+            where=path,
+            remedy="the boxes may belong to another image: put the right one there",
+        )
+    return row["file_name"], *size, head_digest(data), hashlib.sha256(data).hexdigest()
+
+
+def _fingerprint(tables: Iterable[AnnotationTable], files: pl.DataFrame) -> tuple[str, dict[int, str], pl.DataFrame]:
+    """Hash tables and images, by the hashes of their files.
 
     Returns:
-        The hash of all, and of each image by its id that of its length and first bytes, and that of all its bytes.
+        The hash of all; of each image by its id that of its length and first bytes; `image_id` and `sha256` of all.
     """
-    digest = hashlib.sha256()
-    content, whole = {}, {}
+    digest, hashed = hashlib.sha256(), []
     for table in tables:
         for data in (table.images, table.boxes.drop("source"), table.categories):
             digest.update(data.write_csv().encode())
-        for image_id in table.images["image_id"]:
-            image = read_image_bytes(paths[image_id])
-            content[image_id] = head_digest(image)
-            whole[image_id] = hashlib.sha256(image).hexdigest()
-            digest.update(whole[image_id].encode())
-    return digest.hexdigest(), content, whole
+        images = table.images.select("image_id", "file_name").join(files, on="file_name", maintain_order="left")
+        digest.update("".join(images["sha256"]).encode())
+        hashed.append(images.select("image_id", "head", "sha256"))
+    whole = pl.concat(hashed)
+    return digest.hexdigest(), dict(whole.select("image_id", "head").rows()), whole.drop("head")
 
 
-def _copies(first: AnnotationTable, second: AnnotationTable, whole: Mapping[int, str]) -> list[tuple[str, str]]:
+def _copies(first: AnnotationTable, second: AnnotationTable, whole: pl.DataFrame) -> list[tuple[str, str]]:
     """Return pairs of byte-identical images in both parts."""
-    images = pl.concat([first.images, second.images], how="diagonal")
-    schema = {"image_id": pl.Int64, "sha256": pl.String}
-    return find_leaks(images, pl.DataFrame([*whole.items()], schema=schema, orient="row"))
+    return find_leaks(pl.concat([first.images, second.images], how="diagonal"), whole)

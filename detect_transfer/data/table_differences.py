@@ -57,35 +57,42 @@ def compare_tables(
     results = []
     for kind, left, right, key in parts:
         columns = [c for c in left.columns if c not in (*key, *leave_out) and not (c == "image_id" and kind == "box")]
-        joined = left.join(
-            _with_columns(right, left).with_columns(pl.lit(True).alias("_there")), on=key, how="left", suffix="_actual"
-        ).with_columns(_place_text(kind, left).alias("_where"))
-        extra = right.join(left, on=key, how="anti")
+        joined, extra = _side_by_side(left, _with_columns(right, left), key)
         results.append(_presence(kind, joined, extra))
         both = joined.filter(pl.col("_there").is_not_null())
         together = {name: group for name, group in _GROUPS.items() if set(group) <= set(columns)}
         single = [c for c in columns if c not in XYXY and c not in _VISIBLE and c != "_source"]
         for name, group in {**together, **{c: (c,) for c in single}}.items():
-            results.append(_compare(f"{kind} {name}", both, group, tolerance_px=tolerance_px))
+            results.append(_compare(kind, name, both, group, tolerance_px=tolerance_px))
     return tuple(results)
 
 
 def _boxes(table: AnnotationTable) -> pl.DataFrame:
     """Return the boxes with the name of their image and class, and their place among those of the image."""
-    return (
-        table.boxes.join(table.images.select("image_id", "file_name"), on="image_id", how="left", maintain_order="left")
-        .join(
-            table.categories.select("category_id", pl.col("name").alias("class")),
-            on="category_id",
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(
-            pl.int_range(pl.len()).over("image_id").alias("_place"),
-            pl.col("source").alias("_source"),
-            _canonical(table.boxes["attributes"]),
-        )
+    classes = table.categories.select("category_id", pl.col("name").alias("class"))
+    # the ids alone are joined: a join copies all columns that it takes part in
+    return table.boxes.with_columns(
+        *(
+            table.boxes.select(key).join(other, on=key, how="left", maintain_order="left").drop(key).to_series()
+            for key, other in (("image_id", table.images.select("image_id", "file_name")), ("category_id", classes))
+        ),
+        pl.int_range(pl.len()).over("image_id").alias("_place"),
+        pl.col("source").alias("_source"),
+        _canonical(table.boxes["attributes"]),
     )
+
+
+def _side_by_side(left: pl.DataFrame, right: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of `left` with those of `right` of the same key, and the rows of `right` that `left` lacks.
+
+    Columns of `right` end in `_actual`; `_there` is null where it has no such row. Rows that stand in one order, as
+    they do but for faults, are not copied.
+    """
+    there = right.with_columns(pl.lit(True).alias("_there"))
+    if not left.select(key).equals(right.select(key)):
+        return left.join(there, on=key, how="left", suffix="_actual"), right.join(left, on=key, how="anti")
+    names = {name: f"{name}_actual" for name in right.columns if name in left.columns and name not in key}
+    return left.with_columns(there.drop(key).rename(names).get_columns()), right.clear()
 
 
 def _canonical(attributes: pl.Series) -> pl.Series:
@@ -110,21 +117,24 @@ def _place_text(kind: str, frame: pl.DataFrame) -> pl.Expr:
 def _presence(kind: str, joined: pl.DataFrame, extra: pl.DataFrame) -> FieldComparison:
     """Count the rows that both have, and those that only one has."""
     lost = joined.filter(pl.col("_there").is_null())
-    examples = [f"{where}: lost" for where in lost["_where"].head(_MOST_EXAMPLES)]
+    examples = [f"{where}: lost" for where in lost.head(_MOST_EXAMPLES).select(_place_text(kind, lost)).to_series()]
     name = "name" if kind == "class" else "file_name"
     examples += [f"{where}: added" for where in extra[name].head(_MOST_EXAMPLES - len(examples))]
     return FieldComparison(f"{kind} rows", len(joined) - len(lost), len(lost) + len(extra), tuple(examples))
 
 
-def _compare(field: str, both: pl.DataFrame, columns: Sequence[str], *, tolerance_px: float) -> FieldComparison:
+def _compare(
+    kind: str, name: str, both: pl.DataFrame, columns: Sequence[str], *, tolerance_px: float
+) -> FieldComparison:
     tolerance = tolerance_px if len(columns) > 1 else _SHARE_TOLERANCE
     same = pl.all_horizontal([_same(c, both.schema[c], tolerance) for c in columns])
     differing = both.filter(~same)
+    first = differing.head(_MOST_EXAMPLES)
     examples = tuple(
         f"{row['_where']}: {_shown(row, columns)}, then {_shown(row, [f'{c}_actual' for c in columns])}"
-        for row in differing.head(_MOST_EXAMPLES).iter_rows(named=True)
+        for row in first.with_columns(_place_text(kind, first).alias("_where")).iter_rows(named=True)
     )
-    return FieldComparison(field, len(both) - len(differing), len(differing), examples)
+    return FieldComparison(f"{kind} {name}", len(both) - len(differing), len(differing), examples)
 
 
 def _same(column: str, dtype: pl.DataType, tolerance: float) -> pl.Expr:

@@ -17,11 +17,9 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.disk import resource_errors
-from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
 from detect_transfer.core.temporary import scratch_folder
-from detect_transfer.data.round_trip import NO_FIELD, Leg, NotCarried, RoundTrip, coco_leg, png_header, yolo_leg
+from detect_transfer.data.round_trip import NO_FIELD, Leg, NotCarried, RoundTrip, coco_leg, yolo_leg
 from detect_transfer.data.table_differences import compare_tables
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.cvat import writer as cvat
@@ -40,9 +38,10 @@ from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.writing.losses import lost_fields
 from detect_transfer.formats.writing.objects import with_class
 from detect_transfer.formats.yolo.reader import read as read_yolo
-from detect_transfer.formats.yolo.writer import data_yaml
+from detect_transfer.formats.yolo.table import read_labels
 
 _TOLERANCE_PX = 1e-6
+_SIZED = ("file_name", "width", "height")
 _SHARES = ("truncated", "occluded")
 _OF_CVAT = {"source", "z_order", *FLAGS, *VALUES}  # what the tool says itself, and columns of the table
 _NUMBERED = ("annotation_id", "image_id", "category_id", "source")
@@ -55,28 +54,14 @@ def check_written(plan: IgnorePlan, targets: Sequence[str], folder: Path, *, has
         plan: What was written.
         targets: Keys of `WRITERS`.
         folder: The data folder, with all files of the targets.
-        has_images: Whether the images themselves are in it. Without, files that state their sizes stand for them.
+        has_images: Whether the images themselves are in it. Without, those of the plan stand for them.
 
     Raises:
         InputError: What was written cannot be read.
         ResourceError: The disk is full or does not let us write.
     """
-    with scratch_folder(folder, name=".check.") as scratch:
-        home = folder if has_images else scratch
-        if not has_images and "yolo" in targets:
-            _stand_in(plan.table, folder, home)
-        return RoundTrip(tuple(READ_BACK[target](plan, home if target == "yolo" else folder) for target in targets))
-
-
-def _stand_in(table: AnnotationTable, folder: Path, home: Path) -> None:
-    """Lay out the labels of a data folder with files in the place of its images."""
-    with resource_errors(home):
-        shutil.copytree(folder / "labels", home / "labels", copy_function=_link)
-        write_atomic(home / "data.yaml", data_yaml(table))
-        for name, width, height in table.images.select("file_name", "width", "height").rows():
-            path = home / "images" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png_header(width, height))
+    read_back = READ_BACK if has_images else READ_BACK | {"yolo": _labels}
+    return RoundTrip(tuple(read_back[target](plan, folder) for target in targets))
 
 
 def _link(source: str, target: str) -> None:
@@ -92,6 +77,11 @@ def _coco(plan: IgnorePlan, folder: Path) -> Leg:
 
 def _yolo(plan: IgnorePlan, folder: Path) -> Leg:
     return yolo_leg(plan, read_yolo(folder))
+
+
+def _labels(plan: IgnorePlan, folder: Path) -> Leg:
+    sizes = {name: (width, height) for name, width, height in plan.table.images.select(*_SIZED).rows()}
+    return yolo_leg(plan, read_labels(folder, plan.table.class_names, sizes))
 
 
 def _voc(plan: IgnorePlan, folder: Path) -> Leg:

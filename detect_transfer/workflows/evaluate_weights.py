@@ -161,7 +161,10 @@ def evaluate_weights(
     require_new(out)
     options = options or EvaluateOptions()
     if truth.format == "data_folder":
-        refuse_changed_images(truth.path, {path: sha256_file(path) for _, path in image_files(truth.table)})
+        files, root = image_files(truth.table), truth.table.image_root or Path()
+        refuse_changed_images(
+            truth.path, root, {path.relative_to(root).as_posix(): sha256_file(path) for _, path in files}
+        )
     table, meeting = meet_classes(truth.table, trained.class_names, class_map)
     weights = RunFolder.of(trained.path)
     thresholds = trained.stored_thresholds()

@@ -42,6 +42,7 @@ from detect_transfer.workflows.watch import Watch
 # keys that change where and how long a run computes, not what: they may change when it is resumed
 RESUMABLE = (
     *(f"train.{name}" for name in ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")),
+    "data.verify",
     "transfer.budget",
     *("track.to", "track.project_name"),
 )

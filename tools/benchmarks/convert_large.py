@@ -35,9 +35,9 @@ def make_yolo(root: Path, count: int) -> None:
     (root / "data.yaml").write_text("train: images/train\nnames: [a, b, c]\n")
 
 
-def measure(root: Path, out: Path) -> tuple[float, int]:
+def measure(root: Path, out: Path, *words: str, format: str = "yolo") -> tuple[float, int]:
     """Return the seconds of processor time and the peak of memory in bytes of one conversion in its own process."""
-    words = ["convert", "yolo", str(root), "--to", "coco", "--check", "--out", str(out), "-q"]
+    words = ("convert", format, str(root), *words, "--check", "--out", str(out), "-q")
     process = subprocess.Popen([sys.executable, "-m", "detect_transfer", *words], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -56,7 +56,7 @@ def main() -> int:
     for count in (args.images // 4, args.images):
         with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
             make_yolo(Path(folder) / "yolo", count)
-            seconds, peak = measure(Path(folder) / "yolo", Path(folder) / "out")
+            seconds, peak = measure(Path(folder) / "yolo", Path(folder) / "out", "--to", "coco")
         measured.append(seconds / count)
         boxes = count * BOXES_AN_IMAGE
         print(

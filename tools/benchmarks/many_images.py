@@ -13,6 +13,7 @@ import argparse
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from pathlib import Path
 from machine import processor
 
 from detect_transfer.config import Data
+from detect_transfer.core.io import write_json
+from detect_transfer.data.manifest import write_manifest
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.synthetic.dataset import write_scenes
 from detect_transfer.training.samples import TrainSamples
@@ -76,6 +79,9 @@ def write(root: Path, count: int, boxes: int) -> None:
         categories = [{"id": k + 1, "name": f"class {k + 1}"} for k in range(boxes)]
         content = {"images": images, "annotations": annotations, "categories": categories}
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    write_json(root / "ledger.json", {"steps": []})
+    shutil.rmtree(root / "drawn")
+    write_manifest(root, {}, {})
 
 
 def resident() -> int:

@@ -57,24 +57,27 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
     return read_coco(root, images=images, missing_images=missing_images, on_error=on_error)
 
 
-def refuse_changed_images(root: Path, sha256: Mapping[Path, str]) -> None:
+def refuse_changed_images(root: Path, images: Path, sha256: Mapping[str, str]) -> None:
     """Compare images with what the manifest of their data folder says of them.
 
     Args:
         root: A folder; where a conversion did not write it, nothing is compared.
-        sha256: The hash of each file; those that are not of the folder are not compared.
+        images: The folder of the images; where it is not in `root`, nothing is compared.
+        sha256: The hash of each file by its name relative to `images`.
 
     Raises:
         InputError: An image is not the one that was written; up to twenty at once.
     """
-    listed = io.read_json(root / _MANIFEST) if (root / _MANIFEST).is_file() else None
+    is_ours = images.is_relative_to(root) and (root / _MANIFEST).is_file()
+    listed = io.read_json(root / _MANIFEST) if is_ours else None
     files = listed.get("files") if isinstance(listed, dict) else None
     errors = ErrorCollector()
     files = files if isinstance(files, dict) else {}
-    for path, digest in sha256.items():
-        facts = files.get(path.relative_to(root).as_posix()) if path.is_relative_to(root) else None
+    below = images.relative_to(root).as_posix() if is_ours else ""
+    for name, digest in sha256.items():
+        facts = files.get(f"{below}/{name}")
         if isinstance(facts, dict) and facts.get("sha256") != digest:
-            errors.add("DATA_CHANGED", _CHANGED, where=path, remedy=_REMEDY_OF_CHANGED)
+            errors.add("DATA_CHANGED", _CHANGED, where=images / name, remedy=_REMEDY_OF_CHANGED)
     errors.raise_any()
 
 

@@ -23,7 +23,6 @@ _SCHEMA = "schema.json"
 _FRAMES: dict[str, dict[str, Any]] = {"images": IMAGE_SCHEMA, "boxes": BOX_SCHEMA, "categories": CATEGORY_SCHEMA}
 _ADDED = ("vis_ratio",)  # columns that older files do not have
 _FLAGS = ("iscrowd", "ignore", "difficult")
-_SUSPECT = r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)"  # what `safe_join` refuses
 _REMEDY = "write the tables again"
 
 
@@ -48,7 +47,9 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
         places = (root / "images", root.parent / "images")
         image_root = next((folder for folder in places if folder.is_dir()), None)
     names = frames["images"]["file_name"]
-    for name in names.filter(names.is_null() | names.str.contains(_SUSPECT)):  # looking at every name takes a while
+    for name in names.filter(
+        names.is_null() | names.str.contains(io.SUSPECT_NAME)
+    ):  # looking at every name takes a while
         io.safe_join(Path(), name or "", where=root / "images.parquet")
     return AnnotationTable(frames["images"], frames["boxes"], frames["categories"], image_root)
 

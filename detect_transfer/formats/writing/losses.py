@@ -36,15 +36,17 @@ def lost_fields(table: AnnotationTable, carried: Collection[str]) -> dict[str, p
     """
     of_class = {f"class {name}": pl.col(name) for name in table.categories.columns if name not in CATEGORY_SCHEMA}
     classes = table.categories.select("category_id", "supercategory", **of_class)
-    boxes = table.boxes.join(classes, on="category_id", how="left")
+    of_boxes = table.boxes.select("category_id").join(classes, on="category_id", how="left", maintain_order="left")
+    boxes = pl.concat([table.boxes, of_boxes.drop("category_id")], how="horizontal")
     lost = {}
     for name in (*table.boxes.columns, "supercategory", *of_class):
         if name not in carried and name not in _KEYS:
             label = "visible box" if name in _VISIBLE else name
-            lost[label] = boxes.filter(_says(name, BOX_SCHEMA.get(name)))
+            says = boxes.select(_says(name, BOX_SCHEMA.get(name))).to_series()
+            lost[label] = boxes.select("source").filter(says)
     for name in table.images.columns:
         if name not in carried and name not in _IMAGE_KEYS:
-            lost[f"image {name}"] = table.images.filter(_says(name, IMAGE_SCHEMA.get(name)))
+            lost[f"image {name}"] = table.images.select("file_name", name).filter(_says(name, IMAGE_SCHEMA.get(name)))
     return {name: rows for name, rows in lost.items() if len(rows)}
 
 

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.io import safe_join
 
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)  # Windows would change line ends
+
 
 def write_small_files(folder: Path, names: Sequence[str], texts: Sequence[str]) -> None:
     """Write UTF-8 texts straight to their place, so `folder` should be one that is published whole.
@@ -32,7 +34,7 @@ def write_small_files(folder: Path, names: Sequence[str], texts: Sequence[str]) 
 
 def _write_plain(path: str, data: bytes) -> None:
     """Write a small file; fifty thousand of them are no place for `pathlib`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    descriptor = os.open(path, _FLAGS, 0o644)
     try:
         while data:  # a disk that fills up may take a part
             data = data[os.write(descriptor, data) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +88,33 @@ def find_roots(data: DataYaml, allow_root: Sequence[str]) -> Roots:
 
 def find_samples(data: DataYaml, roots: Roots, choices: Choices, errors: ErrorCollector) -> list[Sample]:
     """List the images of all splits with their labels; faults go to `errors`."""
-    finder, root = ImageFinder(data, roots, choices.missing_images, errors), roots.base
+    finder = ImageFinder(data, roots, choices.missing_images, errors)
     finder.add_all()
+    return samples_of(finder.images, roots.base, errors, choices=choices, lists=finder.lists, absent=finder.absent)
+
+
+def samples_of(
+    images: Mapping[str, str],
+    root: Path,
+    errors: ErrorCollector,
+    *,
+    choices: Choices | None = None,
+    lists: Set[Path] = frozenset(),
+    absent: Set[str] = frozenset(),
+) -> list[Sample]:
+    """Return images with their labels; faults go to `errors`.
+
+    Args:
+        images: The split of each by its name relative to `root`.
+        root: The folder of the data set.
+        errors: Where faults go.
+        choices: What becomes of labels that are missing or have no image.
+        lists: As for `LabelFolder`.
+        absent: As for `LabelFolder`.
+    """
+    choices = choices or Choices()
     labels: dict[str, dict[str, str]] = {}  # label folder -> name of the label -> image
-    for image in finder.images:
+    for image in images:
         folder, _, name = label_of(image).rpartition("/")
         first = labels.setdefault(folder, {}).setdefault(name, image)
         if first != image:
@@ -99,12 +122,12 @@ def find_samples(data: DataYaml, roots: Roots, choices: Choices, errors: ErrorCo
             errors.add("STEM_TWICE", what, where=root / image, remedy="rename one of them with its label")
     present: set[str] = set()
     for folder, names in labels.items():
-        check = LabelFolder(root, folder, names, finder.lists, finder.absent)
+        check = LabelFolder(root, folder, names, lists, absent)
         skip_orphans = choices.missing_images == "skip"
         present |= check.present(allow_missing=choices.allow_missing, skip_orphans=skip_orphans, errors=errors)
     return [
-        Sample(image, label_of(image), split, label_of(image) in present, image not in finder.absent)
-        for image, split in finder.images.items()
+        Sample(image, label_of(image), split, label_of(image) in present, image not in absent)
+        for image, split in images.items()
     ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import check_faults
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.data_yaml import DataYaml
-from detect_transfer.formats.yolo.files import Choices, find_roots, find_samples
+from detect_transfer.formats.yolo.files import Choices, find_roots, find_samples, samples_of
 from detect_transfer.formats.yolo.image_finder import Sample
 from detect_transfer.formats.yolo.parse import RowRules
 from detect_transfer.formats.yolo.rows import read_rows
@@ -37,6 +38,35 @@ def read_listed(data: DataYaml, choices: Choices, errors: ErrorCollector) -> Ann
     folder, samples = roots.base, find_samples(data, roots, choices, errors)
     present = [sample.image for sample in samples if sample.is_there]
     size_of = dict(zip(present, native.read_sizes(folder, present, errors), strict=True))
+    return _table(data, folder, samples, size_of, choices=choices, errors=errors)
+
+
+def read_labels(root: Path, names: Sequence[str], images: Mapping[str, native.SizeWh]) -> AnnotationTable:
+    """Read the label files of images that need not be there.
+
+    Args:
+        root: The folder that holds ``labels/``.
+        names: Of the classes, by index.
+        images: The size of each image by its name below ``images/``, whose first folder is its split.
+
+    Raises:
+        InputError: A label file is missing, there is one too many, or a row is no box.
+    """
+    data, errors = DataYaml(root / "labels", list(names), {}, None), ErrorCollector()
+    samples = samples_of({f"images/{name}": name.partition("/")[0] for name in images}, root, errors)
+    sizes: dict[str, native.SizeWh | None] = {f"images/{name}": size for name, size in images.items()}
+    return _table(data, root, samples, sizes, choices=Choices(), errors=errors)
+
+
+def _table(
+    data: DataYaml,
+    folder: Path,
+    samples: Sequence[Sample],
+    size_of: Mapping[str, native.SizeWh | None],
+    *,
+    choices: Choices,
+    errors: ErrorCollector,
+) -> AnnotationTable:
     sizes = np.array([size_of.get(s.image) or (np.nan, np.nan) for s in samples], dtype=np.float64).reshape(-1, 2)
     labelled = [i for i, sample in enumerate(samples) if sample.has_label]
     kind = choices.rows or ("pose" if data.keypoints else None)

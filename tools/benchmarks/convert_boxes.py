@@ -1,0 +1,99 @@
+"""What converting many boxes takes, without their images: seconds of processor time and the peak of memory.
+
+Our tables (`parquet`) or a COCO file are drawn with a number of boxes, 100 an image, and converted with `--check`, each
+in a process of its own.
+
+    python tools/benchmarks/convert_boxes.py [--boxes 1000000 4000000] [--source parquet coco] [--to parquet yolo]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from convert_large import measure
+from machine import processor
+
+from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.formats.coco.writer import write_coco
+from detect_transfer.formats.parquet.writer import write_parquet
+
+BOXES_AN_IMAGE = 100
+WIDTH, HEIGHT = 1280, 720
+N_CLASSES = 10
+
+
+def draw(count: int) -> AnnotationTable:
+    """Return a table of so many boxes; one in a hundred reaches half a pixel past its image."""
+    n_images, rng = count // BOXES_AN_IMAGE, np.random.default_rng(0)
+    ids, numbers = np.arange(1, n_images + 1), np.arange(count)
+    x1, y1 = rng.uniform(0, 1100, count).round(2), rng.uniform(0, 600, count).round(2)
+    x2 = np.where(numbers % 100 == 0, WIDTH + 0.5, x1 + rng.uniform(2, 150, count).round(2))
+    split = ["val" if i % 5 == 0 else "train" for i in range(n_images)]
+    return AnnotationTable.from_columns(
+        images={
+            "image_id": ids,
+            "file_name": [f"{i:08}.jpg" for i in range(n_images)],
+            "width": np.full(n_images, WIDTH),
+            "height": np.full(n_images, HEIGHT),
+            "split": split,
+        },
+        boxes={
+            "annotation_id": numbers + 1,
+            "image_id": np.repeat(ids, BOXES_AN_IMAGE),
+            "category_id": rng.integers(1, N_CLASSES + 1, count),
+            "x1": x1,
+            "y1": y1,
+            "x2": x2,
+            "y2": y1 + rng.uniform(2, 110, count).round(2),
+            "source": pl.select(pl.concat_str(pl.lit("drawn#/annotations/"), pl.int_range(count))).to_series(),
+        },
+        categories={"category_id": range(1, N_CLASSES + 1), "name": [f"class {i}" for i in range(N_CLASSES)]},
+    )
+
+
+def write(source: str, count: int, root: Path) -> None:
+    """Write a source of so many boxes."""
+    table = draw(count)
+    if source == "parquet":
+        write_parquet(table, root)
+    else:
+        write_coco(table, root / "instances.json")
+
+
+def main() -> None:
+    """Convert each number of boxes and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--boxes", type=int, nargs="+", default=[1_000_000, 4_000_000])
+    parser.add_argument("--source", nargs="+", choices=("parquet", "coco"), default=["parquet"])
+    parser.add_argument("--to", nargs="+", choices=("parquet", "yolo", "coco"), default=["parquet", "yolo"])
+    parser.add_argument("--scratch", type=Path, help="Where files are made and removed again.")
+    args = parser.parse_args()
+    print("| boxes | from | to | seconds of processor | most memory |\n|---|---|---|---|---|", flush=True)
+    for count in args.boxes:
+        for source in args.source:
+            with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
+                root = Path(folder) / "source"
+                root.mkdir()
+                # not in this process, whose peak those that it starts would inherit
+                drawing = get_context("spawn").Process(target=write, args=(source, count, root))
+                drawing.start()
+                drawing.join()
+                for target in args.to:
+                    words = ("--to", target, "--image-mode", "none", "--bad-boxes", "fix")
+                    seconds, peak = measure(
+                        root if source == "parquet" else root / "instances.json",
+                        Path(folder) / target,
+                        *words,
+                        format=source,
+                    )
+                    print(f"| {count:,} | {source} | {target} | {seconds:.1f} | {peak / 1e9:.2f} GB |", flush=True)
+    print(processor())
+
+
+if __name__ == "__main__":
+    main()
