@@ -119,7 +119,8 @@ def _draw_box(canvas: RgbArray, box: FloatArray, kind: Kind) -> None:
     low, high = np.floor(box[:2]).astype(int) - away - 1, np.ceil(box[2:]).astype(int) + away
     limit = np.array([canvas.shape[1], canvas.shape[0]])
     low, high = np.clip(low, 0, limit - 1), np.clip(high, 0, limit - 1)
-    corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1]), (low[0], low[1])]
+    (left, top), (right, bottom) = low.tolist(), high.tolist()
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     for rgb, width in ((_RIM, kind.width + 2), (kind.rgb, kind.width)):
         for start, end in pairwise(corners):
             _line(canvas, start, end, rgb, width, kind.dashes)
@@ -128,11 +129,11 @@ def _draw_box(canvas: RgbArray, box: FloatArray, kind: Kind) -> None:
 def _line(
     canvas: RgbArray, start: tuple[int, int], end: tuple[int, int], rgb: Rgb, width: int, dashes: tuple[int, ...]
 ) -> None:
-    a, b = np.asarray(start, float), np.asarray(end, float)
-    length = float(np.hypot(*(b - a)))
-    for first, last in _strokes(length, dashes):
-        p, q = (a + (b - a) * (t / max(length, 1e-9)) for t in (first, last))
-        cv2.line(canvas, (round(p[0]), round(p[1])), (round(q[0]), round(q[1])), rgb, width)
+    (x, y), (right, down) = start, (end[0] - start[0], end[1] - start[1])
+    length = math.hypot(right, down)
+    for stroke in _strokes(length, dashes):
+        p, q = ((round(x + right * t), round(y + down * t)) for t in (at / max(length, 1e-9) for at in stroke))
+        cv2.line(canvas, p, q, rgb, width)
 
 
 def _strokes(length: float, dashes: tuple[int, ...]) -> Iterator[tuple[float, float]]:

@@ -27,6 +27,7 @@ _CONTEXT = 2.4  # a crop is so many times as wide as the box, and at least
 _LEAST_CROP = 140
 _LARGEST = 800  # pixels of the longer side
 _SHOWN = 560
+_MOST_MARKS, _MOST_IN_CROP = 60, 20  # detections in a drawing; of more, nobody sees which is where
 _NEAR = 0.1  # the IoU from which a neighbour of the box in question has its tag
 
 
@@ -72,9 +73,22 @@ class _Album:
         self.names = {int(i): str(n) for i, n in case.truth.categories.select("category_id", "name").iter_rows()}
         self.matches = match_case(case).above(score_threshold)
 
-    def marks(self, image_id: int) -> list[Mark]:
-        here = pl.col("image_id") == image_id
-        return marks_of(self.matches.truth.filter(here), self.matches.detections.filter(here), self.names)
+    def marks(
+        self, image_id: int, window: tuple[int, int, int, int], corners: FloatArray | None = None
+    ) -> tuple[list[Mark], int]:
+        """Return the marks that reach into a part of an image, and how many detections are too many to be told apart.
+
+        Those with the greatest scores stay; with the `corners` of a box, those that overlap it come first.
+        """
+        x1, y1, x2, y2 = window
+        here = pl.col("image_id").eq(image_id) & pl.col("x1").lt(x2) & pl.col("x2").gt(x1)
+        here &= pl.col("y1").lt(y2) & pl.col("y2").gt(y1)
+        rows, most = self.matches.detections.filter(here), _MOST_MARKS if corners is None else _MOST_IN_CROP
+        if (n_left_out := len(rows) - most) > 0:
+            near = np.zeros(len(rows)) if corners is None else boxes.iou(rows.select(XYXY).to_numpy(), corners)[:, 0]
+            order = np.lexsort((-rows["score"].to_numpy(), near <= _NEAR))
+            rows = rows[np.sort(order[:most])]
+        return marks_of(self.matches.truth.filter(here), rows, self.names), max(0, n_left_out)
 
     def name(self, category_id: int) -> str:
         return short_name(self.names.get(category_id, "?"))
@@ -116,11 +130,12 @@ def _crops(album: _Album, rows: pl.DataFrame) -> Iterator[GalleryImage]:
             continue
         corners = np.array([row[c] for c in XYXY])
         window = crop_window(corners, image.shape[1], image.shape[0])
-        marks = _quiet(album.marks(row["image_id"]), corners)
+        marks, n_left_out = album.marks(row["image_id"], window, corners)
+        marks = _quiet(marks, corners)
         drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
         story, category_ids = _story(album, row)
         size = f"{corners[2] - corners[0]:.0f} × {corners[3] - corners[1]:.0f} px"
-        caption = f"{story}{size} · {album.file(row['image_id'])}"
+        caption = f"{story}{size} · {album.file(row['image_id'])}{_not_drawn(n_left_out)}"
         made = gallery_image(f"failure-{number}", album.name(row["category_id"]), caption, drawn)
         yield replace(made, kind=row["failure"], category_ids=category_ids)
 
@@ -146,12 +161,16 @@ def _whole(album: _Album, truth: AnnotationTable) -> Iterator[GalleryImage]:
     for number, index in enumerate(np.unique(np.linspace(0, len(ids) - 1, min(_WHOLE, len(ids))).astype(int))):
         image = album.reader.read(ids[index])
         if image is not None:
-            marks = album.marks(ids[index])
             window = (0, 0, image.shape[1], image.shape[0])
+            marks, n_left_out = album.marks(ids[index], window)
             drawn = draw_window(image, marks, window, largest=_LARGEST, shown=_SHOWN)
             n = sum(m.kind in ("truth", "fn") for m in marks)
-            caption = f"{n} object{'' if n == 1 else 's'}"
+            caption = f"{n} object{'' if n == 1 else 's'}{_not_drawn(n_left_out)}"
             yield gallery_image(f"whole-{number + 1}", album.file(ids[index]), caption, drawn)
+
+
+def _not_drawn(count: int) -> str:
+    return f" · {count} more detections are not drawn" if count else ""
 
 
 def _quiet(marks: list[Mark], corners: FloatArray) -> list[Mark]:
