@@ -99,8 +99,8 @@ class Data(Strict):
     them: clip them, leave out what has no pixel, and count both in the ledger. `auto` fixes those of published sets,
     whose boxes mean the whole object where an edge cuts it, and refuses all others."""
     verify: Literal["changed", "full"] = "changed"
-    """Which images of a data folder that `convert` wrote are read whole before a run: `changed`, those whose length,
-    times or inode are not those of the last such reading, or all (`full`). The first run reads all."""
+    """Which images of a data folder are read whole before a run, and compared with what was written: `changed`, those
+    whose length, inode or times are not those that `convert` noted (it does from 1,000 images on), or all (`full`)."""
     allow_missing: bool = False
     """An image without a label file (or its like in other formats) has no objects; else it is an error."""
 

@@ -1,27 +1,23 @@
-"""What was read of the images of a data folder, so that the next run opens those alone that have changed since.
+"""What the images of a data folder were when it was converted, so that a run opens those alone that have changed since.
 
-An image is taken for unchanged where its length, inode and both times are those of the last reading, which the system
-sets at every change. Images that were written in the two seconds before that reading are read again, since clocks of
-file systems are coarse.
+An image is taken for unchanged where its length, its inode and both of its times, which the system sets at every
+change, are those of then.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.io import write_atomic
+from detect_transfer.data.image_writing import FileFacts
 
 FILE = ".checked_images.parquet"
 FEWEST = 1000  # images; fewer are read in less than a second
-_SETTLED_NS = 2 * 10**9
 _STATE = {"bytes": pl.Int64, "inode": pl.UInt64, "mtime_ns": pl.Int64, "ctime_ns": pl.Int64}
 READ_SCHEMA = {
     "file_name": pl.String,
@@ -51,7 +47,7 @@ def file_states(root: Path, names: Iterable[str]) -> pl.DataFrame:
 
 
 def unchanged_images(folder: Path, states: pl.DataFrame) -> pl.DataFrame:
-    """Return what was read of the files that are as they were then: `file_name`, sizes and hashes.
+    """Return the size and hashes of the files that are as they were then, by `file_name`.
 
     Args:
         folder: The data folder.
@@ -67,20 +63,25 @@ def unchanged_images(folder: Path, states: pl.DataFrame) -> pl.DataFrame:
     return same.select(*READ_SCHEMA).unique("file_name", maintain_order=True)
 
 
-def remember_images(folder: Path, states: pl.DataFrame, read: pl.DataFrame) -> None:
-    """Write down what was read of files; where the folder cannot be written, they are read again the next time.
+def remember_images(folder: Path, images: pl.DataFrame, facts: Mapping[str, FileFacts], *, before_ns: int) -> None:
+    """Write down what the images of a new data folder are, if there are many.
 
     Args:
         folder: The data folder.
-        states: What the files were before they were read.
-        read: `file_name`, sizes and hashes of each.
+        images: `file_name` relative to its ``images/``, `width` and `height`.
+        facts: Of each image.
+        before_ns: Images that were changed later, in nanoseconds of the clock, are left out.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
     """
-    last = time.time_ns() - _SETTLED_NS
-    settled = states.filter(pl.max_horizontal("mtime_ns", "ctime_ns") < last)
-    rows = settled.join(read, on="file_name", how="inner").select(*_SCHEMA)
-    if len(rows) < FEWEST:
+    if len(images) < FEWEST:
         return
+    settled = pl.max_horizontal("mtime_ns", "ctime_ns") < before_ns
+    rows = file_states(folder / "images", images["file_name"]).filter(settled)
+    rows = rows.join(images.select("file_name", "width", "height"), on="file_name")
+    of_rows = [facts[name] for name in rows["file_name"]]
+    hashes = {"head": [each.head for each in of_rows], "sha256": [each.sha256 for each in of_rows]}
     packed = BytesIO()
-    rows.write_parquet(packed)
-    with suppress(ResourceError):
-        write_atomic(folder / FILE, packed.getvalue())
+    rows.with_columns(pl.Series(name, values, dtype=pl.String) for name, values in hashes.items()).write_parquet(packed)
+    write_atomic(folder / FILE, packed.getvalue())

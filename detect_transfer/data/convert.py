@@ -10,6 +10,7 @@ nothing under its name; the source is only read.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, write_json
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
+from detect_transfer.data.checked_images import remember_images
 from detect_transfer.data.class_map import apply_class_map
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert_options import ConvertOptions
@@ -48,6 +50,7 @@ from detect_transfer.formats.writing.ignored_regions import IgnorePlan, plan_ign
 from detect_transfer.formats.writing.targets import HAVE_FILE_A_STEM, choose_targets, write_targets
 
 _OURS = "data_folder"
+_CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system: two changes within it may bear one time
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def convert(
     """
     if table.images.is_empty():
         raise InputError("IMAGES_NONE", "the source names no image", remedy="give one that does")
-    ledger = Ledger()
+    ledger, began_ns = Ledger(), time.time_ns()
     _enter_reading(table, ledger)
     with new_folder(out) as building:
         stage = ImageStage(building / ".staged", link=options.image_mode == ImageMode.LINK)
@@ -112,6 +115,10 @@ def convert(
         facts = _facts(replace(options, targets=targets), chosen.rule, counts)
         facts["reading"] = [line.reason for line in ledger.steps[0].lines if line.action == "noted"]
         write_manifest(building, facts, image_facts)
+        # a source that is linked to may have changed while it was converted; copies are our own
+        read_ns = began_ns if options.image_mode == ImageMode.LINK else time.time_ns()
+        if not options.without_images:
+            remember_images(building, images.ignored.table.images, image_facts, before_ns=read_ns - _CLOCK_NS)
     table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
     return ConvertResult(out, table, counts, ledger, chosen.description, _warnings(chosen), options.format, trip)
 

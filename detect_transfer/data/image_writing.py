@@ -28,6 +28,7 @@ from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.image_checks import ImageFile, Progress
 from detect_transfer.data.image_plan import GREY, ImagePlan, PlannedImage, is_refused
+from detect_transfer.data.used_images import head_digest
 
 _THREADS = 2
 _PNG_LEVEL = 3  # higher levels take twice the time for a tenth of the bytes
@@ -39,10 +40,16 @@ Painter = Callable[[PlannedImage, RgbArray], RgbArray]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """The length of a file in bytes and its SHA-256 in hexadecimal."""
+    """The length of a file in bytes, its SHA-256 in hexadecimal, and its `head_digest`."""
 
     n_bytes: int
     sha256: str
+    head: str
+
+    @classmethod
+    def of(cls, data: bytes, sha256: str | None = None) -> FileFacts:
+        """Return those of a file that holds `data`, whose hash may be known."""
+        return cls(len(data), sha256 or hashlib.sha256(data).hexdigest(), head_digest(data))
 
 
 class ImageStage:
@@ -83,12 +90,12 @@ class ImageStage:
             data = _transcoded(data, image.rgb)
             digest = hashlib.sha256(data).hexdigest()
         elif self.link:
-            self.facts[image.image_id] = FileFacts(len(data), digest)
+            self.facts[image.image_id] = FileFacts.of(data, digest)
             return
         path = self.folder / str(image.image_id)
         with resource_errors(path):
             path.write_bytes(data)
-        self.facts[image.image_id] = FileFacts(len(data), digest)
+        self.facts[image.image_id] = FileFacts.of(data, digest)
 
 
 def write_images(
@@ -231,7 +238,7 @@ def _write_tiles(batch: list[PlannedImage], folder: Path, stage: ImageStage, pai
 def _save(pixels: RgbArray | NDArray[np.uint16], target: Path) -> FileFacts:
     data = _png(Image.fromarray(np.ascontiguousarray(pixels)))
     target.write_bytes(data)
-    return FileFacts(len(data), hashlib.sha256(data).hexdigest())
+    return FileFacts.of(data)
 
 
 def _png(image: Image.Image) -> bytes:

@@ -22,7 +22,7 @@ from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
-from detect_transfer.data.checked_images import READ_SCHEMA, file_states, remember_images, unchanged_images
+from detect_transfer.data.checked_images import FILE, READ_SCHEMA, file_states, unchanged_images
 from detect_transfer.data.clean import clean
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
@@ -234,16 +234,14 @@ def _read_images(images: pl.DataFrame, root: Path, *, home: Path | None, trusted
         images: Of all parts.
         root: The folder of the images.
         home: The data folder that a conversion wrote, in which links that lead out of it are followed.
-        trusted: Do not open what is as it was when a run read it last.
+        trusted: Do not open what is as it was when the folder was made.
 
     Returns:
         A row for each name: `file_name`, `width`, `height`, `head` as `head_digest`, and `sha256`.
     """
-    names = images["file_name"].unique(maintain_order=True)
-    states = file_states(root, [] if home is None else names)
-    seen = unchanged_images(home, states if trusted else states.clear()) if home is not None else None
-    if seen is None:
-        seen = pl.DataFrame(schema=READ_SCHEMA)
+    seen = pl.DataFrame(schema=READ_SCHEMA)
+    if home is not None and trusted and (home / FILE).is_file():
+        seen = unchanged_images(home, file_states(root, images["file_name"].unique(maintain_order=True)))
     stated = images.select("file_name", w=pl.col("width"), h=pl.col("height")).unique("file_name")
     as_stated = (pl.col("width").eq(pl.col("w")) & pl.col("height").eq(pl.col("h"))).fill_null(False)
     plain_name = ~pl.col("file_name").str.contains(SUSPECT_NAME)
@@ -258,10 +256,7 @@ def _read_images(images: pl.DataFrame, root: Path, *, home: Path | None, trusted
             if len(problems) == _MOST_PROBLEMS:
                 break
     raise_problems(problems)
-    files = pl.concat([seen, pl.DataFrame(rows, schema=READ_SCHEMA, orient="row").unique("file_name")])
-    if rows and home is not None:
-        remember_images(home, states, files)
-    return files
+    return pl.concat([seen, pl.DataFrame(rows, schema=READ_SCHEMA, orient="row").unique("file_name")])
 
 
 def _read_image(row: Mapping[str, Any], path: Path) -> tuple[Any, ...]:

@@ -1,24 +1,22 @@
-"""Images of a data folder that are as a run has read them are not opened by the next one."""
+"""Images of a data folder that are as they were converted are not opened before a run."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from detect_transfer.config import Data
+from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.errors import InputError
-from detect_transfer.data import checked_images, run_data
-from detect_transfer.data.run_data import RunData, load_run_data
+from detect_transfer.data import checked_images, convert, run_data
+from detect_transfer.data.run_data import RunData, draw_data, load_run_data
 
 
 @pytest.fixture
-def folder(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder that one run has read."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder whose images were noted when it was converted."""
     monkeypatch.setattr(checked_images, "FEWEST", 1)
-    monkeypatch.setattr(checked_images, "_SETTLED_NS", 0)
-    shutil.copytree(tiny_data, tmp_path / "data")
-    load(tmp_path / "data")
+    monkeypatch.setattr(convert, "_CLOCK_NS", 0)
+    draw_data(Synthetic(task="target", train_images=6, val_images=6, size=64), tmp_path / "data", seed=3)
     assert (tmp_path / "data" / checked_images.FILE).is_file()
     return tmp_path / "data"
 

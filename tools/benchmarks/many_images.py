@@ -25,6 +25,9 @@ from machine import processor
 
 from detect_transfer.config import Data
 from detect_transfer.core.io import write_json
+from detect_transfer.data.checked_images import remember_images
+from detect_transfer.data.image_writing import FileFacts
+from detect_transfer.data.load import read_dataset
 from detect_transfer.data.manifest import write_manifest
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.synthetic.dataset import write_scenes
@@ -82,6 +85,9 @@ def write(root: Path, count: int, boxes: int) -> None:
     write_json(root / "ledger.json", {"steps": []})
     shutil.rmtree(root / "drawn")
     write_manifest(root, {}, {})
+    images = read_dataset(root, format="coco").images
+    facts = {name: FileFacts.of((root / "images" / name).read_bytes()) for name in images["file_name"]}
+    remember_images(root, images, facts, before_ns=time.time_ns())
 
 
 def resident() -> int:
