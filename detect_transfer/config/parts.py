@@ -214,6 +214,9 @@ class Train(Strict):
     """Arithmetic of training; `auto` takes bfloat16 where the machine has it. Scoring is always in fp32."""
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that load images, at most 256."""
+    decode: Literal["full", "scaled"] = "full"
+    """How training images are decoded. `scaled`: JPEGs that are at least twice as large as `imgsz` at a smaller scale,
+    which is faster and gives nearly the same pixels. Images that are scored or predicted on are decoded in full."""
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     """Where fitted images and features are kept; `auto` takes memory if they fit."""
     cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

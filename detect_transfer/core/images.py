@@ -31,6 +31,7 @@ MAX_PIXELS = 150_000_000
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF", "JPEG2000")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_MOST_SCALED = 2  # images of so many times the side that is wanted are decoded at a smaller scale
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)  # what Pillow ends with
 
 # Pillow warns of damage, which is an error here or does no harm, and of sizes, for which there is a limit of our own;
@@ -62,6 +63,37 @@ def read_rgb(path: Path, data: bytes | None = None, *, intake: Intake | None = N
             return _to_rgb(upright, intake, str(path))
         except _BROKEN as error:
             raise _broken(path, error) from error
+
+
+def read_rgb_near(path: Path, side: int, *, intake: Intake | None = None) -> tuple[RgbArray, tuple[int, int]]:
+    """Decode an image for a network that sees less of it: a JPEG of twice the size or more at a smaller scale.
+
+    What has an EXIF orientation is decoded in full, as is everything but JPEG.
+
+    Args:
+        path: The file.
+        side: What the longer side of the pixels has at least, unless the image is smaller.
+        intake: As for `read_rgb`.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and height and width of the image itself.
+
+    Raises:
+        InputError: As for `read_rgb`.
+        ResourceError: As for `read_rgb`.
+    """
+    data = read_image_bytes(path)
+    plain = plain_size_wh(data[:HEAD_BYTES]) if data.startswith(START) else None
+    if plain is not None and _MOST_SCALED * side <= max(plain) and plain[0] * plain[1] <= MAX_PIXELS:
+        least_wh = (side, 0) if plain[0] >= plain[1] else (0, side)
+        try:
+            small = decode_jpeg(data, least_wh=least_wh)
+        except ValueError as error:
+            raise _broken(path, error) from error
+        if small is not None:
+            return small, (plain[1], plain[0])
+    image = read_rgb(path, data, intake=intake)
+    return image, (image.shape[0], image.shape[1])
 
 
 def _read_jpeg(path: Path, data: bytes) -> RgbArray | None:

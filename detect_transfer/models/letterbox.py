@@ -39,10 +39,14 @@ class Fit:
         return np.array([self.left, self.top] * 2, dtype=np.float64)
 
 
-def resize_long_side(image_rgb: RgbArray, imgsz: int) -> RgbArray:
-    """Scale an image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks."""
+def resize_long_side(image_rgb: RgbArray, imgsz: int, image_hw: tuple[int, int] | None = None) -> RgbArray:
+    """Scale an image so that its longer side is `imgsz` pixels; areas are averaged when it shrinks.
+
+    Where it was decoded at a smaller scale, `image_hw` is the size that it has itself.
+    """
     height, width = image_rgb.shape[:2]
-    inner_h, inner_w = _long_side(height, width, imgsz)
+    own_h, own_w = image_hw or (height, width)
+    inner_h, inner_w = _long_side(own_h, own_w, imgsz)
     if (inner_h, inner_w) == (height, width):
         return image_rgb
     shrinks = imgsz < max(height, width)
@@ -57,19 +61,23 @@ def fit_of(height: int, width: int, imgsz: int, *, multiple: int | None = None) 
     return Fit(inner_w / width, inner_h / height, (out_w - inner_w) // 2, (out_h - inner_h) // 2), (out_h, out_w)
 
 
-def letterbox(image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None) -> tuple[RgbArray, Fit]:
+def letterbox(
+    image_rgb: RgbArray, imgsz: int, *, multiple: int | None = None, image_hw: tuple[int, int] | None = None
+) -> tuple[RgbArray, Fit]:
     """Scale an image to `imgsz` and pad it with grey, evenly on both sides.
 
     Args:
         image_rgb: (H, W, 3) uint8.
         imgsz: Pixels of the longer side.
         multiple: None pads to a square; a number pads each side to the next multiple of it.
+        image_hw: Height and width of the image itself, where it was decoded at a smaller scale.
 
     Returns:
         The padded image and the way back.
     """
-    small = resize_long_side(image_rgb, imgsz)
-    fit, size_hw = fit_of(image_rgb.shape[0], image_rgb.shape[1], imgsz, multiple=multiple)
+    height, width = image_hw or image_rgb.shape[:2]
+    small = resize_long_side(image_rgb, imgsz, (height, width))
+    fit, size_hw = fit_of(height, width, imgsz, multiple=multiple)
     canvas = np.full((*size_hw, 3), PAD_VALUE, dtype=np.uint8)
     canvas[fit.top : fit.top + small.shape[0], fit.left : fit.left + small.shape[1]] = small
     return canvas, fit

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.core.images import read_rgb
+from detect_transfer.core.images import read_rgb, read_rgb_near
 from detect_transfer.core.intake import Intake
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
@@ -71,12 +71,14 @@ class ImageOptions:
         augmenter: What mixes and changes them.
         seed: The seed of the run.
         intake: The window of values of more than 8 bits.
+        decode: `scaled` decodes large JPEGs at a smaller scale.
     """
 
     imgsz: int
     augmenter: Augmenter
     seed: int
     intake: Intake | None = None
+    decode: Literal["full", "scaled"] = "full"
 
 
 class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
@@ -121,8 +123,12 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
 
     def _read(self, index: int) -> tuple[RgbArray, tuple[int, int]]:
         """Read an image; return it fitted to the square, and height and width of the file."""
-        image = read_rgb(self._refs[index].path, intake=self._options.intake)
-        return letterbox(image, self._options.imgsz)[0], (image.shape[0], image.shape[1])
+        path, options = self._refs[index].path, self._options
+        if options.decode == "scaled":
+            image, size_hw = read_rgb_near(path, options.imgsz, intake=options.intake)
+            return letterbox(image, options.imgsz, image_hw=size_hw)[0], size_hw
+        image = read_rgb(path, intake=options.intake)
+        return letterbox(image, options.imgsz)[0], (image.shape[0], image.shape[1])
 
     def _fitted(self, index: int) -> FittedImage:
         """Return a fitted image with its boxes and its ignored regions in the square."""

@@ -171,10 +171,12 @@ def _start_lines(config: RunConfig, data: RunData, context: TrainContext) -> lis
     counts = [(part.images.height, name) for part, name in ((data.train, "training"), (data.val, "validation"))]
     counts += [] if data.test is None else [(data.test.images.height, "test")]
     images = ", ".join(f"{count:,} {name}" for count, name in counts)
+    devices = context.accelerator.num_processes
+    each = f" on {devices} devices, {settings.batch // devices} each; the rates are those of the whole batch"
     return [
         f"device: {device}, {where}, {context.precision}",
         f"images: {images}, {data.train.categories.height} classes",
-        f"batch {settings.batch}, {settings.imgsz} px",
+        f"batch {settings.batch}{each if devices > 1 else ''}, {settings.imgsz} px",
     ]
 
 

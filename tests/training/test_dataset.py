@@ -11,8 +11,10 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core import images
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
@@ -58,6 +60,33 @@ def test_a_image__depends_on_seed_epoch_and_place_alone(tiny_data: Path, share_o
     assert not np.array_equal(cached[(1, 3, True)][0].pixels, cached[(2, 3, True)][0].pixels)
     other_seed = make_set(tiny_data, cached=False, seed=1, share_of_mosaics=share_of_mosaics)
     assert not np.array_equal(cached[(1, 3, True)][0].pixels, other_seed[(1, 3, True)][0].pixels)
+
+
+@pytest.mark.parametrize("size_wh", [(400, 300), (300, 401), (401, 203)])
+def test_images_decoded_at_a_smaller_scale__are_those_of_the_full_size(
+    tmp_path: Path, size_wh: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = np.meshgrid(np.linspace(0, 6, size_wh[0]), np.linspace(0, 6, size_wh[1]))
+    waves = np.stack([np.sin(x + k) * np.cos(y) for k in range(3)], axis=2)
+    Image.fromarray((127 + 120 * waves).astype(np.uint8)).save(tmp_path / "a.jpg", quality=90)
+    box = np.array([[10.0, 20.0, 200.0, 150.0]])
+    sample = SampleRef(tmp_path / "a.jpg", box, np.zeros(1, np.int64), np.empty((0, 4)))
+    sizes, decode = [], images.decode_jpeg
+
+    def decoded(data: bytes, **options):
+        pixels = decode(data, **options)
+        sizes.append(pixels.shape)
+        return pixels
+
+    monkeypatch.setattr(images, "decode_jpeg", decoded)
+    full, scaled = (
+        TrainSet([sample], ImageOptions(96, Augmenter("none", imgsz=96), 0, decode=way))[1, 0][0]
+        for way in ("full", "scaled")
+    )
+    assert 96 <= max(sizes[1]) < max(sizes[0]) / 2
+    assert np.array_equal(full.xyxy, scaled.xyxy)
+    apart = np.abs(full.pixels.astype(int) - scaled.pixels)
+    assert (apart.mean() < 1, apart.max() <= 12) == (True, True), (apart.mean(), apart.max())
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -21,6 +21,7 @@ from machine import processor
 
 from detect_transfer.core.threads import cores
 
+LIMIT = 2.2  # times the time of one, for two runs on two cores
 CHILD = """
 import json, sys
 from detect_transfer.config import RunConfig
@@ -58,12 +59,17 @@ def main() -> None:
             {"OMP_NUM_THREADS": share, "OMP_WAIT_POLICY": "PASSIVE"},
         ),
     ]
+    means = {}
     for name, count, variables in ways:
         speeds = [speed for _ in range(options.repeats) for speed in speeds_of(options, count, variables)]
+        means[name] = statistics.mean(speeds)
         print(
-            f"{name:40s} {statistics.mean(speeds):6.1f} images/s each ({min(speeds):.1f} to {max(speeds):.1f})",
+            f"{name:40s} {means[name]:6.1f} images/s each ({min(speeds):.1f} to {max(speeds):.1f})",
             flush=True,
         )
+    *_, beside, shared = means
+    for name in (beside, shared):
+        print(f"{name}: {means['alone, passive'] / means[name]:.2f} times the time of one alone (limit {LIMIT})")
     print(processor())
 
 
