@@ -12,6 +12,7 @@ import typer
 
 from detect_transfer.cli.console import make_console, print_json, print_lines, progress_bar
 from detect_transfer.cli.options import (
+    IMGSZ_METAVAR,
     AllowRootOption,
     BadBoxesOption,
     DeviceOption,
@@ -25,10 +26,10 @@ from detect_transfer.cli.options import (
 from detect_transfer.core.choices import AugmentPreset, BadBoxes, IgnoredRegions, ImageMode, OnError
 from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.image_size import MOST_IMGSZ
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import require_new
 
-_IMGSZ = 640
+_IMGSZ = InputSize(640, 640)
 
 
 def _list_formats(wanted: bool) -> None:
@@ -164,9 +165,11 @@ def check(
         ),
     ] = None,
     imgsz: Annotated[
-        int | None,
+        InputSize | None,
         typer.Option(
-            min=32, max=MOST_IMGSZ, help="The longer side of images in training, in pixels: 640, or that of the run."
+            parser=InputSize.of_option,
+            metavar=IMGSZ_METAVAR,
+            help="The longer side of images in training, in pixels, or height and width: 640, or that of the run.",
         ),
     ] = None,
     augment: Annotated[
@@ -228,7 +231,7 @@ def _refuse_with_run(given: Mapping[str, object]) -> None:
             raise InputError("USAGE", what, field=flag, value=value, remedy=remedy)
 
 
-def _check_labels(runs: list[Path], out: Path | None, imgsz: int | None, device: str) -> None:
+def _check_labels(runs: list[Path], out: Path | None, imgsz: InputSize | None, device: str) -> None:
     """Show and write the labels of a run's data that are most likely wrong."""
     from detect_transfer.workflows.label_errors import find_label_errors, label_error_lines, write_label_errors
 

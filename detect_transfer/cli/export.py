@@ -37,7 +37,10 @@ def export(
         NmsPlace, typer.Option(help="Where doubles are suppressed: by whoever runs the model, or in its graph.")
     ] = NmsPlace.BESIDE,
     fixed_size: Annotated[
-        bool, typer.Option("--fixed-size", help="Take squares of --imgsz alone; without it any multiple of 32.")
+        bool,
+        typer.Option(
+            "--fixed-size", help="Take images of --imgsz alone, padded to all of it; without it any multiple of 32."
+        ),
     ] = False,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images it always takes; without it any number where that can be.")

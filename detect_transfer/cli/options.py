@@ -20,7 +20,7 @@ from detect_transfer.core.choices import (
     UnseenImages,
 )
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.image_size import MOST_IMGSZ
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.tiles import Tiling
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
@@ -67,13 +67,14 @@ ClassMapOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", help="For a model: auto, cpu, cuda or mps; also one of several, such as cuda:1.")
 ]
+IMGSZ_METAVAR = "N or HxW"
 ImgszOption = Annotated[
-    int | None,
+    InputSize | None,
     typer.Option(
         "--imgsz",
-        min=32,
-        max=MOST_IMGSZ,
-        help="Pixels of the longer side; without it as the weights were trained, or 640.",
+        parser=InputSize.of_option,
+        metavar=IMGSZ_METAVAR,
+        help="Pixels of the longer side, or height and width; without it as the weights were trained, or 640.",
     ),
 ]
 TileOption = Annotated[

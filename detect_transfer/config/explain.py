@@ -21,9 +21,13 @@ from pydantic.fields import FieldInfo
 
 from detect_transfer.config.parts import RunConfig
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.input_size import InputSize, size_words
 
 REQUIRED = "required"  # in place of a default
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", Any: "anything"}
+_WORDS = {
+    **{int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", Any: "anything"},
+    InputSize: size_words(32, 32),
+}
 
 # what other tools call what stands elsewhere here: a key, or what to do instead
 _NAMES_ELSEWHERE = {
@@ -53,6 +57,7 @@ _NAMES_ELSEWHERE = {
     "output": "out",
     "pretrained": "model.weights",
     "project": "out",
+    "rect": "train.batch_shapes",
     "save_dir": "out",
     "warmup_epochs": "train.warmup",
 }

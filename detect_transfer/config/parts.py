@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from detect_transfer.config.augment import Augment, own_transforms_text, presets_text
-from detect_transfer.config.strict import Positive, Rate, Strict
+from detect_transfer.config.strict import ImageSides, Positive, Rate, Strict
 from detect_transfer.config.transfer import Schedule, Transfer
-from detect_transfer.core.image_size import MOST_IMGSZ
+from detect_transfer.core.input_size import InputSize
 
 
 class Synthetic(Strict):
@@ -177,8 +177,12 @@ class Train(Strict):
     """Epochs of a named strategy; phases have their own."""
     batch: Positive = 16
     """Images a step, over all devices."""
-    imgsz: Annotated[int, Field(ge=32, le=MOST_IMGSZ, multiple_of=32)] = 640
-    """The longer side of the images in pixels, a multiple of 32, at most 8192."""
+    imgsz: ImageSides = InputSize(640, 640)
+    """The longer side of the images in pixels; or height and width that they are scaled into, such as `416x704` or
+    `[416, 704]`. Multiples of 32, at most 8192."""
+    batch_shapes: Literal["one", "like"] = "one"
+    """`one`: training images are padded to all of `imgsz`. `like`: images of like shape share batches, padded no
+    further than they need; scoring and prediction pad so always."""
     lr: Rate | None = None
     """Learning rate of a named strategy; without it the strategy's own."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import zlib
 
-MOST_IMGSZ = 8192  # pixels of the longer side in a network; more is a slip, and no memory holds it
 HEAD_BYTES = 4096
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_KINDS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # colour type -> bit depths

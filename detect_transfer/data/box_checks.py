@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.findings import Finding, Level, make_finding
 
 TINY_PX = 4.0  # below this side, a box says little more than a point
@@ -15,12 +16,19 @@ _OBJECT = ~pl.col("ignore") & ~pl.col("iscrowd")
 _NEVER_DRAWN = pl.all_horizontal(pl.col(corner) == 0 for corner in XYXY)
 
 
-def check_boxes(table: AnnotationTable, *, imgsz: int | None = None, refuse_bad: bool = False) -> list[Finding]:
+def scaled_into(size: InputSize, lengths: pl.Expr) -> pl.Expr:
+    """Return lengths in images, whose `height` and `width` are columns, once these are scaled into a size."""
+    return pl.min_horizontal(lengths * size.height / pl.col("height"), lengths * size.width / pl.col("width"))
+
+
+def check_boxes(
+    table: AnnotationTable, *, imgsz: int | InputSize | None = None, refuse_bad: bool = False
+) -> list[Finding]:
     """Check the boxes of a table.
 
     Args:
         table: With sizes of images where they are known; rules that need one leave the others alone.
-        imgsz: The longer side, in pixels, that images will have in training; None leaves out the rule for it.
+        imgsz: What images will be scaled into in training; None leaves out the rule for it.
         refuse_bad: Whether bad objects are errors, as in a conversion that does not fix them.
     """
     boxes = _with_sizes(table.boxes, table.images)
@@ -127,13 +135,14 @@ def _repetition_rules() -> tuple[_Rule, ...]:
     )
 
 
-def _tiny_rules(imgsz: int | None) -> tuple[_Rule, ...]:
+def _tiny_rules(imgsz: int | InputSize | None) -> tuple[_Rule, ...]:
     side = pl.min_horizontal(*_sides())
     rules: tuple[_Rule, ...] = (
         ("warning", "BOX_TINY", f"boxes with a side below {TINY_PX:g} px", (side < TINY_PX) & ~_empty()),
     )
     if imgsz is None:
         return rules
-    seen = side * imgsz / pl.max_horizontal("width", "height")
-    message = f"objects with a side below {SEEN_TINY_PX:g} px once images are {imgsz} px wide or high"
+    size = InputSize.of(imgsz)
+    seen = scaled_into(size, side)
+    message = f"objects with a side below {SEEN_TINY_PX:g} px once images are {size.words}"
     return (*rules, ("note", "BOX_TINY_AT_IMGSZ", message, (seen < SEEN_TINY_PX) & ~_empty() & _OBJECT))

@@ -13,6 +13,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.image_notes import NOTES
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.box_checks import check_boxes
 from detect_transfer.data.findings import LEVELS, CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Inspection, Progress, inspect_images
@@ -26,7 +27,7 @@ def check(
     table: AnnotationTable,
     *,
     read_images: bool,
-    imgsz: int | None = None,
+    imgsz: int | InputSize | None = None,
     refuse_bad_boxes: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
@@ -36,7 +37,7 @@ def check(
     Args:
         table: As a reader gave it, or a data folder.
         read_images: Decode and hash every image; without, only the annotations are looked at.
-        imgsz: The longer side that images will have in training, to tell what will be tiny then.
+        imgsz: What images will be scaled into in training, to tell what will be tiny then.
         refuse_bad_boxes: Whether objects that reach past their image or have no pixel are errors.
         follow_links: As for `inspect_images`.
         progress: As for `inspect_images`.

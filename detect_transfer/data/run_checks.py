@@ -10,6 +10,8 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.input_size import InputSize
+from detect_transfer.data.box_checks import scaled_into
 from detect_transfer.data.findings import Finding, make_finding
 from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.leaks import near_findings
@@ -23,13 +25,13 @@ _THREADS = 2
 
 
 def run_findings(
-    data: RunData, *, imgsz: int, smallest_px: float, progress: Progress | None = None
+    data: RunData, *, imgsz: int | InputSize, smallest_px: float, progress: Progress | None = None
 ) -> tuple[Finding, ...]:
     """Return warnings about the data of a run, those with a count alone.
 
     Args:
         data: What is trained on and scored.
-        imgsz: The longer side of images in training, in pixels.
+        imgsz: What images are scaled into in training.
         smallest_px: The shorter side, in pixels of the network, below which a target is not trained on.
         progress: Called with what is going on, how much is done, and of how much.
     """
@@ -49,25 +51,25 @@ def run_findings(
     return tuple(finding for finding in findings if finding.count)
 
 
-def small_targets(table: AnnotationTable, *, imgsz: int, smallest_px: float) -> dict[str, tuple[int, int]]:
+def small_targets(table: AnnotationTable, *, imgsz: int | InputSize, smallest_px: float) -> dict[str, tuple[int, int]]:
     """Count the targets that are too small to be trained on, by the name of the class.
 
     Args:
         table: Of the training images; images of unknown size are left out.
-        imgsz: The longer side that images have in training, in pixels.
+        imgsz: What images are scaled into in training.
         smallest_px: The shorter side, in these pixels, from which a target is trained on.
 
     Returns:
         For each class with a target, how many are too small, and of how many.
     """
-    sizes = table.images.select("image_id", pl.max_horizontal("width", "height").alias("longer"))
+    sizes = table.images.select("image_id", "width", "height")
     side = pl.min_horizontal(pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1"))
     counts = (
         table.boxes.filter(is_positive())
         .join(sizes.drop_nulls(), on="image_id")
         .join(table.categories.select("category_id", "name"), on="category_id")
         .group_by("category_id", "name")
-        .agg((side * imgsz / pl.col("longer") < smallest_px).sum().alias("few"), pl.len().alias("total"))
+        .agg((scaled_into(InputSize.of(imgsz), side) < smallest_px).sum().alias("few"), pl.len().alias("total"))
         .sort("category_id")
     )
     return {name: (few, total) for name, few, total in counts.select("name", "few", "total").rows()}

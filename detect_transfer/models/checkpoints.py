@@ -6,6 +6,7 @@ else it names, of whatever class, becomes an inert stand-in that holds its state
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import pickle
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 
 from detect_transfer.core.errors import InputError, did_you_mean
-from detect_transfer.core.image_size import MOST_IMGSZ
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import sha256_file, write_atomic
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
@@ -119,8 +120,7 @@ def _read_safetensors(path: Path) -> _Content:
     tensors, metadata = read_tensors(path)
     try:
         names = json.loads(metadata["names"]) if "names" in metadata else None
-        if not 1 <= int(metadata.get("imgsz", 1)) <= MOST_IMGSZ:
-            raise ValueError(f"imgsz is not from 1 to {MOST_IMGSZ}")
+        InputSize.of(metadata.get("imgsz", "1"))
     except ValueError as error:
         raise InputError(
             "WEIGHTS_CARD", f"its header cannot be read ({error!r})", where=path, remedy="fetch it again"
@@ -164,8 +164,8 @@ def _read_pickled(path: Path) -> _Content:
     arch = arch or str(_attributes(facts.get("args")).get("model", ""))
     metadata = {"licence": str(facts["license"])} if facts.get("license") else {}
     imgsz = next((own["imgsz"] for key in _TRAIN_ARGS if "imgsz" in (own := _attributes(facts.get(key)))), None)
-    if type(imgsz) is int and 0 < imgsz <= MOST_IMGSZ:
-        metadata["imgsz"] = str(imgsz)
+    with contextlib.suppress(ValueError):
+        metadata["imgsz"] = str(InputSize.of(imgsz))
     return dict(_tensors_in(owner)), metadata, arch, names
 
 

@@ -131,7 +131,7 @@ class ClassEvidence:
         matches: A row a target class; none where the source could not be asked.
         images: How many images were looked at.
         of_images: Of how many.
-        imgsz: Their longer side in pixels.
+        imgsz: Their longer side in pixels, or height and width as text.
         seconds: What it took.
         note: Why the source could not be asked.
     """
@@ -139,7 +139,7 @@ class ClassEvidence:
     matches: tuple[ClassMatch, ...] = ()
     images: int = 0
     of_images: int = 0
-    imgsz: int = 0
+    imgsz: int | str = 0
     seconds: float = 0.0
     note: str = ""
 

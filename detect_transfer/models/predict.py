@@ -18,6 +18,7 @@ from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.core.prefetch import prefetched
 from detect_transfer.models.base import Postprocess, Prediction, Predictor
@@ -46,13 +47,15 @@ class FittedImage:
     size_wh: tuple[int, int]
 
 
-def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int) -> FittedImage:
-    """Scale an image to `imgsz` and pad it no further than the stride of the network asks."""
+def fit_image(image_id: int, image_rgb: RgbArray, imgsz: int | InputSize) -> FittedImage:
+    """Scale an image into `imgsz` and pad it no further than the stride of the network asks."""
     pixels, fit = letterbox(image_rgb, imgsz, multiple=PAD_MULTIPLE)
     return FittedImage(image_id, pixels, fit, (image_rgb.shape[1], image_rgb.shape[0]))
 
 
-def read_images(images: Iterable[tuple[int, Path]], imgsz: int, intake: Intake | None = None) -> Iterator[FittedImage]:
+def read_images(
+    images: Iterable[tuple[int, Path]], imgsz: int | InputSize, intake: Intake | None = None
+) -> Iterator[FittedImage]:
     """Read images and fit them, in order and ahead of where they are needed; ids and paths in, images out."""
 
     def read(image: tuple[int, Path]) -> FittedImage:

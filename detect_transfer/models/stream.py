@@ -15,6 +15,7 @@ from detect_transfer.config import Evaluate
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.image_sources import SourceImage
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.prefetch import prefetched
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.models.base import Prediction, Predictor
@@ -30,7 +31,7 @@ class StreamOptions:
     """How a detector is run over a stream.
 
     Args:
-        imgsz: The side that images, or tiles, are scaled to.
+        imgsz: The side that images, or tiles, are scaled to, or height and width.
         settings: Score floor, suppression, caps and batch.
         labels: The class indices that are looked for; None looks for all.
         tiling: How images are cut into tiles, beside which the whole image is looked at too; None takes it alone.
@@ -38,7 +39,7 @@ class StreamOptions:
         keep_pixels: Whether the image itself is given with its detections.
     """
 
-    imgsz: int
+    imgsz: int | InputSize
     settings: Evaluate
     labels: tuple[int, ...] | None = None
     tiling: Tiling | None = None

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.findings import CheckReport, Finding
 from detect_transfer.report.check_plots import aspects, box_sizes, boxes_of_an_image, class_bars
 from detect_transfer.report.check_samples import AugmentedImage, augmented_sheet, sample_sheet
@@ -45,14 +46,14 @@ class CheckShown:
 
     Args:
         title: The heading, such as the name of the data set.
-        imgsz: The longer side of images in training, in pixels.
+        imgsz: What images are scaled into in training.
         augmented: Some images as training will see them.
         augment: The preset that they went through.
         trip: `RoundTrip.as_dict()`, if there was one.
     """
 
     title: str
-    imgsz: int
+    imgsz: InputSize
     augmented: Sequence[AugmentedImage] = ()
     augment: str = "default"
     trip: Mapping[str, Any] | None = None
@@ -107,11 +108,11 @@ def _split_rows(table: AnnotationTable) -> list[tuple[str, int, int, int]]:
     return [(name, p.images.height, p.boxes.height, p.boxes.filter(ignored).height) for name, p in parts]
 
 
-def _plots(table: AnnotationTable, imgsz: int) -> list[tuple[str, str]]:
+def _plots(table: AnnotationTable, imgsz: InputSize) -> list[tuple[str, str]]:
     """Return the plots of the data as data URIs with what they show, those that have something to show."""
     drawn = (
         (class_bars(table), "Objects of each class, the thirty largest; a colour is a split."),
-        (box_sizes(table, imgsz), f"Sides of the objects once images are {imgsz} px wide or high."),
+        (box_sizes(table, imgsz), f"Sides of the objects once images are {imgsz.words}."),
         (aspects(table), "Width over height of the objects."),
         (boxes_of_an_image(table), "Objects in an image."),
     )

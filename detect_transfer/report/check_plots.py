@@ -10,6 +10,8 @@ import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.input_size import InputSize
+from detect_transfer.data.box_checks import scaled_into
 from detect_transfer.report.plots import OKABE_ITO, draw_svg, legend_below
 from detect_transfer.report.text import plot_name
 
@@ -47,20 +49,20 @@ def class_bars(table: AnnotationTable) -> str:
     return draw_svg(draw, size=(_SIZE[0], max(_SIZE[1], 1.2 + 0.2 * len(ids))))
 
 
-def box_sizes(table: AnnotationTable, imgsz: int) -> str:
+def box_sizes(table: AnnotationTable, imgsz: InputSize) -> str:
     """Plot the shorter and longer side of the objects in pixels of the network."""
-    rows = _objects(table).filter(pl.col("longer").is_not_null())
+    rows = _objects(table).filter(pl.col("width").is_not_null() & pl.col("height").is_not_null())
     if rows.is_empty():
         return ""
-    scale = imgsz / rows["longer"].to_numpy()
+    scale = rows.select(scaled_into(imgsz, pl.lit(1.0))).to_series().to_numpy()
     shorter, longer = (rows.select(side("w", "h")).to_series().to_numpy() * scale for side in _SIDES)
-    edges = np.geomspace(1, max(imgsz, 2), 33)
+    edges = np.geomspace(1, max(imgsz.longer, 2), 33)
 
     def draw(figure: Any) -> None:
         axes = figure.add_subplot(xlabel=f"side in pixels, images at {imgsz} px", ylabel="objects", xscale="log")
         for values, label, colour in ((shorter, "shorter side", 0), (longer, "longer side", 1)):
             axes.hist(values, edges, histtype="step", linewidth=1.8, color=OKABE_ITO[colour], label=label)
-        _plain_ticks(axes, [t for t in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048) if t <= imgsz])
+        _plain_ticks(axes, [t for t in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048) if t <= imgsz.longer])
         axes.axvline(8, color=OKABE_ITO[3], linestyle=":", label="8 px: the finest cell of a detector")
         legend_below(figure, "")
 
@@ -107,8 +109,8 @@ def _plain_ticks(axes: Any, ticks: Sequence[float]) -> None:
 
 
 def _objects(table: AnnotationTable) -> pl.DataFrame:
-    """Return the boxes that count and have an area, with width `w`, height `h` and the `longer` side of the image."""
-    images = table.images.select("image_id", "split", pl.max_horizontal("width", "height").alias("longer"))
+    """Return the boxes that count and have an area, with width `w`, height `h` and the sides of the image."""
+    images = table.images.select("image_id", "split", "width", "height")
     sides = (pl.col("x2") - pl.col("x1")).alias("w"), (pl.col("y2") - pl.col("y1")).alias("h")
     boxes = table.boxes.filter(_OBJECT).with_columns(*sides).filter((pl.col("w") > 0) & (pl.col("h") > 0))
     return boxes.join(images, on="image_id", how="left")

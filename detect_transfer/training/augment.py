@@ -11,6 +11,7 @@ import numpy as np
 from detect_transfer.config.augment import Augment, augment_entries
 from detect_transfer.core.arrays import BoolArray, FloatArray
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.training.image_mixing import MIXING, ImageMixing
 from detect_transfer.training.mirroring import Mirroring
 from detect_transfer.training.train_sample import TrainSample, clip_sample
@@ -29,7 +30,7 @@ class Augmenter:
 
     Args:
         chosen: A preset, or transforms by their names with their options.
-        imgsz: Pixels of the square images that it will be given.
+        imgsz: The size of the images that it will be given.
         mirroring: Whether images are mirrored; None mirrors and swaps no labels.
         box_sides: (N,) the roots of the areas of the training boxes in network pixels, by which images are scaled.
         mosaic: Share of mosaics, instead of that of `chosen`.
@@ -43,7 +44,7 @@ class Augmenter:
         self,
         chosen: Augment,
         *,
-        imgsz: int,
+        imgsz: int | InputSize,
         mirroring: Mirroring | None = None,
         box_sides: FloatArray | None = None,
         mosaic: float | None = None,
@@ -53,7 +54,7 @@ class Augmenter:
         if mosaic is not None:
             self.mixing = replace(self.mixing, mosaic=mosaic)
         single = [e for e in entries if e.name not in MIXING]
-        built = [(entry, build_transform(entry, imgsz, box_sides)) for entry in single]
+        built = [(entry, build_transform(entry, InputSize.of(imgsz), box_sides)) for entry in single]
         if mirroring is not None and not mirroring.on:
             built = [(entry, t) for entry, t in built if not (entry.preset and mirrors(t))]
         transforms = [t for _, t in built]

@@ -21,6 +21,7 @@ from detect_transfer.training.epoch_weights import EpochWeights
 from detect_transfer.training.mixes import MixOptions
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.sampler import EpochBatches, ImageKey
+from detect_transfer.training.shapes import ShapeGroups
 
 # scores a network of which the named stages are those of the source, under a name: at least AP, AP50 and AP75
 Score = Callable[[nn.Module, frozenset[Stage], str], dict[str, float | None]]
@@ -57,6 +58,7 @@ class TrainContext:
         loader: Gives batches; `batches.epoch` chooses the epoch.
         plain_loader: Gives other batches of the same images.
         batches: The sampler of the loader.
+        groups: Which images share batches, and what they are padded to.
         settings: The train part of the config.
         precision: The arithmetic of the network.
         score: Scores a network.
@@ -85,6 +87,7 @@ class TrainContext:
     loader: Any
     plain_loader: Callable[[Sequence[list[ImageKey]]], Any]
     batches: EpochBatches
+    groups: ShapeGroups
     settings: Train
     precision: Precision
     score: Score

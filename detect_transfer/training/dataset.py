@@ -21,6 +21,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.boxes import clip
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb, read_rgb_near
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
@@ -30,6 +31,7 @@ from detect_transfer.training.image_mixing import mixed_image
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.sampler import EpochBatches, ImageKey
 from detect_transfer.training.samples import SampleRef
+from detect_transfer.training.shapes import ShapeGroups
 from detect_transfer.training.train_sample import FittedImage, TrainSample
 
 _MOST_AUTO_WORKERS = 8
@@ -43,6 +45,11 @@ class Batch:
     targets: list[Target]
     paths: list[Path]
     indices: list[int]
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return int(self.images.shape[2]), int(self.images.shape[3])
 
     def pin_memory(self) -> Batch:
         """Let the loader pin the images for a quicker copy to the device."""
@@ -67,14 +74,14 @@ class ImageOptions:
     """How training images are made.
 
     Args:
-        imgsz: Pixels of the square that the network sees.
+        imgsz: What they are scaled into, and padded to.
         augmenter: What mixes and changes them.
         seed: The seed of the run.
         intake: The window of values of more than 8 bits.
         decode: `scaled` decodes large JPEGs at a smaller scale.
     """
 
-    imgsz: int
+    imgsz: int | InputSize
     augmenter: Augmenter
     seed: int
     intake: Intake | None = None
@@ -89,6 +96,7 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         options: How they are made.
         store: Where fitted images are cached; None reads each one every time.
         local: The processes that fill the store together.
+        groups: What each is padded to; None pads all to `imgsz`.
     """
 
     def __init__(
@@ -97,10 +105,12 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         options: ImageOptions,
         store: ImageStore | None = None,
         local: LocalProcesses | None = None,
+        groups: ShapeGroups | None = None,
     ) -> None:
         self._refs = refs
         self._options = options
         self._store = store
+        self._groups = groups or ShapeGroups.one(len(refs), InputSize.of(options.imgsz))
         if store is not None:
             store.fill(self._read, local or LocalProcesses())
 
@@ -109,35 +119,36 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         return len(self._refs)
 
     def __getitem__(self, key: tuple[int, int] | tuple[int, int, bool]) -> tuple[TrainSample, Path, int]:
-        """Return the image (imgsz, imgsz, 3) with what is in it, its file and its index."""
+        """Return the image (H, W, 3) with what is in it, its file and its index."""
         epoch, index, mixes = ImageKey(*key)
         options = self._options
         own = np.random.SeedSequence([options.seed, epoch, index])
         if mixes and options.augmenter.mixing.on:
             random = np.random.default_rng(own.spawn(1)[0])
-            sample = mixed_image(index, np.arange(len(self)), self._fitted, options.augmenter.mixing, random)
+            alike = self._groups.members(int(self._groups.of_image[index]))
+            sample = mixed_image(index, alike, self._fitted, options.augmenter.mixing, random)
         else:
             sample = self._fitted(index).sample
         sample = options.augmenter(sample, seed=int(own.generate_state(1)[0]))
         return sample, self._refs[index].path, index
 
     def _read(self, index: int) -> tuple[RgbArray, tuple[int, int]]:
-        """Read an image; return it fitted to the square, and height and width of the file."""
-        path, options = self._refs[index].path, self._options
+        """Read an image; return it fitted, and height and width of the file."""
+        path, options, size = self._refs[index].path, self._options, self._groups.size_of(index)
         if options.decode == "scaled":
-            image, size_hw = read_rgb_near(path, options.imgsz, intake=options.intake)
-            return letterbox(image, options.imgsz, image_hw=size_hw)[0], size_hw
+            image, size_hw = read_rgb_near(path, size.longer, intake=options.intake)
+            return letterbox(image, size, image_hw=size_hw)[0], size_hw
         image = read_rgb(path, intake=options.intake)
-        return letterbox(image, options.imgsz)[0], (image.shape[0], image.shape[1])
+        return letterbox(image, size)[0], (image.shape[0], image.shape[1])
 
     def _fitted(self, index: int) -> FittedImage:
-        """Return a fitted image with its boxes and its ignored regions in the square."""
+        """Return a fitted image with its boxes and its ignored regions in its pixels."""
         ref, store = self._refs[index], self._store
-        square, (height, width) = self._read(index) if store is None else (store.pixels[index], store.sizes_hw[index])
-        fit, _ = fit_of(int(height), int(width), self._options.imgsz)
+        pixels, (height, width) = self._read(index) if store is None else (store.image(index), store.sizes_hw[index])
+        fit, _ = fit_of(int(height), int(width), self._groups.size_of(index))
         xyxy, ignored = (fit.to_network(clip(boxes, (int(width), int(height)))) for boxes in (ref.xyxy, ref.ignored))
         targets, regions = ((boxes[:, 2:] > boxes[:, :2]).all(axis=1) for boxes in (xyxy, ignored))
-        sample = TrainSample(square, xyxy[targets], ref.labels[targets], ignored[regions])
+        sample = TrainSample(pixels, xyxy[targets], ref.labels[targets], ignored[regions])
         left, top, right, bottom = np.rint(fit.to_network(np.array([0, 0, width, height]))).astype(int).tolist()
         return FittedImage(sample, (left, top, right, bottom))
 

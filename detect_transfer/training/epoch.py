@@ -189,7 +189,6 @@ def _over_processes(context: TrainContext, values: dict[str, torch.Tensor]) -> d
 def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, LossPart]:
     """Return the loss parts of images, or of their features."""
     device = context.accelerator.device
-    side = context.settings.imgsz
     with autocast(device, context.precision):
         if isinstance(batch, FeatureBatch):
             features = [
@@ -200,7 +199,7 @@ def _losses(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> d
             images = context.detector.preprocess(batch.images.to(device, non_blocking=True))
             images = images.contiguous(memory_format=torch.channels_last)
             outputs = step.wrapped(*context.detector.forward_args(images, batch.targets))
-    return context.detector.loss(outputs, batch.targets, (side, side))
+    return context.detector.loss(outputs, batch.targets, batch.size_hw)
 
 
 def _check_finite(

@@ -109,7 +109,7 @@ def _too_small(context: TrainContext) -> InputError:
         "BATCH_TOO_SMALL",
         f"an image of {context.settings.imgsz} px alone in a batch leaves one value a channel, which is no statistic",
         field="train.imgsz",
-        value=context.settings.imgsz,
+        value=context.settings.imgsz.plain,
         remedy="give a larger train.imgsz, or a train.batch that leaves no image alone; the last epoch is kept",
     )
 

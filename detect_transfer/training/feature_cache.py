@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ from detect_transfer.models.base import SplitNetwork, Target
 from detect_transfer.models.device import Precision, autocast
 from detect_transfer.training.array_store import LocalProcesses, open_array
 from detect_transfer.training.context import Interrupted, TrainContext
-from detect_transfer.training.dataset import Batch, chunks
+from detect_transfer.training.dataset import chunks
 from detect_transfer.training.sampler import EpochBatches
+from detect_transfer.training.shapes import ShapeGroups
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +31,17 @@ _DTYPE: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.fl
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """Features (B, C, H, W) of each level, with the targets and files of their images."""
+    """Features (B, C, H, W) of each level, with the targets and files of their images, and the size of these."""
 
     features: list[torch.Tensor]
     targets: list[Target]
     paths: list[Path]
+    size_hw: tuple[int, int]
 
     def split(self, parts: int) -> list[FeatureBatch]:
         """Return the batch in at most so many parts."""
         return [
-            FeatureBatch([f[part] for f in self.features], self.targets[part], self.paths[part])
+            FeatureBatch([f[part] for f in self.features], self.targets[part], self.paths[part], self.size_hw)
             for part in chunks(len(self.targets), parts)
         ]
 
@@ -49,7 +50,8 @@ class FeatureLoader:
     """Gives the batches of an epoch as features.
 
     Args:
-        levels: For each level the features (views, N, C, H, W) of all images.
+        levels: Of each group of images the features (views, N, C, H, W) at each level.
+        groups: The images of each group, in the order of its features.
         batches: Which images make up the batches.
         targets: The targets of each view and image.
         paths: The file of each image.
@@ -58,7 +60,8 @@ class FeatureLoader:
 
     def __init__(
         self,
-        levels: Sequence[torch.Tensor],
+        levels: Sequence[Sequence[torch.Tensor]],
+        groups: ShapeGroups,
         batches: EpochBatches,
         targets: Sequence[Sequence[Target]],
         paths: Sequence[Path],
@@ -67,6 +70,8 @@ class FeatureLoader:
     ) -> None:
         self._pin = pin
         self._levels = levels
+        self._groups = groups
+        self._rows = _rows_of(groups)
         self._batches = batches
         self._targets = targets
         self._paths = paths
@@ -77,11 +82,13 @@ class FeatureLoader:
         for batch in self._batches:
             index = torch.tensor([index for _, index, _ in batch])
             view = torch.tensor([(epoch + index) % views for epoch, index, _ in batch])
-            features = [level[view, index] for level in self._levels]
+            group = int(self._groups.of_image[batch[0].image])
+            features = [level[view, self._rows[index]] for level in self._levels[group]]
             yield FeatureBatch(
                 [level.pin_memory() for level in features] if self._pin else features,
                 [self._targets[v][p] for v, p in zip(view.tolist(), index.tolist(), strict=True)],
                 [self._paths[p] for p in index.tolist()],
+                self._groups.sizes[group].hw,
             )
 
 
@@ -96,22 +103,20 @@ def cache_features(context: TrainContext, network: SplitNetwork, views: int) -> 
         ResourceError: The disk that they were to be kept on is full.
     """
     local = LocalProcesses.of(context.accelerator)
-    count = len(context.batches.all_indices)
+    groups, count = context.groups, len(context.batches.all_indices)
     computed: list[tuple[int, int, Target, Path]] = []
-    levels: list[torch.Tensor] = []
-    order = context.batches.plain(views)
-    order = order[local.index :: local.count] or order[:1]  # the shapes are known from a batch
+    levels = _open(context, local, [_shapes(context, network, group, views) for group in range(len(groups))])
+    if levels is None:
+        logger.info("the features do not fit into the memory for the cache: they are computed every time")
+        return None
+    rows = _rows_of(groups)
+    order = context.batches.plain(views)[local.index :: local.count]
     for number, batch in enumerate(context.plain_loader(order)):
         view = order[number][0][0] - 1
-        features = _features(context, network, batch)
-        if not levels:
-            opened = _open(context, local, [(views, count, *f.shape[1:]) for f in features])
-            if opened is None:
-                logger.info("the features do not fit into the memory for the cache: they are computed every time")
-                return None
-            levels = opened
-        for level, feature in zip(levels, features, strict=True):
-            level[view, torch.tensor(batch.indices)] = feature.to(level.dtype)
+        group = int(groups.of_image[batch.indices[0]])
+        features = _features(context, network, batch.images)
+        for level, feature in zip(levels[group], features, strict=True):
+            level[view, rows[torch.tensor(batch.indices)]] = feature.to(level.dtype)
         computed += zip([view] * len(batch.indices), batch.indices, batch.targets, batch.paths, strict=True)
         if context.stop.signal is not None:
             raise Interrupted(context.stop.signal, context.folder)
@@ -119,21 +124,40 @@ def cache_features(context: TrainContext, network: SplitNetwork, views: int) -> 
     paths = [Path()] * count
     for view, index, target, path in gather_object(computed):  # and waits for the others
         targets[view][index], paths[index] = target, path
-    return FeatureLoader(levels, context.batches, targets, paths, pin=context.accelerator.device.type == "cuda")
+    pin = context.accelerator.device.type == "cuda"
+    return FeatureLoader(levels, groups, context.batches, targets, paths, pin=pin)
+
+
+def _rows_of(groups: ShapeGroups) -> torch.Tensor:
+    """Return the place (N,) of each image in its group."""
+    rows = torch.empty(len(groups.of_image), dtype=torch.int64)
+    for group in range(len(groups)):
+        members = groups.members(group)
+        rows[members] = torch.arange(len(members))
+    return rows
+
+
+def _shapes(context: TrainContext, network: SplitNetwork, group: int, views: int) -> list[tuple[int, ...]]:
+    """Return the shape of the features of all images of a group, at each level."""
+    blank = torch.zeros(1, 3, *context.groups.sizes[group].hw, dtype=torch.uint8)
+    count = len(context.groups.members(group))
+    return [(views, count, *feature.shape[1:]) for feature in _features(context, network, blank)]
 
 
 @torch.no_grad()
-def _features(context: TrainContext, network: SplitNetwork, batch: Batch) -> list[torch.Tensor]:
+def _features(context: TrainContext, network: SplitNetwork, images: torch.Tensor) -> list[torch.Tensor]:
     device = context.accelerator.device
     with autocast(device, context.precision):
-        inputs = context.detector.preprocess(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+        inputs = context.detector.preprocess(images.to(device)).contiguous(memory_format=torch.channels_last)
         return [feature.cpu() for feature in network.trunk(inputs)]
 
 
-def _open(context: TrainContext, local: LocalProcesses, shapes: Sequence[tuple[int, ...]]) -> list[torch.Tensor] | None:
-    """Return room for the features of all levels, or None."""
+def _open(
+    context: TrainContext, local: LocalProcesses, shapes: Sequence[Sequence[tuple[int, ...]]]
+) -> list[list[torch.Tensor]] | None:
+    """Return room for the features of all groups and levels, or None."""
     dtype = _DTYPE[context.precision]
-    size = sum(int(np.prod(shape)) for shape in shapes) * dtype.itemsize
+    size = sum(int(np.prod(shape)) for levels in shapes for shape in levels) * dtype.itemsize
     cache = context.settings.cache
     if cache == "memory" and size > context.memory_bytes:
         raise ResourceError(
@@ -145,11 +169,13 @@ def _open(context: TrainContext, local: LocalProcesses, shapes: Sequence[tuple[i
     if cache == "none" or (cache == "auto" and size > context.memory_bytes):
         return None
     in_file = cache == "disk" or local.count > 1
-    paths = [context.cache_folder / f"features_{local.machine}_{i}.bin" for i in range(len(shapes))]
-    levels: list[Any] = [
-        open_array(shape, _NUMPY[dtype], path if in_file else None, local, required=cache != "auto")
-        for shape, path in zip(shapes, paths, strict=True)
-    ]
-    if any(level is None for level in levels):
-        return None
-    return [torch.from_numpy(level).view(dtype) for level in levels]
+    opened: list[list[torch.Tensor]] = []
+    for group, levels in enumerate(shapes):
+        opened.append([])
+        for i, shape in enumerate(levels):
+            path = context.cache_folder / f"features_{local.machine}_{group}_{i}.bin" if in_file else None
+            array = open_array(shape, _NUMPY[dtype], path, local, required=cache != "auto")
+            if array is None:
+                return None
+            opened[-1].append(torch.from_numpy(array).view(dtype))
+    return opened

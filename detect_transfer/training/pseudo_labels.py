@@ -16,6 +16,7 @@ import polars as pl
 from detect_transfer.config import Evaluate, Transfer
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.boxes import iou
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.models import Detector
 from detect_transfer.models.predict import predict, read_images
@@ -32,7 +33,7 @@ def add_pseudo_labels(
     detector: Detector,
     label_of: Mapping[str, int],
     *,
-    imgsz: int,
+    imgsz: InputSize,
     transfer: Transfer,
     intake: Intake | None = None,
 ) -> list[SampleRef]:
@@ -42,7 +43,7 @@ def add_pseudo_labels(
         samples: The training images.
         detector: The source, with its own classes.
         label_of: The label of each kept class in the new detector.
-        imgsz: Pixels of the long side for the source.
+        imgsz: What images are scaled into for the source.
         transfer: From which score on a detection is a target, and whether any may be.
         intake: The window of values of more than 8 bits.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
-from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray, IntArray
 
 
 class ImageKey(NamedTuple):
@@ -41,9 +42,18 @@ class EpochBatches(Sampler[list[ImageKey]]):
         batch: Images in a batch of one device.
         seed: The seed of the run.
         share: The part of this device.
+        groups: The images that share batches, for each group; None lets all do.
     """
 
-    def __init__(self, factors: FloatArray, *, batch: int, seed: int, share: Share | None = None) -> None:
+    def __init__(
+        self,
+        factors: FloatArray,
+        *,
+        batch: int,
+        seed: int,
+        share: Share | None = None,
+        groups: Sequence[IntArray] | None = None,
+    ) -> None:
         self.epoch = 1
         self.mixes = False
         self.start = 0
@@ -51,23 +61,37 @@ class EpochBatches(Sampler[list[ImageKey]]):
         self._batch = batch
         self._seed = seed
         self._share = share or Share()
+        self._groups = groups or [np.arange(len(factors))]
         # every epoch has the same number of batches, or the course of the rate would not be known
-        self._count = round(float(factors.sum()))
+        self._counts = [round(float(factors[members].sum())) for members in self._groups]
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return -(-self._count // (self._batch * self._share.devices))
+        return sum(-(-count // (self._batch * self._share.devices)) for count in self._counts)
 
     def __iter__(self) -> Iterator[list[ImageKey]]:
-        """Give the images of each batch; the last batch is filled from the start where devices share it."""
-        order = self._order()
+        """Give the images of each batch; one that devices cannot share evenly is filled from the start."""
         devices = self._share.devices
+        random = np.random.default_rng([self._seed, self.epoch])
+        batches = [batch for group in range(len(self._groups)) for batch in self._batches(group, random)]
+        if len(self._groups) > 1:
+            batches = [batches[i] for i in random.permutation(len(batches))]
+        for indices in batches[self.start :]:
+            yield [ImageKey(self.epoch, index, self.mixes) for index in indices[self._share.rank :: devices]]
+
+    def _batches(self, group: int, random: np.random.Generator) -> Iterator[list[int]]:
+        """Give the batches of a group over all devices, of nearly one length where there are several groups."""
+        order = self._order(group, random)
+        devices, count = self._share.devices, self._counts[group]
         whole = self._batch * devices
-        for start in range(self.start * whole, self._count, whole):
-            indices = order[start : start + whole]
+        edges = [*range(0, count, whole), count]
+        if len(self._groups) > 1:
+            edges = np.linspace(0, count, len(edges)).round().astype(int).tolist()
+        for start, end in pairwise(edges):
+            indices = order[start:end]
             short = -len(indices) % devices
             indices += order[:short] if short <= len(order) else (order * short)[:short]
-            yield [ImageKey(self.epoch, index, self.mixes) for index in indices[self._share.rank :: devices]]
+            yield indices
 
     @property
     def all_indices(self) -> range:
@@ -78,17 +102,19 @@ class EpochBatches(Sampler[list[ImageKey]]):
         """Return batches that hold every image once an epoch, in order, for the first epochs."""
         step = self._batch
         return [
-            [ImageKey(epoch, index) for index in self.all_indices[start : start + step]]
+            [ImageKey(epoch, index) for index in members[start : start + step].tolist()]
             for epoch in range(1, epochs + 1)
-            for start in range(0, len(self.all_indices), step)
+            for members in self._groups
+            for start in range(0, len(members), step)
         ]
 
-    def _order(self) -> list[int]:
-        """Return the indices of all images of the epoch in their order."""
-        random = np.random.default_rng([self._seed, self.epoch])
-        whole = np.floor(self._factors)
-        times = whole + (random.random(len(whole)) < self._factors - whole) if (self._factors > whole).any() else whole
+    def _order(self, group: int, random: np.random.Generator) -> list[int]:
+        """Return the indices of all images of a group in their order in the epoch."""
+        members, count = self._groups[group], self._counts[group]
+        factors = self._factors[members]
+        whole = np.floor(factors)
+        times = whole + (random.random(len(whole)) < factors - whole) if (factors > whole).any() else whole
         indices = random.permutation(np.repeat(np.arange(len(times)), times.astype(np.int64)))
-        if len(indices) < self._count:
-            indices = np.concatenate([indices, random.choice(len(times), self._count - len(indices))])
-        return [int(index) for index in indices[: self._count]]
+        if len(indices) < count:
+            indices = np.concatenate([indices, random.choice(len(times), count - len(indices))])
+        return [int(index) for index in members[indices[:count]]]

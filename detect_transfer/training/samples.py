@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.input_size import InputSize
+from detect_transfer.data.box_checks import scaled_into
 
 _FREQUENT = 0.1  # share of the images from which on a class is not repeated
 
@@ -68,14 +70,14 @@ class TrainSamples(Sequence[SampleRef]):
         return SampleRef(path, self._xyxy[targets], self._labels[targets], self._ignored[ignored])
 
 
-def box_sizes(table: AnnotationTable, imgsz: int) -> FloatArray:
+def box_sizes(table: AnnotationTable, imgsz: int | InputSize) -> FloatArray:
     """Return width and height (N, 2) of the boxes that count, in network pixels."""
     rows = table.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")).join(table.images, on="image_id")
-    scale = imgsz / pl.max_horizontal("width", "height")
+    scale = scaled_into(InputSize.of(imgsz), pl.lit(1.0))
     return rows.select((pl.col("x2") - pl.col("x1")) * scale, (pl.col("y2") - pl.col("y1")) * scale).to_numpy()
 
 
-def box_sides(table: AnnotationTable, imgsz: int) -> FloatArray:
+def box_sides(table: AnnotationTable, imgsz: int | InputSize) -> FloatArray:
     """Return the roots (N,) of the areas of the boxes that count, in network pixels."""
     return np.asarray(np.sqrt(np.prod(box_sizes(table, imgsz), axis=1)), dtype=np.float64)
 

@@ -21,9 +21,11 @@ from detect_transfer.config.augment import OWN_TRANSFORMS, AugmentEntry, ScaleBy
 from detect_transfer.config.strict import Strict
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.letterbox import PAD_VALUE
 
 _FLIPS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "TimeReverse", "RandomRotate90")
+_TURNS = ("Transpose", "D4", "SquareSymmetry", "RandomRotate90")  # by chance, so that a trial may miss it
 # the first cuts objects into pieces, the second gives boxes of other objects
 _WRONG_BOXES = ("RandomGridShuffle", "Morphological")
 _LEAST_SHIFT = 0.1  # share of a side
@@ -55,12 +57,12 @@ def own_options(entry: AugmentEntry) -> Strict | None:
         ) from error
 
 
-def build_transform(entry: AugmentEntry, imgsz: int, box_sides: FloatArray | None) -> Any:
+def build_transform(entry: AugmentEntry, imgsz: InputSize, box_sides: FloatArray | None) -> Any:
     """Build a transform that changes one image by itself, and try it on a blank one.
 
     Args:
         entry: Its name and options.
-        imgsz: Pixels of the square images that it will be given.
+        imgsz: The size of the images that it will be given.
         box_sides: (N,) the roots of the areas of the training boxes in network pixels.
 
     Raises:
@@ -82,6 +84,14 @@ def build_transform(entry: AugmentEntry, imgsz: int, box_sides: FloatArray | Non
             value=entry.name,
             remedy=did_you_mean(entry.name, sorted({*usable, *OWN_TRANSFORMS})),
         )
+    if entry.name in _TURNS and not imgsz.is_square:
+        raise InputError(
+            "AUGMENT_SHAPE",
+            f"it lays images on their side, and those of {imgsz} px are to stay upright",
+            field=entry.field,
+            value=entry.name,
+            remedy="leave it or its preset out, or give train.imgsz one side and train.batch_shapes=one",
+        )
     try:
         transform = _build(usable[entry.name], entry.options)
         _try(transform, imgsz)
@@ -96,21 +106,21 @@ def build_transform(entry: AugmentEntry, imgsz: int, box_sides: FloatArray | Non
     return transform
 
 
-def scale_range(box_sides: FloatArray, imgsz: int, options: ScaleByBoxes) -> tuple[float, float]:
+def scale_range(box_sides: FloatArray, imgsz: int | InputSize, options: ScaleByBoxes) -> tuple[float, float]:
     """Return by which factors images are scaled, so that small boxes stay large enough and large ones fit.
 
     Args:
         box_sides: (N,) the roots of the areas of the boxes in network pixels, N > 0.
-        imgsz: Pixels of the square images.
+        imgsz: The size of the images.
         options: The bounds.
     """
     small, large = np.quantile(box_sides, [0.1, 0.9])
     low = np.clip(options.smallest / max(small, 1e-9), options.limits[0], 1.0)
-    high = np.clip(options.largest * imgsz / max(large, 1e-9), 1.0, options.limits[1])
+    high = np.clip(options.largest * min(InputSize.of(imgsz).hw) / max(large, 1e-9), 1.0, options.limits[1])
     return float(low), float(high)
 
 
-def _scale_by_boxes(options: ScaleByBoxes, imgsz: int, box_sides: FloatArray | None) -> Any:
+def _scale_by_boxes(options: ScaleByBoxes, imgsz: InputSize, box_sides: FloatArray | None) -> Any:
     is_known = box_sides is not None and len(box_sides)
     low, high = scale_range(box_sides, imgsz, options) if is_known else options.limits  # type: ignore[arg-type]
     shift = max(_LEAST_SHIFT, (high - 1) / 4)  # else of enlarged images the middle alone would be seen
@@ -163,12 +173,12 @@ def _build(kind: Any, options: dict[str, Any]) -> Any:
         return kind(**options)
 
 
-def _try(transform: Any, imgsz: int) -> None:
-    """Raise unless a transform turns a square image with a box into another of the same form."""
+def _try(transform: Any, imgsz: InputSize) -> None:
+    """Raise unless a transform turns an image with a box into another of the same form."""
     sure = copy.deepcopy(transform)
     sure.p = 1.0
-    pixels = np.full((imgsz, imgsz, 3), PAD_VALUE, np.uint8)
-    box = np.array([[0.0, 0.0, imgsz / 2, imgsz / 2]])
+    pixels = np.full((*imgsz.hw, 3), PAD_VALUE, np.uint8)
+    box = np.array([[0.0, 0.0, imgsz.width / 2, imgsz.height / 2]])
     given = {"image": pixels, "bboxes": box, "indices": np.zeros(1)}
     pixels_after = compose([sure], corners=False)(**given)["image"]
     if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:

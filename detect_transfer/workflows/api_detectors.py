@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detect_transfer.core.annotations import Detections
+from detect_transfer.core.input_size import Sides
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 from detect_transfer.workflows.api_choices import require_fields, several
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from detect_transfer.workflows.loaded_detector import LoadedDetector
 
 
-def load_detector(weights: str | Path, *, device: str = "auto", imgsz: int | None = None) -> LoadedDetector:
+def load_detector(weights: str | Path, *, device: str = "auto", imgsz: Sides | None = None) -> LoadedDetector:
     """Load a detector with the classes of its weights, to be called with images.
 
     Args:
         weights: A run folder, a `.safetensors`, `.pt` or `.pth` file, or a known name such as `yolo11n`.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
+        imgsz: Pixels of the longer side, or height and width, such as `(416, 704)`; None takes those of training where
+            the weights name them, else 640.
 
     Returns:
         The detector on that device. Called with an image, or with a batch, it gives boxes, scores, labels and names.
@@ -56,7 +58,7 @@ def predict(
     out: str | Path,
     *,
     score: float | str | None = None,
-    imgsz: int | None = None,
+    imgsz: Sides | None = None,
     device: str = "auto",
     **choices: Any,
 ) -> Detections:
@@ -68,7 +70,8 @@ def predict(
         out: The folder to make; it must be absent or empty.
         score: Detections from this score in [0, 1] on are drawn. `auto` takes the threshold of each class that the run
             stored; None does so too, and takes 0.25 where none is stored.
-        imgsz: Pixels of the longer side; None takes those of training where the weights name them, else 640.
+        imgsz: Pixels of the longer side, or height and width, such as `(416, 704)`; None takes those of training where
+            the weights name them, else 640.
         device: `auto`, `cpu`, `cuda` or `mps`.
         choices: Further fields of `PredictOptions`, such as `classes` and `draw`.
 

@@ -13,6 +13,7 @@ from detect_transfer.config.augment import AugmentName
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport, Finding, make_finding
@@ -22,7 +23,7 @@ from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.report.check_page import CheckShown, write_check_page, write_fault_page
 from detect_transfer.workflows.check_samples import augmented_images
 
-_IMGSZ = 640  # the default of training
+_IMGSZ = InputSize(640, 640)  # the default of training
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class CheckOptions:
 
     Args:
         title: The heading of the page.
-        imgsz: The longer side that images will have in training, in pixels.
+        imgsz: What images will be scaled into in training.
         round_trip: Send the annotations through COCO and YOLO and back.
         out: The folder to make with `check.json` and `check.html`; None writes nothing.
         follow_links: Let symbolic links lead out of the folder of the images, as in a linked data folder.
@@ -41,7 +42,7 @@ class CheckOptions:
     """
 
     title: str
-    imgsz: int | None = None
+    imgsz: InputSize | None = None
     round_trip: bool = False
     out: Path | None = None
     follow_links: bool = False

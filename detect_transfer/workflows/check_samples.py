@@ -8,6 +8,7 @@ from detect_transfer.config import Mirror
 from detect_transfer.config.augment import AugmentName
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.report.check_samples import AugmentedImage, sample_images
@@ -16,14 +17,14 @@ from detect_transfer.report.text import short_name
 
 
 def augmented_images(
-    table: AnnotationTable, augment: AugmentName = "default", *, imgsz: int, data_set: str = ""
+    table: AnnotationTable, augment: AugmentName = "default", *, imgsz: InputSize, data_set: str = ""
 ) -> list[AugmentedImage]:
     """Return images of the sample sheet as the first epoch sees them, mixed with each other; what fails is left out.
 
     Args:
         table: With the folder of its images.
         augment: The preset.
-        imgsz: The side that they have in training, in pixels.
+        imgsz: What they are scaled into in training.
         data_set: The native format, by which mirroring is decided.
     """
     from detect_transfer.training.augment import Augmenter

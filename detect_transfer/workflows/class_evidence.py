@@ -11,6 +11,7 @@ import polars as pl
 from detect_transfer.config import Evaluate
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.run_data import RunData
 from detect_transfer.models import Detector, load_detector
 from detect_transfer.models.class_evidence import SCORE_FLOOR, ClassEvidence, match_classes
@@ -30,7 +31,7 @@ def ask_source(
     source: SourceWeights,
     data: RunData,
     *,
-    imgsz: int,
+    imgsz: InputSize,
     device: torch.device,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> ClassEvidence:
@@ -39,7 +40,7 @@ def ask_source(
     Args:
         source: The pretrained model.
         data: The training images and boxes are looked at, no others.
-        imgsz: Pixels of the longer side.
+        imgsz: What images are scaled into.
         device: Where the source runs.
         on_stage: Called with what begins, and with what came of it.
 
@@ -80,7 +81,7 @@ def choose_images(train: AnnotationTable) -> list[int]:
     return sorted(chosen)
 
 
-def detect_own_classes(detector: Detector, data: RunData, ids: Sequence[int], *, imgsz: int) -> Detections:
+def detect_own_classes(detector: Detector, data: RunData, ids: Sequence[int], *, imgsz: InputSize) -> Detections:
     """Return what a source detects in these images, with the index of its class as `category_id`."""
     images = read_images([(i, data.paths[i]) for i in ids], imgsz, data.intake)
     settings = Evaluate(score_floor=SCORE_FLOOR)
@@ -95,7 +96,7 @@ def _without_detections(source: SourceWeights) -> ClassEvidence | None:
 
 
 def _look(
-    source: SourceWeights, data: RunData, imgsz: int, device: torch.device, on_stage: Callable[[str], None]
+    source: SourceWeights, data: RunData, imgsz: InputSize, device: torch.device, on_stage: Callable[[str], None]
 ) -> ClassEvidence:
     from torch import channels_last
 
@@ -109,4 +110,4 @@ def _look(
     on_stage(f"running the source over {len(ids)} training images, to see which of its classes are meant")
     detections = detect_own_classes(detector, data, ids, imgsz=imgsz)
     matches = match_classes(train.select_images(ids), detections, train.class_names, source.class_names)
-    return ClassEvidence(matches, len(ids), train.images.height, imgsz, time.monotonic() - began)
+    return ClassEvidence(matches, len(ids), train.images.height, imgsz.plain, time.monotonic() - began)

@@ -122,7 +122,7 @@ def plan_facts(run: Run) -> dict[str, Any]:
         "phases": "; ".join(_phase(phase) for phase in run.transfer.get("phases", [])),
         "starts from": source.get("file", "scratch"),
         "family": config.model.family,
-        "imgsz": config.train.imgsz,
+        "imgsz": config.train.imgsz.plain,
         "batch": config.train.batch,
         "seed": config.train.seed,
         "epochs": max((row["epoch"] for row in run.history), default=None),

@@ -12,6 +12,7 @@ import detect_transfer
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.choices import ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, sha256_file, write_json
 from detect_transfer.models import load_weights
 from detect_transfer.models.base import Detector
@@ -130,13 +131,13 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
         arch=detector.arch,
         names=trained.class_names,
         category_ids=trained.category_ids,
-        imgsz=trained.imgsz,
+        imgsz=trained.imgsz.sides,
         nms=options.nms,
         nms_iou=detector.nms_iou,
         suppresses=detector.suppresses,
         settings=own,
         batch=graph.batch,
-        side=graph.side,
+        side=None if graph.size is None else graph.size.sides,
         precision=options.precision,
         thresholds=trained.stored_thresholds(),
         intake=None if trained.intake is None else trained.intake.as_json(),
@@ -147,14 +148,14 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
     )
 
 
-def _graph_options(detector: Detector, options: ExportOptions, imgsz: int) -> GraphOptions:
+def _graph_options(detector: Detector, options: ExportOptions, imgsz: InputSize) -> GraphOptions:
     """Return the form of the graph: free where the network allows it and nothing else is asked for."""
     batch = options.batch
     if batch is None and ("batch" not in detector.dynamic_axes or options.nms is NmsPlace.INSIDE):
         batch = 1
-    rounded = -(-imgsz // PAD_MULTIPLE) * PAD_MULTIPLE
+    rounded = imgsz.rounded_up(PAD_MULTIPLE)
     fixed = options.fixed_size or "size" not in detector.dynamic_axes
-    return GraphOptions(options.nms, batch, rounded if fixed else None, trace_side=rounded)
+    return GraphOptions(options.nms, batch, rounded if fixed else None, traced=rounded)
 
 
 def _origin(trained: TrainedDetector) -> dict[str, Any]:
@@ -201,8 +202,8 @@ def _detect(trained: TrainedDetector, data: ExportData, what: str, progress: Pro
 def _reference(job: ExportJob, data: ExportData, progress: Progress | None) -> _Run:
     """Return what the weights detect, in images padded as the exported model takes them."""
     trained = data.trained
-    if job.options.side is not None:
-        trained = replace(trained, detector=PaddedDetector(trained.detector, job.options.side))
+    if job.options.size is not None:
+        trained = replace(trained, detector=PaddedDetector(trained.detector, job.options.size))
     return _detect(trained, data, "weights", progress)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from detect_transfer.core.choices import ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import read_bytes, read_json, write_atomic
 from detect_transfer.models.checkpoints import ASSETS
 from detect_transfer.models.export.metadata import ExportMetadata
@@ -145,10 +146,14 @@ def _origin(metadata: ExportMetadata) -> list[list[str]]:
         ["weights, sha256", str(facts.get("weights_sha256"))],
         ["made from", ", ".join(before) or "scratch"],
         ["data, sha256", str(facts.get("data_sha256") or "not known")],
-        ["input", f"{metadata.imgsz} px on the longer side, {metadata.precision.value}"],
+        ["input", f"{_input_words(metadata.size)}, {metadata.precision.value}"],
         ["detect-transfer", str(facts.get("detect_transfer"))],
         ["machine", str(facts.get("machine"))],
     ]
+
+
+def _input_words(size: InputSize) -> str:
+    return f"{size} px on the longer side" if size.is_square else f"{size.words} at most"
 
 
 def _number(value: Any) -> str:

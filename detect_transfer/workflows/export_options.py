@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.input_size import Sides
 
 Choice = TypeVar("Choice", ExportPrecision, ExportTarget, NmsPlace)
 
@@ -19,9 +20,10 @@ class ExportOptions:
         to: The targets.
         precision: Of the layers; int8 keeps the last ones in single precision.
         nms: Where doubles are suppressed: by whoever runs the model, or in its graph, which then takes one image.
-        fixed_size: The graph takes squares of `imgsz` pixels; else any multiple of 32 where the network allows it.
+        fixed_size: The graph takes images padded to all of `imgsz`; else any multiple of 32 where the network allows
+            it.
         batch: Images that the graph always takes; None takes any number where the network allows it, else one.
-        imgsz: Pixels of the longer side; None takes those of training, else 640.
+        imgsz: Pixels of the longer side, or height and width; None takes those of training, else 640.
         calibration_images: Training images that INT8 is calibrated on.
 
     Raises:
@@ -33,7 +35,7 @@ class ExportOptions:
     nms: NmsPlace = NmsPlace.BESIDE
     fixed_size: bool = False
     batch: int | None = None
-    imgsz: int | None = None
+    imgsz: Sides | None = None
     calibration_images: int = 128
 
     def __post_init__(self) -> None:

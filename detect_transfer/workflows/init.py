@@ -14,6 +14,7 @@ import yaml
 from detect_transfer.config import Data, Mirror, RunConfig, explain, make_config, parse_value, schema_text
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import DetectTransferError, InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.memory import available_memory
 from detect_transfer.core.temporary import scratch_folder
@@ -29,6 +30,7 @@ from detect_transfer.workflows.init_choices import (
     Shape,
     choose_batch,
     choose_imgsz,
+    choose_shapes,
     class_counts,
     mirrored_pairs,
 )
@@ -168,7 +170,10 @@ def _choose(given: RunConfig, keys: set[str], look: _Look) -> dict[str, Choice]:
             "half as many for the head, nine tenths for all stages; fewer are quicker, and often enough",
         ),
     }
-    imgsz = given.train.imgsz if "train.imgsz" in keys else choices["train.imgsz"].value
+    imgsz = given.train.imgsz if "train.imgsz" in keys else InputSize.of(choices["train.imgsz"].value)
+    shapes, padded = choose_shapes(look.table, imgsz)
+    if shapes is not None and "augment" not in keys:  # transforms that are named may need squares
+        choices["train.batch_shapes"], imgsz = shapes, padded
     choices["train.batch"] = choose_batch(look.n_train, imgsz, memory_bytes=_free_memory(given.train.device))
     if "auto" in explain("transfer.class_map")[0].values:
         choices["transfer.class_map"] = Choice("auto", "which source class a new class is, is asked of the source")

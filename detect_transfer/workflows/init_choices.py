@@ -10,8 +10,10 @@ from typing import Any
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.box_checks import SEEN_TINY_PX
 from detect_transfer.data.split import is_positive
+from detect_transfer.training.shapes import like_shapes
 
 SIDES = (320, 480, 640, 960, 1280)  # pixels
 _SMALL = 0.1  # of the objects may be smaller than the finest cell of the network
@@ -19,6 +21,7 @@ _STEPS_OF_AN_EPOCH = 8
 _BATCHES = (16, 8, 4, 2, 1)
 _BYTES_AT_640 = 0.45e9  # what an image takes in training YOLO11n, rounded up; larger networks take more
 _SHARE_OF_MEMORY = 0.5
+_LIKE_SHARE = 0.85  # of the pixels; above it, batches of like shape gain little
 _SIDE_WORDS = {"left": "right", "right": "left", "links": "rechts", "rechts": "links"}
 
 
@@ -72,16 +75,28 @@ def choose_imgsz(shape: Shape) -> Choice:
     return Choice(side, f"one object in ten is below {seen:.0f} px even then: cut the images into tiles; {images}")
 
 
-def choose_batch(n_train: int, imgsz: int, *, memory_bytes: float, network_factor: float = 1.0) -> Choice:
+def choose_shapes(table: AnnotationTable, imgsz: InputSize) -> tuple[Choice | None, InputSize]:
+    """Choose batches of like shape where they spare pixels; return also the largest size that images then have."""
+    size = table.images.select("height", "width").drop_nulls()
+    groups = like_shapes(size.to_numpy(), imgsz, batch=_BATCHES[0])
+    share = groups.pixels / max(1, imgsz.area * size.height)
+    if share > _LIKE_SHARE:
+        return None, imgsz
+    shown = ", ".join(f"{each.height} x {each.width}" for each in groups.sizes[:3])
+    reason = f"images are padded by their shape (high x wide: {shown}): {share:.0%} of the pixels of squares"
+    return Choice("like", reason), max(groups.sizes, key=lambda each: each.area)
+
+
+def choose_batch(n_train: int, imgsz: int | InputSize, *, memory_bytes: float, network_factor: float = 1.0) -> Choice:
     """Choose the largest batch that memory holds and that leaves some steps in an epoch.
 
     Args:
         n_train: Training images.
-        imgsz: The side that they have.
+        imgsz: What they are scaled into.
         memory_bytes: What is free.
         network_factor: How much more an image takes in this network than in YOLO11n.
     """
-    image_bytes = _BYTES_AT_640 * network_factor * (imgsz / 640) ** 2
+    image_bytes = _BYTES_AT_640 * network_factor * InputSize.of(imgsz).area / 640**2
     fitting = int(memory_bytes * _SHARE_OF_MEMORY / image_bytes)
     most = min(max(1, n_train // _STEPS_OF_AN_EPOCH), fitting)
     batch = next((size for size in _BATCHES if size <= most), 1)

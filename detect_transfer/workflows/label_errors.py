@@ -11,6 +11,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_atomic
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.evaluation.label_errors import KINDS, label_errors
@@ -69,14 +70,14 @@ def is_run(path: Path) -> bool:
 
 
 def find_label_errors(
-    runs: Sequence[Path], *, device: str = "auto", imgsz: int | None = None, progress: Progress | None = None
+    runs: Sequence[Path], *, device: str = "auto", imgsz: InputSize | None = None, progress: Progress | None = None
 ) -> LabelErrors:
     """Judge each image of the first run's data by the first of the runs that was not trained on it.
 
     Args:
         runs: Run folders. Further ones, trained on other parts of the same data, judge what the first was trained on.
         device: auto, cpu, cuda or mps.
-        imgsz: The side that images are scaled to; None takes that of training.
+        imgsz: What images are scaled into; None takes that of training.
         progress: Called with the number of images done and of all that this run judges.
 
     Raises:
@@ -132,7 +133,7 @@ def _detected(
     table: AnnotationTable,
     images: Sequence[tuple[int, Path]],
     device: str,
-    imgsz: int | None,
+    imgsz: InputSize | None,
     progress: Progress | None,
 ) -> pl.DataFrame:
     """Return what a run detects on images, of the classes of the table."""

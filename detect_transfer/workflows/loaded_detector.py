@@ -110,13 +110,13 @@ class LoadedDetector:
 
     Attributes:
         class_names: The classes in order.
-        imgsz: The side in pixels that images are scaled to.
+        imgsz: The side in pixels that images are scaled into, or height and width.
         detector: The network with its pre- and post-processing, for other uses.
     """
 
     def __init__(self, trained: TrainedDetector) -> None:
         self.class_names = trained.class_names
-        self.imgsz = trained.imgsz
+        self.imgsz = trained.imgsz.sides
         self.detector: Predictor = trained.detector
         self._trained = trained
         self._fast = fused(trained.detector)
@@ -124,7 +124,7 @@ class LoadedDetector:
 
     def __repr__(self) -> str:
         """Return architecture, input size and number of classes."""
-        return f"LoadedDetector({self.detector.arch}, {self.imgsz} px, {len(self.class_names)} classes)"
+        return f"LoadedDetector({self.detector.arch}, {self._trained.imgsz} px, {len(self.class_names)} classes)"
 
     def __call__(
         self,
@@ -159,7 +159,7 @@ class LoadedDetector:
         given, is_batch = given_images(images, self._trained.intake)
         settings = chosen_settings(self._trained.settings, nms_iou=iou, max_detections=max_detections, batch=batch)
         sources = (SourceImage(str(number), partial(_same, rgb)) for number, rgb in enumerate(given))
-        options = StreamOptions(self.imgsz, settings, keep_pixels=True)
+        options = StreamOptions(self._trained.imgsz, settings, keep_pixels=True)
         results = detect_stream(self._fast, sources, options, threaded=len(given) > 1)
         least = self._least(score)
         detected = [self._result(result, least) for result in results]

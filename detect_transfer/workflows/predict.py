@@ -16,6 +16,7 @@ from detect_transfer.core.counted import counted
 from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean
 from detect_transfer.core.image_sources import ImageSources
+from detect_transfer.core.input_size import Sides
 from detect_transfer.core.io import require_new
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
@@ -49,7 +50,7 @@ class PredictOptions:
         multi_label: Draw every label of a box, not only the best one.
         agnostic: Boxes of different classes suppress each other, in the files as well.
         device: auto, cpu or cuda, where the detector is still to be loaded.
-        imgsz: The side that images are scaled to then; None takes that of training, else 640.
+        imgsz: The side, or height and width, that images are scaled into then; None takes that of training, else 640.
         nms_iou: Of two boxes of a class with a larger IoU the lower one goes; None takes that of the run.
         max_detections: Of an image; None takes those of the run.
         classes: The classes that are looked for; none looks for all.
@@ -71,7 +72,7 @@ class PredictOptions:
     multi_label: bool = False
     agnostic: bool = False
     device: str = "auto"
-    imgsz: int | None = None
+    imgsz: Sides | None = None
     nms_iou: float | None = None
     max_detections: int | None = None
     classes: Sequence[str] = ()

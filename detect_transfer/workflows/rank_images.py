@@ -13,6 +13,7 @@ from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_sources import SourceImage
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import list_files, new_folder, require_dir, require_new, write_atomic, write_json
 from detect_transfer.evaluation.image_ranking import rank_images
 from detect_transfer.models.base import Prediction
@@ -31,7 +32,7 @@ def rank_folder(
     *,
     most: int,
     device: str = "auto",
-    imgsz: int | None = None,
+    imgsz: InputSize | None = None,
     progress: Progress | None = None,
 ) -> tuple[pl.DataFrame, int]:
     """Run a detector on a folder of images, and write `ranking.csv` and `images.txt`, the names in order.
@@ -44,7 +45,7 @@ def rank_folder(
         out: The folder to make.
         most: How many images are listed at most.
         device: auto, cpu, cuda or mps.
-        imgsz: The side that images are scaled to; None takes that of training.
+        imgsz: What images are scaled into; None takes that of training.
         progress: Called with the number of images done and of all.
 
     Returns:

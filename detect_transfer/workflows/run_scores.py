@@ -38,9 +38,8 @@ class ScoredImages:
         self._intake = data.intake
         ids = table.images["image_id"].to_list()[accelerator.process_index :: accelerator.num_processes]
         self._chosen = [(image_id, data.paths[image_id]) for image_id in ids]
-        side = config.train.imgsz
         self._memory = memory_bytes_of(config.train.cache_mb) // 4
-        self._fits = len(ids) * side * side * 3 <= self._memory
+        self._fits = len(ids) * config.train.imgsz.area * 3 <= self._memory
         self._images: list[FittedImage] = []
         self._frozen: frozenset[Stage] = frozenset()
         self._features: list[tuple[torch.Tensor, ...]] = []

@@ -14,6 +14,7 @@ from detect_transfer.config import STAGES, RunConfig, Transfer
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.core.boxes import iou
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.run_data import RunData
 from detect_transfer.models import Detector, build_detector, find_weights, load_weights
 from detect_transfer.models.predict import read_images
@@ -75,7 +76,7 @@ def _log_me(
 
 
 @torch.no_grad()
-def box_features(detector: Detector, data: RunData, *, imgsz: int) -> tuple[FloatArray, IntArray]:
+def box_features(detector: Detector, data: RunData, *, imgsz: InputSize) -> tuple[FloatArray, IntArray]:
     """Return the mean features (N, D) of boxes on the maps of the backbone, and their classes (N,).
 
     For each annotated box a box of its size elsewhere in the image stands for the background, -1, where there is room.

@@ -54,7 +54,7 @@ from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.source_choice import rank_sources
 from detect_transfer.workflows.start_source import evidence_of, load_source, starting_from, with_best_source
 from detect_transfer.workflows.trackers import tracking
-from detect_transfer.workflows.train_context import RunContext, batch_of_device, make_context
+from detect_transfer.workflows.train_context import RunContext, batch_of_device, groups_of, make_context
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 from detect_transfer.workflows.watch import Watch
 
@@ -176,8 +176,18 @@ def _start_lines(config: RunConfig, data: RunData, context: TrainContext) -> lis
     return [
         f"device: {device}, {where}, {context.precision}",
         f"images: {images}, {data.train.categories.height} classes",
-        f"batch {settings.batch}{each if devices > 1 else ''}, {settings.imgsz} px",
+        f"batch {settings.batch}{each if devices > 1 else ''}, {settings.imgsz} px{_shape_words(context)}",
     ]
+
+
+def _shape_words(context: TrainContext) -> str:
+    """Return what images of like shape are padded to, in words; nothing where all are padded alike."""
+    groups, settings = context.groups, context.settings
+    if settings.batch_shapes == "one":
+        return ""
+    parts = [f"{len(groups.members(i)):,} of {size} px" for i, size in enumerate(groups.sizes)]
+    share = groups.pixels / (settings.imgsz.area * len(groups.of_image))
+    return f"; padded by shape: {', '.join(parts)}; {share:.0%} of the pixels"
 
 
 def dry_run(
@@ -262,6 +272,9 @@ def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[
     imgsz = config.train.imgsz
     sides = box_sides(data.train, imgsz)
     augmenter = Augmenter(config.augment, imgsz=imgsz, mirroring=mirroring, box_sides=sides, mosaic=config.train.mosaic)
+    if config.train.batch_shapes != "one":
+        for size in groups_of(config, data.train).sizes:
+            Augmenter(config.augment, imgsz=size)  # refuses what does not leave it as it is
     return augmenter, mirroring.done_by(augmenter.mirrors)
 
 

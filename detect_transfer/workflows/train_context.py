@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from detect_transfer.config import RunConfig, path_keys
+from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.intake import Intake
 from detect_transfer.data.run_data import RunData
@@ -35,6 +37,7 @@ from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, box_sizes, class_weights, repeat_factors
+from detect_transfer.training.shapes import ShapeGroups, like_shapes
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
 from detect_transfer.workflows.watch import Watch
@@ -88,12 +91,14 @@ def make_context(
     samples = _samples(config, data, source[0], device)
     _weigh_classes(config, detector, data, samples, device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
-    images = _images(config, samples, run, memory // 2, data.intake)
+    groups = groups_of(config, data.train)
+    images = _images(config, samples, groups, run, memory=memory // 2, intake=data.intake)
     batches = EpochBatches(
         repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
         batch=batch_of_device(settings.batch, accelerator.num_processes),
         seed=settings.seed,
         share=Share(accelerator.process_index, accelerator.num_processes),
+        groups=[groups.members(group) for group in range(len(groups))],
     )
     loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
     scorer = RunScorer(config, detector, data, run.folder, run.accelerator)
@@ -104,6 +109,7 @@ def make_context(
         loader=make_loader(images, batches, **loading),
         plain_loader=lambda chosen: make_loader(images, chosen, **loading),
         batches=batches,
+        groups=groups,
         settings=settings,
         precision=choose_precision(settings.precision, device),
         score=scorer,
@@ -211,21 +217,35 @@ def _without_kept(detector: Detector, data: RunData) -> torch.Tensor:
     return weights
 
 
+def groups_of(config: RunConfig, table: AnnotationTable) -> ShapeGroups:
+    """Return which training images share batches by a config."""
+    size = config.train.imgsz
+    if config.train.batch_shapes == "one":
+        return ShapeGroups.one(table.images.height, size)
+    sizes_hw = table.images.select(pl.col("height").fill_null(size.height), pl.col("width").fill_null(size.width))
+    return like_shapes(sizes_hw.to_numpy(), size, batch=config.train.batch)
+
+
 def _images(
-    config: RunConfig, samples: Sequence[SampleRef], run: RunContext, memory: int, intake: Intake | None
+    config: RunConfig,
+    samples: Sequence[SampleRef],
+    groups: ShapeGroups,
+    run: RunContext,
+    *,
+    memory: int,
+    intake: Intake | None,
 ) -> TrainSet:
     settings = config.train
     options = ImageOptions(settings.imgsz, run.augmenter, settings.seed, intake=intake, decode=settings.decode)
     local = LocalProcesses.of(run.accelerator)
     store = ImageStore.open(
-        len(samples),
-        settings.imgsz,
+        groups,
         cache=settings.cache,
         memory_bytes=memory,
         folder=run.folder.cache,
         local=local,
     )
-    return TrainSet(samples, options, store, local)
+    return TrainSet(samples, options, store, local, groups)
 
 
 def _save(path: Path, detector: Detector, config: RunConfig, data: RunData, source: SourceWeights | None) -> None:

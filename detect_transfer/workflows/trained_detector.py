@@ -16,6 +16,7 @@ from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_sources import SourceImage
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.input_size import InputSize, Sides
 from detect_transfer.core.intake import Intake
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.models import find_weights, load_detector, load_weights
@@ -37,7 +38,7 @@ class TrainedDetector:
     Args:
         detector: The network.
         path: Its weights.
-        imgsz: The side that images are scaled to.
+        imgsz: What images are scaled into.
         settings: Score floor, suppression and caps.
         category_ids: The ids that its classes have in the data that it was trained on, else from 1.
         imgsz_from: Where `imgsz` comes from, in words.
@@ -49,7 +50,7 @@ class TrainedDetector:
 
     detector: Predictor
     path: Path
-    imgsz: int
+    imgsz: InputSize
     settings: Evaluate
     category_ids: tuple[int, ...]
     imgsz_from: str = "as it was trained"
@@ -190,7 +191,7 @@ def best_weights(source: str | Path) -> Path:
     return weights
 
 
-def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None = None) -> TrainedDetector:
+def load_trained(source: str | Path, *, device: str = "auto", imgsz: Sides | None = None) -> TrainedDetector:
     """Load the best weights of a run folder, a weights file of any kind that is read here, or a known name.
 
     Weights in a run folder bring the scoring settings of its config, others those of the defaults.
@@ -200,14 +201,16 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
     Args:
         source: The folder, the file or the name.
         device: auto, cpu or cuda.
-        imgsz: The side that images are scaled to; None takes that of training where the weights name it, else 640.
+        imgsz: The side, or height and width, that images are scaled into; None takes those of training where the
+            weights name them, else 640.
 
     Raises:
         InputError: There are no such weights, or they hold no whole detector.
     """
+    size = None if imgsz is None else InputSize.of_option(imgsz)
     weights = best_weights(source)
     if exported_path(weights) is not None:
-        return _load_exported(weights, device=device, imgsz=imgsz)
+        return _load_exported(weights, device=device, imgsz=size)
     loaded = load_weights(weights)
     run = RunFolder.holding(weights)
     detector = load_detector(loaded)
@@ -216,16 +219,16 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: int | None 
     ids = loaded.category_ids or tuple(range(1, len(detector.class_names) + 1))
     stated = loaded.metadata.get("imgsz")
     origin = "the default, as the weights do not say at which they were trained; --imgsz gives another"
-    if imgsz is not None:
+    if size is not None:
         origin = "as --imgsz asks"
     elif stated is not None:
         origin = "as it was trained"
-    side = imgsz or int(stated or _DEFAULT_IMGSZ)
+    size = size or InputSize.of(stated or _DEFAULT_IMGSZ)
     intake = Intake.from_json(loaded.metadata["intake"], weights) if "intake" in loaded.metadata else None
-    return TrainedDetector(detector, weights, side, settings, ids, origin, intake=intake)
+    return TrainedDetector(detector, weights, size, settings, ids, origin, intake=intake)
 
 
-def _load_exported(path: Path, *, device: str, imgsz: int | None) -> TrainedDetector:
+def _load_exported(path: Path, *, device: str, imgsz: InputSize | None) -> TrainedDetector:
     """Open an exported model; its size is free where its graph takes any.
 
     Raises:
@@ -241,22 +244,22 @@ def _load_exported(path: Path, *, device: str, imgsz: int | None) -> TrainedDete
         )
     detector = open_exported(path)
     about = detector.export
-    if imgsz not in (None, about.imgsz) and about.side is not None:
+    if imgsz not in (None, about.size) and about.fixed is not None:
         raise InputError(
             "EXPORT_SIZE",
-            f"the model takes images of {about.imgsz} px alone",
+            f"the model takes images of {about.size} px alone",
             where=path,
             field="--imgsz",
-            value=imgsz,
+            value=imgsz and imgsz.plain,
             remedy=f"leave --imgsz out, or export it again with --imgsz {imgsz}",
         )
     return TrainedDetector(
         detector,
         path,
-        imgsz or about.imgsz,
+        imgsz or about.size,
         about.settings,
         about.category_ids,
-        "as it was exported" if imgsz in (None, about.imgsz) else "as --imgsz asks",
+        "as it was exported" if imgsz in (None, about.size) else "as --imgsz asks",
         exported_thresholds=about.thresholds,
         intake=None if about.intake is None else Intake.from_json(about.intake, path),
     )

@@ -11,8 +11,17 @@ from PIL import Image
 from detect_transfer.cli import main
 from detect_transfer.cli.options import name_of_data
 from detect_transfer.config import load_config
+from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.workflows.init import init_config
-from detect_transfer.workflows.init_choices import Choice, Shape, choose_batch, choose_imgsz, mirrored_pairs
+from detect_transfer.workflows.init_choices import (
+    Choice,
+    Shape,
+    choose_batch,
+    choose_imgsz,
+    choose_shapes,
+    mirrored_pairs,
+)
 from detect_transfer.workflows.init_text import config_text
 
 
@@ -47,6 +56,20 @@ def test_imgsz__says_when_objects_stay_too_small() -> None:
 )
 def test_batch__fits_memory_and_leaves_steps_in_an_epoch(n_train: int, imgsz: int, memory: float, batch: int) -> None:
     assert choose_batch(n_train, imgsz, memory_bytes=memory).value == batch
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "value", "padded"),
+    [((1360, 800), "like", InputSize(384, 640)), ((800, 600), "like", InputSize(480, 640)), ((640, 600), None, None)],
+)
+def test_shapes__are_proposed_where_they_spare_pixels(size_wh, value, padded) -> None:
+    table = AnnotationTable.from_columns(
+        images={"image_id": [1], "file_name": ["a.png"], "width": [size_wh[0]], "height": [size_wh[1]]},
+        boxes={"annotation_id": [], "image_id": [], "category_id": [], **{name: [] for name in XYXY}},
+        categories={"category_id": [1], "name": ["sign"]},
+    )
+    choice, size = choose_shapes(table, InputSize(640, 640))
+    assert (choice and choice.value, size) == (value, padded or InputSize(640, 640))
 
 
 def test_mirrored_classes__are_paired_by_their_names() -> None:

@@ -22,7 +22,11 @@ def test_every_key__has_a_meaning_and_what_it_takes() -> None:
     ("name", "values", "default"),
     [
         ("train.epochs", "a whole number from 1 on", "20"),
-        ("train.imgsz", "a whole number in [32, 8192], a multiple of 32", "640"),
+        (
+            "train.imgsz",
+            "a whole number in [32, 8192], a multiple of 32, or height and width of such numbers, such as 416x704",
+            "640",
+        ),
         ("train.lr", "a number in (0, 1] or nothing", "none"),
         ("train.clip_norm", "a number above 0", "10.0"),
         ("evaluate.score_floor", "a number in [0, 1)", "0.001"),

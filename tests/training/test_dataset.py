@@ -18,6 +18,7 @@ from detect_transfer.core import images
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
 from detect_transfer.training.array_store import LocalProcesses
@@ -27,6 +28,7 @@ from detect_transfer.training.faults import loading_errors
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, class_weights, repeat_factors
+from detect_transfer.training.shapes import ShapeGroups
 from detect_transfer.training.train_sample import TrainSample, clip_sample
 
 
@@ -42,9 +44,9 @@ def make_set(
 
 
 def store_of(count: int, *, cache="memory", folder: Path = Path(), local: LocalProcesses | None = None) -> ImageStore:
-    store = ImageStore.open(
-        count, 96, cache=cache, memory_bytes=1 << 30, folder=folder, local=local or LocalProcesses()
-    )
+    groups = ShapeGroups.one(count, InputSize(96, 96))
+    local = local or LocalProcesses()
+    store = ImageStore.open(groups, cache=cache, memory_bytes=1 << 30, folder=folder, local=local)
     assert store is not None
     return store
 

@@ -20,6 +20,7 @@ from detect_transfer.config import Synthetic
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data
@@ -94,23 +95,31 @@ def test_exported_models__detect_what_the_weights_detect(
         assert (row["gate"]["vanished"], row["gate"]["appeared"], row["gate"]["failures"]) == (0, 0, [])
         assert set(row["layers"]) == {"fp32"}
         again = load_trained(exported / row["path"])
-        assert (again.imgsz, again.category_ids) == (IMGSZ, trained.category_ids)
+        assert (again.imgsz, again.category_ids) == (trained.imgsz, trained.category_ids)
         assert again.settings == trained.settings
         assert_same(own, again.find(checked.files, again.category_ids))
 
 
 @pytest.fixture(scope="module")
 def padded(tmp_path_factory: pytest.TempPathFactory, trained: TrainedDetector, checked: ExportData) -> Path:
-    """The embedded detector for three images of 224 x 224 pixels."""
+    """The embedded detector for three images of 224 x 256 pixels, height first."""
     out = tmp_path_factory.mktemp("exports") / "fixed"
-    return export_detector(trained, out, ExportOptions(fixed_size=True, batch=3), checked)[0].path
+    return export_detector(*of_two_sides(trained, out, checked, batch=3))[0].path
+
+
+def of_two_sides(trained: TrainedDetector, out: Path, checked: ExportData, batch: int | None = None) -> tuple[Any, ...]:
+    """Return the arguments of an export for images of 200 x 250 pixels alone."""
+    size = InputSize(IMGSZ, 250)
+    seen = replace(checked, trained=replace(checked.trained, imgsz=size))
+    return replace(trained, imgsz=size), out, ExportOptions(fixed_size=True, batch=batch), seen
 
 
 def test_fixed_size_and_batch__pad_and_shift_back(padded: Path) -> None:
     record = json.loads((padded.parent / "export.json").read_text())
-    assert record["metadata"]["side"] == 224
+    assert (record["metadata"]["imgsz"], record["metadata"]["side"]) == ([200, 250], [224, 256])
+    assert load_trained(padded, imgsz=(200, 250)).imgsz == InputSize(200, 250)
     assert record["exported"][0]["gate"]["largest_move_px"] < 0.01
-    with pytest.raises(InputError, match=r"EXPORT_SIZE .*takes images of 200 px alone; leave --imgsz out"):
+    with pytest.raises(InputError, match=r"EXPORT_SIZE .*takes images of 200x250 px alone; leave --imgsz out"):
         load_trained(padded, imgsz=320)
 
 
@@ -160,7 +169,7 @@ def test_gate__catches_a_planted_fault_and_keeps_nothing(
     with pytest.raises(
         ResourceError, match=r"EXPORT_GATE --to=onnx .*not kept: .*most in .*\.(png|jpg) \(\d+ of \d+\)"
     ):
-        export_detector(trained, tmp_path / "out", ExportOptions(fixed_size=True), checked)
+        export_detector(*of_two_sides(trained, tmp_path / "out", checked))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -278,7 +287,7 @@ def test_window_of_wide_values__goes_with_the_model_and_not_into_a_bundle(
 def test_bundle__detects_without_this_package_what_predict_draws(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, shown = run(capsys, "export", EMBEDDED, "--data", data, "--bundle", tmp_path / "bundle")
+    code, shown = run(capsys, "export", EMBEDDED, "--data", data, "--bundle", tmp_path / "bundle", "--imgsz", "224x320")
     assert code == 0, shown
     bundle = tmp_path / "bundle"
     assert {path.name for path in bundle.iterdir()} == {
@@ -301,7 +310,7 @@ def test_bundle__detects_without_this_package_what_predict_draws(
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [Path(row["file_name"]).name for row in rows] == [path.name for path in images]
     mine = [[*d["xyxy"], d["score"], d["category_id"]] for row in rows for d in row["detections"]]
-    trained = load_trained(EMBEDDED, device="cpu")
+    trained = load_trained(EMBEDDED, device="cpu", imgsz="224x320")
     every = trained.find(list(enumerate(images)), trained.category_ids).rows.filter(pl.col("score") >= 0.02)
     own = one_label(Detections(every)).rows
     assert len(own) < len(every)

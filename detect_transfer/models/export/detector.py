@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from detect_transfer.core.choices import NmsPlace
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.base import Postprocess, Prediction, Predictor, Target
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.letterbox import PAD_VALUE
@@ -62,8 +63,8 @@ class RuntimeModule(nn.Module):
         """Run the model on (B, 3, H, W) uint8 RGB; give the outputs of each image, with boxes in its pixels."""
         metadata = self._opened.metadata
         left, top = 0, 0
-        if metadata.side is not None:
-            images, left, top = pad_to(images, metadata.side)
+        if metadata.fixed is not None:
+            images, left, top = pad_to(images, metadata.fixed)
         offset = torch.tensor([left, top, left, top], dtype=torch.float32)
         outputs: list[Output] = []
         size = 1 if metadata.nms is NmsPlace.INSIDE else metadata.batch or len(images)
@@ -78,24 +79,24 @@ class RuntimeModule(nn.Module):
         return outputs
 
 
-def pad_to(images: torch.Tensor, side: int) -> tuple[torch.Tensor, int, int]:
-    """Pad images (B, 3, H, W) with grey to a square; return them, and what was added on the left and on top.
+def pad_to(images: torch.Tensor, size: InputSize) -> tuple[torch.Tensor, int, int]:
+    """Pad images (B, 3, H, W) with grey to a size; return them, and what was added on the left and on top.
 
     Raises:
         InputError: They are larger.
     """
     height, width = images.shape[2:]
-    if max(height, width) > side:
+    if height > size.height or width > size.width:
         raise InputError(
             "EXPORT_SIZE",
-            f"the model takes squares of {side} px",
+            f"the model takes images of {size} px alone",
             field="--imgsz",
-            value=max(height, width),
+            value=str(InputSize(height, width)),
             remedy="leave --imgsz out, or export it again with this --imgsz",
         )
-    left, top = (side - width) // 2, (side - height) // 2
-    padded = functional.pad(images, (left, side - width - left, top, side - height - top), value=PAD_VALUE)
-    return padded, left, top
+    right, below = size.width - width, size.height - height
+    left, top = right // 2, below // 2
+    return functional.pad(images, (left, right - left, top, below - top), value=PAD_VALUE), left, top
 
 
 class ExportedDetector:
@@ -172,12 +173,12 @@ class PaddedDetector:
 
     Args:
         detector: The detector.
-        side: The side that its images are padded to.
+        size: What its images are padded to.
     """
 
-    def __init__(self, detector: Predictor, side: int) -> None:
+    def __init__(self, detector: Predictor, size: InputSize) -> None:
         self._detector = detector
-        self._side = side
+        self._size = size
         self._offset = torch.zeros(4)
         self.module = detector.module
         self.family, self.arch, self.class_names = detector.family, detector.arch, detector.class_names
@@ -185,7 +186,7 @@ class PaddedDetector:
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Pad (B, 3, H, W) uint8 RGB and turn it into the input of the network."""
-        padded, left, top = pad_to(images, self._side)
+        padded, left, top = pad_to(images, self._size)
         self._offset = torch.tensor([left, top, left, top], dtype=torch.float32, device=images.device)
         return self._detector.preprocess(padded)
 

@@ -12,10 +12,12 @@ from torchvision.models.detection._utils import _topk_min
 from torchvision.ops import nms
 
 from detect_transfer.core.choices import NmsPlace
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.base import Detector, Postprocess
 from detect_transfer.models.postprocess import MOST_CANDIDATES, SMALLEST_SIDE
 
 INPUT = "images"
+_TRACED = InputSize(640, 640)
 OUTPUTS = {NmsPlace.BESIDE: ("boxes", "scores"), NmsPlace.INSIDE: ("boxes", "scores", "labels")}
 
 
@@ -26,20 +28,20 @@ class GraphOptions:
     Args:
         nms: Where doubles are suppressed.
         batch: Images that it always takes; None takes any number.
-        side: It takes squares of so many pixels; None takes any multiple of 32.
-        trace_side: The side of the image that it is traced with, where any size is taken.
+        size: It takes images of that size alone; None takes any multiple of 32.
+        traced: The size of the image that it is traced with, where any is taken.
     """
 
     nms: NmsPlace = NmsPlace.BESIDE
     batch: int | None = None
-    side: int | None = None
-    trace_side: int = 640
+    size: InputSize | None = None
+    traced: InputSize = _TRACED
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:
         """The axes of inputs and outputs whose length is not fixed, by their names."""
         batch = {} if self.batch is not None else {0: "batch"}
-        size = {} if self.side is not None else {2: "height", 3: "width"}
+        size = {} if self.size is not None else {2: "height", 3: "width"}
         axes = {INPUT: batch | size}
         for name in OUTPUTS[self.nms]:
             axes[name] = {0: "detections"} if self.nms is NmsPlace.INSIDE else batch | {1: "boxes"}
@@ -47,7 +49,9 @@ class GraphOptions:
 
     def example(self) -> torch.Tensor:
         """Return images that a graph is traced with; no rectangle with equal sides hides a mistaken axis."""
-        height, width = (self.side, self.side) if self.side is not None else (self.trace_side - 32, self.trace_side)
+        height, width = (self.size or self.traced).hw
+        if self.size is None and height == width:
+            height -= 32
         generator = torch.Generator().manual_seed(0)
         size = (self.batch or 1, 3, max(32, height), width)
         return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)

@@ -11,6 +11,7 @@ from typing import Any
 from detect_transfer.config import Evaluate
 from detect_transfer.core.choices import ExportPrecision, NmsPlace
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.letterbox import PAD_MULTIPLE, PAD_VALUE
 
 FORMAT_VERSION = 1
@@ -19,7 +20,7 @@ INPUT_FACTS = {  # how an image becomes the input; what normalises it is in the 
     "layout": "NCHW",
     "dtype": "uint8",
     "channels": "RGB",
-    "resize": "longer side to imgsz; cv2.INTER_AREA to shrink, cv2.INTER_LINEAR to enlarge",
+    "resize": "as large as fits into imgsz; cv2.INTER_AREA to shrink, cv2.INTER_LINEAR to enlarge",
     "pad": "evenly on both sides",
     "pad_value": PAD_VALUE,
     "pad_multiple": PAD_MULTIPLE,
@@ -35,13 +36,13 @@ class ExportMetadata:
         arch: Its architecture.
         names: Its classes in order.
         category_ids: Their ids in the data that it was trained on.
-        imgsz: The side in pixels that the longer side of an image is scaled to.
+        imgsz: The side in pixels that an image is scaled into, or height and width.
         nms: Where doubles are suppressed.
         nms_iou: Overlap from which the lower of two boxes is suppressed, where the settings do not say.
         suppresses: Whether doubles are suppressed at all; an end-to-end head gives each object once.
         settings: Score floor, suppression and caps that it was scored with.
         batch: Images that it always takes; None takes any number.
-        side: It takes squares of so many pixels; None takes what `input` says.
+        side: It takes images of that side, or height and width, alone; None takes what `input` says.
         precision: What it computes with.
         thresholds: The score threshold of each class; None where none were stored.
         licence: Which code and weights are in it, and what that means for use.
@@ -55,13 +56,13 @@ class ExportMetadata:
     arch: str
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
-    imgsz: int
+    imgsz: int | tuple[int, int]
     nms: NmsPlace
     nms_iou: float
     suppresses: bool
     settings: Evaluate
     batch: int | None
-    side: int | None
+    side: int | tuple[int, int] | None
     precision: ExportPrecision
     thresholds: Mapping[str, float] | None = None
     licence: tuple[Mapping[str, str], ...] = ()
@@ -69,6 +70,16 @@ class ExportMetadata:
     input: Mapping[str, Any] = field(default_factory=lambda: dict(INPUT_FACTS))
     intake: str | None = None
     format_version: int = FORMAT_VERSION
+
+    @property
+    def size(self) -> InputSize:
+        """What an image is scaled into."""
+        return InputSize.of(self.imgsz)
+
+    @property
+    def fixed(self) -> InputSize | None:
+        """The one size of image that it takes, padded; None where it takes any."""
+        return None if self.side is None else InputSize.of(self.side)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values by name."""
@@ -104,6 +115,8 @@ def read_metadata(texts: Mapping[str, str], path: Path) -> ExportMetadata:
         values["settings"] = Evaluate.model_validate(values["settings"])
         values["nms"], values["precision"] = NmsPlace(values["nms"]), ExportPrecision(values["precision"])
         values["names"], values["category_ids"] = tuple(values["names"]), tuple(values["category_ids"])
+        for name in ("imgsz", "side"):
+            values[name] = None if values[name] is None else InputSize.of(values[name]).sides
         return ExportMetadata(**{**values, "licence": tuple(values["licence"])})
     except (ValueError, TypeError) as error:
         raise InputError(

@@ -80,8 +80,8 @@ def quantise_onnx(
 def _inputs(images: Iterable[FittedImage], options: GraphOptions) -> Iterator[dict[str, NDArray[np.uint8]]]:
     for image in images:
         pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)[None]
-        if options.side is not None:
-            pixels, _, _ = pad_to(pixels, options.side)
+        if options.size is not None:
+            pixels, _, _ = pad_to(pixels, options.size)
         yield {INPUT: np.ascontiguousarray(pixels.expand(options.batch or 1, -1, -1, -1).numpy())}
 
 

@@ -16,7 +16,7 @@ from detect_transfer.models.yolo.ultralytics import load_ultralytics
 _LICENCE = "AGPL-3.0 License (https://ultralytics.com/license)"
 
 
-def save_ultralytics(detector: YoloDetector, path: Path, *, imgsz: int) -> None:
+def save_ultralytics(detector: YoloDetector, path: Path, *, imgsz: int | tuple[int, int]) -> None:
     """Write a file that ultralytics trains on, predicts with and exports."""
     module: Any = copy.deepcopy(detector.module).cpu().eval().float()
     module.criterion = None

@@ -72,7 +72,7 @@ def _megabytes(plan: StudyPlan, config: RunConfig) -> float:
 
 def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float]:
     train, score = _SECONDS.get(config.model.family, _SECONDS["torchvision"])
-    scale = (config.train.imgsz / 320) ** 2
+    scale = config.train.imgsz.area / 320**2
     scored = plan.data.n_val + TRAIN_PART
 
     def of_run(run: PlannedRun) -> float:
