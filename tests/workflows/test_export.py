@@ -144,8 +144,8 @@ def test_suppression_in_the_graph__chooses_the_same(
 
 
 def without_padding(images: Any) -> Any:
-    inner = np.moveaxis(images[:, :, 12:212, 12:212], 1, 3)
-    return np.moveaxis(np.stack([cv2.resize(each, (224, 224)) for each in inner]), 3, 1)
+    inner = np.moveaxis(images[:, :, 12:212, 28:228], 1, 3)
+    return np.moveaxis(np.stack([cv2.resize(each, (256, 224)) for each in inner]), 3, 1)
 
 
 FAULTS = {"bgr": lambda images: images[:, ::-1], "scale": lambda images: images // 2, "no padding": without_padding}
