@@ -18,9 +18,16 @@ DATABASE = "VOC by detect_transfer"  # what our writer signs with
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _TURNED = ("cx", "cy", "w", "h", "angle")
 _KNOWN = {"name", "pose", "truncated", "occluded", "difficult", "bndbox", "part", "attributes"}
+_ONCE = {  # by the element that holds them
+    "annotation": {"filename", "size"},
+    "size": {"width", "height"},
+    "object": {"name", "pose", "truncated", "occluded", "difficult"},
+    "bndbox": set(_CORNERS),
+}
 _UNSTATED = {"", "unspecified"}
 _FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
 _REMEDY = "fix the object or remove it"
+_STANDS_TWICE = "it stands twice, so half of what the file says would be lost"
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ def read_file(root: Path, name: str, image: str, errors: ErrorCollector, *, size
     path, file, faults = root / name, VocFile(str(root / name)), ErrorCollector()
     with errors.image(image):
         tree = read_xml(root, name, "annotation")
+        _require_once(tree, str(path))
         file.filename, file.maker = _text(tree, "filename"), _maker(tree)
         for number, element in enumerate(tree.findall("object"), start=1):
             pointer = f"#object[{number}]"
@@ -92,6 +100,7 @@ def _stated_size(tree: Element, path: Path) -> tuple[int, int] | None:
     size = tree.find("size")
     if size is None:
         return None
+    _require_once(size, f"{path}#size")
     sides = []
     for tag in ("width", "height"):
         text = _text(size, tag)
@@ -126,6 +135,7 @@ def _maker(tree: Element) -> str:
 def _object(element: Element, where: str, source: str, errors: ErrorCollector, *, sized: bool) -> VocObject | None:
     """Return the object, or None after reporting what is wrong with it."""
     before = errors.total
+    _report_twice(element, where, errors)
     name = _text(element, "name")
     if not name:
         errors.add("OBJECT_NAME", "the object has no <name>", where=where, remedy=_REMEDY)
@@ -190,8 +200,10 @@ def _corners(element: Element, where: str, errors: ErrorCollector, *, sized: boo
         what = f"the object has {len(boxes)} <bndbox> of its own, expected one"
         errors.add("OBJECT_BOX", what, where=where, remedy=_REMEDY)
         return None
+    if _report_twice(boxes[0], where, errors):
+        return None
     corners = []
-    texts = {child.tag: child.text for child in boxes[0][::-1]}  # of a tag that stands twice the first one
+    texts = {child.tag: child.text for child in boxes[0]}
     for tag in _CORNERS:
         text = (texts.get(tag) or "").strip()
         number = parse_number(text)
@@ -244,6 +256,26 @@ def _attributes(element: Element, where: str, errors: ErrorCollector) -> dict[st
             inside = {grandchild.tag: (grandchild.text or "").strip() for grandchild in child}
             values[child.tag] = inside or (child.text or "").strip()
     return values
+
+
+def _twice(element: Element) -> str | None:
+    """Return the first tag that stands twice in an element where one belongs."""
+    tags = [child.tag for child in element if child.tag in _ONCE[element.tag]]
+    return next((tag for i, tag in enumerate(tags) if tag in tags[:i]), None)
+
+
+def _report_twice(element: Element, where: str, errors: ErrorCollector) -> bool:
+    """Report a tag that stands twice; tell whether one does."""
+    tag = _twice(element)
+    if tag is not None:
+        errors.add("XML_TWICE", _STANDS_TWICE, where=where, field=tag, remedy="keep one of them")
+    return tag is not None
+
+
+def _require_once(element: Element, where: str) -> None:
+    tag = _twice(element)
+    if tag is not None:
+        raise InputError("XML_TWICE", _STANDS_TWICE, where=where, field=tag, remedy="keep one of them")
 
 
 def _text(element: Element, tag: str) -> str:
