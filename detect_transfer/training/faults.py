@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from detect_transfer.training.dataset import Batch
 from detect_transfer.training.feature_cache import FeatureBatch
 
 _WORKER_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "No space left on device")  # torch's words
+_PEER_DIED = ("gloo", "NCCL", "TCPStore", "Connection closed by peer")
 
 
 class LossNotFinite(InputError):
@@ -61,6 +63,27 @@ def loading_errors(folder: Path) -> Iterator[None]:
             field="train.workers",
             remedy="the memory or /dev/shm was full, or something ended it: go on with detect-transfer train "
             f"--resume {shlex.quote(str(folder))} train.workers=0, or with a smaller train.cache_mb",
+        ) from error
+
+
+@contextmanager
+def process_errors(folder: Path) -> Iterator[None]:
+    """Turn what torch raises where another process of a training died into an error that says how to go on.
+
+    Raises:
+        ResourceError: Another process died, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _PEER_DIED):
+            raise
+        message = str(error).splitlines()[0]
+        raise ResourceError(
+            "PROCESS_DIED",
+            f"another process of this training ended ({message})",
+            remedy="look at what it said, and whether the memory was full; go on with: torchrun --nproc-per-node "
+            f"{os.environ.get('LOCAL_WORLD_SIZE', 2)} -m detect_transfer train --resume {shlex.quote(str(folder))}",
         ) from error
 
 

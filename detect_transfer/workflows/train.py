@@ -36,6 +36,7 @@ from detect_transfer.training.augment import Augmenter, augment_lines
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.engine import fit
+from detect_transfer.training.faults import process_errors
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
 from detect_transfer.training.samples import box_sides
@@ -116,6 +117,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         open_run(folder, main=main, resume=resume),
         tracking(config, folder, watch, main=main) as tracked,
         EnergyMeter() as energy,
+        process_errors(folder.path),
     ):
         watch = tracked.watch
         watch.on_stage(f"run folder: {folder.path}")

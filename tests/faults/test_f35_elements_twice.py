@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-FILE = """<annotation><filename>0.png</filename><size><width>64</width><height>48</height></size><object><name>car</name>
-<difficult>0</difficult><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>40</xmax><ymax>40</ymax></bndbox></object></annotation>
+FILE = """<annotation><filename>0.png</filename>
+<size><width>64</width><height>48</height></size><object>
+<name>car</name><difficult>0</difficult><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>40</xmax><ymax>40</ymax></bndbox></object></annotation>
 """
 
 
