@@ -157,7 +157,7 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         names = likely(path)
         choices = f"it may be {', '.join(names)}" if names else "detect-transfer convert --list shows all"
         remedy = f"name the format with {flag}; {choices}"
-        reason = why_unread(path) if path.is_dir() else None
+        reason = why_unread(path)
         if reason is not None:
             what, remedy = reason
         near = nearby(path) if path.is_dir() else None

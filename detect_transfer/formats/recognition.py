@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.io import list_files, read_bytes
 from detect_transfer.core.opening import open_regular
@@ -87,7 +88,11 @@ def only_published(path: Path) -> Recognition | None:
 
 
 def why_unread(folder: Path) -> tuple[str, str] | None:
-    """Return why what lies in a folder cannot be read as it is, and what to do about it, where that is known."""
+    """Return why a file, or what lies in a folder, cannot be read as it is, and what to do, where that is known."""
+    if folder.is_file():
+        with open_regular(folder) as stream:
+            kind = file_kind(stream.read(_MOST_HEAD))
+        return None if kind is None else (f"the file is {kind[0]}", kind[1])
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.*")) if path.is_file()]
     names = [name for name in names if not PurePosixPath(name).name.startswith(".")]
     if names and all(name.lower().endswith(IMAGE_SUFFIXES) for name in names):
@@ -97,6 +102,8 @@ def why_unread(folder: Path) -> tuple[str, str] | None:
     if crops is not None:
         what = f"{crops} lists crops that show one sign each, a set for classification"
         return what, "for detection give scenes, such as those of GTSDB"
+    if names and all(name.lower().endswith(_ARCHIVES) for name in names):
+        return f"it holds archives alone, such as {names[0]}", "unpack them, and give the folder of what they hold"
     packed = next((name for name in names if name.lower().endswith(TABLES) or is_tfrecord(name)), None)
     if packed is not None:
         what = f"{packed} may hold images with their annotations"
@@ -199,6 +206,7 @@ def _by_keys(path: Path, name: str) -> Recognition | None:
 _GENERAL_ONES = {*GENERAL, *TOOLS, "caltech"} - {
     *("roboflow_csv", "keras_csv", "openimages", "hf_imagefolder", "supervisely"),
 }
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _VAGUE = {"tju"}  # its files are called as those of many
 
 

@@ -31,6 +31,7 @@ _RIM: Rgb = (18, 18, 18)  # of lines, and the letters of tags
 _PAPER: Rgb = (250, 250, 250)
 _CLOSE = 12  # a tag that is no further from its box needs no line to it
 _MANY = 40  # from so many boxes on, tags hold no names
+_MOST_TAGGED = 120  # beyond it there are none: they would hide the image, and finding places for 500 takes minutes
 SHOWN_SIDE = 900  # smaller images are drawn larger, so that tags can be read
 
 
@@ -102,7 +103,7 @@ def draw_marks(
     xyxy = np.array([m.xyxy for m in order], dtype=np.float64).reshape(-1, 4) * scale
     for mark, box in zip(order, xyxy, strict=True):
         _draw_box(canvas, box, KINDS[mark.kind])
-    words = [_tag_words(m, many=len(marks) > _MANY) for m in order]
+    words = [_tag_words(m, many=len(marks) > _MANY) if len(marks) <= _MOST_TAGGED else "" for m in order]
     canvas = _draw_tags(canvas, [KINDS[m.kind] for m in order], xyxy, words)
     return np.vstack([canvas, legend_strip([m.kind for m in marks], canvas.shape[1])]) if legend else canvas
 

@@ -106,11 +106,14 @@ class _Trainer:
         return frozenset() if any(p.batchnorm == "all" for p in course) else untouched
 
     def _mix(self, resumed: dict[str, Any] | None) -> None:
-        """Try averages of weights; a run that is stopped meanwhile goes on with the first of them."""
+        """Try averages of weights; a run that is stopped meanwhile goes on with the first of them.
+
+        One that had finished, and was stopped as its outputs were written, has tried them.
+        """
         context = self.context
         if resumed is not None:
             self._load(resumed)
-        if context.mixes.stored_epochs:
+        if context.mixes.stored_epochs and not context.progress.finished:
             context.progress.phase = len(context.plan.phases) + 1
             self._save(None)
             try_mixes(context, self.source, self.average.module, self._untouched)

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.csv_cells import harmless_column
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_atomic
@@ -180,7 +181,9 @@ def write_label_errors(suspects: LabelErrors, out: Path) -> None:
             title=suspects.run.resolve().name,
             facts=suspects.facts,
         )
-        write_atomic(building / "label_errors.csv", suspects.rows.select(_COLUMNS).write_csv(float_precision=3))
+        cells = suspects.rows.select(_COLUMNS)
+        cells = cells.with_columns(harmless_column(name) for name, kind in cells.schema.items() if kind == pl.String)
+        write_atomic(building / "label_errors.csv", cells.write_csv(float_precision=3))
         if table.images.height:
             write_pre_annotations(table, building, tools=tuple(LABELLING_TOOLS), model=suspects.run.resolve().name)
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from detect_transfer.core.annotations import Detections
+from detect_transfer.core.csv_cells import harmless_column
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_sources import SourceImage
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_rgb
@@ -68,7 +69,8 @@ def rank_folder(
     table = ranked.with_row_index("rank", offset=1).drop("image_id")
     with new_folder(out) as building:
         columns = ["rank", "file_name", "uncertainty", "novelty", "n_detections"]
-        write_atomic(building / "ranking.csv", table.select(columns).write_csv(float_precision=4))
+        cells = table.select(columns).with_columns(harmless_column("file_name"))
+        write_atomic(building / "ranking.csv", cells.write_csv(float_precision=4))
         write_atomic(building / "images.txt", "".join(f"{name}\n" for name in ranked["file_name"]))
         if skipped:
             write_json(building / SKIPPED_IMAGES, skipped)

@@ -149,8 +149,8 @@ def write_outputs(
         transfer=transfer,
         notes=folder.read_findings(),
     )
-    scored.remove()
     write_json(folder.manifest, _manifest(folder, facts, data))
+    scored.remove()  # not before: a run that is stopped until then scores and writes all of this again
     report_done(1)
     return RunScores(scores.metrics, test, selection)
 
@@ -261,8 +261,8 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
 
 
 def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, Any]:
-    # the cache goes when the run ends, and trackers write on after the manifest
-    others = {folder.cache, folder.drawn_data, folder.tracked}
+    # the cache and what each epoch detected go when the run ends, and trackers write on after the manifest
+    others = {folder.cache, folder.scored_epochs, folder.drawn_data, folder.tracked}
     files = [p for p in sorted(folder.path.rglob("*")) if p.is_file() and not others.intersection(p.parents)]
     named = {p.relative_to(folder.path).as_posix(): p for p in files if p != folder.log}
     return {

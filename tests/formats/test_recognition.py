@@ -144,6 +144,15 @@ def test_what_no_reader_reads__is_told_why(file: str, message: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("start", "message"), [(b"PK\x03\x04", "ZIP archive; unpack it"), (b"\x1f\x8b", "gzip archive")]
+)
+def test_archive__is_to_be_unpacked_first(start: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "data.zip").write_bytes(start + b"\0" * 99)
+    with pytest.raises(InputError, match=message):
+        recognise(tmp_path / "data.zip")
+
+
+@pytest.mark.parametrize(
     ("name", "message"), [("GTSRB", "crops of single"), ("tfrecord", "unpack"), ("crowdpose", "write coco")]
 )
 def test_names_of_sets_without_a_reader__have_advice(name: str, message: str) -> None:

@@ -16,7 +16,7 @@ from detect_transfer.training import mixing
 from detect_transfer.training.context import Interrupted
 from detect_transfer.training.mixes import Mix, class_rows_from_training, interpolate, mix_options, ranked_epochs, soup
 from detect_transfer.training.plan import make_plan
-from detect_transfer.workflows import run_scores
+from detect_transfer.workflows import run_scores, train_outputs
 from detect_transfer.workflows.resume import resume_config
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.train import Watch
@@ -180,6 +180,10 @@ def test_run__hands_back_the_best_average_and_extends_from_the_trained_weights(
     assert len(extended.progress.mixes) == 5
 
 
+def killed_as_it_ends() -> None:
+    raise Interrupted(9, Path())
+
+
 @pytest.mark.slow
 def test_run_stopped_among_the_averages__comes_to_the_same(
     config, run, tmp_path: Path, ap_by_weights, monkeypatch: pytest.MonkeyPatch
@@ -200,12 +204,22 @@ def test_run_stopped_among_the_averages__comes_to_the_same(
         run(config("cut", **settings))
     monkeypatch.setattr(mixing._Mixer, "score", true_mix)
     run(config("cut", **settings), resume=True)
-    folders = [RunFolder(tmp_path / name) for name in ("whole", "cut")]
-    for path in ("best", "last"):
-        first, second = (tensors(getattr(folder, path)) for folder in folders)
-        assert all(torch.equal(first[name], second[name]) for name in first), path
-    selections = [folder.read_metrics()["selection"] for folder in folders]
-    assert selections[0] == selections[1]
+    # training has ended, and the process is killed before the manifest marks the run as whole
+    true_manifest = train_outputs._manifest
+    monkeypatch.setattr(train_outputs, "_manifest", lambda *_: killed_as_it_ends())
+    with pytest.raises(Interrupted):
+        run(config("late", **settings))
+    monkeypatch.setattr(train_outputs, "_manifest", true_manifest)
+    run(config("late", **settings), resume=True)
+    folders = [RunFolder(tmp_path / name) for name in ("whole", "cut", "late")]
+    whole = {path: tensors(getattr(folders[0], path)) for path in ("best", "last")}
+    for folder in folders[1:]:
+        for path, first in whole.items():
+            second = tensors(getattr(folder, path))
+            assert all(torch.equal(first[name], second[name]) for name in first), path
+        assert folder.read_metrics()["selection"] == folders[0].read_metrics()["selection"]
+        assert len(folder.history.read_text().splitlines()) == len(folders[0].history.read_text().splitlines())
+        assert not folder.scored_epochs.exists()
 
 
 def test_epoch_0__stays_the_best_and_only_the_best_epochs_of_each_plan_are_stored(

@@ -18,6 +18,7 @@ import polars as pl
 from detect_transfer.core.annotations import DETECTION_SCHEMA
 from detect_transfer.core.arrays import BoolArray, FloatArray, IntArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm, xyxy_to_xywh
+from detect_transfer.core.csv_cells import harmless
 from detect_transfer.core.image_sources import free_path, output_stem
 from detect_transfer.core.io import write_atomic
 from detect_transfer.formats.detections.layout import CLASS_LIST
@@ -175,10 +176,11 @@ class _JsonLines:
 
 
 class _Csv:
-    """`detections.csv`: a row a detection under a header."""
+    """`detections.csv`: a row a detection under a header; names are no formulas unless `plain`."""
 
-    def __init__(self, folder: Path, classes: Classes, *, name: str = "detections.csv") -> None:
+    def __init__(self, folder: Path, classes: Classes, *, name: str = "detections.csv", plain: bool = False) -> None:
         self._classes = classes
+        self._cell = str if plain else harmless
         self._path = folder / name
         self._temporary = folder / f".{name}.part"
         self._stream = self._temporary.open("w", encoding="utf-8", newline="")
@@ -186,11 +188,12 @@ class _Csv:
         self._rows.writerow(_COLUMNS)
 
     def write(self, image: DetectedImage) -> None:
-        names = [self._classes.names[label] for label in image.labels]
+        names = [self._cell(self._classes.names[label]) for label in image.labels]
         ids = [self._classes.ids[label] for label in image.labels]
+        file_name = self._cell(image.file_name)
         boxes = zip(ids, names, image.xyxy.tolist(), image.scores.tolist(), image.drawn.tolist(), strict=True)
         for category_id, name, box, score, drawn in boxes:
-            row = (image.image_id, image.file_name, category_id, name, *box, score, str(drawn).lower())
+            row = (image.image_id, file_name, category_id, name, *box, score, str(drawn).lower())
             self._rows.writerow(row)
 
     def close(self, *, whole: bool) -> None:
@@ -205,7 +208,7 @@ class _Parquet:
     """`detections.parquet`: the same columns; polars streams it from rows of text when all are there."""
 
     def __init__(self, folder: Path, classes: Classes) -> None:
-        self._rows = _Csv(folder, classes, name=".detections.rows")
+        self._rows = _Csv(folder, classes, name=".detections.rows", plain=True)
         self._text, self._path = folder / ".detections.rows", folder / "detections.parquet"
 
     def write(self, image: DetectedImage) -> None:

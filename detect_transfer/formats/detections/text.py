@@ -10,6 +10,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.core.choices import BoxForm
 from detect_transfer.core.columns import text_of
+from detect_transfer.core.csv_cells import as_meant
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.detections.layout import CLASS_LIST, find_layout, images_of, texts_of
 from detect_transfer.formats.detections.names import KnownNames
@@ -55,7 +56,7 @@ def read_csv(path: Path, truth: KnownNames, options: DetectionOptions) -> Stated
     errors = ErrorCollector()
     dialect = Dialect(separator, header=True, quoted=True)
     data = read_delimited(path.parent, {path.name: None}, list(fields), dialect, errors)
-    data = data.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
+    data = data.select("file", "line", *(as_meant(pl.col(column)).alias(name) for column, name in fields.items()))
     form = BoxForm.XYXY if all(corners) else BoxForm.XYWH
     rows = _checked(Rows(data, path.parent, errors), options.boxes or form).data
     errors.raise_any()
