@@ -193,6 +193,11 @@ def test_no_call_runs_code_from_data() -> None:
             assert "torch.load(" not in line or "weights_only=True" in line, f"{path}: {line}"
 
 
+def test_no_duration_is_of_the_clock_of_the_day() -> None:
+    """Which may be set while a run goes on; only the age of a file is told by it."""
+    assert {module_name(p) for p in modules() if "time.time()" in p.read_text()} == {"detect_transfer.core.temporary"}
+
+
 def test_only_the_command_line_prints() -> None:
     for path in modules():
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]

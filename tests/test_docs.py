@@ -142,11 +142,11 @@ def test_five_lines_of_the_readme__lead_from_a_folder_to_an_exported_model(
     newcomer.walk(tmp_path, lines, run=lambda line, _: run_here(shlex.split(line)[1:]))
 
 
-def test_promises_of_security__name_tests_that_are_there() -> None:
+@pytest.mark.parametrize(("page", "n_rows"), [("SECURITY.md", 6), ("docs/reference/faults.md", 60)])
+def test_rows_of_promises__name_tests_that_are_there(page: str, n_rows: int) -> None:
     """Each row of the table has a test, and each test named is in its file."""
-    text = (ROOT / "SECURITY.md").read_text()
-    rows = re.findall(r"^\| (?!promise|---)[^|]+ \|(.*)\|$", text, re.MULTILINE)
-    assert len(rows) >= 6
+    rows = re.findall(r"^\| (?!promise|#|---)[^\n]+ \|(.*)\|$", (ROOT / page).read_text(), re.MULTILINE)
+    assert len(rows) >= n_rows
     for row in rows:
         tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
         assert tests, row

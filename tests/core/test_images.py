@@ -175,3 +175,17 @@ def test_damaged_orientation__is_an_error_or_left_out(tmp_path: Path) -> None:
                 read_rgb(path)
                 n_read += 1
     assert n_read > 100
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (1, 64), (64, 1), (10, 8000)])
+def test_image__of_any_shape_is_read(tmp_path: Path, size_wh: tuple[int, int]) -> None:
+    Image.new("RGB", size_wh).save(tmp_path / "a.png")
+    assert read_size_wh(tmp_path / "a.png") == size_wh
+    assert read_rgb(tmp_path / "a.png").shape == (size_wh[1], size_wh[0], 3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_not_finite__are_an_error(tmp_path: Path, value: float) -> None:
+    path = save(tmp_path / "a.tiff", np.array([[0.5, value]], np.float32))
+    with pytest.raises(InputError, match=r"IMAGE_TRUNCATED .*a\.tiff - .*not finite"):
+        read_rgb(path)
