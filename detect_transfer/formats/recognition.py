@@ -54,6 +54,8 @@ def recognition(path: Path) -> Recognition | None:
     if path.is_file():
         return _by_content(path, path.name)
     for name, form in READERS.items():
+        if name == "data_folder" and not any(path.glob("annotations/instances_*.json")):
+            continue  # `convert --to yolo` writes none: it is read as what was asked for
         if (proof := _lies_in(path, form.proof)) is not None:
             return Recognition(name, f"it holds {proof}")
     shown = {each.format: each for file, name in _files(path) if (each := _by_content(file, name)) is not None}

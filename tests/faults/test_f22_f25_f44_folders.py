@@ -38,7 +38,7 @@ def test_names__of_any_kind_are_read_and_converted(yolo_set: Path, tmp_path: Pat
     image.unlink()
     label.unlink()
     assert command("check", yolo_set).code == 0
-    ended = command("convert", "yolo", yolo_set, "--out", tmp_path / "out", "--to", "coco", "--to", "yolo")
+    ended = command("convert", "yolo", yolo_set, "--out", tmp_path / "out", "--to", "yolo")
     assert ended.code == 0, ended
     assert len(list((tmp_path / "out" / "images" / "train").rglob("*.png"))) == len(NAMES) + 1
     assert command("check", tmp_path / "out").code == 0

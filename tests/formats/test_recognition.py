@@ -16,7 +16,10 @@ from detect_transfer.formats.recognition import likely, nearby, only_published, 
 @pytest.mark.parametrize(
     ("files", "kind"),
     [
-        pytest.param(("manifest.json", "data.yaml"), "data_folder", id="ours-before-yolo"),
+        pytest.param(
+            ("manifest.json", "data.yaml", "annotations/instances_val.json"), "data_folder", id="ours-before-yolo"
+        ),
+        pytest.param(("manifest.json", "data.yaml"), "yolo", id="ours-without-coco"),
         pytest.param(("data.yaml",), "yolo", id="yolo"),
         pytest.param(("annotations/instances_val2017.json",), "coco", id="coco"),
         pytest.param(("images.parquet",), "parquet", id="parquet"),
