@@ -1,7 +1,7 @@
 """Whatever stands in an annotation file, a reader gives a table or one of our errors, and never loses a box silently.
 
-Each folder in `datasets/` is edited at random, read and put back: 100 times for the first property (150 times where the
-environment says `CI`), 30 times for the second, and 20,000 times for each with ``-m fuzz_long``.
+Each folder in `datasets/` is edited at random, read and put back: 100 times for the first property, 30 times for the
+second, and 20,000 times for each with ``-m fuzz_long``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from detect_transfer.formats import get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
 USUAL = settings(
-    max_examples=150 if "CI" in os.environ else 100,
+    max_examples=100,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,

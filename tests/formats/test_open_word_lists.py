@@ -19,6 +19,7 @@ CASES = [
     pytest.param("citypersons_json", "citypersons", "*.json", '"rider"', f'"{NEW}"', id="citypersons_json"),
     pytest.param("eurocity", "eurocity", "*.json", '"rider"', f'"{NEW}"', id="eurocity"),
     pytest.param("jaad", "jaad", "*.xml", 'label="ped"', f'label="{NEW}"', id="jaad"),
+    pytest.param("kaist", "kaist", "*.xml", "<name>cyclist", f"<name>{NEW}", id="kaist"),
     pytest.param("kitti", "kitti", "*.txt", "Van ", f"{NEW} ", id="kitti"),
     pytest.param("lara", "lara", "*GT.txt", "'stop'", f"'{NEW}'", id="lara"),
     pytest.param("tt100k", "tt100k", "annotations.json", '"category": "pn"', f'"category": "{NEW}"', id="tt100k"),
