@@ -159,11 +159,12 @@ def _rebased(back: AnnotationTable, table: AnnotationTable) -> AnnotationTable:
     expected = set(table.images["file_name"])
     rows = back.images.select("file_name", "split").rows()
     below = [(name.removeprefix("images/").removeprefix("data/"), split) for name, split in rows]
-    ways = (
-        [name for name, _ in below],
-        [f"{split}/{name}" if split else name for name, split in below],
-        [f"{split}/{_own_name(name, split)}" if split else name for name, split in below],
-    )
+    own = [(_own_name(name, split) if split else name, split) for name, split in below]
+    ways = [
+        [f"{split}/{name}" if with_split and split else name for name, split in names]
+        for names in (rows, below, own)
+        for with_split in (False, True)
+    ]
     names = next((names for names in ways if expected.issuperset(names)), ways[-1])
     return replace(back, images=back.images.with_columns(pl.Series("file_name", names, dtype=pl.String)))
 

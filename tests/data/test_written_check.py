@@ -96,11 +96,15 @@ def test_images_of_two_splits_with_one_name__are_read_back(
     assert result.round_trip is not None
 
 
-def test_folders_that_are_called_as_splits__are_read_back(table: AnnotationTable, tmp_path: Path) -> None:
-    for name, folder in (("a.jpg", "train"), ("b.png", "test")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / name).rename(tmp_path / folder / name)
-    images = table.images.with_columns(file_name=pl.Series(["train/a.jpg", "test/b.png"]), split=pl.lit("train"))
+@pytest.mark.parametrize("folders", [("train", "test"), ("data", "images")])
+def test_folders_that_are_called_as_splits_or_of_targets__are_read_back(
+    folders: tuple[str, str], table: AnnotationTable, tmp_path: Path
+) -> None:
+    names = [f"{folder}/{name}" for folder, name in zip(folders, ("a.jpg", "b.png"), strict=True)]
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / Path(name).name).rename(tmp_path / name)
+    images = table.images.with_columns(file_name=pl.Series(names), split=pl.lit("train"))
     table = replace(table, images=images, image_root=tmp_path)
     result = convert(table, tmp_path / "out", options=ConvertOptions("x", split="source", targets=ALL, check=True))
     assert result.round_trip is not None

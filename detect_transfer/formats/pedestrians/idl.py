@@ -23,7 +23,7 @@ _LINE = re.compile(r'"([^"]+)"\s*(?::\s*(.*?))?\s*[;.]?')
 _BOX = re.compile(rf"\(\s*([^()]*?)\s*\)\s*(?::\s*({NUMBER_PATTERN}))?")  # a score may follow
 _EDGES = ("x1", "y1", "x2", "y2")
 _NO_SCORE = -1.0
-_SYNTAX = 'expected "image.png": (x1, y1, x2, y2), (x1, y1, x2, y2);'
+_SYNTAX = 'expected "image.png": (x1, y1, x2, y2), (x1, y1, x2, y2)'
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ _TARGETS = {
     "all": ("",),
 }
 _GROUP = "-group"
+_VERSION = re.compile(r"v[0-9.]+")
 _PANOPTIC = re.compile(r"panoptic.*\.json")
 
 
@@ -82,7 +83,7 @@ def read(
 def _folder_of_images(name: str) -> str:
     """Return the folder of the images that belong to an annotation file: ``<split>/images``."""
     parts = PurePosixPath(name).parts[:-2]  # without polygons/ or panoptic/ and the file
-    return "/".join([*(part for part in parts if not part.startswith("v")), "images"])
+    return "/".join([*(part for part in parts if not _VERSION.fullmatch(part)), "images"])
 
 
 def _read_polygons(source: Source, name: str, prefixes: tuple[str, ...], left_out: list[str]) -> None:
