@@ -56,7 +56,9 @@ def read_csv(path: Path, truth: KnownNames, options: DetectionOptions) -> Stated
     errors = ErrorCollector()
     dialect = Dialect(separator, header=True, quoted=True)
     data = read_delimited(path.parent, {path.name: None}, list(fields), dialect, errors)
-    data = data.select("file", "line", *(as_meant(pl.col(column)).alias(name) for column, name in fields.items()))
+    data = data.select("file", "line", *(pl.col(column).alias(name) for column, name in fields.items()))
+    names = ("image", "image_name", "category", "category_name")
+    data = data.with_columns(as_meant(pl.col(name)) for name in names if name in data.columns)
     form = BoxForm.XYXY if all(corners) else BoxForm.XYWH
     rows = _checked(Rows(data, path.parent, errors), options.boxes or form).data
     errors.raise_any()
