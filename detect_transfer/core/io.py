@@ -215,19 +215,23 @@ def require_file(path: Path, *, what: str) -> Path:
     return path
 
 
-def require_new(out: Path) -> None:
+def require_new(out: Path, *, option: str = "--out") -> None:
     """Check that an output folder is absent or empty.
+
+    Args:
+        out: The folder.
+        option: What the user names it by.
 
     Raises:
         InputError: It holds something, is a file, or is the current folder, which cannot be replaced.
     """
     if os.path.realpath(out) == os.path.realpath(Path()):
-        what, remedy = "it is the folder that you are in", "give another --out, or go elsewhere first"
+        what, remedy = "it is the folder that you are in", f"give another {option}, or go elsewhere first"
         raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     what = "it is not empty" if out.is_dir() else "a file is there"
-    raise InputError("OUT_NOT_EMPTY", what, where=out, remedy="give another --out, or empty it yourself")
+    raise InputError("OUT_NOT_EMPTY", what, where=out, remedy=f"give another {option}, or empty it yourself")
 
 
 @contextmanager

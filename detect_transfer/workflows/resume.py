@@ -47,7 +47,8 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     """
     if not folder.state.is_file():
         what = "no epoch of this run was finished"
-        raise InputError("RESUME_NOTHING", what, where=folder.state, remedy="start the run again")
+        remedy = f"delete {folder.path}, and start the run again"
+        raise InputError("RESUME_NOTHING", what, where=folder.state, remedy=remedy)
     states = read_states(folder.state)
     progress = progress_of(states)
     if not progress.planned_epochs:

@@ -231,7 +231,7 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
                 number += 1
             chosen = [folder]
         else:
-            require_new(config.out)
+            require_new(config.out, option="out=FOLDER")
         chosen[0].mkdir(parents=True, exist_ok=config.out is not None)
     broadcast_object_list(chosen)
     return Path(chosen[0])

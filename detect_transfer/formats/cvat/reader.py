@@ -212,7 +212,8 @@ def _read_tracks(source: Source, tree: Element, name: str) -> None:
                     shape = _shape(element, address, source.root, label=label, columns={"track_id": track_id})
                     source.add_shape(image, shape)
             except InputError as error:
-                source.errors.put(error, row_of=image)
+                ends = element.get("outside") == "1"  # the track, which without that would go on
+                source.errors.put(error, row_of=None if ends else image)
     _remark_gaps(tracks, frames, name, source.errors)
     for frame in sorted(frames):
         source.add_image(video.frame(frame), where, video.size_wh, **video.facts)

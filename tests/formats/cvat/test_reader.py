@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from detect_transfer.core.errors import InputError
 from detect_transfer.formats.cvat.reader import read as read_cvat
 
 BOX = '<box label="car" occluded="0" xtl="1" ytl="2" xbr="9" ybr="8"/>'
@@ -127,6 +128,14 @@ def test_track__with_gaps_is_remarked_on(sample: Any) -> None:
     reading = read_cvat(root).reading
     lines = [(line.kind, line.action, line.count, line.examples) for line in reading]
     assert lines == [("image", "noted", 1, ("annotations.xml#track[1]",))]
+
+
+def test_end_of_a_track__that_is_damaged_is_no_row_that_could_be_left_out(sample: Any) -> None:
+    root = sample("cvat_video")
+    path = root / "annotations.xml"
+    path.write_text(path.read_text().replace('frame="14"', 'frame="nan"'))
+    with pytest.raises(InputError, match=r"XML_NUMBER .*track\[1\]/box\[3\] frame=nan"):
+        read_cvat(root, on_error="skip-row")
 
 
 def test_video__is_read_where_there_are_no_images(sample: Any, write: Any, check_error: Any) -> None:
