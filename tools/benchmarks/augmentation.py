@@ -174,7 +174,8 @@ def summary(rows: list[dict[str, Any]]) -> list[str]:
                 gains = [row["AP"] - base[tuple(row[name] for name in _SAME)] for row in part]
                 mean = statistics.mean(row["AP"] for row in part)
                 share = "" if fraction is None else f"{fraction:.0%}"
-                lines.append(f"{arm:15s} {data:16s} {share:>5s} {len(part):5d}  {mean:.4f}  {gain_text(gains)}")
+                gain = "" if arm == "default" else gain_text(gains)
+                lines.append(f"{arm:15s} {data:16s} {share:>5s} {len(part):5d}  {mean:.4f}  {gain}")
     return lines
 
 
