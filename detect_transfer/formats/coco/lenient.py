@@ -79,8 +79,8 @@ def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
         return
     nearby, moved = NearbyImages(folder), []
     for item in foreign:
-        nearest = nearby.nearest(path_of_address(item["file_name"]))
-        if nearby.path_of(nearest) is not None:
+        nearest = nearby.only(path_of_address(item["file_name"]))
+        if nearest is not None:
             moved.append(f"{item['file_name']} is {nearest}")
             item["file_name"] = nearest
     errors.remark(

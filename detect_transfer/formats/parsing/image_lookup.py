@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -155,13 +156,14 @@ def _fitting(paths: Iterable[str], names: Iterable[str], by: By) -> dict[str, li
     return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
 
 
-def _ending_alike(paths: Iterable[str], names: Iterable[str], by: By, errors: ErrorCollector) -> dict[str, list[str]]:
+def _ending_alike(paths: Sequence[str], names: Iterable[str], by: By, errors: ErrorCollector) -> dict[str, list[str]]:
     """Map paths of another machine to the images that share most of their last parts, with a remark."""
     key_of = native.stem_of if by in ("stem", "tail") else str
-    nearby = NearbyImages.of({key_of(path): path for path in paths})
+    keys = [key_of(path) for path in paths]
+    n_of_key = Counter(keys)
+    nearby = NearbyImages.of({key: path for key, path in zip(keys, paths, strict=True) if n_of_key[key] == 1})
     tails = {name: foreign_tails(name) for name in names}
-    nearest = {name: nearby.nearest(key_of(own[0])) for name, own in tails.items() if own}
-    found = {name: [path] for name, own in nearest.items() if (path := nearby.path_of(own)) is not None}
+    found = {name: [path] for name, own in tails.items() if own and (path := nearby.only(key_of(own[0]))) is not None}
     errors.remark(MOVED, len(found), tuple(f"{name} is {path}" for name, (path,) in found.items()), kind="image")
     return found
 

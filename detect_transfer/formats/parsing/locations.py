@@ -90,24 +90,29 @@ class NearbyImages:
         """Tell whether some folder holds an image of this name."""
         return base_name in self._by_name
 
-    def path_of(self, path: str) -> str | None:
-        """Return the image of this path, None where there is none."""
-        return self._path_of.get(path)
+    def only(self, path: str) -> str | None:
+        """Return the one image that shares most of its last parts with a path, None where there is none or several."""
+        nearest, _ = self._nearest(path)
+        return self._path_of[nearest[0]] if len(nearest) == 1 else None
 
     def nearest(self, path: str) -> str:
         """Return the image that shares most of its last parts with a path.
 
         A path that no image ends like stays as it is, and so does the shared part where several are equally near.
         """
+        nearest, n_shared = self._nearest(path)
+        if len(nearest) == 1 and nearest[0] != path:
+            self._moved[path] = nearest[0]
+        return nearest[0] if len(nearest) == 1 else "/".join(PurePosixPath(path).parts[-n_shared:]) if nearest else path
+
+    def _nearest(self, path: str) -> tuple[list[str], int]:
+        """Return the images that share most of their last parts with a path, and how many parts these are."""
         if path in self._path_of:
-            return path
+            return [path], 0
         parts = PurePosixPath(path).parts
         shared = {other: _shared_tail(parts, other) for other in self._by_name.get(parts[-1] if parts else "", ())}
         most = max(shared.values(), default=0)
-        nearest = ["/".join(other) for other, count in shared.items() if count == most]
-        if len(nearest) == 1:
-            self._moved[path] = nearest[0]
-        return nearest[0] if len(nearest) == 1 else "/".join(parts[-most:]) if nearest else path
+        return ["/".join(other) for other, count in shared.items() if count == most], most
 
     def remark(self, errors: ErrorCollector) -> None:
         """Note how many images lie elsewhere than their paths say."""

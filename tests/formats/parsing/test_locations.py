@@ -57,3 +57,16 @@ def test_split_named__by_the_usual_words() -> None:
 )
 def test_split_of_path__is_that_of_a_folder(name: str, split: str | None) -> None:
     assert split_of_path(name) == split
+
+
+@pytest.mark.parametrize(
+    ("paths", "path", "image"),
+    [
+        (["a.png", "val/a.png"], "home/u/a.png", None),
+        (["a.png", "val/a.png"], "home/val/a.png", "val/a.png"),
+        (["a.png", "val/a.png"], "a.png", "a.png"),
+        (["val/a.png"], "home/u/b.png", None),
+    ],
+)
+def test_only__is_the_one_image_that_a_path_can_mean(paths: list[str], path: str, image: str | None) -> None:
+    assert NearbyImages.of(dict(zip(paths, paths, strict=True))).only(path) == image
