@@ -49,7 +49,10 @@ EDIT = st.tuples(
     st.one_of(st.sampled_from(TOKENS), st.binary(max_size=4)),
 )
 NUMBER = re.compile(rb"(?<![\w./+-])[+-]?[0-9]+(?:\.[0-9]+)?(?![\w./])")
-NUMBERS = {"cure_tsd": re.compile(rb"(?<=[\n_])[0-9]+(?=[_\r\n])")}
+NUMBERS = {
+    "cure_tsd": re.compile(rb"(?<=[\n_])[0-9]+(?=[_\r\n])"),
+    "labelme": re.compile(rb'(?<!"group_id": )' + NUMBER.pattern),  # a shape may have no group
+}
 NO_NUMBERS = [b"nan", b"x", b"1_0", b"1e999", b"null", b'"x"', b"[]"]
 
 
