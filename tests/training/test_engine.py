@@ -3,15 +3,18 @@
 import json
 import logging
 import resource
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import StochasticDepth
+from watches import stop_after
 
 from detect_transfer.config import Model, Phase, Train, Transfer, load_config
 from detect_transfer.core.errors import InputError, ResourceError
@@ -25,9 +28,10 @@ from detect_transfer.training.epoch import set_mode
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.training.plan import make_plan
 from detect_transfer.workflows.resume import resume_config
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import logging_to
 from detect_transfer.workflows.train import Watch
-from detect_transfer.workflows.train_context import batch_of_device
+from detect_transfer.workflows.train_context import _fingerprint, batch_of_device
 
 
 def test_epoch_0__is_the_source_as_it_came(config, run) -> None:
@@ -83,15 +87,6 @@ def test_batchnorm_all__moves_statistics_of_frozen_stages(config, run, weights: 
     assert torch.equal(source.tensors["model.0.conv.weight"], last.tensors["model.0.conv.weight"])
 
 
-def stop_after(epoch: int, step: int = 2) -> Watch:
-    def on_step(now: int, done: int, *_: object) -> None:
-        if (now, done) == (epoch, step):
-            watch.stop.signal = 15
-
-    watch = Watch(on_step=on_step)
-    return watch
-
-
 @pytest.mark.slow
 def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["head"]}, {"epochs": 2, "train": "all", "lr": 1e-3}]}
@@ -111,16 +106,14 @@ def test_resumed_run__equals_the_uninterrupted_one(config, run, weights: Path, t
     rates = [[row.get("lr") for row in r.progress.history] for r in (whole, resumed)]
     assert rates[0] == rates[1]
     for row in resumed.progress.history[1:]:
-        assert row["images_per_second"] * row["train_seconds"] == pytest.approx(20)
+        assert row["images_per_second"] * row["train_seconds"] == pytest.approx(10)
         assert row["train_seconds"] <= row["epoch_seconds"]
     assert len((tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()) == 4
 
 
 @pytest.mark.slow
-def test_resuming__is_refused_where_it_would_lie(config, run, weights: Path, tmp_path: Path) -> None:
-    settings = config("run", train={"epochs": 2})
-    with pytest.raises(Interrupted):
-        run(settings, watch=stop_after(2))
+def test_resuming__is_refused_where_it_would_lie(config, run, stopped_in_epoch_2: Path, tmp_path: Path) -> None:
+    settings = config()
     changed = settings.model_copy(update={"train": settings.train.model_copy(update={"lr": 0.5})})
     with pytest.raises(InputError, match="RESUME_CHANGED"):
         run(changed, resume=True)
@@ -138,20 +131,16 @@ def test_resuming__is_refused_where_it_would_lie(config, run, weights: Path, tmp
             run(settings, resume=True)
 
 
-def test_resuming__removes_what_a_killed_process_left_half_written(config, run, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
-    left = [tmp_path / "run" / name for name in (".metrics.jsonl.77.tmp", "weights/.state.pt.77.tmp")]
+def test_resuming__removes_what_a_killed_process_left_half_written(config, run, stopped: Path) -> None:
+    left = [stopped / name for name in (".metrics.jsonl.77.tmp", "weights/.state.pt.77.tmp")]
     for path in left:
         path.write_bytes(b"half")
     run(config(), resume=True)
     assert not any(path.exists() for path in left)
 
 
-def test_resuming_without_the_best_weights__is_refused_at_once(config, run, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
-    (tmp_path / "run" / "weights" / "best.safetensors").unlink()
+def test_resuming_without_the_best_weights__is_refused_at_once(config, run, stopped: Path) -> None:
+    (stopped / "weights" / "best.safetensors").unlink()
     with pytest.raises(InputError, match=r"FILE_MISSING .*best\.safetensors - .*the best epoch so far"):
         run(config(), resume=True)
 
@@ -217,7 +206,7 @@ def test_loss_of_a_part_that_is_not_finite__names_the_images_of_that_part(
 
     monkeypatch.setattr(YoloDetector, "loss", poisoned)
     with pytest.raises(InputError, match=r"LOSS_NOT_FINITE") as error:
-        run(config("run", train={"accumulate": 4}))
+        run(config("run", train={"accumulate": 2}))
     assert str(error.value).count(".jpg") == len(given[1]) == 2
 
 
@@ -254,7 +243,7 @@ def test_memory_that_does_not_suffice__gives_advice(config, run, monkeypatch: py
 
     monkeypatch.setattr(YoloDetector, "loss", full)
     with pytest.raises(
-        ResourceError, match=r"OUT_OF_MEMORY train\.batch=8 .*--resume \S+run train\.accumulate=2, .*train\.batch=4"
+        ResourceError, match=r"OUT_OF_MEMORY train\.batch=4 .*--resume \S+run train\.accumulate=2, .*train\.batch=2"
     ):
         run(config("run"))
 
@@ -264,14 +253,13 @@ def test_a_image_alone_with_one_value_a_channel__is_reported(config, run) -> Non
         run(config(train={"imgsz": 32, "batch": 1}))
 
 
-def test_a_folder_that_another_run_locks__is_refused(config, run, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
-    before = (tmp_path / "run" / "weights" / "state.pt").read_bytes()
-    with lock_folder(tmp_path / "run"), pytest.raises(InputError, match=r"RUN_IN_USE .*run - another process"):
+def test_a_folder_that_another_run_locks__is_refused(config, run, stopped: Path) -> None:
+    before = (stopped / "weights" / "state.pt").read_bytes()
+    with lock_folder(stopped), pytest.raises(InputError, match=r"RUN_IN_USE .*run - another process"):
         run(config(), resume=True)
-    assert (tmp_path / "run" / "weights" / "state.pt").read_bytes() == before
-    run(config(), resume=True)
+    assert (stopped / "weights" / "state.pt").read_bytes() == before
+    with lock_folder(stopped):  # which is free again
+        pass
 
 
 def test_frozen_stages__are_wholly_in_evaluation_mode() -> None:
@@ -326,25 +314,26 @@ def test_half_precision__that_stays_not_finite_ends_with_a_message(
         )
 
 
-@pytest.mark.parametrize(
-    "word", ["train.accumulate=2", "train.workers=1", "train.cache=disk", "train.cache_mb=1", "train.device=cpu"]
-)
-def test_resuming__takes_the_remedies_of_full_memory(config, run, tmp_path: Path, word: str) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
-    changed = resume_config(tmp_path / "run", [word])
+def test_resuming__takes_the_remedies_of_full_memory(run, stopped: Path) -> None:
+    """Each of them alone is taken, and a run goes on with all of them."""
+    words = ["train.accumulate=2", "train.workers=1", "train.cache=disk", "train.cache_mb=1", "train.device=cpu"]
+    began_with = load_config(stopped / "config.yaml")
+    data = SimpleNamespace(fingerprint="")
+    for word in words:
+        alone = resume_config(stopped, [word])
+        assert alone.train != began_with.train
+        assert _fingerprint(alone, data, None) == _fingerprint(began_with, data, None)
+    changed = resume_config(stopped, words)
     assert run(changed, resume=True).progress.finished
-    assert load_config(tmp_path / "run" / "config.yaml").train == changed.train
+    assert load_config(stopped / "config.yaml").train == changed.train
 
 
-@pytest.mark.parametrize("word", ["train.lr=0.1", "train.batch=4", "transfer.strategy=full", "data.val_split=train"])
-def test_resuming__refuses_what_would_change_the_run(config, run, tmp_path: Path, word: str) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
+@pytest.mark.parametrize("word", ["train.lr=0.1", "train.batch=2", "transfer.strategy=full", "data.val_split=train"])
+def test_resuming__refuses_what_would_change_the_run(stopped: Path, word: str) -> None:
     with pytest.raises(
         InputError, match=rf"RESUME_KEY {word.partition('=')[0].replace('.', chr(92) + '.')}.*train\.accumulate"
     ):
-        resume_config(tmp_path / "run", [word])
+        resume_config(stopped, [word])
 
 
 def test_batch__must_be_shared_evenly_by_the_devices() -> None:
@@ -354,13 +343,13 @@ def test_batch__must_be_shared_evenly_by_the_devices() -> None:
             batch_of_device(batch, 2)
 
 
-def test_a_finished_run__is_extended_from_its_last_weights(config, run, tmp_path: Path) -> None:
-    first = run(config())
+def test_a_finished_run__is_extended_from_its_last_weights(run, finished: Path, tmp_path: Path) -> None:
+    before = RunFolder(finished).read_history()
     stages: list[str] = []
     watch = Watch(on_stage=stages.append)
     result = run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True, watch=watch)
     assert [row["epoch"] for row in result.progress.history] == [0, 1, 2, 3, 4]
-    assert result.progress.history[:3] == first.progress.history
+    assert result.progress.history[:3] == before
     assert any("from its last weights" in text and "epochs 3 to 4" in text for text in stages)
     assert (tmp_path / "run" / "manifest.json").exists()
     assert load_config(tmp_path / "run" / "config.yaml").train.epochs == 4
@@ -368,9 +357,9 @@ def test_a_finished_run__is_extended_from_its_last_weights(config, run, tmp_path
     assert [phase["epochs"] for phase in record["phases"]] == [2, 2]
 
 
-def test_an_extension__that_was_stopped_goes_on_to_the_bit(config, run, tmp_path: Path) -> None:
+def test_an_extension__that_was_stopped_goes_on_to_the_bit(run, finished: Path, tmp_path: Path) -> None:
     for name, watches in (("whole", [Watch()]), ("cut", [stop_after(4), Watch()])):
-        run(config(name))
+        shutil.copytree(finished, tmp_path / name)
         words = ["train.epochs=4"]
         for watch in watches:
             try:
@@ -391,16 +380,13 @@ def test_an_extension__that_was_stopped_goes_on_to_the_bit(config, run, tmp_path
         ([], "RESUME_FINISHED .*--resume"),
     ],
 )
-def test_a_finished_run__is_not_extended_by_nothing(config, run, tmp_path: Path, words, message: str) -> None:
-    run(config())
+def test_a_finished_run__is_not_extended_by_nothing(run, finished: Path, words, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        run(resume_config(tmp_path / "run", words), resume=True)
+        run(resume_config(finished, words), resume=True)
 
 
-def test_state_of_an_earlier_version__is_refused(config, run, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
-    state = tmp_path / "run" / "weights" / "state.pt"
+def test_state_of_an_earlier_version__is_refused(config, run, stopped: Path) -> None:
+    state = stopped / "weights" / "state.pt"
     states = torch.load(state, weights_only=True)
     del states["progress"]["planned_epochs"]
     torch.save(states, state)
@@ -408,11 +394,9 @@ def test_state_of_an_earlier_version__is_refused(config, run, tmp_path: Path) ->
         run(config(), resume=True)
 
 
-def test_a_run_that_has_not_finished__is_not_extended(config, run, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        run(config(), watch=stop_after(1))
+def test_a_run_that_has_not_finished__is_not_extended(run, stopped: Path) -> None:
     with pytest.raises(InputError, match=r"RESUME_UNFINISHED train\.epochs=4 .*resume it without"):
-        run(resume_config(tmp_path / "run", ["train.epochs=4"]), resume=True)
+        run(resume_config(stopped, ["train.epochs=4"]), resume=True)
 
 
 def test_stopped_run__names_a_command_that_works_as_typed() -> None:

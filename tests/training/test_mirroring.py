@@ -181,11 +181,9 @@ def test_config__decides_first() -> None:
         Augmenter(FLIP, imgsz=96, mirroring=mirroring)
 
 
-def test_run__says_whether_it_mirrors(config, run, tmp_path: Path) -> None:
-    stages: list[str] = []
-    run(config(train={"epochs": 1}), watch=Watch(on_stage=stages.append))
-    assert any(text.startswith("training images are mirrored: no class name") for text in stages)
-    record = json.loads((tmp_path / "run" / "transfer.json").read_text())["mirroring"]
+def test_run__says_whether_it_mirrors(finished: Path) -> None:
+    assert "training images are mirrored: no class name" in (finished / "log.txt").read_text()
+    record = json.loads((finished / "transfer.json").read_text())["mirroring"]
     assert record["images"] is True
 
 
@@ -202,7 +200,7 @@ def test_card__forbids_mirroring_where_classes_tell_sides(name: str) -> None:
         assert mirror is True, f"no class tells a side: CODED_FORMATS must hold {card['format']}"
 
 
-def test_targets_too_small_and_classes_without_boxes__are_reported(config, run, tiny_data: Path) -> None:
+def test_targets_too_small_and_classes_without_boxes__are_reported(config, run) -> None:
     stages: list[str] = []
-    run(config(train={"epochs": 1, "imgsz": 32, "batch": 20}), watch=Watch(on_stage=stages.append))
+    run(config(train={"epochs": 1, "imgsz": 32, "batch": 10}), watch=Watch(on_stage=stages.append))
     assert sum("TARGET_TOO_SMALL" in text and " of " in text for text in stages) == 1

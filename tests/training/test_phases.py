@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from watches import stop_after
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.core.errors import InputError
@@ -143,25 +144,23 @@ def test_kept_features__train_as_images_do(config, run, tmp_path: Path) -> None:
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-@pytest.mark.parametrize("cache", ["disk", "none"])
-def test_kept_features__on_the_disk_or_not_at_all_change_nothing(config, run, tmp_path: Path, cache: str) -> None:
+def test_kept_features__on_the_disk_or_not_at_all_change_nothing(config, run, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["head"], "cache_features": 1}]}
-    run(config("memory", transfer=transfer))
-    run(config(cache, transfer=transfer, train={"cache": cache}))
-    first, second = tensors(tmp_path, "memory"), tensors(tmp_path, cache)
-    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
-    assert not (tmp_path / cache / "cache").exists()
+    for cache in ("memory", "disk", "none"):
+        run(config(cache, transfer=transfer, train={"cache": cache}))
+    first = tensors(tmp_path, "memory")
+    for cache in ("disk", "none"):
+        second = tensors(tmp_path, cache)
+        assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first), cache
+        assert not (tmp_path / cache / "cache").exists()
 
 
 @pytest.mark.slow
 def test_kept_features__resume_to_the_bit(config, run, tmp_path: Path) -> None:
     transfer = {"phases": [{**HEAD, "cache_features": 2}]}
     run(config("whole", transfer=transfer))
-    watch = Watch(
-        on_step=lambda epoch, step, *_: setattr(watch.stop, "signal", 15) if (epoch, step) == (2, 1) else None
-    )
     with pytest.raises(Interrupted):
-        run(config("cut", transfer=transfer), watch=watch)
+        run(config("cut", transfer=transfer), watch=stop_after(2, 1))
     run(config("cut", transfer=transfer), resume=True)
     first, second = tensors(tmp_path, "whole"), tensors(tmp_path, "cut")
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from watches import stop_after
 
 from detect_transfer.config import Model, Transfer
 from detect_transfer.models import build_detector, load_detector, load_weights, save_weights
 from detect_transfer.training.context import Interrupted
-from detect_transfer.workflows.train import Watch
 
 ARCH = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
@@ -35,11 +35,8 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 def test_resumed_inside_an_epoch__equals_the_uninterrupted_run(config, run, model, tmp_path: Path) -> None:
     transfer = {"phases": [{"epochs": 1, "train": ["rpn", "head"]}, {"epochs": 1, "train": "all", "lr": 1e-4}]}
     run(config("whole", model=model, transfer=transfer))
-    watch = Watch(
-        on_step=lambda epoch, step, *_: setattr(watch.stop, "signal", 15) if (epoch, step) == (2, 1) else None
-    )
     with pytest.raises(Interrupted):
-        run(config("cut", model=model, transfer=transfer), watch=watch)
+        run(config("cut", model=model, transfer=transfer), watch=stop_after(2, 1))
     run(config("cut", model=model, transfer=transfer), resume=True)
     first, second = tensors(tmp_path / "whole"), tensors(tmp_path / "cut")
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
