@@ -141,8 +141,8 @@ def test_train__needs_no_main_guard_in_a_script(tmp_path) -> None:
     script.write_text(
         "from detect_transfer import train\n"
         "print('once')\n"
-        "small = ['data.synthetic={train_images: 60, val_images: 8, size: 96}', 'train.imgsz=96', 'train.epochs=1']\n"
-        "train(overrides=[*small, 'train.device=cpu'], out='run')\n"
+        "small = ['data.synthetic={train_images: 16, val_images: 8, size: 96}', 'train.imgsz=96', 'train.epochs=1']\n"
+        "train(overrides=[*small, 'train.device=cpu', 'train.workers=1'], out='run')\n"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -61,7 +61,7 @@ def by_ultralytics(truth: AnnotationTable, detections: Detections) -> dict[str, 
 
 def test_ultralytics__its_own_code_gives_the_same_numbers(generated) -> None:
     n_scored = 0
-    for seed in range(150):
+    for seed in range(75):
         truth, detections = generated(seed)
         rows = detections.rows
         plain = truth.with_boxes(truth.boxes.filter(~pl.col("ignore") & ~pl.col("iscrowd")))
@@ -73,11 +73,11 @@ def test_ultralytics__its_own_code_gives_the_same_numbers(generated) -> None:
             unique = plain.with_boxes(plain.boxes.unique(["image_id", "category_id", *XYXY], maintain_order=True))
             assert result.ultralytics == pytest.approx(by_ultralytics(unique, detections), abs=1e-9), seed
             n_scored += bool(len(rows))
-    assert n_scored > 40
+    assert n_scored > 20
 
 
 def test_parts__add_up_to_the_gap_and_begin_at_coco(generated) -> None:
-    for seed in range(60):
+    for seed in range(30):
         truth, detections = generated(seed)
         result = explain(sized(truth, 120, 120), detections, without_label=truth.images["image_id"].to_list()[:1])
         metrics = coco_metrics(truth, detections)
