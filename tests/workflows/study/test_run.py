@@ -18,6 +18,7 @@ from paths import ROOT
 from detect_transfer.cli.main import main
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.workflows.study import process as study_process
+from detect_transfer.workflows.study.plan import StudyPlan
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import Launcher, prepare_store
 from detect_transfer.workflows.study.runs import read_runs, state_of
@@ -217,26 +218,37 @@ def test_many_runs__are_reported_within_half_a_minute(tiny_data: Path, tmp_path:
     assert time.process_time() - started < 30  # 200 runs: a page takes seconds, a run a hundredth
 
 
+EPOCH_0 = {"arms": ["epoch0"], "sizes": [100], "seeds": [0, 1]}
+
+
+@pytest.fixture(scope="module")
+def done_here(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
+    """Two short runs, done one after another."""
+    plan = plan_of(tiny_data, EPOCH_0, tmp_path_factory.mktemp("here") / "store", imgsz=64)
+    assert Launcher(plan).run()
+    return plan
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "options"), [("slurm", {"cluster": "local", "timeout_min": 20}), ("ray", {"num_cpus": 1})]
 )
-def test_cluster__does_what_is_done_here(tiny_data: Path, tmp_path: Path, launcher: str, options: dict) -> None:
+def test_cluster__does_what_is_done_here(
+    done_here: StudyPlan, tiny_data: Path, tmp_path: Path, launcher: str, options: dict
+) -> None:
     pytest.importorskip({"slurm": "submitit"}.get(launcher, launcher))
-    shared = {"arms": ["epoch0"], "sizes": [100], "seeds": [0, 1]}
-    plan = plan_of(tiny_data, {**shared, "launcher": launcher, "launcher_options": options}, tmp_path / "there")
+    study = {**EPOCH_0, "launcher": launcher, "launcher_options": options}
+    plan = plan_of(tiny_data, study, tmp_path / "there", imgsz=64)
     killed: list[int] = []
     killer = threading.Thread(target=_kill_first_task, args=(killed,), daemon=True)
     if launcher == "ray":
         killer.start()
     assert Launcher(plan).run()
     assert launcher != "ray" or killed
-    here = plan_of(tiny_data, shared, tmp_path / "here")
-    assert Launcher(here).run()
-    (there, failed), (local, _) = read_runs(plan), read_runs(here)
+    (there, failed), (here, _) = read_runs(plan), read_runs(done_here)
     assert failed == []
-    assert [run.plan.key for run in there] == [run.plan.key for run in local]
-    assert [run.facts["test"] for run in there] == [run.facts["test"] for run in local]
+    assert [run.plan.key for run in there] == [run.plan.key for run in here]
+    assert [run.facts["test"] for run in there] == [run.facts["test"] for run in here]
 
 
 def _kill_first_task(killed: list[int]) -> None:
@@ -269,18 +281,32 @@ def test_study__killed_and_gone_on_with_reports_the_same(tiny_data: Path, tmp_pa
             }
         )
     )
+    killed = tmp_path / "killed"
+    command = ["study", "run", str(tmp_path / "study.yaml")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "detect_transfer", *command, f"out={killed}"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not in_second_run(killed) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     contents = []
-    for name, seconds in (("whole", None), ("killed", 12)):
-        words = [sys.executable, "-m", "detect_transfer", "study", "run", str(tmp_path / "study.yaml")]
-        words += [f"out={tmp_path / name}"]
-        if seconds is not None:
-            process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(seconds)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        contents.append(without_times(json.loads((tmp_path / name / "study.json").read_text())))
+    for folder in (tmp_path / "whole", killed):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, f"out={folder}"])
+        assert ended.value.code == 0
+        contents.append(without_times(json.loads((folder / "study.json").read_text())))
     assert contents[0] == contents[1]
+
+
+def in_second_run(folder: Path) -> bool:
+    """Tell whether one run has ended and another has kept a state."""
+    begun = [path.parents[1] for path in folder.rglob("state.pt")]
+    return any(folder.rglob("manifest.json")) and any(not (run / "manifest.json").exists() for run in begun)
 
 
 def without_times(value):
