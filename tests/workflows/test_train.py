@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -129,10 +130,17 @@ def test_detections__open_in_pycocotools_with_the_same_score(finished: tuple[Pat
     assert metrics["AP"] == pytest.approx(evaluation.stats[0], abs=1e-9)
 
 
+def run_tool(name: str, *words: object) -> None:
+    """Run a script of `tools/` in this process, as the command line would, to its end without an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [name, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "tools" / name), run_name="__main__")
+    assert ended.value.code == 0
+
+
 def test_evaluate_a_run__gives_its_score_again(finished: tuple[Path, str, str], tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "tools" / "evaluate.py"), str(finished[0]), "--out", str(tmp_path / "again")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_tool("evaluate.py", finished[0], "--out", tmp_path / "again")
     first, second = (json.loads((p / "metrics.json").read_text()) for p in (finished[0], tmp_path / "again"))
     assert second["AP"] == pytest.approx(first["AP"], abs=1e-9)
 
@@ -140,11 +148,8 @@ def test_evaluate_a_run__gives_its_score_again(finished: tuple[Path, str, str], 
 def test_predict__on_images_writes_boxes_and_drawings(
     finished: tuple[Path, str, str], tiny_data: Path, tmp_path: Path
 ) -> None:
-    images = tiny_data / "images" / "val"
     out = tmp_path / "found"
-    command = [sys.executable, str(ROOT / "tools" / "predict.py"), str(finished[0]), str(images), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_tool("predict.py", finished[0], tiny_data / "images" / "val", "--out", out)
     listed = json.loads((out / "images.json").read_text())
     assert len(listed) == 18
     assert {row["image_id"] for row in json.loads((out / "detections.json").read_text())} <= {
@@ -154,46 +159,15 @@ def test_predict__on_images_writes_boxes_and_drawings(
 
 
 FASTER_RCNN = ("model.family=torchvision", "model.arch=fasterrcnn_mobilenet_v3_large_320_fpn", "model.weights=scratch")
-
-
-@pytest.mark.parametrize("model", [(), FASTER_RCNN], ids=["yolo", "torchvision"])
-@pytest.mark.slow
-def test_two_processes__train_one_model_and_score_it_once(
-    few_data: Path, tmp_path: Path, model: tuple[str, ...]
-) -> None:
-    """`torchrun` on the CPU: both processes see their half of the images, compute features of their half
-    for both, and write one run folder.
-
-    The scores of the same network are equal, to rounding where those of a random head are nearly tied. Statistics of
-    batches are those of a process, so that the losses are near.
-    """
-    phases = "transfer.phases=[{epochs: 1, train: [head], cache_features: true}, {epochs: 1, train: all}]"
-    changes = ("train.device=cpu", "transfer.strategy=null", phases, *model)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    rows = {}
-    for name, launcher in (("one", []), ("two", launch)):
-        command = [
-            sys.executable, *launcher, str(ROOT / "tools" / "train.py"),
-            *words(few_data, tmp_path / name, *changes)[1:],
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        rows[name] = [json.loads(line) for line in lines]
-    n_averages = 0 if model else 3  # from scratch there is no source to mix in
-    assert [row["epoch"] for row in rows["two"]] == [0, 1, 2] + [2] * n_averages
-    assert rows["two"][0]["AP"] == pytest.approx(rows["one"][0]["AP"], abs=5e-3)
-    for one, two in zip(rows["one"][1:3], rows["two"][1:3], strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=0.2)
-    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
-    assert metrics["AP"] == pytest.approx(max(row["AP"] for row in rows["two"]), abs=1e-5 if model else 1e-6)
-
-
-ROLL_BACK = """
-import os, sys
+PHASES = "transfer.phases=[{epochs: 1, train: [head], cache_features: true}, {epochs: 1, train: all}]"
+CHANGES = {
+    "yolo": ("transfer.strategy=null", PHASES),
+    "torchvision": ("transfer.strategy=null", PHASES, *FASTER_RCNN),
+    "poisoned": ("train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0"),
+}
+SCRIPT = """
+import json, os, runpy, sys
 from dataclasses import replace
-from detect_transfer.cli import main
 from detect_transfer.models.yolo.detector import YoloDetector
 true_loss, calls = YoloDetector.loss, []
 def poisoned(self, outputs, targets, size_hw):
@@ -201,26 +175,64 @@ def poisoned(self, outputs, targets, size_hw):
     factor = float('nan') if (os.environ['RANK'], len(calls)) == ('1', 2) else 1.0
     parts = true_loss(self, outputs, targets, size_hw)
     return {name: replace(part, total=part.total * factor) for name, part in parts.items()}
-YoloDetector.loss = poisoned
-main(sys.argv[1:])
+program, commands = sys.argv[1:]
+for name, words in json.load(open(commands)).items():
+    YoloDetector.loss = poisoned if name == 'poisoned' else true_loss
+    sys.argv = [program, *words]
+    try:
+        runpy.run_path(program, run_name='__main__')
+    except SystemExit as ended:
+        if ended.code:
+            raise
 """
 
 
-@pytest.mark.slow
-def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(few_data: Path, tmp_path: Path) -> None:
-    script = tmp_path / "poisoned.py"
-    script.write_text(ROLL_BACK)
-    changes = ("train.device=cpu", "train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-        *words(few_data, tmp_path / "run", *changes),
-    ]  # fmt: skip
+@pytest.fixture(scope="module")
+def two_processes(few_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs of `CHANGES`, each trained by the two processes of one `torchrun` on the CPU."""
+    folder = tmp_path_factory.mktemp("two")
+    commands = {
+        name: words(few_data, folder / name, "train.device=cpu", *changes)[1:] for name, changes in CHANGES.items()
+    }
+    (folder / "commands.json").write_text(json.dumps(commands))
+    (folder / "several.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(folder / "several.py"), str(ROOT / "tools" / "train.py"), str(folder / "commands.json")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[1])
+    return folder
+
+
+@pytest.mark.parametrize("model", ["yolo", "torchvision"])
+@pytest.mark.slow
+def test_two_processes__train_one_model_and_score_it_once(
+    two_processes: Path, few_data: Path, tmp_path: Path, model: str, one_thread: None
+) -> None:
+    """Both processes see their half of the images, compute features of their half for both, and write one run folder.
+
+    The scores of the same network are equal, to rounding where those of a random head are nearly tied. Statistics of
+    batches are those of a process, so that the losses are near.
+    """
+    run_tool("train.py", *words(few_data, tmp_path / "one", "train.device=cpu", *CHANGES[model])[1:])
+    one, two = (
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (tmp_path / "one", two_processes / model)
+    )
+    n_averages = 3 if model == "yolo" else 0  # from scratch there is no source to mix in
+    assert [row["epoch"] for row in two] == [0, 1, 2] + [2] * n_averages
+    assert two[0]["AP"] == pytest.approx(one[0]["AP"], abs=5e-3)
+    for alone, shared in zip(one[1:3], two[1:3], strict=True):
+        assert shared["loss"] == pytest.approx(alone["loss"], rel=0.2)
+    metrics = json.loads((two_processes / model / "metrics.json").read_text())
+    assert metrics["AP"] == pytest.approx(max(row["AP"] for row in two), abs=1e-6 if model == "yolo" else 1e-5)
+
+
+@pytest.mark.slow
+def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(two_processes: Path) -> None:
+    row = json.loads((two_processes / "poisoned" / "metrics.jsonl").read_text().splitlines()[1])
     assert row["lr"]["head"] == pytest.approx(5e-4)
-    assert "the loss of another process" in (tmp_path / "run" / "log.txt").read_text()
+    assert "the loss of another process" in (two_processes / "poisoned" / "log.txt").read_text()
 
 
 def test_sigterm__keeps_the_last_epoch_and_says_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:
