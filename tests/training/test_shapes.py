@@ -121,12 +121,12 @@ def two_shapes(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         content["annotations"] = [box for box in content["annotations"] if box["image_id"] in chosen]
         squeezed = set()
         for number, image in enumerate(content["images"]):
-            pixels = cv2.imread(str(tiny_data / "images" / image["file_name"]))
+            pixels = cv2.imread(str(tiny_data / "images" / split / image["file_name"]))
             if number % 2:
                 squeezed.add(image["id"])
                 image["height"] //= 2
                 pixels = cv2.resize(pixels, (image["width"], image["height"]))
-            path = folder / "images" / image["file_name"]
+            path = folder / "images" / split / image["file_name"]
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), pixels)
         for box in content["annotations"]:
