@@ -12,7 +12,7 @@ from typing import Any, Literal
 from detect_transfer.formats.coco.json import Items
 from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.locations import FOREIGN, NearbyImages, foreign_tails, path_of_address
+from detect_transfer.formats.parsing.locations import NearbyImages, foreign_tails, is_foreign, path_of_address
 from detect_transfer.formats.parsing.numbers import parse_integer
 
 _Kind = Literal["box", "image"]
@@ -89,7 +89,7 @@ def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
 
 
 def _is_foreign(image: dict[str, Any]) -> bool:
-    return isinstance(name := image.get("file_name"), str) and FOREIGN.search(name) is not None
+    return isinstance(name := image.get("file_name"), str) and is_foreign(name)
 
 
 def _make_whole(item: dict[str, Any], key: str) -> str:

@@ -13,7 +13,7 @@ from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
-from detect_transfer.formats.parsing.locations import FOREIGN, MOVED, NearbyImages, foreign_tails
+from detect_transfer.formats.parsing.locations import MOVED, NearbyImages, foreign_tails, is_foreign
 
 By = Literal["name", "stem", "basename", "tail"]
 MISSING_IMAGES = ("error", "keep", "skip")
@@ -102,7 +102,7 @@ def find_images(
     """
     paths = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
     fitting = _fitting(paths, refs, lookup.by)
-    if foreign := [name for name, fit in fitting.items() if not fit and FOREIGN.search(name)]:
+    if foreign := [name for name, fit in fitting.items() if not fit and is_foreign(name)]:
         fitting |= _ending_alike(paths, foreign, lookup.by, errors)
     path_of = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
     sizes = dict(zip(path_of, native.read_sizes(root, path_of.values(), errors), strict=True))

@@ -11,7 +11,7 @@ from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-FOREIGN = re.compile(
+_FOREIGN = re.compile(
     r"^[/\\]|^.:|\\|//|/[A-Za-z]:/|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 )  # what leads out of the folder
 MOVED = "found by the end of their paths"
@@ -19,6 +19,13 @@ _SPLITS = {
     **{"train": "train", "training": "train", "test": "test", "testing": "test"},
     **{"val": "val", "valid": "val", "validation": "val"},
 }
+
+
+def is_foreign(path: str) -> bool:
+    """Tell whether a path leads out of its folder, as one of another machine or an address does."""
+    # most names are plain: this takes a tenth of the time of the pattern
+    may_be = path[:1] == "/" or "\\" in path or ":" in path or "//" in path or ".." in path
+    return may_be and _FOREIGN.search(path) is not None
 
 
 def split_named(*words: str | None) -> str | None:

@@ -10,7 +10,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import FOREIGN, path_of_address, split_of_path
+from detect_transfer.formats.parsing.locations import is_foreign, path_of_address, split_of_path
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Point, Shape, ellipse_extent, extent
 from detect_transfer.formats.parsing.source import Source
 
@@ -91,10 +91,9 @@ def _image(document: Node) -> tuple[str, tuple[int, int] | None]:
         if any("frame_count" in slot or slot.string("type", "image") != "image" for slot in slots):
             what, remedy = "it is a video or a volume, which is not read", "export its frames as images"
             raise about.error("slots", "DARWIN_VIDEO", what, remedy)
-    is_foreign = FOREIGN.search(name) is not None
     path = (
         name
-        if is_foreign
+        if is_foreign(name)
         else "/".join(part for part in (path_of_address(folder).rstrip("/"), path_of_address(name)) if part)
     )
     return path, sized.size_wh() if "width" in sized and "height" in sized else None

@@ -13,7 +13,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import FOREIGN, path_of_address, split_named
+from detect_transfer.formats.parsing.locations import is_foreign, path_of_address, split_named
 from detect_transfer.formats.parsing.masks import segmentation_extent
 from detect_transfer.formats.parsing.own_columns import take_columns
 from detect_transfer.formats.parsing.shapes import (
@@ -108,7 +108,7 @@ def _media(item: Node) -> Node:
 def _image(source: Source, item: Node, subset: str, subset_of: dict[str, str]) -> str:
     """Return the name of the image of an item; one that another subset has too is named by its own."""
     given = _media(item).string("path", "") or item.string("id")
-    if FOREIGN.search(given):  # where the images were on the machine that wrote it
+    if is_foreign(given):  # where the images were on the machine that wrote it
         return given
     path = path_of_address(given)
     below = [f"images/{subset}/{path}", f"{subset}/{path}"]
