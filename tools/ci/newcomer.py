@@ -101,16 +101,24 @@ def run_in_shell(line: str, folder: Path) -> None:
     subprocess.run(["bash", "-ec", line], cwd=folder, env=environment, check=True)
 
 
+def busy_seconds() -> float:
+    """Return what this process and those that ended below it took of all processors."""
+    return sum(os.times()[:4])
+
+
 def walk(folder: Path, lines: Sequence[str], run: Callable[[str, Path], None] = run_in_shell) -> None:
     """Run the lines one after the other, print the seconds of each, and see that the last one left a model."""
     total = 0.0
     for line in lines:
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), busy_seconds()
         run(line, folder)
-        seconds = time.perf_counter() - start
+        seconds, busy = time.perf_counter() - start, busy_seconds() - busy
         is_install = "pip install" in line
         total += 0.0 if is_install else seconds
-        print(f"+ {line}\n  {seconds:.1f} s{' (installing)' if is_install else ''}", flush=True)
+        print(
+            f"+ {line}\n  {seconds:.1f} s, {busy:.1f} s of processors{' (installing)' if is_install else ''}",
+            flush=True,
+        )
     assert (folder / MODEL).is_file(), f"the lines left no {MODEL}"
     print(f"from MY_DATA to {MODEL} in {total / 60:.1f} minutes besides installing")
 
