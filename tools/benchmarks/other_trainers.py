@@ -148,7 +148,7 @@ def python_of(name: str, environments: Path) -> Path:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         packages = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
         (packages / "base.pth").write_text("\n".join([*site.getsitepackages(), ""]), encoding="utf-8")
-        subprocess.run([folder / "bin" / "pip", "install", "-q", *PACKAGES[name]], check=True)
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *PACKAGES[name]], check=True)
     return folder / "bin" / "python"
 
 
