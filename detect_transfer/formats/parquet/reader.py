@@ -81,7 +81,7 @@ def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
     if listed.get(name, {}).get("sha256") != hashlib.sha256(data).hexdigest():
         raise InputError("DATA_CHANGED", f"its bytes are not those that {_SCHEMA} names", where=path, remedy=_REMEDY)
     with table_errors("PARQUET_DAMAGED", path, remedy=_REMEDY):
-        frame = pl.read_parquet(BytesIO(data))
+        frame = pl.read_parquet(BytesIO(data)).rechunk()  # else every step that adds a column copies all
     added = [c for c in _ADDED if c in schema and c not in frame.columns]
     frame = frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
     wrong = [c for c, dtype in schema.items() if frame.schema.get(c) != dtype]

@@ -103,7 +103,7 @@ def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: Er
         what, remedy = evidence.question
         errors.add("LABEL_COLUMNS", what, where=f"{root / samples[file].label}:{line}", field="row", remedy=remedy)
     ends.remark(samples, errors)
-    rows = pl.concat(frames)
+    rows = pl.concat(frames).rechunk()  # else every step that adds a column copies all
     _remark_mixed(rows, samples, errors)
     return rows
 
