@@ -23,7 +23,7 @@ from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.report.check_page import CheckShown, write_check_page, write_fault_page
 from detect_transfer.workflows.check_samples import augmented_images
 
-_IMGSZ = InputSize(640, 640)  # the default of training
+_IMGSZ = 640  # the default of training
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CheckOptions:
     """
 
     title: str
-    imgsz: InputSize | None = None
+    imgsz: int | InputSize | None = None
     round_trip: bool = False
     out: Path | None = None
     follow_links: bool = False
@@ -86,10 +86,9 @@ def check_table(
             write_json(building / "check.json", report.as_dict())
             if by_leg is not None:
                 write_json(building / "round_trip.json", by_leg)
-            seen = augmented_images(table, options.augment, imgsz=options.imgsz or _IMGSZ, data_set=options.data_set)
-            shown = CheckShown(
-                options.title, options.imgsz or _IMGSZ, augmented=seen, augment=options.augment, trip=by_leg
-            )
+            size = InputSize.of(options.imgsz or _IMGSZ)
+            seen = augmented_images(table, options.augment, imgsz=size, data_set=options.data_set)
+            shown = CheckShown(options.title, size, augmented=seen, augment=options.augment, trip=by_leg)
             write_check_page(building / "check.html", report, table, shown)
     return report, trip
 

@@ -31,7 +31,7 @@ def ask_source(
     source: SourceWeights,
     data: RunData,
     *,
-    imgsz: InputSize,
+    imgsz: int | InputSize,
     device: torch.device,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> ClassEvidence:
@@ -81,7 +81,7 @@ def choose_images(train: AnnotationTable) -> list[int]:
     return sorted(chosen)
 
 
-def detect_own_classes(detector: Detector, data: RunData, ids: Sequence[int], *, imgsz: InputSize) -> Detections:
+def detect_own_classes(detector: Detector, data: RunData, ids: Sequence[int], *, imgsz: int | InputSize) -> Detections:
     """Return what a source detects in these images, with the index of its class as `category_id`."""
     images = read_images([(i, data.paths[i]) for i in ids], imgsz, data.intake)
     settings = Evaluate(score_floor=SCORE_FLOOR)
@@ -96,7 +96,7 @@ def _without_detections(source: SourceWeights) -> ClassEvidence | None:
 
 
 def _look(
-    source: SourceWeights, data: RunData, imgsz: InputSize, device: torch.device, on_stage: Callable[[str], None]
+    source: SourceWeights, data: RunData, imgsz: int | InputSize, device: torch.device, on_stage: Callable[[str], None]
 ) -> ClassEvidence:
     from torch import channels_last
 
@@ -110,4 +110,4 @@ def _look(
     on_stage(f"running the source over {len(ids)} training images, to see which of its classes are meant")
     detections = detect_own_classes(detector, data, ids, imgsz=imgsz)
     matches = match_classes(train.select_images(ids), detections, train.class_names, source.class_names)
-    return ClassEvidence(matches, len(ids), train.images.height, imgsz.plain, time.monotonic() - began)
+    return ClassEvidence(matches, len(ids), train.images.height, InputSize.of(imgsz).plain, time.monotonic() - began)

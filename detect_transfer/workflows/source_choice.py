@@ -76,7 +76,7 @@ def _log_me(
 
 
 @torch.no_grad()
-def box_features(detector: Detector, data: RunData, *, imgsz: InputSize) -> tuple[FloatArray, IntArray]:
+def box_features(detector: Detector, data: RunData, *, imgsz: int | InputSize) -> tuple[FloatArray, IntArray]:
     """Return the mean features (N, D) of boxes on the maps of the backbone, and their classes (N,).
 
     For each annotated box a box of its size elsewhere in the image stands for the background, -1, where there is room.

@@ -131,7 +131,7 @@ def test_data_alone__train_by_the_defaults_and_not_by_the_quick_start(
 
     monkeypatch.chdir(tmp_path)
     config, name = config_of_words(None, [f"data.path={tiny_data}", "model.weights=yolo11n.pt"])
-    assert (name, config.train.imgsz, config.train.epochs, config.augment) == (tiny_data.name, 640, 20, "default")
+    assert (name, config.train.imgsz.plain, config.train.epochs, config.augment) == (tiny_data.name, 640, 20, "default")
     shutil.copytree(tiny_data / "images", tmp_path / "native" / "images")
     shutil.copy(tiny_data / "annotations" / "instances_train.json", tmp_path / "native")
     small = ["train.imgsz=96", "train.batch=8", "train.epochs=1", "model.weights=embedded"]

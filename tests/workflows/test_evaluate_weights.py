@@ -178,7 +178,10 @@ def test_imgsz__is_refused_for_a_run_on_its_own_data(tmp_path: Path, capsys: pyt
 def test_ultralytics_checkpoint__brings_the_size_it_was_trained_at(tmp_path: Path) -> None:
     source = load_weights(EMBEDDED)
     content: dict[str, Any] = {"state_dict": source.tensors, "train_args": {"imgsz": 320}}
-    for train_args, expected in (({"imgsz": 320}, "320"), ({"imgsz": 0}, None), ({"imgsz": "x"}, None), (None, None)):
+    for train_args, expected in (
+        *(({"imgsz": 320}, "320"), ({"imgsz": [256, 320]}, "256x320")),
+        *(({"imgsz": 0}, None), ({"imgsz": "x"}, None), (None, None)),
+    ):
         torch.save({**content, "train_args": train_args}, tmp_path / "w.pt")
         assert load_weights(tmp_path / "w.pt").metadata.get("imgsz") == expected
 

@@ -76,7 +76,7 @@ def test_config_of_a_run__is_one_that_train_takes(make_plan, tmp_path: Path) -> 
     run = next(run for run in plan.runs if (run.arm, run.percent, run.seed) == ("mine", 50.0, 2))
     (tmp_path / "run.yaml").write_text(dump_config(plan.config_of(run)))
     config = load_config(tmp_path / "run.yaml")
-    assert (config.train.seed, config.train.imgsz, config.data.test_split) == (2, 96, "test")
+    assert (config.train.seed, config.train.imgsz.plain, config.data.test_split) == (2, 96, "test")
     assert config.out == (tmp_path / "store" / "runs" / run.key).resolve()
 
 
