@@ -128,7 +128,7 @@ def result(folder: Path) -> dict[str, Any]:
     return {
         path.relative_to(folder).as_posix(): content(path)
         for path in files_of(folder)
-        if path.name not in NOT_COMPARED and path.suffix != ".yaml" and "drawn" not in path.parts
+        if path.name not in NOT_COMPARED and path.suffix not in (".yaml", ".lock") and "drawn" not in path.parts
     }
 
 
@@ -181,7 +181,9 @@ def kill_one(command: Command, folder: Path, seconds: float, whole: dict[str, An
 
 def differences(first: Any, second: Any, where: str = "") -> str | None:
     """Return where two values differ first, None where they are equal."""
-    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+    if isinstance(first, dict) and isinstance(second, dict):
+        if odd := first.keys() ^ second.keys():
+            return f"{where}: only one has {', '.join(sorted(odd))}"
         parts = ((f"{where}/{key}", first[key], second[key]) for key in first)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         parts = ((f"{where}/{i}", *pair) for i, pair in enumerate(zip(first, second, strict=True)))
