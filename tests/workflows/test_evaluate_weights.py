@@ -201,7 +201,7 @@ def test_images_that_were_trained_on__are_warned_of(
     ):
         used.write_text(json.dumps(stored))
         out = tmp_path / f"scored {len(warning)}"
-        code, shown = run(capsys, "evaluate", weights, "--data", data, "--out", out)
+        code, shown = run(capsys, "evaluate", weights, "--data", data, "--out", out, "--imgsz", 64)
         assert code == 0, shown
         stored_warnings = json.loads((out / "metrics.json").read_text()).get("warnings", [])
         assert len(stored_warnings) == bool(warning)
