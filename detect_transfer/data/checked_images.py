@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.data.image_writing import FileFacts
+from detect_transfer.formats.parsing.tables import table_errors
 
 FILE = ".checked_images.parquet"
 FEWEST = 1000  # images; fewer are read in less than a second
@@ -53,12 +56,11 @@ def unchanged_images(folder: Path, states: pl.DataFrame) -> pl.DataFrame:
         folder: The data folder.
         states: As `file_states` returns them.
     """
-    try:
-        before = pl.read_parquet(BytesIO((folder / FILE).read_bytes()), columns=[*_SCHEMA])
-        if dict(before.schema) != _SCHEMA:
-            before = pl.DataFrame(schema=_SCHEMA)
-    except (OSError, pl.exceptions.PolarsError):  # none, or a damaged one
-        before = pl.DataFrame(schema=_SCHEMA)
+    before, path = pl.DataFrame(schema=_SCHEMA), folder / FILE
+    # without it, or with a damaged one, all images are read
+    with suppress(OSError, InputError), table_errors("PARQUET_DAMAGED", path, remedy="convert the data again"):
+        noted = pl.read_parquet(BytesIO(path.read_bytes()), columns=[*_SCHEMA])
+        before = noted if dict(noted.schema) == _SCHEMA else before
     same = states.join(before, on=["file_name", *_STATE], how="inner")
     return same.select(*READ_SCHEMA).unique("file_name", maintain_order=True)
 

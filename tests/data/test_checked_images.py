@@ -60,5 +60,11 @@ def test_an_image_that_is_gone__is_an_error(folder: Path) -> None:
 
 
 def test_what_was_written_down_and_is_damaged__is_left_alone(folder: Path, opened: list[Path]) -> None:
-    (folder / checked_images.FILE).write_bytes(b"PAR1")
+    path = folder / checked_images.FILE
+    states = checked_images.file_states(folder / "images", [])
+    written = path.read_bytes()
+    for position in range(0, len(written), 23):
+        path.write_bytes(written[:position] + bytes([written[position] ^ 0xFF]) + written[position + 1 :])
+        assert checked_images.unchanged_images(folder, states).is_empty()
+    path.write_bytes(b"PAR1")
     assert len(load(folder).paths) == len(opened)
