@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from detect_transfer.core.choices import (
     BadBoxes,
@@ -164,7 +165,25 @@ def name_of_data(path: Path) -> str:
 
 
 class CommandWithChoices(TyperCommand):
-    """A command whose help names what registries hold, which are imported only to show it."""
+    """A command whose help names what registries hold, which are imported only to show it.
+
+    An option that takes one value is refused where it is given twice: the first would be dropped without a word.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line.
+
+        Raises:
+            InputError: An option of one value stands twice.
+        """
+        if not ctx.resilient_parsing:
+            given = Counter(self.make_parser(ctx).parse_args(args=list(args))[2])
+            for option, times in given.items():
+                if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
+                    flag = max(option.opts, key=len)
+                    remedy = f"write {flag} A,B" if "by commas" in (option.help or "") else "leave all but one out"
+                    raise InputError("OPTION", f"it stands {times} times", field=flag, remedy=remedy)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, with names for `{formats}`, `{targets}` and the others of `_REGISTRIES`."""

@@ -520,3 +520,23 @@ def test_hooks_of_commits__find_their_tools_without_an_active_environment(tmp_pa
         )
         assert done.stdout.endswith("a file.py\n")
     assert len(hooks) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["convert", "auto", "DATA", "--to", "coco", "--to=yolo", "--out", "o"],
+            "--to - it stands 2 times; write --to A,B",
+        ),
+        (
+            ["evaluate", "RUN", "--split", "val", "--split", "test"],
+            "--split - it stands 2 times; leave all but one out",
+        ),
+    ],
+)
+def test_option_that_stands_twice__is_refused(words: list[str], line: str, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.strip() == f"OPTION {line}"
