@@ -3,6 +3,8 @@
 import ast
 import importlib
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,11 @@ PACKAGES = (
     "workflows",
     "cli",
 )  # a package imports from those before it alone
+TOP_LEVEL = {
+    *(".ci", ".gitignore", ".mkdocs.yml", ".pre-commit-config.yaml", "Makefile", "requirements", "setup.py"),
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("detect_transfer", "datasets", "configs", "docs", "tests", "tools"),
+}  # what a run or a tracker leaves behind is not committed
 WITH_TORCH = {"models", "training"}
 WORKFLOWS_WITH_TORCH = {
     "merged_classes",
@@ -92,6 +99,14 @@ def test_the_packages_are_those_of_the_plan() -> None:
     assert {p.name for p in PACKAGE.glob("*.py")} <= {"__init__.py", "__main__.py"}
 
 
+def test_the_top_level_is_that_of_the_plan() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    assert {path.partition("/")[0] for path in listed.split("\0") if path} <= TOP_LEVEL
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_one_way(path: Path) -> None:
     package = package_of(module_name(path))
@@ -115,6 +130,8 @@ def test_ultralytics_is_imported_in_one_module_and_inside_functions() -> None:
     users = [p for p in modules() if any(n.split(".")[0] == "ultralytics" for n in imported_names(p))]
     assert [p.name for p in users] == ["ultralytics.py"]
     assert "ultralytics" not in top_level_imports(users[0])
+    fenceless = [p for p in (ROOT / "tests").rglob("*.py") if "ultralytics" in top_level_imports(p)]
+    assert fenceless == [], "imported without its fence it replaces PIL.Image.open for all tests"
 
 
 def test_packages_without_torch_do_not_import_it() -> None:

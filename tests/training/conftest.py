@@ -5,6 +5,7 @@ A test that only goes on with a run takes a copy of the shared one, as a trainin
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +13,15 @@ from typing import Any
 
 import pytest
 import torch
-from ultralytics.nn import tasks
 from watches import stop_after
 
 from detect_transfer.config import Model, RunConfig, Synthetic, Transfer
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.models import build_detector, save_weights
+from detect_transfer.models.yolo.ultralytics import load_ultralytics
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows.train import RunResult, Watch, train
 
-LOAD_YAML = tasks.yaml_model_load
 WRITE_REPORT = "detect_transfer.workflows.evaluate.write_report"
 
 
@@ -42,15 +42,25 @@ def no_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(WRITE_REPORT, lambda path, _: path.write_text(""))
 
 
+@functools.cache
+def load_yaml() -> Callable[[str], dict[str, Any]]:
+    """Return what ultralytics reads architectures with; imported by itself it would replace `PIL.Image.open`."""
+    load_ultralytics()
+    from ultralytics.nn import tasks
+
+    return tasks.yaml_model_load
+
+
 def make_narrow(patch: pytest.MonkeyPatch) -> None:
     """Build every YOLO at a quarter of its width: the same graph and names, an eighth of the parameters."""
 
     def narrow(path: str) -> dict[str, Any]:
-        content = LOAD_YAML(path)
+        content = read(path)
         scales = {name: [depth, width / 4, most] for name, (depth, width, most) in content["scales"].items()}
         return {**content, "scales": scales}
 
-    patch.setattr(tasks, "yaml_model_load", narrow)
+    read = load_yaml()
+    patch.setattr("ultralytics.nn.tasks.yaml_model_load", narrow)
 
 
 @pytest.fixture
