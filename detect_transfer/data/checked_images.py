@@ -14,8 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import write_atomic
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.io import read_bytes, write_atomic
 from detect_transfer.data.image_writing import FileFacts
 from detect_transfer.formats.parsing.tables import table_errors
 
@@ -58,8 +58,8 @@ def unchanged_images(folder: Path, states: pl.DataFrame) -> pl.DataFrame:
     """
     before, path = pl.DataFrame(schema=_SCHEMA), folder / FILE
     # without it, or with a damaged one, all images are read
-    with suppress(OSError, InputError), table_errors("PARQUET_DAMAGED", path, remedy="convert the data again"):
-        noted = pl.read_parquet(BytesIO(path.read_bytes()), columns=[*_SCHEMA])
+    with suppress(InputError, ResourceError), table_errors("PARQUET_DAMAGED", path, remedy="convert the data again"):
+        noted = pl.read_parquet(BytesIO(read_bytes(path)), columns=[*_SCHEMA])
         before = noted if dict(noted.schema) == _SCHEMA else before
     same = states.join(before, on=["file_name", *_STATE], how="inner")
     return same.select(*READ_SCHEMA).unique("file_name", maintain_order=True)

@@ -16,7 +16,7 @@ from detect_transfer.core.io import parse_json
 from detect_transfer.formats import get_format
 
 MARK = "@twice@"
-NOT_READ = ("v1.0-test",)  # of the test set of nuImages the images alone are read
+NOT_READ = ("v1.0-test", "images_rgb_train")  # of nuImages' test set the images alone are read, of FLIR one modality
 SUFFIXES = (".json", ".jsonl", ".odgt", ".manifest")
 
 
