@@ -58,16 +58,16 @@ def test_pre_annotate__is_read_back(predicted: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--to", "labelimg"], "OPTION --to=labelimg - there is no such tool"),
-        (["--score", "2"], "OPTION --score=2.0 - a number from 0 to 1"),
+        (["--images", "photos", "--to", "labelimg"], "OPTION --to=labelimg - there is no such tool"),
+        (["--images", "photos", "--score", "2"], "OPTION --score=2.0 - a number from 0 to 1"),
         (["--images", "nowhere"], "nowhere"),
     ],
 )
 def test_pre_annotate__refuses(
-    words: list[str], message: str, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:
-    given = ["--images", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), *words]
-    assert run("pre-annotate", predicted, *given) == 2
+    monkeypatch.chdir(tmp_path)
+    assert run("pre-annotate", predicted, "--out", "out", *words) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
