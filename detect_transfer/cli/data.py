@@ -12,15 +12,29 @@ import typer
 
 from detect_transfer.cli.console import make_console, print_json, print_lines, progress_bar
 from detect_transfer.cli.options import (
-    IMGSZ_METAVAR,
     AllowRootOption,
+    AlsoOption,
+    AugmentOption,
     BadBoxesOption,
+    CheckedArgument,
+    CheckedFormatOption,
+    CheckedImgszOption,
+    CheckedOut,
+    ClassesOption,
     DeviceOption,
+    IgnoredRegionsOption,
+    ImageModeOption,
     OnErrorOption,
     Out,
     OverlapOption,
     ReaderOption,
+    SplitFileOption,
+    SplitFromSourceOption,
+    SplitRatioOption,
+    TargetsOption,
     TileOption,
+    TileShareOption,
+    ValFromTrainOption,
     tiling_of,
 )
 from detect_transfer.core.choices import AugmentPreset, BadBoxes, IgnoredRegions, ImageMode, OnError
@@ -40,6 +54,11 @@ def _list_formats(wanted: bool) -> None:
         raise typer.Exit
 
 
+_ListOption = Annotated[
+    bool, typer.Option("--list", is_eager=True, callback=_list_formats, help="List formats and reader options.")
+]
+
+
 def _allowed(roots: list[Path] | None) -> list[str]:
     """Return the option of the reader that names further folders."""
     return ["allow_root=" + ",".join(str(root.absolute()) for root in roots)] if roots else []
@@ -49,44 +68,23 @@ def convert(
     format: Annotated[str, typer.Argument(help="The native format, or auto to recognise it; of {formats}.")],
     source: Annotated[Path, typer.Argument(help="The folder or file that holds it.")],
     out: Out,
-    split_ratio: Annotated[
-        str | None,
-        typer.Option(
-            help="Shares such as train=0.8,val=0.2. Without an option for it, the split of the source if it has one, "
-            "else these shares."
-        ),
-    ] = None,
-    split_file: Annotated[
-        Path | None, typer.Option(help="The splits.json of an earlier conversion of this source.")
-    ] = None,
-    split_from_source: Annotated[bool, typer.Option("--split-from-source", help="The split of the source.")] = False,
-    val_from_train: Annotated[
-        float, typer.Option(help="With --split-from-source: the share of train that becomes val, such as 0.15.")
-    ] = 0.0,
-    classes: Annotated[str | None, typer.Option(help="A class map: FILE.yaml, dataset.yaml#name, or a=b,c=d.")] = None,
-    ignored_regions: Annotated[
-        IgnoredRegions, typer.Option(help="What becomes of ignored regions in YOLO labels.")
-    ] = IgnoredRegions.DROP,
-    image_mode: Annotated[
-        ImageMode, typer.Option(help="How images come into the folder; none: annotations alone.")
-    ] = ImageMode.COPY,
+    split_ratio: SplitRatioOption = None,
+    split_file: SplitFileOption = None,
+    split_from_source: SplitFromSourceOption = False,
+    val_from_train: ValFromTrainOption = 0.0,
+    classes: ClassesOption = None,
+    ignored_regions: IgnoredRegionsOption = IgnoredRegions.DROP,
+    image_mode: ImageModeOption = ImageMode.COPY,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
-    to: Annotated[
-        str | None,
-        typer.Option(help="The formats to write, divided by commas, of {targets}. Without it, coco,yolo."),
-    ] = None,
+    to: TargetsOption = None,
     tile: TileOption = None,
     overlap: OverlapOption = None,
-    tile_share: Annotated[
-        float | None, typer.Option(help="With --tile: with a smaller share of it in a tile an object is ignored; 0.5.")
-    ] = None,
+    tile_share: TileShareOption = None,
     check: Annotated[bool, typer.Option("--check", help="Prove that what is written can be read back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     bad_boxes: BadBoxesOption = BadBoxes.AUTO,
     option: ReaderOption = None,
-    list_formats: Annotated[
-        bool, typer.Option("--list", is_eager=True, callback=_list_formats, help="List formats and reader options.")
-    ] = False,
+    list_formats: _ListOption = False,
     allow_root: AllowRootOption = None,
 ) -> None:
     """Turn native annotations into a data folder: COCO, YOLO, images, ledger."""
@@ -147,43 +145,17 @@ def unpack(
 
 
 def check(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            help="Your data: a folder or file of any format that is known; or a run folder, for the labels of its "
-            "data that are most likely wrong."
-        ),
-    ],
-    format: Annotated[
-        str | None, typer.Option(help="The format, of {formats}; without it the one that can be read there.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder to make, with check.json and check.html; of a run label_errors.html, label_errors.csv and "
-            "files for labelling tools."
-        ),
-    ] = None,
-    imgsz: Annotated[
-        InputSize | None,
-        typer.Option(
-            parser=InputSize.of_option,
-            metavar=IMGSZ_METAVAR,
-            help="The longer side of images in training, in pixels, or height and width: 640, or that of the run.",
-        ),
-    ] = None,
-    augment: Annotated[
-        AugmentPreset, typer.Option(help="The preset of augment in which the page shows images as training sees them.")
-    ] = AugmentPreset.DEFAULT,
+    folder: CheckedArgument,
+    format: CheckedFormatOption = None,
+    out: CheckedOut = None,
+    imgsz: CheckedImgszOption = None,
+    augment: AugmentOption = AugmentPreset.DEFAULT,
     round_trip: Annotated[bool, typer.Option("--round-trip", help="Send annotations to COCO, YOLO and back.")] = False,
     on_error: OnErrorOption = OnError.FAIL,
     bad_boxes: BadBoxesOption = BadBoxes.AUTO,
     option: ReaderOption = None,
     allow_root: AllowRootOption = None,
-    also: Annotated[
-        list[Path] | None,
-        typer.Option(help="Of a run: a run on another part of its data, which judges what it was trained on."),
-    ] = None,
+    also: AlsoOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Look for what is wrong with a data set: images, boxes, classes, leaks between splits; with a run also labels."""

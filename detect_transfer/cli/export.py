@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import ClassMapOption, ImgszOption, ReaderOption, TruthFormat, TruthImages, TruthSplit
+from detect_transfer.cli.options import (
+    BundleOption,
+    CalibrationImagesOption,
+    ClassMapOption,
+    FixedBatchOption,
+    FixedSizeOption,
+    GateDataOption,
+    ImgszOption,
+    NmsOption,
+    NoGateOption,
+    PrecisionOption,
+    ReaderOption,
+    TruthFormat,
+    TruthImages,
+    TruthSplit,
+)
 from detect_transfer.cli.truth import read_truth
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
 from detect_transfer.core.errors import InputError
@@ -26,38 +41,20 @@ def export(
     weights: Annotated[str, typer.Argument(help="A run folder, a weights file, or a known name such as yolo11n.")],
     out: Annotated[Path | None, typer.Option(help="The folder to make; it must be absent or empty.")] = None,
     to: Annotated[str, typer.Option(help=_TO)] = ExportTarget.ONNX.value,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="In the place of --out and --to: a folder with model.onnx, infer.py and a model card."),
-    ] = None,
-    precision: Annotated[
-        ExportPrecision, typer.Option(help="int8 is calibrated on training images; onnx and openvino.")
-    ] = ExportPrecision.FP32,
-    nms: Annotated[
-        NmsPlace, typer.Option(help="Where doubles are suppressed: by whoever runs the model, or in its graph.")
-    ] = NmsPlace.BESIDE,
-    fixed_size: Annotated[
-        bool,
-        typer.Option(
-            "--fixed-size", help="Take images of --imgsz alone, padded to all of it; without it any multiple of 32."
-        ),
-    ] = False,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Images it always takes; without it any number where that can be.")
-    ] = None,
+    bundle: BundleOption = None,
+    precision: PrecisionOption = ExportPrecision.FP32,
+    nms: NmsOption = NmsPlace.BESIDE,
+    fixed_size: FixedSizeOption = False,
+    batch: FixedBatchOption = None,
     imgsz: ImgszOption = None,
-    no_gate: Annotated[
-        bool, typer.Option("--no-gate", help="Write it without checking that it detects what the weights detect.")
-    ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="Check on these images; without it on the validation images of the run.")
-    ] = None,
+    no_gate: NoGateOption = False,
+    data: GateDataOption = None,
     truth_format: TruthFormat = None,
     split: TruthSplit = None,
     images: TruthImages = None,
     option: ReaderOption = None,
     class_map: ClassMapOption = None,
-    calibration_images: Annotated[int, typer.Option(min=1, help="Training images that int8 is calibrated on.")] = 128,
+    calibration_images: CalibrationImagesOption = 128,
 ) -> None:
     """Write a detector for other runtimes, and check in each that it detects what the weights detect."""
     folder = _folder(out, bundle)

@@ -14,13 +14,13 @@ import typer
 
 from detect_transfer import __version__
 from detect_transfer.cli.class_map import suggest_class_map
+from detect_transfer.cli.command import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.configs import config, init
 from detect_transfer.cli.console import answer_in_json, be_quiet, be_verbose
 from detect_transfer.cli.data import check, convert, unpack
 from detect_transfer.cli.export import export
 from detect_transfer.cli.failures import report
 from detect_transfer.cli.labels import pre_annotate, rank_images
-from detect_transfer.cli.options import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.scores import evaluate
 from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stops_handled
 from detect_transfer.cli.study import study, verify

@@ -1,22 +1,23 @@
-"""Options and help texts that several commands share."""
+"""Options and arguments of the commands with their help: those that several share, then those of one."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
 from detect_transfer.core.choices import (
+    AugmentPreset,
     BadBoxes,
     BoxForm,
     ClassNumbers,
     DetectionLayout,
+    ExportPrecision,
+    IgnoredRegions,
+    ImageMode,
     MetricPolicy,
+    NmsPlace,
     OnError,
     UnseenImages,
 )
@@ -94,11 +95,128 @@ BadBoxesOption = Annotated[
     ),
 ]
 
-_RENAMED = {"convert": {"--split": "--split-ratio", "--images": "--image-mode", "--ignore-policy": "--ignored-regions"}}
-_GONE = {
-    ("convert", "--no-split-from-source"): "leave it out for the split of the source where it has one, or write "
-    "--split-ratio train=0.8,val=0.2",
-}
+# of convert
+SplitRatioOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Shares such as train=0.8,val=0.2. Without an option for it, the split of the source if it has one, "
+        "else these shares."
+    ),
+]
+SplitFileOption = Annotated[Path | None, typer.Option(help="The splits.json of an earlier conversion of this source.")]
+SplitFromSourceOption = Annotated[bool, typer.Option("--split-from-source", help="The split of the source.")]
+ValFromTrainOption = Annotated[
+    float, typer.Option(help="With --split-from-source: the share of train that becomes val, such as 0.15.")
+]
+ClassesOption = Annotated[str | None, typer.Option(help="A class map: FILE.yaml, dataset.yaml#name, or a=b,c=d.")]
+IgnoredRegionsOption = Annotated[IgnoredRegions, typer.Option(help="What becomes of ignored regions in YOLO labels.")]
+ImageModeOption = Annotated[ImageMode, typer.Option(help="How images come into the folder; none: annotations alone.")]
+TargetsOption = Annotated[
+    str | None,
+    typer.Option(help="The formats to write, divided by commas, of {targets}. Without it, coco,yolo."),
+]
+TileShareOption = Annotated[
+    float | None, typer.Option(help="With --tile: with a smaller share of it in a tile an object is ignored; 0.5.")
+]
+
+# of check
+CheckedArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Your data: a folder or file of any format that is known; or a run folder, for the labels of its "
+        "data that are most likely wrong."
+    ),
+]
+CheckedFormatOption = Annotated[
+    str | None, typer.Option(help="The format, of {formats}; without it the one that can be read there.")
+]
+CheckedOut = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder to make, with check.json and check.html; of a run label_errors.html, label_errors.csv and "
+        "files for labelling tools."
+    ),
+]
+CheckedImgszOption = Annotated[
+    InputSize | None,
+    typer.Option(
+        parser=InputSize.of_option,
+        metavar=IMGSZ_METAVAR,
+        help="The longer side of images in training, in pixels, or height and width: 640, or that of the run.",
+    ),
+]
+AugmentOption = Annotated[
+    AugmentPreset, typer.Option(help="The preset of augment in which the page shows images as training sees them.")
+]
+AlsoOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Of a run: a run on another part of its data, which judges what it was trained on."),
+]
+
+# of export
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(help="In the place of --out and --to: a folder with model.onnx, infer.py and a model card."),
+]
+PrecisionOption = Annotated[
+    ExportPrecision, typer.Option(help="int8 is calibrated on training images; onnx and openvino.")
+]
+NmsOption = Annotated[
+    NmsPlace, typer.Option(help="Where doubles are suppressed: by whoever runs the model, or in its graph.")
+]
+FixedSizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--fixed-size", help="Take images of --imgsz alone, padded to all of it; without it any multiple of 32."
+    ),
+]
+FixedBatchOption = Annotated[
+    int | None, typer.Option(min=1, help="Images it always takes; without it any number where that can be.")
+]
+NoGateOption = Annotated[
+    bool, typer.Option("--no-gate", help="Write it without checking that it detects what the weights detect.")
+]
+GateDataOption = Annotated[
+    Path | None, typer.Option(help="Check on these images; without it on the validation images of the run.")
+]
+CalibrationImagesOption = Annotated[int, typer.Option(min=1, help="Training images that int8 is calibrated on.")]
+
+# of evaluate
+ScoredArgument = Annotated[
+    str | None, typer.Argument(help="A run folder, and with --data also a weights file or a known name.")
+]
+MetricsOption = Annotated[
+    str | None, typer.Option(help="Divided by commas, of {metrics}; without it those of the data set, else coco.")
+]
+SlicesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Divided by commas, of {slices}, and columns of images and attributes; without it all with values."
+    ),
+]
+
+# of predict
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Images, folders, 'FOLDER/*.jpg', lists (.txt, a path a line), videos, a camera such as 0, or with "
+        "--allow-network addresses of images and streams."
+    ),
+]
+ScoreOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Draw detections from this score on; auto takes the threshold of each class by F1. "
+        "Without it auto, or 0.25 where the run stored none."
+    ),
+]
+NmsIouOption = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=1, help="Of two boxes of a class with a larger IoU the lower one goes."),
+]
+MaxDetectionsOption = Annotated[int | None, typer.Option(min=1, help="Of an image.")]
+MultiLabelOption = Annotated[bool, typer.Option("--multi-label", help="Draw every label of a box, not the best alone.")]
+AgnosticOption = Annotated[bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")]
 
 
 def words_of(text: str | None) -> tuple[str, ...] | None:
@@ -129,107 +247,9 @@ def complete_key(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-EXAMPLES = {  # of each command
-    "check": "check MY_DATA --imgsz 640 --out checked",
-    "compare": "compare runs/a runs/b --out compared",
-    "config": "config --explain train.imgsz",
-    "convert": "convert voc MY_DATA --out data/mine --check",
-    "evaluate": "evaluate runs/mine --data MY_DATA --split test --out scored",
-    "export": "export runs/mine --to onnx,openvino --out exported",
-    "init": "init MY_DATA model.weights=yolo11n",
-    "pre-annotate": "pre-annotate predicted --images IMAGES --out to_correct",
-    "predict": "predict runs/mine IMAGES --out predicted",
-    "rank-images": "rank-images runs/mine UNLABELLED --out ranked --most 50",
-    "suggest-class-map": "suggest-class-map --data data/mine --weights yolo11n",
-    "train": "train data.path=MY_DATA model.weights=yolo11n train.epochs=10",
-    "unpack": "unpack TFRECORDS --out unpacked",
-    "verify": "verify runs/mine",
-    "visualize": "visualize --truth MY_DATA --detections detections.json --out drawn",
-}
-_REGISTRIES = {
-    "detections": ("detect_transfer.formats.detections.streams", "DETECTION_WRITERS"),
-    "formats": ("detect_transfer.formats", "READERS"),
-    "targets": ("detect_transfer.formats.writing.targets", "WRITERS"),
-    "tools": ("detect_transfer.formats.writing.pre_annotations", "LABELLING_TOOLS"),
-    "metrics": ("detect_transfer.evaluation.registry", "METRICS"),
-    "slices": ("detect_transfer.evaluation.metrics.slices", "KINDS"),
-}
-
-
 def name_of_data(path: Path) -> str:
     """Return what a file about data at `path` is called: by its folder where the file is a `data.yaml` or the like."""
     whole = path.absolute()
     if whole.is_dir():
         return whole.name
     return whole.parent.name if whole.stem in {"data", "dataset", "_annotations"} else whole.stem
-
-
-class CommandWithChoices(TyperCommand):
-    """A command whose help names what registries hold, which are imported only to show it.
-
-    An option that takes one value is refused where it is given twice: the first would be dropped without a word.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the command line.
-
-        Raises:
-            InputError: An option of one value stands twice.
-        """
-        if not ctx.resilient_parsing:
-            given = Counter(self.make_parser(ctx).parse_args(args=list(args))[2])
-            for option, times in given.items():
-                if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
-                    flag = max(option.opts, key=len)
-                    remedy = f"write {flag} A,B" if "by commas" in (option.help or "") else "leave all but one out"
-                    raise InputError("OPTION", f"it stands {times} times", field=flag, remedy=remedy)
-        return super().parse_args(ctx, args)
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the options, with names for `{formats}`, `{targets}` and the others of `_REGISTRIES`."""
-        for parameter in self.params:
-            text = getattr(parameter, "help", None) or ""
-            for key, (module, registry) in _REGISTRIES.items():
-                if f"{{{key}}}" in text:
-                    names = getattr(import_module(module), registry)
-                    parameter.help = text.replace(f"{{{key}}}", ", ".join(sorted(names)))  # type: ignore[attr-defined]
-        super().format_options(ctx, formatter)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write an example."""
-        if self.name in EXAMPLES:
-            with formatter.section("Example"):
-                formatter.write_text(f"detect-transfer {EXAMPLES[self.name]}")
-
-
-def refuse_renamed(words: Sequence[str]) -> None:
-    """Refuse a flag that has another name now, or is gone.
-
-    Args:
-        words: The command line, which begins with the command.
-
-    Raises:
-        InputError: A flag is an old one; the remedy is what to write instead.
-    """
-    renamed = _RENAMED.get(words[0], {}) if words else {}
-    for index, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if (words[0], flag) in _GONE:
-            raise InputError("OPTION_RENAMED", "the option is gone", field=flag, remedy=_GONE[words[0], flag])
-        if flag in renamed:
-            value = value if equals else next(iter(words[index + 1 : index + 2]), "")
-            raise InputError(
-                "OPTION_RENAMED",
-                "the option has another name",
-                field=flag,
-                value=value,
-                remedy=f"write {_instead(renamed[flag], value)}",
-            )
-
-
-def _instead(flag: str, value: str) -> str:
-    if flag == "--split-ratio" and value == "source":
-        return "--split-from-source"
-    if flag == "--split-ratio" and value.endswith(".json"):
-        return f"--split-file {value}"
-    return f"{flag} {value}".rstrip()

@@ -28,9 +28,12 @@ from detect_transfer.cli.options import (
     DeviceOption,
     IgnorePolicy,
     ImgszOption,
+    MetricsOption,
     Out,
     OverlapOption,
     ReaderOption,
+    ScoredArgument,
+    SlicesOption,
     TileOption,
     TruthFormat,
     TruthImages,
@@ -55,9 +58,7 @@ DATA = "With weights: score them on this data, of any format that --truth takes.
 
 def evaluate(
     out: Out,
-    weights: Annotated[
-        str | None, typer.Argument(help="A run folder, and with --data also a weights file or a known name.")
-    ] = None,
+    weights: ScoredArgument = None,
     data: Annotated[Path | None, typer.Option(help=DATA)] = None,
     truth: Annotated[Path | None, typer.Option(help=TRUTH)] = None,
     detections: Annotated[Path | None, typer.Option(help=DETECTIONS)] = None,
@@ -67,15 +68,8 @@ def evaluate(
     option: ReaderOption = None,
     class_map: ClassMapOption = None,
     ignore_policy: IgnorePolicy = MetricPolicy.REGION,
-    metrics: Annotated[
-        str | None, typer.Option(help="Divided by commas, of {metrics}; without it those of the data set, else coco.")
-    ] = None,
-    slices: Annotated[
-        str | None,
-        typer.Option(
-            help="Divided by commas, of {slices}, and columns of images and attributes; without it all with values."
-        ),
-    ] = None,
+    metrics: MetricsOption = None,
+    slices: SlicesOption = None,
     detections_format: DetectionsFormat = None,
     box_form: BoxFormOption = None,
     class_numbers: ClassNumbersOption = None,
@@ -94,9 +88,8 @@ def evaluate(
     _check_usage(weights, data, truth, detections)
     _check_for_data(data, {"--class-map": class_map, "--imgsz": imgsz})
     tiling = tiling_of(tile, overlap)
-    if tiling is not None and truth is not None:
-        what, remedy = "detections of a file are scored as they are", "leave it out, or give weights and --data"
-        raise InputError("USAGE", what, field="--tile", value=tile, remedy=remedy)
+    if tiling is not None:
+        _check_for_weights(truth, tiling)
     reading = detection_options(detections_format, box_form, class_numbers, unseen_images)
     options = EvaluateOptions(words_of(metrics), words_of(slices), reading, ignore_policy.value)
     require_new(out)
@@ -141,6 +134,13 @@ def _check_for_data(data: Path | None, given: Mapping[str, object]) -> None:
     flag = next((flag for flag, value in given.items() if value is not None), None)
     if flag is not None and data is None:
         raise InputError("USAGE", "it is for weights on other data", field=flag, remedy="give --data, or leave it out")
+
+
+def _check_for_weights(truth: Path | None, tiling: Tiling) -> None:
+    """Refuse tiles where detections are given."""
+    if truth is not None:
+        what, remedy = "detections of a file are scored as they are", "leave it out, or give weights and --data"
+        raise InputError("USAGE", what, field="--tile", value=tiling.size, remedy=remedy)
 
 
 def _score_weights(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detect_transfer.cli.command import CommandWithChoices
 from detect_transfer.cli.console import is_verbose, make_console, print_lines
-from detect_transfer.cli.options import CommandWithChoices, name_of_data
+from detect_transfer.cli.options import name_of_data
 from detect_transfer.cli.signals import TERMINATE, stops_handled
 from detect_transfer.core.errors import InputError
 

@@ -21,10 +21,16 @@ from detect_transfer.cli.console import (
     training_watch,
 )
 from detect_transfer.cli.options import (
+    AgnosticOption,
     DeviceOption,
     ImgszOption,
+    MaxDetectionsOption,
+    MultiLabelOption,
+    NmsIouOption,
     Out,
     OverlapOption,
+    ScoreOption,
+    SourcesArgument,
     TileOption,
     complete_key,
     tiling_of,
@@ -84,33 +90,14 @@ def train(
 
 def predict(
     weights: Annotated[str, typer.Argument(help="A run folder, a weights file, or a known name such as yolo11n.")],
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            help="Images, folders, 'FOLDER/*.jpg', lists (.txt, a path a line), videos, a camera such as 0, or with "
-            "--allow-network addresses of images and streams."
-        ),
-    ],
+    images: SourcesArgument,
     out: Out,
-    score: Annotated[
-        str | None,
-        typer.Option(
-            help="Draw detections from this score on; auto takes the threshold of each class by F1. "
-            "Without it auto, or 0.25 where the run stored none."
-        ),
-    ] = None,
-    iou: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=1, help="Of two boxes of a class with a larger IoU the lower one goes."),
-    ] = None,
-    max_detections: Annotated[int | None, typer.Option(min=1, help="Of an image.")] = None,
+    score: ScoreOption = None,
+    iou: NmsIouOption = None,
+    max_detections: MaxDetectionsOption = None,
     classes: Annotated[str | None, typer.Option(help="Look for these alone, divided by commas.")] = None,
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="Draw every label of a box, not the best alone.")
-    ] = False,
-    agnostic: Annotated[
-        bool, typer.Option("--agnostic", help="Boxes of different classes suppress each other.")
-    ] = False,
+    multi_label: MultiLabelOption = False,
+    agnostic: AgnosticOption = False,
     tile: TileOption = None,
     overlap: OverlapOption = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images a step.")] = None,
@@ -131,11 +118,8 @@ def predict(
     from detect_transfer.workflows.predict import PredictOptions, predict_sources
     from detect_transfer.workflows.trained_detector import load_trained
 
-    threshold: float | str | None = score
-    with contextlib.suppress(TypeError, ValueError):
-        threshold = float(score)  # type: ignore[arg-type]  # None and words stay as they are
     options = PredictOptions(
-        threshold,
+        _threshold(score),
         multi_label=multi_label,
         agnostic=agnostic,
         nms_iou=iou,
@@ -162,6 +146,13 @@ def predict(
     print_json({"out": out, **counts, "from": done.bound, "notes": done.notes})
     if done.n_skipped:
         raise typer.Exit(2)
+
+
+def _threshold(score: str | None) -> float | str | None:
+    """Return a number where one is given; other words stay as they are."""
+    with contextlib.suppress(TypeError, ValueError):
+        return float(score)  # type: ignore[arg-type]
+    return score
 
 
 def _command() -> str:

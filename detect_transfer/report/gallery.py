@@ -76,7 +76,7 @@ class _Album:
     def marks(
         self, image_id: int, window: tuple[int, int, int, int], corners: FloatArray | None = None
     ) -> tuple[list[Mark], int]:
-        """Return the marks that reach into a part of an image, and how many detections are too many to be told apart.
+        """Return the marks that reach into a part of an image, and how many detections are too many to be seen apart.
 
         Those with the greatest scores stay; with the `corners` of a box, those that overlap it come first.
         """

@@ -14,8 +14,9 @@ from manifests import restamp
 from paths import ROOT
 
 from detect_transfer.cli import main
+from detect_transfer.cli.command import EXAMPLES
 from detect_transfer.cli.main import app
-from detect_transfer.cli.options import EXAMPLES, complete_key
+from detect_transfer.cli.options import complete_key
 from detect_transfer.core.shipped import shipped
 from detect_transfer.models.checkpoints import EMBEDDED, load_weights, save_weights
 

@@ -173,7 +173,7 @@ def kill_one(command: Command, folder: Path, seconds: float, whole: dict[str, An
         code = 0
     elif code and ("RESUME_NOTHING" in said or "FILE_MISSING" in said):  # it was killed before its first epoch
         shutil.rmtree(folder)
-        how, code = "equal, begun anew", finish(command.into(folder), log)
+        how, code = "equal, begun again", finish(command.into(folder), log)
     if code:
         return f"exit code {code}: {log.read_text()[-300:]}"
     return how if (different := differences(whole, result(folder))) is None else f"differs: {different}"

@@ -1,4 +1,4 @@
-"""How well images with a planted label error are told from others, beside ObjectLab of cleanlab (pip install cleanlab).
+"""How well images with a planted label error are found, beside ObjectLab of cleanlab (pip install cleanlab).
 
 Ten errors of one kind are planted in 64 images of VOC 2007 that COCO's YOLO11n has not seen: an object that loses its
 label, a box that is moved by half of its size, a class that is another. AUROC over images, mean of 20 draws.

@@ -278,7 +278,7 @@ def trials_and_parts(rng: np.random.Generator, trials: int) -> Iterator[Row]:
 
 
 def collections(rng: np.random.Generator, trials: int) -> Iterator[Row]:
-    """Collecting in two rounds with and without the correction, every round planned anew."""
+    """Collecting in two rounds with and without the correction, every round with a plan of its own."""
     truth, sizes, goal = TRUTHS[0], SIZES["3 sizes"], 1200
     target = 1 - float(error_of(truth, goal))
     reached: dict[str, list[bool]] = {"with": [], "without": []}

@@ -50,7 +50,7 @@ def write_label_studio(
         # regions state the size of their image; without one the task does
         size = {} if result else {"original_width": image["width"], "original_height": image["height"]}
         about: dict[str, Any] = {"image": address, **size}
-        # Label Studio numbers tasks anew; its converter asks for a number
+        # Label Studio numbers tasks by itself; its converter asks for a number
         tasks.append(
             {
                 "id": image["image_id"],
