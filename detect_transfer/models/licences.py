@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
@@ -33,9 +33,14 @@ _LONGEST = 60  # letters; some packages state the whole text of their licence
 _CLASSIFIER = "License :: "
 
 
-def code_ledger() -> list[dict[str, str]]:
-    """Return `package`, `version` and `licence` of this package and of the dependencies that the process has loaded."""
-    return [_OURS, *(_package_row(name) for module, name in _PACKAGES.items() if module in sys.modules)]
+def code_ledger(before: Sequence[dict[str, str]] = ()) -> list[dict[str, str]]:
+    """Return `package`, `version` and `licence` of this package and of the dependencies that the process has loaded.
+
+    Args:
+        before: The rows of earlier processes of the same run, which stay: it may have stopped and gone on.
+    """
+    rows = [_OURS, *(_package_row(name) for module, name in _PACKAGES.items() if module in sys.modules)]
+    return sorted([*before, *(row for row in rows if row not in before)], key=lambda row: row["package"])
 
 
 def weights_ledger(source: SourceWeights | None) -> list[dict[str, str]]:

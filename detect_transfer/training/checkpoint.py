@@ -46,6 +46,7 @@ class Progress:
         planned_epochs: `train.epochs` of the run, and of each time that it was extended.
         mixes: A row an average of weights that was scored, as in `metrics.jsonl`.
         best_mix: That of the best weights, where they are such an average.
+        packages: The licence ledger of the code that its processes have loaded.
     """
 
     epoch: int = 0
@@ -63,6 +64,7 @@ class Progress:
     planned_epochs: list[int] = field(default_factory=list)
     mixes: list[dict[str, Any]] = field(default_factory=list)
     best_mix: dict[str, Any] | None = None
+    packages: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:

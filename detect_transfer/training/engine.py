@@ -18,6 +18,7 @@ from detect_transfer.config import Stage
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.models.device import tuned_convolutions
+from detect_transfer.models.licences import code_ledger
 from detect_transfer.training.averaging import average_of
 from detect_transfer.training.checkpoint import Progress, progress_of, read_states, save_state
 from detect_transfer.training.context import Interrupted, TrainContext
@@ -252,6 +253,7 @@ class _Trainer:
             "scaler": None if step is None else step.scaler.state_dict(),
             "rng": torch.get_rng_state(),
         }
+        context.progress.packages = code_ledger(context.progress.packages)
         save_state(context.state_path, context.progress, context.fingerprint, states)
         scored = [*context.progress.history, *context.progress.mixes]
         rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in scored)

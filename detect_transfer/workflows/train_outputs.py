@@ -215,7 +215,7 @@ def transfer_record(detector: Detector, facts: RunFacts) -> dict[str, Any]:
             "sha256_after": after,
             "identical": before == after,
         },
-        "licences_of_code": code_ledger(),
+        "licences_of_code": code_ledger(facts.progress.packages),
         "licences_of_weights": weights_ledger(facts.source),
     }
 

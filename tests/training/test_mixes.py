@@ -10,7 +10,7 @@ import torch
 
 from detect_transfer.cli.console import print_result
 from detect_transfer.config import Model, Phase, Train, Transfer
-from detect_transfer.models import build_detector, load_weights, save_weights
+from detect_transfer.models import build_detector, licences, load_weights, save_weights
 from detect_transfer.models.base import ClassInit, TransferReport
 from detect_transfer.training import mixing
 from detect_transfer.training.context import Interrupted
@@ -207,8 +207,10 @@ def test_run_stopped_among_the_averages__comes_to_the_same(
     # training has ended, and the process is killed before the manifest marks the run as whole
     true_manifest = train_outputs._manifest
     monkeypatch.setattr(train_outputs, "_manifest", lambda *_: killed_as_it_ends())
+    monkeypatch.setitem(licences._PACKAGES, "pytest", "pytest")  # what only the first process has loaded
     with pytest.raises(Interrupted):
         run(config("late", **settings))
+    monkeypatch.delitem(licences._PACKAGES, "pytest")
     monkeypatch.setattr(train_outputs, "_manifest", true_manifest)
     run(config("late", **settings), resume=True)
     folders = [RunFolder(tmp_path / name) for name in ("whole", "cut", "late")]
@@ -220,6 +222,8 @@ def test_run_stopped_among_the_averages__comes_to_the_same(
         assert folder.read_metrics()["selection"] == folders[0].read_metrics()["selection"]
         assert len(folder.history.read_text().splitlines()) == len(folders[0].history.read_text().splitlines())
         assert not folder.scored_epochs.exists()
+    ledger = {row["package"] for row in folders[2].read_transfer()["licences_of_code"]}
+    assert {"pytest", "torch", "detect-transfer"} <= ledger
 
 
 def test_epoch_0__stays_the_best_and_only_the_best_epochs_of_each_plan_are_stored(
