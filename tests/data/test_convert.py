@@ -520,6 +520,18 @@ def test_convert__names_images_below_the_folder_of_their_split_as_other_trainers
     assert read_coco(tmp_path / "moved", missing_images="error").images["file_name"].to_list() == names
 
 
+def test_image_in_a_folder_called_as_another_split__is_not_taken_for_one_of_that(root, tmp_path):
+    """``val/5.png`` of train and ``5.png`` of val lie as ``images/train/val/5.png`` and ``images/val/5.png``."""
+    (root / "val").mkdir()
+    shutil.move(root / "8.png", root / "val" / "5.png")
+    names = ["1.ppm", *[f"{i}.png" for i in range(2, 8)], "val/5.png"]
+    splits = ["val"] * 7 + ["train"]
+    convert(make(root, file_name=names, split=splits), tmp_path / "out", options=replace(OPTIONS, check=True))
+    alone = read_coco(tmp_path / "out" / "annotations" / "instances_train.json")
+    assert alone.image_root / alone.images["file_name"][0] == tmp_path / "out" / "images" / "train" / "val" / "5.png"
+    assert len(data_folder.read(tmp_path / "out", verify=True).images) == 8
+
+
 def test_folder_of_an_older_version__is_read_as_it_was(root, tmp_path):
     """File names were relative to `images/`, and nothing said so."""
     out = tmp_path / "out"

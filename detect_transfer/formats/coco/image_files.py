@@ -90,9 +90,7 @@ def find_root(
 
 def _given_folder_of(part: CocoFile, given: Path) -> Path:
     """Return the folder that names are relative to: that of its split, where it is ours and the images lie so."""
-    names = part.images["file_name"].drop_nulls().head(_PROBED)
-    within = given / part.below
-    return given if any(_is_file(given / name) for name in names) else within
+    return _fullest(part, (given / part.below, given)) or given / part.below
 
 
 def _above(part: CocoFile, folder: Path) -> Path:
@@ -102,12 +100,22 @@ def _above(part: CocoFile, folder: Path) -> Path:
 
 def _folder_of(part: CocoFile) -> Path | None:
     home, split = home_of(part.path), split_name(part.path)
-    names = part.images["file_name"].drop_nulls().head(_PROBED)
-    places = (
-        *(home / "images", home / split, home / "images" / split, home / "data" / split, home / "data"),
-        *(home, part.path.parent),
+    usual = (
+        *(home / "images" / part.below, home / "images", home / split, home / "images" / split),
+        *(home / "data" / split, home / "data", home, part.path.parent),
     )
-    return next((folder for folder in places if any(_is_file(folder / name) for name in names)), None)
+    return _fullest(part, usual)
+
+
+def _fullest(part: CocoFile, folders: Sequence[Path]) -> Path | None:
+    """Return the folder that holds most of the first images, the first of several; None where none holds any.
+
+    One of them may be in another folder too, as ``val/1.png`` of the split train is in ``images/`` beside its ``val/``.
+    """
+    names = part.images["file_name"].drop_nulls().head(_PROBED)
+    counts = [sum(_is_file(f"{folder}/{name}") for name in names) for folder in folders]
+    most = max(counts)
+    return folders[counts.index(most)] if most else None
 
 
 def _is_file(path: Path | str) -> bool:

@@ -88,6 +88,17 @@ def test_images__lie_in_folders_of_their_split(write: Any) -> None:
     ]
 
 
+def test_images__lie_where_most_of_them_are(write: Any) -> None:
+    """One image of train is called as one of val is from `images/` on."""
+    write("annotations/instances_train.json", json.dumps(with_files("val/a.png", "b.png")))
+    root = write("annotations/instances_val.json", json.dumps(with_files("a.png", "b.png"))).parent.parent
+    for name in ("train/val/a.png", "train/b.png", "val/a.png", "val/b.png"):
+        write(f"images/{name}", (40, 30))
+    table = read_coco(root, missing_images="error")
+    assert table.image_root == root / "images"
+    assert table.images["file_name"].to_list() == ["train/val/a.png", "train/b.png", "val/a.png", "val/b.png"]
+
+
 def test_images__asked_for_must_be_there_with_their_size(write: Any, check_error: Any) -> None:
     path = write("x.json", json.dumps(GOOD))
     folder = write("pics/a.png", (40, 30)).parent
