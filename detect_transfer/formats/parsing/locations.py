@@ -69,6 +69,8 @@ def foreign_tails(path: str) -> list[str]:
 class NearbyImages:
     """The images below a folder, to be found by paths of another machine.
 
+    One whose path names another split is never meant: it is another image of the same name.
+
     Args:
         root: The folder.
         suffixes: What the names of other files, such as videos, end with.
@@ -117,7 +119,8 @@ class NearbyImages:
         if path in self._path_of:
             return [path], 0
         parts = PurePosixPath(path).parts
-        shared = {other: _shared_tail(parts, other) for other in self._by_name.get(parts[-1] if parts else "", ())}
+        named_alike = self._by_name.get(parts[-1] if parts else "", ())
+        shared = {other: _shared_tail(parts, other) for other in named_alike if not _other_split(parts, other)}
         most = max(shared.values(), default=0)
         return ["/".join(other) for other, count in shared.items() if count == most], most
 
@@ -125,6 +128,12 @@ class NearbyImages:
         """Note how many images lie elsewhere than their paths say."""
         examples = tuple(f"{path} is {image}" for path, image in self._moved.items())
         errors.remark(MOVED, len(examples), examples, kind="image")
+
+
+def _other_split(parts: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether the folders of two paths name splits, and no common one: ``train/1.png`` is not ``val/1.png``."""
+    splits, others = ({split_named(folder) for folder in each[:-1]} - {None} for each in (parts, other))
+    return bool(splits and others) and splits.isdisjoint(others)
 
 
 def _shared_tail(parts: Sequence[str], other: Sequence[str]) -> int:

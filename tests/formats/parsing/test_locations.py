@@ -66,6 +66,10 @@ def test_split_of_path__is_that_of_a_folder(name: str, split: str | None) -> Non
         (["a.png", "val/a.png"], "home/val/a.png", "val/a.png"),
         (["a.png", "val/a.png"], "a.png", "a.png"),
         (["val/a.png"], "home/u/b.png", None),
+        (["val/a.png"], "home/train/a.png", None),
+        (["x/Valid/a.png"], "home/val/y/a.png", "x/Valid/a.png"),
+        (["val/a.png"], "training/val/a.png", "val/a.png"),
+        (["a.png"], "home/train/a.png", "a.png"),
     ],
 )
 def test_only__is_the_one_image_that_a_path_can_mean(paths: list[str], path: str, image: str | None) -> None:
