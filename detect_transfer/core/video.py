@@ -2,40 +2,26 @@
 
 A frame is named `<video>#<number>`, counted from 0, wherever an image is named: `clips/video_0001.mp4#00012`. A video
 is read from its first frame on, since seeking in compressed streams lands on other frames than counting does.
-
-Source: StreamPix user manual, sequence file format; P. Dollar's toolbox 3.50, which reads it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from detect_transfer.core.arrays import RgbArray
-from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.core.images import MAX_PIXELS
-from detect_transfer.core.opening import open_regular
-
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read when OpenCV first opens a video; our errors say it
+from detect_transfer.core.errors import InputError
+from detect_transfer.core.video_opening import open_video, quiet_opencv, truncated
+from detect_transfer.core.video_sequence import sequence_fps, sequence_frames, sequence_size_wh
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".seq", ".webm")
 _FRAME = re.compile(rf"(.+(?:{'|'.join(re.escape(s) for s in VIDEO_SUFFIXES)}))#([0-9]{{1,9}})", re.IGNORECASE)
 _MOST_FPS = 1000.0
 _SLACK = 0.02  # containers round the number of their frames; a stream that ends earlier than this is cut short
-
-_HEADER_BYTES = 1024
-_MAGIC = struct.pack("<I", 0xFEED) + "Norpix seq".encode("utf-16-le")
-_RAW, _JPEG, _PNG = (100, 200), (102, 201), (1, 2)
-_STAMP_BYTES = 8  # the time of a frame, after its pixels; some writers add as many empty ones
 
 
 def frame_name(video: str, number: int) -> str:
@@ -57,9 +43,7 @@ def read_video_size_wh(path: Path) -> tuple[int, int]:
         ResourceError: As for `frames`.
     """
     if path.suffix.lower() == ".seq":
-        with _open(path) as stream:
-            header = _read_header(path, stream)
-            return header.width, header.height
+        return sequence_size_wh(path)
     first = next(_decoded(path))
     return first.shape[1], first.shape[0]
 
@@ -71,7 +55,7 @@ def frames(path: Path) -> Iterator[RgbArray]:
         InputError: The file is missing, is no video, holds no frame, or ends before its last frame.
         ResourceError: The file cannot be read for a reason of the machine.
     """
-    return _sequence(path) if path.suffix.lower() == ".seq" else _decoded(path)
+    return sequence_frames(path) if path.suffix.lower() == ".seq" else _decoded(path)
 
 
 def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbArray]]:
@@ -103,7 +87,7 @@ def frames_at(path: Path, numbers: Iterable[int]) -> Iterator[tuple[int, RgbArra
 
 def _decoded(path: Path) -> Iterator[RgbArray]:
     """Give the frames of a video that OpenCV decodes."""
-    with _open(path):  # OpenCV does not say whether a file is missing or unreadable
+    with open_video(path):  # OpenCV does not say whether a file is missing or unreadable
         pass
     with quiet_opencv():
         capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
@@ -127,7 +111,7 @@ def _captured(capture: cv2.VideoCapture, not_opened: InputError) -> Iterator[Rgb
             done += 1
             yield np.ascontiguousarray(bgr[..., ::-1])
         if done == 0 or done < stated_frames * (1 - _SLACK):
-            raise _truncated(not_opened.where or "", f"frame {done} of {max(0, stated_frames)} cannot be decoded")
+            raise truncated(not_opened.where or "", f"frame {done} of {max(0, stated_frames)} cannot be decoded")
     finally:
         capture.release()
 
@@ -161,9 +145,7 @@ def read_fps(path: Path) -> float | None:
     if not path.is_file():
         return None
     if path.suffix.lower() == ".seq":
-        with open_regular(path) as stream:
-            data = stream.read(_HEADER_BYTES)
-        fps = struct.unpack_from("<d", data, 584)[0] if len(data) == _HEADER_BYTES else 0.0
+        fps = sequence_fps(path)
     else:
         with quiet_opencv():
             capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
@@ -179,130 +161,3 @@ def read_frame_count(path: Path) -> int | None:
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         capture.release()
     return count if count > 0 else None
-
-
-@dataclass(frozen=True)
-class _Header:
-    """The header of a sequence: sizes in pixels and bytes, the code of the pixel format, and the number of frames."""
-
-    width: int
-    height: int
-    bits: int
-    image_bytes: int
-    kind: int
-    n_frames: int
-    stride: int
-
-
-def _sequence(path: Path) -> Iterator[RgbArray]:
-    """Give the frames of a NorPix sequence."""
-    with _open(path) as stream:
-        header = _read_header(path, stream)
-        spans = _raw_frames(header) if header.kind in _RAW else _packed_frames(path, header, stream)
-        done = 0
-        for start, size in spans:
-            stream.seek(start)
-            data = stream.read(size)
-            if len(data) < size:
-                raise _truncated(path, f"frame {done} of {header.n_frames} is cut off")
-            yield _decode(path, header, data, done)
-            done += 1
-        if done == 0 or done < header.n_frames:
-            raise _truncated(path, f"frame {done} of {header.n_frames} is not there")
-
-
-def _read_header(path: Path, stream: BinaryIO) -> _Header:
-    data = stream.read(_HEADER_BYTES)
-    if len(data) < _HEADER_BYTES:
-        raise _truncated(path, f"it has {len(data)} bytes, its header alone takes {_HEADER_BYTES}")
-    if not data.startswith(_MAGIC):
-        raise InputError(
-            "VIDEO_TYPE", "it does not begin as a NorPix sequence does", where=path, remedy="give the .seq file itself"
-        )
-    width, height, bits, real_bits, image_bytes, kind, n_frames, _, stride = struct.unpack_from("<9I", data, 548)
-    readable = kind in (*_RAW, *_JPEG, *_PNG) and real_bits == 8 and bits in (8, 24)
-    size_fits = 0 < width * height <= MAX_PIXELS
-    raw_fits = kind not in _RAW or (
-        image_bytes == width * height * bits // 8 and stride >= image_bytes and n_frames > 0
-    )
-    if not (readable and size_fits and raw_fits):
-        raise InputError(
-            "VIDEO_TYPE",
-            f"a sequence of format {kind}, {width} x {height} pixels of {bits} bits; raw, JPEG or PNG of 8 bits a "
-            "channel was expected",
-            where=path,
-            remedy="export it as such with StreamPix, or give its frames as images",
-        )
-    return _Header(width, height, bits, image_bytes, kind, n_frames, stride)
-
-
-def _raw_frames(header: _Header) -> Iterator[tuple[int, int]]:
-    for number in range(header.n_frames):
-        yield _HEADER_BYTES + number * header.stride, header.image_bytes
-
-
-def _packed_frames(path: Path, header: _Header, stream: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Give start and length of each compressed frame: its length with these four bytes, its data, its time."""
-    start, extra, number = _HEADER_BYTES, _STAMP_BYTES, 0
-    while number < header.n_frames or header.n_frames == 0:
-        stream.seek(start)
-        data = stream.read(4)
-        if number == 1 and data == bytes(4):  # the writer pads the time of a frame
-            extra, start = 2 * _STAMP_BYTES, start + _STAMP_BYTES
-            stream.seek(start)
-            data = stream.read(4)
-        if len(data) < 4:
-            return
-        length = int.from_bytes(data, "little")
-        if length <= 4:
-            raise _truncated(path, f"frame {number} has a length of {length} bytes")
-        yield start + 4, length - 4
-        start, number = start + length + extra, number + 1
-
-
-def _decode(path: Path, header: _Header, data: bytes, number: int) -> RgbArray:
-    pixels = np.frombuffer(data, np.uint8)
-    if header.kind in _RAW:
-        bgr = pixels.reshape(header.height, header.width, header.bits // 8)
-        return np.ascontiguousarray(np.broadcast_to(bgr[..., ::-1], (header.height, header.width, 3)))
-    with quiet_opencv():
-        decoded = cv2.imdecode(pixels, cv2.IMREAD_COLOR)
-    if decoded is None or decoded.shape[:2] != (header.height, header.width):
-        raise _truncated(path, f"frame {number} cannot be decoded, or has another size than the header says")
-    return np.ascontiguousarray(decoded[..., ::-1])
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    try:
-        stream = open_regular(path)
-    except FileNotFoundError as error:
-        raise InputError(
-            "VIDEO_MISSING",
-            "there is no such video",
-            where=path,
-            remedy="restore the file, or leave out what names it",
-        ) from error
-    except OSError as error:
-        raise ResourceError(
-            "VIDEO_UNREADABLE", f"it cannot be opened: {error.strerror}", where=path, remedy="check its permissions"
-        ) from error
-    with stream:
-        if path.stat().st_size == 0:
-            raise InputError("VIDEO_EMPTY", "the file has no bytes", where=path, remedy="copy the video again")
-        yield stream
-
-
-def _truncated(path: Path | str, what: str) -> InputError:
-    return InputError("VIDEO_TRUNCATED", what, where=path, remedy="the file is cut short or damaged: copy it again")
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from writing to stderr what our errors say."""
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(0)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)

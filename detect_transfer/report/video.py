@@ -10,7 +10,7 @@ import numpy as np
 
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import ResourceError
-from detect_transfer.core.video import quiet_opencv
+from detect_transfer.core.video_opening import quiet_opencv
 
 _CODECS = ("avc1", "vp09")  # the first that OpenCV can write; its wheels bring no encoder of H.264
 
