@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.source_choice import rank_sources
+from detect_transfer.workflows.start_lines import start_lines
 from detect_transfer.workflows.start_source import evidence_of, load_source, starting_from, with_best_source
 from detect_transfer.workflows.trackers import tracking
 from detect_transfer.workflows.train_context import RunContext, batch_of_device, groups_of, make_context
@@ -104,13 +105,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         Interrupted: It was asked to stop; the last step is kept.
     """
     watch = (watch or Watch()).logged()
-    device = choose_device(config.train.device)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")  # else the environment would choose it
-    batch_of_device(config.train.batch, accelerator.num_processes)
-    if not resume:  # which has a data folder of its own where it needed one
-        require_path(config.data)
-    source = load_source(config)
-    Augmenter(config.augment, imgsz=config.train.imgsz)  # refuses what is wrong before there is a folder
+    on_cpu = choose_device(config.train.device).type == "cpu"
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # else the environment would choose it
+    source = _checked_source(config, accelerator.num_processes, resume=resume)
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     main = accelerator.is_main_process
     with (
@@ -119,13 +116,11 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         EnergyMeter() as energy,
         process_errors(folder.path),
     ):
-        watch = tracked.watch
+        watch, began = tracked.watch, time.monotonic()
         watch.on_stage(f"run folder: {folder.path}")
-        began = time.monotonic()
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data, folder)
-        for line in (mirroring.sentence, *augment_lines(augmenter, config.train.mosaic_until)):
-            watch.on_stage(line)
+        watch.say(mirroring.sentence, *augment_lines(augmenter, config.train.mosaic_until))
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         if config.model.sources and not resume:
             config = with_best_source(config, data, folder, accelerator, watch)
@@ -133,63 +128,60 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         evidence = evidence_of(config, data, source, accelerator, watch)
         detector, report, plan = _prepare(config, data, source, progress, evidence)
         _require_room(folder, detector)
-        watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
-        for line in parts_note(plan, config.train.accumulate * accelerator.num_processes):
-            watch.on_stage(line)
+        _say_plan(plan, detector, watch, parts=config.train.accumulate * accelerator.num_processes)
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         run = RunContext(folder, accelerator, augmenter, watch)
         context = make_context(config, detector, plan, data, source=(source, report), run=run)
-        for line in _start_lines(config, data, context):
-            watch.on_stage(line)
-        clock = RunClock(plan, data.train.images.height, data.val.images.height)
-        context.stop, (context.on_step, context.on_epoch) = watch.stop, timed(watch, clock)
-        context.on_stage, context.progress = watch.on_stage, progress
+        watch.say(*start_lines(config, data, context))
+        _listen(context, progress, watch, RunClock(plan, data.train.images.height, data.val.images.height))
         if states is not None:
             begin_resumed(context, states, folder, config)
-        lasting = absolute_paths(config).model_copy(update={"out": folder.path.absolute()})
-        write_atomic(folder.config, dump_config(lasting))
+        _keep_config(folder, config)
         loading = time.monotonic() - began
         watch.on_stage("training")
         fit(context, states)
         watch.on_stage("scoring the best weights and writing the report")
-        facts = RunFacts(
-            config, command, plan, report, source, initial, progress, accelerator.device, context.precision, mirroring
-        )
-        facts = replace(facts, joules=None if resume else energy.joules)  # what it used before is not known
+        joules = None if resume else energy.joules  # what it used before is not known
+        how = accelerator.device, context.precision, mirroring, joules
+        facts = RunFacts(config, command, plan, report, source, initial, progress, *how)
         scores = write_outputs(folder, detector, data, facts, watch) if main else RunScores({})
         tracked.finish(scores.val, scores.test)
         accelerator.wait_for_everyone()
-        result = RunResult(folder.path, scores, progress, data.train.images.height, loading)
-        if accelerator.is_main_process:
-            for line in result_lines(folder, scores, progress):
-                logger.info(line)
-        return result
+        _log(result_lines(folder, scores, progress) if main else [])
+        return RunResult(folder.path, scores, progress, data.train.images.height, loading)
 
 
-def _start_lines(config: RunConfig, data: RunData, context: TrainContext) -> list[str]:
-    """Return what is trained on what, in lines."""
-    device, settings = context.accelerator.device, config.train
-    where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
-    counts = [(part.images.height, name) for part, name in ((data.train, "training"), (data.val, "validation"))]
-    counts += [] if data.test is None else [(data.test.images.height, "test")]
-    images = ", ".join(f"{count:,} {name}" for count, name in counts)
-    devices = context.accelerator.num_processes
-    each = f" on {devices} devices, {settings.batch // devices} each; the rates are those of the whole batch"
-    return [
-        f"device: {device}, {where}, {context.precision}",
-        f"images: {images}, {data.train.categories.height} classes",
-        f"batch {settings.batch}{each if devices > 1 else ''}, {settings.imgsz} px{_shape_words(context)}",
-    ]
+def _log(lines: list[str]) -> None:
+    for line in lines:
+        logger.info(line)
 
 
-def _shape_words(context: TrainContext) -> str:
-    """Return what images of like shape are padded to, in words; nothing where all are padded alike."""
-    groups, settings = context.groups, context.settings
-    if settings.batch_shapes == "one":
-        return ""
-    parts = [f"{len(groups.members(i)):,} of {size} px" for i, size in enumerate(groups.sizes)]
-    share = groups.pixels / (settings.imgsz.area * len(groups.of_image))
-    return f"; padded by shape: {', '.join(parts)}; {share:.0%} of the pixels"
+def _checked_source(config: RunConfig, devices: int, *, resume: bool) -> SourceWeights | None:
+    """Refuse what can be seen to be wrong before there is a run folder, and return the pretrained model."""
+    batch_of_device(config.train.batch, devices)
+    if not resume:  # which has a data folder of its own where it needed one
+        require_path(config.data)
+    source = load_source(config)
+    Augmenter(config.augment, imgsz=config.train.imgsz)
+    return source
+
+
+def _keep_config(folder: RunFolder, config: RunConfig) -> None:
+    """Write the config into the run folder, with paths that hold from anywhere."""
+    lasting = absolute_paths(config).model_copy(update={"out": folder.path.absolute()})
+    write_atomic(folder.config, dump_config(lasting))
+
+
+def _say_plan(plan: Plan, detector: Detector, watch: Watch, *, parts: int) -> None:
+    """Show what trains when at which rate, and what batches in so many parts do to it."""
+    watch.on_plan(plan, plan_table(plan, detector.stages(), detector.module.state_dict()))
+    watch.say(*parts_note(plan, parts))
+
+
+def _listen(context: TrainContext, progress: Progress, watch: Watch, clock: RunClock) -> None:
+    """Tell the watch what happens in training, and stop training where the watch asks for it."""
+    context.stop, (context.on_step, context.on_epoch) = watch.stop, timed(watch, clock)
+    context.on_stage, context.progress = watch.on_stage, progress
 
 
 def dry_run(
@@ -258,13 +250,11 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
     data = load_run_data(config.data, drawn=folder.drawn_data, native=native)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     if accelerator.is_main_process:
-        for line in ledger_lines(native, data.ledger):
-            watch.on_stage(line)
+        watch.say(*ledger_lines(native, data.ledger))
         findings = run_findings(data, imgsz=config.train.imgsz, smallest_px=SMALLEST_SIDE, progress=watch.on_progress)
         lines = finding_lines(findings)
         write_json(folder.findings, [{"line": line, **asdict(f)} for line, f in zip(lines, findings, strict=True)])
-        for line in lines:
-            watch.on_stage(line)
+        watch.say(*lines)
     return data
 
 

@@ -93,13 +93,7 @@ def make_context(
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
     groups = groups_of(config, data.train)
     images = _images(config, samples, groups, run, memory=memory // 2, intake=data.intake)
-    batches = EpochBatches(
-        repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
-        batch=batch_of_device(settings.batch, accelerator.num_processes),
-        seed=settings.seed,
-        share=Share(accelerator.process_index, accelerator.num_processes),
-        groups=[groups.members(group) for group in range(len(groups))],
-    )
+    batches = _batches(config, samples, groups, accelerator)
     loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
     scorer = RunScorer(config, detector, data, run.folder, run.accelerator)
     scorer.watch = run.watch
@@ -126,6 +120,20 @@ def make_context(
         accelerator=accelerator,
         save_best=lambda module: _save(run.folder.best, detector.with_module(module), config, data, source[0]),
         save_last=lambda module: _save(run.folder.last, detector.with_module(module), config, data, source[0]),
+    )
+
+
+def _batches(
+    config: RunConfig, samples: Sequence[SampleRef], groups: ShapeGroups, accelerator: Accelerator
+) -> EpochBatches:
+    """Return the images of each step of this device."""
+    settings = config.train
+    return EpochBatches(
+        repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
+        batch=batch_of_device(settings.batch, accelerator.num_processes),
+        seed=settings.seed,
+        share=Share(accelerator.process_index, accelerator.num_processes),
+        groups=[groups.members(group) for group in range(len(groups))],
     )
 
 

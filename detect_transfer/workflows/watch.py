@@ -55,6 +55,11 @@ class Watch:
 
         return replace(self, on_stage=on_stage, on_plan=on_plan, on_epoch=on_epoch)
 
+    def say(self, *lines: str) -> None:
+        """Call `on_stage` with each line."""
+        for line in lines:
+            self.on_stage(line)
+
     def counting(self, what: str, total: int) -> Callable[[int], None]:
         """Return a function that is called with how many more of a total are done."""
         done = 0
