@@ -69,6 +69,8 @@ class Manner:
 def image_manners(truth: KnownNames) -> list[Manner]:
     """Return the ways to name an image, the most exact one first."""
     images = truth.truth.images.select("image_id", "file_name").rows()
+    below_split = pl.col("file_name").str.strip_prefix("images/").str.strip_prefix(pl.col("split") + "/")
+    names_below = truth.truth.images.select("image_id", below_split).drop_nulls().rows()
     by_id = [] if truth.image_ids is None else [Manner("id", str, {str(k): i for k, i in truth.image_ids.items()})]
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
     deepest = max((len(PurePosixPath(name).parts) for _, name in images), default=1)
@@ -76,6 +78,8 @@ def image_manners(truth: KnownNames) -> list[Manner]:
         *by_id,
         Manner("file name", str, _once((name, i) for i, name in images)),
         Manner("file name without suffix", _plain, _once((stem_of(name), i) for i, name in images)),
+        # as the instances file of a split in a data folder has it
+        Manner("file name below its split", str, _once((name, i) for i, name in names_below)),
         # folders of which file names are relative to another one
         *(_last_parts(n, images) for n in range(deepest, 0, -1)),
         # the results files of ultralytics turn the name 000123.jpg into the number 123

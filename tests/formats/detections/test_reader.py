@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -73,6 +74,16 @@ def test_coco__images_and_classes_in_any_manner(tmp_path: Path, entries: list[tu
     rows = [coco(i, c, b, s) for (i, c), b, s in zip(entries, BOXES, (0.9, 0.25, 1), strict=True)]
     path = write(tmp_path, {"d.json": json.dumps(rows)})
     assert_frame_equal(read_detections(path, TRUTH).rows, EXPECTED.rows)
+
+
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_coco__file_names_as_the_split_of_a_data_folder_has_them(tmp_path: Path, folder: str) -> None:
+    """Two images whose last parts are alike, at two depths."""
+    names = pl.Series([f"{folder}val/{name}" for name in ("a.jpg", "train/a.jpg", "empty.jpg")])
+    truth = replace(TRUTH, images=TRUTH.images.with_columns(split=pl.lit("val"), file_name=names))
+    entries = [coco(name, 3, [0, 0, 50, 50], 0.5) for name in ("a.jpg", "train/a.jpg", "empty.jpg")]
+    path = write(tmp_path, {"dets.json": json.dumps(entries)})
+    assert read_detections(path, truth).rows["image_id"].to_list() == [10, 20, 30]
 
 
 def test_coco__numbers_that_ultralytics_makes_of_names(tmp_path: Path) -> None:
