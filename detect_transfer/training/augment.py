@@ -15,7 +15,7 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.training.image_mixing import MIXING, ImageMixing
 from detect_transfer.training.mirroring import Mirroring
 from detect_transfer.training.train_sample import TrainSample, clip_sample
-from detect_transfer.training.transforms import build_transform, compose, corners_move, mirrors, own_options
+from detect_transfer.training.transforms import TURNS, build_transform, compose, corners_move, mirrors, own_options
 
 _ROUNDING = 1e-3  # pixels
 
@@ -27,10 +27,12 @@ class Augmenter:
         mixing: How images are mixed with others before.
         mirrors: The names of the transforms that mirror.
         scales: The range of the factor of `ScaleByBoxes`; None without it.
+        turns_left_out: The names of the transforms of presets that would lay images on their side.
 
     Args:
         chosen: A preset, or transforms by their names with their options.
-        imgsz: The size of the images that it will be given.
+        imgsz: What images are scaled into.
+        shapes: The sizes of the images that it will be given; none: all have `imgsz`.
         mirroring: Whether images are mirrored; None mirrors and swaps no labels.
         box_sides: (N,) the roots of the areas of the training boxes in network pixels, by which images are scaled.
         mosaic: Share of mosaics, instead of that of `chosen`.
@@ -45,6 +47,7 @@ class Augmenter:
         chosen: Augment,
         *,
         imgsz: int | InputSize,
+        shapes: Sequence[InputSize] = (),
         mirroring: Mirroring | None = None,
         box_sides: FloatArray | None = None,
         mosaic: float | None = None,
@@ -53,8 +56,13 @@ class Augmenter:
         self.mixing = ImageMixing.of({e.name: own_options(e) for e in entries if e.name in MIXING})
         if mosaic is not None:
             self.mixing = replace(self.mixing, mosaic=mosaic)
-        single = [e for e in entries if e.name not in MIXING]
-        built = [(entry, build_transform(entry, InputSize.of(imgsz), box_sides)) for entry in single]
+        size = InputSize.of(imgsz)
+        shapes = shapes or [size]
+        upright = not all(shape.is_square for shape in shapes)
+        turns = [e for e in entries if upright and e.preset and e.name in TURNS]
+        self.turns_left_out = [e.name for e in turns]
+        single = [e for e in entries if e.name not in MIXING and e not in turns]
+        built = [(entry, build_transform(entry, size, box_sides, shapes=shapes)) for entry in single]
         if mirroring is not None and not mirroring.on:
             built = [(entry, t) for entry, t in built if not (entry.preset and mirrors(t))]
         transforms = [t for _, t in built]
@@ -116,6 +124,8 @@ class Augmenter:
 def augment_lines(augmenter: Augmenter, mosaic_until: float) -> list[str]:
     """Return what is done to training images beside what every run does, in lines."""
     lines = []
+    if augmenter.turns_left_out:
+        lines.append(f"images are no squares: {', '.join(augmenter.turns_left_out)} of the preset is left out")
     if augmenter.scales is not None:
         low, high = augmenter.scales
         lines.append(f"training images are scaled by {low:.2f} to {high:.2f}, which their boxes allow")

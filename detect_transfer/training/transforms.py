@@ -25,7 +25,7 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.letterbox import PAD_VALUE
 
 _FLIPS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry", "TimeReverse", "RandomRotate90")
-_TURNS = ("Transpose", "D4", "SquareSymmetry", "RandomRotate90")  # by chance, so that a trial may miss it
+TURNS = ("Transpose", "D4", "SquareSymmetry", "RandomRotate90")  # by chance, so that a trial may miss it
 # the first cuts objects into pieces, the second gives boxes of other objects
 _WRONG_BOXES = ("RandomGridShuffle", "Morphological")
 _LEAST_SHIFT = 0.1  # share of a side
@@ -57,13 +57,16 @@ def own_options(entry: AugmentEntry) -> Strict | None:
         ) from error
 
 
-def build_transform(entry: AugmentEntry, imgsz: InputSize, box_sides: FloatArray | None) -> Any:
-    """Build a transform that changes one image by itself, and try it on a blank one.
+def build_transform(
+    entry: AugmentEntry, imgsz: InputSize, box_sides: FloatArray | None, *, shapes: Sequence[InputSize]
+) -> Any:
+    """Build a transform that changes one image by itself, and try it on blank ones.
 
     Args:
         entry: Its name and options.
-        imgsz: The size of the images that it will be given.
+        imgsz: What images are scaled into.
         box_sides: (N,) the roots of the areas of the training boxes in network pixels.
+        shapes: The sizes of the images that it will be given.
 
     Raises:
         InputError: It is not known, or gives what cannot be trained on.
@@ -84,17 +87,19 @@ def build_transform(entry: AugmentEntry, imgsz: InputSize, box_sides: FloatArray
             value=entry.name,
             remedy=did_you_mean(entry.name, sorted({*usable, *OWN_TRANSFORMS})),
         )
-    if entry.name in _TURNS and not imgsz.is_square:
+    rectangle = next((shape for shape in shapes if not shape.is_square), None)
+    if entry.name in TURNS and rectangle is not None:
         raise InputError(
             "AUGMENT_SHAPE",
-            f"it lays images on their side, and those of {imgsz} px are to stay upright",
+            f"it lays images on their side, and those of {rectangle} px are to stay upright",
             field=entry.field,
             value=entry.name,
-            remedy="leave it or its preset out, or give train.imgsz one side and train.batch_shapes=one",
+            remedy="leave it out, or give train.imgsz one side and train.batch_shapes=one",
         )
     try:
         transform = _build(usable[entry.name], entry.options)
-        _try(transform, imgsz)
+        for shape in shapes:
+            _try(transform, shape)
     except Exception as error:  # a transform may raise anything
         raise InputError(
             "AUGMENT_OPTION",
@@ -173,12 +178,12 @@ def _build(kind: Any, options: dict[str, Any]) -> Any:
         return kind(**options)
 
 
-def _try(transform: Any, imgsz: InputSize) -> None:
+def _try(transform: Any, shape: InputSize) -> None:
     """Raise unless a transform turns an image with a box into another of the same form."""
     sure = copy.deepcopy(transform)
     sure.p = 1.0
-    pixels = np.full((*imgsz.hw, 3), PAD_VALUE, np.uint8)
-    box = np.array([[0.0, 0.0, imgsz.width / 2, imgsz.height / 2]])
+    pixels = np.full((*shape.hw, 3), PAD_VALUE, np.uint8)
+    box = np.array([[0.0, 0.0, shape.width / 2, shape.height / 2]])
     given = {"image": pixels, "bboxes": box, "indices": np.zeros(1)}
     pixels_after = compose([sure], corners=False)(**given)["image"]
     if pixels_after.shape != pixels.shape or pixels_after.dtype != pixels.dtype:

@@ -261,12 +261,15 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
 def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[Augmenter, Mirroring]:
     data_set = data_set_of(folder.data_of(config.data), config.data.format)
     mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
-    imgsz = config.train.imgsz
-    sides = box_sides(data.train, imgsz)
-    augmenter = Augmenter(config.augment, imgsz=imgsz, mirroring=mirroring, box_sides=sides, mosaic=config.train.mosaic)
-    if config.train.batch_shapes != "one":
-        for size in groups_of(config, data.train).sizes:
-            Augmenter(config.augment, imgsz=size)  # refuses what does not leave it as it is
+    imgsz, table = config.train.imgsz, data.train
+    augmenter = Augmenter(
+        config.augment,
+        imgsz=imgsz,
+        shapes=groups_of(config, table).sizes,
+        mirroring=mirroring,
+        box_sides=box_sides(table, imgsz),
+        mosaic=config.train.mosaic,
+    )
     return augmenter, mirroring.done_by(augmenter.mirrors)
 
 

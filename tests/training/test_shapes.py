@@ -12,7 +12,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.models import load_weights
 from detect_transfer.models.letterbox import fit_of
-from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.augment import Augmenter, augment_lines
 from detect_transfer.training.context import Interrupted
 from detect_transfer.training.dataset import ImageOptions, TrainSet
 from detect_transfer.training.mosaic import mosaic
@@ -107,6 +107,25 @@ def test_what_lays_images_on_their_side__is_refused_for_rectangles() -> None:
     Augmenter([{"RandomRotate90": {}}], imgsz=64)
     with pytest.raises(InputError, match=r"AUGMENT_SHAPE augment\.0=RandomRotate90 .*train\.batch_shapes=one"):
         Augmenter([{"RandomRotate90": {}}], imgsz=InputSize(64, 96))
+    with pytest.raises(InputError, match=r"AUGMENT_SHAPE .*64x96"):
+        Augmenter([{"RandomRotate90": {}}], imgsz=96, shapes=[InputSize(96, 96), InputSize(64, 96)])
+
+
+def test_preset_for_rectangles__leaves_quarter_turns_out_and_says_so() -> None:
+    square = Augmenter("aerial", imgsz=96)
+    assert (square.turns_left_out, "RandomRotate90" in square.mirrors) == ([], True)
+    for upright in (
+        Augmenter("aerial", imgsz=InputSize(64, 96)),
+        Augmenter("aerial", imgsz=96, shapes=[InputSize(96, 96), InputSize(64, 96)]),
+    ):
+        assert upright.mirrors == ["HorizontalFlip", "VerticalFlip"]
+        assert any("RandomRotate90 of the preset is left out" in line for line in augment_lines(upright, 0.7))
+
+
+def test_transform_that_changes_the_size_of_one_shape__is_refused() -> None:
+    chosen = [{"Resize": {"height": 96, "width": 96, "p": 0.5}}]
+    with pytest.raises(InputError, match=r"AUGMENT_OPTION augment\.0\.Resize.*64 x 96 x 3"):
+        Augmenter(chosen, imgsz=96, shapes=[InputSize(96, 96), InputSize(64, 96)])
 
 
 @pytest.fixture(scope="module")
