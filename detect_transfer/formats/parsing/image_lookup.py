@@ -121,14 +121,20 @@ def find_images(
             _report_several(name, ref, fitting[name], errors)
         elif lookup.missing_images == "keep":
             with errors.image(name):
-                _check_inside(root, name, ref.where, inside)
-                images[name] = FoundImage(name, ref.size_wh)
+                file_name = _inside(name)
+                _check_inside(root, file_name, ref.where, inside)
+                images[name] = FoundImage(file_name, ref.size_wh)
         elif lookup.missing_images == "skip":
             absent.append(name)
         else:
             _report_missing(root, name, ref, lookup.missing_remedy, errors)
     errors.note("image is not there", len(absent), tuple(absent), kind="image")
     return images
+
+
+def _inside(name: str) -> str:
+    """Return a name, of a path of another machine the part that does not lead out of the folder."""
+    return next(iter(foreign_tails(name)), name) if is_foreign(name) else name
 
 
 def _check_inside(root: Path, name: str, where: str, folders: set[str]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 import polars as pl
 
+from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_named
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
@@ -38,8 +40,33 @@ def with_nearest_images(rows: Rows) -> Rows:
     nearby = NearbyImages(rows.root)
     images = {path: nearby.nearest(path_of_address(path)) for path in rows.data["image"].unique()}
     nearby.remark(rows.errors)
+    path_of: dict[tuple[str, str], str] = {}
+    stated = rows.data.select("file", "line", "image").unique(("file", "image"), keep="first", maintain_order=True)
+    for file, line, path in stated.rows():
+        require_own_image(path_of, (file, images[path]), path, f"{rows.root / file}:{line}", rows.errors)
     rows.errors.rename_skipped(lambda path: [images.get(path, path)])
     return rows.with_columns(image=pl.col("image").replace_strict(images, return_dtype=pl.String))
+
+
+def require_own_image(
+    path_of: dict[tuple[str, str], str], image: tuple[str, str], path: str, where: str, errors: ErrorCollector
+) -> None:
+    """Report an image that two paths of one file mean, whose boxes would be mixed.
+
+    Args:
+        path_of: The first path of each image, by the file that states it and its name; gets this one.
+        image: File and name of the image.
+        path: The path that means it.
+        where: Where it stands.
+        errors: Gets the fault.
+    """
+    other = path_of.setdefault(image, path)
+    if PurePosixPath(path_of_address(other)) != PurePosixPath(path_of_address(path)):
+        what, remedy = (
+            f"'{image[1]}' is the image of '{other}' too",
+            "name the right image there, or remove one of them",
+        )
+        errors.add("ID_DUPLICATE", what, where=where, field="image", value=path, image=image[1], remedy=remedy)
 
 
 def report_unannotated(source: Source, names: Iterable[str], what: str, remedy: str) -> None:

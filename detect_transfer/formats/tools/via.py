@@ -22,7 +22,7 @@ from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_of_path
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.tools.shared import folder_of
+from detect_transfer.formats.tools.shared import folder_of, require_own_image
 from detect_transfer.formats.tools.via_version_3 import regions_of_images
 
 _FIELDS = ("filename", "file_attributes", "region_shape_attributes", "region_attributes")
@@ -164,9 +164,11 @@ def _read_csv(source: Source, name: str, nearby: NearbyImages) -> list[_Image]:
     rows = source.rows([name], _FIELDS, dialect, of={name: folder_of(name)})
     images: dict[str, _Image] = {}
     names: dict[str, str] = {}  # of the images, by what the rows call them
+    path_of: dict[tuple[str, str], str] = {}
     for path, line, address, *cells in rows.data.select("image", "line", *_FIELDS).iter_rows():
         if path not in names:
             names[path] = nearby.nearest(_name(name, address))
+            require_own_image(path_of, (name, names[path]), address, f"{source.root / name}:{line}", source.errors)
         with source.errors.row(path):
             row = f"{name}:{line}"
             about, shape, said = (

@@ -48,6 +48,11 @@ def test_name__that_means_none_is_reported(name: str, by: By, tmp_path: Path, wr
     assert found(tmp_path, name, by, "skip") == []
 
 
+@pytest.mark.parametrize("name", ["/home/u/a.png", "C:\\home\\u\\a.png", "../home/u/a.png"])
+def test_path_of_another_machine__without_images_is_the_part_inside_the_folder(tmp_path: Path, name: str) -> None:
+    assert found(tmp_path, name, "name", "keep") == ["home/u/a.png"]
+
+
 def test_name__that_means_several_is_reported_unless_it_is_the_whole_name_of_one(tmp_path: Path, write: Any) -> None:
     write("01/a.png", (4, 3))
     write("01/a.jpg", (4, 3))

@@ -56,6 +56,11 @@ FAULTS = [
     pytest.param("image,x1,y1,x2,y2\na.png,1,2,3,4", "CSV_HEADER", "columns=image=photo", id="no-class"),
     pytest.param("image,bbox,class\na.png,[1 2 3],car", "ROW_NUMBER", "train.csv:2", id="three-numbers"),
     pytest.param("image,bbox,class\na.png,[1 2 3 x],car", "ROW_NUMBER", "train.csv:2", id="no-number"),
+    pytest.param(
+        "image,x1,y1,x2,y2,class\n/c/x/a.png,1,2,3,4,car\n/c/y/a.png,1,2,3,4,car",
+        *("ID_DUPLICATE", "train.csv:3 image=/c/y/a.png - 'images/a.png' is the image of '/c/x/a.png' too"),
+        id="two-paths-of-an-image",
+    ),
     pytest.param("image,x1,y1,x2,y2,class\na.png,1,2,,4,car", "ROW_NUMBER", "x2", id="one-empty"),
     pytest.param("image,x1,y1,x2,y2,class\na.png,1,2,3,4,", "ROW_FIELD", "class", id="class-empty"),
     pytest.param("image,x1,y1,x2,y2,class\n,1,2,3,4,car", "ROW_FIELD", "path", id="image-empty"),

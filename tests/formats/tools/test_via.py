@@ -113,6 +113,12 @@ def test_region__fault_names_its_place(
     assert [(line.kind, line.count) for line in table.reading] == [("box", 1)]
 
 
+def test_csv__two_paths_that_mean_one_image_are_refused(root: Path, write: Any, check_error: Any) -> None:
+    text = csv_of((RECT, {"kind": "car"}), (RECT, {"kind": "car"}))
+    write("v.csv", text.replace("a.png", "x/a.png").replace("x/a.png", "y/a.png", 1))
+    check_error(lambda: via.read(root), "ID_DUPLICATE", "v.csv:3", "is the image of 'y/a.png' too")
+
+
 @pytest.mark.parametrize("cell", ["{", "[]", "{},{}", "7"])
 def test_csv__cell_that_is_no_object(cell: str, root: Path, write: Any, check_error: Any) -> None:
     path = write("sub/v.csv", csv_of((RECT, {"kind": "car"}), (cell, {"kind": "car"})))
