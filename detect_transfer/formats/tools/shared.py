@@ -13,6 +13,8 @@ from detect_transfer.formats.parsing.locations import NearbyImages, path_of_addr
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
 
+_ANCHOR = re.compile(r"[A-Za-z]:[\\/]|(?:^|/)/|^\\\\")  # what absolute paths and addresses have
+
 
 def folder_of(name: str) -> str | None:
     """Return the folder of a file below the root, which the images of its rows are relative to; None for the root."""
@@ -53,6 +55,9 @@ def require_own_image(
 ) -> None:
     """Report an image that two paths of one file mean, whose boxes would be mixed.
 
+    Two paths of one machine are two images; those of two machines, such as ``/home/u/1.png`` and ``C:/u/1.png``, may be
+    one.
+
     Args:
         path_of: The first path of each image, by the file that states it and its name; gets this one.
         image: File and name of the image.
@@ -61,7 +66,8 @@ def require_own_image(
         errors: Gets the fault.
     """
     other = path_of.setdefault(image, path)
-    if PurePosixPath(path_of_address(other)) != PurePosixPath(path_of_address(path)):
+    is_of_one_machine = _ANCHOR.findall(other)[:1] == _ANCHOR.findall(path)[:1]
+    if is_of_one_machine and PurePosixPath(path_of_address(other)) != PurePosixPath(path_of_address(path)):
         what, remedy = (
             f"'{image[1]}' is the image of '{other}' too",
             "name the right image there, or remove one of them",
