@@ -26,7 +26,9 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.tiles import Tiling
 
 Out = Annotated[Path, typer.Option("--out", help="The folder to make; it must be absent or empty.")]
-DETECTIONS = "COCO results JSON, a CSV with a header, Parquet, or a folder with a text an image."
+DETECTIONS = (
+    "COCO results JSON, a CSV with a header, Parquet, a folder with a text an image, or the folder that predict wrote."
+)
 DetectionsFormat = Annotated[
     DetectionLayout | None, typer.Option("--detections-format", help="Without it recognised by content.")
 ]

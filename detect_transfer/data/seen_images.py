@@ -13,6 +13,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.formats.detections.names import KnownNames, image_manners
+from detect_transfer.formats.detections.reader import file_of
 from detect_transfer.formats.detections.resolve import DetectionOptions
 
 SEEN_IMAGES = "images.json"
@@ -27,7 +28,8 @@ def read_scored(
 
     Args:
         truth: The images with their objects.
-        path: Detections of any layout; where `predict` wrote them, the list of what it saw lies beside them.
+        path: Detections of any layout, or the folder that they are in; where `predict` wrote them, the list of what
+            it saw lies beside them.
         options: What is known of the file, and what becomes of images that were not seen.
 
     Returns:
@@ -37,7 +39,7 @@ def read_scored(
     Raises:
         InputError: Images of the truth were not seen, or as `read_detections` says.
     """
-    options = options or DetectionOptions()
+    options, path = options or DetectionOptions(), file_of(path)
     read = truth.read_detections(path, options)
     all_images, predicted = set(truth.table.images["image_id"]), set(read.rows["image_id"])
     listed = _seen_images(path, truth.table)

@@ -27,6 +27,7 @@ from detect_transfer.formats.parsing.tables import table_errors
 
 _HEAD_BYTES = 4096
 _FOLDERS = ("yolo", "text")
+_OF_PREDICT = ("detections.json", "detections.parquet", "detections.csv")
 
 
 def read_detections(
@@ -39,7 +40,7 @@ def read_detections(
     `KnownNames`) are not known to others, so that names alone count there.
 
     Args:
-        path: A file, or a folder with a text an image.
+        path: A file, a folder with a text an image, or the folder that `predict` or a run wrote.
         truth: The images and classes that they were made on.
         options: What is known of the file; the rest is recognised by what is in it.
 
@@ -47,7 +48,7 @@ def read_detections(
         InputError: The layout is unknown, an image or a class is not of the truth, ids and names contradict each other,
             boxes or class numbers are not what the layout says, or an entry is at fault; the message has file and line.
     """
-    options = options or DetectionOptions()
+    options, path = options or DetectionOptions(), file_of(path)
     if not path.exists():
         raise InputError("FILE_MISSING", "detections were expected here", where=path, remedy="check the path")
     names = truth if isinstance(truth, KnownNames) else KnownNames.of(truth)
@@ -67,6 +68,11 @@ def read_detections(
             remedy="check the path, or leave --detections-format out",
         )
     return to_detections(DETECTION_FORMATS[layout](path, names, options), names, options)
+
+
+def file_of(path: Path) -> Path:
+    """Return the detections in the folder that `predict` or a run wrote; any other path as it is."""
+    return next((file for name in _OF_PREDICT if (file := path / name).is_file()), path)
 
 
 def read_results(path: Path) -> Detections:

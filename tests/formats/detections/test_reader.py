@@ -185,6 +185,13 @@ def test_empty__gives_no_detections(tmp_path: Path) -> None:
         assert read_detections(write(tmp_path / str(len(str(files))), files), TRUTH).rows.is_empty()
 
 
+@pytest.mark.parametrize("name", ["detections.csv", "detections.json"])
+def test_folder_that_predict_wrote__is_as_good_as_the_file(tmp_path: Path, name: str) -> None:
+    content = {"detections.csv": CSV, "detections.json": "[]", "images.json": "[]", "notes.txt": "no detections"}
+    folder = write(tmp_path / "f", {key: content[key] for key in (name, "images.json", "notes.txt")})
+    assert read_detections(folder, TRUTH).rows.equals(read_detections(folder / name, TRUTH).rows)
+
+
 def test_layout__that_is_unknown_or_not_there(tmp_path: Path) -> None:
     path = write(tmp_path, {"d.csv": CSV})
     with pytest.raises(InputError, match="did you mean 'coco'"):
