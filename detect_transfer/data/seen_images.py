@@ -68,8 +68,7 @@ def _seen_images(path: Path, truth: AnnotationTable) -> set[int] | None:
         return None
     names = [str(row["file_name"]) for row in rows]
     manners = [manner for manner in image_manners(KnownNames.of(truth)) if manner.by != "id"]
-    met = [{manner.ids[form] for name in names if (form := manner.form(name)) in manner.ids} for manner in manners]
-    return max(met, key=len)
+    return max((set(manner.ids_of(names).values()) for manner in manners), key=len)
 
 
 def _unseen(truth: GroundTruth, seen: set[int], path: Path) -> InputError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.formats.parsing.locations import name_other_splits
 from detect_transfer.formats.parsing.native import stem_of
 
 _MOST_LISTED = 5
@@ -59,11 +60,28 @@ def _native_ids(frame: pl.DataFrame, column: str) -> dict[int, int] | None:
 
 @dataclass(frozen=True)
 class Manner:
-    """A way to name things: what it goes by, how a name is brought to its form, and the id that each name means."""
+    """A way to name things: what it goes by, how a name is brought to its form, and the id that each name means.
+
+    Of images, `file_names` holds that of each id.
+    """
 
     by: str
     form: Callable[[str], str]
     ids: dict[str, int]
+    file_names: Mapping[int, str] = field(default_factory=dict)
+
+    def ids_of(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the id of each of some different names that it knows.
+
+        An image is not meant by the name of one in another split, nor by two names: whoever made the detections saw
+        images that the truth does not have.
+        """
+        ids = {name: self.ids[form] for name in names if (form := self.form(name)) in self.ids}
+        if not self.file_names:
+            return ids
+        ids = {name: i for name, i in ids.items() if not _of_other_split(name, self.file_names[i])}
+        often = Counter(ids.values())
+        return {name: i for name, i in ids.items() if often[i] == 1}
 
 
 def image_manners(truth: KnownNames) -> list[Manner]:
@@ -74,8 +92,7 @@ def image_manners(truth: KnownNames) -> list[Manner]:
     by_id = [] if truth.image_ids is None else [Manner("id", str, {str(k): i for k, i in truth.image_ids.items()})]
     numbered = [(i, _number(PurePosixPath(name).stem)) for i, name in images]
     deepest = max((len(PurePosixPath(name).parts) for _, name in images), default=1)
-    return [
-        *by_id,
+    manners = [
         Manner("file name", str, _once((name, i) for i, name in images)),
         Manner("file name without suffix", _plain, _once((stem_of(name), i) for i, name in images)),
         # as the instances file of a split in a data folder has it
@@ -85,6 +102,11 @@ def image_manners(truth: KnownNames) -> list[Manner]:
         # the results files of ultralytics turn the name 000123.jpg into the number 123
         Manner("number in the file name", _number, _once((number, i) for i, number in numbered if number)),
     ]
+    return [*by_id, *(replace(manner, file_names=dict(images)) for manner in manners)]
+
+
+def _of_other_split(name: str, file_name: str) -> bool:
+    return name != file_name and name_other_splits(name.replace("\\", "/").split("/"), file_name.split("/"))
 
 
 def _last_parts(n: int, images: Sequence[tuple[int, str]]) -> Manner:
@@ -127,10 +149,10 @@ def resolve(
     different = names.unique(maintain_order=True).to_list()
     best, unknown = manners[0], different
     for manner in manners:
-        lost = [name for name in different if manner.form(name) not in manner.ids]
+        ids = manner.ids_of(different)
+        lost = [name for name in different if name not in ids]
         if not lost:
-            ids = [manner.ids[manner.form(name)] for name in different]
-            return names.replace_strict(different, ids, return_dtype=pl.Int64)
+            return names.replace_strict(ids, return_dtype=pl.Int64)
         if len(lost) < len(unknown):
             best, unknown = manner, lost
     wrong = names.is_in(pl.Series(unknown, dtype=pl.String).implode())
@@ -152,7 +174,10 @@ def resolve(
 
 
 def _advice(name: str, manners: Sequence[Manner]) -> str:
-    """Return what comes nearest to a name, else the first that there are."""
+    """Return what is wrong with a name, or comes nearest to it, else the first that there are."""
+    file_names = manners[-1].file_names.values()
+    if file_names and all(_of_other_split(name, file_name) for file_name in file_names):
+        return "it is of another split: predict the images of one alone, or give --split all where the truth holds all"
     near = next(filter(None, (_nearest(name, manner) for manner in manners)), "")
     first = list(manners[0].ids)[:_MOST_LISTED]
     return f"the nearest are {near}" if near else f"the truth has {', '.join(first) or 'none'}"

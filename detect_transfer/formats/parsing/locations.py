@@ -38,6 +38,17 @@ def split_of_path(name: str) -> str | None:
     return split_named(*PurePosixPath(name).parts[:-1])
 
 
+def name_other_splits(parts: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether the folders of two paths name splits, and no common one: ``train/1.png`` is not ``val/1.png``.
+
+    Args:
+        parts: Of one path, the file last.
+        other: Of the other.
+    """
+    splits, others = ({split_named(folder) for folder in each[:-1]} - {None} for each in (parts, other))
+    return bool(splits and others) and splits.isdisjoint(others)
+
+
 def path_of_address(address: str) -> str:
     """Return the relative path that an address means.
 
@@ -120,7 +131,7 @@ class NearbyImages:
             return [path], 0
         parts = PurePosixPath(path).parts
         named_alike = self._by_name.get(parts[-1] if parts else "", ())
-        shared = {other: _shared_tail(parts, other) for other in named_alike if not _other_split(parts, other)}
+        shared = {other: _shared_tail(parts, other) for other in named_alike if not name_other_splits(parts, other)}
         most = max(shared.values(), default=0)
         return ["/".join(other) for other, count in shared.items() if count == most], most
 
@@ -128,12 +139,6 @@ class NearbyImages:
         """Note how many images lie elsewhere than their paths say."""
         examples = tuple(f"{path} is {image}" for path, image in self._moved.items())
         errors.remark(MOVED, len(examples), examples, kind="image")
-
-
-def _other_split(parts: Sequence[str], other: Sequence[str]) -> bool:
-    """Tell whether the folders of two paths name splits, and no common one: ``train/1.png`` is not ``val/1.png``."""
-    splits, others = ({split_named(folder) for folder in each[:-1]} - {None} for each in (parts, other))
-    return bool(splits and others) and splits.isdisjoint(others)
 
 
 def _shared_tail(parts: Sequence[str], other: Sequence[str]) -> int:

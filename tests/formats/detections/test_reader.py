@@ -86,6 +86,22 @@ def test_coco__file_names_as_the_split_of_a_data_folder_has_them(tmp_path: Path,
     assert read_detections(path, truth).rows["image_id"].to_list() == [10, 20, 30]
 
 
+@pytest.mark.parametrize("n_val", [0, 2])
+def test_coco__images_of_another_split_are_not_taken_for_those_of_their_names(tmp_path: Path, n_val: int) -> None:
+    """As `predict` writes them of a whole data folder, where names begin again in each split."""
+    names = ["train/00007.jpg", "train/b.c.png", "val/00007.jpg", "val/b.c.png"][: 2 + n_val]
+    path = write(tmp_path, {"dets.json": json.dumps([coco(name, 3, [0, 0, 50, 50], 0.5) for name in names])})
+    with pytest.raises(InputError, match=r"2 detections name an image .*'train/00007.jpg'.*it is of another split"):
+        read_detections(path, TRUTH)
+
+
+def test_coco__two_names_do_not_mean_one_image(tmp_path: Path) -> None:
+    entries = [coco(name, 3, [0, 0, 50, 50], 0.5) for name in ("a/00007.jpg", "b/00007.jpg")]
+    path = write(tmp_path, {"dets.json": json.dumps(entries)})
+    with pytest.raises(InputError, match="DETECTION_UNKNOWN_ID"):
+        read_detections(path, TRUTH)
+
+
 def test_coco__numbers_that_ultralytics_makes_of_names(tmp_path: Path) -> None:
     path = write(tmp_path, {"d.json": json.dumps([coco(7, 3, BOXES[0], 0.9)])})
     assert read_detections(path, TRUTH).rows["image_id"].to_list() == [10]
