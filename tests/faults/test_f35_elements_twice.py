@@ -1,10 +1,12 @@
 """F35: an element that stands twice where one belongs changes the class or the box, so it is an error."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import DATASETS
 from PIL import Image
 
 FILE = """<annotation><filename>0.png</filename>
@@ -36,3 +38,22 @@ def test_element__that_stands_twice_is_an_error(
     path.write_text(FILE.replace(element, twin + element))
     ended = command("check", tmp_path / "set", "--format", "voc")
     assert (ended.code, f"XML_TWICE {path}{where} - it stands twice" in ended.err) == (2, True), ended
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "file", "element", "twin"),
+    [
+        ("kaist", "kaist", "I00000.xml", "<name>", "<name>cyclist</name>"),
+        ("kaist", "kaist", "I00000.xml", "<x>", "<x>1</x>"),
+        ("kaist", "kaist", "I00000.xml", "<bndbox>", "<bndbox><x>1</x><y>1</y><w>9</w><h>9</h></bndbox>"),
+        ("tud_brussels", "idl", "TUD-Brussels-test.al", "<x1>", "<x1>1</x1>"),
+    ],
+)
+def test_element_of_other_forms__that_stands_twice_is_an_error(
+    tmp_path: Path, command: Callable[..., Any], name: str, format: str, file: str, element: str, twin: str
+) -> None:
+    shutil.copytree(DATASETS / name / "sample", tmp_path / "set")
+    path = next(iter(sorted((tmp_path / "set").rglob(file))))
+    path.write_text(path.read_text().replace(element, twin + element, 1))
+    ended = command("check", tmp_path / "set", "--format", format)
+    assert (ended.code, f"XML_TWICE {path}" in ended.err) == (2, True), ended

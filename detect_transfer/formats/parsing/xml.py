@@ -7,6 +7,7 @@ which no declaration can stand go to the standard parser itself, which is the sa
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 from xml.etree.ElementTree import fromstring as parse_plain
@@ -50,6 +51,19 @@ def read_xml(root: Path, name: str, outermost: str) -> Element:
         where = f"{path}:{1 + first_line}"
         raise InputError("XML_ROOT", what, where=where, field="element", value=tree.tag, remedy=remedy)
     return tree
+
+
+def require_once(element: Element, tags: Collection[str], where: str) -> None:
+    """Check that none of some tags stands twice in an element, where one belongs.
+
+    Raises:
+        InputError: One does.
+    """
+    stated = [child.tag for child in element if child.tag in tags]
+    twice = next((tag for i, tag in enumerate(stated) if tag in stated[:i]), None)
+    if twice is not None:
+        what = "it stands twice, so half of what the file says would be lost"
+        raise InputError("XML_TWICE", what, where=where, field=twice, remedy="keep one of them")
 
 
 def _not_xml(data: bytes, code: str, what: str, where: str | Path, remedy: str) -> InputError:

@@ -17,7 +17,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.locations import NearbyImages, path_of_address, split_named
 from detect_transfer.formats.parsing.numbers import NUMBER_PATTERN, parse_number
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.parsing.xml import read_xml
+from detect_transfer.formats.parsing.xml import read_xml, require_once
 
 _LINE = re.compile(r'"([^"]+)"\s*(?::\s*(.*?))?\s*[;.]?')
 _BOX = re.compile(rf"\(\s*([^()]*?)\s*\)\s*(?::\s*({NUMBER_PATTERN}))?")  # a score may follow
@@ -119,6 +119,7 @@ def _annotations(source: Source, name: str) -> Iterator[_Entry]:
     with source.errors.file():
         for number, each in enumerate(read_xml(source.root, name, "annotationlist").findall("annotation"), start=1):
             place = f"{name}#annotation[{number}]"
+            require_once(each, ("image",), f"{source.root}/{place}")
             address = (each.findtext("image/name") or "").strip()
             if not address:
                 what, remedy = "it names no image", "name it in <image><name>"
@@ -126,6 +127,7 @@ def _annotations(source: Source, name: str) -> Iterator[_Entry]:
                 continue
             rectangles = []
             for index, box in enumerate(each.findall("annorect"), start=1):
+                require_once(box, (*_EDGES, "score"), f"{source.root}/{place}/annorect[{index}]")
                 corners = tuple((box.findtext(edge) or "").strip() for edge in _EDGES)
                 score = (box.findtext("score") or "").strip()
                 rectangles.append(_Rectangle(corners, score, f"{place}/annorect[{index}]"))

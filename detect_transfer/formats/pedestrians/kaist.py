@@ -19,7 +19,7 @@ from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.rows import Rows, source_of
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.parsing.xml import read_xml
+from detect_transfer.formats.parsing.xml import read_xml, require_once
 from detect_transfer.formats.pedestrians.persons import FULL, VISIBLE, visible_boxes
 
 CLASSES = ("person", "people", "person?", "cyclist")
@@ -145,9 +145,13 @@ def _objects(source: Source, name: str, image: str) -> Iterator[tuple[str | None
     with source.errors.image(image):
         tree = read_xml(source.root, name, "annotation")
         for number, each in enumerate(tree.findall("object"), start=1):
+            where = f"{source.root / name}#object[{number}]"
+            require_once(each, ("name", "bndbox", "occlusion"), where)
+            for bndbox in each.findall("bndbox"):
+                require_once(bndbox, FULL, where)
             if each.find("bndbox/xmin") is not None:
                 what, remedy = "the box states corners, as copies in the form of VOC do", "read the folder as voc"
-                raise InputError("OBJECT_BOX", what, where=f"{source.root / name}#object[{number}]", remedy=remedy)
+                raise InputError("OBJECT_BOX", what, where=where, remedy=remedy)
             box = [(each.findtext(f"bndbox/{key}") or "").strip() for key in ("x", "y", "w", "h")]
             label, occlusion = ((each.findtext(tag) or "").strip() for tag in ("name", "occlusion"))
             yield image, f"{name}#object[{number}]", label, *box, occlusion or None, *("0" for _ in VISIBLE), None, None

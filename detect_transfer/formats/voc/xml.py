@@ -12,7 +12,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.numbers import parse_number
 from detect_transfer.formats.parsing.shapes import Corners, extent, turned_extent
-from detect_transfer.formats.parsing.xml import read_xml
+from detect_transfer.formats.parsing.xml import read_xml, require_once
 
 DATABASE = "VOC by detect_transfer"  # what our writer signs with
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -27,7 +27,6 @@ _ONCE = {  # by the element that holds them
 _UNSTATED = {"", "unspecified"}
 _FLAGS = {"": None, "0": 0.0, "1": 1.0}  # what nearly all files say, without a look at the syntax of numbers
 _REMEDY = "fix the object or remove it"
-_STANDS_TWICE = "it stands twice, so half of what the file says would be lost"
 
 
 @dataclass(frozen=True)
@@ -258,24 +257,18 @@ def _attributes(element: Element, where: str, errors: ErrorCollector) -> dict[st
     return values
 
 
-def _twice(element: Element) -> str | None:
-    """Return the first tag that stands twice in an element where one belongs."""
-    tags = [child.tag for child in element if child.tag in _ONCE[element.tag]]
-    return next((tag for i, tag in enumerate(tags) if tag in tags[:i]), None)
-
-
 def _report_twice(element: Element, where: str, errors: ErrorCollector) -> bool:
     """Report a tag that stands twice; tell whether one does."""
-    tag = _twice(element)
-    if tag is not None:
-        errors.add("XML_TWICE", _STANDS_TWICE, where=where, field=tag, remedy="keep one of them")
-    return tag is not None
+    try:
+        _require_once(element, where)
+    except InputError as error:
+        errors.put(error)
+        return True
+    return False
 
 
 def _require_once(element: Element, where: str) -> None:
-    tag = _twice(element)
-    if tag is not None:
-        raise InputError("XML_TWICE", _STANDS_TWICE, where=where, field=tag, remedy="keep one of them")
+    require_once(element, _ONCE[element.tag], where)
 
 
 def _text(element: Element, tag: str) -> str:
