@@ -16,6 +16,7 @@ from detect_transfer.core.errors import InputError
 
 Config = TypeVar("Config", bound=RunConfig)
 _WEIGHTS = ("model.weights", "model.sources")  # paths of files, or names
+STATED_HASH = "@sha256:"  # stands between a file or a name of weights and the hash that it must have
 _NOT_READ = ("out",)  # it is made where the command runs
 
 
@@ -90,9 +91,14 @@ def _is_name(key: str, path: Path) -> bool:
 
 def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:
     """Return a copy with its paths changed; what is no path there is left for the checks of the loader."""
+
+    def change_path(key: str, text: str) -> str:
+        path, mark, digest = text.partition(STATED_HASH) if key in _WEIGHTS else (text, "", "")
+        return f"{change(key, path)}{mark}{digest}"
+
     keys = copy.deepcopy(dict(content))
     for key in path_keys(kind):
-        _change(keys, key.split("."), (), change)
+        _change(keys, key.split("."), (), change_path)
     return keys
 
 

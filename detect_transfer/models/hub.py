@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from detect_transfer.config.paths import STATED_HASH
 from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_file, sha256_file
 from detect_transfer.models.checkpoints import EMBEDDED, EXPORTED_SUFFIXES, load_weights
@@ -23,7 +24,6 @@ _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CONFIG = "config.json"
 _IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # what the hub of Hugging Face calls weights in a folder
 _SECONDS_TO_CONNECT = 3.0
-_STATED = "@sha256:"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,14 +58,14 @@ def _split(wanted: str) -> tuple[str, tuple[str, ...]]:
     Raises:
         InputError: What is stated is no hash.
     """
-    name, mark, digest = wanted.partition(_STATED)
+    name, mark, digest = wanted.partition(STATED_HASH)
     if mark and not _DIGEST.fullmatch(digest.lower()):
         raise InputError(
             "WEIGHTS_HASH",
             "a SHA-256 has 64 digits of 0-9 and a-f",
             field="model.weights",
             value=wanted,
-            remedy=f"write the whole hash behind {name}{_STATED}",
+            remedy=f"write the whole hash behind {name}{STATED_HASH}",
         )
     return name, (digest.lower(),) if mark else ()
 
@@ -155,7 +155,7 @@ def _fetch(name: str, url: str, target: Path, searched: list[Path], stated: tupl
             f"it is not at {', '.join(map(str, searched))}, and no hash is held here that a download must have",
             field="model.weights",
             value=name,
-            remedy=f"fetch {url} and put it at {target}, or write {name}{_STATED}HASH with the SHA-256 that its "
+            remedy=f"fetch {url} and put it at {target}, or write {name}{STATED_HASH}HASH with the SHA-256 that its "
             "publisher states",
         )
 

@@ -46,6 +46,17 @@ def test_the_paths_of_a_run__hold_from_anywhere(project: Path) -> None:
     assert (config.data.path, config.model.weights) == (project / "here" / "mine", "yolo11n")
 
 
+def test_a_file_with_a_stated_hash__is_a_path_too(project: Path) -> None:
+    stated = f"own.pt@sha256:{'0' * 64}"
+    (project / "configs" / "own.pt").touch()
+    (project / "configs" / "c.yaml").write_text(f"data: {{path: mine}}\nmodel: {{weights: '{stated}'}}\n")
+    config = load_config(Path("../configs/c.yaml"))
+    assert config.model.weights == f"../configs/{stated}"
+    assert Path(absolute_paths(config).model.weights).resolve() == project / "configs" / stated
+    named = make_config({"data": {"path": "mine"}, "model": {"weights": "yolov9c@sha256:0"}})
+    assert absolute_paths(named).model.weights == "yolov9c@sha256:0"
+
+
 def test_the_keys_of_paths__are_those_that_name_what_is_read() -> None:
     assert {"data.path", "data.train_json", "data.val_json", "data.images", "model.weights"} <= set(path_keys())
     assert "out" not in path_keys()
