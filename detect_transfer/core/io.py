@@ -264,8 +264,9 @@ def sha256_file(path: Path) -> str:
 def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = False) -> list[str]:
     """List the files below `root` whose lower-case suffix is listed, as sorted relative names with forward slashes.
 
-    Hidden files are left out. Links to folders are not followed, so a loop of links ends; a link to a file outside
-    `root` is refused by `safe_join` where the file is used.
+    Hidden files are left out. A link to a folder is followed where that is a hidden one below `root`, as a tool keeps
+    content beside links to it; any other is listed where it is, or lies outside. So a loop of links ends. A link to a
+    file outside `root` is refused by `safe_join` where the file is used.
 
     Args:
         root: The folder.
@@ -283,8 +284,19 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
             folders.clear()
             continue
         folders[:] = [f for f in folders if not f.startswith(".")]
+        for link in (f for f in folders if _is_kept_hidden(Path(folder, f), root)):
+            below = list_files(Path(folder, link), suffixes, into_written=into_written)
+            listed += [(base / link / name).as_posix() for name in below]
         listed += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
     return sorted(listed)
+
+
+def _is_kept_hidden(path: Path, root: Path) -> bool:
+    """Tell whether a path is a link to a hidden folder below `root`."""
+    if not path.is_symlink():
+        return False
+    target, real = path.resolve(), root.resolve()
+    return target.is_relative_to(real) and any(part.startswith(".") for part in target.relative_to(real).parts)
 
 
 def _cannot_list(error: OSError) -> None:

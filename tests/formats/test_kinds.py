@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ OTHERWISE = {
     **dict.fromkeys(("gtsdb", "lisa_folders", "stsd"), "a row names an image of its folder"),
     **dict.fromkeys(("inria", "tt100k"), "the path tells the split"),
 }
+BOUND_TO_THE_IMAGES = ("coco_lenient", "dfg", "kitti", "llvip", "road_signs", "s2tld", "tt100k", "voc2007")
+BY_REAL_PLACE = ("darknet", "yolo")  # their labels lie beside where the images really are
 Sample = Callable[[str], Path]
 
 
@@ -94,6 +97,45 @@ def test_paths_of_another_machine__are_an_error_where_they_could_mean_two(name: 
     except InputError:
         return
     assert content(table) == content(read(name, DATASETS / name / "sample"))
+
+
+def hide(paths: list[Path], root: Path) -> None:
+    """Put files or folders into a hidden folder of the data set, with links in their places."""
+    store = root / ".store"
+    store.mkdir()
+    for i, path in enumerate(paths):
+        path.rename(store / str(i))
+        path.symlink_to(os.path.relpath(store / str(i), path.parent))
+
+
+def media_of(root: Path) -> list[Path]:
+    return [path for path in sorted(root.rglob("*")) if path.suffix.lower() in MEDIA]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_to_files__that_stay_in_the_data_set_are_followed(name: str, sample: Sample) -> None:
+    root = sample(name)
+    before, media = content(read(name, root)), media_of(root)
+    notes = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in media]
+    hide(notes if name in BOUND_TO_THE_IMAGES else [*notes, *media], root)
+    assert content(read(name, root)) == before
+
+
+@pytest.mark.parametrize("name", BOUND_TO_THE_IMAGES)
+def test_links_to_images__that_leave_the_folder_of_the_images_are_refused(name: str, sample: Sample) -> None:
+    root = sample(name)
+    hide(media_of(root), root)
+    with pytest.raises(InputError, match="PATH_OUTSIDE"):
+        read(name, root)
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in (*BY_REAL_PLACE, "llvip", "tt100k")])
+def test_links_to_folders__that_stay_in_the_data_set_are_followed(name: str, sample: Sample) -> None:
+    root = sample(name)
+    before = content(read(name, root))
+    folders = sorted({path.parent for path in media_of(root)} - {root})
+    hide([path for path in folders if not any(other in path.parents for other in folders)], root)
+    assert content(read(name, root)) == before
 
 
 def keys_of(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
