@@ -16,6 +16,7 @@ from detect_transfer.core.errors import InputError
 
 Config = TypeVar("Config", bound=RunConfig)
 _WEIGHTS = ("model.weights", "model.sources")  # paths of files, or names
+_ARMS = "study.arms"
 STATED_HASH = "@sha256:"  # stands between a file or a name of weights and the hash that it must have
 _NOT_READ = ("out",)  # it is made where the command runs
 
@@ -26,6 +27,8 @@ def path_keys(kind: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[s
         key = f"{prefix}{name}"
         if (_has_path(field.annotation) and key not in _NOT_READ) or key in _WEIGHTS:
             yield key
+        if key == _ARMS:  # which change keys of a run, of which these are paths that may differ
+            yield from (f"{key}.*.{of_arm}" for of_arm in _WEIGHTS)
         for part in models_in(field.annotation):
             yield from path_keys(part, f"{key}.*." if _is_mapping(field.annotation) else f"{key}.")
 
@@ -86,14 +89,14 @@ def absolute_paths(config: Config) -> Config:
 
 def _is_name(key: str, path: Path) -> bool:
     """Return whether a value of `model.weights` is no path, though a folder may have that name."""
-    return key in _WEIGHTS and not path.is_file() and not (path / "config.json").is_file()
+    return key.endswith(_WEIGHTS) and not path.is_file() and not (path / "config.json").is_file()
 
 
 def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:
     """Return a copy with its paths changed; what is no path there is left for the checks of the loader."""
 
     def change_path(key: str, text: str) -> str:
-        path, mark, digest = text.partition(STATED_HASH) if key in _WEIGHTS else (text, "", "")
+        path, mark, digest = text.partition(STATED_HASH) if key.endswith(_WEIGHTS) else (text, "", "")
         return f"{change(key, path)}{mark}{digest}"
 
     keys = copy.deepcopy(dict(content))
@@ -109,8 +112,8 @@ def _change(node: Any, parts: list[str], passed: tuple[str, ...], change: Callab
     if len(parts) > 1:
         for name in list(node) if parts[0] == "*" else parts[:1]:
             _change(node.get(name), parts[1:], (*passed, str(name)), change)
-        return
-    last, value = parts[0], node.get(parts[0])
+    last = ".".join(parts)  # arms may have `model.weights` as one key
+    value = node.get(last)
     key = ".".join((*passed, last))
     if isinstance(value, list):
         node[last] = [change(key, str(entry)) if isinstance(entry, str | Path) else entry for entry in value]

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from detect_transfer.config import absolute_paths, load_config, make_config, path_keys
+from detect_transfer.config import StudyConfig, absolute_paths, load_config, make_config, path_keys
+from detect_transfer.config.load import load_config_of
 from detect_transfer.core.errors import InputError
 
 
@@ -55,6 +57,20 @@ def test_a_file_with_a_stated_hash__is_a_path_too(project: Path) -> None:
     assert Path(absolute_paths(config).model.weights).resolve() == project / "configs" / stated
     named = make_config({"data": {"path": "mine"}, "model": {"weights": "yolov9c@sha256:0"}})
     assert absolute_paths(named).model.weights == "yolov9c@sha256:0"
+
+
+def test_the_weights_of_an_arm__are_paths_too(project: Path) -> None:
+    for name in ("own.pt", "other.pt"):
+        (project / "configs" / name).touch()
+    arms = {"a": {"model": {"weights": "own.pt"}}, "b": {"model.weights": "other.pt"}, "full": {}}
+    content = {"data": {"path": "mine"}, "study": {"arms": arms}}
+    (project / "configs" / "c.yaml").write_text(yaml.safe_dump(content))
+    config = load_config_of(StudyConfig, Path("../configs/c.yaml"))
+    weights = {"a": {"model.weights": "../configs/own.pt"}, "b": {"model.weights": "../configs/other.pt"}, "full": {}}
+    assert config.study.arms == weights
+    lasting = {str(Path(arm["model.weights"]).resolve()) for arm in absolute_paths(config).study.arms.values() if arm}
+    assert lasting == {str(project / "configs" / name) for name in ("own.pt", "other.pt")}
+    assert all(Path(w).is_absolute() for arm in absolute_paths(config).study.arms.values() for w in arm.values())
 
 
 def test_the_keys_of_paths__are_those_that_name_what_is_read() -> None:
