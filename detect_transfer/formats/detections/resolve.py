@@ -108,8 +108,8 @@ def _check_pairs(rows: pl.DataFrame, number: str, name: str, root: Path) -> None
         same = twice.filter(pl.col(column) == twice[column][0])
         raise InputError(
             "DETECTION_NAMES",
-            f"{column.replace('_', ' ')} '{same[column][0]}' goes with {other.replace('_', ' ')}s "
-            f"'{same[other][0]}' and '{same[other][1]}', so ids and names contradict each other",
+            f"{column.replace('_', ' ')} '{same[column][0]}' goes with the {other.replace('_', ' ')} "
+            f"'{same[other][0]}' and with '{same[other][1]}', so ids and names contradict each other",
             where=root / str(same["source"][1]),
             field=column,
             value=same[column][0],

@@ -219,7 +219,11 @@ def named(path: Path, changes: dict[int, dict[str, object]]) -> Path:
     [
         pytest.param({1: {"file_name": "val/000002.jpg"}}, r"NAMES .*#/1 image=1 - .*000001.*000002", id="two-names"),
         pytest.param({2: {"file_name": "val/000001.jpg"}}, r"NAMES .*#/2 image_name=val/000001", id="two-ids"),
-        pytest.param({1: {"category_name": "bus"}}, r"NAMES .*#/1 category=1 - .*'stop' and 'bus'", id="two-classes"),
+        pytest.param(
+            {1: {"category_name": "bus"}},
+            r"NAMES .*#/1 category=1 - .*category name 'stop' and with 'bus'",
+            id="two-classes",
+        ),
         pytest.param({1: {"file_name": None}}, r"RESULTS_ENTRY .*#/1 file_name=\(missing\)", id="not-all"),
         pytest.param({1: {"category_name": 7}}, r"RESULTS_ENTRY .*#/1 category_name=7 - a name", id="no-name"),
         pytest.param(
