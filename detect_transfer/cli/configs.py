@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer.cli.console import make_console, print_lines, progress_bar
-from detect_transfer.cli.options import complete_key, name_of_data
+from detect_transfer.cli.options import complete_key
 
 
 def config(
@@ -41,6 +41,7 @@ def init(
 ) -> None:
     """Look at your data and write a config that is chosen for them, with the reasons in comments."""
     from detect_transfer.workflows.init import init_config
+    from detect_transfer.workflows.run_config import name_of_data
 
     path = out or Path(f"{name_of_data(source)}.yaml")
     console = make_console()

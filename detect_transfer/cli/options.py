@@ -247,11 +247,3 @@ def complete_key(incomplete: str) -> list[str]:
 
     names = [f"{key.name}=" for key in keys_of() if "[]" not in key.name]
     return [name for name in names if name.startswith(incomplete)]
-
-
-def name_of_data(path: Path) -> str:
-    """Return what a file about data at `path` is called: by its folder where the file is a `data.yaml` or the like."""
-    whole = path.absolute()
-    if whole.is_dir():
-        return whole.name
-    return whole.parent.name if whole.stem in {"data", "dataset", "_annotations"} else whole.stem

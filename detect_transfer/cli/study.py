@@ -12,7 +12,6 @@ import typer
 
 from detect_transfer.cli.command import CommandWithChoices
 from detect_transfer.cli.console import is_verbose, make_console, print_lines
-from detect_transfer.cli.options import name_of_data
 from detect_transfer.cli.signals import TERMINATE, stops_handled
 from detect_transfer.core.errors import InputError
 
@@ -38,6 +37,7 @@ def init(
     format: Annotated[str, typer.Option(help="The format of the data, as data.format.")] = "auto",
 ) -> None:
     """Look at the data and write the YAML of a study of them."""
+    from detect_transfer.workflows.run_config import name_of_data
     from detect_transfer.workflows.study.init import init_study
 
     path = out or Path(f"{name_of_data(data)}_study.yaml")

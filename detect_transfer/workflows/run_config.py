@@ -41,7 +41,7 @@ def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig,
         config = make_config({}, words, where="command line")
         source = config.data.path or config.data.train_json
         assert source is not None  # a pair or a path, as the config checks
-        return config, source.absolute().stem
+        return config, name_of_data(source)
     if path is not None and (kind := _data_kind(path)) is not None:
         raise InputError(
             "FILE_KIND",
@@ -51,6 +51,14 @@ def config_of_words(path: Path | None, words: Sequence[str]) -> tuple[RunConfig,
         )
     path = QUICK_START if path is None else shipped(path)
     return load_config(path, words), path.stem
+
+
+def name_of_data(path: Path) -> str:
+    """Return what a file about data at `path` is called: by its folder where the file is a `data.yaml` or the like."""
+    whole = path.absolute()
+    if whole.is_dir():
+        return whole.name
+    return whole.parent.name if whole.stem in {"data", "dataset", "_annotations"} else whole.stem
 
 
 def _data_kind(path: Path) -> str | None:

@@ -9,7 +9,6 @@ import yaml
 from PIL import Image
 
 from detect_transfer.cli import main
-from detect_transfer.cli.options import name_of_data
 from detect_transfer.config import load_config
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.input_size import InputSize
@@ -23,6 +22,7 @@ from detect_transfer.workflows.init_choices import (
     mirrored_pairs,
 )
 from detect_transfer.workflows.init_text import config_text
+from detect_transfer.workflows.run_config import config_of_words, name_of_data
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -163,6 +163,8 @@ def test_config__is_named_by_the_folder_of_the_data(tmp_path: Path) -> None:
     folder.mkdir()
     assert [name_of_data(folder), name_of_data(folder / "data.yaml")] == ["signs.v2"] * 2
     assert name_of_data(folder / "instances_all.json") == "instances_all"
+    for path in (folder, folder / "data.yaml"):  # and so is the run that it starts
+        assert config_of_words(None, [f"data.path={path}", "model.weights=embedded"])[1] == "signs.v2"
 
 
 def test_images_of_sixteen_bits__get_a_window(tmp_path: Path) -> None:
