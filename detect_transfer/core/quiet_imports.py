@@ -1,12 +1,28 @@
-"""Importing libraries that start other programs as they are imported: here they start none."""
+"""Importing libraries that start other programs, or report to their makers: here they do neither."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
+
+_NO_REPORTS = {  # of what is used to the makers of libraries, each in a variable of its own
+    "GRADIO_ANALYTICS_ENABLED": "False",  # of trackio
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+}
+
+
+def forbid_reports() -> None:
+    """Keep libraries that are imported from now on from reporting to their makers, unless the environment allows it."""
+    for name, value in _NO_REPORTS.items():
+        os.environ.setdefault(name, value)
 
 
 def import_fonts() -> None:
@@ -19,6 +35,18 @@ def import_cuda_libraries() -> None:
     """Import what torch looks for CUDA with, where it is installed; it need not ask `ldconfig`."""
     with _no_programs(), suppress(ImportError, RuntimeError):
         import_module("cuda.pathfinder._dynamic_libs.load_dl_linux")
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would ask the network and write into the home folder at each import.
+
+    It has a stub for where that package is not installed. A process that forked to send would also outlive the command.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return import_module("openvino")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core.quiet_imports import forbid_reports
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.watch import Watch
 
@@ -205,6 +206,7 @@ class Tracking:
 
     def begin(self, name: str, run: TrackedRun) -> None:
         """Begin a tracker."""
+        forbid_reports()
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
             with redirect_stdout(StringIO()):

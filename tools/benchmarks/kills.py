@@ -307,9 +307,7 @@ def main() -> None:
         }
         Path(place, "study.yaml").write_text(json.dumps(study))
         commands = {
-            "convert": Command(
-                ["convert", "data_folder", str(data), "--to", "yolo", "--to", "voc"], ("--out", ""), None
-            ),
+            "convert": Command(["convert", "data_folder", str(data), "--to", "yolo,voc"], ("--out", ""), None),
             "predict": Command(["predict", "embedded", str(data / "images" / "val")], ("--out", ""), "images.json"),
             "train": Command(["train", *settings], ("out=",), None, lambda out: ["train", "--resume", str(out)]),
             "study": Command(

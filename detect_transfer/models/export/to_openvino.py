@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, write_json
+from detect_transfer.core.quiet_imports import import_openvino
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
 
@@ -22,8 +23,7 @@ _PRECISIONS = {"f32": "fp32", "u8": "int8", "i8": "int8"}
 
 def write_openvino(onnx_file: Path, folder: Path, metadata: ExportMetadata) -> None:
     """Convert an ONNX file into a folder with the graph, its weights in single precision, and the metadata."""
-    import openvino
-
+    openvino = import_openvino()
     folder.mkdir()
     openvino.save_model(openvino.convert_model(onnx_file), folder / MODEL, compress_to_fp16=False)
     write_json(folder / METADATA, metadata.as_dict())
@@ -40,8 +40,7 @@ class OpenvinoSession:
     """
 
     def __init__(self, folder: Path) -> None:
-        import openvino
-
+        openvino = import_openvino()
         config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         try:
             self._model = openvino.Core().compile_model(folder / MODEL, "CPU", config)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.quiet_imports import forbid_reports
 from detect_transfer.core.threads import cores
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.process import do_run
@@ -27,6 +28,7 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
         InputError: An option is wrong.
         ResourceError: Ray is not installed, or cannot be reached.
     """
+    forbid_reports()
     try:
         import ray
     except ImportError as error:

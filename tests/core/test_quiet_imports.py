@@ -1,0 +1,64 @@
+"""Libraries that report to their makers do not when we import them."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+LOOK = """
+import sys
+seen = []
+sys.addaudithook(lambda event, _: seen.append(event) if event in ('os.fork', 'socket.getaddrinfo') else None)
+from detect_transfer.core.quiet_imports import import_openvino
+openvino = import_openvino()
+openvino.convert_model  # which sends too
+from openvino.tools.ovc.telemetry_utils import init_ovc_telemetry
+init_ovc_telemetry().send_event('ovc', 'framework', 'onnx')
+print(seen)
+"""
+
+
+MLFLOW = """
+import sys, time
+seen = []
+sys.addaudithook(lambda event, args: seen.append(args[0]) if event == 'socket.getaddrinfo' else None)
+from pathlib import Path
+from detect_transfer.config import RunConfig
+from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.trackers import tracking
+from detect_transfer.workflows.watch import Watch
+config = RunConfig.model_validate({'data': {'synthetic': {}}, 'track': {'to': ['mlflow']}})
+Path('run').mkdir()
+with tracking(config, RunFolder(Path('run')), Watch(), main=True) as tracked:
+    tracked.watch.on_epoch({'epoch': 0, 'AP': 0.5, 'AP50': 0.5, 'best': True})
+time.sleep(1)  # it asks from a thread
+assert list(Path('run').rglob('*.db'))
+print(seen)
+"""
+
+
+@pytest.mark.slow
+def test_mlflow__asks_no_network(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    silent = ("CI", "PYTEST")  # where it reports nothing by itself
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(silent)}
+    words = [sys.executable, "-c", MLFLOW]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_openvino__asks_no_network_forks_nothing_and_writes_nothing_into_the_home_folder(tmp_path: Path) -> None:
+    if find_spec("openvino_telemetry") is None:  # not imported here, where the other tests run
+        pytest.skip("it is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert list(tmp_path.iterdir()) == []
