@@ -1,13 +1,19 @@
 """What tiles are worth for small objects: AP and AP_small of whole images and of tiles, scored at full resolution.
 
-With `--weights` of the classes of the data nothing is trained, and tiles are used in scoring alone. Without, two
+With `--weights` of the classes of the data nothing is trained: a row of whole images and one of tiles. Without, two
 networks are trained from `--source`, one on whole images and one on tiles of the training images (`convert --tile`),
-and both are scored on the whole validation images. Tiles are several for an image: `--tiled-epochs` gives both
-trainings about as many steps. Intervals are the middle 95 % over draws of the validation images, the same ones for
-all rows, so that differences are paired.
+and both are scored on the whole validation images: whole by whole, whole by tiles, tiles by tiles. Tiles are several
+for an image: `--tiled-epochs` gives both trainings about as many steps. Intervals are the middle 95 % over draws of the
+validation images, the same ones for all rows, so that differences to the first row are paired.
 
     python tools/benchmarks/tiles.py --format gtsdb --data GTSDB --source yolo11n --tile 640
-    python tools/benchmarks/tiles.py --format coco --data instances_val.json --weights yolo11n.pt --tile 320
+
+The row of the README is of one training (GTSDB in four classes, 107 and 39 scenes):
+
+    detect-transfer convert gtsdb GTSDB --classes gtsdb#super4 --split-ratio train=0.7,val=0.3 --out data/g4
+    detect-transfer train data.path=data/g4 model.weights=yolo11n train.imgsz=480 train.epochs=10 out=runs/g4
+    python tools/benchmarks/tiles.py --format coco --data data/g4/annotations/instances_val.json --weights runs/g4 \\
+        --tile 640 --imgsz 480
 """
 
 from __future__ import annotations
