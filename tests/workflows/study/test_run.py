@@ -1,5 +1,6 @@
 """A study goes on where it stopped, does nothing twice, lets failed runs stand, and reports what has ended."""
 
+import contextlib
 import json
 import os
 import signal
@@ -240,10 +241,12 @@ def test_cluster__does_what_is_done_here(
     study = {**EPOCH_0, "launcher": launcher, "launcher_options": options}
     plan = plan_of(tiny_data, study, tmp_path / "there", imgsz=64)
     killed: list[int] = []
-    killer = threading.Thread(target=_kill_first_task, args=(killed,), daemon=True)
+    ended = threading.Event()
+    killer = threading.Thread(target=_kill_first_task, args=(killed, ended), daemon=True)
     if launcher == "ray":
         killer.start()
     assert Launcher(plan).run()
+    ended.set()
     assert launcher != "ray" or killed
     (there, failed), (here, _) = read_runs(plan), read_runs(done_here)
     assert failed == []
@@ -251,15 +254,15 @@ def test_cluster__does_what_is_done_here(
     assert [run.facts["test"] for run in there] == [run.facts["test"] for run in here]
 
 
-def _kill_first_task(killed: list[int]) -> None:
-    """Kill the first worker of Ray that does a run."""
-    while not killed:
-        for process in psutil.process_iter(["cmdline"]):
-            if (process.info["cmdline"] or [""])[0].startswith("ray::do_run"):
-                process.kill()
-                killed.append(process.pid)
-                return
-        time.sleep(0.1)
+def _kill_first_task(killed: list[int], ended: threading.Event) -> None:
+    """Kill the first worker of Ray that does a run: of those that this test started, until it has ended."""
+    while not killed and not ended.wait(0.1):
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if (process.cmdline() or [""])[0].startswith("ray::do_run"):
+                    process.kill()
+                    killed.append(process.pid)
+                    return
 
 
 def test_launcher_that_is_not_there__is_named(tiny_data: Path, tmp_path: Path, monkeypatch) -> None:
