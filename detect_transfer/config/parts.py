@@ -217,7 +217,8 @@ class Train(Strict):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of training; `auto` takes bfloat16 where the machine has it. Scoring is always in fp32."""
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
-    """Processes that load images, at most 256."""
+    """Processes that load images, of each device, at most 256. `auto`: none where a CPU trains, else 8 at most, as many
+    as there are cores for."""
     decode: Literal["full", "scaled"] = "full"
     """How training images are decoded. `scaled`: JPEGs that are at least twice as large as `imgsz` at a smaller scale,
     which is faster and gives nearly the same pixels. Images that are scored or predicted on are decoded in full."""

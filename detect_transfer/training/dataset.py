@@ -6,7 +6,6 @@ of workers, the devices or where a run was resumed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +22,7 @@ from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb, read_rgb_near
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
+from detect_transfer.core.threads import cores
 from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
 from detect_transfer.training.array_store import LocalProcesses
@@ -211,9 +211,12 @@ def make_loader(data: TrainSet, batches: EpochBatches | Sequence[list[ImageKey]]
     )
 
 
-def choose_workers(wanted: int | Literal["auto"], device: torch.device) -> int:
-    """Return the number of loading processes; on a CPU that trains they would only take its cores away."""
+def choose_workers(wanted: int | Literal["auto"], device: torch.device, local: LocalProcesses) -> int:
+    """Return the number of loading processes of one of the training processes of a machine, which share its cores.
+
+    On a CPU that trains they would only take its cores away.
+    """
     if wanted != "auto":
         return wanted
-    spare = (os.cpu_count() or 1) - 1
-    return 0 if device.type == "cpu" else min(_MOST_AUTO_WORKERS, spare)
+    spare = cores() // local.count - 1
+    return 0 if device.type == "cpu" else max(0, min(_MOST_AUTO_WORKERS, spare))

@@ -94,7 +94,8 @@ def make_context(
     groups = groups_of(config, data.train)
     images = _images(config, samples, groups, run, memory=memory // 2, intake=data.intake)
     batches = _batches(config, samples, groups, accelerator)
-    loading: dict[str, Any] = {"workers": choose_workers(settings.workers, device), "pin": device.type == "cuda"}
+    workers = choose_workers(settings.workers, device, LocalProcesses.of(accelerator))
+    loading: dict[str, Any] = {"workers": workers, "pin": device.type == "cuda"}
     scorer = RunScorer(config, detector, data, run.folder, run.accelerator)
     scorer.watch = run.watch
     return TrainContext(

@@ -23,7 +23,7 @@ from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.formats import READERS
 from detect_transfer.training.array_store import LocalProcesses
 from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
+from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.faults import loading_errors
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.sampler import EpochBatches, Share
@@ -124,6 +124,17 @@ def test_loader__gives_the_same_batches_with_any_number_of_workers(tiny_data: Pa
     for batch, keys in zip(loaded, indices, strict=True):
         expected = torch.from_numpy(np.stack([data[key][0].pixels for key in keys])).permute(0, 3, 1, 2)
         assert torch.equal(batch.images, expected)
+
+
+def test_loading_processes__share_the_cores_that_the_processes_of_a_machine_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    chosen = [choose_workers("auto", cuda, LocalProcesses(count=count)) for count in (1, 4, 16)]
+    assert chosen == [8, 3, 0]
+    assert [choose_workers("auto", cpu, LocalProcesses()), choose_workers(5, cuda, LocalProcesses(count=4))] == [0, 5]
 
 
 def test_epoch_batches__hold_every_image_once_in_a_new_order() -> None:
