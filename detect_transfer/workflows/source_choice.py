@@ -107,7 +107,7 @@ def _pooled(maps: Sequence[torch.Tensor], xyxy: FloatArray, height: int) -> Floa
     """Return the mean features (N, D) of boxes in network pixels, of all maps beside each other."""
     rows = torch.cat([torch.zeros(len(xyxy), 1), torch.from_numpy(xyxy).float()], dim=1).to(maps[0].device)
     pooled = [roi_align(each.float(), rows, 1, each.shape[2] / height, 2, aligned=True).flatten(1) for each in maps]
-    return np.asarray(torch.cat(pooled, dim=1).double().cpu().numpy())
+    return np.asarray(torch.cat(pooled, dim=1).cpu().double().numpy())
 
 
 def _background(xyxy: FloatArray, size_wh: tuple[int, int], random: np.random.Generator) -> FloatArray:

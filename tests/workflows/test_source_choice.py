@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.overrides import TorchFunctionMode
 
 from detect_transfer.config import Data, Model, RunConfig, Train, Transfer, load_config
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.models import build_detector, load_weights, save_weights
 from detect_transfer.models.checkpoints import EMBEDDED
-from detect_transfer.workflows.source_choice import box_features
+from detect_transfer.workflows.source_choice import _pooled, box_features
 from detect_transfer.workflows.train import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,3 +89,16 @@ def test_source_that_is_not_there__is_said_before_there_is_a_folder(tiny_data: P
     with pytest.raises(InputError, match=r"WEIGHTS_MISSING model\.weights=nothing\.pt"):
         train(config, name="run", command="test")
     assert not (tmp_path / "run").exists()
+
+
+def test_features_of_boxes__become_double_on_the_host_alone() -> None:
+    calls = []
+
+    class Noting(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            calls.append(function)
+            return function(*args, **(kwargs or {}))
+
+    with Noting():
+        _pooled([torch.rand(1, 4, 8, 8)], np.array([[0.0, 0.0, 32.0, 32.0]]), 64)
+    assert calls.index(torch.Tensor.cpu) < calls.index(torch.Tensor.double)  # MPS has no doubles
