@@ -138,6 +138,13 @@ def test_links_to_folders__that_stay_in_the_data_set_are_followed(name: str, sam
     assert content(read(name, root)) == before
 
 
+@pytest.mark.parametrize("name", ["cloud_jsonl", "keras_csv", "label_studio", "label_studio_min", "sagemaker"])
+def test_images_that_lie_elsewhere_than_their_paths_say__are_counted(name: str, sample: Sample) -> None:
+    notes = {line.reason: line for line in read(name, sample(name)).reading}
+    assert notes["found by the end of their paths"].count > 0
+    assert " is " in notes["found by the end of their paths"].examples[0]
+
+
 def keys_of(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Give the keys of plain values in a JSON document with their way, of lists those of the first objects."""
     for key, value in document.items() if isinstance(document, dict) else enumerate(document[:2]):

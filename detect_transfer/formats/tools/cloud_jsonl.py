@@ -70,6 +70,7 @@ def read(
                 split = _use_of(line) or split_named(*name.rpartition("/")[2].replace("_", ".").split("."))
                 if source.add_image(image, line.where, _size(line), split=split or split_of_path(name)):
                     _add_boxes(source, image, line)
+    nearby.remark(source.errors)
     return source.table(replace(source.box_rows(), box_format=SHARE_CORNERS))
 
 

@@ -118,6 +118,7 @@ def _add_tasks(source: Source, tasks: Sequence[_Task]) -> None:
             with source.errors.image(image):
                 if _add_image(source, image, task):
                     task_of[image] = task
+    nearby.remark(source.errors)
     found_images = source.find_images()
     for image, task in task_of.items():
         for annotation in task.annotations:

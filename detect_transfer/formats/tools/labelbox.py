@@ -74,6 +74,7 @@ def read(
                         without_outline += _add_image(source, image, line, labels[-1])
                 else:
                     unlabelled.append(image)
+    nearby.remark(source.errors)
     source.errors.note("without a label", len(unlabelled), tuple(unlabelled), kind="image")
     source.errors.note("it has no outline", len(without_outline), tuple(without_outline), kind="box")
     return source.table()

@@ -83,6 +83,7 @@ def read(
                 continue
             with source.errors.image(image):
                 _read_line(source, line, image, attribute, split_named(*words) or split_of_path(name))
+    nearby.remark(source.errors)
     source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
     return source.table()
 
