@@ -70,16 +70,18 @@ def train(
     if dry_run:
         _dry_run(config)
         return
+    from detect_transfer.workflows.run_folder import RunFolder
     from detect_transfer.workflows.train import train as run_train
 
     with training_watch(make_console()) as watch:
         result = run_train(config, name=name, command=_command(), watch=watch, resume=resume is not None)
     print_result(result)
+    folder = RunFolder(result.folder)
     print_json(
         {
             "run": result.folder,
-            "weights": result.folder / "weights" / "best.safetensors",
-            "report": result.folder / "report.html",
+            "weights": folder.best,
+            "report": folder.report,
             "best": result.progress.best_weights,
             "metrics": result.metrics,
             "test": result.scores.test,

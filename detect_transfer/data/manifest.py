@@ -14,6 +14,7 @@ import polars as pl
 
 import detect_transfer
 from detect_transfer.core.io import sha256_file, write_json
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.data.image_writing import FileFacts
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 
@@ -45,7 +46,7 @@ def write_manifest(folder: Path, facts: Mapping[str, Any], images: Mapping[str, 
         },
         "files": {path.relative_to(folder).as_posix(): _facts(path, folder / "images", images) for path in files},
     }
-    write_json(folder / "manifest.json", manifest)
+    write_json(folder / MANIFEST, manifest)
 
 
 def _facts(path: Path, image_root: Path, images: Mapping[str, FileFacts]) -> dict[str, Any]:

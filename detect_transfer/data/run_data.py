@@ -21,6 +21,7 @@ from detect_transfer.core.io import SUSPECT_NAME, read_json, safe_join
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.video import parse_frame_name
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.data.bad_boxes import refuses_bad_boxes, treat_bad_boxes
 from detect_transfer.data.checked_images import FILE, READ_SCHEMA, file_states, unchanged_images
 from detect_transfer.data.clean import clean
@@ -103,7 +104,7 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
     images = pl.concat([part.images for part in parts.values()])
     _refuse_frames(images["file_name"].to_list())
     folders = (drawn, data.path) if data.path is not None else (drawn,)
-    home = next((each for each in folders if (each / "manifest.json").is_file()), None)
+    home = next((each for each in folders if (each / MANIFEST).is_file()), None)
     if table.image_root is None:
         raise _no_images(data, converted=home is not None)
     root = table.image_root
@@ -152,7 +153,7 @@ def draw_data(settings: Synthetic, folder: Path, *, seed: int) -> None:
 
 def _read(data: Data, drawn: Path, native: NativeData | None) -> tuple[AnnotationTable, dict[str, Any] | None, str]:
     """Read what the config names, and return its format; a data folder was cleaned before and brings its ledger."""
-    if data.synthetic is not None or (drawn / "manifest.json").is_file():
+    if data.synthetic is not None or (drawn / MANIFEST).is_file():
         return read_dataset(drawn, format="data_folder"), read_json(drawn / "ledger.json"), "data_folder"
     if data.train_json is not None and data.val_json is not None:
         pair = {data.train_split: data.train_json, data.val_split: data.val_json}

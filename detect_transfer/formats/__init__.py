@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.cvat.reader import read as read_cvat
@@ -26,7 +27,7 @@ from detect_transfer.formats.yolo import darknet
 from detect_transfer.formats.yolo.reader import read as read_yolo
 
 GENERAL: dict[str, Format] = {
-    "data_folder": Format(data_folder.read, "a data folder that convert wrote", proof="manifest.json", numbers=BOTH),
+    "data_folder": Format(data_folder.read, "a data folder that convert wrote", proof=MANIFEST, numbers=BOTH),
     "yolo": Format(
         read_yolo,
         "YOLO label files listed by a data.yaml",

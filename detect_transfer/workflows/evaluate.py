@@ -10,6 +10,7 @@ from typing import Any
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import new_folder, read_json, require_new, write_json
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.seen_images import read_scored
 from detect_transfer.evaluation import (
@@ -110,7 +111,7 @@ def data_set_of(path: Path | None, format: str = "auto") -> str:
     if format not in _CONVERTED:
         return format
     folders = () if path is None else (path, path.parent, path.parent.parent)
-    manifest = next((folder / "manifest.json" for folder in folders if (folder / "manifest.json").is_file()), None)
+    manifest = next((folder / MANIFEST for folder in folders if (folder / MANIFEST).is_file()), None)
     facts = None if manifest is None else read_json(manifest)
     return str(facts.get("format", "")) if isinstance(facts, dict) else ""
 

@@ -12,6 +12,7 @@ from detect_transfer.config import Data, RunConfig, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, read_text, require_file
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.detections.reader import read_results
 
 
@@ -136,7 +137,7 @@ class RunFolder:
 
         None for drawn scenes.
         """
-        is_converted = data.path is not None and (self.drawn_data / "manifest.json").is_file()
+        is_converted = data.path is not None and (self.drawn_data / MANIFEST).is_file()
         return self.drawn_data if is_converted else data.path
 
     @property

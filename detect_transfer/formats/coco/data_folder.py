@@ -9,11 +9,11 @@ from typing import Any
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
-_MANIFEST = "manifest.json"
 _ANNOTATIONS = "annotations/"
 _CHANGED = "its bytes are not those that were written"
 _REMEDY = "convert the data again"
@@ -38,11 +38,11 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
         InputError: There is no manifest, a file is not what the manifest says, or as for `coco.read`.
     """
     io.require_dir(root, what="a data folder")
-    manifest = root / _MANIFEST
+    manifest = root / MANIFEST
     if not manifest.is_file():
         raise InputError(
             "DATA_INCOMPLETE",
-            f"there is no {_MANIFEST}, so this is no data folder or its conversion did not end",
+            f"there is no {MANIFEST}, so this is no data folder or its conversion did not end",
             where=root,
             remedy="convert the data first, or name the format that the folder has",
         )
@@ -68,8 +68,8 @@ def refuse_changed_images(root: Path, images: Path, sha256: Mapping[str, str]) -
     Raises:
         InputError: An image is not the one that was written; up to twenty at once.
     """
-    is_ours = images.is_relative_to(root) and (root / _MANIFEST).is_file()
-    listed = io.read_json(root / _MANIFEST) if is_ours else None
+    is_ours = images.is_relative_to(root) and (root / MANIFEST).is_file()
+    listed = io.read_json(root / MANIFEST) if is_ours else None
     files = listed.get("files") if isinstance(listed, dict) else None
     errors = ErrorCollector()
     files = files if isinstance(files, dict) else {}
@@ -91,7 +91,7 @@ def _verify(root: Path, listed: dict[str, Any]) -> None:
     """Compare every file with the manifest."""
     errors = ErrorCollector()
     for name, facts in listed.items():
-        where = f"{root / _MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
+        where = f"{root / MANIFEST}#/files/{name.replace('~', '~0').replace('/', '~1')}"
         if not isinstance(facts, dict) or "sha256" not in facts or "bytes" not in facts:
             errors.add("MANIFEST", "found no bytes and sha256", where=where, remedy=_REMEDY)
             continue
