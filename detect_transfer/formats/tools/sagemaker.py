@@ -70,11 +70,10 @@ def read(
     nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []
     for name, line in lines:
-        words = re.split("[^a-z]+", name.rpartition("/")[2].lower())
+        split = split_named(*re.split("[^a-z]+", name.rpartition("/")[2].lower())) or split_of_path(name)
         if _metadata(line, attribute).get("type") in VIDEO_KINDS:
             with source.errors.file():
-                classes, split = _classes(line, attribute), split_named(*words) or split_of_path(name)
-                unlabelled += read_sequence(source, line, attribute, classes, nearby, split)
+                unlabelled += read_sequence(source, line, attribute, _classes(line, attribute), nearby, split)
             continue
         with source.errors.image(line.source):
             image = nearby.nearest(path_of_address(line.string("source-ref")))
@@ -82,7 +81,7 @@ def read(
                 unlabelled.append(image)
                 continue
             with source.errors.image(image):
-                _read_line(source, line, image, attribute, split_named(*words) or split_of_path(name))
+                _read_line(source, line, image, attribute, split)
     nearby.remark(source.errors)
     source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
     return source.table()
