@@ -139,6 +139,7 @@ class WandbTracker:
     """A run of Weights & Biases, offline: `wandb sync` sends it."""
 
     def __init__(self, run: TrackedRun) -> None:
+        os.environ.setdefault("WANDB_CACHE_DIR", str(run.folder.absolute() / "cache"))  # else in the home folder
         import wandb
 
         settings = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True)

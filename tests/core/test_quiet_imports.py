@@ -21,7 +21,7 @@ print(seen)
 """
 
 
-MLFLOW = """
+TRACK = """
 import sys, time
 seen = []
 sys.addaudithook(lambda event, args: seen.append(args[0]) if event == 'socket.getaddrinfo' else None)
@@ -30,24 +30,29 @@ from detect_transfer.config import RunConfig
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trackers import tracking
 from detect_transfer.workflows.watch import Watch
-config = RunConfig.model_validate({'data': {'synthetic': {}}, 'track': {'to': ['mlflow']}})
+config = RunConfig.model_validate({'data': {'synthetic': {}}, 'track': {'to': [sys.argv[1]]}})
 Path('run').mkdir()
 with tracking(config, RunFolder(Path('run')), Watch(), main=True) as tracked:
     tracked.watch.on_epoch({'epoch': 0, 'AP': 0.5, 'AP50': 0.5, 'best': True})
 time.sleep(1)  # it asks from a thread
-assert list(Path('run').rglob('*.db'))
-print(seen)
+assert list(Path('run', 'tracking', sys.argv[1]).iterdir())
+print([name for name in seen if name != 'localhost'])
 """
 
 
 @pytest.mark.slow
-def test_mlflow__asks_no_network(tmp_path: Path) -> None:
-    pytest.importorskip("mlflow")
-    silent = ("CI", "PYTEST")  # where it reports nothing by itself
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(silent)}
-    words = [sys.executable, "-c", MLFLOW]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_tracker__asks_no_network_and_writes_nothing_into_the_home_folder(name: str, tmp_path: Path) -> None:
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    own = ("CI", "PYTEST", "XDG", "WANDB")  # where it reports nothing by itself, or writes elsewhere
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(own)}
+    environment["HOME"] = str(tmp_path / "home")
+    words = [sys.executable, "-c", TRACK, name]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+    assert not list((tmp_path / "home").rglob("*.*"))
 
 
 def test_openvino__asks_no_network_forks_nothing_and_writes_nothing_into_the_home_folder(tmp_path: Path) -> None:
