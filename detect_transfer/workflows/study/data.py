@@ -220,7 +220,7 @@ def _refuse_missing_classes(
     lacking = {percent: missing_classes(train, ids, wanted) for percent, ids in parts.items()}
     whole = [percent for percent, names in lacking.items() if not names]
     remedy = (
-        f"sizes from {min(whole):g} % on have all classes: leave the smaller ones out"
+        f"{min(whole):g} % and more have all classes: give no smaller number"
         if whole
         else ("take the classes out of the data (--class-map of convert), or give images of them to the training split")
     )

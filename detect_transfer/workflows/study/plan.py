@@ -15,6 +15,7 @@ from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
+from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.strategies import phases_of
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
@@ -126,13 +127,29 @@ def make_study_plan(
             except DetectTransferError as error:
                 problems.append(error)
                 break  # the same at every size
-    raise_problems(problems)
+    raise_problems([*problems, *_wrong_augmentations(configs)])
     runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
     trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()
     searched = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is not None)
     to_search = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is None)
     return StudyPlan(config, folder, data, configs, runs, searched, to_search)
+
+
+def _wrong_augmentations(configs: Mapping[tuple[str, float], RunConfig]) -> list[InputError]:
+    """Return what is wrong with the augmentations of arms, each of which is tried once."""
+    problems: dict[str, InputError | None] = {}
+    for (arm, _), config in configs.items():
+        key = repr((config.augment, config.train.imgsz))
+        if key in problems:
+            continue
+        problems[key] = None
+        try:
+            Augmenter(config.augment, imgsz=config.train.imgsz)
+        except InputError as error:
+            error.where = f"study.arms.{arm}"
+            problems[key] = error
+    return [error for error in problems.values() if error is not None]
 
 
 def question_of(config: StudyConfig, data: StudyData, arm: str) -> str:

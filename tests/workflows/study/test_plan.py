@@ -103,6 +103,7 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
         ({"arms": {"x": {"transfer.budget": 1}}}, {}, "'x' cannot be compared if it changes transfer.budget"),
         ({"arms": {"x": {"train.imgzs": 3}}}, {}, r"CONFIG_KEY study.arms.x train.imgzs - .*did you mean .*imgsz"),
         ({"arms": {"x": {"transfer.strategy": "full"}, "full": {}}}, {}, "STUDY_ARMS study.arms=full - .* same runs"),
+        ({"arms": {"x": {"augment": [{"Blurr": {}}]}}}, {}, r"AUGMENT_\w+ study.arms.x .*Blurr.* did you mean"),
         ({"baseline": "none"}, {}, "study.baseline is none of the arms"),
         ({"seeds": [1, 1]}, {}, "stands twice in study.seeds"),
         ({"sizes": [4, 100]}, {}, r"STUDY_CLASSES study.sizes=4.0 - 4 % of the training images \(1\) have no object"),
