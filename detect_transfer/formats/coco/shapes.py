@@ -38,7 +38,7 @@ def complete_boxes(annotations: Items, box_format: BoxFormat, errors: ErrorColle
             item["bbox"] = [0, 0, 0, 0]
             n_empty += 1
     if box_format.form == "xywh":
-        n_turned = sum(map(_turn, [item for item in annotations if _is_turned(item)]))
+        n_turned = sum(map(_turn, [item for item in annotations if "attributes" in item and _is_turned(item)]))
     errors.remark("no box: the extent of the segmentation is taken", n_extents, kind="box")
     errors.remark("neither box nor segmentation: taken as an empty box", n_empty, kind="box")
     errors.remark("turned: the box around the turned one is taken", n_turned, kind="box")
@@ -53,8 +53,8 @@ def _numbers(corners: Corners, box_format: BoxFormat) -> list[float]:
 
 
 def _is_turned(item: dict[str, Any]) -> bool:
-    """Tell whether an annotation is a turned box of CVAT, which always states `occluded` too."""
-    attributes = item.get("attributes")
+    """Tell whether an annotation with attributes is a turned box of CVAT, which always states `occluded` too."""
+    attributes = item["attributes"]
     if not isinstance(attributes, dict) or "occluded" not in attributes or item.get("segmentation") not in _NO_SHAPE:
         return False
     angle = attributes.get("rotation")

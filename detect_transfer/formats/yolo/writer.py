@@ -6,7 +6,8 @@ leave [0, 1] and a box comes back within 0.001 pixel at any size in use. Text is
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 
 import polars as pl
 import yaml
@@ -54,7 +55,7 @@ def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 def label_path(file_name: str) -> str:
     """Return the path below `labels/` that ultralytics derives from the path of an image below `images/`."""
-    return str(PurePosixPath(file_name).with_suffix(".txt"))
+    return f"{splitext(file_name)[0]}.txt"
 
 
 def data_yaml(table: AnnotationTable) -> str:
