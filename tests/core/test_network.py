@@ -87,6 +87,7 @@ def test_address__of_something_else_says_so_in_a_line(server: str, path: str, me
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.yolo
 def test_predict__of_addresses_lists_those_that_are_no_image(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

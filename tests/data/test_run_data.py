@@ -231,6 +231,7 @@ def test_small_targets__are_counted_by_class(tiny_data: Path, tmp_path: Path) ->
     assert all(small == 0 for small, _ in small_targets(train, imgsz=960, smallest_px=12.0).values())
 
 
+@pytest.mark.yolo
 def test_train__says_what_it_cannot_see(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from detect_transfer.cli import main
 

@@ -59,6 +59,7 @@ def by_ultralytics(truth: AnnotationTable, detections: Detections) -> dict[str, 
     return {"AP": float(ap.mean()), "AP50": float(ap[:, 0].mean())}
 
 
+@pytest.mark.yolo
 def test_ultralytics__its_own_code_gives_the_same_numbers(generated) -> None:
     n_scored = 0
     for seed in range(75):

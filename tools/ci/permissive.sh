@@ -36,5 +36,5 @@ detect-transfer train model.weights=embedded 'data.synthetic={}' || status=$?
 [ "$status" = 3 ]  # YOLO is refused as something that is not installed
 
 cd "$root"
-python -m pytest -q tests/core tests/config tests/formats tests/evaluation tests/data tests/report \
-  tests/models/torchvision tests/models/transformers "$@"
+python -m pytest -q -m 'not yolo and not real and not fuzz_long' tests/core tests/config tests/formats tests/evaluation \
+  tests/data tests/report tests/models/torchvision tests/models/transformers "$@"
