@@ -196,16 +196,19 @@ def seed_spread(first: FloatArray, second: FloatArray) -> tuple[FloatArray, Floa
     return np.asarray(total), _ratio(total**2, below)
 
 
-def total_spread(image_variance: FloatArray, seeds: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+def total_spread(
+    image_variance: FloatArray, seeds: tuple[FloatArray, FloatArray], *, one_run: bool = False
+) -> tuple[FloatArray, FloatArray]:
     """Return the standard error (...) of a difference over images and seeds, and its degrees of freedom (...).
 
     They grow with the share of the variance over images, which is known from very many draws. Satterthwaite's degrees
     grow with its square: with two runs a group, one of four metrics was then called different in 10 of 100 comparisons
-    of equal groups, after Holm; with these in 5.
+    of equal groups, after Holm; with these in 5. Where a group has one run, its spread is that of the other group, and
+    the degrees do not grow: one run against two was called different in 13 to 20 of 100.
     """
     variance, degrees = seeds
     total = image_variance + variance
-    return np.sqrt(total), degrees * _ratio(total, variance)
+    return np.sqrt(total), degrees if one_run else degrees * _ratio(total, variance)
 
 
 def _ratio(over: FloatArray, under: FloatArray) -> FloatArray:
@@ -233,7 +236,8 @@ def _difference(name: str, first: Sequence[FloatArray], second: Sequence[FloatAr
             return Difference(*numbers, None, None, None, None, "cannot tell", few or ONE_SIDED)
         p = two_sided_p(apart)
         return Difference(*numbers, span, p, None, p, "cannot tell", few)
-    error, degrees = total_spread(apart[1:][np.isfinite(apart[1:])].var(), seeds)
+    one_run = min(len(first), len(second)) == 1
+    error, degrees = total_spread(apart[1:][np.isfinite(apart[1:])].var(), seeds, one_run=one_run)
     p = float(2 * stdtr(degrees, -abs(apart[0]) / error))
     reach = float(stdtrit(degrees, (1 + LEVEL) / 2) * error)
     return Difference(*numbers, (float(apart[0]) - reach, float(apart[0]) + reach), p, None, p, "cannot tell", few)

@@ -196,11 +196,11 @@ def test_seeds__equal_groups_are_called_different_in_one_of_twenty(n_seeds: int)
         assert 0.03 <= wrong <= 0.065, (images, wrong)  # of few runs Welch's test is a little strict
 
 
-@pytest.mark.parametrize("n_seeds", [2, 3, 5])
-def test_seeds__verdicts_over_four_metrics_hold_the_level(sides, n_seeds: int, monkeypatch) -> None:
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 3), (5, 5), (1, 2), (1, 3)])
+def test_seeds__verdicts_over_four_metrics_hold_the_level(sides, sizes: tuple[int, int], monkeypatch) -> None:
     """`compare_groups` itself: four metrics that move together over images and seeds, without a difference."""
     monkeypatch.setattr("detect_transfer.evaluation.comparison.sign_flip", lambda *_: {})
-    rng = np.random.default_rng(n_seeds)
+    rng = np.random.default_rng(sizes[1])
     base, n_draws, n_trials = sides(30, 30), 100, 1200
 
     def run(images: np.ndarray, common: np.ndarray) -> Sampled:
@@ -215,7 +215,7 @@ def test_seeds__verdicts_over_four_metrics_hold_the_level(sides, n_seeds: int, m
         images = [rng.normal(0, 0.004, (1 + n_draws, 1)) + rng.normal(0, 0.002, (1 + n_draws, 4)) for _ in range(2)]
         for part in (common, *images):
             part[1:] += part[0]  # draws lie about the images as they are
-        groups = [[run(part, common) for _ in range(n_seeds)] for part in images]
+        groups = [[run(part, common) for _ in range(n)] for part, n in zip(images, sizes, strict=True)]
         metrics = compare_groups(*groups, [], Plan(margin=0.0, n_draws=n_draws)).metrics
         wrong += any(d.verdict in ("better", "worse") for d in metrics)
     assert wrong / n_trials <= 0.065
