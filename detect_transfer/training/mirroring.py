@@ -87,7 +87,10 @@ def choose_mirroring(mirror: Mirror, class_names: Sequence[str], *, data_set: st
         return Mirroring(False, f"left and right differ in {named}; {help_text}", swaps)
     if data_set in CODED_FORMATS and any(re.search(r"\d", name) for name in unpaired):
         return Mirroring(False, f"classes of {data_set} are codes, some of signs with a direction; {help_text}", swaps)
-    return Mirroring(True, "no class name tells left from right; mirror.images=false turns it off", swaps)
+    pairs = ", ".join(f"{class_names[i]} and {class_names[j]}" for i, j in swaps.items() if i < j)
+    swapped = f"the labels of {pairs} are swapped, and " if pairs else ""
+    others = "no other class name" if pairs else "no class name"
+    return Mirroring(True, f"{swapped}{others} tells left from right; mirror.images=false turns it off", swaps)
 
 
 def _swaps(pairs: Mapping[str, str], class_names: Sequence[str]) -> dict[int, int]:

@@ -118,6 +118,7 @@ H, V = {"HorizontalFlip": {"p": 1.0}}, {"VerticalFlip": {"p": 1.0}}
 def test_pairs__are_swapped_where_left_becomes_right(pipeline: list, swapped: bool) -> None:
     names = ["turn_left", "turn_right", "stop"]
     mirroring = choose_mirroring(Mirror(pairs={"turn_left": "turn_right"}), names, data_set="")
+    assert mirroring.reason.startswith("the labels of turn_left and turn_right are swapped, and no other class name")
     assert mirroring.on
     for labels in ([0, 2], [1, 0]):
         expected = [{0: 1, 1: 0}.get(label, label) for label in labels] if swapped else labels
