@@ -21,7 +21,7 @@ from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
 from detect_transfer.core.opening import open_regular
 from detect_transfer.core.temporary import building_folder, short_name
-from detect_transfer.core.written_links import WRITTEN, is_written_link
+from detect_transfer.core.written_links import WRITTEN, is_kept_hidden, is_written_link
 
 
 @contextmanager
@@ -284,19 +284,11 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
             folders.clear()
             continue
         folders[:] = [f for f in folders if not f.startswith(".")]
-        for link in (f for f in folders if _is_kept_hidden(Path(folder, f), root)):
+        for link in (f for f in folders if is_kept_hidden(Path(folder, f), root)):
             below = list_files(Path(folder, link), suffixes, into_written=into_written)
             listed += [(base / link / name).as_posix() for name in below]
         listed += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
     return sorted(listed)
-
-
-def _is_kept_hidden(path: Path, root: Path) -> bool:
-    """Tell whether a path is a link to a hidden folder below `root`."""
-    if not path.is_symlink():
-        return False
-    target, real = path.resolve(), root.resolve()
-    return target.is_relative_to(real) and any(part.startswith(".") for part in target.relative_to(real).parts)
 
 
 def _cannot_list(error: OSError) -> None:

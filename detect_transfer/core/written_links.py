@@ -1,4 +1,4 @@
-"""Links to images that `convert` made: they lead out of their data folder, and its manifest vouches for them."""
+"""Links that are followed: those that `convert` made to images, with a manifest for them, and to hidden folders."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ def _says_link(manifest: Path, _state: tuple[int, int, int]) -> bool:
         return False
     options = content.get("options") if isinstance(content, dict) else None
     return isinstance(options, dict) and options.get("image_mode") == "link"
+
+
+def is_kept_hidden(path: Path, root: Path) -> bool:
+    """Tell whether a path is a link to a hidden folder below `root`, where a tool keeps what it links to."""
+    if not path.is_symlink():
+        return False
+    target, real = path.resolve(), root.resolve()
+    return target.is_relative_to(real) and any(part.startswith(".") for part in target.relative_to(real).parts)

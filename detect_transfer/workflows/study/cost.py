@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from detect_transfer.config import RunConfig
-from detect_transfer.workflows.study.plan import TRAIN_PART, PlannedRun, StudyPlan
+from detect_transfer.workflows.study.arms import TRAIN_PART
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study.search import search_of, trial_run
 
 # seconds an image at 320 px on two cores of a server: training, scoring. Rough: a factor of three either way

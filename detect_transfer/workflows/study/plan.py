@@ -6,25 +6,21 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import orjson
 
-from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, dump_config, make_config
+from detect_transfer.config import RunConfig, StudyConfig, dump_config, make_config
 from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
-from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.strategies import phases_of
+from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.other_data import read_other_data
 
-TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
 _KEY_LENGTH = 20
-_MOST_TIMES = 20  # as many epochs as other arms have, where seconds end a run
 
 
 @dataclass(frozen=True)
@@ -127,29 +123,13 @@ def make_study_plan(
             except DetectTransferError as error:
                 problems.append(error)
                 break  # the same at every size
-    raise_problems([*problems, *_wrong_augmentations(configs)])
+    raise_problems([*problems, *wrong_augmentations(configs)])
     runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
     trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()
     searched = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is not None)
     to_search = tuple(arm for arm in config.study.arms if arm in trained and searched_rates[arm] is None)
     return StudyPlan(config, folder, data, configs, runs, searched, to_search)
-
-
-def _wrong_augmentations(configs: Mapping[tuple[str, float], RunConfig]) -> list[InputError]:
-    """Return what is wrong with the augmentations of arms, each of which is tried once."""
-    problems: dict[str, InputError | None] = {}
-    for (arm, _), config in configs.items():
-        key = repr((config.augment, config.train.imgsz))
-        if key in problems:
-            continue
-        problems[key] = None
-        try:
-            Augmenter(config.augment, imgsz=config.train.imgsz)
-        except InputError as error:
-            error.where = f"study.arms.{arm}"
-            problems[key] = error
-    return [error for error in problems.values() if error is not None]
 
 
 def question_of(config: StudyConfig, data: StudyData, arm: str) -> str:
@@ -187,81 +167,6 @@ def _check_arms(config: StudyConfig) -> None:
         except DetectTransferError as error:
             problems += getattr(error, "problems", (error,))
     raise_problems(problems)
-
-
-def run_config(config: StudyConfig, data: StudyData, arm: str, percent: float, rates: Mapping[str, float]) -> RunConfig:
-    """Return the config of the runs of an arm at a size, with the first seed.
-
-    Args:
-        config: The study.
-        data: Its data.
-        arm: The arm.
-        percent: The size.
-        rates: Keys that a search found, which go before those of the arm.
-
-    Raises:
-        InputError: The arm cannot use the budget, or a key is wrong.
-    """
-    keys = with_keys(config.keys_of(arm), rates)
-    keys["data"] = data.data.model_dump(mode="json")
-    budget = _budget(config, data, percent)
-    if arm in config.study.timed:
-        budget *= _MOST_TIMES  # the seconds end it, not the epochs
-    keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
-    keys["evaluate"] |= {"train_images": keys["evaluate"]["train_images"] or TRAIN_PART}
-    run = make_config(keys, where=f"study.arms.{arm}")
-    return absolute_paths(run.model_copy(update=_within(run, budget, arm)))
-
-
-def _budget(config: StudyConfig, data: StudyData, percent: float) -> int:
-    """Return how many epochs of a part a run may see."""
-    if config.study.budget == "epochs":
-        return config.train.epochs
-    whole = max(map(data.n_images, config.study.sizes))
-    return max(1, round(config.train.epochs * whole / data.n_images(percent)))
-
-
-def _within(run: RunConfig, budget: int, arm: str) -> dict[str, Any]:
-    """Return the parts of a config that make a run see as many images as the budget allows, and not more."""
-    if run.transfer.phases is not None:
-        if len(run.transfer.phases) > budget:
-            raise _unusable(arm, budget, f"it has {len(run.transfer.phases)} phases")
-        shares = _shared_out(budget, [phase.epochs for phase in run.transfer.phases])
-        phases = [p.model_copy(update={"epochs": n}) for p, n in zip(run.transfer.phases, shares, strict=True)]
-        return {"transfer": run.transfer.model_copy(update={"phases": phases})}
-    for epochs in range(budget, 0, -1):
-        train = run.train.model_copy(update={"epochs": epochs})
-        if planned_epochs(run.model_copy(update={"train": train})) <= budget:
-            return {"train": train}
-    raise _unusable(arm, budget, "its plan has more at least")
-
-
-def planned_epochs(run: RunConfig) -> int:
-    """Return how many epochs a config trains at most."""
-    if run.transfer.phases is not None:
-        return sum(phase.epochs for phase in run.transfer.phases)
-    scratch = run.model.weights == "scratch"
-    name = run.transfer.strategy or ("scratch" if scratch else "auto")
-    return sum(phase.epochs for phase in phases_of(name, run.transfer, run.train, "none" if scratch else "some"))
-
-
-def _unusable(arm: str, budget: int, why: str) -> InputError:
-    return InputError(
-        "STUDY_BUDGET",
-        f"the arm '{arm}' cannot use a budget of {budget} epochs: {why}",
-        field=f"study.arms.{arm}",
-        remedy="raise train.epochs, which all arms share",
-    )
-
-
-def _shared_out(total: int, weights: list[int]) -> list[int]:
-    """Share out a number of epochs in these proportions, at least one each (largest remainder)."""
-    free = total - len(weights)
-    exact = [free * weight / sum(weights) for weight in weights]
-    parts = [int(value) for value in exact]
-    for i in sorted(range(len(exact)), key=lambda i: parts[i] - exact[i])[: free - sum(parts)]:
-        parts[i] += 1
-    return [1 + part for part in parts]
 
 
 def keyed_runs(

@@ -17,7 +17,8 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.evaluation.study.trials import ArmTrials, Trial
 from detect_transfer.training.lock import lock_folder
-from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, keyed_runs, question_of, run_config
+from detect_transfer.workflows.study.arms import run_config
+from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, keyed_runs, question_of
 from detect_transfer.workflows.study.runs import state_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import pytest
 from detect_transfer.config import StudyConfig, load_config, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.workflows.study import plan as study_plan
+from detect_transfer.workflows.study.arms import planned_epochs
 from detect_transfer.workflows.study.folder import StudyFolder, load_study
 from detect_transfer.workflows.study.init import init_study
-from detect_transfer.workflows.study.plan import StudyPlan, make_study_plan, planned_epochs
+from detect_transfer.workflows.study.plan import StudyPlan, make_study_plan
 from detect_transfer.workflows.study.source import source_facts
 
 
