@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,7 +155,7 @@ def make_config_of(
             "CONFIG_KIND", "a mapping of keys was expected", where=where, remedy="detect-transfer config --explain"
         )
     keys = copy.deepcopy(dict(content))
-    problems: list[DetectTransferError] = []
+    problems: list[DetectTransferError] = [*_given_twice(overrides)]
     for word in overrides:
         try:
             _override(keys, word)
@@ -168,6 +168,21 @@ def make_config_of(
         problems += problems_of(error, kind, where=where, overridden=overridden)
     raise_problems(problems)
     return config
+
+
+def _given_twice(words: Sequence[str]) -> Iterator[InputError]:
+    """Yield what is wrong with overrides that change a key, or a part of it, which one before them gave."""
+    for number, word in enumerate(words):
+        key = word.partition("=")[0]
+        for before in words[:number]:
+            other = before.partition("=")[0]
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                yield InputError(
+                    *("CONFIG_OVERRIDE", "it is given twice"),
+                    where="command line",
+                    field=word,
+                    remedy=f"leave out {before} or {word}",
+                )
 
 
 def _override(keys: dict[str, Any], word: str) -> None:

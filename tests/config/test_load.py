@@ -29,6 +29,21 @@ def test_a_word_that_is_no_override__is_refused(word: str) -> None:
         make_config(DATA, [word])
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("train.epochs=1", "train.epochs=2"),
+        ("train.epochs=1", "train={imgsz: 64}"),
+        ("train={epochs: 1}", "train.epochs=2"),
+    ],
+)
+def test_a_key_that_is_given_twice__is_refused(first: str, second: str) -> None:
+    with pytest.raises(InputError, match="CONFIG_OVERRIDE command line train.* given twice") as error:
+        make_config(DATA, [first, "train.batch=2" if "{" not in first + second else "out=x", second])
+    assert first in error.value.remedy
+    assert second in error.value.remedy
+
+
 def test_all_problems__stand_in_one_error_with_their_places(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("data: {synthetic: {}}\ntrain: {epoch: 3}\nmodel: {anchors: fitt}\n")
