@@ -23,15 +23,24 @@ def pre_annotate(
     to: Annotated[
         str, typer.Option(help="The labelling tools, divided by commas, of {tools}.")
     ] = "cvat,label_studio,labelme",
-    score: Annotated[float, typer.Option(help="Write detections from this score on.")] = 0.25,
+    score: Annotated[
+        float | None,
+        typer.Option(
+            help="Write detections from this score on; without it those that predict drew, or would of a run."
+        ),
+    ] = None,
 ) -> None:
     """Write detections for labelling tools, where a person accepts or corrects them."""
     from detect_transfer.workflows.pre_annotate import pre_annotate as write
 
     tools = [word.strip() for word in to.split(",")]
-    table = write(predicted, images, out, tools=tools, score_threshold=score)
-    boxes, of_images = counted(len(table.boxes), "box", "boxes"), counted(len(table.images), "image")
-    print_lines([f"{boxes} in {of_images} for {', '.join(tools)}: {out}"])
+    made = write(predicted, images, out, tools=tools, score_threshold=score)
+    boxes, of_images = counted(len(made.table.boxes), "box", "boxes"), counted(len(made.table.images), "image")
+    lines = [f"{boxes} in {of_images} for {', '.join(tools)}: {out}"]
+    if made.n_left_out:
+        others = counted(made.n_left_out, "other") + (" is" if made.n_left_out == 1 else " are")
+        lines.append(f"{others} left out" + ("" if score else "; --score 0.1 writes all from that score on"))
+    print_lines([*lines, *([made.note] if made.note else [])])
 
 
 def rank_images(

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.boxes import xywh_to_xyxy
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import new_folder, read_json, require_dir, require_file, require_new, safe_join
 from detect_transfer.data.seen_images import SEEN_IMAGES
 from detect_transfer.formats.writing.pre_annotations import check_tools, write_pre_annotations
+from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.thresholds import (
+    has_thresholds,
+    is_best_label,
+    least_scores,
+    read_thresholds,
+    without_threshold,
+)
 
 
 def _is_number(value: Any) -> bool:
@@ -29,9 +40,24 @@ _KEYS: dict[str, Callable[[Any], bool]] = {
 }
 
 
+@dataclass(frozen=True)
+class PreAnnotated:
+    """What was written for labelling tools.
+
+    Args:
+        table: The images and boxes.
+        n_left_out: Detections that are not among them.
+        note: Of which classes there are none, and why; "" where there is nothing to say.
+    """
+
+    table: AnnotationTable
+    n_left_out: int
+    note: str
+
+
 def pre_annotate(
-    predicted: Path, images: Path, out: Path, *, tools: Sequence[str], score_threshold: float
-) -> AnnotationTable:
+    predicted: Path, images: Path, out: Path, *, tools: Sequence[str], score_threshold: float | None = None
+) -> PreAnnotated:
     """Write the detections that `predict` stored for labelling tools.
 
     Args:
@@ -39,17 +65,15 @@ def pre_annotate(
         images: The folder of the images.
         out: The folder to make, with one for each tool.
         tools: Keys of `LABELLING_TOOLS`.
-        score_threshold: Detections from this score in [0, 1] on are written.
-
-    Returns:
-        What was written.
+        score_threshold: Detections from this score in [0, 1] on are written, of a box its best label alone; None takes
+            those that `predict` drew, or would draw of a run folder.
 
     Raises:
         InputError: There are no detections, an image is not there, a word is wrong, or `out` is not empty.
     """
     require_new(out)
     check_tools(tools)
-    if not 0 <= score_threshold <= 1:
+    if score_threshold is not None and not 0 <= score_threshold <= 1:
         what = "a number from 0 to 1 was expected"
         raise InputError("OPTION", what, field="--score", value=score_threshold, remedy="give 0.25, for example")
     require_dir(images, what="the folder of the images")
@@ -58,10 +82,30 @@ def pre_annotate(
         remedy = "give a folder that predict made; where it wrote other files, predict again with --to coco"
         raise InputError("FILE_MISSING", "the folder holds no COCO results", where=path, remedy=remedy)
     rows = read_json(require_file(path, what="the detections, as predict writes them"))
-    table = _table(_checked(rows, path), path, images, score_threshold)
+    shown, note = _shown(_checked(rows, path), path.parent, score_threshold)
+    table = _table(rows, shown, path, images)
     with new_folder(out) as building:
         write_pre_annotations(table, building, tools=tools, model=predicted.resolve().name)
-    return table
+    return PreAnnotated(table, len(rows) - len(shown), note)
+
+
+def _shown(rows: list[dict[str, Any]], folder: Path, score: float | None) -> tuple[list[dict[str, Any]], str]:
+    """Return the detections that are written, and of which classes there are none."""
+    if score is None and rows and all(isinstance(row.get("drawn"), bool) for row in rows):
+        return [row for row in rows if row["drawn"]], ""
+    classes, note = sorted({row["category_name"] for row in rows}), ""
+    least = np.full(len(classes), SHOWN_SCORE if score is None else score)
+    if score is None and has_thresholds(folder):
+        thresholds = read_thresholds(folder)
+        least, note = least_scores(classes, thresholds), without_threshold(classes, thresholds)
+    labels = np.array([classes.index(row["category_name"]) for row in rows], int)
+    scores, images = np.array([row["score"] for row in rows], float), [row["file_name"] for row in rows]
+    xyxy = xywh_to_xyxy(np.array([row["bbox"] for row in rows], float).reshape(-1, 4))
+    of_image: dict[str, list[int]] = {}
+    for i in np.flatnonzero(scores >= least[labels]).tolist():
+        of_image.setdefault(images[i], []).append(i)
+    best = [np.array(of)[is_best_label(xyxy[of], scores[of], labels[of])] for of in of_image.values()]
+    return [rows[i] for of in best for i in of], note
 
 
 def _checked(rows: Any, path: Path) -> list[dict[str, Any]]:
@@ -83,14 +127,13 @@ def _checked(rows: Any, path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _table(rows: list[dict[str, Any]], path: Path, images: Path, least: float) -> AnnotationTable:
+def _table(rows: list[dict[str, Any]], shown: list[dict[str, Any]], path: Path, images: Path) -> AnnotationTable:
     listing = path.parent / SEEN_IMAGES
     listed = [row["file_name"] for row in read_json(listing)] if listing.is_file() else []
     names = list(dict.fromkeys([*listed, *(row["file_name"] for row in rows)]))
     numbers = {name: i for i, name in enumerate(names, start=1)}
     sizes = [read_size_wh(_file(images, name)) for name in names]
     classes = sorted({row["category_name"] for row in rows})
-    shown = [row for row in rows if row["score"] >= least]
     boxes = {
         "annotation_id": list(range(1, len(shown) + 1)),
         "image_id": [numbers[row["file_name"]] for row in shown],

@@ -38,7 +38,7 @@ def test_a_word_that_is_no_override__is_refused(word: str) -> None:
     ],
 )
 def test_a_key_that_is_given_twice__is_refused(first: str, second: str) -> None:
-    with pytest.raises(InputError, match="CONFIG_OVERRIDE command line train.* given twice") as error:
+    with pytest.raises(InputError, match=r"CONFIG_OVERRIDE command line train.* given twice") as error:
         make_config(DATA, [first, "train.batch=2" if "{" not in first + second else "out=x", second])
     assert first in error.value.remedy
     assert second in error.value.remedy

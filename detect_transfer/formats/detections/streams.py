@@ -113,7 +113,7 @@ class JsonArray:
 
 
 class _CocoResults:
-    """`detections.json`: a COCO results list whose entries also have `file_name` and `category_name`."""
+    """`detections.json`: a COCO results list whose entries also have `file_name`, `category_name` and `drawn`."""
 
     def __init__(self, folder: Path, classes: Classes) -> None:
         self._classes = classes
@@ -129,9 +129,12 @@ class _CocoResults:
                     "category_name": self._classes.names[label],
                     "bbox": box,
                     "score": score,
+                    "drawn": drawn,
                 }
-                for label, box, score in zip(
-                    image.labels.tolist(), xyxy_to_xywh(image.xyxy).tolist(), image.scores.tolist(), strict=True
+                for label, box, score, drawn in zip(
+                    *(image.labels.tolist(), xyxy_to_xywh(image.xyxy).tolist(), image.scores.tolist()),
+                    image.drawn.tolist(),
+                    strict=True,
                 )
             ]
         )

@@ -55,6 +55,39 @@ def test_pre_annotate__is_read_back(predicted: Path, tmp_path: Path) -> None:
     assert (out / "labelme" / "sub dir" / shape["imagePath"]).resolve() == (photos / "sub dir" / "b.png").resolve()
 
 
+def written(predicted: Path, out: Path, *words: object) -> list[float]:
+    assert run("pre-annotate", predicted, "--images", predicted.parent / "photos", "--out", out, *words) == 0
+    cvat = get_format("cvat").read(out / "cvat" / "annotations.xml", images=predicted.parent / "photos")
+    return sorted(float(json.loads(text)["score"]) for text in cvat.boxes["attributes"])
+
+
+def test_pre_annotate__writes_what_predict_drew_unless_a_score_is_given(predicted: Path, tmp_path: Path) -> None:
+    rows = json.loads((predicted / "detections.json").read_text())
+    rows = [{**rows[0], "drawn": False}, {**rows[1], "drawn": True}]
+    (predicted / "detections.json").write_text(json.dumps(rows))
+    assert written(predicted, tmp_path / "as_drawn") == [0.1]
+    assert written(predicted, tmp_path / "by_score", "--score", 0.5) == [0.9]
+
+
+def test_pre_annotate__of_a_run_takes_its_thresholds_and_one_label_a_box(
+    predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads((predicted / "detections.json").read_text())
+    others = [
+        {**rows[0], "category_id": 4, "category_name": "c", "score": 0.8},
+        {**rows[0], "category_id": 4, "category_name": "c", "score": 0.7, "bbox": [20, 20, 5, 5]},
+        {**rows[1], "category_id": 5, "category_name": "never", "score": 0.99},
+    ]
+    (predicted / "detections.json").write_text(json.dumps([*rows, *others]))
+    points = {"a & b": {"best_f1": {"score_threshold": 0.1}}, "c": {"best_f1": {"score_threshold": 0.6}}}
+    stored = {"default": "best_f1", "per_class": {**points, "never": {"best_f1": None}}}
+    (predicted / "operating_points.json").write_text(json.dumps(stored))
+    assert written(predicted, tmp_path / "of_run") == [0.1, 0.7, 0.9]
+    said = capsys.readouterr().out
+    assert "2 others are left out" in said
+    assert "never" in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
