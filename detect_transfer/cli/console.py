@@ -92,15 +92,17 @@ def training_watch(console: Console) -> Iterator[Watch]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console, transient=True) as bars:
-        whole = bars.add_task("", visible=False, left="")
+        whole = bars.add_task("", total=1.0, visible=False, left="")
         parts: dict[str, Any] = {}
-        began = time.monotonic()
+        began, shown = time.monotonic(), 0.0
 
         def on_step(epoch: int, step: int, steps: int, loss: float, share: float, left: float) -> None:
+            nonlocal shown
             gone = time.monotonic() - began
             text = f"epoch {epoch}, step {step} of {steps}  loss {loss:.3f}"
-            done = gone / (gone + left) if left > 0 else 1.0
-            bars.update(whole, description=text, completed=done, total=1.0, visible=True, left=f"{duration(left)} left")
+            # where a phase takes longer than it seemed the bar waits, and does not go back
+            shown = max(shown, gone / (gone + left))
+            bars.update(whole, description=text, completed=shown, visible=True, left=f"{duration(left)} left")
 
         def on_progress(what: str, done: int, total: int) -> None:
             if what not in parts:

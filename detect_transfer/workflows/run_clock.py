@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from detect_transfer.data.run_data import RunData
+from detect_transfer.training.checkpoint import Progress
+from detect_transfer.training.context import TrainContext
 from detect_transfer.training.plan import Plan, PlannedPhase
 from detect_transfer.workflows.watch import Watch
 
@@ -15,7 +19,7 @@ OnEpoch = Callable[[dict[str, Any]], None]
 # what an image costs in training, in units of what it costs to read and score it; measured with YOLO11n on two cores
 _FULL, _FROZEN_BACKBONE, _KEPT_FEATURES = 1.2, 0.7, 0.25
 _LAST_EPOCHS = 3  # what is measured is their mean: the first epochs of a run fill its caches
-_BETWEEN_EPOCHS = 1.1  # what is saved and set up beside the steps; the first epoch of a phase has more, once
+BETWEEN_EPOCHS = 1.1  # what is saved and set up beside the steps
 _FIRST_STEPS = 3  # of an epoch, after which its own speed counts
 
 
@@ -26,39 +30,68 @@ class RunClock:
         plan: What trains when.
         train_images: Images of an epoch.
         val_images: Images that are scored after it.
+        averages: How many averages of weights are scored when its epochs are over.
+        budget_seconds: How long training and scoring may take.
         now: The clock, in seconds.
     """
 
     def __init__(
-        self, plan: Plan, train_images: int, val_images: int, *, now: Callable[[], float] = time.monotonic
+        self,
+        plan: Plan,
+        train_images: int,
+        val_images: int,
+        *,
+        averages: int = 0,
+        budget_seconds: float = math.inf,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._train_images = train_images
         self._val_images = max(val_images, 1)
+        self._averages = averages
         self._now = now
-        self._score_seconds: list[float] = []
         self._train_seconds: dict[int, list[float]] = {}
-        self._epoch_began = now()
+        self._score_seconds: dict[int, list[float]] = {}
+        self._ended: tuple[int, float] | None = None  # the phase of the last epoch, and when it was over
+        self._first_step: tuple[int, int, float] = (-1, 0, 0.0)  # of an epoch: epochs before it, its number, its time
         self._done = 0  # epochs of the plan
+        self._end = now() + budget_seconds
 
-    def note(self, row: dict[str, Any]) -> None:
+    def begin_at(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Take note of the epochs of a run that goes on, and of the time that they took of its budget."""
+        for row in history:
+            self._note(row, row.get("train_seconds", 0.0) * BETWEEN_EPOCHS)
+            self._end -= row["epoch_seconds"]
+
+    def note(self, row: Mapping[str, Any]) -> None:
         """Take note of an epoch that is over, by its row."""
-        self._epoch_began = self._now()
-        self.note_measured(row["phase"], row.get("train_seconds", 0.0), row["score_seconds"])
-        if row["epoch"]:
+        now, trained = self._now(), row.get("train_seconds", 0.0) * BETWEEN_EPOCHS
+        if self._ended is not None and self._ended[0] == row["phase"]:  # the first of a phase sets up what others use
+            trained = max(trained, now - self._ended[1] - row["score_seconds"])
+        self._ended = row["phase"], now
+        self._note(row, trained)
+
+    def _note(self, row: Mapping[str, Any], train_seconds: float) -> None:
+        self.note_measured(row["phase"], train_seconds, row["score_seconds"])
+        if row["phase"]:
             self._done = max(self._done + 1, self._plan.phases[row["phase"] - 1].first_epoch)
 
     def note_measured(self, phase: int, train_seconds: float, score_seconds: float) -> None:
-        """Take note of what an epoch of a phase takes; phase 0 is the scoring before any training."""
+        """Take note of what an epoch of a phase takes.
+
+        Args:
+            phase: Its number; 0 is the scoring before any training.
+            train_seconds: All but scoring.
+            score_seconds: Scoring.
+        """
         if phase:
-            self._train_seconds.setdefault(phase, []).append(train_seconds * _BETWEEN_EPOCHS)
-            if len(self._score_seconds) == 1:
-                self._score_seconds = []  # that of epoch 0 had to read the images
-        self._score_seconds.append(score_seconds)
+            self._train_seconds.setdefault(phase, []).append(train_seconds)
+            self._score_seconds.pop(0, None)  # that of epoch 0 had to read the images
+        self._score_seconds.setdefault(phase, []).append(score_seconds)
 
     def seconds_left(self) -> float:
         """Return how long training and scoring take from the end of an epoch on."""
-        return sum(self._epoch_seconds(phase) * count for phase, count in self._epochs_after(self._done))
+        return self._within_budget(self._seconds_after(self._done))
 
     def seconds_left_in(self, step: int, steps: int, share: float) -> float:
         """Return how long they take from a step on.
@@ -68,23 +101,30 @@ class RunClock:
             steps: The steps that it has.
             share: The share of the epochs of the plan that is done.
         """
+        now = self._now()
         planned = round(share * self._plan.epochs - step / steps)  # epochs before this one
         phase = next(phase for phase in self._plan.phases if planned < phase.last_epoch)
-        whole = self._seconds(phase)
-        if step >= _FIRST_STEPS:
-            whole = (self._now() - self._epoch_began) / step * steps
-        later = sum(self._epoch_seconds(phase) * count for phase, count in self._epochs_after(planned + 1))
-        return whole * (1 - step / steps) + self._score() + later
+        if self._first_step[0] != planned or self._first_step[1] >= step:
+            self._first_step = planned, step, now
+        measured = step - self._first_step[1]
+        step_seconds = self._seconds(phase) / steps
+        if measured >= _FIRST_STEPS:
+            step_seconds = (now - self._first_step[2]) / measured
+        left = step_seconds * (steps - step) + self._score(phase.number) + self._seconds_after(planned + 1)
+        return self._within_budget(left)
 
-    def _epochs_after(self, done: int) -> list[tuple[PlannedPhase, int]]:
-        """Return the phases with how many epochs each has after so many of the plan."""
-        return [(p, min(p.epochs, max(0, p.last_epoch - done))) for p in self._plan.phases]
+    def _within_budget(self, seconds: float) -> float:
+        return max(0.0, min(seconds, self._end - self._now()))
 
-    def _epoch_seconds(self, phase: PlannedPhase) -> float:
-        return self._seconds(phase) + self._score()
+    def _seconds_after(self, done: int) -> float:
+        """Return how long the epochs take after so many of the plan, and the averages of weights after them."""
+        counts = [min(p.epochs, max(0, p.last_epoch - done)) for p in self._plan.phases]
+        seconds = [self._seconds(p) + self._score(p.number) for p in self._plan.phases]
+        last = self._plan.phases[-1].number if self._plan.phases else 0
+        return sum(n * each for n, each in zip(counts, seconds, strict=True)) + self._averages * self._score(last)
 
     def _seconds(self, phase: PlannedPhase) -> float:
-        """Return what an epoch of a phase takes to train: as measured, else by what others took."""
+        """Return what an epoch of a phase takes but for its scoring: as measured, else by what others took."""
         measured = self._train_seconds.get(phase.number)
         if measured:
             return _mean(measured[-_LAST_EPOCHS:])
@@ -92,11 +132,24 @@ class RunClock:
             _mean(seconds[-_LAST_EPOCHS:]) / (self._train_images * _cost(self._plan.phases[number - 1]))
             for number, seconds in self._train_seconds.items()
         ]
-        unit = max(ratios, default=self._score() / self._val_images)
+        unit = max(ratios, default=self._score(0) / self._val_images)
         return unit * self._train_images * _cost(phase)
 
-    def _score(self) -> float:
-        return _mean(self._score_seconds[-_LAST_EPOCHS:]) if self._score_seconds else 0.0
+    def _score(self, phase: int) -> float:
+        """Return what scoring takes in a phase: as measured, else at most, for features may have been kept."""
+        measured = self._score_seconds.get(phase)
+        if measured:
+            return _mean(measured[-_LAST_EPOCHS:])
+        return max((each for seconds in self._score_seconds.values() for each in seconds), default=0.0)
+
+
+def clock_of(context: TrainContext, progress: Progress, data: RunData) -> RunClock:
+    """Return the clock of a run that begins, or goes on from what it has done."""
+    n_train, n_val = data.train.images.height, data.val.images.height
+    averages = context.mixes.most
+    clock = RunClock(context.plan, n_train, n_val, averages=averages, budget_seconds=context.budget_seconds)
+    clock.begin_at(progress.history)
+    return clock
 
 
 def timed(watch: Watch, clock: RunClock) -> tuple[OnStep, OnEpoch]:

@@ -14,7 +14,7 @@ from detect_transfer.core.io import write_json
 from detect_transfer.data.run_data import RunData, load_run_data
 from detect_transfer.data.split_file import SPLITS_VERSION
 from detect_transfer.models.device import choose_device
-from detect_transfer.workflows.run_clock import RunClock
+from detect_transfer.workflows.run_clock import BETWEEN_EPOCHS, RunClock
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_source import make_run_data
 from detect_transfer.workflows.train import dry_run, train
@@ -49,7 +49,7 @@ def estimate_seconds(config: RunConfig, scratch: Path) -> Estimate:
         logging.disable(logging.NOTSET)
     clock = RunClock(plan, data.train.images.height, data.val.images.height)
     scored = min(_VAL_IMAGES, data.val.images.height)
-    longer = data.train.images.height / result.train_images
+    longer = BETWEEN_EPOCHS * data.train.images.height / result.train_images
     for row in result.progress.history:
         score = row["score_seconds"] * data.val.images.height / scored
         clock.note_measured(row["phase"], row.get("train_seconds", 0.0) * longer, score)

@@ -47,7 +47,7 @@ from detect_transfer.workflows.class_evidence import ask_source
 from detect_transfer.workflows.evaluate import data_set_of
 from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
-from detect_transfer.workflows.run_clock import RunClock, timed
+from detect_transfer.workflows.run_clock import RunClock, clock_of, timed
 from detect_transfer.workflows.run_energy import EnergyMeter
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
@@ -133,7 +133,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         run = RunContext(folder, accelerator, augmenter, watch)
         context = make_context(config, detector, plan, data, source=(source, report), run=run)
         watch.say(*start_lines(config, data, context))
-        _listen(context, progress, watch, RunClock(plan, data.train.images.height, data.val.images.height))
+        _listen(context, progress, watch, clock_of(context, progress, data))
         if states is not None:
             begin_resumed(context, states, folder, config)
         _keep_config(folder, config)

@@ -23,7 +23,10 @@ PLAN = Plan("auto", (phase(1, 1, 3, ("head",), views=4), phase(2, 4, 2, ("head",
 
 def row(epoch: int, number: int) -> dict[str, float]:
     trained = SECONDS.get(number, 0.0)
-    return {"epoch": epoch, "phase": number, "score_seconds": SCORE, "train_seconds": trained / 1.1}
+    return {
+        "epoch": epoch, "phase": number, "score_seconds": SCORE, "train_seconds": trained / 1.1,
+        "epoch_seconds": trained + SCORE,
+    }  # fmt: skip
 
 
 def test_the_time_left__goes_to_zero_over_the_whole_run() -> None:
@@ -45,6 +48,46 @@ def test_the_time_left__goes_to_zero_over_the_whole_run() -> None:
     assert left[-1] == pytest.approx(SCORE), "the last epoch is still scored"
     assert left[-4:] == pytest.approx(truth[-4:], rel=0.01), "measured"
     assert all(0.4 < a / b < 2 for a, b in zip(left, truth, strict=True)), "never far off"
+
+
+def test_the_averages__are_scored_after_the_last_epoch() -> None:
+    clock = RunClock(PLAN, N_TRAIN, N_VAL, averages=3)
+    for epoch, number in ((0, 0), (1, 1), (2, 1), (3, 1), (4, 2), (5, 2)):
+        clock.note(row(epoch, number))
+    assert clock.seconds_left() == pytest.approx(3 * SCORE)
+
+
+def test_features_that_are_computed_first__do_not_count_as_steps() -> None:
+    now = 0.0
+    clock = RunClock(PLAN, N_TRAIN, N_VAL, now=lambda: now)
+    clock.note(row(0, 0))
+    now = 300.0  # the features
+    for step in range(1, 11):
+        now += SECONDS[1] / 100
+        left = clock.seconds_left_in(step, 100, step / 100 / PLAN.epochs)
+    assert left == pytest.approx(0.9 * SECONDS[1] + SCORE + 2 * (25 / 5 + SCORE) + 2 * (0.2 * 120 + SCORE))
+
+
+def test_scoring_that_keeps_features__says_nothing_of_a_phase_that_trains_all() -> None:
+    clock = RunClock(PLAN, N_TRAIN, N_VAL)
+    for epoch, number, seconds in ((0, 0, 30.0), (1, 1, SCORE), (2, 1, 1.0), (3, 1, 1.0)):
+        clock.note({**row(epoch, number), "score_seconds": seconds})
+    assert clock.seconds_left() == pytest.approx(2 * (1.2 / 0.25 * SECONDS[1] + SCORE), rel=0.01)
+
+
+def test_a_run_that_goes_on__knows_what_its_epochs_took() -> None:
+    clock = RunClock(PLAN, N_TRAIN, N_VAL)
+    clock.begin_at([row(epoch, number) for epoch, number in ((0, 0), (1, 1), (2, 1), (3, 1), (4, 2))])
+    assert clock.seconds_left_in(1, 4, 4.25 / 5) == pytest.approx(0.75 * SECONDS[2] + SCORE)
+    assert clock.seconds_left() == pytest.approx(SECONDS[2] + SCORE)
+
+
+def test_a_budget__ends_what_is_left() -> None:
+    now = 0.0
+    clock = RunClock(PLAN, N_TRAIN, N_VAL, budget_seconds=50.0, now=lambda: now)
+    clock.note(row(0, 0))
+    now = 20.0
+    assert clock.seconds_left() == pytest.approx(30)
 
 
 def test_a_phase_that_ends_sooner__leaves_the_others() -> None:
