@@ -96,6 +96,7 @@ class AnnotationTable:
         categories: A row a class, the columns of `CATEGORY_SCHEMA`.
         image_root: The folder that `file_name` is relative to; None where there are no images.
         reading: What the reader left out because it was asked to, as lines of a ledger.
+        link_root: The folder of the data set, which links of images may lead into; None for `image_root`.
 
     Raises:
         InputError: An id occurs twice, an id points at nothing, a coordinate is not finite or a box is inverted.
@@ -107,6 +108,7 @@ class AnnotationTable:
     categories: pl.DataFrame
     image_root: Path | None = None
     reading: tuple[LedgerLine, ...] = ()
+    link_root: Path | None = None
 
     def __post_init__(self) -> None:
         """Check columns, ids and boxes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -19,9 +19,10 @@ from detect_transfer.core.disk import LONGEST_NAME, resource_errors
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
+from detect_transfer.core.listing import list_files as list_files
 from detect_transfer.core.opening import open_regular
 from detect_transfer.core.temporary import building_folder, short_name
-from detect_transfer.core.written_links import WRITTEN, is_kept_hidden, is_written_link
+from detect_transfer.core.written_links import is_written_link, lies_in, link_root
 
 
 @contextmanager
@@ -147,7 +148,13 @@ SUSPECT_NAME = r"^$|^[/\\]|^.:|\\|\x00|(^|/)\.\.(/|$)"
 
 
 def safe_join(
-    root: Path, name: str, *, where: str | Path | None = None, field: str = "file_name", links: bool = False
+    root: Path,
+    name: str,
+    *,
+    where: str | Path | None = None,
+    field: str = "file_name",
+    links: bool = False,
+    inside: Path | None = None,
 ) -> Path:
     """Join a relative name from a data file to `root`, refusing every name that leads out of it.
 
@@ -157,6 +164,7 @@ def safe_join(
         where: The file that names it, for the message.
         field: The key that holds it, for the message.
         links: Let a symbolic link lead out, where whoever made the folder wished for links.
+        inside: A folder around it, the data set, that links may lead into; None for the one that is being read.
 
     Raises:
         InputError: The name is empty, absolute, has a drive, a NUL or a `..`, or a symbolic link leads out.
@@ -168,23 +176,17 @@ def safe_join(
         what = f"a part of it has more than the {LONGEST_NAME} bytes that a disk allows"
         raise InputError("NAME_TOO_LONG", what, where=where, field=field, value=name, remedy="rename the file")
     joined = root / name
-    if bad or not (links or _lies_in(root, joined) or is_written_link(root, joined)):
+    around = inside or link_root() or root
+    if bad or not (links or lies_in(root, joined) or lies_in(around, joined) or is_written_link(root, joined)):
         raise InputError(
             "PATH_OUTSIDE",
-            f"it leads out of {root}",
+            f"it leads out of {root if bad else around}",
             where=where,
             field=field,
             value=name,
             remedy="give a relative path, with forward slashes, that stays inside the folder",
         )
     return joined
-
-
-def _lies_in(root: Path, path: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):  # a loop of links leads nowhere
-        return False
 
 
 def require_dir(path: Path, *, what: str) -> Path:
@@ -259,40 +261,3 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = False) -> list[str]:
-    """List the files below `root` whose lower-case suffix is listed, as sorted relative names with forward slashes.
-
-    Hidden files are left out. A link to a folder is followed where that is a hidden one below `root`, as a tool keeps
-    content beside links to it; any other is listed where it is, or lies outside. So a loop of links ends. A link to a
-    file outside `root` is refused by `safe_join` where the file is used.
-
-    Args:
-        root: The folder.
-        suffixes: In lower case, with their dots.
-        into_written: Look into folders below it that `convert` wrote; without, an output folder inside its source
-            is left out.
-
-    Raises:
-        ResourceError: A folder cannot be read.
-    """
-    listed = []
-    for folder, folders, names in os.walk(root, onerror=_cannot_list):
-        base = Path(folder).relative_to(root)
-        if base.parts and set(names) >= WRITTEN and not into_written:
-            folders.clear()
-            continue
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        for link in (f for f in folders if is_kept_hidden(Path(folder, f), root)):
-            below = list_files(Path(folder, link), suffixes, into_written=into_written)
-            listed += [(base / link / name).as_posix() for name in below]
-        listed += [(base / n).as_posix() for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes]
-    return sorted(listed)
-
-
-def _cannot_list(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):  # what is not there holds nothing
-        raise ResourceError(
-            "FOLDER_UNREADABLE", str(error.strerror), where=error.filename, remedy="check its permissions"
-        ) from error

@@ -1,13 +1,17 @@
-"""Links that are followed: those that `convert` made to images, with a manifest for them, and to hidden folders."""
+"""Links that are followed: those that stay in the data set that is read, and those that `convert` made to images."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 import orjson
 
 MANIFEST = "manifest.json"
+_DATA_SET: ContextVar[Path | None] = ContextVar("data_set", default=None)
 WRITTEN = {"ledger.json", MANIFEST}  # both lie in a data folder of ours
 
 
@@ -52,9 +56,24 @@ def _says_link(manifest: Path, _state: tuple[int, int, int]) -> bool:
     return isinstance(options, dict) and options.get("image_mode") == "link"
 
 
-def is_kept_hidden(path: Path, root: Path) -> bool:
-    """Tell whether a path is a link to a hidden folder below `root`, where a tool keeps what it links to."""
-    if not path.is_symlink():
+@contextmanager
+def links_within(folder: Path) -> Iterator[None]:
+    """Follow links that stay in `folder`, the data set as the user gave it, while its files are read in the block."""
+    token = _DATA_SET.set(folder)
+    try:
+        yield
+    finally:
+        _DATA_SET.reset(token)
+
+
+def link_root() -> Path | None:
+    """Return the folder of the data set that is being read, None where there is none."""
+    return _DATA_SET.get()
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Tell whether a path lies in a folder when links are followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a loop of links leads nowhere
         return False
-    target, real = path.resolve(), root.resolve()
-    return target.is_relative_to(real) and any(part.startswith(".") for part in target.relative_to(real).parts)

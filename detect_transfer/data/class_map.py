@@ -7,7 +7,7 @@ mentioned, so that none leaves unnoticed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -156,7 +156,7 @@ def apply_class_map(table: AnnotationTable, class_map: ClassMap, ledger: Ledger)
         pl.when(becomes_region).then(reason).otherwise(pl.col("ignore_reason")).alias("ignore_reason"),
     )
     step.close(images_out=len(table.images), boxes_out=len(boxes))
-    return AnnotationTable(table.images, boxes, _categories(table, targets), table.image_root)
+    return replace(table, boxes=boxes, categories=_categories(table, targets))
 
 
 def _resolve(

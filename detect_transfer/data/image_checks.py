@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -36,6 +37,7 @@ IMAGE_SCHEMA = {
 }
 _THREADS = 2
 _MOST_LISTED = 1000
+_Locate = Callable[[str], Path]  # gives where an image of that name lies
 _Row = tuple[int, str, int | None, int | None]  # image_id, file_name, width, height as stated
 
 
@@ -77,7 +79,7 @@ def inspect_images(
 
     Args:
         table: Its `image_root` is where the images are.
-        follow_links: Let symbolic links lead out of `image_root`, as in a data folder that was made with links.
+        follow_links: Let symbolic links lead out of the data set, as in a data folder that was made with links.
         on_image: Called with each image file that has no fault, from several threads.
         progress: Called after each image with `images`, how many are done, and how many there are.
 
@@ -95,6 +97,7 @@ def inspect_images(
             remedy="name the folder that holds the images by --option images=DIR, where the format has this option, or "
             "convert without them: --image-mode none",
         )
+    locate = partial(safe_join, root, links=follow_links, inside=table.link_root)
     rows = table.images.select("image_id", "file_name", "width", "height").rows()
     good, problems = [], []
     notes: dict[str, list[str]] = {code: [] for code in NOTES}
@@ -105,16 +108,14 @@ def inspect_images(
         frame = parse_frame_name(row[1])
         try:
             if frame is None:
-                return _inspect_image(root, row, follow_links, on_image)
+                return _inspect_image(locate, row, on_image)
             video = facts_of_video[frame[0]]
             return video if isinstance(video, InputError) else (_frame_facts(row, video, frame[1]), ())
         except InputError as error:
             return error
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        facts_of_video = dict(
-            zip(videos, pool.map(lambda name: _inspect_video(root, name, follow_links), videos), strict=True)
-        )
+        facts_of_video = dict(zip(videos, pool.map(lambda name: _inspect_video(locate, name), videos), strict=True))
         for done, (row, result) in enumerate(zip(rows, pool.map(inspect, rows), strict=True), start=1):
             if isinstance(result, InputError):
                 problems.append(result)
@@ -139,7 +140,7 @@ def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTabl
     images = table.images.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
         pl.coalesce("width", "_w").alias("width"), pl.coalesce("height", "_h").alias("height")
     )
-    return AnnotationTable(images.drop("_w", "_h"), table.boxes, table.categories, table.image_root)
+    return replace(table, images=images.drop("_w", "_h"))
 
 
 def note_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> None:
@@ -184,9 +185,9 @@ class _VideoFacts:
     sha256: str
 
 
-def _inspect_video(root: Path, name: str, follow_links: bool) -> _VideoFacts | InputError:
+def _inspect_video(locate: _Locate, name: str) -> _VideoFacts | InputError:
     try:
-        path = safe_join(root, name, links=follow_links)
+        path = locate(name)
         return _VideoFacts(path, read_video_size_wh(path), path.stat().st_size, sha256_file(path))
     except InputError as error:
         return error
@@ -200,10 +201,10 @@ def _frame_facts(row: _Row, video: _VideoFacts, number: int) -> tuple[object, ..
 
 
 def _inspect_image(
-    root: Path, row: _Row, follow_links: bool, on_image: Callable[[ImageFile], None] | None
+    locate: _Locate, row: _Row, on_image: Callable[[ImageFile], None] | None
 ) -> tuple[tuple[object, ...], tuple[str, ...]]:
     """Return a row of `IMAGE_SCHEMA` for an image file, which is opened once, and its keys of `NOTES`."""
-    path = safe_join(root, row[1], links=follow_links)
+    path = locate(row[1])
     data = read_image_bytes(path)
     rgb = read_rgb(path, data)
     size_wh = (rgb.shape[1], rgb.shape[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -92,7 +93,7 @@ def plan_images(
         link: Make symbolic links instead of copies where the bytes stay the same.
         ledger: Gets the step `images`.
         by_stem: Whether a format is written that has a file a stem, which two images must not share.
-        follow_links: Let symbolic links lead out of the folder of the images.
+        follow_links: Let symbolic links lead out of the data set.
 
     Raises:
         InputError: Two images would share a label file, or a name is hidden or leads out of the folder.
@@ -100,7 +101,8 @@ def plan_images(
     table = ignored.table
     painted = set(ignored.painted["image_id"].to_list())
     root = table.image_root or Path()
-    sources = [safe_join(root, file, links=follow_links).resolve() for file, _ in _files(table.images)]
+    locate = partial(safe_join, root, links=follow_links, inside=table.link_root)
+    sources = [locate(file).resolve() for file, _ in _files(table.images)]
     images = []
     rows = zip(table.images["image_id"], sources, _image_names(table.images), _windows(table.images), strict=True)
     for image_id, source, name, (file_id, window) in rows:

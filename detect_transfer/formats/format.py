@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.written_links import links_within
 
 BOTH, CLASSES, ORDER = frozenset({"images", "classes"}), frozenset({"classes"}), frozenset({"order of classes"})
 
@@ -25,7 +27,7 @@ class Format:
     """A native format.
 
     Args:
-        read: Its reader: the folder or file, then options by keyword.
+        reader: The folder or file, then options by keyword.
         summary: What it is, in a line.
         proof: Glob patterns, divided by blanks, of what lies only in a folder of this format.
         hints: Glob patterns of what lies in most folders of this format, and may lie elsewhere.
@@ -34,16 +36,25 @@ class Format:
             only the `order of classes`. Elsewhere the reader counts.
     """
 
-    read: Callable[..., AnnotationTable]
+    reader: Callable[..., AnnotationTable]
     summary: str
     proof: str = ""
     hints: str = ""
     not_recognised: str = ""
     numbers: frozenset[str] = frozenset()
 
+    def read(self, path: Path, **options: Any) -> AnnotationTable:
+        """Read a data set; links in it are followed as far as they stay in its folder.
+
+        Raises:
+            InputError: As the reader says.
+        """
+        with links_within(path if path.is_dir() else path.parent):
+            return self.reader(path, **options)
+
     @property
     def options(self) -> dict[str, Option]:
         """The options of the reader by name."""
-        types = get_type_hints(self.read)
-        parameters = inspect.signature(self.read).parameters.values()
+        types = get_type_hints(self.reader)
+        parameters = inspect.signature(self.reader).parameters.values()
         return {p.name: Option(types.get(p.name), p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}

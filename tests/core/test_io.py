@@ -8,6 +8,7 @@ import pytest
 
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.written_links import links_within
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,19 @@ def test_list_files__ends_in_a_loop_of_links_and_skips_hidden_files(tmp_path: Pa
     (tmp_path / ".hidden.png").write_text("")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     assert io.list_files(tmp_path, (".png",)) == ["a/x.PNG"]
+
+
+def test_list_files__lists_a_folder_that_a_link_leads_to_by_the_link_alone(tmp_path: Path) -> None:
+    (tmp_path / "set" / "v2").mkdir(parents=True)
+    (tmp_path / "set" / "v2" / "x.png").write_text("")
+    (tmp_path / "set" / "v2" / "up").symlink_to("../images")
+    (tmp_path / "set" / "images").symlink_to("v2")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "y.png").write_text("")
+    (tmp_path / "set" / "out").symlink_to("../other")
+    assert io.list_files(tmp_path / "set", (".png",)) == ["images/x.png"]
+    with links_within(tmp_path):
+        assert io.list_files(tmp_path / "set", (".png",)) == ["images/x.png", "out/y.png"]
 
 
 def test_list_files__leaves_out_what_convert_wrote_below_it(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import yaml
 from paths import DATASETS
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.video import VIDEO_SUFFIXES, parse_frame_name
+from detect_transfer.data.image_checks import inspect_images
 from detect_transfer.formats import get_format
 
 FOLDERS = sorted(p.name for p in DATASETS.iterdir() if p.is_dir())
@@ -30,8 +31,6 @@ OTHERWISE = {
     **dict.fromkeys(("gtsdb", "lisa_folders", "stsd"), "a row names an image of its folder"),
     **dict.fromkeys(("inria", "tt100k"), "the path tells the split"),
 }
-BOUND_TO_THE_IMAGES = ("coco_lenient", "dfg", "kitti", "llvip", "road_signs", "s2tld", "tt100k", "voc2007")
-BY_REAL_PLACE = ("darknet", "yolo")  # their labels lie beside where the images really are
 Sample = Callable[[str], Path]
 
 
@@ -99,9 +98,9 @@ def test_paths_of_another_machine__are_an_error_where_they_could_mean_two(name: 
     assert content(table) == content(read(name, DATASETS / name / "sample"))
 
 
-def hide(paths: list[Path], root: Path) -> None:
-    """Put files or folders into a hidden folder of the data set, with links in their places."""
-    store = root / ".store"
+def hide(paths: list[Path], root: Path, store_name: str = ".store") -> None:
+    """Put files or folders into another folder of the data set, with links in their places."""
+    store = root / store_name
     store.mkdir()
     for i, path in enumerate(paths):
         path.rename(store / str(i))
@@ -112,30 +111,57 @@ def media_of(root: Path) -> list[Path]:
     return [path for path in sorted(root.rglob("*")) if path.suffix.lower() in MEDIA]
 
 
+def folders_of(paths: list[Path], root: Path) -> list[Path]:
+    """Return the folders that files lie in, of those in one another the outer."""
+    folders = sorted({path.parent for path in paths} - {root})
+    return [path for path in folders if not any(other in path.parents for other in folders)]
+
+
+def with_splits(table: AnnotationTable) -> list[Any]:
+    """Return what `content` does, and the split of each image by its stem."""
+    splits = [(Path(name).stem, split) for name, split in table.images.select("file_name", "split").rows()]
+    return [*content(table), sorted(splits, key=repr)]
+
+
 @pytest.mark.parametrize("name", FOLDERS)
-def test_links_to_files__that_stay_in_the_data_set_are_followed(name: str, sample: Sample) -> None:
+def test_links_to_files__that_stay_in_the_data_set_are_followed(name: str, sample: Sample, tmp_path: Path) -> None:
     root = sample(name)
-    before, media = content(read(name, root)), media_of(root)
+    before, media = with_splits(read(name, root)), media_of(root)
     notes = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in media]
-    hide(notes if name in BOUND_TO_THE_IMAGES else [*notes, *media], root)
-    assert content(read(name, root)) == before
+    hide([*notes, *media], root)
+    table = read(name, root)
+    assert with_splits(table) == before
+    if table.image_root is not None and media:
+        assert not inspect_images(table).problems
 
 
-@pytest.mark.parametrize("name", BOUND_TO_THE_IMAGES)
-def test_links_to_images__that_leave_the_folder_of_the_images_are_refused(name: str, sample: Sample) -> None:
+@pytest.mark.parametrize("store", [".store", "zz_store"], ids=["hidden", "shown"])
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_to_folders__that_stay_in_the_data_set_are_followed(name: str, store: str, sample: Sample) -> None:
     root = sample(name)
-    hide(media_of(root), root)
-    with pytest.raises(InputError, match="PATH_OUTSIDE"):
-        read(name, root)
+    before = with_splits(read(name, root))
+    hide(folders_of(media_of(root), root), root, store)
+    assert with_splits(read(name, root)) == before
 
 
-@pytest.mark.parametrize("name", [name for name in FOLDERS if name not in (*BY_REAL_PLACE, "llvip", "tt100k")])
-def test_links_to_folders__that_stay_in_the_data_set_are_followed(name: str, sample: Sample) -> None:
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_to_folders__of_annotations_are_followed(name: str, sample: Sample) -> None:
     root = sample(name)
-    before = content(read(name, root))
-    folders = sorted({path.parent for path in media_of(root)} - {root})
-    hide([path for path in folders if not any(other in path.parents for other in folders)], root)
-    assert content(read(name, root)) == before
+    before, media = with_splits(read(name, root)), media_of(root)
+    notes = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in media]
+    hide(folders_of(notes, root), root)
+    assert with_splits(read(name, root)) == before
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_to_images__that_leave_the_data_set_are_not_followed(name: str, sample: Sample, tmp_path: Path) -> None:
+    root = sample(name)
+    for i, path in enumerate(media_of(root)):
+        path.rename(tmp_path / str(i))
+        path.symlink_to(tmp_path / str(i))
+    if list(tmp_path.glob("[0-9]*")):
+        with pytest.raises(InputError, match="PATH_OUTSIDE"):
+            raise_problems(inspect_images(read(name, root)).problems)
 
 
 @pytest.mark.parametrize("name", ["cloud_jsonl", "keras_csv", "label_studio", "label_studio_min", "sagemaker"])

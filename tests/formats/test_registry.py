@@ -87,7 +87,7 @@ def test_every_reader__is_registered() -> None:
     groups = ("traffic_signs", "traffic_lights", "pedestrians", "tools")
     modules = [path for group in groups for path in sorted((ROOT / "detect_transfer/formats" / group).glob("*.py"))]
     assert len(modules) > 40
-    registered = [form.read.__module__ for form in READERS.values()]
+    registered = [form.reader.__module__ for form in READERS.values()]
     missing = unregistered(modules, registered)
     assert not missing, f"no line in FORMATS of its group has the `read` of {missing}"
     forgotten = "detect_transfer.formats.tools.via"

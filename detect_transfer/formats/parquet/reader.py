@@ -15,6 +15,7 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.written_links import link_root
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.tables import table_errors
 
@@ -51,7 +52,7 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
         names.is_null() | names.str.contains(io.SUSPECT_NAME)
     ):  # looking at every name takes a while
         io.safe_join(Path(), name or "", where=root / "images.parquet")
-    return AnnotationTable(frames["images"], frames["boxes"], frames["categories"], image_root)
+    return AnnotationTable(frames["images"], frames["boxes"], frames["categories"], image_root, link_root=link_root())
 
 
 def _listed(root: Path) -> dict[str, Any]:

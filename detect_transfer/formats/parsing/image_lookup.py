@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -102,6 +103,8 @@ def find_images(
     """
     paths = io.list_files(root, IMAGE_SUFFIXES) if root.is_dir() else []
     fitting = _fitting(paths, refs, lookup.by)
+    if unfit := [name for name, fit in fitting.items() if not fit and not is_foreign(name) and "\0" not in name]:
+        fitting |= _by_real_folder(root, paths, unfit, lookup.by)
     if foreign := [name for name, fit in fitting.items() if not fit and is_foreign(name)]:
         fitting |= _ending_alike(paths, foreign, lookup.by, errors)
     path_of = {name: fit[0] for name, fit in fitting.items() if len(fit) == 1}
@@ -160,6 +163,21 @@ def _fitting(paths: Iterable[str], names: Iterable[str], by: By) -> dict[str, li
                 break
             key = key.partition("/")[2]
     return {name: [name] if name in by_key[key] else by_key[key] for name, key in wanted.items()}
+
+
+def _by_real_folder(root: Path, paths: Sequence[str], names: Sequence[str], by: By) -> dict[str, list[str]]:
+    """Map names by the folder that a link leads to, to the images there, which are listed by the link."""
+    folders = {path.rpartition("/")[0] for path in paths}
+    listed = {os.path.realpath(root / folder): folder for folder in folders}
+    real = {folder: os.path.realpath(root / folder) for folder in {name.rpartition("/")[0] for name in names}}
+    by_link = {
+        name: f"{listed[real[folder]]}/{last}"
+        for name in names
+        for folder, _, last in [name.rpartition("/")]
+        if real[folder] in listed
+    }
+    fitting = _fitting(paths, by_link.values(), by)
+    return {name: fitting[path] for name, path in by_link.items()}
 
 
 def _ending_alike(paths: Sequence[str], names: Iterable[str], by: By, errors: ErrorCollector) -> dict[str, list[str]]:

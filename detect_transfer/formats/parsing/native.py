@@ -15,6 +15,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
+from detect_transfer.core.written_links import link_root
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, BoxFormat, check_boxes, check_faults
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -183,7 +184,7 @@ def finish(
             raise InputError("IMAGES_NONE", what, where=first.where, remedy=f"fix them; the first is: {first}")
         box_rows = box_rows.join(image_rows, on="image_id", how="semi", maintain_order="left")
     classes = frame(categories, CATEGORY_SCHEMA)
-    table = AnnotationTable(images=image_rows, boxes=box_rows, categories=classes, image_root=image_root)
+    table = AnnotationTable(image_rows, box_rows, classes, image_root, link_root=link_root())
     return replace(table, reading=errors.reading(boxes_of_skipped=n_boxes - box_rows.height))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -59,6 +60,7 @@ class ImageFinder:
         self.absent: set[str] = set()
         self.lists: set[Path] = set()
         self.real: dict[Path, Path] = {}
+        self.by_real: dict[Path, str] = {}  # the split of each image by where it really lies
 
     def add_all(self) -> None:
         """Add the images of all splits."""
@@ -170,25 +172,34 @@ class ImageFinder:
             remedy="restore it or remove the line, or read with missing_images=skip to leave it and its rows out",
         )
 
+    def real_folder(self, path: Path) -> Path:
+        """Return the folder of a file with the links in it followed; each is looked at once."""
+        if path.parent not in self.real:
+            self.real[path.parent] = path.parent.resolve()
+        return self.real[path.parent]
+
     def put(self, image: str, split: str, where: str) -> None:
         """Add an image, unless a split has it already."""
-        first = self.images.get(image)
-        if first is None:
-            self.images[image] = split or split_of_path(image) or ""
+        real = self.real_folder(self.root / image) / PurePosixPath(image).name
+        first = self.by_real.setdefault(real, split or split_of_path(image) or "")
+        if image not in self.images and len(self.by_real) > len(self.images):
+            self.images[image] = first
             return
         what, remedy = f"'{first}' has this image already", "list each image once, in one split"
         self.errors.add("IMAGE_TWICE", what, where=where, field=split, value=image, remedy=remedy)
 
+    def named(self, path: Path, real: Path) -> str:
+        """Return a path relative to the root, by the links in it, as its label lies beside them, where that can be."""
+        name = os.path.relpath(path, self.root)
+        if not name.startswith("..") and os.path.realpath(self.root / name) == os.path.realpath(real):
+            return name
+        return real.relative_to(self.base).as_posix()
+
     def inside(self, path: Path, *, where: str, field: str) -> str | None:
         """Return a path relative to the root, or None after reporting that it leads out."""
-        if path.is_dir():
-            real = path.resolve()
-        else:
-            if path.parent not in self.real:
-                self.real[path.parent] = path.parent.resolve()
-            real = self.real[path.parent] / path.name
+        real = path.resolve() if path.is_dir() else self.real_folder(path) / path.name
         if any(real.is_relative_to(root) for root in self.allowed):
-            return real.relative_to(self.base).as_posix()
+            return self.named(path, real)
         what = f"it leads out of {self.allowed[0]}"
         remedy = "keep all files inside the folder of the data set, or name further folders by --allow-root DIR"
         self.errors.add("PATH_OUTSIDE", what, where=where, field=field, value=str(path), remedy=remedy)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.written_links import lies_in, link_root
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -50,9 +51,10 @@ class LabelFolder:
         if self.path.is_dir():
             with os.scandir(self.path) as entries:
                 self.files = {entry.name: entry for entry in entries}
-        if self.path.is_symlink() or self.path.resolve() != self.root.resolve() / self.folder:
+        around = link_root() or self.root
+        if not (lies_in(self.root, self.path) or lies_in(around, self.path)):
             errors.add(
-                *("PATH_OUTSIDE", "the folder of labels is reached through a link"),
+                *("PATH_OUTSIDE", f"the folder of labels is a link that leads out of {around}"),
                 where=self.path,
                 remedy="put the labels themselves into the data set",
             )

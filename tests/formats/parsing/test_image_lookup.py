@@ -88,3 +88,9 @@ def test_checks__report_the_row_and_leave_it_out(tmp_path: Path) -> None:
     assert rows.data["category_id"].to_list() == [7]
     assert [error.code for error in errors.skipped_rows] == ["BOX_INVALID", "CLASS_UNKNOWN"]
     assert [error.where for error in errors.skipped_rows] == [f"{tmp_path}/t:2", f"{tmp_path}/t:3"]
+
+
+def test_name__by_the_folder_that_a_link_leads_to_means_the_image_as_listed(tmp_path: Path, write: Any) -> None:
+    write("v2/a.png", (4, 3))
+    (tmp_path / "latest").symlink_to("v2")
+    assert found(tmp_path, "v2/a.png", "name") == found(tmp_path, "v2/a.ppm", "stem") == ["latest/a.png"]

@@ -264,3 +264,12 @@ def test_skipping__that_leaves_no_image_is_an_error(yolo_root: Path, write: Any,
     write("labels/train/gone.txt", ROW)
     check_error(lambda: read_yolo(yolo_root, missing_images="skip"), "IMAGES_NONE", "gone.png")
     check_error(lambda: read_yolo(yolo_root, on_error="skip-image"), "IMAGES_NONE", "gone.png")
+
+
+def test_image__that_two_splits_reach_by_a_link_and_by_its_folder_is_there_twice(yolo_root: Path) -> None:
+    (yolo_root / "images/again").symlink_to("train", target_is_directory=True)
+    (yolo_root / "labels/again").symlink_to("train", target_is_directory=True)
+    text = (yolo_root / "data.yaml").read_text(encoding="utf-8")
+    (yolo_root / "data.yaml").write_text(text.replace("val: images/val", "val: images/again"), encoding="utf-8")
+    with pytest.raises(DetectTransferError, match="IMAGE_TWICE"):
+        read_yolo(yolo_root)
