@@ -138,16 +138,109 @@ def write_labelme(root: Path, boxes: list[list[float]]) -> None:
         (root / f"{i}.json").write_text(json.dumps({"shapes": [shape], "imagePath": f"{i}.png"}))
 
 
-@pytest.mark.parametrize(
-    ("name", "form", "write"), [("createml", "cxcywh", write_createml), ("labelme", "xyxy", write_labelme)]
-)
-def test_shares_of_the_image__are_read_by_an_option(
-    name: str, form: str, write: Callable[[Path, list[list[float]]], None], tmp_path: Path
-) -> None:
-    for i in range(len(CORNERS)):
+def write_cvat(root: Path, boxes: list[list[float]]) -> None:
+    images = [
+        f'<image id="{i}" name="{i}.png"><box label="car" xtl="{a}" ytl="{b}" xbr="{c}" ybr="{d}"/></image>'
+        for i, (a, b, c, d) in enumerate(boxes)
+    ]
+    (root / "annotations.xml").write_text(f"<annotations><version>1.1</version>{''.join(images)}</annotations>")
+
+
+def write_datumaro(root: Path, boxes: list[list[float]]) -> None:
+    items = [
+        {
+            "id": str(i),
+            "image": {"path": f"{i}.png"},
+            "annotations": [{"id": 0, "type": "bbox", "label_id": 0, "bbox": box}],
+        }
+        for i, box in enumerate(boxes)
+    ]
+    (root / "annotations").mkdir()
+    labels = {"label": {"labels": [{"name": "car"}]}}
+    (root / "annotations" / "train.json").write_text(json.dumps({"categories": labels, "items": items}))
+
+
+def write_darwin(root: Path, boxes: list[list[float]]) -> None:
+    for i, box in enumerate(boxes):
+        item = {"name": f"{i}.png", "path": "/", "slots": []}
+        shape = {"name": "car", "bounding_box": dict(zip("xywh", box, strict=True))}
+        (root / f"{i}.json").write_text(json.dumps({"version": "2.0", "item": item, "annotations": [shape]}))
+
+
+def write_via(root: Path, boxes: list[list[float]]) -> None:
+    keys = ("x", "y", "width", "height")
+    document = {}
+    for i, box in enumerate(boxes):
+        region = {
+            "shape_attributes": {"name": "rect", **dict(zip(keys, box, strict=True))},
+            "region_attributes": {"type": "car"},
+        }
+        document[f"{i}.png"] = {"filename": f"{i}.png", "size": 1, "regions": [region], "file_attributes": {}}
+    (root / "via.json").write_text(json.dumps(document))
+
+
+def write_labelbox(root: Path, boxes: list[list[float]]) -> None:
+    lines = []
+    for i, box in enumerate(boxes):
+        place = dict(zip(("left", "top", "width", "height"), box, strict=True))
+        label = {"annotations": {"objects": [{"name": "car", "bounding_box": place}]}}
+        project = {"p": {"labels": [label]}}
+        lines.append(json.dumps({"data_row": {"external_id": f"{i}.png"}, "projects": project}))
+    (root / "export.ndjson").write_text("\n".join(lines))
+
+
+def write_sagemaker(root: Path, boxes: list[list[float]]) -> None:
+    lines = []
+    for i, box in enumerate(boxes):
+        place = {"class_id": 0, **dict(zip(("left", "top", "width", "height"), box, strict=True))}
+        size = {"width": WIDTH, "height": HEIGHT, "depth": 3}
+        about = {"class-map": {"0": "car"}, "type": "groundtruth/object-detection"}
+        work = {"image_size": [size], "annotations": [place]}
+        lines.append(json.dumps({"source-ref": f"s3://b/{i}.png", "job": work, "job-metadata": about}))
+    (root / "train.manifest").write_text("\n".join(lines))
+
+
+def write_supervisely(root: Path, boxes: list[list[float]]) -> None:
+    (root / "meta.json").write_text(json.dumps({"classes": [{"title": "car", "shape": "rectangle"}]}))
+    for folder in ("ann", "img"):
+        (root / "ds" / folder).mkdir(parents=True)
+    for i, box in enumerate(boxes):
+        shape = {
+            "classTitle": "car",
+            "geometryType": "rectangle",
+            "points": {"exterior": [box[:2], box[2:]], "interior": []},
+        }
+        size = {"height": HEIGHT, "width": WIDTH}
+        (root / "ds" / "ann" / f"{i}.png.json").write_text(json.dumps({"size": size, "tags": [], "objects": [shape]}))
+        (root / f"{i}.png").rename(root / "ds" / "img" / f"{i}.png")
+
+
+IN_PIXELS: dict[str, tuple[str, Callable[[Path, list[list[float]]], None]]] = {
+    "createml": ("cxcywh", write_createml),
+    "labelme": ("xyxy", write_labelme),
+    "cvat": ("xyxy", write_cvat),
+    "datumaro": ("xywh", write_datumaro),
+    "darwin": ("xywh", write_darwin),
+    "via": ("xywh", write_via),
+    "labelbox": ("xywh", write_labelbox),
+    "sagemaker": ("xywh", write_sagemaker),
+    "supervisely": ("xyxy", write_supervisely),
+}
+
+
+def test_every_reader_with_the_option_units_alone__is_tested() -> None:
+    having = {name for name, form in READERS.items() if "units" in form.options and "box_format" not in form.options}
+    assert having == set(IN_PIXELS)
+
+
+@pytest.mark.parametrize("n_boxes", [1, 3])
+@pytest.mark.parametrize("name", IN_PIXELS)
+def test_shares_of_the_image__are_read_by_an_option(name: str, n_boxes: int, tmp_path: Path) -> None:
+    form, write = IN_PIXELS[name]
+    for i in range(n_boxes):
         Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / f"{i}.png")
-    write(tmp_path, [as_form(corners, f"{form} shares") for corners in CORNERS])
+    write(tmp_path, [as_form(corners, f"{form} shares") for corners in CORNERS[:n_boxes]])
     with pytest.raises(InputError, match=r"BOX_FORMAT .*--option units=shares"):
         READERS[name].read(tmp_path)
     boxes = READERS[name].read(tmp_path, units="shares").boxes
-    assert boxes.select(XYXY).to_numpy() == pytest.approx(np.array(CORNERS), abs=1e-9)
+    assert boxes.select(XYXY).to_numpy() == pytest.approx(np.array(CORNERS[:n_boxes]), abs=1e-9)

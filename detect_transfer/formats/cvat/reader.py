@@ -21,6 +21,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.video import VIDEO_SUFFIXES, frame_name
 from detect_transfer.formats.cvat import xml
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
@@ -45,6 +46,7 @@ def read(
     *,
     other_shapes: str = "extent",
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -66,6 +68,7 @@ def read(
         root: The folder of one or more exports, or an XML file.
         other_shapes: See `Source`; turned boxes are among them.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -86,6 +89,7 @@ def read(
         other_shapes=other_shapes,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     for name in source.files("*.xml", missing="it holds no .xml file; annotations.xml of CVAT was expected"):
         with source.errors.file(), no_collection():

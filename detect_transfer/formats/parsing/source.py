@@ -37,7 +37,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable, Columns
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing import native
-from detect_transfer.formats.parsing.box_format import check_faults, in_pixels
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, BoxFormat, check_faults, in_pixels
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.frames import find_media
 from detect_transfer.formats.parsing.image_lookup import By, FoundImage, ImageLookup, ImageRef
@@ -69,6 +69,7 @@ class Source(SourceFiles, SourceBoxes):
             keeps the shape in `attributes`; ``skip`` leaves them out, which the ledger counts; ``error`` refuses them.
         or_file: Whether `root` may be a file.
         image_folder: The folder of the images, where annotations travel without them; None for `root`.
+        box_format: What the boxes of `add_box` are counted in, with the option that says so.
 
     Raises:
         InputError: There is no such folder, or an option has no such choice.
@@ -83,6 +84,7 @@ class Source(SourceFiles, SourceBoxes):
     other_shapes: str = "extent"
     or_file: bool = False
     image_folder: Path | None = None
+    box_format: BoxFormat = PIXEL_CORNERS
 
     def __post_init__(self) -> None:
         """Check the options and the folder."""

@@ -11,10 +11,11 @@ import polars as pl
 
 from detect_transfer.core.annotations import BOX_SCHEMA, XYXY
 from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.box_format import BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.rows import Rows
-from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape
+from detect_transfer.formats.parsing.shapes import RECTANGLE, TURNED, Corners, Shape
 
 OTHER_SHAPES = ("extent", "skip", "error")
 _FLAGS = ("iscrowd", "ignore", "difficult")
@@ -27,11 +28,13 @@ class SourceBoxes:
         root: The folder that places are relative to.
         errors: Where faults go.
         other_shapes: What becomes of shapes that are no upright rectangle.
+        box_format: What their numbers are counted in.
     """
 
     root: Path
     errors: ErrorCollector
     other_shapes: str
+    box_format: BoxFormat
     _boxes: list[dict[str, Any]]
     _other_shapes: list[str]
 
@@ -73,6 +76,10 @@ class SourceBoxes:
         if shape.kind != RECTANGLE:
             if self.leaves_out(shape.source, shape.kind):
                 return
+            if self.box_format.units == "shares" and (shape.kind == TURNED or shape.drawn.get("rotation")):
+                what = "it is turned, which shares of a width and a height do not tell"
+                where, remedy = f"{self.root}/{shape.source}", "write it in pixels"
+                raise InputError("SHAPE_KIND", what, where=where, field="shape", value=shape.kind, remedy=remedy)
             attributes = {**attributes, "drawn": {"shape": shape.kind, **shape.drawn}}
         self.add_box(image, shape.label, shape.xyxy, shape.source, attributes, **shape.columns)
 
@@ -104,4 +111,4 @@ class SourceBoxes:
             absent = False if key in _FLAGS else None
             data[key] = [row.get(key, absent) for row in self._boxes]
         schema = {key: BOX_SCHEMA.get(key, pl.String) for key in data}
-        return Rows(pl.DataFrame(data, schema_overrides=schema), self.root, self.errors)
+        return Rows(pl.DataFrame(data, schema_overrides=schema), self.root, self.errors, self.box_format)

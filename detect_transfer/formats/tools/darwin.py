@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
@@ -24,6 +25,7 @@ def read(
     *,
     other_shapes: str = "extent",
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -38,6 +40,7 @@ def read(
         root: The folder of the files and images, or one such file.
         other_shapes: See `Source`.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -58,6 +61,7 @@ def read(
         other_shapes=other_shapes,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     without_box: list[str] = []
     for name in source.files("*.json", missing="it holds no .json file; JSON of V7 Darwin was expected"):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
@@ -40,6 +41,7 @@ def read(
     *,
     other_shapes: str = "extent",
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -54,6 +56,7 @@ def read(
         root: The folder that holds ``annotations/``, or one such file.
         other_shapes: See `Source`; turned boxes are among them.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -74,6 +77,7 @@ def read(
         other_shapes=other_shapes,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     parents: dict[str, str | None] = {}
     without_box: list[str] = []

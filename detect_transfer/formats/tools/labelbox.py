@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
@@ -22,12 +23,13 @@ _OF_TOOL = {"name", "value", "feature_id", "feature_schema_id", "annotation_kind
 
 
 @no_collection()
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     project: str | None = None,
     other_shapes: str = "extent",
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -43,6 +45,7 @@ def read(
         project: The id of the project whose labels are read, where an export holds several.
         other_shapes: See `Source`.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -61,6 +64,7 @@ def read(
         other_shapes=other_shapes,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []

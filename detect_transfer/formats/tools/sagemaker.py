@@ -12,6 +12,7 @@ from typing import Any
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_lines import read_json_lines
 from detect_transfer.formats.parsing.json_nodes import Node
@@ -30,6 +31,7 @@ def read(
     *,
     label_attribute: str | None = None,
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -45,6 +47,7 @@ def read(
         root: The folder of the manifests and images, or one manifest.
         label_attribute: The attribute of the job whose boxes are read; None where lines have those of one job.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -63,6 +66,7 @@ def read(
         on_error=on_error,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     names = source.files("*.manifest", "*.jsonl", missing=f"it holds no .manifest, .jsonl file; {what} was expected")
     lines = [(name, line) for name in names for line in read_json_lines(source.root, name, source.errors)]

@@ -16,6 +16,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.images import MAX_PIXELS
 from detect_transfer.formats.parsing import native
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
@@ -48,6 +49,7 @@ def read(
     *,
     inclusive_max: bool = True,
     other_shapes: str = "extent",
+    units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
     on_error: str = "fail",
@@ -63,6 +65,7 @@ def read(
         inclusive_max: Whether the last pixel of a shape belongs to it, as the tool counts; otherwise its corners are
             edges.
         other_shapes: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
         on_error: See `Source`.
@@ -81,12 +84,13 @@ def read(
         size_mismatch=size_mismatch,
         on_error=on_error,
         other_shapes=other_shapes,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     classes = _classes(root)
     names = source.files("ann/*.json")
     for name in names:
         with source.errors.image(_image(name)):
-            _read_file(source, name, classes, added=int(inclusive_max))
+            _read_file(source, name, classes, added=int(inclusive_max and units != "shares"))
     annotated = {_image(name) for name in names}
     images = [name for name in source.image_files() if PurePosixPath(name).parent.name == "img"]
     unannotated = [name for name in images if not {name, native.stem_of(name)} & annotated]

@@ -15,6 +15,7 @@ from typing import Any
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
@@ -49,13 +50,14 @@ class _Image:
 
 
 @no_collection()
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     class_key: str | None = None,
     class_name: str | None = None,
     other_shapes: str = "extent",
     images: Path | None = None,
+    units: Units | None = None,
     missing_images: str = "error",
     on_error: str = "fail",
 ) -> AnnotationTable:
@@ -72,6 +74,7 @@ def read(
         class_name: The class of all regions, where none of their attributes is the class.
         other_shapes: See `Source`.
         images: See `Source`.
+        units: What coordinates are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         on_error: See `Source`.
 
@@ -90,6 +93,7 @@ def read(
         other_shapes=other_shapes,
         or_file=True,
         image_folder=images,
+        box_format=PIXEL_CORNERS.with_options(None, units),
     )
     nearby = NearbyImages(source.image_root)
     described: list[_Image] = []
