@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -24,9 +25,10 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data
-from detect_transfer.models.checkpoints import EMBEDDED
+from detect_transfer.models.checkpoints import ASSETS, EMBEDDED
 from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
+from detect_transfer.models.letterbox import resize_into
 from detect_transfer.models.predict import read_images
 from detect_transfer.workflows.export import export_detector
 from detect_transfer.workflows.export_bundle import write_bundle
@@ -301,7 +303,7 @@ def test_bundle__detects_without_this_package_what_predict_draws(
     broken.write_bytes(images[0].read_bytes()[:2000])
     words = ["infer.py", "--score", "0.02", str(broken), *map(str, images)]
     blocked = (
-        f"import sys, runpy; sys.modules['detect_transfer'] = sys.modules['torch'] = None; sys.argv = {words}; "
+        f"import sys, runpy; sys.modules.update(detect_transfer=None, torch=None, cv2=None); sys.argv = {words}; "
         f"runpy.run_path({str(bundle / 'infer.py')!r}, run_name='__main__')"
     )
     ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
@@ -309,13 +311,29 @@ def test_bundle__detects_without_this_package_what_predict_draws(
     assert re.fullmatch(r".*broken\.jpg is left out: .*\n", ended.stderr)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [Path(row["file_name"]).name for row in rows] == [path.name for path in images]
-    mine = [[*d["xyxy"], d["score"], d["category_id"]] for row in rows for d in row["detections"]]
+    mine = [[*d["xyxy"], d["score"], d["category_id"], i] for i, row in enumerate(rows) for d in row["detections"]]
     trained = load_trained(EMBEDDED, device="cpu", imgsz="224x320")
     every = trained.find(list(enumerate(images)), trained.category_ids).rows.filter(pl.col("score") >= 0.02)
     own = one_label(Detections(every)).rows
     assert len(own) < len(every)
-    own = own.sort("image_id", pl.col("score") * -1, maintain_order=True)
-    theirs = own.select(*XYXY, "score", "category_id").to_numpy()
-    assert len(theirs) > 10
-    np.testing.assert_allclose(np.array(mine), theirs, atol=0.01, rtol=0)
+    theirs = own.select(*XYXY, "score", "category_id", "image_id").to_numpy()
+    assert len(theirs) == len(mine) > 10
+    # pixels, scores, class, image: means of areas that end in a half are rounded up here and down there
+    apart = np.abs(np.array(mine)[:, None] - theirs) / [*[0.1] * 4, 0.002, 0.1, 0.1]
+    assert (apart.max(axis=2).min(axis=0) < 1).mean() > 0.95  # the better of two labels with nearly equal scores
     assert load_trained(bundle).path == bundle / "model.onnx"
+
+
+@pytest.mark.parametrize("own", [(300, 400), (480, 639), (641, 480), (800, 1360), (1280, 640), (1, 5), (2, 3000)])
+def test_bundle__scales_images_as_training_does(own: tuple[int, int]) -> None:
+    script = runpy.run_path(str(ASSETS / "infer.py.txt"))
+    image = np.random.default_rng(0).integers(0, 256, (*own, 3), dtype=np.uint8)
+    expected = resize_into(image, 640).astype(int)
+    height, width = expected.shape[:2]
+    if max(own) < 640:
+        scaled = script["grown"](image, height, width)
+    else:
+        scaled = script["shrunk"](script["shrunk"](image, height).swapaxes(0, 1), width).swapaxes(0, 1)
+    apart = np.abs(np.floor(scaled + 0.5) - expected)
+    assert apart.max() <= 1
+    assert apart.mean() < 0.11
