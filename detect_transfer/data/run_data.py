@@ -61,6 +61,7 @@ class RunData:
         test: Images that nothing is chosen by, with the boxes as published; None where the config names none.
         intake: The window of values of more than 8 bits that images are read with.
         leaks: Pairs of byte-identical images in two splits, which are refused for training.
+        format: The format that they were read in, a key of `READERS`.
     """
 
     train: AnnotationTable
@@ -74,6 +75,7 @@ class RunData:
     test: AnnotationTable | None = None
     leaks: tuple[tuple[str, str], ...] = ()
     intake: Intake | None = None
+    format: str = ""
 
 
 def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, for_training: bool = True) -> RunData:
@@ -123,7 +125,7 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
     test, paths = scored.get("test"), ImagePaths(root, images)
     read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content)
     intake = None if data.intake is None else intake_of_run(data, [paths[i] for i in parts["train"].images["image_id"]])
-    return replace(read, test=test, leaks=tuple(leaks), intake=intake)
+    return replace(read, test=test, leaks=tuple(leaks), intake=intake, format=kind)
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:

@@ -6,27 +6,37 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from detect_transfer.config import Mirror
+from detect_transfer.config import Mirror, read_yaml
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.shipped import shipped
 
 # words for the two sides, and for what points to one, in the languages of road sign data, without accents
 _SIDE_WORD = re.compile(
-    r"u?turns?|turning|linke[nr]?|rechte[nr]?|pijl|pijlen|pil|pilar|setas?|destr[aeio]|lewo|prawo|levo|desno|vlevo"
-    r"|vpravo|doleva|doprava|слева|справа"
+    r"u?turns?|turning|linke[nr]?|rechte[nr]?|pijl|pijlen|pil|setas?|destr[aeio]|lewo|prawo|lew[ay]|praw[ay]|levo|desno"
+    r"|vlevo|vpravo|doleva|doprava|слева|справа|stanga|dreapta|balra|jobbra|kiri|kanan|αριστερα|δεξια|ימין|שמאל"
+    r"|يسار|يمين"
 )
 # these tell a side at the beginning of a word and at its end
 _SIDE_PART = (
     r"(?:left|right|links|rechts|abbieg|pfeil|arrow|gauche|droite|fleche|izquierd[ao]|derech[ao]|flecha|esquerd[ao]"
-    r"|direit[ao]|sinistr[ao]|freccia|frecce|venstre|vanster|hoger|h[øo][yj]re|лево|левыи|левая|право|правыи|правая"
-    r"|стрелк)"
+    r"|direit[ao]|sinistr[ao]|freccia|frecce|venstre|vanster|hoger|h[øo][yj]re|vasen|vasem|oikea|лево|левыи|левая|право"
+    r"|правыи|правая|стрелк)"
 )
-_SIDE_COMPOUND = re.compile(rf"{_SIDE_PART}.*|.*{_SIDE_PART}(?:s|e|n|en)?|.*(?:[左右]|箭头).*")
+_SIDE_COMPOUND = re.compile(
+    rf"{_SIDE_PART}.*|.*{_SIDE_PART}(?:s|e|n|en)?|.*(?:[左右]|箭头|좌회전|우회전|왼쪽|오른쪽).*"
+)
 _NO_SIDE = re.compile(
-    r"bright|outright|playwright|(?:copyright|upright|cleft|sparrow|barrow|wheelbarrow)s?|narrow(?:s|ed|er|ing)?"
+    r"\w*(?:bright|wright|outright|upright|copyright|birthright)s?|cleft|leftovers?|\w*(?:sp|b)arrows?"
+    r"|[fhmny]arrow(?:s|ed|er|ing|ly)?"
 )
-# their class names are codes of signs
-CODED_FORMATS = frozenset(("belgiumts", "dfg", "icevision", "rtsd", "tt100k"))
+_NO_SIDE_PHRASE = re.compile(r"right[\W_]*of[\W_]*way")
+# Turkish and Vietnamese: each word has another meaning too, in these or other languages, and both together have not
+_SIDE_WORDS_TOGETHER = (
+    (re.compile(r"sol|sola|soldan|solda"), re.compile(r"sag|saga|sagdan|sagda")),
+    (re.compile(r"trai"), re.compile(r"phai")),
+)
 _MOST_NAMES = 4
 
 
@@ -63,34 +73,46 @@ class Mirroring:
         return f"training images are {'mirrored' if self.on else 'not mirrored'}: {self.reason}"
 
 
-def choose_mirroring(mirror: Mirror, class_names: Sequence[str], *, data_set: str) -> Mirroring:
-    """Decide by the config, the class names and the data set whether images are mirrored.
+def choose_mirroring(
+    mirror: Mirror, class_names: Sequence[str], *, data_set: str, own_classes: bool = True
+) -> Mirroring:
+    """Decide by the config, the card of the data set and the class names whether images are mirrored.
 
     Args:
         mirror: The mirror part of the config.
         class_names: In order.
         data_set: The native format of the data, "" where it is not known.
+        own_classes: Whether the classes are those of the data set, and no class map has put others in their place.
 
     Raises:
-        InputError: A pair names a class that is not there, or two pairs contradict each other.
+        InputError: A pair names a class that is not there, or one class twice, or two pairs contradict each other.
     """
     swaps = _swaps(mirror.pairs, class_names)
     if mirror.images != "auto":
         return Mirroring(mirror.images, f"mirror.images is {str(mirror.images).lower()}", swaps)
     unpaired = [name for i, name in enumerate(class_names) if i not in swaps]
-    sided = [name for name in unpaired if tells_side(name)]
+    sided = sided_names(unpaired)
     help_text = "mirror.pairs names the classes that are each other's mirror image, mirror.images=true mirrors anyway"
     if sided:
         named = ", ".join(sided[:_MOST_NAMES]) + (
             f" and {len(sided) - _MOST_NAMES} more" if sided[_MOST_NAMES:] else ""
         )
         return Mirroring(False, f"left and right differ in {named}; {help_text}", swaps)
-    if data_set in CODED_FORMATS and any(re.search(r"\d", name) for name in unpaired):
-        return Mirroring(False, f"classes of {data_set} are codes, some of signs with a direction; {help_text}", swaps)
+    # codes keep their digits in a class map
+    of_data_set = [name for name in unpaired if own_classes or re.search(r"\d", name)]
+    if of_data_set and (reason := reason_of_card(data_set)) is not None:
+        return Mirroring(False, f"the card of {data_set} forbids it: {reason}; {help_text}", swaps)
     pairs = ", ".join(f"{class_names[i]} and {class_names[j]}" for i, j in swaps.items() if i < j)
     swapped = f"the labels of {pairs} are swapped, and " if pairs else ""
     others = "no other class name" if pairs else "no class name"
     return Mirroring(True, f"{swapped}{others} tells left from right; mirror.images=false turns it off", swaps)
+
+
+def reason_of_card(data_set: str) -> str | None:
+    """Return why the card of a data set forbids to mirror its classes; None where it does not or is missing."""
+    path = shipped(Path("datasets", data_set, "dataset.yaml"))
+    card = read_yaml(path) if data_set and path.is_file() else {}
+    return str(card["mirror_reason"]) if card.get("mirror") is False else None
 
 
 def _swaps(pairs: Mapping[str, str], class_names: Sequence[str]) -> dict[int, int]:
@@ -106,6 +128,14 @@ def _swaps(pairs: Mapping[str, str], class_names: Sequence[str]) -> dict[int, in
                     value=name,
                     remedy=did_you_mean(name, list(class_names)),
                 )
+        if pair[0] == pair[1]:
+            raise InputError(
+                "CLASS_TWICE",
+                "a class that is its own mirror image needs no pair",
+                field="mirror.pairs",
+                value=f"{pair[0]}: {pair[1]}",
+                remedy="leave the pair out, or name the other class of it",
+            )
         first, second = (class_names.index(name) for name in pair)
         for label, other in ((first, second), (second, first)):
             if swaps.setdefault(label, other) != other:
@@ -120,12 +150,24 @@ def _swaps(pairs: Mapping[str, str], class_names: Sequence[str]) -> dict[int, in
     return swaps
 
 
-def tells_side(name: str) -> bool:
-    """Tell whether a class name has a word for a side or a direction in it."""
+def sided_names(names: Sequence[str]) -> list[str]:
+    """Return the class names that have a word for a side or a direction in them."""
+    words = {name: _words(name) for name in names}
+    every = [word for its_words in words.values() for word in its_words]
+    together = [pair for pair in _SIDE_WORDS_TOGETHER if all(any(map(each.fullmatch, every)) for each in pair)]
+    more = [pattern for pair in together for pattern in pair]
+    return [name for name in names if any(_tells_side(word, more) for word in words[name])]
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a class name, without accents and in lower case."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).casefold()
     plain = "".join(char for char in unicodedata.normalize("NFKD", apart) if not unicodedata.combining(char))
-    words = re.findall(r"[^\W\d_]+", plain)
-    return any(
-        _SIDE_WORD.fullmatch(word) or (_SIDE_COMPOUND.fullmatch(word) and not _NO_SIDE.fullmatch(word))
-        for word in words
-    )
+    plain = _NO_SIDE_PHRASE.sub(" ", unicodedata.normalize("NFC", plain))
+    return re.findall(r"[^\W\d_]+", plain)
+
+
+def _tells_side(word: str, more: Sequence[re.Pattern[str]]) -> bool:
+    if any(pattern.fullmatch(word) for pattern in (_SIDE_WORD, *more)):
+        return True
+    return _SIDE_COMPOUND.fullmatch(word) is not None and not _NO_SIDE.fullmatch(word)

@@ -110,10 +110,21 @@ def data_set_of(path: Path | None, format: str = "auto") -> str:
     """
     if format not in _CONVERTED:
         return format
+    return str(_manifest_of(path).get("format", ""))
+
+
+def has_own_classes(path: Path | None) -> bool:
+    """Tell whether converted data have the classes of what they were made from: no class map has changed them."""
+    options = _manifest_of(path).get("options")
+    return not (isinstance(options, dict) and options.get("class_map"))
+
+
+def _manifest_of(path: Path | None) -> dict[str, Any]:
+    """Return the manifest of the data folder that a file or folder is of; empty where it has none."""
     folders = () if path is None else (path, path.parent, path.parent.parent)
     manifest = next((folder / MANIFEST for folder in folders if (folder / MANIFEST).is_file()), None)
     facts = None if manifest is None else read_json(manifest)
-    return str(facts.get("format", "")) if isinstance(facts, dict) else ""
+    return facts if isinstance(facts, dict) else {}
 
 
 def score_all(

@@ -122,7 +122,7 @@ def evaluate_run(
     trained = replace(load_trained(run), tiling=tiling)
     data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
-    data_set = data_set_of(folder.data_of(config.data), config.data.format)
+    data_set = data_set_of(folder.data_of(config.data), data.format)
     scored = score_table(trained, data.val, options, data_set=data_set)
     with new_folder(out) as building:
         facts = {"Run": run.name, "Weights": "best", "Input": trained.input_facts}

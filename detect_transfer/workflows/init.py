@@ -25,6 +25,7 @@ from detect_transfer.data.image_checks import Progress, fill_sizes, inspect_imag
 from detect_transfer.data.native import NativeData, is_trainable, read_native
 from detect_transfer.training.mirroring import choose_mirroring
 from detect_transfer.workflows.check import finding_lines
+from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.init_choices import (
     Choice,
     Shape,
@@ -65,6 +66,7 @@ class _Look:
         report: What a check finds.
         splits: The splits of the config by key, where the data have them.
         n_train: About how many images are trained on.
+        path: Where it was read.
     """
 
     native: NativeData
@@ -72,6 +74,7 @@ class _Look:
     report: CheckReport
     splits: dict[str, str]
     n_train: int
+    path: Path | None
 
 
 def init_config(
@@ -148,7 +151,7 @@ def _look_at(data: Data, progress: Progress | None) -> _Look:
     n_train = table.images.height
     if "train" in present:
         n_train = table.split_of("train").images.height
-    return _Look(native, table, report, {k: v for k, v in splits.items() if v}, round(n_train * share))
+    return _Look(native, table, report, {k: v for k, v in splits.items() if v}, round(n_train * share), data.path)
 
 
 def _unsized(table: AnnotationTable) -> bool:
@@ -198,7 +201,9 @@ def _choose(given: RunConfig, keys: set[str], look: _Look) -> dict[str, Choice]:
 def _mirror_reason(look: _Look) -> str:
     """Return whether images are mirrored and why, with the classes that could be swapped."""
     names = look.table.class_names
-    mirroring = choose_mirroring(Mirror(), names, data_set=look.native.format)
+    path = look.path
+    data_set, own_classes = data_set_of(path, look.native.format), has_own_classes(path)
+    mirroring = choose_mirroring(Mirror(), names, data_set=data_set, own_classes=own_classes)
     pairs = mirrored_pairs(names)
     if mirroring.on or not pairs:
         return mirroring.sentence

@@ -44,7 +44,7 @@ from detect_transfer.training.strategies import Classes
 from detect_transfer.training.train_sample import SMALLEST_SIDE
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.class_evidence import ask_source
-from detect_transfer.workflows.evaluate import data_set_of
+from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, clock_of, timed
@@ -259,8 +259,9 @@ def _load_data(config: RunConfig, folder: RunFolder, accelerator: Accelerator, w
 
 
 def _augmentation(config: RunConfig, data: RunData, folder: RunFolder) -> tuple[Augmenter, Mirroring]:
-    data_set = data_set_of(folder.data_of(config.data), config.data.format)
-    mirroring = choose_mirroring(config.mirror, data.train.class_names, data_set=data_set)
+    path, names = folder.data_of(config.data), data.train.class_names
+    data_set, own_classes = data_set_of(path, data.format), has_own_classes(path)
+    mirroring = choose_mirroring(config.mirror, names, data_set=data_set, own_classes=own_classes)
     imgsz, table = config.train.imgsz, data.train
     augmenter = Augmenter(
         config.augment,

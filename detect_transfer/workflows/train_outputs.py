@@ -15,7 +15,7 @@ import torch
 
 import detect_transfer
 from detect_transfer.config import RunConfig
-from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.annotations import Detections
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.io import read_json, sha256_file, write_json
 from detect_transfer.data.run_data import RunData
@@ -122,14 +122,14 @@ def write_outputs(
     )
     report_done(1)
     policy = facts.config.evaluate.ignore_policy
-    data_set = data_set_of(folder.data_of(facts.config.data), facts.config.data.format)
+    data_set = data_set_of(folder.data_of(facts.config.data), data.format)
     case = Case(data.val, detections)
     scores, metrics = score_all(case, EvaluateOptions(ignore_policy=policy), data_set=data_set)
     scored, history = ScoredDetections(folder.scored_epochs), facts.progress.history
     selection, extra = _chosen_by(scored, data, facts)
     write_scored(folder.path, data.val, detections, scores, metrics=metrics, extra=extra)
     report_done(1)
-    test = None if data.test is None else _score_test(folder, detector, data.test, facts)
+    test = None if data.test is None else _score_test(folder, detector, data, facts, data_set=data_set)
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = one_label(Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi")))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
@@ -172,14 +172,14 @@ def _chosen_by(scored: ScoredDetections, data: RunData, facts: RunFacts) -> tupl
 
 
 def _score_test(
-    folder: RunFolder, detector: Detector, truth: AnnotationTable, facts: RunFacts
+    folder: RunFolder, detector: Detector, data: RunData, facts: RunFacts, *, data_set: str
 ) -> dict[str, float | None]:
     """Score the best weights on the test split, at the thresholds that the validation split gave."""
-    config = facts.config
+    config, truth = facts.config, data.test
+    assert truth is not None
     ids = tuple(truth.categories["category_id"].sort().to_list())
-    trained = TrainedDetector(detector, folder.best, config.train.imgsz, config.evaluate, ids)
+    trained = TrainedDetector(detector, folder.best, config.train.imgsz, config.evaluate, ids, intake=data.intake)
     options = EvaluateOptions(ignore_policy=config.evaluate.ignore_policy)
-    data_set = data_set_of(folder.data_of(config.data), config.data.format)
     scored = score_table(trained, truth, options, data_set=data_set, thresholds=read_thresholds(folder.path))
     folder.test.path.mkdir(exist_ok=True)
     about = {"Run": folder.path.name, "Split": f"{config.data.test_split}, scored once", "Weights": "best"}

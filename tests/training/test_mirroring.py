@@ -8,10 +8,11 @@ import pytest
 import yaml
 from paths import DATASETS
 
-from detect_transfer.config import Mirror
+from detect_transfer.config import Data, Mirror
 from detect_transfer.core.errors import InputError
+from detect_transfer.data.run_data import load_run_data
 from detect_transfer.training.augment import Augmenter
-from detect_transfer.training.mirroring import CODED_FORMATS, choose_mirroring, tells_side
+from detect_transfer.training.mirroring import choose_mirroring, reason_of_card, sided_names
 from detect_transfer.training.train_sample import TrainSample
 from detect_transfer.workflows.train import Watch
 
@@ -54,10 +55,18 @@ FLIP = [{"HorizontalFlip": {"p": 1.0}}]
         "左转",
         "向右行驶",
         "greenarrow",
+        "la stânga",
+        "Dreapta",
+        "vasen",
+        "vasemmalle",
+        "Oikea",
+        "좌회전",
+        "belok kanan",
+        "δεξιά",
     ],
 )
 def test_side__is_known_by_the_name(name: str) -> None:
-    assert tells_side(name)
+    assert sided_names([name]) == [name]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +83,33 @@ def test_side__is_known_by_the_name(name: str) -> None:
         "road narrows",
         "lights",
         "return",
+        "right_of_way",
+        "right-of-way at next intersection",
+        "RightOfWay",
+        "wright",
+        "playwrights",
+        "wheelbarrows",
+        "leftovers",
+        "sol",
+        "saga",
     ],
 )
 def test_no_side__is_known(name: str) -> None:
-    assert not tells_side(name)
+    assert not sided_names([name])
+
+
+@pytest.mark.parametrize(
+    ("names", "sided"),
+    [
+        (["sola dönülmez", "sağa dönülmez", "dur"], ["sola dönülmez", "sağa dönülmez"]),
+        (["sol", "sağ"], ["sol", "sağ"]),
+        (["sol", "luna"], []),
+        (["rẽ trái", "rẽ phải", "dừng"], ["rẽ trái", "rẽ phải"]),
+        (["right of way", "keep right"], ["keep right"]),
+    ],
+)
+def test_words_of_several_meanings__tell_sides_together(names: list[str], sided: list[str]) -> None:
+    assert sided_names(names) == sided
 
 
 def sample(labels: list[int]) -> TrainSample:
@@ -129,6 +161,8 @@ def test_pairs__are_swapped_where_left_becomes_right(pipeline: list, swapped: bo
 def test_pairs__that_contradict_each_other_are_named() -> None:
     with pytest.raises(InputError, match=r"CLASS_TWICE mirror\.pairs=c: b .*b is the mirror image of a and of c"):
         choose_mirroring(Mirror(pairs={"a": "b", "c": "b"}), ["a", "b", "c"], data_set="")
+    with pytest.raises(InputError, match=r"CLASS_TWICE mirror\.pairs=a: a .*is its own mirror image"):
+        choose_mirroring(Mirror(pairs={"a": "a"}), ["a", "b"], data_set="")
     assert choose_mirroring(Mirror(pairs={"a": "b", "b": "a"}), ["a", "b"], data_set="").swaps == {0: 1, 1: 0}
 
 
@@ -172,14 +206,37 @@ def test_sentence__says_what_is_really_done() -> None:
 def test_config__decides_first() -> None:
     assert choose_mirroring(Mirror(images=True), ["left"], data_set="").on
     assert not choose_mirroring(Mirror(images=False), ["a"], data_set="").on
-    assert not choose_mirroring(Mirror(), ["i2", "p19"], data_set="tt100k").on
-    assert not choose_mirroring(Mirror(), ["II-30-50", "III-1"], data_set="dfg").on
-    assert choose_mirroring(Mirror(), ["mandatory"], data_set="tt100k").on
     with pytest.raises(InputError, match=r"CLASS_UNKNOWN mirror\.pairs=lft .*did you mean 'left'"):
         choose_mirroring(Mirror(pairs={"lft": "right"}), ["left", "right"], data_set="")
     mirroring = choose_mirroring(Mirror(), ["left", "right"], data_set="")
     with pytest.raises(InputError, match=r"AUGMENT_MIRROR augment=HorizontalFlip .*left, right.*mirror\.pairs"):
         Augmenter(FLIP, imgsz=96, mirroring=mirroring)
+
+
+def test_card__decides_for_the_classes_of_its_data_set() -> None:
+    forbidden = choose_mirroring(Mirror(), ["other-sign", "warning--children--g2"], data_set="mtsd")
+    assert not forbidden.on
+    assert forbidden.reason.startswith("the card of mtsd forbids it: classes such as keep-right; mirror.pairs")
+    for names, data_set in ((["i2", "p19"], "tt100k"), (["II-30-50", "III-1"], "dfg"), (["stop", "yield"], "lisa")):
+        assert not choose_mirroring(Mirror(), names, data_set=data_set).on
+    assert choose_mirroring(Mirror(images=True), ["i2"], data_set="tt100k").on
+    assert choose_mirroring(Mirror(pairs={"i2": "i3"}), ["i2", "i3"], data_set="tt100k").on, "all are paired"
+    assert not choose_mirroring(Mirror(pairs={"i2": "i3"}), ["i2", "i3", "i4"], data_set="tt100k").on
+    for data_set in ("dtld", "kitti", "voc", "", "no such format"):
+        assert choose_mirroring(Mirror(), ["red", "green"], data_set=data_set).on
+    assert not choose_mirroring(Mirror(), ["circle", "arrow_left"], data_set="dtld").on, "the names of pictograms"
+
+
+def test_card__says_nothing_of_classes_of_the_user_but_for_codes() -> None:
+    assert choose_mirroring(Mirror(), ["mandatory"], data_set="tt100k", own_classes=False).on
+    assert not choose_mirroring(Mirror(), ["i2"], data_set="tt100k", own_classes=False).on
+
+
+def test_native_data__have_their_card(tmp_path: Path) -> None:
+    """Read as they are, without a conversion, and the format found by itself."""
+    sample = DATASETS / "tt100k" / "sample"
+    settings = Data(path=sample, train_split="train", val_split="test", bad_boxes="fix")
+    assert load_run_data(settings, drawn=tmp_path / "drawn").format == "tt100k"
 
 
 def test_run__says_whether_it_mirrors(finished: Path) -> None:
@@ -195,10 +252,8 @@ def test_card__forbids_mirroring_where_classes_tell_sides(name: str) -> None:
     mirror = card.get("mirror", True)
     if not names and not mirror:
         names = [card["mirror_reason"]]  # it names some of the classes that are read from the files
-    if any(tells_side(each) for each in names) or card["format"] in CODED_FORMATS:
-        assert mirror is False, f"datasets/{name}/dataset.yaml must say `mirror: false`"
-    else:
-        assert mirror is True, f"no class tells a side: CODED_FORMATS must hold {card['format']}"
+    assert not (mirror and sided_names(names)), f"datasets/{name}/dataset.yaml must say `mirror: false`"
+    assert (reason_of_card(card["format"]) is None) == mirror, "a run asks the card that is called as the format"
 
 
 def test_targets_too_small_and_classes_without_boxes__are_reported(config, run) -> None:

@@ -17,6 +17,7 @@ from detect_transfer.evaluation import coco_metrics
 from detect_transfer.evaluation.selection import Candidates
 from detect_transfer.workflows import train_outputs
 from detect_transfer.workflows.selection import ScoredDetections
+from detect_transfer.workflows.trained_detector import TrainedDetector
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,10 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     chosen = {"speed_30": 0.125}
     monkeypatch.setattr(train_outputs, "read_thresholds", lambda _: chosen)  # the few images of val support none
     model = {"weights": "embedded"}
-    data = {"path": three_splits, "test_split": "test"}
+    scored_with: list[TrainedDetector] = []
+    score = train_outputs.score_table
+    monkeypatch.setattr(train_outputs, "score_table", lambda *a, **k: scored_with.append(a[0]) or score(*a, **k))
+    data = {"path": three_splits, "test_split": "test", "intake": {"window": "fixed", "low": 7.0}}
     settings = config(model=model, data=data, train={"epochs": 1, "imgsz": 160})
     result = run(settings)
     folder = result.folder
@@ -50,6 +54,7 @@ def test_test_split__is_scored_once_with_the_thresholds_of_val(
     assert test["AP"] == result.scores.test["AP"] != result.scores.val["AP"]
     assert {name: row["score_threshold"] for name, row in test["at_thresholds"].items()} == chosen
     assert not (folder / "test" / "operating_points.json").exists()
+    assert [each.intake and each.intake.window for each in scored_with] == ["fixed"], "images are read as in training"
     print_result(result)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"test AP {test['AP']:.3f}")

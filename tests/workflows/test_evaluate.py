@@ -13,7 +13,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.load import GroundTruth, read_ground_truth
 from detect_transfer.formats.detections.reader import read_results
 from detect_transfer.formats.detections.resolve import DetectionOptions
-from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files
+from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, evaluate_files, has_own_classes
 from detect_transfer.workflows.thresholds import above_thresholds, read_thresholds
 
 GOOD = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -148,6 +148,13 @@ def test_evaluate_files__the_protocol_of_the_data_set(tmp_path: Path) -> None:
     assert data_set_of(None) == ""
     assert data_set_of(tmp_path / "data.yaml", "yolo") == "citypersons"
     assert data_set_of(tmp_path, "kitti") == "kitti"
+
+
+def test_own_classes__are_those_that_no_class_map_changed(tmp_path: Path) -> None:
+    assert has_own_classes(None)
+    for class_map, own in ((None, True), ({"sign": ["stop"]}, False)):
+        (tmp_path / "manifest.json").write_text(json.dumps({"options": {"class_map": class_map}}))
+        assert has_own_classes(tmp_path / "annotations" / "t.json") is own
 
 
 def test_thresholds__are_stored_by_class_and_obeyed(tmp_path: Path) -> None:
