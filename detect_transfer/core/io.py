@@ -20,7 +20,7 @@ from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
 from detect_transfer.core.listing import list_files as list_files
-from detect_transfer.core.opening import open_regular
+from detect_transfer.core.opening import is_special, not_regular, open_regular
 from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import is_written_link, lies_in, link_root
 
@@ -193,10 +193,12 @@ def require_dir(path: Path, *, what: str) -> Path:
     """Return `path` if it is a folder.
 
     Raises:
-        InputError: It is not; the message says `what` was expected there and what its parent holds.
+        InputError: It is not; the message says `what` was expected there, and what its parent holds or what it is.
     """
     if path.is_dir():
         return path
+    if is_special(path):
+        raise not_regular(path)
     nearest = next((p for p in path.parents if p.is_dir()), path)
     siblings = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
     kind = "a file is there" if path.exists() else "there is no such folder"
@@ -211,6 +213,8 @@ def require_file(path: Path, *, what: str) -> Path:
     Raises:
         InputError: It is not; the message says `what` was expected there.
     """
+    if is_special(path):
+        raise not_regular(path)
     if not path.is_file():
         kind = "a folder is there" if path.is_dir() else "there is no such file"
         raise InputError("FILE_MISSING", f"{kind}; {what} was expected", where=path, remedy="check the path")

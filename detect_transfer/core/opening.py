@@ -26,7 +26,7 @@ def _regular(path: str, flags: int) -> int:
         descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         if error.errno in (errno.ENXIO, errno.ENODEV):
-            raise _not_regular(path) from error
+            raise not_regular(path) from error
         raise
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
@@ -34,9 +34,15 @@ def _regular(path: str, flags: int) -> int:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path")
-    raise _not_regular(path)
+    raise not_regular(path)
 
 
-def _not_regular(path: str) -> InputError:
+def is_special(path: Path) -> bool:
+    """Tell whether there is a pipe, a device or a socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def not_regular(path: Path | str) -> InputError:
+    """Return the error for a pipe, a device or a socket where a file or folder of the user was expected."""
     what, remedy = "it is a pipe, a device or a socket, no regular file", "give the file itself"
     return InputError("FILE_KIND", what, where=path, remedy=f"{remedy}; what a pipe gives, write to a file first")

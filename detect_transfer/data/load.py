@@ -81,6 +81,7 @@ def read_dataset(
     on_error: str = OnError.FAIL,
     verify: bool = False,
     need_images: bool = True,
+    need_splits: bool = True,
 ) -> AnnotationTable:
     """Read a data set in any of the native formats.
 
@@ -91,6 +92,7 @@ def read_dataset(
         on_error: What becomes of a row or an image at fault, one of `OnError`.
         verify: Compare a data folder with its manifest.
         need_images: Without, images may be absent where the reader can go on without them.
+        need_splits: Without, a split that the data set names may be absent where the reader can go on without it.
 
     Raises:
         InputError: There is no such format or option, or as the reader says.
@@ -112,6 +114,8 @@ def read_dataset(
         given.setdefault("verify", True)
     if not need_images and "missing_images" in form.options:
         given.setdefault("missing_images", "keep")
+    if not need_splits and "absent_splits" in form.options:
+        given.setdefault("absent_splits", "skip")
     try:
         return form.read(path, **given)
     except InputError as error:
@@ -208,7 +212,8 @@ def read_ground_truth(
     if split_file is not None:
         table = read_dataset(split_file[1], format=kind, options=given, need_images=images is not None)
         return GroundTruth(path, kind, as_published(table), split_file[0])
-    table = read_dataset(path, format=kind, options=given, need_images=images is not None)
+    wanted = {"need_images": images is not None, "need_splits": split in (None, EVERY_SPLIT)}
+    table = read_dataset(path, format=kind, options=given, **wanted)
     if kind in _WRITTEN_BY_US:
         table = as_published(table)
     if split is None and not (kind == "coco" and path.is_file()):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.opening import is_special, not_regular
 from detect_transfer.core.written_links import links_within
 
 BOTH, CLASSES, ORDER = frozenset({"images", "classes"}), frozenset({"classes"}), frozenset({"order of classes"})
@@ -47,8 +48,10 @@ class Format:
         """Read a data set; links in it are followed as far as they stay in its folder.
 
         Raises:
-            InputError: As the reader says.
+            InputError: As the reader says, or there is a pipe, a device or a socket.
         """
+        if is_special(path):
+            raise not_regular(path)
         with links_within(path if path.is_dir() else path.parent):
             return self.reader(path, **options)
 

@@ -144,6 +144,7 @@ def convert_source(
         options=reader_options,
         on_error=on_error,
         need_images=not options.without_images,
+        need_splits=options.split in ("source", "auto"),
     )
     if on_reading is not None:
         on_reading(table.reading)

@@ -11,6 +11,7 @@ from paths import ROOT
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.opening import open_regular
+from detect_transfer.formats import READERS
 
 PACKAGE = ROOT / "detect_transfer"
 OWN_FILES = {  # read what the tool itself or the system wrote, or look at the kind of the file first
@@ -117,3 +118,10 @@ def test_files_of_users_are_opened_by_one_function() -> None:
         lines = [line for line in path.read_text().splitlines() if other.search(line) and "native.read_" not in line]
         lines = [line for line in lines if "io.read_text" not in line and "opener=_regular" not in line]
         assert not lines or name in OWN_FILES, f"{name}: {lines}"
+
+
+def test_every_reader__says_that_a_pipe_is_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for form in READERS.values():
+        with pytest.raises(InputError, match=r"FILE_KIND .*it is a pipe"):
+            form.read(tmp_path / "pipe")

@@ -72,7 +72,8 @@ def find_root(
         raise InputError(
             *("IMAGES_NONE", "none of its images is in any of the usual places"),
             where=parts[0].path,
-            remedy="name their folder with images=, or read with missing_images=keep (convert: --image-mode none)",
+            remedy="name their folder by images=DIR (--option images=DIR), or read with missing_images=keep (convert: "
+            "--image-mode none)",
         )
     homes = {part.path.parent.name for part in parts}
     own = base is None and len(homes) == len(parts) > 1  # of Roboflow and FiftyOne: a folder for each split

@@ -31,6 +31,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     *,
     allow_missing: bool = False,
     missing_images: str = "error",
+    absent_splits: str = "error",
     predictions: str = "error",
     rows: RowKind | None = None,
     box_format: Form | None = None,
@@ -46,6 +47,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         root: The ``.data`` file, or a folder that holds one.
         allow_missing: As for `yolo.read`.
         missing_images: As for `yolo.read`.
+        absent_splits: As for `yolo.read`.
         predictions: As for `yolo.read`.
         rows: As for `yolo.read`.
         box_format: As for `yolo.read`.
@@ -59,7 +61,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     Source: https://github.com/AlexeyAB/darknet#how-to-train-to-detect-your-custom-objects
     """
     form = SHARE_CENTRES.with_options(box_format, units)
-    choices = Choices(allow_missing, missing_images, predictions, rows, form, tuple(allow_root))
+    choices = Choices(
+        allow_missing, missing_images, predictions, rows, form, tuple(allow_root), absent_splits=absent_splits
+    )
     return read_listed(_load(_data_file(root)), choices, ErrorCollector(on_error))
 
 

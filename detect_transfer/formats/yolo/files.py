@@ -20,6 +20,7 @@ from detect_transfer.formats.yolo.image_finder import ImageFinder, Roots, Sample
 from detect_transfer.formats.yolo.labels import LabelFolder
 from detect_transfer.formats.yolo.parse import ROW_KINDS, SHARE_CENTRES, RowKind
 
+ABSENT_SPLITS = ("error", "skip")
 PREDICTIONS = ("error", "keep-score", "drop-score")
 _log = logging.getLogger(__name__)
 
@@ -38,10 +39,12 @@ class Choices:
     rows: RowKind | None = None
     box_format: BoxFormat = SHARE_CENTRES
     allow_root: Sequence[str] = ()
+    absent_splits: str = "error"
 
     def __post_init__(self) -> None:
         """Check the choices."""
         native.check_choice("missing_images", self.missing_images, MISSING_IMAGES)
+        native.check_choice("absent_splits", self.absent_splits, ABSENT_SPLITS)
         native.check_choice("predictions", self.predictions, PREDICTIONS)
         if self.rows is not None:
             native.check_choice("rows", self.rows, ROW_KINDS)
@@ -88,7 +91,7 @@ def find_roots(data: DataYaml, allow_root: Sequence[str]) -> Roots:
 
 def find_samples(data: DataYaml, roots: Roots, choices: Choices, errors: ErrorCollector) -> list[Sample]:
     """List the images of all splits with their labels; faults go to `errors`."""
-    finder = ImageFinder(data, roots, choices.missing_images, errors)
+    finder = ImageFinder(data, roots, choices.missing_images, errors, skip_absent=choices.absent_splits == "skip")
     finder.add_all()
     return samples_of(finder.images, roots.base, errors, choices=choices, lists=finder.lists, absent=finder.absent)
 

@@ -47,8 +47,11 @@ class Roots:
 class ImageFinder:
     """Collects the images of a data set, each in one split, and the lists that name them."""
 
-    def __init__(self, data: DataYaml, roots: Roots, missing_images: str, errors: ErrorCollector) -> None:
+    def __init__(
+        self, data: DataYaml, roots: Roots, missing_images: str, errors: ErrorCollector, *, skip_absent: bool
+    ) -> None:
         self.data = data
+        self.skip_absent = skip_absent
         self.missing_images = missing_images
         self.root = roots.base
         self.start = roots.start
@@ -64,6 +67,7 @@ class ImageFinder:
 
     def add_all(self) -> None:
         """Add the images of all splits."""
+        any_is_there = any(self.target_of(entry) for each in self.data.splits.values() for entry in each)
         for split, entries in self.data.splits.items():
             where, shown = self.data.where(split), ", ".join(entries)
             before, n_before = self.errors.total, len(self.images)
@@ -73,8 +77,9 @@ class ImageFinder:
                 remedy = f"name other images, or remove the key '{split}'"
                 self.errors.add("SPLIT_SAME", what, where=where, field=split, value=shown, remedy=remedy)
                 continue
-            if split == "test" and len(self.data.splits) > 1 and not any(map(self.target_of, entries)):
-                _log.warning("%s: there is no %s, so the split test is left out", where, shown)
+            may_be_absent = (split == "test" or self.skip_absent) and any_is_there
+            if may_be_absent and not any(map(self.target_of, entries)):
+                _log.warning("%s: there is no %s, so the split %s is left out", where, shown, split)
                 continue
             for entry in entries:
                 self.add(split, entry)
@@ -104,6 +109,7 @@ class ImageFinder:
         if path is None:
             what = f"there is no such folder or list in {self.start}"
             remedy = did_you_mean(entry, sorted(p.name for p in self.start.iterdir()))
+            remedy += "; or read without this split by --option absent_splits=skip" * (len(self.data.splits) > 1)
             self.errors.add("FOLDER_MISSING", what, where=where, field=split, value=entry, remedy=remedy)
             return
         inside = self.inside(path, where=where, field=split)

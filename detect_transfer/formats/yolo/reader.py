@@ -30,6 +30,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     *,
     allow_missing: bool = False,
     missing_images: str = "error",
+    absent_splits: str = "error",
     predictions: str = "error",
     rows: RowKind | None = None,
     box_format: Form | None = None,
@@ -52,6 +53,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         allow_missing: Whether an image without label file is one without objects.
         missing_images: ``error``, or ``skip`` to leave out listed images that are not there and labels without a
             image. ``keep`` is an error as well: without the image nobody knows where a share of it lies.
+        absent_splits: What a split is whose folder or list is not there: an ``error``, or left out with a warning
+            (``skip``), as the split `test` always is.
         predictions: What a score behind a box is: an ``error``; a prediction whose score goes to `attributes`
             (``keep-score``) or is left out (``drop-score``).
         rows: What rows of more than 5 columns are: ``polygon``, ``obb`` (four corners), ``pose`` (a box and keypoints)
@@ -68,7 +71,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     Source: https://docs.ultralytics.com/datasets/detect/
     """
     form = SHARE_CENTRES.with_options(box_format, units)
-    choices = Choices(allow_missing, missing_images, predictions, rows, form, tuple(allow_root))
+    choices = Choices(
+        allow_missing, missing_images, predictions, rows, form, tuple(allow_root), absent_splits=absent_splits
+    )
     errors = ErrorCollector(on_error)
     return read_listed(_load(root), choices, errors)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.core.errors import DetectTransferError
+from detect_transfer.data.load import read_dataset
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.parse import RowRules
 from detect_transfer.formats.yolo.reader import read as read_yolo
@@ -273,3 +274,15 @@ def test_image__that_two_splits_reach_by_a_link_and_by_its_folder_is_there_twice
     (yolo_root / "data.yaml").write_text(text.replace("val: images/val", "val: images/again"), encoding="utf-8")
     with pytest.raises(DetectTransferError, match="IMAGE_TWICE"):
         read_yolo(yolo_root)
+
+
+def test_split__that_is_not_there_is_left_out_where_the_command_makes_its_own(yolo_root: Path, tmp_path: Path) -> None:
+    text = (yolo_root / "data.yaml").read_text(encoding="utf-8")
+    (yolo_root / "data.yaml").write_text(text.replace("val: images/val", "val: images/none"), encoding="utf-8")
+    with pytest.raises(DetectTransferError, match=r"FOLDER_MISSING .*--option absent_splits=skip"):
+        read_yolo(yolo_root)
+    assert read_yolo(yolo_root, absent_splits="skip").splits == ["train"]
+    assert read_dataset(yolo_root, format="yolo", need_splits=False).splits == ["train"]
+    (yolo_root / "data.yaml").write_text("train: a\nval: b\nnames: [car, dog]\n", encoding="utf-8")
+    with pytest.raises(DetectTransferError, match="FOLDER_MISSING"):
+        read_yolo(yolo_root, absent_splits="skip")
