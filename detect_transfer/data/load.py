@@ -212,8 +212,8 @@ def read_ground_truth(
     if split_file is not None:
         table = read_dataset(split_file[1], format=kind, options=given, need_images=images is not None)
         return GroundTruth(path, kind, as_published(table), split_file[0])
-    wanted = {"need_images": images is not None, "need_splits": split in (None, EVERY_SPLIT)}
-    table = read_dataset(path, format=kind, options=given, **wanted)
+    all_splits = split in (None, EVERY_SPLIT)
+    table = read_dataset(path, format=kind, options=given, need_images=images is not None, need_splits=all_splits)
     if kind in _WRITTEN_BY_US:
         table = as_published(table)
     if split is None and not (kind == "coco" and path.is_file()):

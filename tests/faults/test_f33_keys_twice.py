@@ -109,3 +109,12 @@ def test_no_reader_parses_json_by_itself() -> None:
     formats = ROOT / "detect_transfer" / "formats"
     own = [p for p in formats.rglob("*.py") if "json.loads(" in p.read_text() and "writing" not in p.parts]
     assert {p.name for p in own} <= {"writer.py", "recognition.py"}
+
+
+def test_every_key_of_a_manifest_of_videos__is_named(tmp_path: Path) -> None:
+    root = Path(shutil.copytree(DATASETS / "sagemaker_video" / "sample", tmp_path / "sample"))
+    path = root / "output.manifest"
+    for key, text in with_one_twice(path.read_text(encoding="utf-8")):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=f"JSON_KEY_TWICE .* {key} - "):
+            get_format("sagemaker").read(root)

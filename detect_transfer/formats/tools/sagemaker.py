@@ -70,6 +70,8 @@ def read(
     )
     names = source.files("*.manifest", "*.jsonl", missing=f"it holds no .manifest, .jsonl file; {what} was expected")
     lines = [(name, line) for name in names for line in read_json_lines(source.root, name, source.errors)]
+    if not lines:
+        source.errors.raise_any()
     attribute = label_attribute or _attribute([line for _, line in lines], source.root)
     nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []

@@ -11,7 +11,7 @@ import polars as pl
 from detect_transfer.core.annotations import XYXY
 from detect_transfer.formats.voc.xml import VocFile
 
-_LABEL_MAP = "labelmap.txt"  # CVAT writes it beside its export
+LABEL_MAP = "labelmap.txt"  # CVAT writes it beside its export, and so do we
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def find_origin(root: Path, files: Sequence[VocFile], numbers: pl.DataFrame, *, 
         return Origin(True, "<database> names VOC, whose devkit counts so")
     if n_supervision * 2 > len(files):
         return Origin(True, "<folder> and <database> are those of supervision, which counts so")
-    if (root / _LABEL_MAP).is_file():
-        return Origin(False, f"{_LABEL_MAP} is of CVAT, which counts so")
+    if (root / LABEL_MAP).is_file():
+        return Origin(False, f"{LABEL_MAP} is of CVAT, which counts so")
     if n_tool * 2 > len(files):
         return Origin(False, "<path> or <database> is of an annotation tool, as which count so")
     if fractions is not None and fractions > 0.5:

@@ -13,6 +13,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.formats.voc.origin import LABEL_MAP
 from detect_transfer.formats.voc.xml import DATABASE
 from detect_transfer.formats.writing.losses import note_losses
 from detect_transfer.formats.writing.small_files import write_small_files
@@ -24,13 +25,15 @@ _SHARES = ("truncated", "occluded")
 
 
 def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None) -> None:
-    """Write one XML for each image and one list for each split.
+    """Write one XML for each image, one list for each split, and the classes as ``labelmap.txt`` for other tools.
+
+    That file cannot hold a name with a colon, and is left out where there is one; no XML needs it.
 
     The files are written straight to their place, so `out` should be a folder that is published whole.
 
     Args:
         table: What to write; rows keep their order.
-        out: The folder that gets `Annotations/` and `ImageSets/Main/`.
+        out: The folder that gets `Annotations/`, `ImageSets/Main/` and `labelmap.txt`.
         ledger: Gets a step with what was left out, changed, and has no field.
 
     Raises:
@@ -57,6 +60,9 @@ def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None
     for split in table.splits:
         listed = [name for name, own in zip(names, images["split"], strict=True) if own == split]
         write_atomic(out / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{name}\n" for name in listed))
+    if not any(":" in name for name in table.class_names):
+        lines = "".join(f"{name}:::\n" for name in table.class_names)
+        write_atomic(out / LABEL_MAP, f"# label:color_rgb:parts:actions\nbackground:::\n{lines}")
     note_losses(step, table.with_boxes(boxes), CARRIED)
     step.close(images_out=len(images), boxes_out=len(boxes))
 
