@@ -22,6 +22,7 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.disk import require_room
 from detect_transfer.core.io import require_new, write_atomic, write_json
+from detect_transfer.core.launcher import end_with_launcher
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
@@ -107,6 +108,8 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
     watch = (watch or Watch()).logged()
     on_cpu = choose_device(config.train.device).type == "cpu"
     accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # else the environment would choose it
+    if accelerator.num_processes > 1:
+        end_with_launcher()
     source = _checked_source(config, accelerator.num_processes, resume=resume)
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     main = accelerator.is_main_process
