@@ -31,5 +31,21 @@ def example(**features: list) -> bytes:
     return field(1, b"".join(entries))
 
 
+def checksum(data: bytes) -> bytes:
+    """Return the masked CRC-32C, a bit at a time."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def sealed_record(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + checksum(length) + data + checksum(data)
+
+
 def record(data: bytes) -> bytes:
     return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)

@@ -12,13 +12,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from PIL import Image
-from tfrecords import example, field, record, varint
+from tfrecords import checksum, example, field, record, sealed_record, varint
 
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats import READERS
-from detect_transfer.formats.unpacking.tfrecord import parse_example
+from detect_transfer.formats.unpacking.crc32c import crc32c, masked_crc32c
+from detect_transfer.formats.unpacking.tfrecord import parse_example, records
 from detect_transfer.workflows.unpack import unpack
 
 
@@ -211,3 +212,21 @@ def test_command__says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFix
     assert not ended.value.code
     assert "2 images, 1 object:" in (shown := capsys.readouterr().out)
     assert "detect-transfer convert hf_imagefolder" in shown
+
+
+def test_checksum__is_that_of_the_standard_at_any_length() -> None:
+    assert (crc32c(b"123456789"), crc32c(bytes(32)), crc32c(b"")) == (0xE3069283, 0x8A9136AA, 0)
+    for n in (1, 8, 63, 64, 65, 1000):
+        data = bytes(i * 37 % 256 for i in range(n))
+        assert struct.pack("<I", masked_crc32c(data)) == checksum(data)
+
+
+def test_record__of_which_a_bit_was_flipped_is_refused_with_its_number(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.tfrecord", bytes(range(100))
+    whole = sealed_record(data) * 2
+    path.write_bytes(whole)
+    assert list(records(path)) == [data, data]
+    for at in (len(whole) // 2 + 2, len(whole) - 50, len(whole) - 2):  # in a length, in data, in a checksum
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(InputError, match="TFRECORD"):
+            list(records(path))

@@ -18,6 +18,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_text
 from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.unpacking import waymo
+from detect_transfer.formats.unpacking.crc32c import masked_crc32c
 from detect_transfer.formats.unpacking.image_folder import ImageFolder, image_facts, split_of_file
 from detect_transfer.formats.unpacking.wire import as_bytes, fields, signed, varint
 
@@ -85,16 +86,26 @@ def records(path: Path) -> Iterator[bytes]:
     """Give the records of a file.
 
     Raises:
-        InputError: It ends within a record.
+        InputError: It ends within a record, or a checksum is not that of what is there; one of zero is none.
     """
     with open_regular(path) as stream:
+        number = 0
         while head := stream.read(12):
+            number += 1
             length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else _MOST_BYTES
             data = stream.read(length + 4) if length < _MOST_BYTES else b""
             if len(data) < length + 4:
                 what = "it ends within a record, or is no TFRecord"
                 raise InputError("TFRECORD", what, where=path, remedy=_DAMAGED)
+            for part, stated in ((head[:8], head[8:]), (data[:-4], data[-4:])):
+                _check_sum(part, stated, f"{path}:{number}")
             yield data[:-4]
+
+
+def _check_sum(data: bytes, stated: bytes, where: str) -> None:
+    if any(stated) and masked_crc32c(data) != struct.unpack("<I", stated)[0]:
+        what = "its checksum is not that of what is there: a part was changed or lost on the way"
+        raise InputError("TFRECORD", what, where=where, remedy=_DAMAGED)
 
 
 def parse_example(data: bytes) -> Features:
