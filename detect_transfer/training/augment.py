@@ -14,6 +14,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.training.image_mixing import MIXING, ImageMixing
 from detect_transfer.training.mirroring import Mirroring
+from detect_transfer.training.plan import Plan
 from detect_transfer.training.train_sample import TrainSample, clip_sample
 from detect_transfer.training.transforms import TURNS, build_transform, compose, corners_move, mirrors, own_options
 
@@ -121,7 +122,7 @@ class Augmenter:
         return clip_sample(sample, full)
 
 
-def augment_lines(augmenter: Augmenter, mosaic_until: float) -> list[str]:
+def augment_lines(augmenter: Augmenter) -> list[str]:
     """Return what is done to training images beside what every run does, in lines."""
     lines = []
     if augmenter.turns_left_out:
@@ -129,10 +130,27 @@ def augment_lines(augmenter: Augmenter, mosaic_until: float) -> list[str]:
     if augmenter.scales is not None:
         low, high = augmenter.scales
         lines.append(f"training images are scaled by {low:.2f} to {high:.2f}, which their boxes allow")
-    if augmenter.mixing.on:
-        shares = ", ".join(f"{name} {share:g}" for name, share in augmenter.mixing.shares.items())
-        lines.append(f"training images are mixed: {shares}; not in the last {1 - mosaic_until:.0%} of a phase")
     return lines
+
+
+def mixing_lines(augmenter: Augmenter, plan: Plan, mosaic_until: float) -> list[str]:
+    """Return the line that says in which epochs training images are mixed; none where that is not wanted.
+
+    Features that are computed once are of images as they are.
+    """
+    if not augmenter.mixing.on:
+        return []
+    shares = ", ".join(f"{name} {share:g}" for name, share in augmenter.mixing.shares.items())
+    last = [0 if phase.views else phase.mixing_epochs(mosaic_until) for phase in plan.phases]
+    epochs = [
+        f"{phase.first_epoch}-{phase.first_epoch + count - 1}" if count > 1 else f"{phase.first_epoch}"
+        for phase, count in zip(plan.phases, last, strict=True)
+        if count
+    ]
+    if epochs:
+        return [f"training images are mixed in epochs {', '.join(epochs)}: {shares}"]
+    why = f"no phase has an epoch within its first {mosaic_until:.0%} that reads images"
+    return [f"training images are never mixed ({shares}): {why}; train more epochs, or set train.mosaic_until=1"]
 
 
 def _check_mirroring(names: Sequence[str], mirroring: Mirroring, *, tells_corners: bool) -> None:

@@ -27,7 +27,6 @@ from detect_transfer.training.plan import PlannedPhase
 from detect_transfer.training.time_budget import Deadline
 
 BATCHNORM_MOMENTUM = 0.1
-_ROUNDING = 1e-9
 _LEAST_SCALE = 1.0  # below it the gradient is not finite for its own sake
 
 
@@ -97,7 +96,7 @@ def _mixes(context: TrainContext, phase: PlannedPhase, step: Step) -> bool:
     """Tell whether images may be mixed in an epoch: not in the last ones of a phase, by epochs or by time."""
     until = context.settings.mosaic_until
     in_time = until == 1 or step.deadline.share(context.accelerator) < until
-    return in_time and context.progress.phase_epoch < math.floor(until * phase.epochs + _ROUNDING)
+    return in_time and context.progress.phase_epoch < phase.mixing_epochs(until)
 
 
 def _rate_factor(context: TrainContext, phase: PlannedPhase, done: int) -> float:

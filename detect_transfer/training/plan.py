@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
 
 _DEFAULT_VIEWS = 4
+_ROUNDING = 1e-9
 _BACKBONE: frozenset[Stage] = frozenset({"stem", "stage1", "stage2", "stage3", "stage4"})
 
 
@@ -54,6 +56,10 @@ class PlannedPhase:
     def last_epoch(self) -> int:
         """Its last epoch, where no phase ends sooner."""
         return self.first_epoch + self.epochs - 1
+
+    def mixing_epochs(self, until: float) -> int:
+        """Return in how many of its first epochs images may be mixed, where they may in this share of them."""
+        return math.floor(until * self.epochs + _ROUNDING)
 
     def frozen(self, present: frozenset[Stage]) -> frozenset[Stage]:
         """Return the stages of a network that do not train in it."""

@@ -33,7 +33,7 @@ from detect_transfer.models.device import choose_device
 from detect_transfer.models.families import check_class_names
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.augment import Augmenter, augment_lines
+from detect_transfer.training.augment import Augmenter, augment_lines, mixing_lines
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.engine import fit
@@ -123,7 +123,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         watch.on_stage(f"run folder: {folder.path}")
         data = _load_data(config, folder, accelerator, watch)
         augmenter, mirroring = _augmentation(config, data, folder)
-        watch.say(mirroring.sentence, *augment_lines(augmenter, config.train.mosaic_until))
+        watch.say(mirroring.sentence, *augment_lines(augmenter))
         progress, states = read_state(folder, config) if resume else (Progress(), None)
         if config.model.sources and not resume:
             config = with_best_source(config, data, folder, accelerator, watch)
@@ -132,6 +132,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         detector, report, plan = _prepare(config, data, source, progress, evidence)
         _require_room(folder, detector)
         _say_plan(plan, detector, watch, parts=config.train.accumulate * accelerator.num_processes)
+        watch.say(*mixing_lines(augmenter, plan, config.train.mosaic_until))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         run = RunContext(folder, accelerator, augmenter, watch)
         context = make_context(config, detector, plan, data, source=(source, report), run=run)

@@ -260,8 +260,6 @@ def _images(
 def _save(path: Path, detector: Detector, config: RunConfig, data: RunData, source: SourceWeights | None) -> None:
     category_ids = data.train.categories["category_id"].sort().to_list()
     metadata = {"imgsz": str(config.train.imgsz), "category_ids": json.dumps(category_ids)}
-    if config.train.decode != "full":
-        metadata["decode"] = config.train.decode
     if data.intake is not None:
         metadata["intake"] = data.intake.as_json()
     save_weights(path, detector.module.state_dict(), {**detector.metadata(), **metadata, **ledger_text(source)})

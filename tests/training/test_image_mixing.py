@@ -18,12 +18,13 @@ from detect_transfer.config.augment import (
 )
 from detect_transfer.core.choices import AugmentPreset
 from detect_transfer.core.errors import InputError
-from detect_transfer.training.augment import Augmenter, augment_lines
+from detect_transfer.training.augment import Augmenter, augment_lines, mixing_lines
 from detect_transfer.training.copy_paste import paste
 from detect_transfer.training.dataset import ImageOptions, TrainSet, make_loader
 from detect_transfer.training.image_mixing import mixup
 from detect_transfer.training.mirroring import choose_mirroring
 from detect_transfer.training.mosaic import mosaic
+from detect_transfer.training.plan import Plan, PlannedPhase
 from detect_transfer.training.sampler import EpochBatches
 from detect_transfer.training.samples import SampleRef
 from detect_transfer.training.train_sample import FittedImage, TrainSample
@@ -187,10 +188,22 @@ def test_scale_by_boxes__keeps_small_boxes_large_enough_and_large_ones_inside() 
     assert scale_range(np.full(9, 6.0), 640, options) == (1.0, 2.0)
     assert scale_range(np.full(9, 400.0), 640, options) == (0.5, 1.28)
     augmenter = Augmenter("signs", imgsz=640, box_sides=np.full(9, 10.0))
-    assert augment_lines(augmenter, 0.7) == [
-        "training images are scaled by 0.80 to 2.00, which their boxes allow",
-        "training images are mixed: CopyPaste 0.5; not in the last 30% of a phase",
-    ]
+    assert augment_lines(augmenter) == ["training images are scaled by 0.80 to 2.00, which their boxes allow"]
+
+
+def test_mixing__is_said_of_the_epochs_that_it_is_in() -> None:
+    augmenter = Augmenter("signs", imgsz=96)
+
+    def line(*epochs: int, until: float = 0.7, views: int = 0) -> str:
+        phases = [PlannedPhase(i, 1 + sum(epochs[: i - 1]), n, {}, views=views) for i, n in enumerate(epochs, 1)]
+        return mixing_lines(augmenter, Plan("x", tuple(phases), 1.0), until)[0]
+
+    assert line(10) == "training images are mixed in epochs 1-7: CopyPaste 0.5"
+    assert line(2, 1, 10, until=0.5) == "training images are mixed in epochs 1, 4-8: CopyPaste 0.5"
+    assert line(1, until=1.0) == "training images are mixed in epochs 1: CopyPaste 0.5"
+    for never in (line(1), line(1, 1), line(10, views=2)):
+        assert never.startswith("training images are never mixed (CopyPaste 0.5): no phase has an epoch within its")
+    assert mixing_lines(Augmenter("default", imgsz=96), Plan("x", (), 1.0), 0.7) == []
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -119,7 +119,7 @@ def test_preset_for_rectangles__leaves_quarter_turns_out_and_says_so() -> None:
         Augmenter("aerial", imgsz=96, shapes=[InputSize(96, 96), InputSize(64, 96)]),
     ):
         assert upright.mirrors == ["HorizontalFlip", "VerticalFlip"]
-        assert any("RandomRotate90 of the preset is left out" in line for line in augment_lines(upright, 0.7))
+        assert any("RandomRotate90 of the preset is left out" in line for line in augment_lines(upright))
 
 
 def test_transform_that_changes_the_size_of_one_shape__is_refused() -> None:
