@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from detect_transfer.core.arrays import FloatArray
 
+ROUNDING_PX = 0.01  # what rounding may move an edge by: of shares with six decimals in images of up to 10,000 pixels
+
 
 def xywh_to_xyxy(xywh: ArrayLike) -> FloatArray:
     """Turn COCO boxes (N, 4) of top-left corner and size into corners (N, 4)."""

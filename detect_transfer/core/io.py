@@ -19,6 +19,9 @@ from detect_transfer.core.disk import LONGEST_NAME, resource_errors
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.json_keys import key_twice
+from detect_transfer.core.listing import exists as exists
+from detect_transfer.core.listing import is_dir as is_dir
+from detect_transfer.core.listing import is_file as is_file
 from detect_transfer.core.listing import list_files as list_files
 from detect_transfer.core.opening import is_special, not_regular, open_regular
 from detect_transfer.core.temporary import building_folder, short_name

@@ -1,4 +1,4 @@
-"""The files below a folder, with what links in a data set lead to."""
+"""What is there: files below a folder, with what links in a data set lead to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from pathlib import Path
 
 from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.written_links import WRITTEN, lies_in, link_root
+
+
+def is_file(path: Path | str) -> bool:
+    """Tell whether there is a file; of a name that no disk can have, where `Path` raises, there is none."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: Path | str) -> bool:
+    """Tell whether there is something, as `is_file` does."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_dir(path: Path | str) -> bool:
+    """Tell whether there is a folder, as `is_file` does."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = False) -> list[str]:

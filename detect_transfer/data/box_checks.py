@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.boxes import ROUNDING_PX
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.findings import Finding, Level, make_finding
 
@@ -93,7 +94,8 @@ def _shape_rules() -> tuple[_Rule, ...]:
     width, height = _sides()
     outside = ((x2 <= 0) | (y2 <= 0) | (x1 >= pl.col("width")) | (y1 >= pl.col("height"))) & ~_empty()
     over = pl.max_horizontal(-x1, -y1, x2 - pl.col("width"), y2 - pl.col("height"))
-    larger = ((width > pl.col("width") + 1) | (height > pl.col("height") + 1)) & (over > 1)
+    is_over = over > 1 + ROUNDING_PX
+    larger = ((width > pl.col("width") + 1) | (height > pl.col("height") + 1)) & is_over
     aspect = pl.max_horizontal(width, height) / pl.min_horizontal(width, height)
     inside = ~outside & ~_empty()
     seen = [
@@ -104,14 +106,14 @@ def _shape_rules() -> tuple[_Rule, ...]:
         ("error", "BOX_EMPTY", "boxes without width or height", _empty()),
         ("error", "BOX_OUTSIDE", "boxes that do not touch their image", outside),
         ("warning", "BOX_LARGER", "boxes that are wider or higher than their image", larger & inside),
-        ("warning", "BOX_OVER_EDGE", "boxes that reach past the image by > 1 px", (over > 1) & ~larger & inside),
+        ("warning", "BOX_OVER_EDGE", "boxes that reach past the image by > 1 px", is_over & ~larger & inside),
         (
             "warning",
             "BOX_SUBPIXEL",
             "boxes with less than a pixel of width or height in their image",
-            (pl.min_horizontal(*seen) < 1) & inside & ~(over > 1),
+            (pl.min_horizontal(*seen) < 1 - ROUNDING_PX) & inside & ~is_over,
         ),
-        ("note", "BOX_ON_EDGE", "boxes that reach past the image by <= 1 px", (over > 0) & (over <= 1) & ~_empty()),
+        ("note", "BOX_ON_EDGE", "boxes that reach past the image by <= 1 px", (over > 0) & ~is_over & ~_empty()),
         (
             "warning",
             "BOX_ASPECT",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY, AnnotationTable
+from detect_transfer.core.boxes import ROUNDING_PX
 from detect_transfer.core.ledger import Ledger, LedgerStep
 from detect_transfer.data.published import RAW_AREA, RAW_BOX, RAW_VISIBLE, box_area, corner, with_dropped
 
@@ -30,7 +31,7 @@ def clean(table: AnnotationTable, ledger: Ledger, *, min_size: float = 1.0) -> A
     Args:
         table: What a reader gave.
         ledger: Gets the step `clean`.
-        min_size: Boxes with a shorter side, in pixels after clipping, are dropped.
+        min_size: Boxes with a side that is shorter by more than `ROUNDING_PX`, in pixels after clipping, are dropped.
     """
     step = ledger.open("clean", images=len(table.images), boxes=len(table.boxes))
     changed = [name for name in (*XYXY, *VISIBLE_XYXY, "attributes", "area") if name in table.boxes.columns]
@@ -78,7 +79,7 @@ def _drop_small(boxes: pl.DataFrame, min_size: float, step: LedgerStep) -> pl.Da
     boxes = _drop(boxes, ~had_area, "no width or no height as annotated", step)
     boxes = _drop(boxes, ~has_area, "outside the image", step)
     side = pl.min_horizontal(pl.col("x2") - pl.col("x1"), pl.col("y2") - pl.col("y1"))
-    return _drop(boxes, side < min_size, f"a side below {min_size:g} px", step)
+    return _drop(boxes, side < min_size - ROUNDING_PX, f"a side below {min_size:g} px", step)
 
 
 def _drop(boxes: pl.DataFrame, unwanted: pl.Expr, reason: str, step: LedgerStep) -> pl.DataFrame:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
+from detect_transfer.formats import READERS
 
 FAR = "0 0.95 0.5 0.25 0.25"  # 7 px past the right edge
 SUBPIXEL = "0 0.5 0.5 0.004 0.25"  # 0.26 px wide
@@ -43,6 +46,24 @@ def test_bad_box__is_refused_and_with_the_option_fixed_and_counted(
     assert f"error   {code} (1)" in checked.out
     assert command("convert", "yolo", yolo_set, "--out", tmp_path / "out", "--bad-boxes", "fix").code == 0
     assert _ledger(tmp_path / "out")["box", *counted] == 1
+
+
+def test_pixel__whose_shares_were_rounded_is_one(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (1280, 720)).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "data.yaml").write_text("train: .\nnames: [car]\n")
+    pixel = "0 0.500391 0.500694 0.000781 0.001389"  # 0.99968 x 1.00008 px
+    over = "0 0.999609 0.5 0.002344 0.25"  # 1.000 px past the edge
+    exact = f"0 {1.5 / 1280!r} {1.5 / 720!r} {1 / 1280!r} {1 / 720!r}"  # 1 x 1 px up to floating point
+    (tmp_path / "in" / "a.txt").write_text("\n".join([pixel, over, exact]))
+    words = ("--to", "coco,yolo,voc", "--check", "--split-ratio", "train=1", "--out", tmp_path / "out")
+    ended = command("convert", "yolo", tmp_path / "in", *words)
+    assert ended.code == 0, ended.err
+    assert len(READERS["data_folder"].read(tmp_path / "out").boxes) == 3
+    assert len(READERS["voc"].read(tmp_path / "out" / "voc").boxes) == 2  # whose last pixel is not below the first
+    assert (
+        _ledger(tmp_path / "out")["box", "dropped", "narrower than one pixel, which is the least that VOC counts"] == 1
+    )
 
 
 @pytest.mark.parametrize(("on_error", "left"), [("skip-row", (4, 8)), ("skip-image", (3, 6))])

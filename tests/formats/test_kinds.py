@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,23 @@ def test_images_that_are_not_there__are_a_line_and_not_a_line_each(name: str, sa
     except InputError as error:
         codes = Counter(line.split(" ", 1)[0] for line in str(error).splitlines())
         assert max(codes.values()) <= 3
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_name_of_an_image__that_can_be_none_is_an_error_or_counted(name: str, sample: Sample) -> None:
+    root = sample(name)
+    before = read(name, root)
+    frame = parse_frame_name(before.images["file_name"][0])
+    image = frame[0] if frame else before.images["file_name"][0]
+    parts = ((before.image_root or root) / image).relative_to(root).parts
+    tails = ["/".join(parts[i:]) for i in range(len(parts))]
+    given, options = get_format(CARDS[name]["format"]), CARDS[name]["options"]
+    modes = ("fail", "skip-row") if "on_error" in given.options else ("fail",)
+    for path, text in texts(root):
+        tail = next((t for t in tails if re.search(rf"(?<![\w./-]){re.escape(t)}(?!\w)", text)), None)
+        for odd in (".", "..", "/", "x" * 300 + ".png", "a/" * 2500 + "b.png") if tail else ():
+            path.write_text(text.replace(str(tail), odd), encoding="utf-8")
+            for mode in modes:
+                with suppress(InputError):
+                    given.read(root, **options, **({"on_error": mode} if mode != "fail" else {}))
+        path.write_text(text, encoding="utf-8")

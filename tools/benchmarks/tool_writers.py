@@ -148,7 +148,7 @@ def read_datumaro(kind: str, path: Path) -> Boxes:
     from datumaro.components.annotation import AnnotationType
     from datumaro.components.dataset import Dataset
 
-    names = {"coco": "coco_instances", "cvat": "cvat", "datumaro": "datumaro"}
+    names = {"coco": "coco_instances", "cvat": "cvat", "datumaro": "datumaro", "voc": "voc"}
     if kind == "cvat":  # it wants the images, and a file for each subset that is called after it
         whole, path = path / "annotations.xml", path.parent / "cvat_of_splits"
         path.mkdir()
@@ -174,7 +174,7 @@ def read_supervision(kind: str, path: Path) -> Boxes:
     reader, boxes = supervision.DetectionDataset, {}
     for split in SPLITS:
         if kind == "coco":
-            places = path / "images", path / "annotations" / f"instances_{split}.json"
+            places = path / "images" / split, path / "annotations" / f"instances_{split}.json"
             data = reader.from_coco(*map(str, places))
         elif kind == "yolo":
             data = reader.from_yolo(*(str(path / part) for part in (f"images/{split}", f"labels/{split}", "data.yaml")))
@@ -237,14 +237,16 @@ WRITE: dict[str, Callable[[Path, Path], dict[str, str]]] = {
     "ultralytics": write_ultralytics,
 }
 READ: dict[str, tuple[Callable[[str, Path], Boxes], tuple[str, ...]]] = {
-    "datumaro": (read_datumaro, ("coco", "datumaro", "cvat")),
+    "datumaro": (read_datumaro, ("coco", "datumaro", "cvat", "voc")),
     "supervision": (read_supervision, ("coco", "yolo", "voc")),
     "globox": (read_globox, ("coco", "yolo", "voc", "cvat")),
     "ultralytics": (read_ultralytics, ("yolo",)),
 }
-# Our VOC counts from 1, as its devkit does. globox counts from 0; Datumaro does too, and needs a labelmap.txt. Label
-# Studio's converter cuts off the fractions of positions and sizes.
-KNOWN_PX = {("globox", "voc", "we write"): 1.0, ("label_studio", "voc", "they write"): 1.0}
+# Our VOC counts from 1, as its devkit does. globox and Datumaro count from 0. Label Studio's converter cuts off the
+# fractions of positions and sizes.
+KNOWN_PX = {(tool, "voc", "we write"): 1.0 for tool in ("globox", "datumaro")} | {
+    ("label_studio", "voc", "they write"): 1.0
+}
 OURS = {"coco": ".", "yolo": ".", "voc": "voc", "cvat": "cvat", "datumaro": "datumaro"}
 
 

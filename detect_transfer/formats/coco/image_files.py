@@ -114,13 +114,9 @@ def _fullest(part: CocoFile, folders: Sequence[Path]) -> Path | None:
     One of them may be in another folder too, as ``val/1.png`` of the split train is in ``images/`` beside its ``val/``.
     """
     names = part.images["file_name"].drop_nulls().head(_PROBED)
-    counts = [sum(_is_file(f"{folder}/{name}") for name in names) for folder in folders]
+    counts = [sum(io.is_file(f"{folder}/{name}") for name in names) for folder in folders]
     most = max(counts)
     return folders[counts.index(most)] if most else None
-
-
-def _is_file(path: Path | str) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - False for a name that no disk has, too
 
 
 def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) -> CocoFile:
@@ -131,7 +127,7 @@ def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) ->
         whole = _check_there(whole, root, options)
     to_read = pl.lit(True) if options.size_mismatch != "unchecked" else pl.col("width").is_null()
     rows = whole.images.filter(to_read).select("file_name", "width", "height").rows()
-    rows = [row for row in rows if row[0] not in whole.errors.skipped_images and _is_file(root / row[0])]
+    rows = [row for row in rows if row[0] not in whole.errors.skipped_images and io.is_file(root / row[0])]
     if not rows:
         return whole
     sizes = native.read_sizes(root, [name for name, _, _ in rows], whole.errors)
@@ -157,7 +153,7 @@ def _check_there(whole: CocoFile, root: Path, options: ImageOptions) -> CocoFile
     errors = whole.errors
     skipped = errors.skipped_images
     names = [name for name in whole.images["file_name"] if name not in skipped]
-    absent = [name for name in names if not _is_file(f"{root}/{name}")]  # a Path takes as long as a look
+    absent = [name for name in names if not io.is_file(f"{root}/{name}")]  # a Path takes as long as a look
     if options.missing == "error":
         for name in absent:
             errors.add(

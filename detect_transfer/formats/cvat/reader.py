@@ -216,7 +216,7 @@ def _read_tracks(source: Source, tree: Element, name: str) -> None:
                     shape = _shape(element, address, source.root, label=label, columns={"track_id": track_id})
                     source.add_shape(image, shape)
             except InputError as error:
-                ends = element.get("outside") == "1"  # the track, which without that would go on
+                ends = element.get("outside", "0") != "0"  # or may end the track, which without that would go on
                 source.errors.put(error, row_of=None if ends else image)
     _remark_gaps(tracks, frames, name, source.errors)
     for frame in sorted(frames):

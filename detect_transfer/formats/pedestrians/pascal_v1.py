@@ -68,7 +68,7 @@ def read(
     if not errors.fatal:
         refs |= _without_text(root, files, refs, texts, errors, allow_missing=allow_missing)
     if masks != "ignore":
-        here = {image: text for image, text in texts.items() if missing_images != "skip" or (root / image).is_file()}
+        here = {image: text for image, text in texts.items() if missing_images != "skip" or io.is_file(root / image)}
         use_masks(root, here, _masks(root, here, errors), masks, errors)
     for image, ref in sorted(refs.items()):
         source.add_image(image, ref.where, ref.size_wh, split=split_of_path(image))
@@ -85,10 +85,9 @@ def _locate(root: Path, name: str, where: str) -> str:
     Texts write ``PennFudanPed/PNGImages/a.png`` or ``Train/pos/a.png``: the first folder may be the root itself.
     """
     io.safe_join(root, name, where=where, field="Image filename")
-    first, *rest = PurePosixPath(name).parts
-    inner = "/".join(rest)
+    first, _, inner = PurePosixPath(name).as_posix().partition("/")
     for candidate in (name, inner):
-        if (root / candidate).is_file():
+        if io.is_file(root / candidate):
             return candidate
     return inner if inner and first == root.resolve().name else name
 
@@ -127,7 +126,7 @@ def _negatives(root: Path, files: list[str], errors: ErrorCollector) -> Iterator
                 with errors.image(name):
                     image = _locate(root, name, where)
                     beside = (path.parent / name).as_posix()  # some copies write names relative to the list
-                    is_beside = not (root / image).is_file() and (root / beside).is_file()
+                    is_beside = not io.is_file(root / image) and io.is_file(root / beside)
                     yield beside if is_beside else image, ImageRef(where)
 
 

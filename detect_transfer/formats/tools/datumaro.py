@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
@@ -116,7 +117,7 @@ def _image(source: Source, item: Node, subset: str, subset_of: dict[str, str]) -
         return given
     path = path_of_address(given)
     below = [f"images/{subset}/{path}", f"{subset}/{path}"]
-    there = next((name for name in below if (source.image_root / name).is_file()), None)
+    there = next((name for name in below if io.is_file(source.image_root / name)), None)
     is_of_another = subset_of.setdefault(path, subset) != subset
     return there or (below[0] if is_of_another else path)
 

@@ -21,6 +21,7 @@ from detect_transfer.formats.writing.xml import check_text, element, escaped
 from detect_transfer.formats.yolo.writer import check_stems, label_path
 
 CARRIED = ("split", "difficult", "truncated", "occluded", "iscrowd", "ignore", "ignore_reason")  # some as `difficult`
+_NOISE_PX = 1e-7  # what floating point makes of one pixel, such as 62.9999999 - 62
 _SHARES = ("truncated", "occluded")
 
 
@@ -69,7 +70,8 @@ def write_voc(table: AnnotationTable, out: Path, *, ledger: Ledger | None = None
 
 def writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
     """Return the rows that VOC can hold, with what it makes of their flags; the others are counted."""
-    narrow = (pl.col("x1") + 1 > pl.col("x2")) | (pl.col("y1") + 1 > pl.col("y2"))  # min would be above max
+    least = 1 - _NOISE_PX  # min would be above max
+    narrow = (pl.col("x1") + least > pl.col("x2")) | (pl.col("y1") + least > pl.col("y2"))
     for rule, reason in (
         (pl.col("category_id").is_null(), "ignored for every class: an object of VOC has one"),
         (narrow, "narrower than one pixel, which is the least that VOC counts"),
@@ -91,7 +93,8 @@ def writable(boxes: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
 
 def _object_text() -> pl.Expr:
     flags = {name: (pl.col(name) > 0).cast(pl.Int8).cast(pl.String) for name in _SHARES}
-    corners = {"xmin": pl.col("x1") + 1, "ymin": pl.col("y1") + 1, "xmax": pl.col("x2"), "ymax": pl.col("y2")}
+    first = {f"{axis}min": pl.min_horizontal(pl.col(f"{axis}1") + 1, f"{axis}2") for axis in "xy"}
+    corners = {**first, "xmax": pl.col("x2"), "ymax": pl.col("y2")}
     return pl.concat_str(
         pl.lit("  <object>\n"),
         element("name", escaped(pl.col("name")), indent="    "),

@@ -113,7 +113,7 @@ def _load(path: Path) -> DataYaml:
 
 def _tail(folder: Path, name: str) -> str:
     """Return the longest tail of a path that is a file in the folder, or the path itself."""
-    return next((tail for tail in foreign_tails(name.replace("\0", "?")) if (folder / tail).is_file()), name)
+    return next((tail for tail in foreign_tails(name.replace("\0", "?")) if io.is_file(folder / tail)), name)
 
 
 def _names(folder: Path, name: str, where: str, errors: ErrorCollector) -> list[str]:

@@ -63,9 +63,9 @@ def find_roots(data: DataYaml, allow_root: Sequence[str]) -> Roots:
     """
     folder = data.file.parent
     start = folder / data.path if data.path else folder
-    if not start.is_dir():
+    if not io.is_dir(start):
         entries = [entry for each in data.splits.values() for entry in each]
-        if not any((folder / tail).exists() for entry in entries for tail in foreign_tails(entry)):
+        if not any(io.exists(folder / tail) for entry in entries for tail in foreign_tails(entry)):
             raise InputError(
                 "FOLDER_MISSING",
                 f"there is no such folder, and nothing of it in {folder} either",

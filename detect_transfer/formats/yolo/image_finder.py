@@ -97,10 +97,10 @@ class ImageFinder:
             return None
         # a leading ../ is often one too many, so the path inside the data set comes first
         candidates = (self.start / entry.removeprefix("../"), self.start / entry)
-        there = next((path for path in candidates if path.exists()), None)
+        there = next((path for path in candidates if io.exists(path)), None)
         tails = [(tail, self.start / tail) for tail in foreign_tails(entry)] if there is None else []
         # the last part alone means nothing: every split has a folder "images"
-        return there or next((at for tail, at in tails if at.is_file() or ("/" in tail and at.exists())), None)
+        return there or next((at for tail, at in tails if io.is_file(at) or ("/" in tail and io.exists(at))), None)
 
     def add(self, split: str, entry: str) -> None:
         """Add the images of one folder or list."""
@@ -115,7 +115,7 @@ class ImageFinder:
         inside = self.inside(path, where=where, field=split)
         if inside is None:
             return
-        if not path.is_dir():
+        if not io.is_dir(path):
             self.add_list(path, split)
             return
         for name in io.list_files(path, IMAGE_SUFFIXES):
@@ -142,7 +142,7 @@ class ImageFinder:
                 what, remedy = "the name has no suffix of an image that is read here", "list images only"
                 self.errors.add("IMAGE_TYPE", what, where=where, field="image", value=name, remedy=remedy)
                 continue
-            if not image.is_file():
+            if not io.is_file(image):
                 self.report_absent(inside, name, where)
             self.put(inside, split, where)
 
@@ -154,14 +154,14 @@ class ImageFinder:
             candidates.reverse()
         if "\0" in name:
             return self.root / name.replace("\0", "?")
-        if (there := next((each for each in candidates if each.is_file()), None)) is not None:
+        if (there := next((each for each in candidates if io.is_file(each)), None)) is not None:
             return there
         tails = [folder / tail for tail in foreign_tails(name) for folder in (self.start, path.parent)]
-        if (there := next((each for each in tails if each.is_file()), None)) is not None:
+        if (there := next((each for each in tails if io.is_file(each)), None)) is not None:
             self.n_foreign += 1
             return there
         likely = () if ".." in PurePosixPath(name).parts else (*candidates, *tails)
-        return next((each for each in likely if each.parent.is_dir()), candidates[0])
+        return next((each for each in likely if io.is_dir(each.parent)), candidates[0])
 
     def report_absent(self, image: str, name: str, where: str) -> None:
         """Take note of a listed image that is not there, which is a fault unless it is to be skipped."""
@@ -203,7 +203,7 @@ class ImageFinder:
 
     def inside(self, path: Path, *, where: str, field: str) -> str | None:
         """Return a path relative to the root, or None after reporting that it leads out."""
-        real = path.resolve() if path.is_dir() else self.real_folder(path) / path.name
+        real = path.resolve() if io.is_dir(path) else self.real_folder(path) / path.name
         if any(real.is_relative_to(root) for root in self.allowed):
             return self.named(path, real)
         what = f"it leads out of {self.allowed[0]}"

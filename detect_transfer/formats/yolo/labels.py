@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence, Set
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
+from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.written_links import lies_in, link_root
@@ -48,7 +49,7 @@ class LabelFolder:
 
     def present(self, *, allow_missing: bool, skip_orphans: bool, errors: ErrorCollector) -> set[str]:
         """Return the labels that are there, relative to the root; faults go to `errors`."""
-        if self.path.is_dir():
+        if io.is_dir(self.path):
             with os.scandir(self.path) as entries:
                 self.files = {entry.name: entry for entry in entries}
         around = link_root() or self.root

@@ -286,3 +286,13 @@ def test_split__that_is_not_there_is_left_out_where_the_command_makes_its_own(yo
     (yolo_root / "data.yaml").write_text("train: a\nval: b\nnames: [car, dog]\n", encoding="utf-8")
     with pytest.raises(DetectTransferError, match="FOLDER_MISSING"):
         read_yolo(yolo_root, absent_splits="skip")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a/" * 2500 + "b.png", "/" + "x" * 300 + ".png"])
+@pytest.mark.parametrize("place", ["list", "train", "path"])
+def test_name__that_no_disk_can_have_is_an_error_of_the_data(yolo_root: Path, place: str, name: str) -> None:
+    (yolo_root / "list.txt").write_text(f"images/train/a.png\n{name}\n", encoding="utf-8")
+    head = {"list": "train: list.txt", "train": f"train: {name}", "path": f"path: {name}\ntrain: list.txt"}[place]
+    (yolo_root / "data.yaml").write_text(f"{head}\nnames: [car, dog]\n", encoding="utf-8")
+    with pytest.raises(DetectTransferError, match=r"MISSING|PATH_OUTSIDE"):
+        read_yolo(yolo_root)
