@@ -44,7 +44,7 @@ GENERAL: dict[str, Format] = {
     ),
     "cvat": Format(read_cvat, "CVAT XML 1.1, for images or for video", hints="annotations.xml"),
     "darknet": Format(
-        darknet.read, "Darknet: obj.data with lists of images, labels as of YOLO", hints="obj.data", numbers=CLASSES
+        darknet.read, "Darknet: obj.data with lists of images, labels as of YOLO", proof="obj.data", numbers=CLASSES
     ),
     "parquet": Format(
         read_parquet,

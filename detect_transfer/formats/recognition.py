@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -115,12 +116,23 @@ def why_unread(folder: Path) -> tuple[str, str] | None:
 
 def nearby(path: Path) -> tuple[Path, Recognition] | None:
     """Return the folder a level below or above that is recognised, where there is one alone."""
-    below = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-    for folders in (below[:_MOST_CHILDREN], [path.resolve().parent]):
-        shown = [(folder, each) for folder in folders if (each := recognition(folder)) is not None]
-        if len(shown) == 1:
-            return shown[0]
-    return None
+    return below(path) or _only([path.resolve().parent])
+
+
+def below(path: Path) -> tuple[Path, Recognition] | None:
+    """Return the folder in another that is recognised, where there is one alone."""
+    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return _only(folders[:_MOST_CHILDREN])
+
+
+def _only(folders: list[Path]) -> tuple[Path, Recognition] | None:
+    """Return the one folder that is recognised; what else lies there, and may just be going, is of no concern."""
+    shown = []
+    for folder in folders:
+        with suppress(OSError, DetectTransferError):
+            if (each := recognition(folder) or only_published(folder)) is not None:
+                shown.append((folder, each))
+    return shown[0] if len(shown) == 1 else None
 
 
 def _lies_in(folder: Path, patterns: str) -> str | None:

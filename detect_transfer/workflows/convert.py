@@ -22,7 +22,7 @@ from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
 from detect_transfer.data.tiles import LEAST_SHARE
-from detect_transfer.formats.recognition import Recognition, likely, only_published, recognition
+from detect_transfer.formats.recognition import Recognition, below, likely, only_published, recognition
 
 _AUTO = "auto"
 _MOST_CLASSES = 12
@@ -162,7 +162,8 @@ def _recognised(source: Path) -> Recognition:
     if shown is not None:
         return shown
     candidates = likely(source) if source.exists() else []
-    if len(candidates) == 1:
+    inner = below(source) if source.is_dir() else None
+    if len(candidates) == 1 and (inner is None or inner[1].format == candidates[0]):
         return Recognition(candidates[0], "what lies there fits it alone")
     if (published := only_published(source)) is not None:
         return published

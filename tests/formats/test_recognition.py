@@ -10,6 +10,7 @@ from paths import DATASETS
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.load import recognise
 from detect_transfer.formats import READERS, get_format
+from detect_transfer.formats import recognition as recognition_module
 from detect_transfer.formats.recognition import likely, nearby, only_published, recognised, recognition
 
 
@@ -21,6 +22,7 @@ from detect_transfer.formats.recognition import likely, nearby, only_published, 
         ),
         pytest.param(("manifest.json", "data.yaml"), "yolo", id="ours-without-coco"),
         pytest.param(("data.yaml",), "yolo", id="yolo"),
+        pytest.param(("obj.data", "labels/a.txt"), "darknet", id="darknet"),
         pytest.param(("annotations/instances_val2017.json",), "coco", id="coco"),
         pytest.param(("images.parquet",), "parquet", id="parquet"),
         pytest.param(("Annotations/a.xml",), None, id="a-hint-is-no-proof"),
@@ -161,3 +163,20 @@ def test_archive__is_to_be_unpacked_first(start: bytes, message: str, tmp_path: 
 def test_names_of_sets_without_a_reader__have_advice(name: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"FORMAT_UNKNOWN .*{message}"):
         get_format(name)
+
+
+def test_nearby__leaves_what_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "going").mkdir()
+    (tmp_path / "in" / "data.yaml").write_text("")
+    look = recognition_module.recognition
+
+    def look_at_what_is_going(path: Path) -> object:
+        if path.name == "going":
+            raise FileNotFoundError(path)
+        return look(path)
+
+    monkeypatch.setattr(recognition_module, "recognition", look_at_what_is_going)
+    near = nearby(tmp_path)
+    assert near is not None
+    assert near[0].name == "in"

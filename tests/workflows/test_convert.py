@@ -77,3 +77,10 @@ def test_list__names_every_format_with_the_options_of_its_reader() -> None:
     lines = format_lines()
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == sorted(READERS)
     assert "  options: anchor=center units= allow_missing=false images= missing_images=error" in lines
+
+
+@pytest.mark.parametrize("name", ["bdd100k", "cure_tsd", "darknet"])
+def test_auto__takes_no_folder_for_yolo_that_holds_the_one_of_another_set(name: str, tmp_path: Path) -> None:
+    shutil.copytree(DATASETS / name / "sample", tmp_path / "above" / "set")
+    with pytest.raises(InputError, match=rf"give .*above/set, which is {name} "):
+        convert_source(ConvertRequest("auto", tmp_path / "above", tmp_path / "out"))
