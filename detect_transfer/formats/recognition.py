@@ -239,5 +239,6 @@ _KEYS: tuple[tuple[str, Callable[[dict[str, Any]], bool], bool], ...] = (
     ("createml", _has("image", "annotations"), True),
     ("createml", _has("imagefilename", "annotation"), True),
     ("label_studio", _has("data", "annotations"), True),
+    ("label_studio", _has("annotator", "annotation_id"), True),  # JSON-MIN
     ("bdd100k", _has("name", "labels"), True),
 )

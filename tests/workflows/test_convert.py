@@ -61,10 +61,8 @@ def test_auto__offers_the_folder_a_level_below_and_names_the_candidates(tmp_path
     shutil.copytree(DATASETS / "datumaro" / "sample", tmp_path / "set" / "sample")
     with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*give .*set/sample, which is datumaro .*convert NAME"):
         convert_source(ConvertRequest("auto", tmp_path / "set", tmp_path / "out"))
-    several = DATASETS / "label_studio_min" / "sample"
-    with pytest.raises(
-        InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be coco, darwin, labelme"
-    ):
+    several = DATASETS / "tju" / "sample"
+    with pytest.raises(InputError, match=r"FORMAT_UNKNOWN.*name the format with convert NAME; it may be coco, darwin"):
         convert_source(ConvertRequest("auto", several, tmp_path / "out"))
 
 
