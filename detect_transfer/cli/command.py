@@ -17,6 +17,7 @@ _GONE = {
     "--split-ratio train=0.8,val=0.2",
 }
 EXAMPLES = {  # of each command
+    "average": "average runs/seed0 runs/seed1 runs/seed2 --out runs/averaged",
     "check": "check MY_DATA --imgsz 640 --out checked",
     "compare": "compare runs/a runs/b --out compared",
     "config": "config --explain train.imgsz",

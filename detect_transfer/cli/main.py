@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from detect_transfer import __version__
+from detect_transfer.cli.average import average
 from detect_transfer.cli.class_map import suggest_class_map
 from detect_transfer.cli.command import CommandWithChoices, refuse_renamed
 from detect_transfer.cli.configs import config, init
@@ -46,6 +47,7 @@ _ANYWHERE = {
     "--verbose",
 }  # options that may stand before and after the command
 _LOAD_TORCH = (
+    "average",
     "check",
     "init",
     "train",
@@ -92,7 +94,7 @@ def _options_of_all(
 
 for _command in (
     *(init, convert, unpack, check, config, suggest_class_map),
-    *(train, predict, pre_annotate, rank_images, evaluate, export, compare, visualize, verify),
+    *(train, average, predict, pre_annotate, rank_images, evaluate, export, compare, visualize, verify),
 ):
     app.command(cls=CommandWithChoices)(_command)
 app.add_typer(study, name="study")

@@ -18,19 +18,26 @@ _FEWEST_UNITS = 6  # halves of fewer images or groups say little
 
 @dataclass(frozen=True)
 class Candidates:
-    """What there was to choose from: epochs, and averages of weights."""
+    """What there was to choose from: epochs or other trained weights, and averages of them.
 
-    epochs: int
+    Args:
+        trained: How many were trained.
+        averages: How many are averages of weights.
+        of: What those that were trained are called.
+    """
+
+    trained: int
     averages: int = 0
+    of: str = "epochs"
 
     @property
     def count(self) -> int:
         """How many in all."""
-        return self.epochs + self.averages
+        return self.trained + self.averages
 
     def __str__(self) -> str:
         """Return the words for them, such as `4 epochs and 5 averages of weights`."""
-        return f"{self.epochs} epochs" + (f" and {self.averages} averages of weights" if self.averages else "")
+        return f"{self.trained} {self.of}" + (f" and {self.averages} averages of weights" if self.averages else "")
 
 
 @dataclass(frozen=True)

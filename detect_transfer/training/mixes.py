@@ -6,9 +6,9 @@ Sources: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -17,7 +17,9 @@ from detect_transfer.models.base import Detector, TransferReport
 from detect_transfer.training.plan import Plan
 
 State = Mapping[str, torch.Tensor]
-Kind = Literal["interpolated", "uniform soup", "greedy soup"]
+SoupKind = Literal["uniform soup", "greedy soup"]
+Kind = Literal["interpolated", SoupKind]
+Key = TypeVar("Key")
 
 _SHARES = (0.25, 0.5, 0.75)
 
@@ -125,6 +127,31 @@ def soup(states: Sequence[State]) -> dict[str, torch.Tensor]:
             if torch.is_floating_point(tensor):
                 tensor.lerp_(state[name], 1 / count)
     return mean
+
+
+def choose_soup(
+    order: Sequence[Key], first: float, score: Callable[[SoupKind, tuple[Key, ...]], float]
+) -> tuple[Key, ...]:
+    """Score the mean of all weights, and the mean to which each is added that does not lower its AP.
+
+    Args:
+        order: What names each, the best first.
+        first: The AP of the best.
+        score: Scores the mean of these; returns its AP.
+
+    Returns:
+        Those whose mean is the best, or the best alone.
+    """
+    chosen: tuple[Key, ...] = (order[0],)
+    values = {chosen: first}
+    for each in order[1:]:
+        tried = (*chosen, each)
+        values[tried] = score("greedy soup", tried)
+        if values[tried] >= values[chosen]:
+            chosen = tried
+    if len(order) > 1 and tuple(order) not in values:
+        values[tuple(order)] = score("uniform soup", tuple(order))
+    return max(values, key=lambda keys: (values[keys], -len(keys)))
 
 
 def ranked_epochs(history: Sequence[Mapping[str, Any]], plan: Plan) -> list[list[int]]:

@@ -11,7 +11,7 @@ import torch
 
 from detect_transfer.config import Stage
 from detect_transfer.training.context import Interrupted, TrainContext
-from detect_transfer.training.mixes import Mix, State, interpolate, ranked_epochs, soup
+from detect_transfer.training.mixes import Mix, State, choose_soup, interpolate, ranked_epochs, soup
 
 logger = logging.getLogger(__name__)
 
@@ -70,23 +70,10 @@ class _Mixer:
         self._as_source = as_source
 
     def soups(self, states: Mapping[int, State]) -> tuple[int, ...]:
-        """Score the mean of all epochs, and the mean to which each epoch is added that does not lower its AP.
-
-        Returns:
-            The epochs whose mean is the best, or the best epoch alone.
-        """
-        history = self._context.progress.history
-        order = list(states)
-        chosen: tuple[int, ...] = (order[0],)
-        values = {chosen: float(next(row["AP"] for row in history if row["epoch"] == order[0]))}
-        for epoch in order[1:]:
-            tried = (*chosen, epoch)
-            values[tried] = self.score(Mix("greedy soup", tried), soup([states[e] for e in tried]))
-            if values[tried] >= values[chosen]:
-                chosen = tried
-        if len(order) > 1 and tuple(order) not in values:
-            values[tuple(order)] = self.score(Mix("uniform soup", tuple(order)), soup(list(states.values())))
-        return max(values, key=lambda epochs: (values[epochs], -len(epochs)))
+        """Score means of the weights of epochs; return the epochs whose mean is the best, or the best epoch alone."""
+        order, history = list(states), self._context.progress.history
+        first = float(next(row["AP"] for row in history if row["epoch"] == order[0]))
+        return choose_soup(order, first, lambda kind, of: self.score(Mix(kind, of), soup([states[e] for e in of])))
 
     def score(self, mix: Mix, state: State) -> float:
         """Score one average of weights; return its AP, -1 where there is none."""
