@@ -54,7 +54,7 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
     set_mode(context.detector, phase)
     progress, steps, epoch = context.progress, len(context.batches), context.progress.epoch + 1
     began = time.monotonic() - progress.spent.seconds  # of all steps of the epoch, before a resume too
-    requested = time.monotonic()
+    requested, first, left_out = time.monotonic(), progress.step, 0
     factor = _rate_factor(context, phase, progress.phase_epoch * steps + progress.step - 1)
     # a new start sees the images as a run of its own would
     context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
@@ -67,7 +67,8 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         factor = _rate_factor(context, phase, done)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        parts = _one_step(context, step, batch)
+        parts, changed = _one_step(context, step, batch)
+        left_out += not changed
         for name, value in parts.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.step = i + 1
@@ -81,6 +82,11 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         requested = time.monotonic()
         if passed == 1:
             break
+    if left_out and left_out == progress.step - first:
+        context.on_stage(
+            f"warning: none of the {left_out} steps of epoch {epoch} changed the network: their gradient is not finite "
+            "in half precision; where that goes on start a new run with train.precision=fp32"
+        )
     spent = progress.spent
     return {
         "loss": sum(progress.sums.values()) / progress.step,
@@ -113,8 +119,8 @@ def _asked_to_stop(context: TrainContext) -> int | None:
     return context.stop.signal
 
 
-def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> dict[str, float]:
-    """Compute a batch, in parts where it is asked for, and change the network once.
+def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> tuple[dict[str, float], bool]:
+    """Compute a batch, in parts where it is asked for, and change the network once, unless half precision overflows.
 
     Losses and the norm of the gradient come to the host together, once: each time it waits for the device.
     """
@@ -137,7 +143,7 @@ def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) ->
         step.optimizer.zero_grad(set_to_none=True)
     step.l2sp.step()
     step.average.update_parameters(context.detector.module)
-    return dict(zip(summed, by_part.sum(axis=1).tolist(), strict=True))
+    return dict(zip(summed, by_part.sum(axis=1).tolist(), strict=True)), math.isfinite(gradient)
 
 
 def _backward(context: TrainContext, step: Step, parts: Sequence[Batch | FeatureBatch]) -> dict[str, torch.Tensor]:

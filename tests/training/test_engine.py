@@ -314,6 +314,22 @@ def test_half_precision__that_stays_not_finite_ends_with_a_message(
         )
 
 
+def test_half_precision__that_changed_nothing_is_said(config, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short run is over before the scale is so low that the steps can be said to fail for good."""
+    true_loss = YoloDetector.loss
+
+    def huge(self, outputs, targets, size_hw):
+        parts = true_loss(self, outputs, targets, size_hw)
+        return {name: replace(part, total=part.total * 1e34) for name, part in parts.items()}
+
+    monkeypatch.setattr(YoloDetector, "loss", huge)
+    stages: list[str] = []
+    settings = config(train={"imgsz": 64, "precision": "fp16", "epochs": 2}, transfer={"strategy": "head_only"})
+    run(settings, watch=Watch(on_stage=stages.append))
+    said = [text for text in stages if "none of the 3 steps of epoch" in text and "train.precision=fp32" in text]
+    assert len(said) == 2
+
+
 def test_resuming__takes_the_remedies_of_full_memory(run, stopped: Path) -> None:
     """Each of them alone is taken, and a run goes on with all of them."""
     words = ["train.accumulate=2", "train.workers=1", "train.cache=disk", "train.cache_mb=1", "train.device=cpu"]
