@@ -30,6 +30,13 @@ from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 RECORD = "average.json"
+_OF_WEIGHTS = {  # what the header of weights says, in words
+    "imgsz": "input size",
+    "category_ids": "category ids",
+    "intake": "window of values",
+    "backbone": "backbone",
+    "anchors": "anchors",
+}
 OnScored = Callable[[str], None]
 
 
@@ -90,7 +97,7 @@ def average_runs(
         best = soup([weights[name] for name in chosen])
         metadata = {name: text for name, text in members[0].weights.metadata.items() if isinstance(text, str)}
         save_weights(RunFolder(building).best, best, metadata)
-        scores = _write(RunFolder(building), out.name, scorer, members, (chosen, selection))
+        scores = _write(RunFolder(building), out.name, scorer, members, chosen, selection)
     return Averaged(out, scores, chosen, selection)
 
 
@@ -169,10 +176,7 @@ def _check_alike(first: _Member, other: _Member) -> None:
     facts: dict[str, tuple[Any, Any]] = {
         "architecture": (one.arch, two.arch),
         "classes": (one.class_names, two.class_names),
-        **{
-            name: (one.metadata.get(key), two.metadata.get(key))
-            for name, key in (("input size", "imgsz"), ("category ids", "category_ids"), ("window", "intake"))
-        },
+        **{name: (one.metadata.get(key), two.metadata.get(key)) for key, name in _OF_WEIGHTS.items()},
         "shapes of tensors": (_shapes(one), _shapes(two)),
         "validation images": (sorted(first.used.get("val", [])), sorted(other.used.get("val", []))),
     }
@@ -206,10 +210,11 @@ def _write(
     title: str,
     scorer: _Scorer,
     members: Sequence[_Member],
-    choice: tuple[tuple[str, ...], Selection],
+    chosen: tuple[str, ...],
+    selection: Selection,
 ) -> Scores:
     """Write scores, thresholds, the report, and what predicting and exporting ask of a run."""
-    (chosen, selection), config, data = choice, scorer.config, scorer.data
+    config, data = scorer.config, scorer.data
     candidate = scorer.candidates[chosen]
     case = Case(data.val, candidate.detections)
     path = members[0].folder.data_of(config.data)
