@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detect_transfer.core.counted import counted
 from detect_transfer.evaluation.coco.bootstrap import mean_ap
 from detect_transfer.evaluation.coco.threshold_matches import ThresholdMatches
 from detect_transfer.evaluation.coco.weighted import weighted_ap
@@ -37,7 +38,8 @@ class Candidates:
 
     def __str__(self) -> str:
         """Return the words for them, such as `4 epochs and 5 averages of weights`."""
-        return f"{self.trained} {self.of}" + (f" and {self.averages} averages of weights" if self.averages else "")
+        averages = counted(self.averages, "average of weights", "averages of weights")
+        return f"{self.trained} {self.of}" + (f" and {averages}" if self.averages else "")
 
 
 @dataclass(frozen=True)

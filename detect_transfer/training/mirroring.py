@@ -37,6 +37,13 @@ _SIDE_WORDS_TOGETHER = (
     (re.compile(r"sol|sola|soldan|solda"), re.compile(r"sag|saga|sagdan|sagda")),
     (re.compile(r"trai"), re.compile(r"phai")),
 )
+# names of signs that are codes, by which data of such a set are known in any format; its card decides
+_CODES = {
+    "dfg": re.compile(r"[IVX]+-\d+(?:[.-]\w+)*"),
+    "rtsd": re.compile(r"\d(?:[._]\d+){1,3}(?:_[nr]\d+)?"),
+    "tt100k": re.compile(r"(?:i|il|p[ahlmnrw]?|w)\d+(?:\.\d+)?|[ipw][a-z]{1,2}"),
+}
+_FEWEST_CODES, _SHARE_OF_CODES = 5, 0.8  # what other classes are called may look like a code too
 _MOST_NAMES = 4
 
 
@@ -100,12 +107,22 @@ def choose_mirroring(
         return Mirroring(False, f"left and right differ in {named}; {help_text}", swaps)
     # codes keep their digits in a class map
     of_data_set = [name for name in unpaired if own_classes or re.search(r"\d", name)]
-    if of_data_set and (reason := reason_of_card(data_set)) is not None:
-        return Mirroring(False, f"the card of {data_set} forbids it: {reason}; {help_text}", swaps)
+    for known in (data_set, _set_of_codes(unpaired)) if of_data_set else ():
+        if (reason := reason_of_card(known)) is not None:
+            return Mirroring(False, f"the card of {known} forbids it: {reason}; {help_text}", swaps)
     pairs = ", ".join(f"{class_names[i]} and {class_names[j]}" for i, j in swaps.items() if i < j)
     swapped = f"the labels of {pairs} are swapped, and " if pairs else ""
     others = "no other class name" if pairs else "no class name"
     return Mirroring(True, f"{swapped}{others} tells left from right; mirror.images=false turns it off", swaps)
+
+
+def _set_of_codes(names: Sequence[str]) -> str:
+    """Return the data set whose codes most class names are; "" where they are of none."""
+    for data_set, code in _CODES.items():
+        count = sum(code.fullmatch(name) is not None for name in names)
+        if count >= max(_FEWEST_CODES, _SHARE_OF_CODES * len(names)):
+            return data_set
+    return ""
 
 
 def reason_of_card(data_set: str) -> str | None:

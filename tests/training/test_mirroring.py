@@ -232,6 +232,25 @@ def test_card__says_nothing_of_classes_of_the_user_but_for_codes() -> None:
     assert not choose_mirroring(Mirror(), ["i2"], data_set="tt100k", own_classes=False).on
 
 
+@pytest.mark.parametrize(
+    ("names", "data_set"),
+    [
+        (["i2", "i4", "pl40", "pn", "p26", "w57", "ph4.5", "pne", "other"], "tt100k"),
+        (["2_1", "1_23", "3_24_n40", "5_19_1", "1_20_1"], "rtsd"),
+        (["2.1", "1.23", "3.24", "5.19.1", "8.13"], "rtsd"),
+        (["I-1", "II-30-50", "III-35", "II-2", "V-1.1"], "dfg"),
+        (["i2", "pl40", "person", "car", "bus"], ""),
+        (["a10", "f16", "b52", "su27", "p51", "mig29"], ""),
+        ([str(i) for i in range(10)], ""),
+        (["i2", "p26", "pl40"], ""),
+    ],
+)
+def test_codes__are_known_in_any_format(names: list[str], data_set: str) -> None:
+    mirroring = choose_mirroring(Mirror(), names, data_set="yolo")
+    assert mirroring.on == (data_set == "")
+    assert f"the card of {data_set} forbids it" in mirroring.reason or not data_set
+
+
 def test_native_data__have_their_card(tmp_path: Path) -> None:
     """Read as they are, without a conversion, and the format found by itself."""
     sample = DATASETS / "tt100k" / "sample"
