@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detect_transfer.config import RunConfig
 from detect_transfer.config.augment import Augment, augment_entries
 from detect_transfer.core.arrays import BoolArray, FloatArray
 from detect_transfer.core.errors import InputError
@@ -133,24 +134,28 @@ def augment_lines(augmenter: Augmenter) -> list[str]:
     return lines
 
 
-def mixing_lines(augmenter: Augmenter, plan: Plan, mosaic_until: float) -> list[str]:
+def mixing_lines(augmenter: Augmenter, plan: Plan, config: RunConfig) -> list[str]:
     """Return the line that says in which epochs training images are mixed; none where that is not wanted.
 
-    Features that are computed once are of images as they are.
+    Features that are computed once are of images as they are. Where a budget ends phases, it is the time that counts.
     """
     if not augmenter.mixing.on:
         return []
     shares = ", ".join(f"{name} {share:g}" for name, share in augmenter.mixing.shares.items())
-    last = [0 if phase.views else phase.mixing_epochs(mosaic_until) for phase in plan.phases]
-    epochs = [
-        f"{phase.first_epoch}-{phase.first_epoch + count - 1}" if count > 1 else f"{phase.first_epoch}"
-        for phase, count in zip(plan.phases, last, strict=True)
-        if count
-    ]
-    if epochs:
-        return [f"training images are mixed in epochs {', '.join(epochs)}: {shares}"]
-    why = f"no phase has an epoch within its first {mosaic_until:.0%} that reads images"
-    return [f"training images are never mixed ({shares}): {why}; train more epochs, or set train.mosaic_until=1"]
+    until = config.train.mosaic_until
+    phases = [(p, p.mixing_epochs(until)) for p in plan.phases if not p.views and p.mixing_epochs(until)]
+    part = f"first {until:.0%}"
+    if not phases:
+        remedy = "train more epochs, or set train.mosaic_until=1"
+        return [
+            f"training images are never mixed ({shares}): no phase has an epoch within its {part} that reads images; "
+            + remedy
+        ]
+    first_last = [(p.first_epoch, p.first_epoch + count - 1) for p, count in phases]
+    where = "epochs " + ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in first_last)
+    if config.transfer.budget is not None:
+        where = f"the {part} of the epochs, or of the time, of phase {', '.join(str(p.number) for p, _ in phases)}"
+    return [f"training images are mixed in {where}: {shares}"]
 
 
 def _check_mirroring(names: Sequence[str], mirroring: Mirroring, *, tells_corners: bool) -> None:

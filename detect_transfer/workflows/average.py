@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from detect_transfer.config import RunConfig, absolute_paths, dump_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
@@ -24,7 +22,7 @@ from detect_transfer.evaluation.coco.threshold_matches import ThresholdMatches, 
 from detect_transfer.evaluation.selection import Candidates, Selection, selection_optimism
 from detect_transfer.models import load_weights, save_weights
 from detect_transfer.models.source_weights import SourceWeights
-from detect_transfer.training.mixes import SoupKind, choose_soup, soup
+from detect_transfer.training.mixes import SoupKind, State, choose_soup, soup
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
@@ -131,9 +129,9 @@ class _Scorer:
         self._images = [(i, data.paths[i]) for i in data.val.images["image_id"]]
         self._category_ids = data.val.categories["category_id"].sort().to_list()
 
-    def score(self, kind: str, names: tuple[str, ...], state: dict[str, torch.Tensor]) -> float:
+    def score(self, kind: str, names: tuple[str, ...], state: State) -> float:
         """Score one candidate; return its AP, -1 where there is none."""
-        self._trained.network.module.load_state_dict(state)
+        self._trained.network.module.load_state_dict(dict(state))
         detections = self._trained.find(self._images, self._category_ids)
         policy = self.config.evaluate.ignore_policy
         ap = coco_metrics(self.data.val, detections, ignore_policy=policy)["AP"]
@@ -166,8 +164,8 @@ def _members(runs: Sequence[Path]) -> list[_Member]:
     return members
 
 
-def _shapes(weights: SourceWeights) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.tensors.items()}
+def _shapes(weights: SourceWeights) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
 
 
 def _check_alike(first: _Member, other: _Member) -> None:

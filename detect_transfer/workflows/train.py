@@ -132,11 +132,10 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         detector, report, plan = _prepare(config, data, source, progress, evidence)
         _require_room(folder, detector)
         _say_plan(plan, detector, watch, parts=config.train.accumulate * accelerator.num_processes)
-        watch.say(*mixing_lines(augmenter, plan, config.train.mosaic_until))
         initial = {k: t.clone() for k, t in detector.module.state_dict().items()}
         run = RunContext(folder, accelerator, augmenter, watch)
         context = make_context(config, detector, plan, data, source=(source, report), run=run)
-        watch.say(*start_lines(config, data, context))
+        watch.say(*start_lines(config, data, context), *mixing_lines(augmenter, plan, config))
         _listen(context, progress, watch, clock_of(context, progress, data))
         if states is not None:
             begin_resumed(context, states, folder, config)

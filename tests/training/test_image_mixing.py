@@ -194,16 +194,21 @@ def test_scale_by_boxes__keeps_small_boxes_large_enough_and_large_ones_inside() 
 def test_mixing__is_said_of_the_epochs_that_it_is_in() -> None:
     augmenter = Augmenter("signs", imgsz=96)
 
-    def line(*epochs: int, until: float = 0.7, views: int = 0) -> str:
+    def line(*epochs: int, until: float = 0.7, views: int = 0, budget: float | None = None) -> str:
         phases = [PlannedPhase(i, 1 + sum(epochs[: i - 1]), n, {}, views=views) for i, n in enumerate(epochs, 1)]
-        return mixing_lines(augmenter, Plan("x", tuple(phases), 1.0), until)[0]
+        parts = {"train": {"mosaic_until": until}, "transfer": {"budget": budget}}
+        config = RunConfig.model_validate({"data": {"path": "."}, **parts})
+        return mixing_lines(augmenter, Plan("x", tuple(phases), 1.0), config)[0]
 
     assert line(10) == "training images are mixed in epochs 1-7: CopyPaste 0.5"
     assert line(2, 1, 10, until=0.5) == "training images are mixed in epochs 1, 4-8: CopyPaste 0.5"
     assert line(1, until=1.0) == "training images are mixed in epochs 1: CopyPaste 0.5"
+    in_time = "training images are mixed in the first 70% of the epochs, or of the time, of phase 1, 2: CopyPaste 0.5"
+    assert line(10, 20, budget=5) == in_time
     for never in (line(1), line(1, 1), line(10, views=2)):
         assert never.startswith("training images are never mixed (CopyPaste 0.5): no phase has an epoch within its")
-    assert mixing_lines(Augmenter("default", imgsz=96), Plan("x", (), 1.0), 0.7) == []
+    config = RunConfig.model_validate({"data": {"path": "."}})
+    assert mixing_lines(Augmenter("default", imgsz=96), Plan("x", (), 1.0), config) == []
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
