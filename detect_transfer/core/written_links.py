@@ -34,9 +34,14 @@ def is_written_link(root: Path, path: Path) -> bool:
     )
 
 
+def is_written_folder(folder: Path) -> bool:
+    """Tell whether a folder is one that `convert` wrote."""
+    return all((folder / name).is_file() for name in WRITTEN)
+
+
 def _has_links(folder: Path) -> bool:
     """Tell whether a folder is one that `convert` wrote with links to the images."""
-    if not all((folder / name).is_file() for name in WRITTEN):
+    if not is_written_folder(folder):
         return False
     try:
         state = (folder / MANIFEST).stat()

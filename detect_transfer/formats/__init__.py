@@ -66,6 +66,7 @@ PUBLISHED = frozenset({*PEDESTRIANS, *TRAFFIC_LIGHTS, *TRAFFIC_SIGNS})  # data s
 
 _OTHER_NAMES = {
     **{"pascal_voc": "voc", "pascal": "voc", "voc_xml": "voc", "labelimg": "voc"},
+    **{"hugging_face": "hf_imagefolder", "roboflow": "coco", "fiftyone": "coco"},  # as we call what we write
     **{"bstld": "bosch_lights", "bosch": "bosch_lights", "bdd": "bdd100k", "tju_dhd": "tju"},
     **{
         "coco_json": "coco",

@@ -14,6 +14,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.written_check import READ_BACK
+from detect_transfer.formats import READERS
 from detect_transfer.formats.tools.label_studio import read as read_label_studio
 from detect_transfer.formats.voc.reader import read as read_voc
 from detect_transfer.formats.writing import targets
@@ -171,3 +172,19 @@ def test_check__sees_what_a_writer_spoils(
     with pytest.raises(InputError, match=r"ROUND_TRIP box xyxy.*s:1"):
         convert(table, tmp_path / "out", options=options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("image_mode", ["copy", "link"])
+def test_what_was_written__is_read_by_its_own_folder_alone(
+    image_mode: str, table: AnnotationTable, tmp_path: Path
+) -> None:
+    options = ConvertOptions("x", split="source", targets=ALL, image_mode=image_mode)
+    convert(table, tmp_path / "out", options=options)
+    own = {"coco": "data_folder", "yolo": "yolo", "hugging_face": "hf_imagefolder", "fiftyone": "coco"}
+    for target in ALL:
+        name = {**own, "roboflow": "coco"}.get(target, target)
+        root = tmp_path / "out" / (target if (tmp_path / "out" / target).is_dir() else "")
+        back = READERS[name].read(root)
+        assert sorted(Path(each).stem for each in back.images["file_name"]) == ["a", "b"], target
+        assert back.image_root is not None
+        assert all((back.image_root / each).is_file() for each in back.images["file_name"]), target

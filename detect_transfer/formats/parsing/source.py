@@ -36,6 +36,8 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable, Columns
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.written_links import is_written_folder
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, BoxFormat, check_faults, in_pixels
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -93,7 +95,7 @@ class Source(SourceFiles, SourceBoxes):
         self.errors = ErrorCollector(self.on_error)
         self.file = self.root.name if self.or_file and self.root.is_file() else None
         self.root = io.require_dir(self.root, what=self.what) if self.file is None else self.root.parent
-        self.image_root = self.root
+        self.image_root = self._written_images() or self.root
         if self.image_folder is not None:
             self.image_root = io.require_dir(self.image_folder, what="the folder of the images")
         self.images: dict[str, ImageRef] = {}  # by the names that annotations use
@@ -102,6 +104,13 @@ class Source(SourceFiles, SourceBoxes):
         self._columns: dict[str, Mapping[str, Any]] = {}  # of images that have an annotation of their own
         self._boxes: list[dict[str, Any]] = []
         self._other_shapes: list[str] = []
+
+    def _written_images(self) -> Path | None:
+        """Return the folder of the images where the data set is a part without its own of a data folder of ours."""
+        home, images = self.root.parent, self.root.parent / "images"
+        if not (images.is_dir() and is_written_folder(home)) or io.list_files(self.root, IMAGE_SUFFIXES):
+            return None
+        return images
 
     def add_image(self, name: str, where: str, size_wh: native.SizeWh | None = None, **columns: Any) -> bool:
         """Add an image that has an annotation of its own, with further columns of the table of images.
