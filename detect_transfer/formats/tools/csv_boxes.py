@@ -33,13 +33,18 @@ _NAMES = {
     "y1": "y1 ymin y_min top y_top bbox_y1 bbox_ymin box_ymin y bbox_y box_y ytl",
     "x2": "x2 xmax x_max right x_right bbox_x2 bbox_xmax box_xmax xbr",
     "y2": "y2 ymax y_max bottom y_bottom bbox_y2 bbox_ymax box_ymax ybr",
+    "cx": "cx x_center x_centre center_x centre_x xcenter xc",
+    "cy": "cy y_center y_centre center_y centre_y ycenter yc",
     "w": "w bbox_w bbox_width box_w box_width width",
     "h": "h bbox_h bbox_height box_h box_height height",
     "split": "split set subset partition",
 }
 _LOOKED_AT = 20  # rows
 _BOX = ("x1", "y1", "x2", "y2")
-_REMEDY = "name the columns such as columns=image=photo,class=kind,x1=left,y1=top,x2=right,y2=bottom (or w=, h=, bbox=)"
+_REMEDY = (
+    "name the columns such as columns=image=photo,class=kind,x1=left,y1=top,x2=right,y2=bottom (or w=, h=, cx=, cy=, "
+    "bbox=)"
+)
 
 
 def read(  # noqa: PLR0913 - each is an option of the command line
@@ -65,7 +70,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         class_name: The class of all boxes, where no column tells one.
         inclusive: Whether the right and the bottom edge are the last pixel of the box.
         box_format: What the four numbers are. Without it ``xyxy`` for columns of edges, ``xywh`` for columns of a size
-            or for one field; boxes that fit another form alone are an error.
+            or for one field, ``cxcywh`` for columns of a centre; boxes that fit another form alone are an error.
         units: What they are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         on_error: See `Source`.
@@ -113,7 +118,10 @@ def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: 
     separator, header = _header(source, name)
     column = {key: given.get(key) or _recognised(header, words) for key, words in _NAMES.items()}
     has_edges, has_corner = column["x2"] and column["y2"], column["x1"] and column["y1"]
+    form = PIXEL_CORNERS if has_edges else PIXEL_SIZES
     keys = _BOX if has_edges else ("x1", "y1", "w", "h")
+    if column["cx"] and column["cy"] and not (has_edges or has_corner):
+        form, keys = BoxFormat("cxcywh"), ("cx", "cy", "w", "h")
     box = ["bbox"] if column["bbox"] and not (has_edges and has_corner) else list(keys)
     needed = ["image", *box, *([] if class_name else ["class"])]
     lacking = [key for key in needed if column[key] is None or column[key] not in header]
@@ -141,7 +149,7 @@ def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: 
     label = pl.col("_class") if class_name is None else pl.lit(class_name)
     split = pl.col("_split") if "_split" in data.columns else pl.lit(None, dtype=pl.String)
     data = data.select("file", "line", "image", *_BOX, **{"path": pl.col("_image"), "class": label, "split": split})
-    return replace(rows, data=data), PIXEL_CORNERS if has_edges and box != ["bbox"] else PIXEL_SIZES
+    return replace(rows, data=data), PIXEL_SIZES if box == ["bbox"] else form
 
 
 def _header(source: Source, name: str) -> tuple[str, list[str]]:
@@ -160,7 +168,7 @@ def images_of_head(head: str) -> list[str] | None:
     header, *rows = csv.reader(lines[:_LOOKED_AT], delimiter=separator) if lines else [[]]
     names = [field.strip().casefold() for field in header]
     columns = {key for key, words in _NAMES.items() if _recognised(names, words)}
-    if "image" not in columns or not ("bbox" in columns or {"x1", "y1"} <= columns):
+    if "image" not in columns or not ("bbox" in columns or {"x1", "y1"} <= columns or {"cx", "cy"} <= columns):
         return None
     index = names.index(str(_recognised(names, _NAMES["image"])))
     return [PurePosixPath(row[index].strip().replace("\\", "/")).stem for row in rows if len(row) > index]

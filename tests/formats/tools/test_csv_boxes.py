@@ -27,6 +27,9 @@ HEADERS = [
     pytest.param('image,bbox,class\na.png,"[10, 4, 30, 18]",car', {"box_format": "xyxy"}, id="corners-in-one"),
     pytest.param("image,x1,y1,x2,y2,class\na.png,.25,.2,.75,.9,car", {"units": "shares"}, id="shares"),
     pytest.param("image,x,y,w,h,class\n/data/x/a.png,20,11,20,14,car", {"box_format": "cxcywh"}, id="centres"),
+    pytest.param("image,x_center,y_center,width,height,class\na.png,20,11,20,14,car", {}, id="columns-of-centres"),
+    pytest.param("image,cx,cy,w,h,class\na.png,.5,.55,.5,.7,car", {"units": "shares"}, id="shares-of-centres"),
+    pytest.param("image,p,q,w,h,class\na.png,20,11,20,14,car", {"columns": "cx=p,cy=q"}, id="own-columns-of-centres"),
 ]
 
 
