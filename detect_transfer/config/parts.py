@@ -255,7 +255,7 @@ class Mirror(Strict):
     """Whether training images are mirrored."""
 
     images: bool | Literal["auto"] = "auto"
-    """`auto`: not where class names or the data set tell left from right. `true` or `false`: always, or never."""
+    """`auto`: not where class names or the card of the data set tell sides apart. `true`, `false`: always, never."""
     pairs: dict[str, str] = Field(default_factory=dict)
     """Classes that are each other's mirror image, such as `turn left: turn right`; they are swapped with the image."""
 
