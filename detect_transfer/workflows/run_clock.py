@@ -118,10 +118,12 @@ class RunClock:
 
     def _seconds_after(self, done: int) -> float:
         """Return how long the epochs take after so many of the plan, and the averages of weights after them."""
+        if not self._plan.phases:
+            return 0.0
         counts = [min(p.epochs, max(0, p.last_epoch - done)) for p in self._plan.phases]
         seconds = [self._seconds(p) + self._score(p.number) for p in self._plan.phases]
-        last = self._plan.phases[-1].number if self._plan.phases else 0
-        return sum(n * each for n, each in zip(counts, seconds, strict=True)) + self._averages * self._score(last)
+        averages = self._averages * self._score(self._plan.phases[-1].number)
+        return sum(n * each for n, each in zip(counts, seconds, strict=True)) + averages
 
     def _seconds(self, phase: PlannedPhase) -> float:
         """Return what an epoch of a phase takes but for its scoring: as measured, else by what others took."""

@@ -55,6 +55,9 @@ def test_the_averages__are_scored_after_the_last_epoch() -> None:
     for epoch, number in ((0, 0), (1, 1), (2, 1), (3, 1), (4, 2), (5, 2)):
         clock.note(row(epoch, number))
     assert clock.seconds_left() == pytest.approx(3 * SCORE)
+    untrained = RunClock(Plan("epoch0", (), 1.0), N_TRAIN, N_VAL, averages=3)
+    untrained.note(row(0, 0))
+    assert untrained.seconds_left() == 0, "of nothing that was trained there is no average"
 
 
 def test_features_that_are_computed_first__do_not_count_as_steps() -> None:
