@@ -108,7 +108,7 @@ def build_detector(
         detector = family.from_scratch(model, class_names)
         new = tuple(detector.module.state_dict())
         return detector, TransferReport(tuple(ClassInit(name, (), "random") for name in class_names), 0, new)
-    _check_source(model, source)
+    check_source(model, source)
     check_class_names(transfer, class_names, source)
     class_map = transfer.named_classes | {name: (name,) for name in transfer.keep_source_classes}
     rows = class_inits(source, class_names, class_map, transfer, evidence)
@@ -206,8 +206,12 @@ def contradictions(rows: Sequence[ClassInit], evidence: ClassEvidence | None) ->
     return lines
 
 
-def _check_source(model: Model, source: SourceWeights) -> None:
-    """Raise unless weights are of the family and the architecture that the config asks for."""
+def check_source(model: Model, source: SourceWeights) -> None:
+    """Raise unless weights are of the family and the architecture that the config asks for.
+
+    Raises:
+        InputError: They are of another one.
+    """
     for code, key, wanted, actual in (
         ("WEIGHTS_FAMILY", "family", model.family, source.family),
         ("WEIGHTS_ARCH", "arch", model.arch, source.arch),

@@ -183,7 +183,7 @@ def differences(first: Any, second: Any, where: str = "") -> str | None:
     """Return where two values differ first, None where they are equal."""
     if isinstance(first, dict) and isinstance(second, dict):
         if odd := first.keys() ^ second.keys():
-            return f"{where}: only one has {', '.join(sorted(odd))}"
+            return f"{where}: only one has {', '.join(sorted(odd)[:4])}"
         parts = ((f"{where}/{key}", first[key], second[key]) for key in first)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         parts = ((f"{where}/{i}", *pair) for i, pair in enumerate(zip(first, second, strict=True)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_config
 from detect_transfer.config.study import with_keys
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.strategies import phases_of
 from detect_transfer.workflows.study.data import StudyData
@@ -89,6 +89,41 @@ def _shared_out(total: int, weights: list[int]) -> list[int]:
     for i in sorted(range(len(exact)), key=lambda i: parts[i] - exact[i])[: free - sum(parts)]:
         parts[i] += 1
     return [1 + part for part in parts]
+
+
+def wrong_sources(
+    configs: Mapping[tuple[str, float], RunConfig], class_names: Sequence[str]
+) -> list[DetectTransferError]:
+    """Return what is wrong with the weights that arms start from, and with the classes that arms take of them.
+
+    What an arm takes of several sources is known when one of them is chosen, and is not looked at.
+    """
+    from detect_transfer.models.families import check_class_names, check_source
+    from detect_transfer.workflows.start_source import load_source
+
+    problems: dict[str, list[DetectTransferError]] = {}
+    for (arm, _), config in configs.items():
+        transfer = config.transfer
+        taken = (
+            transfer.class_map,
+            transfer.keep_source_classes,
+            transfer.pull_to_source,
+            transfer.strategy == "scratch",
+        )
+        key = repr((config.model, taken))
+        if key in problems or config.model.sources:
+            continue
+        problems[key] = []
+        try:
+            source = load_source(config)
+            if source is not None:
+                check_source(config.model, source)
+                check_class_names(transfer, class_names, source)
+        except InputError as error:
+            problems[key] += error.problems
+            for problem in error.problems:
+                problem.where = f"study.arms.{arm}" + (f" ({problem.where})" if problem.where else "")
+    return [problem for of_key in problems.values() for problem in of_key]
 
 
 def wrong_augmentations(configs: Mapping[tuple[str, float], RunConfig]) -> list[InputError]:

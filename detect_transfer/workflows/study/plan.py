@@ -14,7 +14,7 @@ from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
-from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations
+from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.other_data import read_other_data
@@ -123,7 +123,8 @@ def make_study_plan(
             except DetectTransferError as error:
                 problems.append(error)
                 break  # the same at every size
-    raise_problems([*problems, *wrong_augmentations(configs)])
+    names = data.splits[0].val.class_names
+    raise_problems([*problems, *wrong_augmentations(configs), *wrong_sources(configs, names)])
     runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
     trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()

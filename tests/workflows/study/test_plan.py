@@ -73,7 +73,9 @@ def test_key__changes_with_the_weights_and_the_data(make_plan, tiny_data: Path, 
 def test_config_of_a_run__is_one_that_train_takes(make_plan, tmp_path: Path) -> None:
     from detect_transfer.config import dump_config
 
-    plan = make_plan({"arms": {"mine": {"transfer": {"class_map": {"stop": "stop"}}, "train.imgsz": 96}, "full": {}}})
+    plan = make_plan(
+        {"arms": {"mine": {"transfer": {"class_map": {"stop": "no_entry"}}, "train.imgsz": 96}, "full": {}}}
+    )
     run = next(run for run in plan.runs if (run.arm, run.percent, run.seed) == ("mine", 50.0, 2))
     (tmp_path / "run.yaml").write_text(dump_config(plan.config_of(run)))
     config = load_config(tmp_path / "run.yaml")
@@ -105,6 +107,21 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
         ({"arms": {"x": {"train.imgzs": 3}}}, {}, r"CONFIG_KEY study.arms.x train.imgzs - .*did you mean .*imgsz"),
         ({"arms": {"x": {"transfer.strategy": "full"}, "full": {}}}, {}, "STUDY_ARMS study.arms=full - .* same runs"),
         ({"arms": {"x": {"augment": [{"Blurr": {}}]}}}, {}, r"AUGMENT_\w+ study.arms.x .*Blurr.* did you mean"),
+        (
+            {"arms": {"x": {"transfer.keep_source_classes": ["circle"]}}},
+            {},
+            "CLASS_UNKNOWN study.arms.x transfer.keep_source_classes=circle - there is no such source class",
+        ),
+        (
+            {"arms": {"x": {"transfer.class_map": {"stopp": "no_entry"}}}},
+            {},
+            r"CLASS_UNKNOWN study.arms.x transfer.class_map=stopp - .*did you mean 'stop'",
+        ),
+        (
+            {"arms": {"x": {"model.arch": "yolo26n"}}},
+            {},
+            r"WEIGHTS_ARCH study.arms.x \(.*\) model.arch=yolo26n - the weights are",
+        ),
         ({"baseline": "none"}, {}, "study.baseline is none of the arms"),
         ({"seeds": [1, 1]}, {}, "stands twice in study.seeds"),
         ({"sizes": [4, 100]}, {}, r"STUDY_CLASSES study.sizes=4.0 - 4 % of the training images \(1\) have no object"),
@@ -118,7 +135,7 @@ def test_study_that_compares_nothing__is_refused_with_the_reason(make_plan, stud
 
 
 def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_plan) -> None:
-    plan = make_plan({}, transfer={"class_map": {"stop": "stop"}, "pull_to_source": 0.1})
+    plan = make_plan({}, transfer={"class_map": {"stop": "no_entry"}, "pull_to_source": 0.1})
     assert plan.configs["scratch", 100.0].transfer.class_map == "auto"
     assert plan.configs["full", 100.0].transfer.pull_to_source == 0.1
 
