@@ -84,7 +84,7 @@ class Study(Strict):
 
     arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """Name of each arm, and the keys of the config that it changes, such as `{transfer.strategy: full}`. An arm that is
-    named like a strategy and changes nothing is that strategy; a list of names will do."""
+    named like a strategy is that strategy, unless it gives another or phases; a list of such names will do."""
     sizes: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=1)] = Field(
         default_factory=lambda: [10.0, 30.0, 100.0]
     )
@@ -222,7 +222,9 @@ class StudyConfig(RunConfig):
     def keys_of(self, arm: str) -> dict[str, Any]:
         """Return the content of the run config of an arm, before the budget, the data and the seed are put in."""
         arm, timed = self.study.timed.get(arm, arm), arm in self.study.timed
-        changes = self.study.arms[arm] or NAMED_ARMS[arm]
+        changes = self.study.arms[arm]
+        if not {"transfer.strategy", "transfer.phases"} & changes.keys():
+            changes = NAMED_ARMS.get(arm, {}) | changes
         keys: dict[str, Any] = self.model_dump(mode="json", exclude={"study", "out"})
         for other, one in (("phases", "strategy"), ("strategy", "phases")):
             if f"transfer.{one}" in changes:

@@ -113,6 +113,14 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
         sentences.append(
             f"{_counted(len(ended.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
         )
+    untrained = [
+        run.plan.arm
+        for run in ended.finished
+        if run.plan.epochs and not any(row["epoch"] for row in run.facts["epochs"])
+    ]
+    if untrained:
+        arms = ", ".join(dict.fromkeys(untrained))
+        sentences.append(f"{_counted(len(untrained), 'run')} trained no epoch, as their time was over before: {arms}.")
     if len(study.sizes) < 3:
         sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is given.")
     return sentences

@@ -140,6 +140,22 @@ def test_scratch__takes_nothing_that_means_something_with_a_source_alone(make_pl
     assert plan.configs["full", 100.0].transfer.pull_to_source == 0.1
 
 
+def test_arm_named_like_a_strategy__is_that_strategy_with_the_keys_it_changes(make_plan) -> None:
+    phases = [{"epochs": 1, "train": ["head"]}]
+    arms = {
+        "scratch": {"train.lr": 0.01},
+        "head_only": {"transfer": {"keep_score": 0.4}},
+        "full": {"transfer.phases": phases},
+    }
+    plan = make_plan({"arms": {**arms, "auto": {"transfer.strategy": "gradual"}, "other": {"train.lr": 0.1}}})
+    of = {arm: config.transfer for (arm, _), config in plan.configs.items()}
+    assert {arm: transfer.strategy for arm, transfer in of.items()} == {
+        **{"scratch": "scratch", "head_only": "head_only", "full": None, "auto": "gradual", "other": None},
+    }
+    assert plan.configs["scratch", 100.0].train.lr == 0.01
+    assert of["full"].phases is not None
+
+
 def test_data_that_the_study_made__are_not_taken_for_other_data(make_plan, tmp_path: Path) -> None:
     def drawn(n: int, **data: Any) -> dict[str, Any]:
         return {"synthetic": {"train_images": n, "val_images": 12, "size": 64}, **data}

@@ -52,6 +52,17 @@ def test_launcher__does_each_run_once_and_goes_on(plan, monkeypatch) -> None:
     assert len(done) == len(plan.runs)
 
 
+def test_runs_whose_time_was_over_before_an_epoch__are_told(plan) -> None:
+    for run in plan.runs:
+        write_run(plan, run)
+        history = plan.folder.run(run.key).history
+        if run.arm == "full":
+            history.write_text(history.read_text().splitlines()[0] + "\n")
+    report_study(plan)
+    told = " ".join(json.loads(plan.folder.answers.read_text())["not_tested"])
+    assert "6 runs trained no epoch, as their time was over before: full." in told
+
+
 def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None:
     prepare_store(plan)
     first = plan.runs[0]
