@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from detect_transfer.core.errors import ResourceError
+from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.split_names import split_named
 from detect_transfer.core.written_links import WRITTEN, lies_in, link_root
+
+_MOST_LINKS = 10_000  # that are followed: links among folders could go on for ever
 
 
 def is_file(path: Path | str) -> bool:
@@ -42,54 +46,72 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
     Raises:
         ResourceError: A folder cannot be read.
     """
-    listed: list[str] = []
-    linked = _list_into(listed, root, "", (os.path.realpath(root),), set(suffixes), into_written=into_written)
-    return sorted(listed) if not linked else sorted(_without_targets(listed, root, linked))
+    walk = _Walk(root, frozenset(suffixes), into_written)
+    walk.add("", (os.path.realpath(root),))
+    return sorted(walk.once() if walk.links else walk.names)
 
 
-def _list_into(
-    listed: list[str], root: Path, base: str, trail: tuple[str, ...], suffixes: set[str], *, into_written: bool
-) -> dict[str, str]:
-    """List the files below ``root/base`` into `listed`; return the folders that links in it lead to.
+@dataclass
+class _Walk:
+    """The files below a folder, and the folders that links in it lead to.
 
     Args:
-        listed: Names relative to `root`.
-        root: The folder that is listed.
-        base: A link below it whose target is listed now; "" for the root.
-        trail: The real folders of the root and of the links on the way to here.
+        root: The folder.
         suffixes: As for `list_files`.
         into_written: As for `list_files`.
-
-    Returns:
-        The real target of each link by its name relative to `root`.
     """
-    links: dict[str, str] = {}
-    for folder, folders, names in os.walk(root / base, onerror=_cannot_list):
-        below = Path(folder).relative_to(root)
-        if below.parts and set(names) >= WRITTEN and not into_written:
-            folders.clear()
-            continue
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        shown = (n for n in names if not n.startswith(".") and Path(n).suffix.lower() in suffixes)
-        listed += [(below / name).as_posix() for name in shown]
-        for name in folders:
-            if not os.path.islink(f"{folder}/{name}"):  # noqa: PTH114 - a Path for each takes as long as a look
+
+    root: Path
+    suffixes: frozenset[str]
+    into_written: bool
+
+    def __post_init__(self) -> None:
+        self.names: list[str] = []
+        self.links: dict[str, str] = {}  # the real target of each by its name relative to the root
+
+    def add(self, base: str, trail: tuple[str, ...]) -> None:
+        """Add what lies below ``root/base``; `trail` are the real folders of the links on the way there."""
+        for folder, folders, names in os.walk(self.root / base, onerror=_cannot_list):
+            below = Path(folder).relative_to(self.root)
+            if below.parts and set(names) >= WRITTEN and not self.into_written:
+                folders.clear()
                 continue
-            target, real = os.path.realpath(f"{folder}/{name}"), os.path.realpath(folder)
-            is_above = any(Path(each).is_relative_to(target) for each in (*trail, real))
-            if not is_above and lies_in(link_root() or root, Path(target)):
-                link = (below / name).as_posix()
-                further = _list_into(listed, root, link, (*trail, real, target), suffixes, into_written=into_written)
-                links |= {link: target, **further}
-    return links
+            folders[:] = [f for f in folders if not f.startswith(".")]
+            shown = (n for n in names if not n.startswith(".") and Path(n).suffix.lower() in self.suffixes)
+            self.names += [(below / name).as_posix() for name in shown]
+            for name in folders:
+                if os.path.islink(f"{folder}/{name}"):  # noqa: PTH114 - a Path for each takes as long as a look
+                    self.follow((below / name).as_posix(), (*trail, os.path.realpath(folder)))
 
+    def follow(self, link: str, trail: tuple[str, ...]) -> None:
+        """Add what lies below a link to a folder, if it stays in the data set and does not lead back above itself."""
+        target = os.path.realpath(self.root / link)
+        is_above = any(Path(each).is_relative_to(target) for each in trail)
+        if is_above or not lies_in(link_root() or self.root, Path(target)):
+            return
+        if len(self.links) == _MOST_LINKS:
+            what, remedy = f"more than {_MOST_LINKS:,} links to folders", "give a folder without links to one another"
+            raise InputError("LINKS_MANY", what, where=self.root, remedy=remedy)
+        self.links[link] = target
+        self.add(link, (*trail, target))
 
-def _without_targets(listed: Sequence[str], root: Path, links: Mapping[str, str]) -> list[str]:
-    """Return the names without those of files that a link leads to, which are listed by the link."""
-    home = os.path.realpath(root)
-    shadowed = tuple(f"{os.path.relpath(t, home)}/" for t in links.values() if Path(t).is_relative_to(home))
-    by_link = tuple(f"{link}/" for link in links)
-    return [name for name in listed if name.startswith(by_link) or not name.startswith(shadowed)]
+    def once(self) -> list[str]:
+        """Return the names without those of files that a folder and a link to it both give.
+
+        Where the folder is named after a split and the link is not, the names by the folder stay, else those by the
+        link.
+        """
+        home = os.path.realpath(self.root)
+        left_out: list[str] = []
+        for link, target in self.links.items():
+            folder = os.path.relpath(target, home)
+            if not Path(target).is_relative_to(home):
+                continue
+            is_split = split_named(*folder.split("/")) and not split_named(*link.split("/"))
+            left_out.append(f"{link if is_split else folder}/")
+        out = tuple(left_out)
+        by_link = tuple(f"{link}/" for link in self.links if not f"{link}/".startswith(out))
+        return [name for name in self.names if name.startswith(by_link) or not name.startswith(out)]
 
 
 def _cannot_list(error: OSError) -> None:

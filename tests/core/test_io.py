@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detect_transfer.core import io
+from detect_transfer.core import io, listing
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.written_links import links_within
 
@@ -102,6 +102,32 @@ def test_list_files__lists_a_folder_that_a_link_leads_to_by_the_link_alone(tmp_p
     assert io.list_files(tmp_path / "set", (".png",)) == ["images/x.png"]
     with links_within(tmp_path):
         assert io.list_files(tmp_path / "set", (".png",)) == ["images/x.png", "out/y.png"]
+
+
+def test_list_files__keeps_the_folder_that_names_a_split_and_not_a_link_that_names_none(tmp_path: Path) -> None:
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "images" / "train" / "x.png").write_text("")
+    (tmp_path / "current").symlink_to("images/train")
+    assert io.list_files(tmp_path, (".png",)) == ["images/train/x.png"]
+    (tmp_path / "again").symlink_to("images")
+    assert io.list_files(tmp_path, (".png",)) == ["again/train/x.png"]
+
+
+def test_list_files__follows_links_in_links_and_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store" / "in").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.png").write_text("")
+    (tmp_path / "store" / "in" / "more").symlink_to("../../other")
+    (tmp_path / "a").symlink_to("store/in")
+    assert io.list_files(tmp_path, (".png",)) == ["a/more/x.png"]
+    for number in range(20):
+        folder = tmp_path / "bomb" / str(number)
+        folder.mkdir(parents=True)
+        for name in ("a", "b"):
+            (folder / name).symlink_to(f"../{number + 1}")
+    monkeypatch.setattr(listing, "_MOST_LINKS", 100)
+    with pytest.raises(InputError, match="LINKS_MANY"):
+        io.list_files(tmp_path, (".png",))
 
 
 def test_list_files__leaves_out_what_convert_wrote_below_it(tmp_path: Path) -> None:

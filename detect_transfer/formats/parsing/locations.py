@@ -9,16 +9,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from detect_transfer.core import io
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.split_names import split_named as split_named
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 _FOREIGN = re.compile(
     r"^[/\\]|^.:|\\|//|/[A-Za-z]:/|(^|/)\.\.(/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 )  # what leads out of the folder
 MOVED = "found by the end of their paths"
-_SPLITS = {
-    **{"train": "train", "training": "train", "test": "test", "testing": "test"},
-    **{"val": "val", "valid": "val", "validation": "val"},
-}
 
 
 def is_foreign(path: str) -> bool:
@@ -26,11 +23,6 @@ def is_foreign(path: str) -> bool:
     # most names are plain: this takes a tenth of the time of the pattern
     may_be = path[:1] == "/" or "\\" in path or ":" in path or "//" in path or ".." in path
     return may_be and _FOREIGN.search(path) is not None
-
-
-def split_named(*words: str | None) -> str | None:
-    """Return the split that the first of some words names (``Validation`` -> ``val``), or None."""
-    return next((_SPLITS[word.casefold()] for word in words if word and word.casefold() in _SPLITS), None)
 
 
 def split_of_path(name: str) -> str | None:
