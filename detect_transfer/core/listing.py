@@ -44,6 +44,7 @@ def list_files(root: Path, suffixes: Sequence[str], *, into_written: bool = Fals
             is left out.
 
     Raises:
+        InputError: So many links were followed that they may lead to one another.
         ResourceError: A folder cannot be read.
     """
     walk = _Walk(root, frozenset(suffixes), into_written)
@@ -84,7 +85,11 @@ class _Walk:
                     self.follow((below / name).as_posix(), (*trail, os.path.realpath(folder)))
 
     def follow(self, link: str, trail: tuple[str, ...]) -> None:
-        """Add what lies below a link to a folder, if it stays in the data set and does not lead back above itself."""
+        """Add what lies below a link to a folder, if it stays in the data set and does not lead back above itself.
+
+        Raises:
+            InputError: So many links were followed that they may lead to one another.
+        """
         target = os.path.realpath(self.root / link)
         is_above = any(Path(each).is_relative_to(target) for each in trail)
         if is_above or not lies_in(link_root() or self.root, Path(target)):
