@@ -127,6 +127,11 @@ def _check_usage(weights: str | None, data: Path | None, truth: Path | None, det
             field="arguments",
             remedy="detect-transfer evaluate RUN --out DIR",
         )
+    if weights is not None and data is None and not Path(weights).is_dir():
+        what = "no run folder, and other weights are scored on data that you name"
+        raise InputError(
+            "USAGE", what, field="arguments", value=weights, remedy="add --data MY_DATA, or give a run folder"
+        )
 
 
 def _check_for_data(data: Path | None, given: Mapping[str, object]) -> None:

@@ -151,9 +151,10 @@ def _read_pickled(path: Path) -> _Content:
             with torch.serialization.safe_globals([(_Inert, name) for name in unknown]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]  # torch goes on with advice to run what is in it
         raise InputError(
             "WEIGHTS_DAMAGED",
-            f"no whole file of tensors ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
+            f"no whole file of tensors ({type(error).__name__}: {reason})",
             where=path,
             remedy="copy or fetch it again, or save its state dict: torch.save(model.state_dict(), path)",
         ) from error

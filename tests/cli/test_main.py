@@ -192,6 +192,9 @@ def test_damaged_weights__exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = write_config(tmp_path, f"data: {{synthetic: {{}}}}\nmodel: {{weights: {cut}}}")
     status, said = run(capsys, "train", path)
     assert (status, said.split()[0]) == (2, "WEIGHTS_DAMAGED")
+    (tmp_path / "list.json").write_text("[1")
+    status, said = run(capsys, "predict", tmp_path / "list.json", tmp_path, "--out", tmp_path / "out")
+    assert (status, "weights_only" in said) == (2, False)  # what torch says would have it load what runs code
 
 
 def damage(data: Path, how: str) -> None:
@@ -280,6 +283,7 @@ def test_output_folder_in_use__is_refused(tmp_path: Path, capsys: pytest.Capture
         (["train", "no.yaml"], "FILE_MISSING"),
         (["predict", "no/run", ".", "--out", "x"], "RUN_MISSING"),
         (["evaluate", "--out", "x"], "USAGE"),
+        (["evaluate", "best.pt", "--out", "x"], "USAGE arguments=best.pt - "),
         (["evaluate", "--truth", "no.json", "--detections", "no.json", "--out", "x"], "FILE_MISSING"),
         (["check", "no/such/folder"], "DATA_MISSING"),
         (["train", "data.path=no/such/folder", "model.weights=no.pt"], "DATA_MISSING"),

@@ -33,7 +33,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # sums over threads come in any order
 
 TIMES = re.compile(  # in keys of what depends on the clock, the machine, the folder or the loaded packages
     "seconds|per_second|waiting_share|created|written|began|ended|cost|to_targets|_mb|joules|Machines|sha256|command|"
-    "out|folder|path|files|licences_of_code"
+    "out|folder|path|files|licences_of_code|^of$"
 )
 NOT_COMPARED = ("log.txt", "report.html", "manifest.json")  # they hold times and paths, as YAML does
 

@@ -73,6 +73,8 @@ def do_run(
                     return
         finally:
             os.close(claim)
+    if not keep_state:
+        drop_state(folder, key)
 
 
 def _train(folder: StudyFolder, key: str, claim: int, jobs: int, watch: RunWatch) -> int:
@@ -106,12 +108,17 @@ def run_command(folder: StudyFolder, key: str) -> Sequence[str]:
 
 def _note_end(folder: StudyFolder, key: str, code: int, *, keep_state: bool) -> None:
     """Drop what a finished run needs no more, or note how a run failed; one that was asked to stop has not ended."""
-    run = folder.run(key)
-    if run.manifest.is_file():
+    if folder.run(key).manifest.is_file():
         if not keep_state:
-            run.state.unlink(missing_ok=True)
+            drop_state(folder, key)
     elif code not in _BY_SIGNAL:
         note_failure(folder, key, _why(folder, key, code))
+
+
+def drop_state(folder: StudyFolder, key: str) -> None:
+    """Drop what only training on needs of a run, where that has finished; a launcher that was killed leaves it."""
+    if state_of(folder, key) == "done":
+        folder.run(key).state.unlink(missing_ok=True)
 
 
 def _why(folder: StudyFolder, key: str, code: int) -> str:

@@ -13,7 +13,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.workflows.study.data import write_split_files
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, make_study_plan
-from detect_transfer.workflows.study.process import RunWatch, do_run
+from detect_transfer.workflows.study.process import RunWatch, do_run, drop_state
 from detect_transfer.workflows.study.runs import digest_run, state_of
 from detect_transfer.workflows.study.search import search_rates
 
@@ -57,6 +57,8 @@ class Launcher:
                 folder.failure(run.key).unlink(missing_ok=True)
         left = [run for run in runs if state_of(folder, run.key) in ("planned", "begun")]
         self._ended = len(runs) - len(left)
+        for run in runs if not self.plan.config.study.keep_state else ():
+            drop_state(folder, run.key)
         if self.plan.config.study.launcher == "local":
             with ThreadPoolExecutor(max_workers=jobs) as pool:
                 list(pool.map(self._one, left))  # those that no other launcher has

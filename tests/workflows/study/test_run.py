@@ -63,6 +63,18 @@ def test_runs_whose_time_was_over_before_an_epoch__are_told(plan) -> None:
     assert "6 runs trained no epoch, as their time was over before: full." in told
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_state_that_a_killed_launcher_left_of_a_finished_run__goes(tiny_data: Path, tmp_path: Path, keep: bool) -> None:
+    plan = plan_of(tiny_data, {"keep_state": keep}, tmp_path / "store")
+    for run in plan.runs:
+        write_run(plan, run)
+    left = plan.folder.run(plan.runs[0].key).state
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    assert Launcher(plan).run()
+    assert left.exists() == keep
+
+
 def test_run_that_another_process_does__is_waited_for(plan, monkeypatch) -> None:
     prepare_store(plan)
     first = plan.runs[0]
