@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +162,15 @@ def _table(rows: list[dict[str, Any]], shown: list[dict[str, Any]], path: Path, 
 def _file(images: Path, name: str) -> Path:
     path = safe_join(images, name, links=True)
     if not path.is_file():
+        above = safe_join(images.absolute().parent, name, links=True).is_file()
         raise InputError(
             "IMAGE_MISSING",
             "there is no such image",
             where=images,
             field="file_name",
             value=name,
-            remedy="give the folder that predict was given as --images",
+            remedy=f"write --images {shlex.quote(str(images.absolute().parent))}"
+            if above
+            else "give the folder that predict was given as --images",
         )
     return path

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 
 os.environ["OMP_NUM_THREADS"] = "1"  # sums over threads come in any order
@@ -35,7 +36,7 @@ TIMES = re.compile(  # in keys of what depends on the clock, the machine, the fo
     "seconds|per_second|waiting_share|created|written|began|ended|cost|to_targets|_mb|joules|Machines|sha256|command|"
     "out|folder|path|files|licences_of_code|^of$"
 )
-NOT_COMPARED = ("log.txt", "report.html", "manifest.json")  # they hold times and paths, as YAML does
+NOT_COMPARED = ("log.txt", "report.html", "study.html", "manifest.json")  # they hold times and paths, as YAML does
 
 
 def start(words: list[str], log: Path) -> int:
@@ -100,6 +101,8 @@ def content(path: Path) -> Any:
             return read_states(path) and None
     except InputError as error:
         raise ValueError(str(error)) from error
+    if path.suffix == ".parquet":
+        return without_times(pl.read_parquet(path).to_dicts())
     if path.suffix == ".jsonl":
         return [without_times(json.loads(line)) for line in path.read_text().splitlines()]
     return without_times(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()
@@ -128,7 +131,9 @@ def result(folder: Path) -> dict[str, Any]:
     return {
         path.relative_to(folder).as_posix(): content(path)
         for path in files_of(folder)
-        if path.name not in NOT_COMPARED and path.suffix not in (".yaml", ".lock") and "drawn" not in path.parts
+        if path.name not in NOT_COMPARED
+        and path.suffix not in (".yaml", ".lock")
+        and not {"drawn", "logs"} & {*path.parts}
     }
 
 

@@ -94,6 +94,7 @@ def test_pre_annotate__of_a_run_takes_its_thresholds_and_one_label_a_box(
         (["--images", "photos", "--to", "labelimg"], "OPTION --to=labelimg - there is no such tool"),
         (["--images", "photos", "--score", "2"], "OPTION --score=2.0 - a number from 0 to 1"),
         (["--images", "nowhere"], "nowhere"),
+        (["--images", "photos/sub dir"], "there is no such image; write --images "),
     ],
 )
 def test_pre_annotate__refuses(
