@@ -99,6 +99,7 @@ def run_batch(
     images = detector.preprocess(stacked.to(device)).contiguous(memory_format=torch.channels_last)
     with full_precision(device) if precision == "fp32" else autocast(device, precision):
         outputs = detector.module(*detector.forward_args(images, None)) if forward is None else forward(images)
+    with full_precision(device):  # boxes of half precision would lie up to 4 px off
         return detector.postprocess(outputs, options)
 
 

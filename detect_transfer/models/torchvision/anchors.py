@@ -61,7 +61,8 @@ class Anchors:
 
     def _make(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int]) -> torch.Tensor:
         blank = ImageList(torch.empty(1, 0, *size_hw), [size_hw])
-        return torch.as_tensor(self._generator(blank, list(maps))[0])
+        # the generator takes the type of the maps, and bfloat16 has steps of 4 px from 512 on
+        return torch.as_tensor(self._generator(blank, [each.float() for each in maps])[0])
 
 
 def make_generator(shapes: AnchorShapes, stock: Any) -> AnchorGenerator:

@@ -141,6 +141,8 @@ class YoloDetector:
         raw = outputs[1]
         if "one2one" in raw:
             raw = raw["one2many" if self.suppresses else "one2one"]
+        if self._head.anchors.dtype != torch.float32:  # made in half precision, without the middles of cells past 128
+            self._head.shape = None
         decoded = self._head._inference(_to_float(raw)).permute(0, 2, 1)  # (B, A, 4 + K)
         return decoded[:, :, None, :4], decoded[:, :, 4:]
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from detect_transfer.config import STAGES, Model
 from detect_transfer.core.errors import InputError
 from detect_transfer.models.base import Postprocess, Prediction, Target
+from detect_transfer.models.torchvision.anchors import Anchors
 from detect_transfer.models.torchvision.backbones import build_pyramid
 from detect_transfer.models.torchvision.detector import TorchvisionDetector
 from detect_transfer.models.torchvision.family import TorchvisionFamily
@@ -269,6 +271,15 @@ def test_half_precision__decodes_in_single(arch: str) -> None:
     fractions = np.concatenate([each.xyxy for each in half]) % 0.5
     assert (fractions != 0).any()  # bfloat16 has no finer steps at 64 pixels
     assert [len(each.scores) for each in half] == [len(each.scores) for each in whole]
+
+
+def test_anchors__are_in_single_precision() -> None:
+    generator = AnchorGenerator(((29,), (61,)), ((0.5, 1.0, 2.0),) * 2)
+    maps = [torch.zeros(1, 4, 80, 160), torch.zeros(1, 4, 40, 80)]
+    single = Anchors(generator).of(maps, (640, 1280))
+    half = Anchors(generator).of([each.bfloat16() for each in maps], (640, 1280))
+    assert half.dtype == torch.float32
+    assert torch.equal(half, single)
 
 
 def test_training_step__is_the_same_for_the_same_seed() -> None:

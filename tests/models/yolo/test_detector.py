@@ -1,5 +1,7 @@
 """The YOLO family: stages, head rows, loss, decoding."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ import torch
 from detect_transfer.config import STAGES, Model, Transfer
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.models import build_detector, load_detector, load_weights, save_weights
-from detect_transfer.models.base import Target
+from detect_transfer.models.base import Postprocess, Target
 from detect_transfer.models.checkpoints import SourceWeights
+from detect_transfer.models.device import Precision
+from detect_transfer.models.predict import run_batch
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +196,28 @@ def test_new_classes__start_at_random_where_asked(source: SourceWeights) -> None
     assert torch.equal(detectors[0], detectors[1])
     assert torch.equal(detectors[0][0], detectors[2][0])
     assert not torch.equal(detectors[0][1], detectors[2][1])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_boxes__are_decoded_in_single_precision(source: SourceWeights, precision: Precision) -> None:
+    detector = load_detector(source)
+    detector.module.eval()
+    raw: dict[str, torch.Tensor] = {}
+
+    def forward(images: torch.Tensor) -> Any:
+        outputs = detector.module(images)
+        raw.update({name: outputs[1][name].double() for name in ("boxes", "scores")})
+        return outputs
+
+    height, width = 64, 1088  # 136 cells at the stride of 8
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    options = Postprocess(score_floor=0.0, nms_iou=1.0, max_detections=2000)
+    predictions = run_batch(detector, [pixels], options, precision=precision, forward=forward)
+    strides = torch.cat([torch.full((height * width // s**2,), s) for s in (8, 16, 32)]).double()
+    cells = [torch.meshgrid(torch.arange(height // s), torch.arange(width // s), indexing="ij") for s in (8, 16, 32)]
+    x, y = (torch.cat([each[i].flatten() for each in cells]) + 0.5 for i in (1, 0))
+    sides = (raw["boxes"][0].view(4, 16, -1).softmax(dim=1) * torch.arange(16)[:, None]).sum(dim=1)
+    xyxy = (torch.stack([x - sides[0], y - sides[1], x + sides[2], y + sides[3]]) * strides).T.numpy()
+    apart = np.abs(predictions[0].xyxy[:, None] - xyxy).max(axis=2).min(axis=1)
+    assert len(apart) > 100
+    assert apart.max() < 0.01
