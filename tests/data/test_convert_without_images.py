@@ -136,7 +136,7 @@ def test_sizes_known__every_format_is_written_without_images(tmp_path: Path) -> 
     out = tmp_path / "out"
     convert(make(sized=True), out, options=replace(PLAN, targets=tuple(WRITERS)))
     assert (out / "labels/val/clips/c_00012.txt").read_text() == "0 0.83333333 0.35000000 0.33333334 0.50000000\n"
-    assert sorted(path.name for path in (out / "voc").iterdir()) == ["Annotations", "ImageSets"]
+    assert sorted(path.name for path in (out / "voc").iterdir()) == ["Annotations", "ImageSets", "labelmap.txt"]
     devkit = read_voc(out / "voc", missing_images="keep")
     assert devkit.images["file_name"].to_list() == WRITTEN
     assert devkit.boxes["x2"].to_list() == [30, 30, 30]

@@ -216,10 +216,10 @@ def test_commands__take_any_truth(signs: GroundTruth, tmp_path: Path, capsys: py
 
 
 def test_commands__refuse_options_of_no_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (["evaluate", "a"], ["compare", "a", "b"]):
+    for command, field in ((["evaluate", "a"], "arguments=a"), (["compare", "a", "b"], "--split")):
         status, said = run(capsys, *command, "--split", "val", "--out", tmp_path / "out")
         assert status == 2
-        assert said.startswith("USAGE --split - ")
+        assert said.startswith(f"USAGE {field} - ")
     status, said = run(capsys, "visualize", "--truth", ROAD_SIGNS, "--truth-format", "vok", "--out", tmp_path / "out")
     assert (status, said.startswith("FORMAT_UNKNOWN --truth-format=vok")) == (2, True)
     assert not (tmp_path / "out").exists()

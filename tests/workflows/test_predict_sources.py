@@ -129,11 +129,8 @@ def test_every_target__says_the_same_with_names_in_every_row(
     results = json.loads((out / "detections.json").read_text())
     lines = [json.loads(line) for line in (out / "detections.jsonl").read_text().splitlines()]
     assert done.n_images == len(lines) == 5
-    flat = [
-        {**{key: line[key] for key in ("image_id", "file_name")}, **{k: v for k, v in row.items() if k != "drawn"}}
-        for line in lines
-        for row in line["detections"]
-    ]
+    names = ("image_id", "file_name")
+    flat = [{**{key: line[key] for key in names}, **row} for line in lines for row in line["detections"]]
     assert flat == results
     with (out / "detections.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -267,5 +267,7 @@ def test_predict__agnostic_boxes_suppress_each_other(world: Path, tmp_path: Path
         source = (world / "run", world / "data/images/val", "--score", "0.01", "--out", out, *words)
         assert cli(None, "predict", *source)[0] == 0
         found[name] = json.loads((out / "detections.json").read_text())
+    drawn = {name: [row.pop("drawn") for row in rows] for name, rows in found.items()}
     assert found["plain"] == found["labels"], "the file holds everything; what is drawn differs"
+    assert sum(drawn["plain"]) <= sum(drawn["labels"])
     assert len(found["agnostic"]) <= len(found["plain"])

@@ -36,10 +36,10 @@ sys.exit(code)
 """
 
 
-def words(data: Path, out: Path, *more: str) -> list[str]:
+def words(data: Path, out: Path, *more: str, epochs: int = 1) -> list[str]:
     return [
         "train", f"{ROOT / 'configs' / 'quickstart.yaml'}", f"data.path={data}", "data.synthetic=null", f"out={out}",
-        "train.epochs=1", "train.imgsz=96", "train.batch=8", *more,
+        f"train.epochs={epochs}", "train.imgsz=96", "train.batch=8", *more,
     ]  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def test_roll_back__is_done_by_all_processes_where_one_loss_is_not_finite(two_pr
 
 def test_sigterm__keeps_the_last_epoch_and_says_how_to_go_on(tiny_data: Path, tmp_path: Path) -> None:
     command = [
-        sys.executable, str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", "train.epochs=500")[1:]
+        sys.executable, str(ROOT / "tools" / "train.py"), *words(tiny_data, tmp_path / "run", epochs=500)[1:]
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state = tmp_path / "run" / "weights" / "state.pt"
