@@ -9,7 +9,9 @@ from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_
 from detect_transfer.config.study import with_keys
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.mirroring import choose_mirroring
 from detect_transfer.training.strategies import phases_of
+from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.study.data import StudyData
 
 TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
@@ -126,16 +128,19 @@ def wrong_sources(
     return [problem for of_key in problems.values() for problem in of_key]
 
 
-def wrong_augmentations(configs: Mapping[tuple[str, float], RunConfig]) -> list[InputError]:
-    """Return what is wrong with the augmentations of arms, each of which is tried once."""
+def wrong_augmentations(configs: Mapping[tuple[str, float], RunConfig], class_names: Sequence[str]) -> list[InputError]:
+    """Return what is wrong with the augmentations of arms and with what they mirror, each of which is tried once."""
     problems: dict[str, InputError | None] = {}
     for (arm, _), config in configs.items():
-        key = repr((config.augment, config.train.imgsz))
+        key = repr((config.augment, config.mirror, config.train.imgsz))
         if key in problems:
             continue
         problems[key] = None
         try:
-            Augmenter(config.augment, imgsz=config.train.imgsz)
+            path = config.data.path
+            data_set, own_classes = data_set_of(path, config.data.format), has_own_classes(path)
+            mirroring = choose_mirroring(config.mirror, class_names, data_set=data_set, own_classes=own_classes)
+            Augmenter(config.augment, imgsz=config.train.imgsz, mirroring=mirroring)
         except InputError as error:
             error.where = f"study.arms.{arm}"
             problems[key] = error

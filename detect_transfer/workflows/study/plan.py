@@ -124,7 +124,7 @@ def make_study_plan(
                 problems.append(error)
                 break  # the same at every size
     names = data.splits[0].val.class_names
-    raise_problems([*problems, *wrong_augmentations(configs), *wrong_sources(configs, names)])
+    raise_problems([*problems, *wrong_augmentations(configs, names), *wrong_sources(configs, names)])
     runs = keyed_runs(config, data, configs)
     _refuse_equal_arms(runs)
     trained = {run.arm for run in runs if run.epochs} if config.study.search is not None else set()

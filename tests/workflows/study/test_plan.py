@@ -108,6 +108,11 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
         ({"arms": {"x": {"transfer.strategy": "full"}, "full": {}}}, {}, "STUDY_ARMS study.arms=full - .* same runs"),
         ({"arms": {"x": {"augment": [{"Blurr": {}}]}}}, {}, r"AUGMENT_\w+ study.arms.x .*Blurr.* did you mean"),
         (
+            {"arms": {"x": {"mirror.pairs": {"stopp": "no_entry"}}}},
+            {},
+            r"CLASS_UNKNOWN study.arms.x .*mirror.pairs=stopp",
+        ),
+        (
             {"arms": {"x": {"transfer.keep_source_classes": ["circle"]}}},
             {},
             "CLASS_UNKNOWN study.arms.x transfer.keep_source_classes=circle - there is no such source class",
