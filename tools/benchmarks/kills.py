@@ -84,6 +84,26 @@ def without_times(value: Any) -> Any:
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file, read by another process: one in which threads of polars run cannot fork.
+
+    Raises:
+        ValueError: It is torn.
+    """
+    reading, writing = os.pipe()
+    if not (number := os.fork()):
+        try:
+            with os.fdopen(writing, "w") as stream:
+                stream.write(json.dumps(pl.read_parquet(path).to_dicts(), default=str))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        text = stream.read()
+    os.waitpid(number, 0)
+    return list(json.loads(text))
+
+
 def content(path: Path) -> Any:
     """Return what a file holds, for a comparison.
 
@@ -102,7 +122,7 @@ def content(path: Path) -> Any:
     except InputError as error:
         raise ValueError(str(error)) from error
     if path.suffix == ".parquet":
-        return without_times(pl.read_parquet(path).to_dicts())
+        return without_times(rows_of(path))
     if path.suffix == ".jsonl":
         return [without_times(json.loads(line)) for line in path.read_text().splitlines()]
     return without_times(json.loads(path.read_text())) if path.suffix == ".json" else path.read_bytes()
