@@ -22,6 +22,7 @@ from detect_transfer.models.published_hashes import SHA256
 WEIGHTS_VARIABLE = "DETECT_TRANSFER_WEIGHTS"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CONFIG = "config.json"
+_BEST_OF_RUN = "weights/best.safetensors"
 _IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # what the hub of Hugging Face calls weights in a folder
 _SECONDS_TO_CONNECT = 3.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -134,6 +135,15 @@ def _address(wanted: str) -> str:
     url = next((url for family in FAMILIES.values() if (url := family.weights_url(wanted)) is not None), None)
     if url is not None:
         return url
+    if Path(wanted).is_dir():
+        file = next((each for name in (_BEST_OF_RUN, *_IN_FOLDERS) if (each := Path(wanted) / name).is_file()), None)
+        raise InputError(
+            "WEIGHTS_UNKNOWN",
+            "it is a folder, and no model of the hub",
+            field="model.weights",
+            value=wanted,
+            remedy=f"give model.weights={file or 'a file in it'}",
+        )
     raise InputError(
         "WEIGHTS_UNKNOWN",
         "neither a weights file nor a known name",

@@ -27,7 +27,6 @@ from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, sco
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
-RECORD = "average.json"
 _OF_WEIGHTS = {  # what the header of weights says, in words
     "imgsz": "input size",
     "category_ids": "category ids",
@@ -226,7 +225,7 @@ def _write(
         for names, each in scorer.candidates.items()
     ]
     runs = [{"run": str(m.folder.path), "weights_sha256": m.weights.sha256} for m in members]
-    write_json(folder.path / RECORD, {"runs": runs, "candidates": rows, "selection": record})
+    write_json(folder.average, {"runs": runs, "candidates": rows, "selection": record})
     used = {part: sorted({h for m in members for h in m.used.get(part, [])}) for part in ("train", "val")}
     write_json(folder.used_images, used)
     _write_config(folder, members[0].folder, config)

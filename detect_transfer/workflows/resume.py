@@ -48,6 +48,8 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     if not folder.state.is_file():
         what = "no epoch of this run was finished"
         remedy = f"delete {folder.path}, and start the run again"
+        if folder.average.is_file():
+            what, remedy = "this is an average of runs", "resume one of those, and average again"
         raise InputError("RESUME_NOTHING", what, where=folder.state, remedy=remedy)
     states = read_states(folder.state)
     progress = progress_of(states)

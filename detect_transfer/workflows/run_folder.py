@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def average(self) -> Path:
+        """What was averaged, where the folder is no run but an average of runs."""
+        return self.path / "average.json"
+
+    @property
     def history(self) -> Path:
         """A row an epoch."""
         return self.path / "metrics.jsonl"

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import re
+import shutil
 import socket
 import time
 import urllib.request
@@ -16,7 +17,7 @@ import torch
 
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.models import FAMILIES, find_weights, load_detector
-from detect_transfer.models.checkpoints import load_weights, read_checkpoint, save_weights
+from detect_transfer.models.checkpoints import EMBEDDED, load_weights, read_checkpoint, save_weights
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.models.published_hashes import SHA256
 
@@ -193,6 +194,16 @@ def test_known_name__is_found_in_the_folder_of_the_variable(tmp_path: Path, monk
     path.write_bytes(b"x")
     monkeypatch.setenv("DETECT_TRANSFER_WEIGHTS", str(tmp_path))
     assert find_weights("yolo11n") == path
+
+
+def test_folder_of_a_run__is_told_to_be_one(tmp_path: Path) -> None:
+    best = tmp_path / "run" / "weights" / "best.safetensors"
+    best.parent.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"WEIGHTS_UNKNOWN .*a folder.* give model.weights=a file in it"):
+        find_weights(str(tmp_path / "run"))
+    shutil.copyfile(EMBEDDED, best)
+    with pytest.raises(InputError, match=rf"WEIGHTS_UNKNOWN .*a folder.* give model.weights={best}"):
+        find_weights(str(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

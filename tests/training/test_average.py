@@ -12,6 +12,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.models import load_weights, save_weights
 from detect_transfer.workflows.average import average_runs
 from detect_transfer.workflows.evaluate_weights import evaluate_run
+from detect_transfer.workflows.resume import read_state
 from detect_transfer.workflows.run_folder import RunFolder
 
 
@@ -49,7 +50,10 @@ def test_average__is_the_best_of_runs_and_their_means_and_is_used_like_a_run(run
         assert torch.allclose(tensor.double(), mean, atol=1e-5), name
     assert "optimism" in record["selection"]
     assert evaluate_run(out, tmp_path / "again").metrics["AP"] == pytest.approx(made.scores.metrics["AP"], abs=1e-6)
-    images = Path(RunFolder(out).read_config().data.path or "") / "images" / "val"
+    config = RunFolder(out).read_config()
+    with pytest.raises(InputError, match=r"RESUME_NOTHING .*an average of runs; resume one of those"):
+        read_state(RunFolder(out), config)
+    images = Path(config.data.path or "") / "images" / "val"
     found = predict(out, images, tmp_path / "predicted", device="cpu", draw=False)
     assert found.rows["score"].max() == pytest.approx(
         max(row["score"] for row in json.loads((out / "detections.json").read_text())), abs=1e-3
