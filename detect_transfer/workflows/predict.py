@@ -204,9 +204,8 @@ def predict_sources(
     if drawings.n_frames_not_drawn and options.draw:
         done.notes.append(f"{drawings.n_frames_not_drawn:,} frames are not drawn: --save-video writes them as a video")
     if done.n_skipped:
-        skipped = counted(done.n_skipped, "image")
-        done.notes.append(f"{skipped} could not be read, see {out / SKIPPED_IMAGES}; the first:")
-        done.notes += done.skipped
+        skipped = f"{counted(done.n_skipped, 'image')} could not be read, see {out / SKIPPED_IMAGES}; the first:"
+        done.notes += [skipped, *done.skipped]
     return done
 
 

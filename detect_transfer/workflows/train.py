@@ -22,7 +22,6 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.disk import require_room
 from detect_transfer.core.io import require_new, write_atomic, write_json
-from detect_transfer.core.launcher import end_with_launcher
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
@@ -57,7 +56,13 @@ from detect_transfer.workflows.source_choice import rank_sources
 from detect_transfer.workflows.start_lines import start_lines
 from detect_transfer.workflows.start_source import evidence_of, load_source, starting_from, with_best_source
 from detect_transfer.workflows.trackers import tracking
-from detect_transfer.workflows.train_context import RunContext, batch_of_device, groups_of, make_context
+from detect_transfer.workflows.train_context import (
+    RunContext,
+    batch_of_device,
+    groups_of,
+    make_accelerator,
+    make_context,
+)
 from detect_transfer.workflows.train_outputs import RunFacts, RunScores, write_outputs
 from detect_transfer.workflows.watch import Watch
 
@@ -106,10 +111,7 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         Interrupted: It was asked to stop; the last step is kept.
     """
     watch = (watch or Watch()).logged()
-    on_cpu = choose_device(config.train.device).type == "cpu"
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # else the environment would choose it
-    if accelerator.num_processes > 1:
-        end_with_launcher()
+    accelerator = make_accelerator(config.train.device)
     source = _checked_source(config, accelerator.num_processes, resume=resume)
     folder = RunFolder(_make_folder(config, name, accelerator, resume=resume))
     main = accelerator.is_main_process
@@ -150,13 +152,9 @@ def train(config: RunConfig, *, name: str, command: str, watch: Watch | None = N
         scores = write_outputs(folder, detector, data, facts, watch) if main else RunScores({})
         tracked.finish(scores.val, scores.test)
         accelerator.wait_for_everyone()
-        _log(result_lines(folder, scores, progress) if main else [])
+        for line in result_lines(folder, scores, progress) if main else ():
+            logger.info(line)
         return RunResult(folder.path, scores, progress, data.train.images.height, loading)
-
-
-def _log(lines: list[str]) -> None:
-    for line in lines:
-        logger.info(line)
 
 
 def _checked_source(config: RunConfig, devices: int, *, resume: bool) -> SourceWeights | None:

@@ -20,10 +20,11 @@ from detect_transfer.config import RunConfig, path_keys
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.intake import Intake
+from detect_transfer.core.launcher import end_with_launcher
 from detect_transfer.data.run_data import RunData
 from detect_transfer.models import load_detector, load_weights, save_weights
 from detect_transfer.models.base import Detector, TransferReport
-from detect_transfer.models.device import choose_precision
+from detect_transfer.models.device import choose_device, choose_precision
 from detect_transfer.models.licences import ledger_text
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.array_store import LocalProcesses, memory_bytes_of
@@ -62,6 +63,19 @@ class RunContext:
     accelerator: Accelerator
     augmenter: Augmenter
     watch: Watch
+
+
+def make_accelerator(device: str) -> Accelerator:
+    """Return what the processes of a training share; each of several ends when what started them does.
+
+    Args:
+        device: auto, cpu or cuda.
+    """
+    on_cpu = choose_device(device).type == "cpu"
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")  # else the environment would choose it
+    if accelerator.num_processes > 1:
+        end_with_launcher()
+    return accelerator
 
 
 def make_context(

@@ -74,6 +74,14 @@ def read(
         source.errors.raise_any()
     attribute = label_attribute or _attribute([line for _, line in lines], source.root)
     nearby = NearbyImages(source.image_root)
+    unlabelled = _read_lines(source, lines, attribute, nearby)
+    nearby.remark(source.errors)
+    source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
+    return source.table()
+
+
+def _read_lines(source: Source, lines: Sequence[tuple[str, Node]], attribute: str, nearby: NearbyImages) -> list[str]:
+    """Add the images and boxes of all lines; return the images that nobody annotated."""
     unlabelled: list[str] = []
     for name, line in lines:
         split = split_named(*re.split("[^a-z]+", name.rpartition("/")[2].lower())) or split_of_path(name)
@@ -88,9 +96,7 @@ def read(
                 continue
             with source.errors.image(image):
                 _read_line(source, line, image, attribute, split)
-    nearby.remark(source.errors)
-    source.errors.note("not annotated", len(unlabelled), tuple(unlabelled), kind="image")
-    return source.table()
+    return unlabelled
 
 
 def _metadata(line: Node, attribute: str) -> dict[str, Any]:
