@@ -7,6 +7,7 @@ frames of a set are listed from its folders: those that no row names show no sig
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -25,6 +26,7 @@ _LISTS = re.compile(r"(?:^|.*/)rtsd-d[0-9]+-gt/(?P<type>[^/]+)/(?P<split>train|t
 _LIST_NAME = "rtsd-d*-gt/<type>/<split>_gt.csv"
 _FRAMES = re.compile(r"(?:^|.*/)rtsd-frames/(?P<name>.+)")
 _SET_FRAMES = re.compile(r"(?:^|.*/)rtsd-d[0-9]+-frames/(?P<name>(?:train|test)/.+)")
+_SET_OF = re.compile(r"(?P<set>(?:.*/)?rtsd-d[0-9]+)-frames/(?P<split>train|test)/.+")
 _FIELDS = ("filename", "x_from", "y_from", "width", "height", "sign_class", "sign_id")
 _BOX = ("x_from", "y_from", "width", "height")
 _DATE = re.compile("autosave([0-9]{2}_[0-9]{2}_[0-9]{4})_")
@@ -60,6 +62,8 @@ def read(
     lists = _lists(root, layout)
     is_whole = None in lists.values()
     rows = _rows(source, lists)
+    if not is_whole:
+        _report_missing(source, lists)
     frames = _frames(source, _FRAMES if is_whole else _SET_FRAMES)
     source.errors.rename_skipped(lambda name: [frames.get(name, name)])
     path = pl.col("image").replace_strict(frames, default=pl.col("image"), return_dtype=pl.String)
@@ -100,6 +104,18 @@ def _lists(root: Path, layout: str) -> dict[str, str | None]:
         what = f"expected {wanted}, found {len(chosen)} such files"
         raise InputError("FILE_MISSING", what, where=root, remedy="give the folder of RTSD that holds what you want")
     return chosen
+
+
+def _report_missing(source: Source, lists: Mapping[str, str | None]) -> None:
+    """Report each list that is not there, of a type of a subset and a split with frames: its signs would be lost."""
+    framed = {(match["set"], match["split"]) for name in source.image_files() if (match := _SET_OF.fullmatch(name))}
+    folders = {str(PurePosixPath(name).parent) for name in lists}
+    for subset, split in sorted(framed):
+        for folder in sorted(each for each in folders if each.startswith(f"{subset}-gt/")):
+            if f"{folder}/{split}_gt.csv" not in lists:
+                what = f"the signs of this type in {subset}-frames/{split} would be taken for background"
+                remedy = f"restore it, or move the folder {folder} away to leave the type out"
+                source.errors.add("FILE_MISSING", what, where=source.root / f"{folder}/{split}_gt.csv", remedy=remedy)
 
 
 def _rows(source: Source, lists: dict[str, str | None]) -> Rows:

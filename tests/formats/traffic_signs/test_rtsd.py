@@ -99,6 +99,16 @@ def test_layout__is_a_choice_where_both_are_there(sample: Any, write: Any, check
     assert len(rtsd.read(root, layout="full", missing_images="keep").boxes) == 1
 
 
+def test_detection__list_of_a_type_that_is_missing_is_no_background(sample: Any, check_error: Any) -> None:
+    root = sample("rtsd_detection")
+    path = root / "detection/rtsd-d1-gt/mandatory/test_gt.csv"
+    path.unlink()
+    check_error(lambda: rtsd.read(root), "FILE_MISSING", str(path), "rtsd-d1-gt/mandatory away")
+    (path.parent / "train_gt.csv").unlink()
+    path.parent.rmdir()
+    assert len(rtsd.read(root).boxes) == 3
+
+
 def test_folder__without_lists(tmp_path: Path, write: Any, check_error: Any) -> None:
     check_error(lambda: rtsd.read(tmp_path), "FILE_MISSING", "found 0 such files")
     write("a/full-gt.csv", HEAD)
