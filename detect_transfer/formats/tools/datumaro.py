@@ -137,7 +137,7 @@ def _read_item(
             return
         shapes: list[Shape] = []
         for each in annotations:
-            if each.string("type") not in _WITHOUT_BOX:
+            if each.string("type") not in _WITHOUT_BOX and not _is_absent(each):
                 with source.errors.row(image):
                     shapes.append(_shape(each, names))
             elif each.string("type") != "label":
@@ -157,6 +157,19 @@ def _class_of(names: list[str], node: Node) -> str:
     return names[number]
 
 
+def _absent(node: Node) -> set[int]:
+    """Return which points of a skeleton are not there, though they have numbers."""
+    points, states = node.value.get("points"), node.value.get("visibility")
+    both = isinstance(points, list) and isinstance(states, list)
+    return {i for i, state in enumerate(states[: len(points) // 2]) if state == 0} if both else set()
+
+
+def _is_absent(node: Node) -> bool:
+    """Tell whether an annotation is of points none of which is there."""
+    absent = _absent(node)
+    return bool(absent) and 2 * len(absent) == len(node.value["points"])
+
+
 def _shape(node: Node, names: list[str]) -> Shape:
     kind = node.string("type")
     attributes = dict(node.child("attributes").value) if "attributes" in node else {}
@@ -173,8 +186,8 @@ def _shape(node: Node, names: list[str]) -> Shape:
         count = len(values) if isinstance(values, list) else 0
         if count < 2 or count % 2:
             raise node.error("points", "SHAPE_POINTS", "expected a list x1, y1, x2, y2 ...")
-        numbers = node.numbers("points", count)
-        points = list(zip(numbers[::2], numbers[1::2], strict=True))
+        numbers, absent = node.numbers("points", count), _absent(node)
+        points = [point for i, point in enumerate(zip(numbers[::2], numbers[1::2], strict=True)) if i not in absent]
         xyxy, drawn = extent(points), {"points": points}
     elif kind == "mask":
         mask = segmentation_extent(node.value.get("rle"))

@@ -53,3 +53,17 @@ def test_mask__is_read_by_its_extent(write: Any, tmp_path: Path) -> None:
     runs = {"counts": [60 * 10 + 5, 20, 40, 20, 60 * 80 - 60 * 10 - 85], "size": [60, 80]}
     mask = {"type": "mask", "label_id": 0, "group": 0, "rle": runs, "attributes": {}}
     assert boxes_of(table_of(write, tmp_path, mask)) == [(1, 10, 5, 12, 25)]
+
+
+def test_points__that_are_absent_are_no_part_of_an_object(write: Any, tmp_path: Path) -> None:
+    """Visibility 0 is absent, 1 hidden, 2 visible; an absent point stands at the origin."""
+
+    def points(*states: int, group: int = 0) -> dict[str, Any]:
+        numbers = [0.0, 0.0, 10.0, 12.0, 20.0, 30.0]
+        return {"type": "points", "label_id": 0, "group": group, "points": numbers, "visibility": list(states)}
+
+    assert boxes_of(table_of(write, tmp_path, points(0, 1, 2))) == [(1, 10, 12, 20, 30)]
+    assert boxes_of(table_of(write, tmp_path, points(0, 1, 2, group=7), box(5, 5, 40, 30, 7))) == [(1, 5, 5, 45, 35)]
+    table = table_of(write, tmp_path, points(0, 0, 0, group=7), box(5, 5, 40, 30, 7))
+    assert boxes_of(table) == [(1, 5, 5, 45, 35)]
+    assert [(line.action, line.reason, line.count) for line in table.reading] == [("dropped", "it has no outline", 1)]
