@@ -37,8 +37,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     """Read the .ndjson files of Labelbox: of each image the last label that people gave it.
 
     An image is the one that `external_id`, `global_key` or `row_data` names, whichever is there. One without a label
-    is left out, which the ledger counts, and so are objects without an outline, such as masks. What else is said of an
-    object goes to `attributes`.
+    that was not skipped is left out, which the ledger counts, and so are the objects of earlier labels, and those
+    without an outline, such as masks. What else is said of an object goes to `attributes`.
 
     Args:
         root: The folder of the .ndjson files and images, or one such file.
@@ -69,6 +69,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     nearby = NearbyImages(source.image_root)
     unlabelled: list[str] = []
     without_outline: list[str] = []
+    earlier: list[str] = []
     for name in source.files("*.ndjson", missing="it holds no .ndjson file; an export of Labelbox was expected"):
         for line in read_json_lines(source.root, name, source.errors):
             with source.errors.image(line.source):
@@ -76,11 +77,13 @@ def read(  # noqa: PLR0913 - each is an option of the command line
                 if labels:
                     with source.errors.image(image):
                         without_outline += _add_image(source, image, line, labels[-1])
+                        earlier += [each.source for label in labels[:-1] for each in _objects(label)]
                 else:
                     unlabelled.append(image)
     nearby.remark(source.errors)
     source.errors.note("without a label", len(unlabelled), tuple(unlabelled), kind="image")
     source.errors.note("it has no outline", len(without_outline), tuple(without_outline), kind="box")
+    source.errors.note("of an earlier label of the image", len(earlier), tuple(earlier), kind="box")
     return source.table()
 
 
@@ -88,7 +91,7 @@ def _add_image(source: Source, image: str, line: Node, label: Node) -> list[str]
     """Add an image with the objects of a label; return the places of those without an outline."""
     size = line.child("media_attributes") if "media_attributes" in line else None
     size_wh = size.size_wh() if size and "width" in size and "height" in size else None
-    objects = label.child("annotations").items("objects", [])
+    objects = _objects(label)
     without_outline: list[str] = []
     if source.add_image(image, line.where, size_wh, split=split_of_path(image)):
         for each in objects:
@@ -104,10 +107,22 @@ def _image(row: Node, nearby: NearbyImages) -> str:
     return nearby.nearest(next((path for path in paths if PurePosixPath(path).name in nearby), paths[0]))
 
 
+def _objects(label: Node) -> list[Node]:
+    return label.child("annotations").items("objects", [])
+
+
+def _is_skipped(label: Node) -> bool:
+    """Tell whether somebody passed the image over, which leaves a label without objects."""
+    details = label.value.get("performance_details")
+    return isinstance(details, dict) and details.get("skipped") is True
+
+
 def _labels(line: Node, project: str | None) -> list[Node]:
-    projects = line.child("projects").members()
-    labelled = {key: each.items("labels", []) for key, each in projects.items() if project in (None, key)}
-    labelled = {key: labels for key, labels in labelled.items() if labels}
+    labelled: dict[str, list[Node]] = {}
+    for key, each in line.child("projects").members().items():
+        labels = [label for label in each.items("labels", []) if not _is_skipped(label)]
+        if labels and project in (None, key):
+            labelled[key] = labels
     if len(labelled) > 1:
         what, remedy = "several projects label this image", f"give project, one of: {', '.join(sorted(labelled))}"
         raise InputError("LABELBOX_PROJECT", what, where=f"{line.where}/projects", field="project", remedy=remedy)
