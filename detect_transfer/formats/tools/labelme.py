@@ -28,6 +28,7 @@ from detect_transfer.formats.tools.shared import report_unannotated
 
 _POINTS = ("polygon", "linestrip", "line", "point", "points", "oriented_rectangle", "rotation")
 _KNOWN = {"label", "points", "shape_type", "mask", "flags", "group_id", "description", "difficult"}
+_IGNORED, _BACKGROUND = "__ignore__", "_background_"  # what its own scripts leave out of the classes
 _UNANNOTATED = ("error", "skip", "negative")
 
 
@@ -47,7 +48,8 @@ def read(
     The image of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
     it is the image beside the file that has its stem. Shapes of one image that share a label and a `group_id` are
     parts of one object: their boxes become one, the parts go to `attributes`. So do flags, descriptions and further
-    keys; `difficult` shapes are to be ignored. A folder named ``train``, ``val`` or ``test`` is the split.
+    keys; `difficult` shapes are to be ignored. ``__ignore__`` is a region ignored for every class, and ``_background_``
+    no object: it is left out, which the ledger counts. A folder named ``train``, ``val`` or ``test`` is the split.
 
     Args:
         root: The folder of the JSON files and images, or one such file.
@@ -79,15 +81,17 @@ def read(
     image_files = source.image_files()
     there = set(image_files), {native.stem_of(name): name for name in reversed(image_files)}
     joined: list[str] = []
-    annotated = {_read_file(name, source, there, joined) for name in names}
+    background: list[str] = []
+    annotated = {_read_file(name, source, there, (joined, background)) for name in names}
     source.errors.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
+    source.errors.note("it is background", len(background), tuple(background), kind="box")
     if source.file is None:
         _add_unannotated([name for name in image_files if name not in annotated], unannotated, source)
     return source.table(replace(source.box_rows(), box_format=PIXEL_CORNERS.with_options(None, units)))
 
 
 def _read_file(
-    name: str, source: Source, image_files: tuple[set[str], Mapping[str, str]], joined: list[str]
+    name: str, source: Source, image_files: tuple[set[str], Mapping[str, str]], notes: tuple[list[str], list[str]]
 ) -> str | None:
     """Read one file and return the name of its image, None where nothing states it.
 
@@ -95,7 +99,7 @@ def _read_file(
         name: The file.
         source: Where shapes go.
         image_files: The images that there are: by name, and by stem.
-        joined: Where the sources of shapes go that become part of another one's box.
+        notes: Where the sources of shapes go that become part of another one's box, and of those that are background.
     """
     try:
         node = read_json(source.root, name).as_object()
@@ -116,7 +120,9 @@ def _read_file(
         flags = _flags(node)
         text = dump(flags, node.where) if flags else None
         if source.add_image(image, node.where, size_wh, split=split_of_path(name), flags=text):
-            joined += _add_shapes(source, image, shapes)
+            joined, background = notes
+            background += [each.source for each in shapes if each.value.get("label") == _BACKGROUND]
+            joined += _add_shapes(source, image, [each for each in shapes if each.value.get("label") != _BACKGROUND])
     return image
 
 
@@ -168,7 +174,10 @@ def _shape(node: Node) -> Shape:
         raise node.error("shape_type", "SHAPE_KIND", "LabelMe draws no such shape", remedy)
     is_difficult = node.flag("difficult", False)
     columns = {"difficult": True, "ignore": True, "ignore_reason": "difficult"} if is_difficult else {}
-    return Shape(node.string("label"), xyxy, node.source, kind, drawn, _attributes(node), columns)
+    label: str | None = node.string("label")
+    if label == _IGNORED:
+        columns, label = {**columns, "ignore": True, "ignore_reason": "ignore region"}, None
+    return Shape(label, xyxy, node.source, kind, drawn, _attributes(node), columns)
 
 
 def _mask(node: Node, corners: Corners) -> Corners:

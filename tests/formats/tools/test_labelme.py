@@ -44,6 +44,19 @@ def test_shape__keeps_what_was_said_of_it(sample: Any) -> None:
     assert [(line.reason, line.count) for line in table.reading] == [("joined with another part of its object", 1)]
 
 
+def test_labels_of_labelme__are_no_classes(root: Path, write: Any) -> None:
+    """Its scripts leave `__ignore__` and `_background_` out of the classes."""
+    labels = ("car", "__ignore__", "_background_")
+    write("a.json", document(*({**SHAPE, "label": label} for label in labels)))
+    table = labelme.read(root)
+    assert table.categories["name"].to_list() == ["car"]
+    assert table.boxes.select("category_id", "ignore", "ignore_reason").rows() == [
+        (1, False, None),
+        (None, True, "ignore region"),
+    ]
+    assert [(line.action, line.reason, line.count) for line in table.reading] == [("dropped", "it is background", 1)]
+
+
 def test_other_shapes__are_left_out_when_asked(sample: Any) -> None:
     table = labelme.read(sample("labelme"), other_shapes="skip")
     assert len(table.boxes) == 4
