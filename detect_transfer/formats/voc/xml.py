@@ -167,7 +167,10 @@ def _drawn(
     polygon, turned = (element.find("polygon"), element.find("robndbox")) if is_other else (None, None)
     if polygon is not None or turned is not None:
         attributes.pop("polygon", None), attributes.pop("robndbox", None)
-        texts = [each.text or "" for each in (turned if turned is not None else polygon).iter() if not len(each)]  # type: ignore[union-attr]
+        if turned is not None:
+            texts = [_text(turned, tag) for tag in _TURNED]
+        else:
+            texts = [each.text or "" for each in polygon.iter() if not len(each)]  # type: ignore[union-attr]
         numbers = [number for text in texts if (number := parse_number(text.strip())) is not None]
         if turned is not None and len(numbers) == len(texts) == len(_TURNED):
             cx, cy, width, height, angle = numbers

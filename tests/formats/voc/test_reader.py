@@ -224,7 +224,7 @@ def test_convention__is_not_looked_for_where_numbers_are_no_corners_in_pixels(wr
 
 def test_shapes__without_an_upright_box(root: Path, write: Any, check_error: Any) -> None:
     name = "<name>car</name>"
-    turned = "<cx>20</cx><cy>15</cy><w>8</w><h>2</h><angle>1.5707963267948966</angle>"
+    turned = "<w>8</w><h>2</h><angle>1.5707963267948966</angle><cx>20</cx><cy>15</cy>"  # in any order
     attributes = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
     shapes = [
         "<polygon><x1>10</x1><y1>11</y1><x2>20</x2><y2>11</y2><x3>20</x3><y3>21</y3></polygon>",
