@@ -16,7 +16,7 @@ from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions
-from detect_transfer.formats.recognition import likely, nearby, recognised, why_unread
+from detect_transfer.formats.recognition import likely, likely_below, nearby, recognised, why_unread
 
 EVERY_SPLIT = "all"  # the word for all splits together
 _SCORED_SPLITS = ("val", "test")  # the first that is there is scored where none is named
@@ -164,10 +164,18 @@ def recognise(path: Path, *, code: str = "FORMAT_UNKNOWN", field: str = "format"
         reason = why_unread(path)
         if reason is not None:
             what, remedy = reason
-        near = nearby(path) if path.is_dir() else None
-        if near is not None:
-            remedy = f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or {remedy}"
+        if path.is_dir():
+            remedy = f"{_other_level(path)}{remedy}"
     raise InputError(code, what, where=path, field=field, remedy=remedy)
+
+
+def _other_level(path: Path) -> str:
+    """Return the offer of a folder a level below or above, where there is one, for a remedy."""
+    near = nearby(path)
+    if near is not None:
+        return f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or "
+    inner = likely_below(path)
+    return "" if inner is None else f"give {inner[0]}, which may be {', '.join(inner[1])}; or "
 
 
 def read_ground_truth(

@@ -18,7 +18,7 @@ from detect_transfer.data.image_checks import Progress
 from detect_transfer.data.load import GroundTruth, read_dataset, read_ground_truth, recognise
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.formats import get_format
-from detect_transfer.formats.recognition import likely, recognised
+from detect_transfer.formats.recognition import VAGUE, best_guess, readable_as, recognised
 
 SPLIT_SEED = 0  # not that of the training: runs of several seeds are scored on the same images
 _VAL_SHARE = 0.2
@@ -63,7 +63,7 @@ def read_native(data: Data) -> NativeData:
     kind = recognised(path) if data.format == "auto" else data.format
     if kind is not None:
         return NativeData(kind, _read(data, path, kind))
-    candidates = likely(path)
+    candidates = readable_as(path)
     readable: list[NativeData] = []
     faults: list[InputError] = []
     for name in candidates:
@@ -73,7 +73,7 @@ def read_native(data: Data) -> NativeData:
             faults.append(error)
         else:
             readable += [] if table.boxes.is_empty() else [NativeData(name, table, shown=False)]
-    if len(readable) == 1:
+    if len(readable) == 1 and readable[0].format not in VAGUE:
         return readable[0]
     if len(candidates) == 1 and faults:
         raise faults[0]
@@ -90,9 +90,9 @@ def format_of(path: Path) -> str:
     try:
         return recognised(path) or read_native(Data(path=path)).format
     except InputError as error:
-        names = likely(path) if path.exists() else []
-        if len(names) == 1:
-            return names[0]  # its reader says what is wrong
+        guess = best_guess(path) if path.exists() else None
+        if guess is not None:
+            return guess.format  # its reader says what is wrong
         error.field, error.remedy = None, error.remedy.replace("data.format=NAME", "--format NAME")
         raise
 
@@ -112,11 +112,11 @@ def read_scored_data(
         InputError: As for `read_ground_truth`.
     """
     if format is None and path.exists() and recognised(path) is None:
-        candidates = likely(path)
         try:
             format = read_native(Data(path=path, images=images)).format
         except InputError:
-            format = candidates[0] if len(candidates) == 1 else None  # its reader says what is wrong
+            guess = best_guess(path)
+            format = None if guess is None else guess.format  # its reader says what is wrong
     return read_ground_truth(path, format=format, images=images, **wanted)
 
 

@@ -22,7 +22,8 @@ from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
 from detect_transfer.data.tiles import LEAST_SHARE
-from detect_transfer.formats.recognition import Recognition, below, likely, only_published, recognition
+from detect_transfer.formats.file_content import Recognition
+from detect_transfer.formats.recognition import best_guess
 
 _AUTO = "auto"
 _MOST_CLASSES = 12
@@ -158,16 +159,8 @@ def _recognised(source: Path) -> Recognition:
     Raises:
         InputError: None or several fit.
     """
-    shown = recognition(source) if source.exists() else None
-    if shown is not None:
-        return shown
-    candidates = likely(source) if source.exists() else []
-    inner = below(source) if source.is_dir() else None
-    if len(candidates) == 1 and (inner is None or inner[1].format == candidates[0]):
-        return Recognition(candidates[0], "what lies there fits it alone")
-    if (published := only_published(source)) is not None:
-        return published
-    return Recognition(recognise(source, flag="convert NAME"), f"{source.name} is a JSON file")
+    shown = best_guess(source) if source.exists() else None
+    return shown or Recognition(recognise(source, flag="convert NAME"), f"{source.name} is a JSON file")
 
 
 def conversion_lines(result: ConvertResult) -> list[str]:

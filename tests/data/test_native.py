@@ -1,13 +1,15 @@
 """Native data of a run: what they are is recognised by reading, and they become a data folder where that is needed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from paths import DATASETS
 
 from detect_transfer.config import Data
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.native import convert_native, is_trainable, read_native
+from detect_transfer.data.native import convert_native, format_of, is_trainable, read_native
 from detect_transfer.data.run_data import load_run_data
 
 ROAD_SIGNS = DATASETS / "road_signs" / "sample"
@@ -67,3 +69,12 @@ def test_data_without_the_splits__are_converted_and_read_from_there(tiny_data: P
 def test_data_with_the_splits__are_taken_as_they_are(tiny_data: Path) -> None:
     data = Data(path=tiny_data)
     assert is_trainable(data, read_native(data).table)
+
+
+@pytest.mark.parametrize("sample", ["bdd100k", "bdd100k_frames", "cure_tsd", "darknet", "labelbox", "dota"])
+def test_folder_above__is_no_other_format_and_the_right_one_is_offered(sample: str, tmp_path: Path) -> None:
+    shutil.copytree(DATASETS / sample / "sample", tmp_path / "export")
+    kind = yaml.safe_load((DATASETS / sample / "dataset.yaml").read_text(encoding="utf-8"))["format"]
+    for ask in (format_of, lambda path: read_native(Data(path=path))):
+        with pytest.raises(InputError, match=rf"give {tmp_path}/export, which is {kind} \("):
+            ask(tmp_path)

@@ -11,7 +11,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.load import recognise
 from detect_transfer.formats import READERS, get_format
 from detect_transfer.formats import recognition as recognition_module
-from detect_transfer.formats.recognition import likely, nearby, only_published, recognised, recognition
+from detect_transfer.formats.recognition import best_guess, likely, nearby, only_published, recognised, recognition
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,17 @@ def test_recognition__never_names_another_format_than_the_card_of_a_sample() -> 
         kind = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))["format"]
         assert known is None or known.format == kind, folder.name
         assert kind in READERS
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in DATASETS.iterdir()))
+def test_recognition__of_a_folder_above_or_below_names_no_other_format(folder: str, tmp_path: Path) -> None:
+    sample = DATASETS / folder / "sample"
+    kind = yaml.safe_load((sample.parent / "dataset.yaml").read_text(encoding="utf-8"))["format"]
+    (tmp_path / "in").symlink_to(sample)
+    for path in (tmp_path, *(child for child in sample.iterdir() if child.is_dir())):
+        shown = best_guess(path)
+        # what that of LLVIP is called tells nothing, and without images its reader ends
+        assert shown is None or shown.format == kind or (folder, path.name) == ("llvip", "Annotations"), path
 
 
 def test_nearby__offers_the_folder_a_level_below_or_above() -> None:

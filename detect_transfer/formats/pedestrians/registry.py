@@ -52,7 +52,7 @@ FORMATS: dict[str, Format] = {
     "eurocity": Format(
         eurocity.read,
         "EuroCity Persons: day and night, labels/<split>/<city>/*.json with img/",
-        hints="day/labels night/labels labels/*/*/*.json",
+        hints="day/labels night/labels labels/train/*/*.json labels/val/*/*.json",
     ),
     "flir": Format(
         flir.read,

@@ -70,7 +70,9 @@ FORMATS: dict[str, Format] = {
         hints="*-annotations-bbox.csv annotations/*-annotations-bbox.csv",
     ),
     "roboflow_csv": Format(
-        roboflow_csv.read, "Roboflow CSV: _annotations.csv beside the images of each split", hints="*/_annotations.csv"
+        roboflow_csv.read,
+        "Roboflow CSV: _annotations.csv beside the images of each split",
+        hints="_annotations.csv */_annotations.csv",
     ),
     "sagemaker": Format(
         sagemaker.read, "SageMaker Ground Truth: augmented manifests of bounding-box jobs", proof="*.manifest"

@@ -27,7 +27,9 @@ FORMATS: dict[str, Format] = {
         hints="*/label3D label3D */*/label3D",
     ),
     "bdd100k": Format(
-        bdd100k.read, "BDD100K detection: det_<split>.json, the lists of 2018, or a JSON a frame", hints="images/100k"
+        bdd100k.read,
+        "BDD100K detection: det_<split>.json, the lists of 2018, or a JSON a frame",
+        hints="images/100k labels/100k",
     ),
     "belgiumts": Format(
         belgiumts.read,
@@ -45,7 +47,7 @@ FORMATS: dict[str, Format] = {
     "dfg": Format(
         dfg.read,
         "DFG traffic signs: DFG-tsd-annot-json/{train,test}.json with JPEGImages",
-        hints="DFG-tsd-annot-json",
+        hints="DFG-tsd-annot-json/*.json",
         numbers=ORDER | {"images"},
     ),
     "gtsdb": Format(
@@ -65,7 +67,7 @@ FORMATS: dict[str, Format] = {
     "rtsd": Format(
         rtsd.read,
         "Russian Traffic Sign Dataset: full-gt.csv, or the detection subsets d1 to d3",
-        hints="full-gt.csv detection",
+        hints="full-gt.csv detection/rtsd-d*-gt rtsd-d*-gt",
     ),
     "stsd": Format(stsd.read, "Swedish Traffic Signs: annotations.txt of Set1 and Set2", hints="Set*/annotations.txt"),
     "tt100k": Format(
