@@ -39,8 +39,13 @@ _NAMES = {
     "h": "h bbox_h bbox_height box_h box_height height",
     "split": "split set subset partition",
 }
+_SIZE_NAMES = {
+    "width": "image_width img_width imagewidth width",
+    "height": "image_height img_height imageheight height",
+}  # of the image, where the column is not the size of the box
 _LOOKED_AT = 20  # rows
 _BOX = ("x1", "y1", "x2", "y2")
+_SIDES = (("width", "x1", "x2"), ("height", "y1", "y2"))
 _REMEDY = (
     "name the columns such as columns=image=photo,class=kind,x1=left,y1=top,x2=right,y2=bottom (or w=, h=, cx=, cy=, "
     "bbox=)"
@@ -56,13 +61,15 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     box_format: Form | None = None,
     units: Units | None = None,
     missing_images: str = "error",
+    size_mismatch: str = "error",
     on_error: str = "fail",
 ) -> AnnotationTable:
     """Read CSV files with a header; classes are those that occur, sorted.
 
-    The split is what a column ``split`` says, else the name of the file (``train.csv``). Paths of another machine are
-    taken for the image below `root` that shares most of their last parts; names without a suffix for the image of that
-    stem. Images that no row names are left aside.
+    Columns such as ``width`` and ``height`` that are not of the box state the size of the image. The split is what a
+    column ``split`` says, else the name of the file (``train.csv``). Paths of another machine are taken for the image
+    below `root` that shares most of their last parts; names without a suffix for the image of that stem. Images that
+    no row names are left aside.
 
     Args:
         root: A folder with CSV files, or one such file.
@@ -73,6 +80,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
             or for one field, ``cxcywh`` for columns of a centre; boxes that fit another form alone are an error.
         units: What they are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
+        size_mismatch: See `Source`.
         on_error: See `Source`.
 
     Raises:
@@ -80,7 +88,14 @@ def read(  # noqa: PLR0913 - each is an option of the command line
 
     Source: https://www.kaggle.com/competitions/global-wheat-detection/data (one field), VoTT (edges).
     """
-    source = Source(root, "a folder with CSV files", missing_images=missing_images, on_error=on_error, or_file=True)
+    source = Source(
+        root,
+        "a folder with CSV files",
+        missing_images=missing_images,
+        size_mismatch=size_mismatch,
+        on_error=on_error,
+        or_file=True,
+    )
     given = _mapping(columns)
     parts = [_read_file(source, name, given, class_name) for name in source.files("*.csv", code="CSV_MISSING")]
     forms = {form for _, form in parts}
@@ -100,6 +115,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     rows = rows.filter(~is_empty).filled("class", what="expected the name of a class", code="ROW_FIELD")
     rows = rows.filled(*_BOX, what="expected a number", code="ROW_NUMBER").numbers(*_BOX)
     rows = rows.box(*XYXY, box_format=form, inclusive=inclusive)
+    source.name_images(_sized(rows), size=("width", "height"))
     return source.table(rows.with_columns(label="class"), split=splits)
 
 
@@ -131,6 +147,10 @@ def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: 
         raise InputError("CSV_HEADER", what, where=f"{source.root / name}:1", remedy=remedy)
     taken = [*needed, *(["split"] if column["split"] else [])]
     fields = {str(column[key]): key for key in taken}
+    sizes = {
+        side: _recognised([name for name in header if name not in fields], _SIZE_NAMES[side]) for side in _SIZE_NAMES
+    }
+    fields |= {name: side for side, name in sizes.items() if name is not None}
     dialect = Dialect(separator, header=True, quoted=True, image_field=str(column["image"]))
     rows = source.rows([name], list(fields), dialect, of={name: folder_of(name)})
     data = rows.data.select(
@@ -148,8 +168,23 @@ def _read_file(source: Source, name: str, given: Mapping[str, str], class_name: 
         data = data.rename({f"_{old}": new for old, new in zip(box, _BOX, strict=True)})
     label = pl.col("_class") if class_name is None else pl.lit(class_name)
     split = pl.col("_split") if "_split" in data.columns else pl.lit(None, dtype=pl.String)
-    data = data.select("file", "line", "image", *_BOX, **{"path": pl.col("_image"), "class": label, "split": split})
+    given_sizes = {
+        side: pl.lit(None, pl.Int64) if name is None else pl.col(f"_{side}").cast(pl.Int64, strict=False)
+        for side, name in sizes.items()
+    }
+    data = data.select(
+        "file", "line", "image", *_BOX, **{"path": pl.col("_image"), "class": label, "split": split}, **given_sizes
+    )
     return replace(rows, data=data), PIXEL_SIZES if box == ["bbox"] else form
+
+
+def _sized(rows: Rows) -> Rows:
+    """Return the rows that state the size of their image, one size an image; none where it is that of their boxes."""
+    is_of_box = [(pl.col(side) - (pl.col(end) - pl.col(start))).abs() <= 1 for side, start, end in _SIDES]
+    if rows.data.select(pl.all_horizontal(is_of_box).all()).item():
+        return rows.filter(pl.lit(value=False))
+    is_size = [(pl.col(side) >= 1) & (pl.col(side).n_unique().over("image") == 1) for side, _, _ in _SIDES]
+    return rows.filter(pl.all_horizontal(is_size).fill_null(value=False))
 
 
 def _header(source: Source, name: str) -> tuple[str, list[str]]:

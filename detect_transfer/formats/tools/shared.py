@@ -29,11 +29,16 @@ def splits_by_file(rows: Rows, field: str) -> dict[str, str | None]:
         field: The field that does, for the message.
     """
     splits: dict[str, str | None] = {}
+    in_several: set[str] = set()
     for image, file in rows.data.select("image", "file").unique(maintain_order=True).rows():
         split = split_named(*re.split(r"[-_./]", file))
+        if image in splits:
+            in_several.add(image)
         if splits.setdefault(image, split) != split:
             what, remedy = f"the image is in '{splits[image]}' as well", "keep it in one of them"
             rows.errors.add("SPLIT_TWICE", what, where=file, field=field, value=image, remedy=remedy)
+    reason = "image with rows in several files, which were joined: they may be versions of each other"
+    rows.errors.remark(reason, len(in_several), tuple(sorted(in_several)), kind="image")
     return splits
 
 

@@ -77,6 +77,25 @@ def test_faults__name_the_place(text: str, code: str, part: str, read: Any, chec
     check_error(lambda: read(text), code, part)
 
 
+def test_size__of_the_image_must_be_the_one_stated(read: Any, check_error: Any) -> None:
+    head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    check_error(lambda: read(f"{head}a.png,80,40,car,10,4,30,18"), "IMAGE_SIZE", "80 x 40", "size_mismatch=keep")
+    assert read(f"{head}a.png,80,40,car,10,4,30,18", size_mismatch="keep").boxes.select(XYXY).row(0) == BOX
+    check_error(
+        lambda: read('image_id,width,height,bbox,label\na,80,40,"[10, 4, 20, 14]",car'), "IMAGE_SIZE", "80 x 40"
+    )
+    for sizes in ("20,14", ",", "none,40"):  # of the box, or no size
+        assert read(f"{head}a.png,{sizes},car,10,4,30,18").boxes.select(XYXY).row(0) == BOX
+
+
+def test_versions__side_by_side_are_noted(read: Any) -> None:
+    text = "image,x1,y1,x2,y2,class\nimages/a.png,1,2,3,{},car"
+    read(text.format(4))
+    table = read(text.format(5), name="train_v2.csv")
+    assert len(table.boxes) == 2
+    assert [(line.action, line.count, line.examples) for line in table.reading] == [("noted", 1, ("images/a.png",))]
+
+
 def test_columns__of_another_name_are_refused(read: Any, check_error: Any) -> None:
     check_error(lambda: read("image,x1\n", columns="picture=a"), "OPTION_VALUE", "picture", "columns=image=photo")
 
