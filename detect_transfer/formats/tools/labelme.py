@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +21,7 @@ from detect_transfer.formats.parsing.box_format import PIXEL_CORNERS, Units
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_boxes import dump
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
-from detect_transfer.formats.parsing.locations import split_of_path
+from detect_transfer.formats.parsing.locations import MOVED, NearbyImages, path_of_address, split_of_path
 from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Shape, ellipse_extent, extent, mask_extent
 from detect_transfer.formats.parsing.source import Source
 from detect_transfer.formats.tools.shared import report_unannotated
@@ -32,12 +32,43 @@ _IGNORED, _BACKGROUND = "__ignore__", "_background_"  # what its own scripts lea
 _UNANNOTATED = ("error", "skip", "negative")
 
 
+class _Images:
+    """The images that are there, to be found by what a file says of its own."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = set(names)
+        self.by_stem = {native.stem_of(name): name for name in reversed(names)}
+        self.moved: dict[str, str] = {}
+        self._folders = {posixpath.dirname(name) for name in names}
+        self._nearby = NearbyImages.of(self.by_stem)
+
+    def beside(self, name: str) -> str | None:
+        """Return the image beside a file that has its stem."""
+        return self.by_stem.get(native.stem_of(name))
+
+    def of(self, name: str, stated: str) -> str:
+        """Return the image of a file; where none is there, what it is called, relative to the root."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), stated.replace("\\", "/")))
+        if path in self.names:
+            return path
+        if (beside := self.beside(name)) is not None:
+            return beside
+        leads_out = path.startswith(("/", "../")) or path[1:2] == ":" or path in (".", "..")
+        if posixpath.dirname(name) not in self._folders:  # a folder of files alone, whose images lie elsewhere
+            stem = native.stem_of(path_of_address(stated) if leads_out else path)
+            if (near := self._nearby.only(stem)) is not None:
+                self.moved[stated] = near
+                return near
+        return f"{native.stem_of(name)}{PurePosixPath(path).suffix}" if leads_out else path
+
+
 @no_collection()
-def read(
+def read(  # noqa: PLR0913 - each is an option of the command line
     root: Path,
     *,
     unannotated: str = "error",
     other_shapes: str = "extent",
+    images: Path | None = None,
     units: Units | None = None,
     missing_images: str = "error",
     size_mismatch: str = "error",
@@ -46,7 +77,8 @@ def read(
     """Read LabelMe JSON files, wherever they lie below the folder.
 
     The image of a file is its `imagePath`, relative to the file; where that is not there or leads out of the folder,
-    it is the image beside the file that has its stem. Shapes of one image that share a label and a `group_id` are
+    it is the image beside the file that has its stem, or, where no image lies beside the file, the one whose path ends
+    most alike, whatever its suffix. Shapes of one image that share a label and a `group_id` are
     parts of one object: their boxes become one, the parts go to `attributes`. So do flags, descriptions and further
     keys; `difficult` shapes are to be ignored. ``__ignore__`` is a region ignored for every class, and ``_background_``
     no object: it is left out, which the ledger counts. A folder named ``train``, ``val`` or ``test`` is the split.
@@ -56,6 +88,7 @@ def read(
         unannotated: What an image without a file is: an ``error``, ``skip`` leaves it out, which the ledger counts, or
             ``negative``: it shows no object.
         other_shapes: See `Source`.
+        images: See `Source`.
         units: What points are counted in: ``pixels``, or ``shares`` of the image.
         missing_images: See `Source`.
         size_mismatch: See `Source`.
@@ -76,41 +109,42 @@ def read(
         on_error=on_error,
         other_shapes=other_shapes,
         or_file=True,
+        image_folder=images,
     )
     names = source.files("*.json", missing="it holds no .json file; JSON of LabelMe was expected")
     image_files = source.image_files()
-    there = set(image_files), {native.stem_of(name): name for name in reversed(image_files)}
+    there = _Images(image_files)
     joined: list[str] = []
     background: list[str] = []
     annotated = {_read_file(name, source, there, (joined, background)) for name in names}
     source.errors.note("joined with another part of its object", len(joined), tuple(joined), kind="box")
     source.errors.note("it is background", len(background), tuple(background), kind="box")
+    examples = tuple(f"{stated} is {image}" for stated, image in there.moved.items())
+    source.errors.remark(MOVED, len(examples), examples, kind="image")
     if source.file is None:
         _add_unannotated([name for name in image_files if name not in annotated], unannotated, source)
     return source.table(replace(source.box_rows(), box_format=PIXEL_CORNERS.with_options(None, units)))
 
 
-def _read_file(
-    name: str, source: Source, image_files: tuple[set[str], Mapping[str, str]], notes: tuple[list[str], list[str]]
-) -> str | None:
+def _read_file(name: str, source: Source, there: _Images, notes: tuple[list[str], list[str]]) -> str | None:
     """Read one file and return the name of its image, None where nothing states it.
 
     Args:
         name: The file.
         source: Where shapes go.
-        image_files: The images that there are: by name, and by stem.
+        there: The images that there are.
         notes: Where the sources of shapes go that become part of another one's box, and of those that are background.
     """
     try:
         node = read_json(source.root, name).as_object()
-        image = _image(name, node.string("imagePath"), *image_files)
+        image = there.of(name, node.string("imagePath"))
         shapes = node.items("shapes")
     except InputError as error:
-        beside = image_files[1].get(native.stem_of(name))
+        beside = there.beside(name)
         source.errors.put(error, image=beside or name)
         return beside
     with source.errors.image(image):
-        if source.missing_images == "error" and image not in image_files[0] and node.value.get("imageData"):
+        if source.missing_images == "error" and image not in there.names and node.value.get("imageData"):
             what = "the image is not there; this file alone holds it, as imageData, which is not read"
             remedy = "bring it out with detect-transfer unpack, or read with missing_images=keep (--image-mode none)"
             where = f"{node.where}/imageData"
@@ -119,7 +153,7 @@ def _read_file(
         size_wh = node.size_wh("imageWidth", "imageHeight") if is_sized else None
         flags = _flags(node)
         text = dump(flags, node.where) if flags else None
-        if source.add_image(image, node.where, size_wh, split=split_of_path(name), flags=text):
+        if source.add_image(image, node.where, size_wh, split=split_of_path(name) or split_of_path(image), flags=text):
             joined, background = notes
             background += [each.source for each in shapes if each.value.get("label") == _BACKGROUND]
             joined += _add_shapes(source, image, [each for each in shapes if each.value.get("label") != _BACKGROUND])
@@ -139,16 +173,6 @@ def _add_shapes(source: Source, image: str, shapes: Sequence[Node]) -> list[str]
         with source.errors.row(image):
             source.add_shape(image, _joined(parts))
     return [part.source for parts in objects.values() for part in parts[1:]]
-
-
-def _image(name: str, stated: str, image_files: set[str], by_stem: Mapping[str, str]) -> str:
-    """Return the name of an image relative to the root."""
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(name), stated.replace("\\", "/")))
-    if path in image_files:
-        return path
-    beside = by_stem.get(native.stem_of(name))
-    leads_out = path.startswith(("/", "../")) or path[1:2] == ":" or path in (".", "..")
-    return beside or (f"{native.stem_of(name)}{PurePosixPath(path).suffix}" if leads_out else path)
 
 
 def _shape(node: Node) -> Shape:

@@ -75,6 +75,24 @@ def test_image__in_another_folder(root: Path, write: Any) -> None:
     assert labelme.read(root).images["file_name"].to_list() == ["a.png", "images/x.png"]
 
 
+@pytest.mark.parametrize("path", ["x.jpg", "..\\images\\x.jpg", "C:\\work\\x.png", "../../elsewhere/x.jpg"])
+def test_image__of_a_folder_of_files_alone_may_lie_elsewhere(path: str, tmp_path: Path, write: Any) -> None:
+    write("labels/train/x.json", document(SHAPE, imagePath=path))
+    write("images/train/x.jpeg", (40, 30))
+    table = labelme.read(tmp_path)
+    assert table.images.select("file_name", "split").rows() == [("images/train/x.jpeg", "train")]
+    assert [(line.action, line.count) for line in table.reading] == [("noted", 1)]
+    apart = labelme.read(tmp_path / "labels", images=tmp_path / "images")
+    assert apart.images["file_name"].to_list() == ["train/x.jpeg"]
+
+
+def test_image__that_is_gone_is_not_that_of_another_folder(tmp_path: Path, write: Any, check_error: Any) -> None:
+    write("one/a.json", document(SHAPE))
+    write("one/b.png", (40, 30))
+    write("two/a.png", (40, 30))
+    check_error(lambda: labelme.read(tmp_path, unannotated="skip"), "IMAGE_MISSING", "one/a.json")
+
+
 def test_unannotated__image_is_what_the_option_says(root: Path, write: Any, check_error: Any) -> None:
     path = write("b.png", (40, 30))
     check_error(lambda: labelme.read(root), "ANNOTATION_MISSING", f"{path} ")
