@@ -16,7 +16,19 @@ from detect_transfer.formats.parsing.shapes import RECTANGLE, Corners, Point, Sh
 from detect_transfer.formats.parsing.source import Source
 
 _WITHOUT_BOX = ("raster_layer", "mask", "string", "link", "graph", "table", "directional_vector", "simple_table")
-_KNOWN = {"id", "name", "bounding_box", "slot_names", "polygon", "ellipse", "line", "keypoint", "skeleton", "ranges"}
+_KNOWN = {
+    "id",
+    "name",
+    "bounding_box",
+    "slot_names",
+    "polygon",
+    "ellipse",
+    "line",
+    "keypoint",
+    "skeleton",
+    "cuboid",
+    "ranges",
+}
 
 
 @no_collection()
@@ -123,13 +135,15 @@ def _shape(node: Node) -> Shape | None:
     kind = next((key for key in ("polygon", "ellipse", "line", "keypoint", "skeleton") if key in node), RECTANGLE)
     drawn: dict[str, Any] = {} if kind == RECTANGLE else {"points": _points(node.child(kind), kind)}
     if "bounding_box" in node:
-        box = node.child("bounding_box")
-        x, y, width, height = (box.number(key) for key in ("x", "y", "w", "h"))
-        xyxy: Corners = (x, y, x + width, y + height)
+        xyxy: Corners = _box(node.child("bounding_box"))
     elif kind == "ellipse":
         xyxy = _ellipse(node.child(kind))
     elif kind != RECTANGLE:
         xyxy = extent(drawn["points"])
+    elif "cuboid" in node:
+        faces = [_box(node.child("cuboid").child(face)) for face in ("front", "back")]
+        kind, drawn = "cuboid", {"faces": faces}
+        xyxy = extent([point for face in faces for point in (face[:2], face[2:])])
     elif any(key in node for key in _WITHOUT_BOX):
         return None
     else:
@@ -149,6 +163,11 @@ def _points(shape: Node, kind: str) -> list[Point]:
     if not points:
         raise shape.error(None, "SHAPE_EMPTY", "it has no points", "draw it again, or remove it")
     return [_point(point) for point in points]
+
+
+def _box(node: Node) -> Corners:
+    x, y, width, height = (node.number(key) for key in ("x", "y", "w", "h"))
+    return x, y, x + width, y + height
 
 
 def _point(node: Node) -> Point:

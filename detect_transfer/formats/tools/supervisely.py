@@ -36,6 +36,7 @@ _KNOWN = {
     "points",
     "bitmap",
     "nodes",
+    "faces",
     "description",
     "labelerLogin",
     "createdAt",
@@ -154,12 +155,14 @@ def _outline(node: Node, kind: str, *, added: int) -> tuple[Corners, dict[str, A
         points = node.child("points").pairs("exterior")
         if kind == RECTANGLE and len(points) != 2:
             raise node.error("points", "SHAPE_POINTS", "a rectangle needs two corners")
+    elif kind == "cuboid":
+        points = node.pairs("points")
     elif kind == "graph":
         points = [_location(each) for each in node.entries("nodes").values()]
         if not points:
             raise node.error("nodes", "SHAPE_EMPTY", "it has no points")
     else:
-        remedy = "there is: bitmap, graph, " + ", ".join(_OUTLINES)
+        remedy = "there is: bitmap, graph, cuboid, " + ", ".join(_OUTLINES)
         raise node.error("geometryType", "SHAPE_KIND", "no such shape is read", remedy)
     x1, y1, x2, y2 = extent(points)
     return (x1, y1, x2 + added, y2 + added), {"points": points}

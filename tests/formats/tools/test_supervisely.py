@@ -48,6 +48,13 @@ def test_graph__is_the_box_around_its_nodes(root: Path, write: Any) -> None:
     assert [(line.kind, line.count) for line in table.reading] == [("box", 1)]
 
 
+def test_cuboid__is_the_box_around_its_corners(root: Path, write: Any) -> None:
+    corners = [[10, 10], [19, 10], [19, 20], [10, 20], [14, 5], [24, 5], [24, 15]]
+    shape = {"classTitle": "car", "geometryType": "cuboid", "points": corners, "faces": [[0, 1, 2, 3]]}
+    write("ds/ann/a.png.json", annotation(shape))
+    assert supervisely.read(root).boxes.select("x1", "y1", "x2", "y2").rows() == [(10, 5, 25, 21)]
+
+
 FAULTS = [
     pytest.param({**OBJECT, "classTitle": "cra"}, "CLASS_UNKNOWN", "did you mean 'car'?", id="class"),
     pytest.param({**OBJECT, "geometryType": "blob"}, "SHAPE_KIND", "geometryType=blob", id="kind"),

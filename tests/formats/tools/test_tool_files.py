@@ -90,6 +90,17 @@ def test_darwin__shapes_without_outline_are_left_out_or_refused(tmp_path: Path, 
     check_error(lambda: darwin.read(tmp_path), "JSON_KEY", "a.json#/annotations/0/bounding_box")
 
 
+def test_darwin__cuboid_is_the_box_around_its_faces(tmp_path: Path, write: Any) -> None:
+    faces = {"front": {"x": 10, "y": 12, "w": 8, "h": 9}, "back": {"x": 14, "y": 5, "w": 8, "h": 9}}
+    write("a.png", (40, 30))
+    write(
+        "a.json", json.dumps({"item": {"name": "a.png", "path": "/"}, "annotations": [{"name": "x", "cuboid": faces}]})
+    )
+    table = darwin.read(tmp_path)
+    assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(10, 5, 22, 21)]
+    assert "cuboid" in table.boxes["attributes"][0]
+
+
 def test_cityscapes__surfaces_are_read_when_asked_and_fine_is_not_mixed_with_coarse(
     sample: Callable[[str], Path], check_error: Any
 ) -> None:
