@@ -69,11 +69,16 @@ def _loosen_names(images: Items, changes: Changes, errors: ErrorCollector, folde
 def find_foreign(images: Items, errors: ErrorCollector, folder: Path) -> None:
     """Name, in place, the images whose path is of another machine by those whose paths end most alike.
 
+    Of one without a `file_name` it is the `coco_url`, as LVIS has it.
+
     Args:
         images: The objects; a path that no image ends like, or several do, stays as it is.
         errors: Gets a remark.
         folder: Where images are looked for.
     """
+    for item in images:
+        if "file_name" not in item and "coco_url" in item:
+            item["file_name"] = item["coco_url"]
     foreign = [item for item in images if _is_foreign(item)]
     if not foreign:
         return

@@ -34,7 +34,7 @@ def complete_boxes(annotations: Items, box_format: BoxFormat, errors: ErrorColle
         if corners is not None:
             item["bbox"] = _numbers(corners, box_format)
             n_extents += 1
-        elif is_wiped and segmentation in _NO_SHAPE:
+        elif is_wiped and segmentation in _NO_SHAPE and not item.get("num_keypoints"):
             item["bbox"] = [0, 0, 0, 0]
             n_empty += 1
     if box_format.form == "xywh":

@@ -86,6 +86,24 @@ def test_box__of_what_was_wiped_out_is_empty_and_counted(read: Any) -> None:
     assert [line.count for line in table.reading if "empty box" in line.reason] == [1]
 
 
+def test_person_without_a_box__is_a_fault(read: Any, check_error: Any) -> None:
+    person = {"bbox": [], "segmentation": [], "keypoints": [15, 25, 2], "num_keypoints": 1}
+    check_error(lambda: read(BOX, person), "COCO_TYPE", "#/annotations/1/bbox")
+
+
+def test_image__without_a_file_name_is_that_of_its_address(write: Any, tmp_path: Path, check_error: Any) -> None:
+    """As LVIS writes it."""
+    address = "http://images.cocodataset.org/val2017/000000397133.jpg"
+    image = {"id": 1, "coco_url": address, "width": 200, "height": 100}
+    document = {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "car"}]}
+    path = write("lvis_v1_val.json", json.dumps(document))
+    check_error(lambda: read_coco(path), "PATH_OUTSIDE", address)
+    write("val2017/000000397133.jpg", (200, 100))
+    table = read_coco(path)
+    assert table.images["file_name"].to_list() == ["val2017/000000397133.jpg"]
+    assert [(line.action, line.count) for line in table.reading] == [("noted", 1)]
+
+
 def test_turned_box__of_cvat_is_the_box_around_it(read: Any, tmp_path: Path) -> None:
     turned = {"bbox": [60, 40, 80, 20], "attributes": {"occluded": False, "rotation": 90.0}}
     table = read(turned, {**BOX, "attributes": {"rotation": 90.0}})  # the other is somebody's own attribute
