@@ -6,7 +6,9 @@ A row is ``class cx cy width height``, centre and size as shares of the image as
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from detect_transfer.core.annotations import AnnotationTable
@@ -22,6 +24,7 @@ from detect_transfer.formats.yolo.parse import SHARE_CENTRES, RowKind
 from detect_transfer.formats.yolo.table import read_listed
 
 _YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_log = logging.getLogger(__name__)
 _CLASSES = ("classes.txt", "labels/classes.txt", "obj.names", "notes.json")
 
 
@@ -92,12 +95,25 @@ def _load(root: Path) -> DataYaml:
         path, root = root, root.parent
     native.require_regular(root, path)
     if path.suffix in (".yaml", ".yml"):
-        return load(path)
+        data = load(path)
+        _warn_of_other_names(root, path, data.names)
+        return data
     names, errors = _names(root, path), ErrorCollector()
     check_names(names, str(path), errors)
     errors.raise_any()
+    _warn_of_other_names(root, path, names)
     images = native.folder_named(root, "images")
     return DataYaml(root / path.name, names, {"": [images.name if images else "."]}, None)
+
+
+def _warn_of_other_names(root: Path, path: Path, names: list[str]) -> None:
+    """Warn of a further list of the classes, as another tool leaves it behind, that numbers them otherwise."""
+    for other in (root / name for name in _CLASSES if (root / name) != path):
+        with suppress(InputError, OSError):
+            if other.is_file() and (others := _names(root, other)) != names:
+                first = next((i for i, pair in enumerate(zip(names, others, strict=False)) if len({*pair}) > 1), None)
+                differs = f"{len(others)} classes" if first is None else f"class {first} is '{others[first]}'"
+                _log.warning("%s: %s; taken is %s, which says otherwise", other, differs, path.name)
 
 
 def _names(root: Path, path: Path) -> list[str]:

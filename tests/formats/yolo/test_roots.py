@@ -95,3 +95,21 @@ def test_classes_txt__of_labelimg_and_label_studio(write: Any, tmp_path: Path, c
     assert table.images["split"].to_list() == ["train", "val"]
     write("notes.json", '{"categories": [{"id": 2, "name": "dog"}]}')
     check_error(lambda: read_yolo(tmp_path), "CLASS_INDEX", "notes.json", "from 0 to 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("labels/classes.txt", "dog\ncar\n", "class 0 is 'dog'"),
+        ("classes.txt", "car\ndog\nbus\n", "3 classes"),
+        ("notes.json", '{"categories": [{"id": 0, "name": "dog"}, {"id": 1, "name": "car"}]}', "class 0 is 'dog'"),
+    ],
+)
+def test_other_list_of_classes__is_warned_of(name: str, text: str, said: str, yolo_root: Path, write: Any, caplog: Any):
+    write(name, text)
+    assert read_yolo(yolo_root).class_names == ["car", "dog"]
+    assert f"{said}; taken is data.yaml" in caplog.text
+    caplog.clear()
+    write(name, "car\ndog\n" if name.endswith(".txt") else "no list")
+    read_yolo(yolo_root)
+    assert "taken is" not in caplog.text
