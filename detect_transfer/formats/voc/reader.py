@@ -135,6 +135,7 @@ def _read_files(
     _report_unpaired(source, layout, by_stem, parsed, allow_missing=allow_missing)
     check_faults(source.errors, sum(len(file.objects) for file in parsed.values()), form)
     source.errors.raise_any()
+    _remark_other_names(source, by_stem, parsed)
     name_of = _add_images(source, layout, by_stem, parsed)
     return [*parsed.values()], [(name_of[stem], each) for stem, file in parsed.items() for each in file.objects]
 
@@ -169,6 +170,15 @@ def _report_unpaired(
         what, remedy = f"there is no XML of it in {layout.annotations}", "annotate or remove the image"
         remedy = f"{remedy}, or read with --option allow_missing=true if it shows no object"
         errors.add("ANNOTATION_MISSING", what, where=layout.images / images[stem], image=stem, remedy=remedy)
+
+
+def _remark_other_names(source: Source, images: Mapping[str, str], parsed: Mapping[str, VocFile]) -> None:
+    """Remark on annotations whose `filename` is that of another image, as copies and renamed files have it."""
+    own = {PurePosixPath(stem).name for stem in images}
+    named = {stem: PurePosixPath(file.filename.replace("\\", "/")).stem for stem, file in parsed.items()}
+    other = tuple(stem for stem, name in named.items() if name in own and name != PurePosixPath(stem).name)
+    reason = "filename names another image that is there: taken is the image of the annotation's own stem"
+    source.errors.remark(reason, len(other), other, kind="image")
 
 
 def _add_images(

@@ -241,6 +241,15 @@ def test_shapes__without_an_upright_box(root: Path, write: Any, check_error: Any
     check_error(lambda: read_voc(root), "OBJECT_BOX", "a.xml#object[1]", "shape")
 
 
+def test_filename__of_another_image_that_is_there_is_noted(root: Path, write: Any) -> None:
+    write("images/b.png", (40, 30))
+    write("Annotations/b.xml", xml(f"<name>dog</name>{BOX}"))  # whose filename is a.png
+    table = read_voc(root)
+    lines = [line for line in table.reading if "filename" in line.reason]
+    assert [(line.action, line.count, line.examples) for line in lines] == [("noted", 1, ("b",))]
+    assert table.boxes["image_id"].to_list() == [1, 2]
+
+
 def test_layout__of_roboflow_and_labelimg(write: Any, tmp_path: Path, check_error: Any) -> None:
     for folder in ("train", "valid"):
         write(f"{folder}/{folder}.xml", xml(f"<name>dog</name>{BOX}"))
