@@ -37,6 +37,8 @@ def pre_annotate(
     made = write(predicted, images, out, tools=tools, score_threshold=score)
     boxes, of_images = counted(len(made.table.boxes), "box", "boxes"), counted(len(made.table.images), "image")
     lines = [f"{boxes} in {of_images} for {', '.join(tools)}: {out}"]
+    if made.n_frames:
+        lines.append(f"frames of videos are written as images, which the tools open: {out / 'images'}")
     if made.n_left_out:
         others = counted(made.n_left_out, "other") + (" is" if made.n_left_out == 1 else " are")
         lines.append(f"{others} left out" + ("" if score else "; --score 0.1 writes all from that score on"))

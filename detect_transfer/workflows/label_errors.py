@@ -16,6 +16,7 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_atomic
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.evaluation.label_errors import KINDS, label_errors
+from detect_transfer.formats.writing.labelme import images_of_one_file
 from detect_transfer.formats.writing.pre_annotations import LABELLING_TOOLS, write_pre_annotations
 from detect_transfer.report.label_errors_page import write_label_errors_page
 from detect_transfer.workflows.run_folder import RunFolder
@@ -167,6 +168,8 @@ def _with_names(errors: pl.DataFrame, table: AnnotationTable) -> pl.DataFrame:
 def write_label_errors(suspects: LabelErrors, out: Path) -> None:
     """Write the page, `label_errors.csv`, and a folder for each labelling tool with the images in question.
 
+    LabelMe is left out where it would keep the boxes of two images in one file.
+
     Raises:
         InputError: `out` is not empty.
         ResourceError: The disk is full or does not let us write.
@@ -185,7 +188,9 @@ def write_label_errors(suspects: LabelErrors, out: Path) -> None:
         cells = cells.with_columns(harmless_column(name) for name, kind in cells.schema.items() if kind == pl.String)
         write_atomic(building / "label_errors.csv", cells.write_csv(float_precision=3))
         if table.images.height:
-            write_pre_annotations(table, building, tools=tuple(LABELLING_TOOLS), model=suspects.run.resolve().name)
+            shared = images_of_one_file(table.images["file_name"].to_list())
+            tools = [tool for tool in LABELLING_TOOLS if tool != "labelme" or shared is None]
+            write_pre_annotations(table, building, tools=tools, model=suspects.run.resolve().name)
 
 
 def _to_correct(suspects: LabelErrors) -> AnnotationTable:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.boxes import xywh_to_xyxy
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.image_sources import free_path, output_stem
 from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import new_folder, read_json, require_dir, require_file, require_new, safe_join
+from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.seen_images import SEEN_IMAGES
 from detect_transfer.formats.writing.pre_annotations import check_tools, write_pre_annotations
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
@@ -27,6 +32,8 @@ from detect_transfer.workflows.thresholds import (
     read_thresholds,
     without_threshold,
 )
+
+_PNG_LEVEL = 3  # as convert writes frames
 
 
 def _is_number(value: Any) -> bool:
@@ -47,11 +54,13 @@ class PreAnnotated:
 
     Args:
         table: The images and boxes.
+        n_frames: How many of the images are frames of videos, which are written as images.
         n_left_out: Detections that are not among them.
         note: Of which classes there are none, and why; "" where there is nothing to say.
     """
 
     table: AnnotationTable
+    n_frames: int
     n_left_out: int
     note: str
 
@@ -60,6 +69,8 @@ def pre_annotate(
     predicted: Path, images: Path, out: Path, *, tools: Sequence[str], score_threshold: float | None = None
 ) -> PreAnnotated:
     """Write the detections that `predict` stored for labelling tools.
+
+    No tool opens the frames of a video: where there are any, `out/images` gets them, and copies of the other images.
 
     Args:
         predicted: The folder that `predict` made, or a run folder, whose detections are of its validation images.
@@ -71,6 +82,7 @@ def pre_annotate(
 
     Raises:
         InputError: There are no detections, an image is not there, a word is wrong, or `out` is not empty.
+        ResourceError: The disk is full or does not let us write.
     """
     require_new(out)
     check_tools(tools)
@@ -84,10 +96,17 @@ def pre_annotate(
         raise InputError("FILE_MISSING", "the folder holds no COCO results", where=path, remedy=remedy)
     rows = read_json(require_file(path, what="the detections, as predict writes them"))
     shown, note = _shown(_checked(rows, path), path.parent, score_threshold)
-    table = _table(rows, shown, path, images)
+    names = _names(rows, path)
+    n_frames = sum(parse_frame_name(name) is not None for name in names)
     with new_folder(out) as building:
+        root, file_names = images, dict(zip(names, names, strict=True))
+        if n_frames:
+            root = building / "images"
+            file_names = _as_images(names, images, root)
+        classes = sorted({row["category_name"] for row in rows})
+        table = _table(shown, classes, file_names, root)
         write_pre_annotations(table, building, tools=tools, model=predicted.resolve().name)
-    return PreAnnotated(table, len(rows) - len(shown), note)
+    return PreAnnotated(table, n_frames, len(rows) - len(shown), note)
 
 
 def _shown(rows: list[dict[str, Any]], folder: Path, score: float | None) -> tuple[list[dict[str, Any]], str]:
@@ -128,13 +147,40 @@ def _checked(rows: Any, path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _table(rows: list[dict[str, Any]], shown: list[dict[str, Any]], path: Path, images: Path) -> AnnotationTable:
+def _names(rows: list[dict[str, Any]], path: Path) -> list[str]:
+    """Return the names of the images that were predicted, those without a detection among them."""
     listing = path.parent / SEEN_IMAGES
     listed = [row["file_name"] for row in read_json(listing)] if listing.is_file() else []
-    names = list(dict.fromkeys([*listed, *(row["file_name"] for row in rows)]))
-    numbers = {name: i for i, name in enumerate(names, start=1)}
-    sizes = [read_size_wh(_file(images, name)) for name in names]
-    classes = sorted({row["category_name"] for row in rows})
+    return list(dict.fromkeys([*listed, *(row["file_name"] for row in rows)]))
+
+
+def _as_images(names: Sequence[str], images: Path, folder: Path) -> dict[str, str]:
+    """Write frames as PNG and copy images to a folder; return what each is called there."""
+    targets: dict[str, Path] = {}
+    videos: dict[Path, dict[int, str]] = {}
+    with resource_errors(folder):
+        for name in names:
+            if (frame := parse_frame_name(name)) is not None:
+                videos.setdefault(_file(images, frame[0]), {})[frame[1]] = name
+                continue
+            targets[name] = safe_join(folder, name)
+            targets[name].parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_file(images, name), targets[name])
+        for video, numbers in videos.items():
+            for number, rgb in frames_at(video, numbers):
+                name = numbers[number]
+                targets[name] = free_path(folder, output_stem(name), ".png", name=name)
+                targets[name].parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rgb).save(targets[name], compress_level=_PNG_LEVEL)
+    return {name: targets[name].relative_to(folder).as_posix() for name in names}
+
+
+def _table(
+    shown: list[dict[str, Any]], classes: Sequence[str], file_names: Mapping[str, str], images: Path
+) -> AnnotationTable:
+    """Return the images, by the name that predict gave them and that of the file below `images`, with what is shown."""
+    numbers = {name: i for i, name in enumerate(file_names, start=1)}
+    sizes = [read_size_wh(_file(images, name)) for name in file_names.values()]
     boxes = {
         "annotation_id": list(range(1, len(shown) + 1)),
         "image_id": [numbers[row["file_name"]] for row in shown],
@@ -149,7 +195,7 @@ def _table(rows: list[dict[str, Any]], shown: list[dict[str, Any]], path: Path, 
     return AnnotationTable.from_columns(
         images={
             "image_id": list(numbers.values()),
-            "file_name": names,
+            "file_name": list(file_names.values()),
             "width": [width for width, _ in sizes],
             "height": [height for _, height in sizes],
         },

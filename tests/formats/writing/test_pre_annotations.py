@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
@@ -40,7 +42,7 @@ def test_pre_annotate__is_read_back(predicted: Path, tmp_path: Path) -> None:
     assert run("pre-annotate", predicted, "--images", photos, "--out", out) == 0
     assert {path.name for path in out.iterdir()} == set(LABELLING_TOOLS)
     cvat = get_format("cvat").read(out / "cvat" / "annotations.xml", images=photos)
-    labelme = get_format("labelme").read(out / "labelme", missing_images="keep")
+    labelme = get_format("labelme").read(out / "labelme", images=photos)
     tasks = json.loads((out / "label_studio" / "tasks.json").read_text())
     for task in tasks:  # a person accepts what was predicted
         task["annotations"] = task.pop("predictions")
@@ -86,6 +88,50 @@ def test_pre_annotate__of_a_run_takes_its_thresholds_and_one_label_a_box(
     said = capsys.readouterr().out
     assert "2 others are left out" in said
     assert "never" in said
+
+
+def test_pre_annotate__of_a_video_writes_its_frames_as_images(
+    predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = predicted.parent / "photos", tmp_path / "out"
+    video = cv2.VideoWriter(str(photos / "sub dir" / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 48))
+    for grey in (40, 120, 200):
+        video.write(np.full((48, 64, 3), grey, np.uint8))
+    video.release()
+    listed = json.loads((predicted / "images.json").read_text())
+    listed += [{"file_name": f"sub dir/clip.avi#{i:05d}", "width": 64, "height": 48} for i in range(3)]
+    (predicted / "images.json").write_text(json.dumps(listed))
+    row = {"file_name": "sub dir/clip.avi#00002", "category_name": "c", "bbox": [1, 2, 30, 40], "score": 0.9}
+    (predicted / "detections.json").write_text(json.dumps([row]))
+    assert run("pre-annotate", predicted, "--images", photos, "--out", out) == 0
+    assert str(out / "images") in capsys.readouterr().out
+    cvat = get_format("cvat").read(out / "cvat" / "annotations.xml", images=out / "images")
+    labelme = get_format("labelme").read(out / "labelme", images=out / "images")
+    for table in (cvat, labelme):
+        names = dict(table.images.select("image_id", "file_name").iter_rows())
+        assert {Path(name).name for name in names.values()} == {
+            "a.png",
+            "b.png",
+            *(f"clip_0000{i}.png" for i in range(3)),
+        }
+        assert table.boxes.select("x1", "y1", "x2", "y2").rows() == [(1, 2, 31, 42)]
+        assert names[table.boxes["image_id"][0]].endswith("sub dir/clip_00002.png")
+    greys = [np.asarray(Image.open(out / "images" / "sub dir" / f"clip_0000{i}.png")).mean() for i in range(3)]
+    assert np.allclose(greys, (40, 120, 200), atol=3)
+    assert (out / "images" / "a.png").read_bytes() == (photos / "a.png").read_bytes()
+
+
+def test_pre_annotate__refuses_two_images_that_labelme_would_read_from_one_file(
+    predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = predicted.parent / "photos", tmp_path / "out"
+    Image.new("RGB", (40, 30)).save(photos / "a.jpg")
+    row = json.loads((predicted / "detections.json").read_text())[0]
+    (predicted / "detections.json").write_text(json.dumps([row, {**row, "file_name": "a.jpg"}]))
+    assert run("pre-annotate", predicted, "--images", photos, "--out", out) == 2
+    said = capsys.readouterr().err
+    assert "'a.png' and 'a.jpg' would share the file a.json" in said
+    assert run("pre-annotate", predicted, "--images", photos, "--out", out, "--to", "cvat,label_studio") == 0
 
 
 @pytest.mark.parametrize(
