@@ -196,7 +196,7 @@ def _run_and_report(plan: Any, *, retry_failed: bool) -> None:
 def _print_report(result: Any) -> None:
     """Show the verdicts, what failed and where the page is."""
     lines = [
-        f"{row.comparison.second} against {row.comparison.first}, over all sizes: "
+        f"{row.comparison.second} against {row.comparison.first}{_over(row.comparison)}: "
         + ("" if row.comparison.overall.difference is None else f"{row.comparison.overall.difference:+.3f} test AP, ")
         + row.comparison.overall.words
         for answers in (result.answers, *([] if result.timed is None else [result.timed]))
@@ -206,6 +206,11 @@ def _print_report(result: Any) -> None:
     if result.missing:
         lines.append(f"{len(result.missing)} runs have not ended")
     print_lines([*lines, f"report: {result.page}"])
+
+
+def _over(comparison: Any) -> str:
+    """Return what a verdict is about, where there are several sizes."""
+    return ", over all sizes" if len(comparison.by_size) > 1 else ""
 
 
 def verify(

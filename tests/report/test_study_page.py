@@ -45,6 +45,17 @@ def test_page__says_the_verdict_first_and_shows_every_run(tmp_path) -> None:
     assert not re.search(r"https?://", html.split("<body>")[1].replace("http://www.w3.org", ""))
 
 
+def test_page__of_one_size_says_each_verdict_once(tmp_path) -> None:
+    runs = simulated_runs()
+    several, largest = written(tmp_path, runs), max(run.n_images for run in runs)
+    html = written(tmp_path, [run for run in runs if run.n_images == largest])
+    sizes = len({run.n_images for run in runs})
+    assert several.count('<td class="words">') == (len(ARMS) - 1) * (1 + sizes)
+    assert html.count('<td class="words">') == len(ARMS) - 1
+    assert "all sizes<" in several
+    assert "all sizes<" not in html
+
+
 def test_page__without_histories_draws_runs_or_a_baseline(tmp_path) -> None:
     bare = [replace(run, draws=None, history=None, cost={}, link="") for run in simulated_runs()]
     html = written(tmp_path, bare)

@@ -93,6 +93,11 @@ class ArmComparison:
     by_size: tuple[ArmVerdict, ...]
     unpaired: tuple[tuple[int, int], ...]
 
+    @property
+    def verdicts(self) -> tuple[ArmVerdict, ...]:
+        """Those that say different things: over all sizes and at each, or the one size."""
+        return self.by_size if len(self.by_size) == 1 else (self.overall, *self.by_size)
+
     def as_dict(self) -> dict[str, Any]:
         """Return what `study.json` holds."""
         return {
