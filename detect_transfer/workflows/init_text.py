@@ -25,7 +25,7 @@ def config_text(choices: Mapping[str, Choice], facts: Iterable[str], *, source: 
     lines += [f"# Command: detect-transfer train {shlex.quote(one_line(str(out)))}"]
     lines += [f"# {one_line(line, longest=_LONGEST)}" for line in facts]  # a class may have a line end in its name
     lines += ["#", "# detect-transfer config --explain KEY says what a key does, and which others there are.", "data:"]
-    lines.append(f"  path: {as_yaml(_relative(source, out.parent))}")
+    lines.append(f"  path: {as_yaml(path_from(out.parent, source))}")
     part = "data"
     for key, choice in sorted(choices.items(), key=lambda entry: _ORDER.index(entry[0].partition(".")[0])):
         first, _, name = key.partition(".")
@@ -41,7 +41,8 @@ def config_text(choices: Mapping[str, Choice], facts: Iterable[str], *, source: 
     return "\n".join(lines) + "\n"
 
 
-def _relative(source: Path, folder: Path) -> str:
+def path_from(folder: Path, source: Path) -> str:
+    """Return the path of data as a config in a folder names it: relative where the data lie in that folder."""
     relative = os.path.relpath(source.absolute(), folder.absolute())
     return str(source.absolute()) if relative.startswith("..") else relative
 

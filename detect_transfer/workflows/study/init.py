@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from detect_transfer.config import StudyConfig, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
 from detect_transfer.core.temporary import scratch_folder
+from detect_transfer.workflows.init_text import path_from
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
 
@@ -72,8 +74,9 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
         f"{train} training, {val} validation and {test} test images, {whole.splits[0].val.categories.height} classes"
     )
     notes = "".join(f"#             {note}\n" for note in whole.notes)
+    content["data"]["path"] = path_from(out.parent, data)  # the YAML may lie elsewhere than where this was called
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
-    write_atomic(out, _TEXT.format(name=data.name, file=out, facts=facts, notes=notes, content=text))
+    write_atomic(out, _TEXT.format(name=data.name, file=shlex.quote(str(out)), facts=facts, notes=notes, content=text))
     return make_config_of(StudyConfig, content, where=out)
 
 

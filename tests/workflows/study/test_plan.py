@@ -205,6 +205,19 @@ def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Pat
         init_study(tiny_data, path)
 
 
+def test_init__in_another_folder_names_the_data_and_itself_so_that_both_are_met(
+    tiny_data: Path, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "home" / "my studies").mkdir(parents=True)
+    (tmp_path / "mine").symlink_to(tiny_data)
+    monkeypatch.chdir(tmp_path)
+    path = Path("home", "my studies", "s.yaml")
+    init_study(Path("mine"), path, weights="embedded")
+    assert "study plan 'home/my studies/s.yaml'" in path.read_text()
+    monkeypatch.chdir(tmp_path / "home")
+    assert load_study(Path("my studies", "s.yaml"))[0].data.path == tmp_path / "mine"
+
+
 @pytest.mark.parametrize(
     ("weights", "code"),
     [("nowhere.pt", "WEIGHTS_MISSING"), ("yolo11nn", "WEIGHTS_UNKNOWN"), ("scratch", "STUDY_WEIGHTS")],
