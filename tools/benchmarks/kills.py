@@ -33,10 +33,11 @@ import psutil
 os.environ["OMP_NUM_THREADS"] = "1"  # sums over threads come in any order
 
 TIMES = re.compile(  # in keys of what depends on the clock, the machine, the folder or the loaded packages
-    "seconds|per_second|waiting_share|created|written|began|ended|cost|to_targets|_mb|joules|Machines|sha256|command|"
+    "seconds|per_second|waiting_share|created|written|began|ended|_mb|joules|Machines|sha256|command|"
     "out|folder|path|files|licences_of_code|^of$"
 )
-NOT_COMPARED = ("log.txt", "report.html", "study.html", "manifest.json")  # they hold times and paths, as YAML does
+TIMED_SECTIONS = re.compile(r'<section id="(?:time|cost)">.*?</section>', re.DOTALL)  # of the page of a study
+NOT_COMPARED = ("log.txt", "report.html", "manifest.json")  # they hold times and paths, as YAML does
 
 
 def start(words: list[str], log: Path) -> int:
@@ -121,6 +122,8 @@ def content(path: Path) -> Any:
             return read_states(path) and None
     except InputError as error:
         raise ValueError(str(error)) from error
+    if path.name == "study.html":
+        return TIMED_SECTIONS.sub("", path.read_text())
     if path.suffix == ".parquet":
         return without_times(rows_of(path))
     if path.suffix == ".jsonl":
@@ -222,7 +225,8 @@ def kill_often(name: str, command: Command, count: int, moments: random.Random) 
     if not count:
         return True
     with tempfile.TemporaryDirectory() as place:
-        clean = Path(place, "clean")
+        clean = Path(place, "clean", "out")  # the page of a study has the name of its folder
+        clean.parent.mkdir()
         began = time.monotonic()
         if code := finish(command.into(clean), Path(place, "log")):
             print(f"{name}: the command itself ended with {code}: {Path(place, 'log').read_text()[-300:]}")
