@@ -7,15 +7,18 @@ mark, and never drop; `data.clean` cleans by named policies and counts what left
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import polars as pl
 
-from detect_transfer.core.errors import InputError, InternalError
+from detect_transfer.core.columns import AnyFrame, collected, joined, n_rows
+from detect_transfer.core.errors import InputError
 from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.core.table_checks import check_boxes, check_known, check_schema, check_unique
 
 XYXY = ("x1", "y1", "x2", "y2")  # the corners of a box, in every table of ours
 VISIBLE_XYXY = ("vis_x1", "vis_y1", "vis_x2", "vis_y2")  # those of its visible part
@@ -86,8 +89,71 @@ def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
     return data.select(*filled, *[c for c in data.columns if c not in schema])
 
 
+class Annotations(ABC):
+    """Images, boxes and categories of a data set, whose boxes are in memory (`AnnotationTable`) or stay in a file."""
+
+    images: pl.DataFrame
+    boxes: AnyFrame
+    categories: pl.DataFrame
+    image_root: Path | None
+    reading: tuple[LedgerLine, ...]
+    link_root: Path | None
+
+    @abstractmethod
+    def in_memory(self) -> AnnotationTable:
+        """Return the table with its boxes in memory."""
+
+    @property
+    def n_boxes(self) -> int:
+        """The number of boxes."""
+        return n_rows(self.boxes)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes in order of `category_id`."""
+        return self.categories.sort("category_id")["name"].to_list()
+
+    @property
+    def splits(self) -> list[str]:
+        """The names of the splits that occur, sorted."""
+        return sorted(self.images["split"].drop_nulls().unique().to_list())
+
+    def with_fields(self, **fields: Any) -> Self:
+        """Return the table with other values of some fields."""
+        return replace(self, **fields)  # type: ignore[type-var]
+
+    def with_boxes(self, boxes: AnyFrame) -> Self:
+        """Return the same images and classes with other boxes."""
+        return self.with_fields(boxes=boxes)
+
+    def select_images(self, image_ids: Iterable[int]) -> Self:
+        """Return the table of these images alone, with their boxes and all classes."""
+        keep = pl.Series("image_id", list(image_ids), dtype=pl.Int64).unique()
+        return self.with_fields(
+            images=self.images.filter(pl.col("image_id").is_in(keep.implode())),
+            boxes=joined(self.boxes, keep.to_frame(), on="image_id", how="semi"),
+        )
+
+    def split_of(self, name: str) -> Self:
+        """Return the table of one split.
+
+        Raises:
+            InputError: No image is in that split.
+        """
+        images = self.images.filter(pl.col("split") == name)
+        if images.is_empty():
+            raise InputError(
+                "SPLIT_MISSING",
+                "no image is in this split",
+                field="split",
+                value=name,
+                remedy="there is: " + (", ".join(self.splits) or "no split at all"),
+            )
+        return self.select_images(images["image_id"])
+
+
 @dataclass(frozen=True)
-class AnnotationTable:
+class AnnotationTable(Annotations):
     """Images, boxes and categories of a data set, checked when it is made.
 
     Args:
@@ -112,16 +178,7 @@ class AnnotationTable:
 
     def __post_init__(self) -> None:
         """Check columns, ids and boxes."""
-        for name, schema in (("images", IMAGE_SCHEMA), ("boxes", BOX_SCHEMA), ("categories", CATEGORY_SCHEMA)):
-            _check_schema(getattr(self, name), schema, name)
-        _check_unique(self.images, "image_id", "images")
-        _check_unique(self.boxes, "annotation_id", "boxes")
-        _check_unique(self.categories, "category_id", "categories")
-        _check_unique(self.categories, "name", "categories")
-        _check_known(self.boxes, self.images, "image_id")
-        for_every_class = pl.col("ignore") & pl.col("category_id").is_null()  # such a region has no category
-        _check_known(self.boxes, self.categories, "category_id", unless=for_every_class)
-        _check_boxes(self.boxes)
+        check_table(self)
 
     @classmethod
     def from_columns(
@@ -135,45 +192,44 @@ class AnnotationTable:
             image_root=image_root,
         )
 
-    @property
-    def class_names(self) -> list[str]:
-        """The names of the classes in order of `category_id`."""
-        return self.categories.sort("category_id")["name"].to_list()
+    def in_memory(self) -> AnnotationTable:
+        """Return the table itself."""
+        return self
 
-    @property
-    def splits(self) -> list[str]:
-        """The names of the splits that occur, sorted."""
-        return sorted(self.images["split"].drop_nulls().unique().to_list())
 
-    def with_boxes(self, boxes: pl.DataFrame) -> AnnotationTable:
-        """Return the same images and classes with other boxes."""
-        return replace(self, boxes=boxes)
+@dataclass(frozen=True)
+class ScannedTable(Annotations):
+    """A table whose boxes stay in their file: each step reads those columns that it needs, in portions.
 
-    def select_images(self, image_ids: Iterable[int]) -> AnnotationTable:
-        """Return the table of these images alone, with their boxes and all classes."""
-        keep = pl.Series("image_id", list(image_ids), dtype=pl.Int64).implode()
-        return replace(
-            self,
-            images=self.images.filter(pl.col("image_id").is_in(keep)),
-            boxes=self.boxes.filter(pl.col("image_id").is_in(keep)),
-        )
+    It is not checked when it is made; see `check_table`.
 
-    def split_of(self, name: str) -> AnnotationTable:
-        """Return the table of one split.
+    Args:
+        images: As for `AnnotationTable`.
+        boxes: A query for the rows, in order.
+        categories: As for `AnnotationTable`.
+        image_root: As for `AnnotationTable`.
+        reading: As for `AnnotationTable`.
+        link_root: As for `AnnotationTable`.
+    """
+
+    images: pl.DataFrame
+    boxes: pl.LazyFrame
+    categories: pl.DataFrame
+    image_root: Path | None = None
+    reading: tuple[LedgerLine, ...] = ()
+    link_root: Path | None = None
+
+    def in_memory(self) -> AnnotationTable:
+        """Return the table with its boxes in memory.
 
         Raises:
-            InputError: No image is in that split.
+            InputError: As for `AnnotationTable`.
         """
-        images = self.images.filter(pl.col("split") == name)
-        if images.is_empty():
-            raise InputError(
-                "SPLIT_MISSING",
-                "no image is in this split",
-                field="split",
-                value=name,
-                remedy="there is: " + (", ".join(self.splits) or "no split at all"),
-            )
-        return self.select_images(images["image_id"])
+        boxes = collected(self.boxes).rechunk()  # else every step that adds a column copies all
+        return AnnotationTable(self.images, boxes, self.categories, self.image_root, self.reading, self.link_root)
+
+
+Table = TypeVar("Table", bound=Annotations)
 
 
 @dataclass(frozen=True)
@@ -194,8 +250,8 @@ class Detections:
 
     def __post_init__(self) -> None:
         """Check columns, boxes and scores."""
-        _check_schema(self.rows, DETECTION_SCHEMA, "detections")
-        _check_boxes(self.rows)
+        check_schema(self.rows, DETECTION_SCHEMA, "detections")
+        check_boxes(self.rows, XYXY)
         score = pl.col("score")
         wrong = self.rows.filter(~(score.is_finite() & (score >= 0) & (score <= 1)).fill_null(False))
         if not wrong.is_empty():
@@ -223,58 +279,24 @@ class Detections:
         return cls(pl.DataFrame(schema=DETECTION_SCHEMA))
 
 
-def _check_schema(data: pl.DataFrame, schema: Mapping[str, Any], name: str) -> None:
-    wrong = {c: (data.schema.get(c), t) for c, t in schema.items() if data.schema.get(c) != t}
-    if wrong:
-        raise InternalError(
-            "TABLE_SCHEMA",
-            f"{name}: {{column: (type, expected type)}} {wrong}",
-            remedy="please report this with the command",
-        )
+def check_table(table: Annotations) -> None:
+    """Check columns, ids and boxes of a table.
 
-
-def _check_unique(data: pl.DataFrame, column: str, name: str) -> None:
-    values = data[column]
-    if not values.has_nulls() and values.n_unique() == len(values):
-        return
-    wrong = data.filter(pl.col(column).is_duplicated() | pl.col(column).is_null())
-    raise InputError(
-        "ID_DUPLICATE",
-        f"{name}.{column} must be unique; {len(wrong)} rows share one or have none",
-        where=wrong["source"][0] if "source" in wrong.columns else None,
-        field=column,
-        value=wrong[column][0],
-        remedy="give each its own",
-    )
-
-
-def _check_known(boxes: pl.DataFrame, other: pl.DataFrame, column: str, *, unless: pl.Expr | None = None) -> None:
-    is_known = pl.col(column).is_in(other[column].implode()).fill_null(False)
-    dangling = boxes.filter(~(is_known if unless is None else is_known | unless))
-    if not dangling.is_empty():
-        ids: Sequence[int] = dangling[column].unique(maintain_order=True)[:10].to_list()
-        raise InputError(
-            "ID_DANGLING",
-            f"{len(dangling)} boxes name a {column} that does not exist: {', '.join(map(str, ids))}",
-            where=dangling["source"][0],
-            field=column,
-            value=dangling[column][0],
-            remedy="add what they name, or remove the boxes",
-        )
-
-
-def _check_boxes(data: pl.DataFrame) -> None:
-    finite = pl.all_horizontal(pl.col(*XYXY).is_finite().fill_null(False))
-    ordered = (pl.col("x2") >= pl.col("x1")) & (pl.col("y2") >= pl.col("y1"))
-    wrong = data.filter(~(finite & ordered))
-    if not wrong.is_empty():
-        row = wrong.row(0, named=True)
-        raise InputError(
-            "BOX_INVALID",
-            f"a box must be finite with x2 >= x1 and y2 >= y1; {len(wrong)} are not, the first in image_id "
-            f"{row['image_id']}",
-            where=row.get("source"),
-            field="xyxy",
-            value=tuple(row[c] for c in XYXY),
-            remedy="fix the box or remove it",
-        )
+    Raises:
+        InputError: As for `AnnotationTable`.
+    """
+    for name, frame, schema in (
+        ("images", table.images, IMAGE_SCHEMA),
+        ("boxes", table.boxes, BOX_SCHEMA),
+        ("categories", table.categories, CATEGORY_SCHEMA),
+    ):
+        check_schema(frame, schema, name)
+    check_unique(table.images, "image_id", "images")
+    check_unique(table.boxes, "annotation_id", "boxes")
+    check_unique(table.categories, "category_id", "categories")
+    check_unique(table.categories, "name", "categories")
+    named = table.boxes.select("image_id", "category_id", "ignore", "source")
+    check_known(named, table.images, "image_id")
+    for_every_class = pl.col("ignore") & pl.col("category_id").is_null()  # such a region has no category
+    check_known(named, table.categories, "category_id", unless=for_every_class)
+    check_boxes(table.boxes, XYXY)

@@ -1,8 +1,18 @@
-"""Expressions on columns that polars lacks, or has with a fault."""
+"""What polars lacks, or has with a fault: expressions on columns, and one way to work with rows in memory or in a file.
+
+Rows in memory are a `DataFrame`, those of a file a `LazyFrame` that the streaming engine of polars reads in portions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+AnyFrame = pl.DataFrame | pl.LazyFrame
 
 
 def text_of(template: str, *values: str | pl.Expr | pl.Series) -> pl.Expr:
@@ -16,3 +26,49 @@ def text_of(template: str, *values: str | pl.Expr | pl.Series) -> pl.Expr:
         value = pl.col(value) if isinstance(value, str) else value
         parts += [value if isinstance(value, pl.Expr) else pl.lit(value), pl.lit(text)]
     return pl.concat_str(parts)
+
+
+def collected(frame: AnyFrame) -> pl.DataFrame:
+    """Return rows in memory; those of a file are read in portions."""
+    return frame if isinstance(frame, pl.DataFrame) else frame.collect(engine="streaming")
+
+
+def n_rows(frame: AnyFrame) -> int:
+    """Return the number of rows."""
+    return frame.height if isinstance(frame, pl.DataFrame) else int(collected(frame.select(pl.len())).item())
+
+
+def joined(frame: AnyFrame, other: pl.DataFrame, *, on: str, how: Literal["left", "semi", "anti", "inner"]) -> AnyFrame:
+    """Return rows joined with others that are in memory, in their own order."""
+    if isinstance(frame, pl.DataFrame):
+        return frame.join(other, on=on, how=how, maintain_order="left")
+    return frame.join(other.lazy(), on=on, how=how, maintain_order="left")
+
+
+def count_and_first(frame: AnyFrame, column: str = "source", *, most: int = 5) -> tuple[int, list[Any]]:
+    """Return the number of rows, and what the first of them say in a column."""
+    if (count := n_rows(frame)) == 0:
+        return 0, []
+    return count, collected(frame.select(column).head(most)).to_series().to_list()
+
+
+def has_repeats(values: pl.Series) -> bool:
+    """Return whether whole numbers without null occur twice; no table of them is made."""
+    numbers = values.to_numpy()
+    return not bool((numbers[1:] > numbers[:-1]).all()) and len(_repeated(numbers.copy())) > 0
+
+
+def repeats(frame: AnyFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows that equal one before them in some columns, of which no table is made."""
+    digest = pl.struct(columns).hash()
+    twice = _repeated(collected(frame.select(digest.alias("digest"))).to_series().to_numpy(writable=True))
+    if len(twice) == 0:
+        return collected(frame.head(0))
+    suspects = collected(frame.filter(digest.is_in(pl.Series(twice).implode())))
+    return suspects.filter(~pl.struct(columns).is_first_distinct())
+
+
+def _repeated(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Return each number that occurs twice or more; the array is sorted in place."""
+    numbers.sort()
+    return np.unique(numbers[1:][numbers[1:] == numbers[:-1]])

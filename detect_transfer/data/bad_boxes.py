@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Table
 from detect_transfer.core.choices import BadBoxes, OnError
+from detect_transfer.core.columns import joined
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.box_checks import bad_objects
@@ -17,8 +18,8 @@ def refuses_bad_boxes(bad_boxes: str, format: str) -> bool:
 
 
 def treat_bad_boxes(
-    table: AnnotationTable, ledger: Ledger, *, on_error: str = OnError.FAIL, option: str = "--bad-boxes fix"
-) -> AnnotationTable:
+    table: Table, ledger: Ledger, *, on_error: str = OnError.FAIL, option: str = "--bad-boxes fix"
+) -> Table:
     """Refuse bad objects, or leave out what `on_error` says, which the ledger counts.
 
     Args:
@@ -41,15 +42,17 @@ def treat_bad_boxes(
         error = InputError(code, message, where=source, field="xyxy", value=f"({box})", remedy=remedy)
         errors.put(error, row_of=names[image_id])
     errors.raise_any()
-    step = ledger.open("bad boxes", images=len(table.images), boxes=len(table.boxes))
+    n_boxes = table.n_boxes
+    step = ledger.open("bad boxes", images=len(table.images), boxes=n_boxes)
     skips_images = on_error == OnError.SKIP_IMAGE
     if skips_images:
         at_fault = bad["image_id"].unique()
         kept = table.select_images(table.images.filter(~table.images["image_id"].is_in(at_fault.implode()))["image_id"])
     else:
-        kept = table.with_boxes(table.boxes.join(bad, on="annotation_id", how="anti", maintain_order="left"))
+        kept = table.with_boxes(joined(table.boxes, bad.select("annotation_id"), on="annotation_id", how="anti"))
     if kept.images.is_empty():
         raise InputError("IMAGES_NONE", "every image has a bad box", where=bad["source"][0], remedy=option)
-    step.lines.extend(errors.reading(boxes_of_skipped=len(table.boxes) - len(kept.boxes) - len(bad)))
-    step.close(images_out=len(kept.images), boxes_out=len(kept.boxes))
+    n_kept = kept.n_boxes
+    step.lines.extend(errors.reading(boxes_of_skipped=n_boxes - n_kept - len(bad)))
+    step.close(images_out=len(kept.images), boxes_out=n_kept)
     return kept

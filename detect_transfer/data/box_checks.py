@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.annotations import XYXY, Annotations, AnnotationTable
 from detect_transfer.core.boxes import ROUNDING_PX
+from detect_transfer.core.columns import AnyFrame, collected, joined
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.findings import Finding, Level, make_finding
 
@@ -32,12 +33,12 @@ def check_boxes(
         imgsz: What images will be scaled into in training; None leaves out the rule for it.
         refuse_bad: Whether bad objects are errors, as in a conversion that does not fix them.
     """
-    boxes = _with_sizes(table.boxes, table.images)
+    boxes = collected(_with_sizes(table.boxes, table.images))
     shapes = _shape_rules() if not refuse_bad else [rule for each in _shape_rules() for rule in _refusing(each)]
     return [_found(boxes, rule) for rule in (*shapes, *_repetition_rules(), *_tiny_rules(imgsz))]
 
 
-def bad_objects(table: AnnotationTable) -> pl.DataFrame:
+def bad_objects(table: Annotations) -> pl.DataFrame:
     """Return the objects that reach more than 1 px past their image, or are less than 1 px wide or high within it.
 
     Returns:
@@ -51,14 +52,14 @@ def bad_objects(table: AnnotationTable) -> pl.DataFrame:
     rules = [rule for rule in _shape_rules() if rule[1] in _BAD]
     for number, (_, _, _, wrong) in reversed([*enumerate(rules)]):
         broken = pl.when(wrong.fill_null(False)).then(number).otherwise(broken)
-    bad = boxes.select("annotation_id", "image_id", "source", *XYXY, rule=broken).filter(pl.col("rule").is_not_null())
+    rows = boxes.select("annotation_id", "image_id", "source", *XYXY, rule=broken)
+    bad = collected(rows.filter(pl.col("rule").is_not_null()))
     words = {"rule": range(len(rules)), "code": [r[1] for r in rules], "message": [r[2] for r in rules]}
     return bad.join(pl.DataFrame(words, schema_overrides={"rule": pl.Int64}), on="rule", maintain_order="left")
 
 
-def _with_sizes(boxes: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
-    sizes = images.select("image_id", "width", "height")
-    return boxes.join(sizes, on="image_id", how="left", maintain_order="left")
+def _with_sizes(boxes: AnyFrame, images: pl.DataFrame) -> AnyFrame:
+    return joined(boxes, images.select("image_id", "width", "height"), on="image_id", how="left")
 
 
 _Rule = tuple[Level, str, str, pl.Expr]

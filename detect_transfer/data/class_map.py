@@ -7,14 +7,15 @@ mentioned, so that none leaves unnoticed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import polars as pl
 
 from detect_transfer.config import read_yaml
-from detect_transfer.core.annotations import CATEGORY_SCHEMA, AnnotationTable
+from detect_transfer.core.annotations import CATEGORY_SCHEMA, Annotations, Table
+from detect_transfer.core.columns import collected, count_and_first, n_rows
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.core.ledger import Ledger, LedgerStep
 from detect_transfer.core.shipped import shipped
@@ -120,7 +121,7 @@ def class_map_from_dict(content: object, *, name: str) -> ClassMap:
     return ClassMap(name, tuple(lists.items()), ignore, drop, cast(Rest, rest))
 
 
-def apply_class_map(table: AnnotationTable, class_map: ClassMap, ledger: Ledger) -> AnnotationTable:
+def apply_class_map(table: Table, class_map: ClassMap, ledger: Ledger) -> Table:
     """Return the table with the target classes, numbered from 1 in the order of the map.
 
     Boxes of ignored classes stay as regions without a class (`ignore`, reason `class map: <source class>`); boxes of
@@ -136,7 +137,7 @@ def apply_class_map(table: AnnotationTable, class_map: ClassMap, ledger: Ledger)
             rest, or a class that is kept has the name of a target.
     """
     targets, ignored, dropped = _resolve(table, class_map)
-    step = ledger.open("class map", images=len(table.images), boxes=len(table.boxes))
+    step = ledger.open("class map", images=len(table.images), boxes=table.n_boxes)
     id_of = dict(table.categories.select("name", "category_id").rows())
     target_id = {id_of[s]: number for number, (_, sources) in enumerate(targets, start=1) for s in sources}
     name_of = {id_of[s]: s for s in ignored}
@@ -155,13 +156,11 @@ def apply_class_map(table: AnnotationTable, class_map: ClassMap, ledger: Ledger)
         (pl.col("ignore") | becomes_region).alias("ignore"),
         pl.when(becomes_region).then(reason).otherwise(pl.col("ignore_reason")).alias("ignore_reason"),
     )
-    step.close(images_out=len(table.images), boxes_out=len(boxes))
-    return replace(table, boxes=boxes, categories=_categories(table, targets))
+    step.close(images_out=len(table.images), boxes_out=n_rows(boxes))
+    return table.with_fields(boxes=boxes, categories=_categories(table, targets))
 
 
-def _resolve(
-    table: AnnotationTable, class_map: ClassMap
-) -> tuple[list[tuple[str, tuple[str, ...]]], list[str], list[str]]:
+def _resolve(table: Annotations, class_map: ClassMap) -> tuple[list[tuple[str, tuple[str, ...]]], list[str], list[str]]:
     """Return targets with sources, ignored and dropped classes, with the rest put where the map says."""
     present = table.class_names
     problems: list[DetectTransferError] = [
@@ -190,28 +189,28 @@ def _resolve(
 
 
 def _count(
-    table: AnnotationTable,
+    table: Annotations,
     step: LedgerStep,
     *,
     targets: list[tuple[str, tuple[str, ...]]],
     ignored: list[str],
     dropped: list[str],
 ) -> None:
-    with_names = table.boxes.join(table.categories.select("category_id", "name"), on="category_id", how="left")
-    by_name = {name: rows["source"] for (name,), rows in with_names.select("name", "source").group_by("name")}
+    counts = collected(table.boxes.group_by("category_id").len())
+    count_of = dict(counts.join(table.categories, on="category_id").select("name", "len").rows())
+    id_of = dict(table.categories.select("name", "category_id").rows())
     for source in dropped:
-        if source in by_name:
-            step.add("box", "dropped", f"class '{source}'", len(by_name[source]), by_name[source])
+        rows = table.boxes.filter(pl.col("category_id") == id_of[source])
+        step.add("box", "dropped", f"class '{source}'", *count_and_first(rows))
     for source in ignored:
-        if source in by_name:
-            step.add("box", "marked", f"class '{source}': ignored for every class", len(by_name[source]))
+        step.add("box", "marked", f"class '{source}': ignored for every class", count_of.get(source, 0))
     for target, sources in targets:
         for source in sources:
-            if source != target and source in by_name:
-                step.add("box", "changed", f"class '{source}' became '{target}'", len(by_name[source]))
+            if source != target:
+                step.add("box", "changed", f"class '{source}' became '{target}'", count_of.get(source, 0))
 
 
-def _categories(table: AnnotationTable, targets: list[tuple[str, tuple[str, ...]]]) -> pl.DataFrame:
+def _categories(table: Annotations, targets: list[tuple[str, tuple[str, ...]]]) -> pl.DataFrame:
     above = dict(table.categories.select("name", "supercategory").rows())
     rows = []
     for number, (target, sources) in enumerate(targets, start=1):

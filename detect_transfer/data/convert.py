@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, AnnotationTable, Table
 from detect_transfer.core.choices import ImageMode, OnError
+from detect_transfer.core.columns import collected
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, write_json
 from detect_transfer.core.ledger import Ledger
@@ -59,7 +60,7 @@ class ConvertResult:
 
     Args:
         out: The data folder.
-        table: What it holds; `file_name` is relative to its `images/`, which is not there without images.
+        annotations: What it holds; `file_name` is relative to its `images/`, which is not there without images.
         counts: For each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name).
         ledger: What every step took in and gave out.
         split: The split and where it comes from, in words.
@@ -69,7 +70,7 @@ class ConvertResult:
     """
 
     out: Path
-    table: AnnotationTable
+    annotations: Annotations
     counts: dict[str, dict[str, Any]]
     ledger: Ledger
     split: str
@@ -77,9 +78,14 @@ class ConvertResult:
     format: str = ""
     round_trip: RoundTrip | None = None
 
+    @property
+    def table(self) -> AnnotationTable:
+        """What it holds, with the boxes in memory."""
+        return self.annotations.in_memory()
+
 
 def convert(
-    table: AnnotationTable, out: Path, *, options: ConvertOptions, progress: Progress | None = None
+    table: Annotations, out: Path, *, options: ConvertOptions, progress: Progress | None = None
 ) -> ConvertResult:
     """Write a data folder with images, annotations in the target formats, splits, ledger and manifest.
 
@@ -119,18 +125,18 @@ def convert(
         read_ns = began_ns if options.image_mode == ImageMode.LINK else time.time_ns()
         if not options.without_images:
             remember_images(building, images.ignored.table.images, image_facts, before_ns=read_ns - _CLOCK_NS)
-    table = replace(images.ignored.table, image_root=None if options.without_images else out / "images")
-    return ConvertResult(out, table, counts, ledger, chosen.description, _warnings(chosen), options.format, trip)
+    made = images.ignored.table.with_fields(image_root=None if options.without_images else out / "images")
+    return ConvertResult(out, made, counts, ledger, chosen.description, _warnings(chosen), options.format, trip)
 
 
 def _inspect(
-    table: AnnotationTable,
+    table: Table,
     stage: ImageStage,
     *,
     options: ConvertOptions,
     ledger: Ledger,
     progress: Progress | None,
-) -> tuple[AnnotationTable, Inspection]:
+) -> tuple[Table, Inspection]:
     """Read every image once, and return the table with the sizes that they have."""
     if options.without_images:
         return table, no_inspection()
@@ -161,7 +167,7 @@ def _check_written(
 
 
 def _select(
-    table: AnnotationTable, inspection: Inspection, *, options: ConvertOptions, ledger: Ledger
+    table: Annotations, inspection: Inspection, *, options: ConvertOptions, ledger: Ledger
 ) -> tuple[SplitChoice, IgnorePlan]:
     """Clean the boxes, map the classes, split the images, and decide on ignored regions."""
     if refuses_bad_boxes(options.bad_boxes, options.format):
@@ -169,7 +175,7 @@ def _select(
     table = clean(table, ledger, min_size=options.min_size)
     if options.class_map is not None:
         not_trained = apply_class_map(table.with_boxes(dropped_boxes(table)), options.class_map, Ledger()).boxes
-        table = write_dropped(apply_class_map(table, options.class_map, ledger), not_trained)
+        table = write_dropped(apply_class_map(table, options.class_map, ledger), collected(not_trained))
     # annotations alone cannot be trained on, so the part of a benchmark stays one part
     whole = options.without_images and options.split == "auto" and not table.images["split"].has_nulls()
     chosen = choose_split(
@@ -182,7 +188,9 @@ def _select(
     _note_near_leaks(chosen.table, inspection, ledger)
     whole_or_tiles = chosen.table
     if options.tiling is not None:
-        whole_or_tiles = cut_into_tiles(chosen.table, options.tiling, ledger, least_share=options.tile_share)
+        whole_or_tiles = cut_into_tiles(
+            chosen.table.in_memory(), options.tiling, ledger, least_share=options.tile_share
+        )
     ignored = plan_ignored(
         whole_or_tiles, options.ignored_regions, max_ignored_share=options.max_ignored_share, ledger=ledger
     )
@@ -190,11 +198,11 @@ def _select(
     return chosen, ignored
 
 
-def _note_near_leaks(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> None:
+def _note_near_leaks(table: Annotations, inspection: Inspection, ledger: Ledger) -> None:
     """Write into the ledger which images of two splits look alike; without images nothing is known of it."""
     if inspection.images.is_empty():
         return
-    images, boxes = len(table.images), len(table.boxes)
+    images, boxes = len(table.images), table.n_boxes
     finding, _ = near_findings(table.images, inspection.images)
     step = ledger.open("split", images=images, boxes=boxes)
     step.add("image", "noted", f"{finding.code}: {finding.message}", finding.count, finding.examples)
@@ -217,11 +225,11 @@ def _plan_images(
     )
 
 
-def _enter_reading(table: AnnotationTable, ledger: Ledger) -> None:
+def _enter_reading(table: Annotations, ledger: Ledger) -> None:
     """Begin the ledger with what the reader left out because it was asked to."""
     left_out = [line for line in table.reading if line.action == "dropped"]
     skipped = {kind: sum(line.count for line in left_out if line.kind == kind) for kind in ("image", "box")}
-    images, boxes = len(table.images), len(table.boxes)
+    images, boxes = len(table.images), table.n_boxes
     step = ledger.open("read", images=images + skipped["image"], boxes=boxes + skipped["box"])
     step.lines.extend(table.reading)
     step.close(images_out=images, boxes_out=boxes)
@@ -243,7 +251,7 @@ def _with_remedy(problem: InputError) -> InputError:
     return InputError(problem.code, problem.what, where=problem.where, remedy=remedy)
 
 
-def _check_splits_kept(before: AnnotationTable, after: AnnotationTable) -> None:
+def _check_splits_kept(before: Annotations, after: Annotations) -> None:
     """Check that no split lost everything to the ignore policy."""
     for split in before.splits:
         if split not in after.splits:

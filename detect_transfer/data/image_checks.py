@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, Table
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_notes import NOTES, image_notes
@@ -69,7 +69,7 @@ class Inspection:
 
 
 def inspect_images(
-    table: AnnotationTable,
+    table: Annotations,
     *,
     follow_links: bool = False,
     on_image: Callable[[ImageFile], None] | None = None,
@@ -134,31 +134,31 @@ def no_inspection() -> Inspection:
     return Inspection(pl.DataFrame(schema=IMAGE_SCHEMA), ())
 
 
-def fill_sizes(table: AnnotationTable, inspection: Inspection) -> AnnotationTable:
+def fill_sizes(table: Table, inspection: Inspection) -> Table:
     """Return the table with the size of the image where none is stated."""
     sizes = inspection.images.select("image_id", pl.col("width").alias("_w"), pl.col("height").alias("_h"))
     images = table.images.join(sizes, on="image_id", how="left", maintain_order="left").with_columns(
         pl.coalesce("width", "_w").alias("width"), pl.coalesce("height", "_h").alias("height")
     )
-    return replace(table, images=images.drop("_w", "_h"))
+    return table.with_fields(images=images.drop("_w", "_h"))
 
 
-def note_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> None:
+def note_images(table: Annotations, inspection: Inspection, ledger: Ledger) -> None:
     """Write into the ledger what is odd about image files that are read all the same."""
     if any(inspection.notes.values()):
-        step = ledger.open("image files", images=len(table.images), boxes=len(table.boxes))
+        step = ledger.open("image files", images=len(table.images), boxes=table.n_boxes)
         for code, names in inspection.notes.items():
             step.add("image", "noted", f"{code}: {NOTES[code]}", len(names), names)
-        step.close(images_out=len(table.images), boxes_out=len(table.boxes))
+        step.close(images_out=len(table.images), boxes_out=step.boxes_in)
 
 
-def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) -> AnnotationTable:
+def skip_images(table: Table, inspection: Inspection, ledger: Ledger) -> Table:
     """Leave out the images at fault, with their boxes, and list their faults in the ledger.
 
     Raises:
         InputError: No image is left.
     """
-    step = ledger.open("images inspected", images=len(table.images), boxes=len(table.boxes))
+    step = ledger.open("images inspected", images=len(table.images), boxes=table.n_boxes)
     good = table.select_images(inspection.images["image_id"])
     if good.images.is_empty():
         first = inspection.problems[0]
@@ -170,8 +170,9 @@ def skip_images(table: AnnotationTable, inspection: Inspection, ledger: Ledger) 
         )
     faults = tuple(str(problem) for problem in inspection.problems[:_MOST_LISTED])
     step.lines.append(LedgerLine("image", "dropped", "skipped: at fault", len(table.images) - len(good.images), faults))
-    step.add("box", "dropped", "skipped with their image", len(table.boxes) - len(good.boxes))
-    step.close(images_out=len(good.images), boxes_out=len(good.boxes))
+    n_boxes = good.n_boxes
+    step.add("box", "dropped", "skipped with their image", step.boxes_in - n_boxes)
+    step.close(images_out=len(good.images), boxes_out=n_boxes)
     return good
 
 

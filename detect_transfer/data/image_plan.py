@@ -117,7 +117,7 @@ def plan_images(
             action = "transcode"
         target = name.target(png=action in ("paint", "transcode", "cut"), window=window)
         images.append(PlannedImage(image_id, source, target, action, name.frame, window, file_id))
-    step = ledger.open("images", images=len(images), boxes=len(table.boxes))
+    step = ledger.open("images", images=len(images), boxes=table.n_boxes)
     for action, reason in (
         ("transcode", "not read by ultralytics, or slowly: made a PNG of the same pixels"),
         ("extract", "a frame of a video: written as PNG"),
@@ -126,7 +126,7 @@ def plan_images(
     ):
         done = [p.source.name for p in images if p.action == action]
         step.add("image", "changed", reason, len(done), done)
-    step.close(images_out=len(images), boxes_out=len(table.boxes))
+    step.close(images_out=len(images), boxes_out=step.boxes_in)
     return ImagePlan(tuple(images), _renamed(ignored, [image.target for image in images], by_stem=by_stem))
 
 
@@ -141,7 +141,7 @@ def plan_names(ignored: IgnorePlan, *, ledger: Ledger, by_stem: bool = True) -> 
     Raises:
         InputError: As for `plan_images`.
     """
-    images, n_boxes = ignored.table.images, len(ignored.table.boxes)
+    images, n_boxes = ignored.table.images, ignored.table.n_boxes
     targets = [name.target(png=not name.file.lower().endswith(ACCEPTED_SUFFIXES)) for name in _image_names(images)]
     step = ledger.open("images", images=len(images), boxes=n_boxes)
     step.add("image", "noted", "no image is written: --image-mode none", len(images))
@@ -197,7 +197,7 @@ def _renamed(ignored: IgnorePlan, targets: list[str], *, by_stem: bool) -> Ignor
     else:
         _check_names(sources, targets)
     images = table.images.with_columns(pl.Series("file_name", targets, dtype=pl.String)).drop(SOURCE_ID, strict=False)
-    return replace(ignored, table=replace(table, images=images))
+    return replace(ignored, table=table.with_fields(images=images))
 
 
 def _check_names(sources: Sequence[str], targets: Sequence[str]) -> None:

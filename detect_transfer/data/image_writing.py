@@ -20,8 +20,9 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.annotations import XYXY, Annotations
 from detect_transfer.core.arrays import FloatArray, RgbArray
+from detect_transfer.core.columns import collected, joined
 from detect_transfer.core.disk import require_room, resource_errors
 from detect_transfer.core.images import read_deep, read_image_bytes, read_rgb
 from detect_transfer.core.io import safe_join
@@ -67,7 +68,7 @@ class ImageStage:
         self.transcoded: set[int] = set()
         folder.mkdir()
 
-    def check_room(self, table: AnnotationTable) -> None:
+    def check_room(self, table: Annotations) -> None:
         """Check that the disk has room for copies of the images.
 
         Raises:
@@ -121,7 +122,7 @@ def write_images(
     for parent in sorted({str(PurePosixPath(p.target).parent) for p in plan.images}):
         safe_join(folder, parent).mkdir(parents=True, exist_ok=True)
     painted = plan.ignored.painted
-    rows = plan.ignored.rows.join(painted, on="image_id", how="semi")
+    rows = collected(joined(plan.ignored.rows, painted.select("image_id").unique(), on="image_id", how="semi"))
     regions, objects = _by_image(painted), _by_image(rows)
 
     def paint(image: PlannedImage, rgb: RgbArray) -> RgbArray:

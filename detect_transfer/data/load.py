@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detect_transfer import formats
-from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.annotations import Annotations, AnnotationTable, Detections
 from detect_transfer.core.choices import OnError
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.published import as_published, n_not_published
@@ -97,6 +98,34 @@ def read_dataset(
     Raises:
         InputError: There is no such format or option, or as the reader says.
     """
+    form, given = _reader_of(path, format, options, on_error, verify, need_images, need_splits)
+    with _naming_image_folder(form, given):
+        return form.read(path, **given)
+
+
+def scan_dataset(path: Path, *, format: str, options: Options, on_error: str, need: tuple[bool, bool]) -> Annotations:
+    """Read a data set as `read_dataset` does, but for boxes that can stay in their file.
+
+    Args:
+        path: As for `read_dataset`.
+        format: A key of `READERS`.
+        options: As for `read_dataset`.
+        on_error: As for `read_dataset`.
+        need: `need_images` and `need_splits`.
+
+    Raises:
+        InputError: As for `read_dataset`.
+    """
+    form, given = _reader_of(path, format, options, on_error, False, *need)
+    with _naming_image_folder(form, given):
+        return form.scan(path, **given)
+
+
+def _reader_of(
+    path: Path, format: str | None, options: Options, on_error: str, verify: bool, *need: bool
+) -> tuple[formats.Format, dict[str, Any]]:
+    """Return the format and the options of its reader; see `read_dataset`."""
+    need_images, need_splits = need
     name = recognise(path) if format is None else format
     form = formats.get_format(name)
     given = parse_options(form, options)
@@ -116,8 +145,14 @@ def read_dataset(
         given.setdefault("missing_images", "keep")
     if not need_splits and "absent_splits" in form.options:
         given.setdefault("absent_splits", "skip")
+    return form, given
+
+
+@contextmanager
+def _naming_image_folder(form: formats.Format, given: Mapping[str, Any]) -> Iterator[None]:
+    """Let errors of the reader say how the folder of images is named, where it can be and is not."""
     try:
-        return form.read(path, **given)
+        yield
     except InputError as error:
         if "images" in form.options and given.get("images", form.options["images"].default) is None:
             _name_image_folder(error)

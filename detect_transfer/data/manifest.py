@@ -13,6 +13,7 @@ import PIL
 import polars as pl
 
 import detect_transfer
+from detect_transfer.core.columns import collected, joined
 from detect_transfer.core.io import sha256_file, write_json
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.data.image_writing import FileFacts
@@ -60,12 +61,13 @@ def count_splits(plan: IgnorePlan) -> dict[str, dict[str, Any]]:
     """Return for each split `images`, `boxes`, `ignored`, `label_rows` and `classes` (boxes that count, by name)."""
     table, splits = plan.table, plan.table.images.select("image_id", "split")
     region = (pl.col("ignore") | pl.col("iscrowd")).alias("region")
-    boxes = table.boxes.select("image_id", "category_id", region).join(splits, on="image_id")
-    objects = boxes.filter(~pl.col("region")).group_by("split", "category_id").len().rows()
-    of_class = {(split, category_id): n for split, category_id, n in objects}
-    n_images, n_boxes, n_ignored, n_rows = (
-        dict(rows.group_by("split").len().rows())
-        for rows in (splits, boxes, boxes.filter("region"), plan.rows.select("image_id").join(splits, on="image_id"))
+    boxes = joined(table.boxes.select("image_id", "category_id", region), splits, on="image_id", how="left")
+    counts = collected(boxes.group_by("split", "category_id", "region").len())
+    of_class = {(split, category_id): n for split, category_id, region, n in counts.rows() if not region}
+    rows = joined(plan.rows.select("image_id"), splits, on="image_id", how="left")
+    n_images, n_rows = (dict(collected(frame.group_by("split").len()).rows()) for frame in (splits, rows))
+    n_boxes, n_ignored = (
+        dict(frame.group_by("split").agg(pl.col("len").sum()).rows()) for frame in (counts, counts.filter("region"))
     )
     classes = table.categories.sort("category_id").select("category_id", "name").rows()
     return {

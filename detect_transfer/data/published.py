@@ -7,12 +7,20 @@ files and our tables carry like any other, so that no trainer sees it.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import polars as pl
 
-from detect_transfer.core.annotations import FALSE_BY_DEFAULT, VISIBLE_XYXY, XYXY, AnnotationTable
+from detect_transfer.core.annotations import (
+    FALSE_BY_DEFAULT,
+    VISIBLE_XYXY,
+    XYXY,
+    Annotations,
+    AnnotationTable,
+    Table,
+)
+from detect_transfer.core.columns import AnyFrame, collected, joined
 from detect_transfer.core.errors import InputError
 
 RAW_BOX, RAW_VISIBLE, RAW_AREA = "raw_box", "raw_vis_box", "raw_area"  # keys in `attributes`: what was annotated
@@ -23,21 +31,24 @@ _KEPT_VALUES = rf'"(?:{RAW_BOX}|{RAW_VISIBLE})":\s*\[[^\]]*\]|"{RAW_AREA}":\s*{_
 _AREA_TOLERANCE = 1e-6  # relative; between a stated area and that of its box
 
 
-def with_dropped(table: AnnotationTable, *, before: pl.DataFrame) -> AnnotationTable:
+def with_dropped(table: Table, *, before: AnyFrame, dropped: pl.Series) -> Table:
     """Return the table with the boxes that left it written into the column `boxes_not_trained` of their images.
 
     Args:
         table: Without these boxes; what its column says already stays.
         before: All boxes, with unique ids.
+        dropped: The ids of those that left it.
     """
-    if before.height == table.boxes.height:
+    if dropped.is_empty():
         return table
-    stays = pl.col("annotation_id").is_in(table.boxes["annotation_id"].implode())
-    rank = stays.cum_sum().over("image_id").cast(pl.Int64).alias(_PLACE)
-    return write_dropped(table, pl.concat([dropped_boxes(table), before.with_columns(rank).filter(~stays)]))
+    leaves = pl.col("annotation_id").is_in(dropped.implode())
+    owners = collected(before.filter(leaves).select("image_id")).unique()
+    rows = collected(joined(before, owners, on="image_id", how="semi"))
+    rank = (~leaves).cum_sum().over("image_id").cast(pl.Int64).alias(_PLACE)
+    return write_dropped(table, pl.concat([dropped_boxes(table), rows.with_columns(rank).filter(leaves)]))
 
 
-def write_dropped(table: AnnotationTable, dropped: pl.DataFrame) -> AnnotationTable:
+def write_dropped(table: Table, dropped: pl.DataFrame) -> Table:
     """Return the table with boxes, as `dropped_boxes` returns them, as all that the column of their images says."""
     lists: dict[int, list[dict[str, Any]]] = {}
     for row in dropped.drop("annotation_id").iter_rows(named=True):
@@ -47,10 +58,10 @@ def write_dropped(table: AnnotationTable, dropped: pl.DataFrame) -> AnnotationTa
     if lists:
         texts = [orjson.dumps(lists[i]).decode() if i in lists else None for i in images["image_id"]]
         images = images.with_columns(pl.Series(NOT_TRAINED, texts, dtype=pl.String))
-    return replace(table, images=images)
+    return table.with_fields(images=images)
 
 
-def dropped_boxes(table: AnnotationTable) -> pl.DataFrame:
+def dropped_boxes(table: Annotations) -> pl.DataFrame:
     """Return the boxes of `boxes_not_trained`: rows as `table.boxes`, with `place` and ids above all others.
 
     What such a row says in a column that the table does not have stands in its `attributes`.
@@ -58,10 +69,10 @@ def dropped_boxes(table: AnnotationTable) -> pl.DataFrame:
     Raises:
         InputError: The column is not as cleaning writes it.
     """
-    schema = {**table.boxes.schema, _PLACE: pl.Int64()}
+    schema = {**table.boxes.collect_schema(), _PLACE: pl.Int64()}
     if NOT_TRAINED not in table.images.columns:
         return pl.DataFrame(schema=schema)
-    highest = cast(int, table.boxes["annotation_id"].max() or 0)
+    highest = collected(table.boxes.select(pl.col("annotation_id").max())).item() or 0
     rows: list[dict[str, Any]] = []
     owner, text = "an image", None
     try:

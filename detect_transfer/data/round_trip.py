@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
-from detect_transfer.core.columns import text_of
+from detect_transfer.core.annotations import XYXY, Annotations, AnnotationTable, Table
+from detect_transfer.core.columns import joined, n_rows, text_of
 from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.core.ledger import Ledger
@@ -33,6 +33,7 @@ COCO_TOLERANCE_PX = 1e-6
 YOLO_TOLERANCE_PX = 0.01
 _SPLITS = ("train", "val", "test")
 NO_FIELD = "it has no field for them"
+_AS_ASKED = "left out, as --ignored-regions says"
 _UNSIZED = "their size is not known, and labels are shares of it"
 
 
@@ -171,22 +172,23 @@ def _through_yolo(table: AnnotationTable, scratch: Path) -> Leg:
     return replace(leg, not_carried=tuple(field for field in not_carried if field.rows))
 
 
-def yolo_leg(plan: IgnorePlan, back: AnnotationTable) -> Leg:
+def yolo_leg(plan: IgnorePlan, back: Annotations) -> Leg:
     """Compare what was to be written as YOLO labels with what came back."""
     back = _renamed(back)
-    in_label = rows_on_grid(plan, Ledger().open("yolo", images=0, boxes=0))
+    _, narrow = rows_on_grid(plan)
     rows = plan.rows
-    if len(in_label) < len(rows):
-        rows = rows.join(in_label, on="annotation_id", how="semi", maintain_order="left")
+    if len(narrow):
+        rows = joined(rows, narrow.select("annotation_id"), on="annotation_id", how="anti")
     expected = plan.table.with_boxes(rows)
     compared = (*XYXY, "file_name", "width", "height", "split", "name")
-    columns = (*expected.boxes.columns, *expected.images.columns, *expected.categories.columns)
+    columns = (*expected.boxes.collect_schema(), *expected.images.columns, *expected.categories.columns)
     fields = compare_tables(
         expected, back, leave_out=[c for c in columns if c not in compared], tolerance_px=YOLO_TOLERANCE_PX
     )
     not_carried = [
-        *_left_out(plan, len(in_label)),
-        *(NotCarried(name, len(rows), NO_FIELD) for name, rows in lost_fields(expected, CARRIED).items()),
+        NotCarried("ignored and crowd regions", plan.table.n_boxes - n_rows(plan.rows), _AS_ASKED),
+        NotCarried("boxes without area on the grid", len(narrow), "left out"),
+        *(NotCarried(name, count, NO_FIELD) for name, (count, _) in lost_fields(expected, CARRIED).items()),
     ]
     return Leg("YOLO", YOLO_TOLERANCE_PX, fields, tuple(field for field in not_carried if field.rows))
 
@@ -206,17 +208,9 @@ def _with_plain_names(table: AnnotationTable) -> AnnotationTable:
     return replace(table, images=images)
 
 
-def _renamed(table: AnnotationTable) -> AnnotationTable:
+def _renamed(table: Table) -> Table:
     """Return the table with names relative to `images/`, as they were written."""
-    return replace(table, images=table.images.with_columns(pl.col("file_name").str.strip_prefix("images/")))
-
-
-def _left_out(plan: IgnorePlan, n_rows: int) -> list[NotCarried]:
-    regions = len(plan.table.boxes) - len(plan.rows)
-    return [
-        NotCarried("ignored and crowd regions", regions, "left out, as --ignored-regions says"),
-        NotCarried("boxes without area on the grid", len(plan.rows) - n_rows, "left out"),
-    ]
+    return table.with_fields(images=table.images.with_columns(pl.col("file_name").str.strip_prefix("images/")))
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -11,14 +11,15 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import numpy as np
 import polars as pl
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, Table
 from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.columns import collected
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.split_balance import balance
 
@@ -44,8 +45,8 @@ class SplitUnit:
 
 
 def split_by_ratio(
-    table: AnnotationTable, ratios: Mapping[str, float], *, seed: int, hashes: Mapping[int, str] | None = None
-) -> AnnotationTable:
+    table: Table, ratios: Mapping[str, float], *, seed: int, hashes: Mapping[int, str] | None = None
+) -> Table:
     """Assign every image to a split, with each class shared out in the given ratios as far as groups allow.
 
     Images of one `group`, of one file name, or of one content hash stay together. The rarest class is shared out first
@@ -74,7 +75,7 @@ def split_by_ratio(
     names = [split for unit, split in zip(units, chosen, strict=True) for _ in unit.image_ids]
     assigned = pl.DataFrame({"image_id": ids, "split": names}, schema={"image_id": pl.Int64, "split": pl.String})
     images = table.images.drop("split").join(assigned, on="image_id", how="left", maintain_order="left")
-    result = replace(table, images=images.select(table.images.columns))
+    result = table.with_fields(images=images.select(table.images.columns))
     for split in ratios:
         if split not in chosen:
             raise InputError(
@@ -88,7 +89,7 @@ def split_by_ratio(
     return result
 
 
-def split_from_source(table: AnnotationTable) -> AnnotationTable:
+def split_from_source(table: Table) -> Table:
     """Take the splits that the reader gave, once they are whole.
 
     Raises:
@@ -161,13 +162,13 @@ def check_split_name(name: str) -> None:
         )
 
 
-def check_positives(table: AnnotationTable) -> None:
+def check_positives(table: Annotations) -> None:
     """Check that `train` and `val`, where they are, hold a box that counts.
 
     Raises:
         InputError: One of them has none: nothing could be learnt or scored there.
     """
-    positive = table.boxes.filter(is_positive()).select("image_id").unique()
+    positive = collected(table.boxes.filter(is_positive()).select("image_id").unique())
     with_positives = table.images.join(positive, on="image_id", how="semi")["split"].unique().to_list()
     for split in _NEED_POSITIVES:
         if split in table.splits and split not in with_positives:
@@ -186,7 +187,7 @@ def is_positive() -> pl.Expr:
     return ~pl.col("ignore") & ~pl.col("iscrowd") & pl.col("category_id").is_not_null()
 
 
-def split_units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[SplitUnit]:
+def split_units(table: Annotations, hashes: Mapping[int, str]) -> list[SplitUnit]:
     """Join the images that share a group, a file name or a hash, and count their boxes, ordered by content."""
     parent: dict[str, str] = {}
 
@@ -216,11 +217,11 @@ def split_units(table: AnnotationTable, hashes: Mapping[int, str]) -> list[Split
     return sorted(units.values(), key=lambda unit: (unit.digest(0), unit.name))
 
 
-def _count(table: AnnotationTable, unit_of: Mapping[int, SplitUnit]) -> None:
+def _count(table: Annotations, unit_of: Mapping[int, SplitUnit]) -> None:
     names = table.categories.select("category_id", "name")
-    per_class = table.boxes.filter(is_positive()).join(names, on="category_id").group_by("image_id", "name").len()
+    per_class = collected(table.boxes.filter(is_positive()).group_by("image_id", "category_id").len())
     seen = set()
-    for image_id, name, n in per_class.rows():
+    for image_id, name, n in per_class.join(names, on="category_id").select("image_id", "name", "len").iter_rows():
         counts = unit_of[image_id].counts
         counts[name] = counts.get(name, 0) + n
         seen.add(image_id)

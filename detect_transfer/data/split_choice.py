@@ -6,12 +6,13 @@ It is written out with the names of the source's images, so that another convers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import polars as pl
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations
+from detect_transfer.core.columns import collected, joined
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.image_checks import Inspection
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
@@ -32,7 +33,7 @@ Split = Mapping[str, float] | SplitFile | Literal["auto", "source"]
 class SplitChoice:
     """The table with its splits, the rule that gave them, the same in words, and what to be warned of."""
 
-    table: AnnotationTable
+    table: Annotations
     rule: dict[str, Any]
     description: str
     warning: str = ""
@@ -97,7 +98,7 @@ def check_split(split: Split, val_from_train: float = 0.0) -> None:
 
 
 def choose_split(
-    table: AnnotationTable, split: Split, *, seed: int, inspection: Inspection, val_from_train: float = 0.0
+    table: Annotations, split: Split, *, seed: int, inspection: Inspection, val_from_train: float = 0.0
 ) -> SplitChoice:
     """Give every image its split.
 
@@ -123,7 +124,7 @@ def choose_split(
         return _by_ratio(table, DEFAULT_RATIOS, seed, inspection, why=f"; {why_not}")
     left_out = table.images["split"].null_count()
     assigned = table.images.drop_nulls("split")["image_id"]
-    take_source(table.select_images(assigned) if len(assigned) else table)
+    take_source(table.select_images(assigned) if len(assigned) and left_out else table)
     refuse_leaks(find_leaks(table.images, inspection.images))
     chosen = table
     rule: dict[str, Any] = {"kind": "source"}
@@ -135,13 +136,13 @@ def choose_split(
         description += f", {val_from_train:g} of {TRAIN} as {_VAL} by class, seed {seed}: {n_val} images"
     warning = ""
     if left_out:
-        chosen = replace(chosen, images=chosen.images.with_columns(pl.col("split").fill_null(UNASSIGNED)))
+        chosen = chosen.with_fields(images=chosen.images.with_columns(pl.col("split").fill_null(UNASSIGNED)))
         warning = f"{left_out:,} of {len(table.images):,} images have no split in the source: they are '{UNASSIGNED}'"
         warning += ", which is neither trained nor scored"
     return SplitChoice(chosen, rule, description, warning)
 
 
-def _with_val(table: AnnotationTable, share: float, seed: int, inspection: Inspection) -> AnnotationTable:
+def _with_val(table: Annotations, share: float, seed: int, inspection: Inspection) -> Annotations:
     """Move a share of the training images to `val`, without cutting a group or separating copies."""
     if TRAIN not in table.splits or _VAL in table.splits:
         what = f"it has {', '.join(table.splits)}"
@@ -157,7 +158,7 @@ def _with_val(table: AnnotationTable, share: float, seed: int, inspection: Inspe
     )
     moved = dict(parts.images.select("image_id", "split").rows())
     split = pl.col("image_id").replace_strict(moved, default=pl.col("split"), return_dtype=pl.String)
-    return replace(table, images=table.images.with_columns(split.alias("split")))
+    return table.with_fields(images=table.images.with_columns(split.alias("split")))
 
 
 def split_document(chosen: SplitChoice) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def split_document(chosen: SplitChoice) -> dict[str, Any]:
     return {"splits_version": SPLITS_VERSION, "rule": chosen.rule, "splits": names}
 
 
-def _why_not_official(table: AnnotationTable) -> str | None:
+def _why_not_official(table: Annotations) -> str | None:
     """Return why the source's own split is not taken by itself; None where it is."""
     splits = table.splits
     missing = table.images["split"].null_count()
@@ -182,7 +183,7 @@ def _why_not_official(table: AnnotationTable) -> str | None:
 
 
 def _by_ratio(
-    table: AnnotationTable, ratios: Mapping[str, float], seed: int, inspection: Inspection, *, why: str
+    table: Annotations, ratios: Mapping[str, float], seed: int, inspection: Inspection, *, why: str
 ) -> SplitChoice:
     chosen = split_by_ratio(table, ratios, seed=seed, hashes=_hashes(inspection))
     shares = ", ".join(f"{name}={share:g}" for name, share in ratios.items())
@@ -201,15 +202,17 @@ def _by_ratio(
     )
 
 
-def _reached(table: AnnotationTable) -> dict[str, dict[str, float]]:
+def _reached(table: Annotations) -> dict[str, dict[str, float]]:
     """Return the shares of images and of boxes that count in each split."""
-    boxes = table.boxes.filter(is_positive()).join(table.images.select("image_id", "split"), on="image_id")
-    n_boxes = dict(boxes.group_by("split").len().rows())
+    boxes = joined(
+        table.boxes.filter(is_positive()), table.images.select("image_id", "split"), on="image_id", how="left"
+    )
+    n_boxes = dict(collected(boxes.group_by("split").len()).rows())
     n_images = dict(table.images.group_by("split").len().rows())
     return {
         split: {
             "images": round(n_images[split] / len(table.images), 4),
-            "boxes": round(n_boxes.get(split, 0) / max(1, len(boxes)), 4),
+            "boxes": round(n_boxes.get(split, 0) / max(1, sum(n_boxes.values())), 4),
         }
         for split in table.splits
     }

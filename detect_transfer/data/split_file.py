@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Table
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.io import read_json
 from detect_transfer.data.split import check_split_name
@@ -73,7 +73,7 @@ def load_split_file(path: Path) -> SplitFile:
     return SplitFile(path.name, split_of)
 
 
-def part_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+def part_from_file(table: Table, split: SplitFile) -> Table:
     """Return the images that the file names, each in the split of the file.
 
     Raises:
@@ -95,7 +95,7 @@ def part_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
     return marked.select_images(marked.images.drop_nulls("split")["image_id"])
 
 
-def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+def split_from_file(table: Table, split: SplitFile) -> Table:
     """Give every image the split of the file.
 
     Raises:
@@ -107,10 +107,10 @@ def split_from_file(table: AnnotationTable, split: SplitFile) -> AnnotationTable
     return _marked(table, split)
 
 
-def _marked(table: AnnotationTable, split: SplitFile) -> AnnotationTable:
+def _marked(table: Table, split: SplitFile) -> Table:
     """Return the table with the splits of the file; null for images that it does not name."""
     chosen = pl.col("file_name").replace_strict(dict(split.split_of), default=None, return_dtype=pl.String)
-    return replace(table, images=table.images.with_columns(chosen.alias("split")))
+    return table.with_fields(images=table.images.with_columns(chosen.alias("split")))
 
 
 def _require_all(split: SplitFile, names: Iterable[str], choices: Iterable[str], what: str, remedy: str) -> None:

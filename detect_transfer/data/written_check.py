@@ -24,7 +24,7 @@ from detect_transfer.data.table_differences import compare_tables
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.cvat import writer as cvat
 from detect_transfer.formats.cvat.reader import read as read_cvat
-from detect_transfer.formats.parquet.reader import read as read_parquet
+from detect_transfer.formats.parquet.reader import scan as scan_parquet
 from detect_transfer.formats.parsing.locations import split_named
 from detect_transfer.formats.parsing.own_columns import FLAGS, VALUES
 from detect_transfer.formats.tools.datumaro import read as read_datumaro
@@ -38,7 +38,7 @@ from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.writing.losses import lost_fields
 from detect_transfer.formats.writing.objects import with_class
 from detect_transfer.formats.yolo.reader import read as read_yolo
-from detect_transfer.formats.yolo.table import read_labels
+from detect_transfer.formats.yolo.table import scan_labels
 
 _TOLERANCE_PX = 1e-6
 _SIZED = ("file_name", "width", "height")
@@ -72,7 +72,8 @@ def _link(source: str, target: str) -> None:
 
 
 def _coco(plan: IgnorePlan, folder: Path) -> Leg:
-    return coco_leg(plan.table, read_coco(folder, missing_images="keep"))
+    table = plan.table.in_memory()
+    return coco_leg(table, read_coco(folder, missing_images="keep"))
 
 
 def _yolo(plan: IgnorePlan, folder: Path) -> Leg:
@@ -81,54 +82,62 @@ def _yolo(plan: IgnorePlan, folder: Path) -> Leg:
 
 def _labels(plan: IgnorePlan, folder: Path) -> Leg:
     sizes = {name: (width, height) for name, width, height in plan.table.images.select(*_SIZED).rows()}
-    return yolo_leg(plan, read_labels(folder, plan.table.class_names, sizes))
+    with scratch_folder(folder, name=".check.") as spill:
+        return yolo_leg(plan, scan_labels(folder, plan.table.class_names, sizes, spill=spill))
 
 
 def _voc(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = voc.writable(plan.table.boxes, _step())
+    table = plan.table.in_memory()
+    boxes = voc.writable(table.boxes, _step())
     boxes = boxes.with_columns((pl.col(name) > 0).cast(pl.Float64) for name in _SHARES)
     with _annotations_alone(folder / "voc", "*.xml", "*.txt") as alone:
         back = read_voc(alone, missing_images="keep")
-    return _leg("VOC", plan.table, boxes, back, ("split", "difficult", *_SHARES))
+    return _leg("VOC", table, boxes, back, ("split", "difficult", *_SHARES))
 
 
 def _cvat(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = _with_usual_reasons(cvat.writable(plan.table.boxes, _step()))
+    table = plan.table.in_memory()
+    boxes = _with_usual_reasons(cvat.writable(table.boxes, _step()))
     boxes = boxes.with_columns(
         occluded=(pl.col("occluded").fill_null(0) > 0).cast(pl.Float64),
         attributes=_as_texts(boxes["attributes"]),
     )
     back = read_cvat(folder / "cvat" / "annotations.xml", missing_images="keep")
     back = back.with_boxes(back.boxes.with_columns(attributes=_as_texts(back.boxes["attributes"])))
-    return _leg("CVAT", plan.table, boxes, back, cvat.CARRIED)
+    return _leg("CVAT", table, boxes, back, cvat.CARRIED)
 
 
 def _fiftyone(plan: IgnorePlan, folder: Path) -> Leg:
-    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "fiftyone"), plan.table)), target="FiftyOne")
+    table = plan.table.in_memory()
+    return replace(coco_leg(table, _rebased(read_coco(folder / "fiftyone"), table)), target="FiftyOne")
 
 
 def _roboflow(plan: IgnorePlan, folder: Path) -> Leg:
-    return replace(coco_leg(plan.table, _rebased(read_coco(folder / "roboflow"), plan.table)), target="Roboflow")
+    table = plan.table.in_memory()
+    return replace(coco_leg(table, _rebased(read_coco(folder / "roboflow"), table)), target="Roboflow")
 
 
 def _datumaro(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = datumaro.writable(plan.table.boxes, _step())
+    table = plan.table.in_memory()
+    boxes = datumaro.writable(table.boxes, _step())
     with _annotations_alone(folder / "datumaro", "*.json") as alone:
         back = read_datumaro(alone, missing_images="keep")
-    return _leg("Datumaro", plan.table, _with_usual_reasons(boxes), _rebased(back, plan.table), datumaro.CARRIED)
+    return _leg("Datumaro", table, _with_usual_reasons(boxes), _rebased(back, table), datumaro.CARRIED)
 
 
 def _hugging_face(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = _with_usual_reasons(with_class(plan.table.boxes, _step(), ""))
+    table = plan.table.in_memory()
+    boxes = _with_usual_reasons(with_class(table.boxes, _step(), ""))
     with _annotations_alone(folder / "hugging_face", "*.jsonl") as alone:
         back = read_hf_imagefolder(alone, missing_images="keep")
-    return _leg("Hugging Face", plan.table, boxes, _rebased(back, plan.table), HUGGING_FACE_CARRIED)
+    return _leg("Hugging Face", table, boxes, _rebased(back, table), HUGGING_FACE_CARRIED)
 
 
 def _label_studio(plan: IgnorePlan, folder: Path) -> Leg:
-    boxes = with_class(plan.table.boxes, _step(), "")
+    table = plan.table.in_memory()
+    boxes = with_class(table.boxes, _step(), "")
     back = read_label_studio(folder / "label_studio" / "tasks.json", missing_images="keep")
-    return _leg("Label Studio", plan.table, boxes, _rebased(back, plan.table), label_studio.CARRIED)
+    return _leg("Label Studio", table, boxes, _rebased(back, table), label_studio.CARRIED)
 
 
 @contextmanager
@@ -176,7 +185,7 @@ def _own_name(name: str, split: str) -> str:
 
 
 def _parquet(plan: IgnorePlan, folder: Path) -> Leg:
-    fields = compare_tables(plan.table, read_parquet(folder / "parquet"), tolerance_px=0.0)
+    fields = compare_tables(plan.table, scan_parquet(folder / "parquet"), tolerance_px=0.0)
     return Leg("Parquet", 0.0, fields)
 
 
@@ -207,7 +216,7 @@ def _leg(
     columns = (*expected.boxes.columns, *expected.images.columns, *expected.categories.columns)
     left_out = [name for name in columns if name not in compared or name in _NUMBERED]
     fields = compare_tables(expected, back, leave_out=left_out, tolerance_px=_TOLERANCE_PX)
-    lost = {name: len(rows) for name, rows in lost_fields(expected, carried).items()}
+    lost = {name: count for name, (count, _) in lost_fields(expected, carried).items()}
     not_carried = [NotCarried("boxes", len(table.boxes) - len(boxes), "left out: it cannot hold them")]
     not_carried += [NotCarried(name, count, NO_FIELD) for name, count in lost.items()]
     return Leg(target, _TOLERANCE_PX, fields, tuple(each for each in not_carried if each.rows))

@@ -18,6 +18,7 @@ from detect_transfer.formats.format import BOTH, CLASSES
 from detect_transfer.formats.format import Format as Format
 from detect_transfer.formats.format import Option as Option
 from detect_transfer.formats.parquet.reader import read as read_parquet
+from detect_transfer.formats.parquet.reader import scan as scan_parquet
 from detect_transfer.formats.pedestrians.registry import FORMATS as PEDESTRIANS
 from detect_transfer.formats.tools.registry import FORMATS as TOOLS
 from detect_transfer.formats.traffic_lights.registry import FORMATS as TRAFFIC_LIGHTS
@@ -51,6 +52,7 @@ GENERAL: dict[str, Format] = {
         "our lossless tables: images, boxes, categories .parquet with schema.json",
         proof="images.parquet",
         numbers=BOTH,
+        scanner=scan_parquet,
     ),
     "voc": Format(
         read_voc,

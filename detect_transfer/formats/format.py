@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, AnnotationTable, ScannedTable
 from detect_transfer.core.opening import is_special, not_regular
 from detect_transfer.core.written_links import links_within
 
 BOTH, CLASSES, ORDER = frozenset({"images", "classes"}), frozenset({"classes"}), frozenset({"order of classes"})
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Format:
         proof: Glob patterns, divided by blanks, of what lies only in a folder of this format.
         hints: Glob patterns of what lies in most folders of this format, and may lie elsewhere.
         not_recognised: Why there is neither proof nor hint.
+        scanner: As `reader`, leaving the boxes in their file; None where they come into memory.
         numbers: What its files number themselves, so that ids in detections can mean it: `images`, `classes`, or
             only the `order of classes`. Elsewhere the reader counts.
     """
@@ -43,6 +47,7 @@ class Format:
     hints: str = ""
     not_recognised: str = ""
     numbers: frozenset[str] = frozenset()
+    scanner: Callable[..., ScannedTable] | None = None
 
     def read(self, path: Path, **options: Any) -> AnnotationTable:
         """Read a data set; links in it are followed as far as they stay in its folder.
@@ -50,10 +55,22 @@ class Format:
         Raises:
             InputError: As the reader says, or there is a pipe, a device or a socket.
         """
+        return self._call(self.reader, path, options)
+
+    def scan(self, path: Path, **options: Any) -> Annotations:
+        """Read a data set as `read` does, but for boxes that can stay in their file.
+
+        Raises:
+            InputError: As for `read`.
+        """
+        return self._call(self.scanner or self.reader, path, options)
+
+    @staticmethod
+    def _call(reader: Callable[..., _T], path: Path, options: Mapping[str, Any]) -> _T:
         if is_special(path):
             raise not_regular(path)
         with links_within(path if path.is_dir() else path.parent):
-            return self.reader(path, **options)
+            return reader(path, **options)
 
     @property
     def options(self) -> dict[str, Option]:

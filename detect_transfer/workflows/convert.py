@@ -17,7 +17,7 @@ from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import read_dataset, recognise
+from detect_transfer.data.load import recognise, scan_dataset
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
@@ -139,13 +139,12 @@ def convert_source(
         tile_share=request.tile_share,
         check=request.check,
     )
-    table = read_dataset(
+    table = scan_dataset(
         request.source,
         format=request.format,
         options=reader_options,
         on_error=on_error,
-        need_images=not options.without_images,
-        need_splits=options.split in ("source", "auto"),
+        need=(not options.without_images, options.split in ("source", "auto")),
     )
     if on_reading is not None:
         on_reading(table.reading)
@@ -193,7 +192,7 @@ def conversion_lines(result: ConvertResult) -> list[str]:
 
 def next_lines(result: ConvertResult) -> list[str]:
     """Return the command that comes next, where there is one."""
-    if result.table.image_root is None or not {"train", "val"} <= result.counts.keys():
+    if result.annotations.image_root is None or not {"train", "val"} <= result.counts.keys():
         return []
     return [f"next: detect-transfer train data.path={shlex.quote(str(result.out))}"]
 

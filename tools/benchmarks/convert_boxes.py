@@ -18,51 +18,56 @@ import polars as pl
 from convert_large import measure
 from machine import processor
 
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, ScannedTable, frame
 from detect_transfer.formats.coco.writer import write_coco
 from detect_transfer.formats.parquet.writer import write_parquet
 
 BOXES_AN_IMAGE = 100
 WIDTH, HEIGHT = 1280, 720
 N_CLASSES = 10
+PORTION = 1_000_000
 
 
-def draw(count: int) -> AnnotationTable:
-    """Return a table of so many boxes; one in a hundred reaches half a pixel past its image."""
-    n_images, rng = count // BOXES_AN_IMAGE, np.random.default_rng(0)
-    ids, numbers = np.arange(1, n_images + 1), np.arange(count)
+def draw(first: int, count: int) -> pl.DataFrame:
+    """Return boxes from a number on; one in a hundred reaches half a pixel past its image."""
+    rng, numbers = np.random.default_rng(first), np.arange(first, first + count)
     x1, y1 = rng.uniform(0, 1100, count).round(2), rng.uniform(0, 600, count).round(2)
     x2 = np.where(numbers % 100 == 0, WIDTH + 0.5, x1 + rng.uniform(2, 150, count).round(2))
-    split = ["val" if i % 5 == 0 else "train" for i in range(n_images)]
-    return AnnotationTable.from_columns(
-        images={
-            "image_id": ids,
-            "file_name": [f"{i:08}.jpg" for i in range(n_images)],
-            "width": np.full(n_images, WIDTH),
-            "height": np.full(n_images, HEIGHT),
-            "split": split,
-        },
-        boxes={
+    return frame(
+        {
             "annotation_id": numbers + 1,
-            "image_id": np.repeat(ids, BOXES_AN_IMAGE),
+            "image_id": numbers // BOXES_AN_IMAGE + 1,
             "category_id": rng.integers(1, N_CLASSES + 1, count),
             "x1": x1,
             "y1": y1,
             "x2": x2,
             "y2": y1 + rng.uniform(2, 110, count).round(2),
-            "source": pl.select(pl.concat_str(pl.lit("drawn#/annotations/"), pl.int_range(count))).to_series(),
+            "source": pl.select(pl.concat_str(pl.lit("drawn#/annotations/"), pl.lit(pl.Series(numbers)))).to_series(),
         },
-        categories={"category_id": range(1, N_CLASSES + 1), "name": [f"class {i}" for i in range(N_CLASSES)]},
+        BOX_SCHEMA,
     )
 
 
 def write(source: str, count: int, root: Path) -> None:
-    """Write a source of so many boxes."""
-    table = draw(count)
-    if source == "parquet":
-        write_parquet(table, root)
-    else:
-        write_coco(table, root / "instances.json")
+    """Write a source of so many boxes, drawn in portions."""
+    n_images = count // BOXES_AN_IMAGE
+    images = {
+        "image_id": np.arange(1, n_images + 1),
+        "file_name": [f"{i:08}.jpg" for i in range(n_images)],
+        "width": np.full(n_images, WIDTH),
+        "height": np.full(n_images, HEIGHT),
+        "split": ["val" if i % 5 == 0 else "train" for i in range(n_images)],
+    }
+    classes = {"category_id": range(1, N_CLASSES + 1), "name": [f"class {i}" for i in range(N_CLASSES)]}
+    with tempfile.TemporaryDirectory(dir=root.parent) as folder:
+        for first in range(0, count, PORTION):
+            draw(first, min(PORTION, count - first)).write_parquet(Path(folder) / f"{first:012}.parquet")
+        boxes = pl.scan_parquet(Path(folder) / "*.parquet")
+        table = ScannedTable(frame(images, IMAGE_SCHEMA), boxes, frame(classes, CATEGORY_SCHEMA))
+        if source == "parquet":
+            write_parquet(table, root)
+        else:
+            write_coco(table.in_memory(), root / "instances.json")
 
 
 def main() -> None:
@@ -73,7 +78,10 @@ def main() -> None:
     parser.add_argument("--to", nargs="+", choices=("parquet", "yolo", "coco"), default=["parquet", "yolo"])
     parser.add_argument("--scratch", type=Path, help="Where files are made and removed again.")
     args = parser.parse_args()
-    print("| boxes | from | to | seconds of processor | most memory |\n|---|---|---|---|---|", flush=True)
+    print(
+        "| boxes | from | to | seconds of processor | most memory | bytes a box |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     for count in args.boxes:
         for source in args.source:
             with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
@@ -91,7 +99,8 @@ def main() -> None:
                         *words,
                         format=source,
                     )
-                    print(f"| {count:,} | {source} | {target} | {seconds:.1f} | {peak / 1e9:.2f} GB |", flush=True)
+                    memory = f"{peak / 1e9:.2f} GB | {peak / count:.0f}"
+                    print(f"| {count:,} | {source} | {target} | {seconds:.1f} | {memory} |", flush=True)
     print(processor())
 
 

@@ -5,15 +5,21 @@ The files are held to `schema.json` before they are parsed, so that a damaged on
 
 from __future__ import annotations
 
-import hashlib
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable
+from detect_transfer.core.annotations import (
+    BOX_SCHEMA,
+    CATEGORY_SCHEMA,
+    IMAGE_SCHEMA,
+    AnnotationTable,
+    ScannedTable,
+    check_table,
+)
+from detect_transfer.core.columns import collected
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.written_links import link_root
 from detect_transfer.formats.parsing import native
@@ -38,21 +44,39 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
     Raises:
         InputError: A file is missing, is not what ``schema.json`` says, lacks a column, or what it holds is no table.
     """
+    table = scan(root, images=images)
+    with table_errors("PARQUET_DAMAGED", root / "boxes.parquet", remedy=_REMEDY):
+        return table.in_memory()
+
+
+def scan(root: Path, *, images: Path | None = None) -> ScannedTable:
+    """Check the files as `read` does, and leave the boxes in theirs.
+
+    Args:
+        root: As for `read`.
+        images: As for `read`.
+
+    Raises:
+        InputError: As for `read`.
+    """
     io.require_dir(root, what="a folder with images.parquet, boxes.parquet, categories.parquet and schema.json")
     listed = _listed(root)
-    frames = {name: _read_frame(root, f"{name}.parquet", listed, schema) for name, schema in _FRAMES.items()}
-    _check_values(root, frames["boxes"])
+    frames = {name: _scan_frame(root, f"{name}.parquet", listed, schema) for name, schema in _FRAMES.items()}
     if images is not None:
         image_root: Path | None = io.require_dir(images, what="the folder of the images")
     else:
         places = (root / "images", root.parent / "images")
         image_root = next((folder for folder in places if folder.is_dir()), None)
-    names = frames["images"]["file_name"]
-    for name in names.filter(
-        names.is_null() | names.str.contains(io.SUSPECT_NAME)
-    ):  # looking at every name takes a while
-        io.safe_join(Path(), name or "", where=root / "images.parquet")
-    return AnnotationTable(frames["images"], frames["boxes"], frames["categories"], image_root, link_root=link_root())
+    with table_errors("PARQUET_DAMAGED", root / "boxes.parquet", remedy=_REMEDY):
+        _check_values(root, frames["boxes"])
+        rows, classes = collected(frames["images"]).rechunk(), collected(frames["categories"]).rechunk()
+        table = ScannedTable(rows, frames["boxes"], classes, image_root, link_root=link_root())
+        for name in rows.filter(pl.col("file_name").is_null() | pl.col("file_name").str.contains(io.SUSPECT_NAME))[
+            "file_name"
+        ]:  # looking at every name takes a while
+            io.safe_join(Path(), name or "", where=root / "images.parquet")
+        check_table(table)
+    return table
 
 
 def _listed(root: Path) -> dict[str, Any]:
@@ -76,44 +100,47 @@ def _listed(root: Path) -> dict[str, Any]:
     return listed
 
 
-def _read_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str, Any]) -> pl.DataFrame:
+def _scan_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str, Any]) -> pl.LazyFrame:
     path = root / name
-    data = native.read_bytes(root, path)
-    if listed.get(name, {}).get("sha256") != hashlib.sha256(data).hexdigest():
+    native.require_regular(root, path)
+    if listed.get(name, {}).get("sha256") != io.sha256_file(path):
         raise InputError("DATA_CHANGED", f"its bytes are not those that {_SCHEMA} names", where=path, remedy=_REMEDY)
     with table_errors("PARQUET_DAMAGED", path, remedy=_REMEDY):
-        frame = pl.read_parquet(BytesIO(data)).rechunk()  # else every step that adds a column copies all
-    added = [c for c in _ADDED if c in schema and c not in frame.columns]
-    frame = frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
-    wrong = [c for c, dtype in schema.items() if frame.schema.get(c) != dtype]
+        frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        types = frame.collect_schema()
+    added = [c for c in _ADDED if c in schema and c not in types]
+    wrong = [c for c, dtype in schema.items() if types.get(c) != dtype and c not in added]
     if wrong:
-        what = f"{frame.schema.get(wrong[0], 'nothing')} was found, {schema[wrong[0]]} was expected"
+        what = f"{types.get(wrong[0], 'nothing')} was found, {schema[wrong[0]]} was expected"
         raise InputError("PARQUET_SCHEMA", what, where=path, field="column", value=wrong[0], remedy=_REMEDY)
-    return frame
+    return frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
 
 
-def _check_values(root: Path, boxes: pl.DataFrame) -> None:
+def _check_values(root: Path, boxes: pl.LazyFrame) -> None:
     """Check that flags are given and that every cell of `attributes` is a JSON object."""
-    for flag in _FLAGS:
-        if boxes[flag].null_count():
-            raise InputError(
-                *("PARQUET_VALUE", "true or false was expected"),
-                where=root / "boxes.parquet",
-                field=flag,
-                value=None,
-                remedy=_REMEDY,
-            )
-    for text in boxes["attributes"].drop_nulls().unique(maintain_order=True):
+    path = root / "boxes.parquet"
+    absent = collected(boxes.select(pl.col(_FLAGS).is_null().any())).row(0, named=True)
+    for flag in (flag for flag, is_absent in absent.items() if is_absent):
+        what = "true or false was expected"
+        raise InputError("PARQUET_VALUE", what, where=path, field=flag, value=None, remedy=_REMEDY)
+    no_object = pl.col("attributes").map_batches(_are_no_objects, return_dtype=pl.Boolean, is_elementwise=True)
+    for text in collected(boxes.select("attributes").filter(no_object).head(1))["attributes"]:
         what = "a JSON object was expected"
         try:
-            good = isinstance(io.parse_json(text.encode(), root / "boxes.parquet"), dict)
+            io.parse_json(text.encode(), path)
         except InputError as error:
-            good, what = False, f"{what}: {error.what}"
-        if not good:
-            raise InputError(
-                *("PARQUET_VALUE", what),
-                where=root / "boxes.parquet",
-                field="attributes",
-                value=text,
-                remedy=_REMEDY,
-            )
+            what = f"{what}: {error.what}"
+        raise InputError("PARQUET_VALUE", what, where=path, field="attributes", value=text, remedy=_REMEDY)
+
+
+def _are_no_objects(texts: pl.Series) -> pl.Series:
+    """Return which texts are no JSON objects, of a portion in which many may be alike; null is none at all."""
+    known = {None: True, **{text: _is_object(text) for text in texts.drop_nulls().unique()}}
+    return pl.Series([not known[text] for text in texts], dtype=pl.Boolean)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(io.parse_json(text.encode(), Path()), dict)
+    except InputError:
+        return False

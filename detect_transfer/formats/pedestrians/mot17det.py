@@ -201,7 +201,7 @@ def _rows(source: Source, sequences: Sequence[_Sequence], names: Sequence[str], 
     texts = [f"{sequence.folder}{_TRUTH}" for sequence in sequences]
     rows = source.rows(texts, _FIELDS, Dialect(",", trailing=True, optional=1))
     is_2015 = pl.col("z").is_not_null()  # x, y, z stand where later years have class and visibility
-    rows = _with_frames(rows, sequences).with_columns(
+    rows = _with_fields(rows, sequences).with_columns(
         pl.when(is_2015).then(pl.lit("1")).otherwise("class").alias("class"),
         visibility=pl.when(~is_2015).then("visibility"),
     )
@@ -230,7 +230,7 @@ def _ignored(rows: Rows) -> Rows:
     return rows.ignore(reasons, crowds=["crowd"])
 
 
-def _with_frames(rows: Rows, sequences: Sequence[_Sequence]) -> Rows:
+def _with_fields(rows: Rows, sequences: Sequence[_Sequence]) -> Rows:
     """Put the image of each row into `image`; rows of frames that a sequence does not have are reported."""
     of_file = {
         f"{sequence.folder}{_TRUTH}": (sequence.n_frames, f"{sequence.folder}{sequence.image_dir}/", sequence.suffix)

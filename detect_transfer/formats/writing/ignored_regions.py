@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.annotations import XYXY, Annotations
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import area
 from detect_transfer.core.choices import IgnoredRegions
+from detect_transfer.core.columns import AnyFrame, collected, count_and_first, n_rows
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.ledger import Ledger, LedgerStep
 
@@ -33,13 +34,13 @@ class IgnorePlan:
         painted: The regions to paint over in the images of the training split.
     """
 
-    table: AnnotationTable
-    rows: pl.DataFrame
+    table: Annotations
+    rows: AnyFrame
     painted: pl.DataFrame
 
 
 def plan_ignored(
-    table: AnnotationTable, policy: str, *, max_ignored_share: float = 0.0, ledger: Ledger | None = None
+    table: Annotations, policy: str, *, max_ignored_share: float = 0.0, ledger: Ledger | None = None
 ) -> IgnorePlan:
     """Decide for every region whether it is left out, kept, painted over, or takes its image with it.
 
@@ -65,34 +66,34 @@ def plan_ignored(
             value=policy,
             remedy=did_you_mean(policy, list(IgnoredRegions)),
         )
-    step = (ledger or Ledger()).open(f"labels, ignored: {policy}", images=len(table.images), boxes=len(table.boxes))
+    step = (ledger or Ledger()).open(f"labels, ignored: {policy}", images=len(table.images), boxes=table.n_boxes)
     if policy == "drop-image":
         table = _drop_images(table, max_ignored_share, step)
-    regions, positives = table.boxes.filter(_IS_REGION), table.boxes.filter(~_IS_REGION)
-    rows, painted = positives, regions.clear()
-    if policy == "keep":
-        rows = _keep(table.boxes, regions, step)
-    elif policy == "mask":
-        painted = _mask(table, regions, step)
-    else:
-        _leave_out(regions, step)
-    step.close(images_out=len(table.images), boxes_out=len(rows))
+    n_regions, examples = count_and_first(table.boxes.filter(_IS_REGION))
+    rows, painted = table.boxes, collected(table.boxes.head(0))
+    if n_regions and policy == "keep":
+        rows = _keep(table.boxes, step)
+    elif n_regions:
+        rows = table.boxes.filter(~_IS_REGION)
+        if policy == "mask":
+            painted = _mask(table, step)
+        else:
+            step.add("box", "dropped", "ignored or crowd: no label row", n_regions, examples)
+    step.close(images_out=len(table.images), boxes_out=n_rows(rows))
     return IgnorePlan(table, rows, painted)
 
 
-def _leave_out(regions: pl.DataFrame, step: LedgerStep) -> None:
-    step.add("box", "dropped", "ignored or crowd: no label row", len(regions), regions["source"])
+def _keep(boxes: AnyFrame, step: LedgerStep) -> AnyFrame:
+    regions, with_class = boxes.filter(_IS_REGION), pl.col("category_id").is_not_null()
+    reason = "ignored or crowd: trained as a positive"
+    step.add("box", "changed", reason, *count_and_first(regions.filter(with_class)))
+    reason = "ignored for every class: cannot be a positive"
+    step.add("box", "dropped", reason, *count_and_first(regions.filter(~with_class)))
+    return boxes.filter(with_class)
 
 
-def _keep(boxes: pl.DataFrame, regions: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
-    without = regions.filter(pl.col("category_id").is_null())
-    with_class = regions.filter(pl.col("category_id").is_not_null())
-    step.add("box", "changed", "ignored or crowd: trained as a positive", len(with_class), with_class["source"])
-    step.add("box", "dropped", "ignored for every class: cannot be a positive", len(without), without["source"])
-    return boxes.filter(pl.col("category_id").is_not_null())
-
-
-def _mask(table: AnnotationTable, regions: pl.DataFrame, step: LedgerStep) -> pl.DataFrame:
+def _mask(table: Annotations, step: LedgerStep) -> pl.DataFrame:
+    regions = collected(table.boxes.filter(_IS_REGION))
     training = table.images.filter(pl.col("split") == TRAIN).select("image_id")
     painted = regions.join(training, on="image_id", how="semi", maintain_order="left")
     others = regions.join(training, on="image_id", how="anti", maintain_order="left")
@@ -102,9 +103,9 @@ def _mask(table: AnnotationTable, regions: pl.DataFrame, step: LedgerStep) -> pl
     return painted
 
 
-def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> AnnotationTable:
+def _drop_images(table: Annotations, max_share: float, step: LedgerStep) -> Annotations:
     training = table.images.filter(pl.col("split") == TRAIN)
-    regions = table.boxes.filter(_IS_REGION).join(training, on="image_id", how="semi")
+    regions = collected(table.boxes.filter(_IS_REGION)).join(training, on="image_id", how="semi")
     sizes = dict(zip(training["image_id"], training.select("width", "height").rows(), strict=True))
     unsized = training.filter(pl.col("width").is_null() | pl.col("height").is_null())
     unsized = unsized.join(regions, on="image_id", how="semi", maintain_order="left")
@@ -126,7 +127,7 @@ def _drop_images(table: AnnotationTable, max_share: float, step: LedgerStep) -> 
     step.add(
         "image", "dropped", f"regions cover more than {max_share:g} of it", len(gone.images), gone.images["file_name"]
     )
-    step.add("box", "dropped", "in an image that was dropped for its regions", len(gone.boxes), gone.boxes["source"])
+    step.add("box", "dropped", "in an image that was dropped for its regions", *count_and_first(gone.boxes))
     return table.select_images(table.images.filter(~pl.col("image_id").is_in(going))["image_id"])
 
 

@@ -33,8 +33,9 @@ HAVE_FILE_A_STEM = frozenset({"voc", "yolo"})
 
 
 def _write_coco(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    for split in plan.table.splits:
-        table = plan.table.split_of(split)
+    whole = plan.table.in_memory()
+    for split in whole.splits:
+        table = whole.split_of(split)
         below = split if table.images["file_name"].str.starts_with(f"{split}/").all() else ""
         write_coco(table, out / "annotations" / f"instances_{split}.json", below=below, ledger=ledger)
 
@@ -47,12 +48,12 @@ def _write_yolo(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 
 def _write_voc(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    write_voc(plan.table, out / "voc", ledger=ledger)
-    link_images(plan.table, out / "images", out / "voc" / "JPEGImages")
+    write_voc(plan.table.in_memory(), out / "voc", ledger=ledger)
+    link_images(plan.table.in_memory(), out / "images", out / "voc" / "JPEGImages")
 
 
 def _write_cvat(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    write_cvat(plan.table, out / "cvat" / "annotations.xml", ledger=ledger)
+    write_cvat(plan.table.in_memory(), out / "cvat" / "annotations.xml", ledger=ledger)
 
 
 def _write_parquet(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
@@ -60,17 +61,17 @@ def _write_parquet(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
 
 
 def _write_datumaro(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    write_datumaro(plan.table, out / "datumaro", ledger=ledger)
-    link_images(plan.table, out / "images", out / "datumaro" / "images")
+    write_datumaro(plan.table.in_memory(), out / "datumaro", ledger=ledger)
+    link_images(plan.table.in_memory(), out / "images", out / "datumaro" / "images")
 
 
 def _write_label_studio(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-    write_label_studio(plan.table, out / "label_studio", ledger=ledger)
+    write_label_studio(plan.table.in_memory(), out / "label_studio", ledger=ledger)
 
 
 def _beside_images(write: Callable[..., None]) -> Writer:
     def write_beside(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
-        write(plan.table, out, ledger=ledger)
+        write(plan.table.in_memory(), out, ledger=ledger)
 
     return write_beside
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
 from detect_transfer.core import io
+from detect_transfer.core.columns import AnyFrame, collected
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.evidence import Evidence
 from detect_transfer.formats.yolo.image_finder import Sample
 from detect_transfer.formats.yolo.parse import RowRules, parse_rows
 
-_CHUNK_BYTES = 64_000_000
+_CHUNK_BYTES = 16_000_000
 _BOM = b"\xef\xbb\xbf"
 _NO_LINES = pl.DataFrame(schema={"file": pl.Int64, "line": pl.Int64, "text": pl.String})
 
@@ -65,15 +68,18 @@ class _FileEnds:
         )
 
 
-def _remark_mixed(rows: pl.DataFrame, samples: Sequence[Sample], errors: ErrorCollector) -> None:
+def _remark_mixed(rows: AnyFrame, samples: Sequence[Sample], errors: ErrorCollector) -> None:
     """Note the files that hold boxes and polygons, which tools read as the one or the other."""
-    kinds = rows.filter(pl.col("kind").is_in(["box", "shape"])).group_by("file", maintain_order=True)
-    counts = kinds.agg(pl.col("kind").n_unique())
-    mixed = tuple(samples[i].label for i in counts.filter(pl.col("kind") > 1)["file"])
+    kinds = rows.filter(pl.col("kind").is_in(["box", "shape"])).group_by("file")
+    counts = kinds.agg(pl.col("kind").min().alias("first"), pl.col("kind").max().alias("last"))
+    mixed_files = collected(counts.filter(pl.col("first") != pl.col("last")).select("file"))["file"].sort()
+    mixed = tuple(samples[i].label for i in mixed_files)
     errors.remark("label with boxes and polygons: each row was read as what it is", len(mixed), mixed, kind="image")
 
 
-def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: ErrorCollector) -> pl.DataFrame:
+def read_rows(
+    root: Path, samples: Sequence[Sample], rules: RowRules, errors: ErrorCollector, *, spill: Path | None = None
+) -> AnyFrame:
     """Read label files into a row a box.
 
     Args:
@@ -81,11 +87,13 @@ def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: Er
         samples: The images with their labels.
         rules: What rows may be.
         errors: Where faults go; rows that have one are left out.
+        spill: A folder for rows that need not all be in memory; whoever calls removes it once they are not used.
 
     Returns:
         The columns `file` (index of the sample), `line`, and those of `parse_rows`.
     """
-    frames, evidence, ends = [], Evidence(rules), _FileEnds()
+    frames: list[Any] = []
+    evidence, ends = Evidence(rules), _FileEnds()
     for chunk in _chunks(root, samples):
         ends.look(chunk)
         lines = _lines(chunk, root, samples, errors)
@@ -97,15 +105,23 @@ def read_rows(root: Path, samples: Sequence[Sample], rules: RowRules, errors: Er
                 code, what, name, value, remedy = rules.explain(text)
                 where, image = f"{root / samples[file].label}:{line}", samples[file].image
                 errors.add(code, what, where=where, field=name, value=value, remedy=remedy, row_of=image)
-        frames.append(rows)
+        frames.append(rows if spill is None else _spilt(rows, spill / f"{len(frames):06}.parquet"))
     if evidence.is_open:
         file, line = evidence.first
         what, remedy = evidence.question
         errors.add("LABEL_COLUMNS", what, where=f"{root / samples[file].label}:{line}", field="row", remedy=remedy)
     ends.remark(samples, errors)
-    rows = pl.concat(frames).rechunk()  # else every step that adds a column copies all
+    rows = cast(AnyFrame, pl.concat(frames))
+    if isinstance(rows, pl.DataFrame):
+        rows = rows.rechunk()  # else every step that adds a column copies all
     _remark_mixed(rows, samples, errors)
     return rows
+
+
+def _spilt(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
+    with resource_errors(path), path.open("wb") as stream:
+        rows.write_parquet(stream, compression="lz4")
+    return pl.scan_parquet(path, glob=False)
 
 
 def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:

@@ -10,15 +10,23 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detect_transfer.core.annotations import AnnotationTable
-from detect_transfer.core.columns import text_of
+from detect_transfer.core.annotations import (
+    BOX_SCHEMA,
+    CATEGORY_SCHEMA,
+    FALSE_BY_DEFAULT,
+    IMAGE_SCHEMA,
+    AnnotationTable,
+    ScannedTable,
+    frame,
+)
+from detect_transfer.core.columns import AnyFrame, collected, joined, n_rows, text_of
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import check_faults
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.data_yaml import DataYaml
 from detect_transfer.formats.yolo.files import Choices, find_roots, find_samples, samples_of
 from detect_transfer.formats.yolo.image_finder import Sample
-from detect_transfer.formats.yolo.parse import RowRules
+from detect_transfer.formats.yolo.parse import SHARE_CENTRES, RowRules
 from detect_transfer.formats.yolo.rows import read_rows
 
 _REMARKS = {
@@ -41,21 +49,45 @@ def read_listed(data: DataYaml, choices: Choices, errors: ErrorCollector) -> Ann
     return _table(data, folder, samples, size_of, choices=choices, errors=errors)
 
 
-def read_labels(root: Path, names: Sequence[str], images: Mapping[str, native.SizeWh]) -> AnnotationTable:
-    """Read the label files of images that need not be there.
+def scan_labels(root: Path, names: Sequence[str], images: Mapping[str, native.SizeWh], *, spill: Path) -> ScannedTable:
+    """Read the label files of images that need not be there; the boxes stay in files.
 
     Args:
         root: The folder that holds ``labels/``.
         names: Of the classes, by index.
         images: The size of each image by its name below ``images/``, whose first folder is its split.
+        spill: A folder for the boxes, as for `read_rows`.
 
     Raises:
         InputError: A label file is missing, there is one too many, or a row is no box.
+        ResourceError: The disk is full or does not let us write.
     """
-    data, errors = DataYaml(root / "labels", list(names), {}, None), ErrorCollector()
+    errors = ErrorCollector()
     samples = samples_of({f"images/{name}": name.partition("/")[0] for name in images}, root, errors)
-    sizes: dict[str, native.SizeWh | None] = {f"images/{name}": size for name, size in images.items()}
-    return _table(data, root, samples, sizes, choices=Choices(), errors=errors)
+    sizes = np.array(list(images.values()), dtype=np.float64).reshape(-1, 2)
+    rows = read_rows(root, samples, RowRules(len(names), None, None, False, SHARE_CENTRES), errors, spill=spill)
+    check_faults(errors, n_rows(rows), SHARE_CENTRES)
+    errors.raise_any()
+    boxes = _boxes(rows, range(len(samples)), samples, sizes, is_share=True).lazy()
+    absent = [
+        pl.lit(False if name in FALSE_BY_DEFAULT else None).cast(dtype).alias(name)
+        for name, dtype in BOX_SCHEMA.items()
+        if name not in boxes.collect_schema()
+    ]
+    classes = frame({"category_id": range(1, len(names) + 1), "name": names}, CATEGORY_SCHEMA)
+    return ScannedTable(frame(_images(samples, sizes), IMAGE_SCHEMA), boxes.with_columns(absent), classes)
+
+
+def _images(samples: Sequence[Sample], sizes: NDArray[np.float64]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "image_id": np.arange(1, len(samples) + 1),
+            "file_name": [s.image for s in samples],
+            "width": pl.Series(sizes[:, 0], nan_to_null=True).cast(pl.Int32),
+            "height": pl.Series(sizes[:, 1], nan_to_null=True).cast(pl.Int32),
+            "split": pl.Series([s.split or None for s in samples], dtype=pl.String),
+        }
+    )
 
 
 def _table(
@@ -72,7 +104,7 @@ def _table(
     kind = choices.rows or ("pose" if data.keypoints else None)
     has_scores = choices.predictions != "error"
     rules = RowRules(len(data.names), kind, data.keypoints, has_scores, choices.box_format)
-    rows = read_rows(folder, [samples[i] for i in labelled], rules, errors)
+    rows = collected(read_rows(folder, [samples[i] for i in labelled], rules, errors))
     check_faults(errors, len(rows), choices.box_format)
     errors.raise_any()
     for name, reason in _REMARKS.items():
@@ -81,18 +113,9 @@ def _table(
     if choices.predictions == "drop-score":
         errors.remark("score of a prediction left out", rows["score"].count(), kind="box")
         rows = rows.with_columns(score=pl.lit(None, dtype=pl.Float64))
-    images = pl.DataFrame(
-        {
-            "image_id": np.arange(1, len(samples) + 1),
-            "file_name": [s.image for s in samples],
-            "width": pl.Series(sizes[:, 0], nan_to_null=True).cast(pl.Int32),
-            "height": pl.Series(sizes[:, 1], nan_to_null=True).cast(pl.Int32),
-            "split": pl.Series([s.split or None for s in samples], dtype=pl.String),
-        }
-    )
     absent = [s.image for s in samples if not s.is_there and s.image not in errors.skipped_images]
-    boxes = _boxes(rows, labelled, samples, sizes, is_share=choices.box_format.units == "shares")
-    images, boxes = native.leave_out(images, boxes, absent, errors)
+    boxes = collected(_boxes(rows, labelled, samples, sizes, is_share=choices.box_format.units == "shares"))
+    images, boxes = native.leave_out(_images(samples, sizes), boxes, absent, errors)
     categories = {"category_id": range(1, len(data.names) + 1), "name": data.names}
     return native.finish(
         errors, images=images, boxes=boxes, categories=categories, image_root=folder, box_format=choices.box_format
@@ -100,29 +123,36 @@ def _table(
 
 
 def _boxes(
-    rows: pl.DataFrame,
-    labelled: Sequence[int],
-    samples: Sequence[Sample],
-    sizes: NDArray[np.float64],
-    *,
-    is_share: bool,
-) -> pl.DataFrame:
+    rows: AnyFrame, labelled: Sequence[int], samples: Sequence[Sample], sizes: NDArray[np.float64], *, is_share: bool
+) -> AnyFrame:
     """Put rows (N) to pixels, by the size (M, 2) of the image of each; NaN where that is not known."""
-    image = np.array(labelled, dtype=np.int64)[rows["file"].to_numpy()]
-    size = sizes[image] if is_share else np.ones((len(image), 2))
-    labels = pl.Series("label", [samples[i].label for i in labelled], dtype=pl.String)
+    indices = np.array(labelled, dtype=np.int64)
+    size = sizes[indices] if is_share else np.ones((len(indices), 2))
+    files = pl.DataFrame(
+        {
+            "file": np.arange(len(indices)),
+            "image_id": indices + 1,
+            "w": size[:, 0],
+            "h": size[:, 1],
+            "label": pl.Series([samples[i].label for i in labelled], dtype=pl.String),
+        }
+    )
     score = text_of('"score":{}', pl.col("score").cast(pl.String))  # null where there is none
     polygon = pl.when(pl.col("kind") == "shape").then(pl.lit('"polygon":true'))
     further = pl.concat_str(polygon, score, separator=",", ignore_nulls=True)
-    return rows.with_columns(w=size[:, 0], h=size[:, 1], label=labels.gather(rows["file"])).select(
-        annotation_id=pl.int_range(1, pl.len() + 1),
-        image_id=pl.Series(image + 1, dtype=pl.Int64),
-        category_id=pl.col("class") + 1,
-        x1=pl.col("x1") * pl.col("w"),
-        y1=pl.col("y1") * pl.col("h"),
-        x2=pl.col("x2") * pl.col("w"),
-        y2=pl.col("y2") * pl.col("h"),
-        track_id="track_id",
-        attributes=pl.when(further != "").then(pl.concat_str(pl.lit("{"), further, pl.lit("}"))),
-        source=text_of("{}:{}", "label", "line"),
+    return (
+        joined(rows, files, on="file", how="left")
+        .with_row_index("annotation_id", offset=1)
+        .select(
+            pl.col("annotation_id").cast(pl.Int64),
+            "image_id",
+            category_id=pl.col("class") + 1,
+            x1=pl.col("x1") * pl.col("w"),
+            y1=pl.col("y1") * pl.col("h"),
+            x2=pl.col("x2") * pl.col("w"),
+            y2=pl.col("y2") * pl.col("h"),
+            track_id="track_id",
+            attributes=pl.when(further != "").then(pl.concat_str(pl.lit("{"), further, pl.lit("}"))),
+            source=text_of("{}:{}", "label", "line"),
+        )
     )

@@ -12,15 +12,17 @@ from posixpath import splitext
 import polars as pl
 import yaml
 
-from detect_transfer.core.annotations import XYXY, AnnotationTable
+from detect_transfer.core.annotations import XYXY, Annotations
+from detect_transfer.core.columns import AnyFrame, collected, joined, n_rows
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import write_atomic
-from detect_transfer.core.ledger import Ledger, LedgerStep
+from detect_transfer.core.ledger import Ledger
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
 from detect_transfer.formats.writing.losses import note_losses
-from detect_transfer.formats.writing.small_files import write_small_files
+from detect_transfer.formats.writing.small_files import write_rows_by_image
 
 CARRIED = ("split",)
+NARROW = "no area that a label row could hold"
 _UNITS = 100_000_000  # a label number is a whole count of 1 / _UNITS
 _EDGE_UNITS = _UNITS // 2  # edges stand on every second unit, so that their mean is on the grid too
 _EDGES = ("_x1", "_y1", "_x2", "_y2")
@@ -42,14 +44,16 @@ def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
             folder.
         ResourceError: The disk is full or does not let us write.
     """
-    images, rows = plan.table.images, plan.rows
-    step = ledger.open("yolo", images=len(images), boxes=len(rows))
-    texts, n_written = label_texts(plan, step)
-    paths = [label_path(name) for name in images["file_name"]]
-    check_stems(images["file_name"].to_list(), images["file_name"].to_list())
-    write_small_files(out / "labels", paths, texts)
+    images = plan.table.images.select("image_id", pl.col("file_name").map_elements(label_path, pl.String).alias("name"))
+    step = ledger.open("yolo", images=len(images), boxes=n_rows(plan.rows))
+    rows, narrow = rows_on_grid(plan)
+    step.add("box", "dropped", NARROW, len(narrow), narrow["source"])
+    check_stems(plan.table.images["file_name"].to_list(), plan.table.images["file_name"].to_list())
+    n_written = write_rows_by_image(
+        out / "labels", images, rows.select("image_id", _row_text(plan.table).alias("text"))
+    )
     write_atomic(out / "data.yaml", data_yaml(plan.table))
-    note_losses(step, plan.table.with_boxes(rows), CARRIED)
+    note_losses(step, plan.table.with_boxes(plan.rows), CARRIED)
     step.close(images_out=len(images), boxes_out=n_written)
 
 
@@ -58,37 +62,23 @@ def label_path(file_name: str) -> str:
     return f"{splitext(file_name)[0]}.txt"
 
 
-def data_yaml(table: AnnotationTable) -> str:
+def data_yaml(table: Annotations) -> str:
     """Return the text of `data.yaml`: relative to its own folder, nothing to download, names by class index."""
     names = dict(enumerate(table.class_names))
     folders = {split: f"images/{split}" for split in sorted(table.splits, key=_split_order)}
     return yaml.safe_dump({**folders, "names": names}, sort_keys=False, allow_unicode=True)
 
 
-def label_texts(plan: IgnorePlan, step: LedgerStep) -> tuple[list[str], int]:
-    """Return the text of every image's label file in the order of the images, and the number of rows in all.
-
-    Raises:
-        InputError: An image with boxes has no size.
-    """
-    images = plan.table.images
-    rows = rows_on_grid(plan, step)
-    rows = rows.select("image_id", _row_text(plan.table).alias("text"))
-    per_image = rows.group_by("image_id", maintain_order=True).agg(pl.col("text").str.join(""))
-    texts = images.select("image_id").join(per_image, on="image_id", how="left", maintain_order="left")["text"]
-    return texts.fill_null("").to_list(), len(rows)
-
-
-def rows_on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
-    """Return the label rows with their edges as whole numbers on the grid; narrower ones are dropped and counted.
+def rows_on_grid(plan: IgnorePlan) -> tuple[AnyFrame, pl.DataFrame]:
+    """Return the label rows with their edges as whole numbers on the grid, and those that are too narrow for it.
 
     Raises:
         InputError: An image with boxes has no size.
     """
     sizes = plan.table.images.select("image_id", "width", "height", "file_name")
     needed = ("annotation_id", "image_id", "category_id", "source", *XYXY)
-    rows = plan.rows.select(needed).join(sizes, on="image_id", how="left", maintain_order="left")
-    unsized = rows.filter(~((pl.col("width") > 0) & (pl.col("height") > 0)).fill_null(False))
+    rows = joined(plan.rows.select(needed), sizes, on="image_id", how="left")
+    unsized = collected(rows.filter(~((pl.col("width") > 0) & (pl.col("height") > 0)).fill_null(False)).head(1))
     if not unsized.is_empty():
         raise InputError(
             "EXPORT_SIZE",
@@ -104,12 +94,11 @@ def rows_on_grid(plan: IgnorePlan, step: LedgerStep) -> pl.DataFrame:
         for c, edge in zip(XYXY, _EDGES, strict=True)
     )
     wide = (pl.col("_x2") > pl.col("_x1")) & (pl.col("_y2") > pl.col("_y1"))
-    narrow = rows.filter(~wide)
-    step.add("box", "dropped", "no area that a label row could hold", len(narrow), narrow["source"])
-    return rows.filter(wide) if len(narrow) else rows
+    narrow = collected(rows.filter(~wide).select("annotation_id", "source"))
+    return (rows.filter(wide) if len(narrow) else rows), narrow
 
 
-def _row_text(table: AnnotationTable) -> pl.Expr:
+def _row_text(table: Annotations) -> pl.Expr:
     class_ids = table.categories.sort("category_id")["category_id"]
     class_index = pl.col("category_id").replace_strict(class_ids, list(range(len(class_ids))), return_dtype=pl.Int64)
     x1, y1, x2, y2 = (pl.col(edge) for edge in _EDGES)
