@@ -165,7 +165,8 @@ def _compare(
         )
         for name, columns in fields.items()
     }
-    n_both, n_differing, names = n_rows(both), {}, list(same)
+    n_both, names = n_rows(both), list(same)
+    n_differing: dict[str, int] = {}
     for start in range(0, len(names), _FIELDS_AT_ONCE):
         few = names[start : start + _FIELDS_AT_ONCE]
         n_differing |= collected(both.select((~same[name]).sum().alias(name) for name in few)).row(0, named=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -111,11 +111,11 @@ def read_rows(
         what, remedy = evidence.question
         errors.add("LABEL_COLUMNS", what, where=f"{root / samples[file].label}:{line}", field="row", remedy=remedy)
     ends.remark(samples, errors)
-    rows = cast(AnyFrame, pl.concat(frames))
-    if isinstance(rows, pl.DataFrame):
-        rows = rows.rechunk()  # else every step that adds a column copies all
-    _remark_mixed(rows, samples, errors)
-    return rows
+    every: AnyFrame = pl.concat(frames)
+    if isinstance(every, pl.DataFrame):
+        every = every.rechunk()  # else every step that adds a column copies all
+    _remark_mixed(every, samples, errors)
+    return every
 
 
 def _spilt(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
