@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from detect_transfer.core.errors import InputError, raise_problems
-from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.core.ledger import Action, LedgerLine
 
 MOST_SHOWN = 20
 MOST_OF_A_KIND = 3
@@ -50,7 +50,7 @@ class ErrorCollector:
         self.skipped_rows: list[InputError] = []
         self.skipped_images: dict[str, InputError] = {}
         self._rows_of_skipped_images = 0
-        self._notes: list[LedgerLine] = []
+        self._notes: dict[tuple[Literal["box", "image"], Action, str], LedgerLine] = {}  # by kind, action and reason
 
     @property
     def full(self) -> bool:
@@ -112,13 +112,19 @@ class ErrorCollector:
 
     def note(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
         """Note for the ledger that boxes or images of the source are left out by an option of the reader."""
-        if count:
-            self._notes.append(LedgerLine(kind, "dropped", reason, count, examples[:_MOST_LISTED]))
+        self._take(LedgerLine(kind, "dropped", reason, count, examples))
 
     def remark(self, reason: str, count: int, examples: tuple[str, ...] = (), *, kind: Literal["box", "image"]) -> None:
         """Note for the ledger that boxes or images are there, but were read otherwise than the format says."""
-        if count:
-            self._notes.append(LedgerLine(kind, "noted", reason, count, examples[:_MOST_LISTED]))
+        self._take(LedgerLine(kind, "noted", reason, count, examples))
+
+    def _take(self, line: LedgerLine) -> None:
+        """Add what a line counts to one of the same reason, as another file of the data set has it."""
+        key = (line.kind, line.action, line.reason)
+        before = self._notes.get(key, LedgerLine(*key, 0))
+        if line.count:
+            examples = (before.examples + line.examples)[:_MOST_LISTED]
+            self._notes[key] = LedgerLine(*key, before.count + line.count, examples)
 
     def absorb(self, other: ErrorCollector, folder: str = "") -> None:
         """Take over what was collected of a part of the data set, whose names of images are relative to `folder`."""
@@ -131,7 +137,8 @@ class ErrorCollector:
         self._rows_of_skipped_images += other._rows_of_skipped_images
         for name, error in other.skipped_images.items():
             self.skipped_images.setdefault(folder + name, error)
-        self._notes += other._notes
+        for line in other._notes.values():
+            self._take(line)
 
     def rename_skipped(self, names_of: Callable[[str], Iterable[str]]) -> None:
         """Let faults be of other images than were named: those that stand in the table under these names."""
@@ -173,7 +180,7 @@ class ErrorCollector:
             boxes_of_skipped: How many whole boxes left with skipped images, beside those at fault.
         """
         lines = [
-            *self._notes,
+            *self._notes.values(),
             *_lines("box", self.skipped_rows),
             *_lines("image", list(self.skipped_images.values())),
         ]

@@ -112,3 +112,13 @@ def test_raise__no_more_than_twenty_kinds_are_shown() -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 21
     assert "80 more" in lines[-1]
+
+
+def test_notes__of_one_reason_in_several_files_are_one_line() -> None:
+    whole = ErrorCollector()
+    for number in (2, 3):
+        part = ErrorCollector()
+        part.remark("read otherwise", number, (f"{number}.json",), kind="box")
+        part.note("read otherwise", 1, kind="box")
+        whole.absorb(part)
+    assert reading_of(whole) == [("box", "noted", "read otherwise", 5), ("box", "dropped", "read otherwise", 2)]
