@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def start(words: list[str], log: Path) -> int:
     """Run a command line in a forked process, which spares it the imports, and return its number."""
     sys.stdout.flush()
     number = os.fork()
+    with suppress(OSError):
+        os.setpgid(number, number)  # on both sides, so that it is done before the other goes on
     if number:
         return number
-    os.setsid()
     with log.open("w") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
