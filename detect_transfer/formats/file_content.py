@@ -15,6 +15,7 @@ from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.io import list_files, read_bytes
 from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.tools.csv_boxes import images_of_head
+from detect_transfer.formats.tools.openimages import is_head
 
 MOST_HEAD = 10_000  # bytes of a text file that are looked into
 _MOST_BYTES = 256 * 2**20  # of a JSON file that is looked into
@@ -44,6 +45,8 @@ def by_content(path: Path, name: str) -> Recognition | None:
             head = stream.read(MOST_HEAD)
     except OSError:
         return None
+    if suffix == ".csv" and is_head(head.partition(b"\n")[0]):
+        return Recognition("openimages", f"{name} has its header")
     if suffix == ".csv":
         return _csv(path, name, head.decode("utf-8-sig", "replace").rpartition("\n")[0])
     root = _ROOT.search(head)

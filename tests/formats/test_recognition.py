@@ -74,6 +74,7 @@ COCO = '{"images": [], "annotations": [], "categories": []}'
         ("annotations/video_0001.xml", "<annotations></annotations>", None),
         ("Annotations/a.xml", "\n<!-- made by hand --><annotation></annotation>", "voc"),
         ("boxes.csv", "filename;class;xmin;ymin;xmax;ymax\n", "csv"),
+        ("boxes.csv", "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n", "openimages"),
         ("boxes.csv", "filename,size\n", None),
     ],
 )

@@ -57,8 +57,9 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     `truncated` are 1, 0, or null for -1. All flags, the source and the confidence are in `attributes`.
 
     Args:
-        root: A folder with the CSV files (``<split>-annotations-bbox.csv``) and, anywhere in it, the images, named by
-            their ``ImageID``; or one CSV file, in the folder of its images; or one of the layout of OIDv4_ToolKit.
+        root: A folder with the CSV files (``<split>-annotations-bbox.csv``, else any with this header) and, anywhere in
+            it, the images, named by their ``ImageID``; or one CSV file, in the folder of its images; or one of the
+            layout of OIDv4_ToolKit.
         images: See `Source`.
         missing_images: ``error``, or ``skip`` to leave out rows whose image is not there. ``keep`` is an error as
             well: without the image nobody knows where a share of it lies.
@@ -101,6 +102,7 @@ def _rows(source: Source) -> Rows:
     """Return the rows that name an image, all fields as strings; what is empty and need not be there is null."""
     files = io.list_files(source.root, (".csv",))
     names = [source.file] if source.file else [n for n in files if _BOXES.fullmatch(PurePosixPath(n).name)]
+    names = names or [name for name in files if is_head(_first_line(source.root, name))]
     if not names:
         what, remedy = "there is no <split>-annotations-bbox.csv", "give the folder that holds it, or the file itself"
         raise InputError("OPENIMAGES_MISSING", what, where=source.root, remedy=remedy)
@@ -117,11 +119,21 @@ def _without_suffix() -> pl.Expr:
     return pl.col("image").str.replace(rf"(?i)\.({suffixes})$", "")
 
 
-def _dialect(root: Path, name: str) -> Dialect:
-    """Return how a file is divided: spreadsheets of some languages write semicolons and decimal commas."""
+def is_head(line: bytes) -> bool:
+    """Tell whether a line is the header of a file of boxes, whatever the name of the file."""
+    words = {word.strip(b' "') for word in line.removeprefix(b"\xef\xbb\xbf").strip().replace(b";", b",").split(b",")}
+    return {b"ImageID", b"LabelName", *(corner.encode() for corner in _CORNERS)} <= words
+
+
+def _first_line(root: Path, name: str) -> bytes:
     native.require_regular(root, root / name)
     with open_regular(root / name) as stream:
-        first = stream.readline(10_000)
+        return stream.readline(10_000)
+
+
+def _dialect(root: Path, name: str) -> Dialect:
+    """Return how a file is divided: spreadsheets of some languages write semicolons and decimal commas."""
+    first = _first_line(root, name)
     separator = ";" if first.count(b";") > first.count(b",") else ","
     return Dialect(separator, header=True, quoted=True, optional=len(_FURTHER), image_field="ImageID")
 

@@ -29,6 +29,13 @@ def test_flags__become_columns_and_attributes(root: Path) -> None:
     assert (stated["IsTruncated"], stated["IsInside"], stated["Source"], stated["Confidence"]) == (1, -1, "xclick", 1.0)
 
 
+def test_file__of_another_name_is_known_by_its_header(root: Path, write: Any) -> None:
+    (root / FILE).rename(root / "my boxes.csv")
+    write("classes.csv", "/m/01,Car\n")
+    table = openimages.read(root)
+    assert (len(table.boxes), table.class_names) == (2, ["Car"])
+
+
 def test_flags__of_minus_one_are_not_known(root: Path, write: Any) -> None:
     write(FILE, f"{HEAD}\n{ROW.replace(',0,1,0,1,-1', ',-1,-1,0,1,-1')}\n")
     assert openimages.read(root, allow_missing=True).boxes.select("occluded", "truncated").rows() == [(None, None)]
