@@ -98,13 +98,19 @@ def _object_text() -> pl.Expr:
     return pl.concat_str(
         pl.lit("  <object>\n"),
         element("name", escaped(pl.col("name")), indent="    "),
-        pl.lit("    <pose>Unspecified</pose>\n"),
+        element("pose", escaped(_pose()), indent="    "),
         *[element(name, flag, indent="    ") for name, flag in flags.items()],
         element("difficult", pl.col("difficult").cast(pl.Int8).cast(pl.String), indent="    "),
         pl.lit("    <bndbox>\n"),
         *[element(name, _number(value), indent="      ") for name, value in corners.items()],
         pl.lit("    </bndbox>\n  </object>\n"),
     )
+
+
+def _pose() -> pl.Expr:
+    """Return the pose that the attributes of an object state."""
+    pose = pl.col("attributes").str.json_path_match("$.pose")
+    return pl.when(pose.str.contains(r"^[\w .,-]+$")).then(pose).otherwise(pl.lit("Unspecified"))
 
 
 def _number(value: pl.Expr) -> pl.Expr:

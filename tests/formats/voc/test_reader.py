@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from detect_transfer.cli.main import main
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.formats.voc.reader import read as read_voc
+from detect_transfer.formats.voc.writer import write_voc
 
 BOX = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>15</xmax><ymax>16</ymax></bndbox>"
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
@@ -281,6 +283,13 @@ def test_object__what_no_column_holds_is_in_attributes(root: Path, write: Any) -
         "id": "7",
         "point": {"x": "3", "y": "4"},
     }
+
+
+def test_pose__comes_back_from_our_own_files(root: Path, write: Any, tmp_path: Path) -> None:
+    write("Annotations/a.xml", xml(*(f"<name>dog</name><pose>{pose}</pose>{BOX}" for pose in ("Left", "&lt;", ""))))
+    write_voc(read_voc(root), tmp_path / "out")
+    text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert re.findall("<pose>(.*)</pose>", text) == ["Left", "Unspecified", "Unspecified"]
 
 
 def test_difficult__is_ignored_with_a_reason(root: Path, write: Any) -> None:
