@@ -196,7 +196,8 @@ def _by_ratio(
         f"{split} {both['images']:.0%} of images, {both['boxes']:.0%} of boxes" for split, both in reached.items()
     )
     said = f"; reached {text}" if off > _SAID else ""
-    warning = f"the split is {off:.0%} off the shares that were wanted: reached {text}" if off > _WARNED else ""
+    is_far = round(off, 4) > _WARNED
+    warning = f"the split is {off:.0%} off the shares that were wanted: reached {text}" if is_far else ""
     return SplitChoice(
         chosen, {**rule, "reached": reached}, f"{shares} by class, seed {seed}{grouped}{why}{said}", warning
     )
