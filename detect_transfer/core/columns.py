@@ -6,6 +6,7 @@ Rows in memory are a `DataFrame`, those of a file a `LazyFrame` that the streami
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -38,11 +39,40 @@ def n_rows(frame: AnyFrame) -> int:
     return frame.height if isinstance(frame, pl.DataFrame) else int(collected(frame.select(pl.len())).item())
 
 
-def joined(frame: AnyFrame, other: pl.DataFrame, *, on: str, how: Literal["left", "semi", "anti", "inner"]) -> AnyFrame:
-    """Return rows joined with others that are in memory, in their own order."""
+def joined(frame: AnyFrame, other: pl.DataFrame, *, on: str, how: Literal["left", "semi", "anti"]) -> AnyFrame:
+    """Return rows joined with others that are in memory and have each whole number once, in their own order."""
     if isinstance(frame, pl.DataFrame):
         return frame.join(other, on=on, how=how, maintain_order="left")
-    return frame.join(other.lazy(), on=on, how=how, maintain_order="left")
+    # a join of the streaming engine that keeps the order holds back all rows of the file
+    other = other.drop_nulls(on).sort(on)
+    keys, names = other[on].to_numpy(), frame.collect_schema().names()
+    if how != "left":
+        is_there = pl.col(on).map_batches(partial(_is_among, keys), return_dtype=pl.Boolean, is_elementwise=True)
+        return frame.filter(is_there if how == "semi" else ~is_there)
+    return frame.with_columns(
+        pl.col(on)
+        .map_batches(partial(_looked_up, keys, values), return_dtype=values.dtype, is_elementwise=True)
+        .alias(f"{values.name}_right" if values.name in names else values.name)
+        for values in other.drop(on)
+    )
+
+
+def _places(keys: NDArray[Any], numbers: pl.Series) -> pl.Series:
+    """Return where numbers stand among sorted keys; null where they do not."""
+    if len(keys) == 0:
+        return pl.Series([None] * len(numbers), dtype=pl.Int64)
+    values = numbers.fill_null(int(keys[0])).to_numpy()
+    places = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    is_there = pl.Series(keys[places] == values) & numbers.is_not_null()
+    return pl.select(pl.when(is_there).then(pl.lit(pl.Series(places)))).to_series()
+
+
+def _is_among(keys: NDArray[Any], numbers: pl.Series) -> pl.Series:
+    return _places(keys, numbers).is_not_null()
+
+
+def _looked_up(keys: NDArray[Any], values: pl.Series, numbers: pl.Series) -> pl.Series:
+    return values.gather(_places(keys, numbers))
 
 
 def count_and_first(frame: AnyFrame, column: str = "source", *, most: int = 5) -> tuple[int, list[Any]]:

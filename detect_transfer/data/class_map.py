@@ -15,7 +15,7 @@ import polars as pl
 
 from detect_transfer.config import read_yaml
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, Annotations, Table
-from detect_transfer.core.columns import collected, count_and_first, n_rows
+from detect_transfer.core.columns import collected, count_and_first, joined, n_rows
 from detect_transfer.core.errors import DetectTransferError, InputError, did_you_mean, raise_problems
 from detect_transfer.core.ledger import Ledger, LedgerStep
 from detect_transfer.core.shipped import shipped
@@ -140,22 +140,24 @@ def apply_class_map(table: Table, class_map: ClassMap, ledger: Ledger) -> Table:
     step = ledger.open("class map", images=len(table.images), boxes=table.n_boxes)
     id_of = dict(table.categories.select("name", "category_id").rows())
     target_id = {id_of[s]: number for number, (_, sources) in enumerate(targets, start=1) for s in sources}
-    name_of = {id_of[s]: s for s in ignored}
+    columns = {"category_id": [*id_of.values()], "_target": [*map(target_id.get, id_of.values())], "_name": [*id_of]}
+    classes = pl.DataFrame(columns, schema={"category_id": pl.Int64, "_target": pl.Int64, "_name": pl.String})
     leaving = pl.col("category_id").is_in([id_of[s] for s in dropped]).fill_null(False)
     _count(table, step, targets=targets, ignored=ignored, dropped=dropped)
     reason = pl.concat_str(
         pl.lit("class map: "),
-        pl.col("category_id").replace_strict(name_of, default=None, return_dtype=pl.String),
+        "_name",
         pl.when(pl.col("ignore_reason").is_not_null())
         .then(pl.concat_str(pl.lit("; "), "ignore_reason"))
         .otherwise(pl.lit("")),
     )
-    becomes_region = pl.col("category_id").is_in(list(name_of)).fill_null(False)
-    boxes = table.boxes.filter(~leaving).with_columns(
-        pl.col("category_id").replace_strict(target_id, default=None, return_dtype=pl.Int64),
+    becomes_region = pl.col("category_id").is_in([id_of[s] for s in ignored]).fill_null(False)
+    boxes = joined(table.boxes.filter(~leaving), classes, on="category_id", how="left").with_columns(
+        pl.col("_target").alias("category_id"),
         (pl.col("ignore") | becomes_region).alias("ignore"),
         pl.when(becomes_region).then(reason).otherwise(pl.col("ignore_reason")).alias("ignore_reason"),
     )
+    boxes = boxes.drop("_target", "_name")
     step.close(images_out=len(table.images), boxes_out=n_rows(boxes))
     return table.with_fields(boxes=boxes, categories=_categories(table, targets))
 

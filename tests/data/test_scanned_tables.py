@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,26 @@ def test_what_was_written__keeps_its_rows_and_types(tmp_path: Path) -> None:
     write_parquet(table, tmp_path, ledger=Ledger())
     assert read(tmp_path).boxes.equals(table.boxes)
     assert scan(tmp_path).n_boxes == N
+
+
+def test_no_step__falls_back_to_boxes_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watch(name: str) -> None:
+        original = getattr(pl.LazyFrame, name)
+
+        def watched(query: pl.LazyFrame, *args: Any, **options: Any) -> Any:
+            if name != "collect" or options.get("engine") == "streaming":
+                graphs.append(query.show_graph(raw_output=True, engine="streaming", plan_stage="physical"))
+            return original(query, *args, **options)
+
+        monkeypatch.setattr(pl.LazyFrame, name, watched)
+
+    write_parquet(make(x2=[40.5] * 6 + [10.0] * 6), tmp_path / "source")
+    table, graphs = scan(tmp_path / "source"), []
+    for name in ("collect", "sink_batches", "sink_parquet"):
+        watch(name)
+    class_map = load_class_map("x=sign,__ignore__=person")
+    given = {"class_map": class_map, "image_mode": "none", "check": True, "targets": ("parquet", "yolo")}
+    convert(table, tmp_path / "out", options=ConvertOptions("x", split="source", bad_boxes="fix", **given))
+    assert len(graphs) > 30
+    marked = re.compile(r'^\d+ \[label="([^"]*).*fillcolor="0\.0 ', re.MULTILINE)  # as the legend has it
+    assert not [name for graph in graphs for name in marked.findall(graph)]

@@ -49,9 +49,7 @@ def write_labels(plan: IgnorePlan, out: Path, ledger: Ledger) -> None:
     rows, narrow = rows_on_grid(plan)
     step.add("box", "dropped", NARROW, len(narrow), narrow["source"])
     check_stems(plan.table.images["file_name"].to_list(), plan.table.images["file_name"].to_list())
-    n_written = write_rows_by_image(
-        out / "labels", images, rows.select("image_id", _row_text(plan.table).alias("text"))
-    )
+    n_written = write_rows_by_image(out / "labels", images, row_texts(rows, plan.table))
     write_atomic(out / "data.yaml", data_yaml(plan.table))
     note_losses(step, plan.table.with_boxes(plan.rows), CARRIED)
     step.close(images_out=len(images), boxes_out=n_written)
@@ -98,12 +96,13 @@ def rows_on_grid(plan: IgnorePlan) -> tuple[AnyFrame, pl.DataFrame]:
     return (rows.filter(wide) if len(narrow) else rows), narrow
 
 
-def _row_text(table: Annotations) -> pl.Expr:
-    class_ids = table.categories.sort("category_id")["category_id"]
-    class_index = pl.col("category_id").replace_strict(class_ids, list(range(len(class_ids))), return_dtype=pl.Int64)
+def row_texts(rows: AnyFrame, table: Annotations) -> AnyFrame:
+    """Return rows on the grid as `image_id` and `text`, the lines of label files."""
+    indices = table.categories.select("category_id").sort("category_id").with_row_index("_class")
     x1, y1, x2, y2 = (pl.col(edge) for edge in _EDGES)
     numbers = (x1 + x2, y1 + y2, 2 * (x2 - x1), 2 * (y2 - y1))
-    return pl.concat_str(class_index, *[_decimal(n) for n in numbers], separator=" ") + "\n"
+    text = pl.concat_str("_class", *[_decimal(n) for n in numbers], separator=" ") + "\n"
+    return joined(rows, indices, on="category_id", how="left").select("image_id", text.alias("text"))
 
 
 def _decimal(units: pl.Expr) -> pl.Expr:
