@@ -62,6 +62,6 @@ def plan_of(path: Path, study: dict, folder: Path, **train: int) -> StudyPlan:
     from detect_transfer.config import StudyConfig, make_config_of
     from detect_transfer.workflows.study.plan import make_study_plan
 
-    study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, "budget": "epochs", **study}
+    study = {"arms": ["scratch", "full"], "sizes": [50, 100], "held_out": 0.3, "budget": "epochs", "jobs": 1, **study}
     content = {"data": {"path": str(path)}, "model": {"weights": "embedded"}, "train": {"epochs": 2, **train}}
     return make_study_plan(make_config_of(StudyConfig, {**content, "study": study}), StudyFolder(folder))

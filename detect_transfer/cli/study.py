@@ -99,15 +99,16 @@ def print_study_plan(plan: Any) -> None:
     ]
     cost = cost_of(plan, left, seconds)
     kind = f"for {cost.measured} of them as measured" if cost.measured else "rough: no run of this study has finished"
+    at_a_time = f", {plan.jobs} at a time" if plan.jobs > 1 else ""
     lines.append(
-        f"{len(plan.runs):,} runs, {len(plan.runs) - len(left):,} done; the others take about "
-        f"{duration(cost.seconds / plan.config.study.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
+        f"{len(plan.runs):,} runs{at_a_time}, {len(plan.runs) - len(left):,} done; the others take about "
+        f"{duration(cost.seconds / plan.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
     if plan.to_search and (search := plan.config.study.search) is not None:
         cost = cost_of_search(plan)
         lines.append(
             f"rates of {', '.join(plan.to_search)} are searched first, {search.trials} trials each on "
-            f"{data.n_images(search.percent)} images: about {duration(cost.seconds / plan.config.study.jobs)} (rough) "
+            f"{data.n_images(search.percent)} images: about {duration(cost.seconds / plan.jobs)} (rough) "
             f"and {cost.megabytes / 1000:.1f} GB more"
         )
     if n_others := n_of_others(plan):

@@ -118,8 +118,9 @@ class Study(Strict):
     """Names of other data sets, which the runs of the largest size are scored on too."""
     search: Search | None = None
     """Search the rates of each arm first; without it they are those of the config."""
-    jobs: Positive = 1
-    """Runs at a time; they share the cores."""
+    jobs: Positive | None = None
+    """Runs at a time on this machine, which share its cores; without it one a core where they train on a CPU, each with
+    4 GB of the memory that is free, else one."""
     launcher: Literal["local", "slurm", "ray"] = "local"
     """Where runs are done: in processes of this machine, as jobs of Slurm by submitit, or as tasks of Ray. All write to
     the folder of the study, which every machine must see."""

@@ -38,7 +38,7 @@ def cost_of(plan: StudyPlan, runs: Sequence[PlannedRun], seconds_of: Mapping[str
     Args:
         plan: The study.
         runs: Those that are to be done.
-        seconds_of: The seconds of each finished run, by its key.
+        seconds_of: The seconds that each finished run trained and scored, by its key.
     """
     finished: dict[tuple[str, float], list[float]] = {}
     for key, seconds in seconds_of.items():
@@ -50,7 +50,7 @@ def cost_of(plan: StudyPlan, runs: Sequence[PlannedRun], seconds_of: Mapping[str
     for run in runs:
         pair = (run.arm, run.percent)
         measured += pair in finished
-        total += median(finished[pair]) if pair in finished else guessed[pair](run)
+        total += _OF_START + median(finished[pair]) if pair in finished else guessed[pair](run)
         megabytes += _megabytes(plan, plan.configs[pair])
     return Cost(total, megabytes, measured)
 

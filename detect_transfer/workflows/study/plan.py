@@ -14,6 +14,8 @@ from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
+from detect_transfer.core.memory import available_memory
+from detect_transfer.core.threads import cores
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
@@ -21,6 +23,7 @@ from detect_transfer.workflows.study.other_data import read_other_data
 
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
 _KEY_LENGTH = 20
+_BYTES_A_RUN = 4_000_000_000  # of memory, on the safe side
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,14 @@ class StudyPlan:
         """The run of each key."""
         return {run.key: run for run in self.runs}
 
+    @cached_property
+    def jobs(self) -> int:
+        """How many runs are done at a time on this machine; one where others do them."""
+        study = self.config.study
+        if study.launcher != "local":
+            return 1
+        return study.jobs or _jobs_of(self.config.train.device)
+
     def config_of(self, run: PlannedRun) -> RunConfig:
         """Return the config of a run, whose paths are those of this machine."""
         return self.placed(run, self.configs[run.arm, run.percent])
@@ -99,6 +110,19 @@ class StudyPlan:
                 "out": self.folder.run(run.key).path.resolve(),
             }
         )
+
+
+def _jobs_of(device: str) -> int:
+    """Return how many runs at a time use this machine best.
+
+    Much of a run has one thread however many it may use, so that several with one each end sooner than one after
+    another with all of them.
+    """
+    from detect_transfer.models.device import choose_device
+
+    if choose_device(device).type != "cpu":
+        return 1
+    return max(1, min(cores(), available_memory() // _BYTES_A_RUN))
 
 
 def make_study_plan(

@@ -47,7 +47,7 @@ class Launcher:
             if not search_rates(self.plan, self._each, self.on_event):
                 return False
             self.plan = make_study_plan(self.plan.config, self.plan.folder)
-        folder, jobs = self.plan.folder, self.plan.config.study.jobs
+        folder = self.plan.folder
         prepare_store(self.plan)
         order = {arm: i for i, arm in enumerate((*self.plan.config.study.arms, *self.plan.config.study.timed))}
         seeds = {seed: i for i, seed in enumerate(self.plan.config.study.seeds)}
@@ -60,7 +60,7 @@ class Launcher:
         for run in runs if not self.plan.config.study.keep_state else ():
             drop_state(folder, run.key)
         if self.plan.config.study.launcher == "local":
-            with ThreadPoolExecutor(max_workers=jobs) as pool:
+            with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
                 list(pool.map(self._one, left))  # those that no other launcher has
                 list(pool.map(partial(self._one, wait=True), left))
         else:
@@ -74,8 +74,8 @@ class Launcher:
         """Do runs, here or on a cluster, and yield each as it ends or is stopped."""
         study, path = self.plan.config.study, self.plan.folder.path.absolute()
         if study.launcher == "local":
-            do = partial(do_run, self.plan.folder, jobs=study.jobs, keep_state=study.keep_state, watch=self.watch)
-            with ThreadPoolExecutor(max_workers=study.jobs) as pool:
+            do = partial(do_run, self.plan.folder, jobs=self.plan.jobs, keep_state=study.keep_state, watch=self.watch)
+            with ThreadPoolExecutor(max_workers=self.plan.jobs) as pool:
                 tasks = {pool.submit(do, key): key for key in keys}
                 for task in as_completed(tasks):
                     task.result()
@@ -101,10 +101,10 @@ class Launcher:
 
     def _one(self, run: PlannedRun, *, wait: bool = False) -> None:
         """Do a run; where another process does it, leave it, or wait for it."""
-        study = self.plan.config.study
+        keep_state, jobs = self.plan.config.study.keep_state, self.plan.jobs
         if self.watch.stopped.is_set() or run.key in self._reported:
             return
-        do_run(self.plan.folder, run.key, jobs=study.jobs, keep_state=study.keep_state, wait=wait, watch=self.watch)
+        do_run(self.plan.folder, run.key, jobs=jobs, keep_state=keep_state, wait=wait, watch=self.watch)
         if not self.watch.stopped.is_set() and (wait or state_of(self.plan.folder, run.key) in ("done", "failed")):
             self._report(run)
 

@@ -68,7 +68,7 @@ def state_of(folder: StudyFolder, key: str) -> State:
 
 
 def finished_seconds(plan: StudyPlan) -> dict[str, float]:
-    """Return the seconds of each finished run of a plan, by its key."""
+    """Return the seconds that each finished run of a plan trained and scored, by its key."""
     begun = {path.name for path in plan.folder.runs.iterdir()} if plan.folder.runs.is_dir() else set()
     done = [run.key for run in plan.runs if run.key in begun and state_of(plan.folder, run.key) == "done"]
     return {key: sum(row.get("epoch_seconds", 0.0) for row in plan.folder.run(key).read_history()) for key in done}

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from detect_transfer.config import StudyConfig, load_config, make_config_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.workflows.study import plan as study_plan
 from detect_transfer.workflows.study.arms import planned_epochs
+from detect_transfer.workflows.study.cost import cost_of
 from detect_transfer.workflows.study.folder import StudyFolder, load_study
 from detect_transfer.workflows.study.init import init_study
 from detect_transfer.workflows.study.plan import StudyPlan, make_study_plan
@@ -192,6 +194,27 @@ def test_hundred_thousand_runs__are_planned_within_a_minute(make_plan) -> None:
     plan = make_plan({"arms": {f"a{i}": {"train.lr": 0.001 + i * 1e-6} for i in range(100)}, "seeds": [*range(500)]})
     assert len(plan.by_key) == 100_000
     assert time.process_time() - started < 60
+
+
+def test_jobs__are_a_run_a_core_of_a_cpu_as_far_as_the_memory_goes(make_plan, monkeypatch) -> None:
+    monkeypatch.setattr(study_plan, "cores", lambda: 8)
+    for free, jobs in ((100e9, 8), (13e9, 3), (1e9, 1)):
+        monkeypatch.setattr(study_plan, "available_memory", lambda free=free: int(free))
+        assert make_plan({}, train={"device": "cpu"}).jobs == jobs
+    assert make_plan({"jobs": 5}).jobs == 5
+    assert make_plan({"launcher": "slurm"}).jobs == 1
+    monkeypatch.setattr("detect_transfer.models.device.choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(study_plan, "available_memory", lambda: int(100e9))
+    assert make_plan({}).jobs == 1
+
+
+def test_cost__of_what_was_measured_has_the_start_of_a_run_too(make_plan) -> None:
+    plan = make_plan({"seeds": [0, 1]})
+    done = {run.key: 100.0 for run in plan.runs if run.seed == 0}
+    left = [run for run in plan.runs if run.seed == 1]
+    cost = cost_of(plan, left, done)
+    assert cost.measured == len(left)
+    assert 1.1 * 100 * len(left) < cost.seconds < 1.5 * 100 * len(left)
 
 
 def test_init__writes_a_study_that_can_be_planned(tiny_data: Path, tmp_path: Path) -> None:
