@@ -31,6 +31,14 @@ def match_class_names(names: Iterable[str], others: Iterable[str]) -> dict[str, 
     return same
 
 
+def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the names that differ in letter case, blanks, underscores, hyphens or dots alone, together."""
+    together: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        together.setdefault(_joined(name) or name, []).append(name)
+    return [tuple(group) for group in together.values() if len(group) > 1]
+
+
 def _any_case(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.class_names import alike
 from detect_transfer.core.image_notes import NOTES
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.box_checks import check_boxes
@@ -96,7 +97,11 @@ def _classes(table: AnnotationTable) -> list[Finding]:
     per_class = dict(positive.group_by("category_id").len().rows())
     names = table.categories.sort("category_id").select("category_id", "name").rows()
     unused = [name for i, name in names if i not in per_class]
-    findings = [make_finding("warning", "CLASS_EMPTY", "classes without a box that counts", unused)]
+    same = [" = ".join(group) for group in alike(name for _, name in names)]
+    findings = [
+        make_finding("warning", "CLASS_EMPTY", "classes without a box that counts", unused),
+        make_finding("warning", "CLASS_ALIKE", "classes whose names differ in case or in separators alone", same),
+    ]
     for split in table.splits:
         present = set(positive.filter(pl.col("split") == split)["category_id"].to_list())
         absent = [f"{split}: {name}" for i, name in names if i in per_class and i not in present]

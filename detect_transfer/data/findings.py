@@ -24,6 +24,7 @@ REMEDIES: dict[str, str] = {
     "BOX_TINY_AT_IMGSZ": "train with a larger train.imgsz, or cut the images into tiles",
     "BOX_TWO_CLASSES": "decide for one class, unless objects are meant to have two",
     "CLASS_ABSENT": "split again by class: convert --split-ratio train=0.8,val=0.2",
+    "CLASS_ALIKE": "make one class of them with a class map (convert --classes), unless they are meant to be two",
     "CLASS_EMPTY": "leave the class out with a class map (convert --classes), or give it boxes",
     "CLASS_IMBALANCE": "train with train.class_balance=repeat, merge classes (convert --classes), or collect more",
     "CLASS_NOT_TRAINED": "split again by class: convert --split-ratio train=0.8,val=0.2",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detect_transfer.core.class_names import match_class_names
+from detect_transfer.core.class_names import alike, match_class_names
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ from detect_transfer.core.class_names import match_class_names
 def test_match_class_names(names: list[str], others: list[str], expected: dict[str, str]) -> None:
     assert match_class_names(names, others) == expected
     assert match_class_names(others, names) == {other: name for name, other in expected.items()}
+
+
+def test_alike__names_that_differ_in_case_or_separators_alone() -> None:
+    names = ["Stop Sign", "dog", "stop_sign", "DOG", "8.1.1", "8_11", "car", "--", "__"]
+    assert alike(names) == [("Stop Sign", "stop_sign"), ("dog", "DOG")]
+    assert alike(["dog", "dog"]) == []

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -98,6 +99,13 @@ def test_check__nothing_to_say():
 )
 def test_check__annotations(boxes, expected):
     assert codes(check(make(boxes), read_images=False)) == expected
+
+
+def test_check__classes_that_may_be_one():
+    table = make(GOOD)
+    names = table.categories.with_columns(name=pl.Series(["Stop sign", "stop_sign"]))
+    report = check(replace(table, categories=names), read_images=False)
+    assert codes(report) == {("warning", "CLASS_ALIKE"): 1}
 
 
 @pytest.mark.parametrize(("imgsz", "count"), [(None, 0), (24, 4), (20, 8), (100, 0)])
