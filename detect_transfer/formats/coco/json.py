@@ -20,7 +20,7 @@ from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 _REMEDY = "fix or remove this entry"
-_REMEDY_OF_INTEGER = f"{_REMEDY}, or read with lenient=true, which takes whole numbers written as floats or strings"
+_REMEDY_OF_INTEGER = f"{_REMEDY}, or read with lenient=true, which takes whole numbers written as floats, and texts"
 _KINDS = {
     dict: "an object",
     list: "a list",

@@ -13,7 +13,7 @@ from detect_transfer.formats.coco.json import Items
 from detect_transfer.formats.coco.load import NAMES_OF_FILE
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import NearbyImages, foreign_tails, is_foreign, path_of_address
-from detect_transfer.formats.parsing.numbers import parse_integer
+from detect_transfer.formats.parsing.numbers import parse_integer, parse_number
 
 _Kind = Literal["box", "image"]
 Changes = Counter[tuple[_Kind, str]]
@@ -23,7 +23,8 @@ _WHOLE = {"images": ("id", "width", "height"), "annotations": ("id", "image_id",
 def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> None:
     """Write the objects again, in place, as COCO has them, with a remark in `errors` for each kind of change.
 
-    Whole numbers that are written as floats or strings become integers, `im_name`, `filename` or `image_name` becomes
+    Whole numbers that are written as floats or strings become integers, other texts in the place of ids are numbered,
+    numbers of boxes that are written as strings are read, `im_name`, `filename` or `image_name` becomes
     `file_name`, annotations without `id` are numbered after the highest one, and a path of another machine that no
     image ends like loses what leads out of the folder.
 
@@ -33,6 +34,8 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
         folder: Where images are looked for.
     """
     changes: Changes = Counter()
+    _number_texts(document, changes)
+    _read_sides(document["annotations"], changes)
     for name, keys in _WHOLE.items():
         kind: _Kind = "image" if name == "images" else "box"
         for key in keys:
@@ -50,6 +53,37 @@ def loosen(document: dict[str, Items], errors: ErrorCollector, folder: Path) -> 
         changes["box", "annotation without id numbered"] += 1
     for (kind, reason), count in changes.items():
         errors.remark(reason, count, kind=kind)
+
+
+def _number_texts(document: dict[str, Items], changes: Changes) -> None:
+    """Number the ids of images, classes and annotations, where all of a list are texts and some no whole numbers."""
+    keys: tuple[tuple[str, _Kind, tuple[tuple[str, str], ...]], ...] = (
+        ("images", "image", (("images", "id"), ("annotations", "image_id"))),
+        ("categories", "box", (("categories", "id"), ("annotations", "category_id"))),
+        ("annotations", "box", (("annotations", "id"),)),
+    )
+    for name, kind, places in keys:
+        ids = [item.get("id") for item in document[name]]
+        texts = [each for each in ids if isinstance(each, str) and parse_integer(each) is None]
+        if not texts or not all(isinstance(each, str) and each for each in ids):
+            continue  # one among numbers is a slip
+        numbers = [number for each in ids if (number := parse_integer(str(each))) is not None]
+        number_of = {text: i for i, text in enumerate(dict.fromkeys(texts), start=max(numbers, default=0) + 1)}
+        for where, key in places:
+            for item in document[where]:
+                if isinstance(item.get(key), str) and item[key] in number_of:
+                    item[key] = number_of[item[key]]
+        changes[kind, f"{name}: id that is a text numbered"] += len(texts)
+
+
+def _read_sides(annotations: Items, changes: Changes) -> None:
+    """Read the numbers of boxes that are written as strings."""
+    for item in annotations:
+        if isinstance(box := item.get("bbox"), list) and str in set(map(type, box)):
+            sides = [parse_number(side) if isinstance(side, str) else side for side in box]
+            if None not in sides:
+                item["bbox"] = sides
+                changes["box", "bbox written as strings"] += 1
 
 
 def _loosen_names(images: Items, changes: Changes, errors: ErrorCollector, folder: Path) -> None:

@@ -73,7 +73,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
             and their boxes out. None means ``error`` where `images` is given or sizes are compared, else ``keep``.
         size_mismatch: ``unchecked`` believes the sizes that are stated; ``error`` compares them with the images;
             ``keep`` takes those of the images.
-        lenient: Whether to take what "almost COCO" files write: whole numbers as floats or strings, `im_name`,
+        lenient: Whether to take what "almost COCO" files write: numbers as strings, texts for ids, `im_name`,
             `filename` or `image_name` for `file_name`, annotations without `id`, paths of another machine without what
             leads out of the folder. Each kind is counted in the ledger.
         crowds: ``ignore`` takes annotations with `iscrowd` for regions; ``objects`` for plain objects, as they are

@@ -104,6 +104,22 @@ def test_image__without_a_file_name_is_that_of_its_address(write: Any, tmp_path:
     assert [(line.action, line.count) for line in table.reading] == [("noted", 1)]
 
 
+def test_ids_and_numbers__that_are_texts_are_read_leniently(write: Any, check_error: Any) -> None:
+    images = [{"id": name, "file_name": f"{name}.png", "width": 200, "height": 100} for name in ("5f3a", "7", "b c")]
+    boxes = [{"id": f"x{i}", "image_id": name, "category_id": "dog"} for i, name in enumerate(("b c", "5f3a"))]
+    boxes[0]["bbox"], boxes[1]["bbox"] = ["10", "20", "30.0", "40"], [1, 2, 3, 4]
+    document = {"images": images, "annotations": boxes, "categories": [{"id": "dog", "name": "Dog"}]}
+    path = write("a.json", json.dumps(document))
+    check_error(lambda: read_coco(path), "COCO_TYPE", "lenient=true")
+    table = read_coco(path, lenient=True)
+    assert dict(table.images.select("file_name", "image_id").rows()) == {"5f3a.png": 8, "7.png": 7, "b c.png": 9}
+    assert table.boxes.select("image_id", "annotation_id", *XYXY).rows() == [(9, 1, 10, 20, 40, 60), (8, 2, 1, 2, 4, 6)]
+    assert table.boxes["category_id"].to_list() == table.categories["category_id"].to_list() * 2
+    boxes[0]["bbox"] = ["ten", "20", "30", "40"]
+    write("a.json", json.dumps(document))
+    check_error(lambda: read_coco(path, lenient=True), "COCO_TYPE", "/annotations/0/bbox")
+
+
 def test_turned_box__of_cvat_is_the_box_around_it(read: Any, tmp_path: Path) -> None:
     turned = {"bbox": [60, 40, 80, 20], "attributes": {"occluded": False, "rotation": 90.0}}
     table = read(turned, {**BOX, "attributes": {"rotation": 90.0}})  # the other is somebody's own attribute
