@@ -84,7 +84,7 @@ def load(path: Path) -> DataYaml:
         errors.add(
             *("YAML_KEY", "none of train, val and test is there"),
             where=path,
-            remedy=did_you_mean("train", list(content)) if content else _REMEDY,
+            remedy=_in_lower_case(list(content)) or (did_you_mean("train", list(content)) if content else _REMEDY),
         )
     root = content.get("path")
     if root is not None and not isinstance(root, str):
@@ -93,6 +93,12 @@ def load(path: Path) -> DataYaml:
     keypoints = _keypoints(content.get("kpt_shape"), f"{path}:{lines.get('kpt_shape', 1)}", errors)
     errors.raise_any()
     return DataYaml(path, names, splits, root if isinstance(root, str) else None, lines, keypoints)
+
+
+def _in_lower_case(keys: list[str]) -> str:
+    """Return what to write where keys are splits in capital letters; empty where none is."""
+    words = [key for key in keys if _ALSO_CALLED.get(key.casefold(), key.casefold()) in SPLITS]
+    return f"write {', '.join(words).casefold()} in small letters" if words else ""
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:

@@ -113,3 +113,8 @@ def test_other_list_of_classes__is_warned_of(name: str, text: str, said: str, yo
     write(name, "car\ndog\n" if name.endswith(".txt") else "no list")
     read_yolo(yolo_root)
     assert "taken is" not in caplog.text
+
+
+def test_keys__in_capital_letters_are_named(yolo_root: Path, write: Any, check_error: Any) -> None:
+    write("data.yaml", "Train: images/train\nValidation: images/val\nnames: [car, dog]\n")
+    check_error(lambda: read_yolo(yolo_root), "YAML_KEY", "write train, validation in small letters")
