@@ -17,8 +17,8 @@ from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import recognise, scan_dataset
 from detect_transfer.data.reader_options import parse_options
+from detect_transfer.data.reading import recognise, scan_dataset
 from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
 from detect_transfer.data.tiles import LEAST_SHARE
