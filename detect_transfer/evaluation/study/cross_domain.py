@@ -88,4 +88,4 @@ def _pairs(first: dict[int, float], second: dict[int, float]) -> FloatArray:
 
 
 def _mean(ap: dict[int, float]) -> Estimate:
-    return mean_by_t(np.array(list(ap.values()))) if ap else Estimate(None, None, "no class in common")
+    return mean_by_t(np.array(list(ap.values()))).cut(0.0, 1.0) if ap else Estimate(None, None, "no class in common")

@@ -114,4 +114,4 @@ def _point(runs: Sequence[Interpolated], coefficient: float) -> ForgettingPoint:
             new, kept = run.new_ap[i], run.kept_ap[i]
             rows.append((new, kept, new - run.new_ap[0], run.kept_ap[0] - kept))
     new_ap, kept_ap, gained, forgotten = (mean_by_t(column) for column in np.array(rows).T)
-    return ForgettingPoint(coefficient, new_ap, kept_ap, gained, forgotten, len(rows))
+    return ForgettingPoint(coefficient, new_ap.cut(0.0, 1.0), kept_ap.cut(0.0, 1.0), gained, forgotten, len(rows))

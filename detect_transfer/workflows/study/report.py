@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import sha256_file, write_atomic, write_json
 from detect_transfer.evaluation.study.answers import StudyAnswers, study_answers
@@ -21,7 +22,14 @@ from detect_transfer.report.study_page import StudyPage, write_study_page
 from detect_transfer.workflows.study.elsewhere import Elsewhere, score_elsewhere
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study.prediction import predictions
-from detect_transfer.workflows.study.runs import FailedRun, FinishedRun, epochs_frame, read_runs, runs_frame
+from detect_transfer.workflows.study.runs import (
+    FailedRun,
+    FinishedRun,
+    epochs_frame,
+    n_of_others,
+    read_runs,
+    runs_frame,
+)
 from detect_transfer.workflows.study.search import trials_of
 from detect_transfer.workflows.study.words import EndedRuns, facts_of, not_tested, paragraph_of
 
@@ -66,7 +74,9 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     if not finished:
         raise InputError(
             "STUDY_EMPTY",
-            f"none of {len(plan.runs)} runs has finished" + (f"; {len(failed)} failed" if failed else ""),
+            f"none of {len(plan.runs)} runs has finished"
+            + (f"; {len(failed)} failed" if failed else "")
+            + _others(plan),
             where=plan.folder.path,
             remedy=f"run the study first; what runs printed is in {plan.folder.path / 'logs'}",
         )
@@ -81,6 +91,12 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     return StudyReport(
         answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report, elsewhere, timed
     )
+
+
+def _others(plan: StudyPlan) -> str:
+    """Say how many runs are there that count as others, as after another version was installed."""
+    n = n_of_others(plan)
+    return f"; {counted(n, 'run')} there of another config, other data, weights or code" if n else ""
 
 
 def answers_of(plan: StudyPlan, finished: Sequence[FinishedRun], *, timed: bool = False) -> StudyAnswers:

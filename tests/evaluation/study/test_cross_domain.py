@@ -24,6 +24,11 @@ def test_cells__gain_and_what_has_none() -> None:
     assert nothing.as_dict()["gain"] is None
 
 
+def test_cells__have_an_interval_of_ap_between_0_and_1() -> None:
+    (cell,) = cross_domain([], [DomainRun("a", "b", seed, ap) for seed, ap in ((0, 0.05), (1, 0.95))])
+    assert cell.ap.interval == (0.0, 1.0)
+
+
 def test_cells__without_the_first_arm_have_an_ap_and_no_gain() -> None:
     cells = cross_domain([], PRETRAINED)
     assert [cell.gain for cell in cells] == [None, None, None]

@@ -23,6 +23,15 @@ def test_points__by_hand() -> None:
     assert tuned.forgotten.interval[0] < 0.08 < tuned.forgotten.interval[1]
 
 
+def test_points__lie_between_0_and_1_with_their_intervals() -> None:
+    runs = [
+        Interpolated(i, np.array([0.0, 1.0]), np.array([0.1, ap]), np.array([0.9, ap]))
+        for i, ap in ((0, 0.05), (1, 0.95))
+    ]
+    for estimate in (forgetting_curve(runs).points[1].new_ap, forgetting_curve(runs).points[1].kept_ap):
+        assert estimate.interval == (0.0, 1.0)
+
+
 def test_chosen__the_best_that_loses_no_more_than_allowed() -> None:
     assert forgetting_curve(RUNS).chosen == 0.5
     assert forgetting_curve(RUNS, allowed_loss=0.1).chosen == 1.0

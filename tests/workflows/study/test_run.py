@@ -182,6 +182,9 @@ def test_report__names_what_is_missing_and_refuses_an_empty_study(plan) -> None:
     prepare_store(plan)
     with pytest.raises(InputError, match=r"STUDY_EMPTY .* - none of 12 runs has finished; run the study first"):
         report_study(plan)
+    (plan.folder.runs / "of_another_version").mkdir(parents=True)
+    with pytest.raises(InputError, match="none of 12 runs has finished; 1 run there of another config, other data, w"):
+        report_study(plan)
     for run in plan.runs[:-2]:
         write_run(plan, run)
     report = report_study(plan)
