@@ -45,11 +45,13 @@ def read_images(columns: Columns) -> pl.DataFrame:
         check_unique(columns, data, column, key, of={})  # a fault of the data set: whose would the boxes be?
     for row in data.filter(_BAD_NAME)["row"]:
         _check_name(columns, row, data["file_name"][row])
-    side = pl.col("width").is_between(1, 2**31 - 1) & pl.col("height").is_between(1, 2**31 - 1)
+    is_side = {key: pl.col(key).is_between(1, 2**31 - 1).fill_null(False) for key in ("width", "height")}
     neither = pl.col("width").is_null() & pl.col("height").is_null()
-    for row in data.filter(~(side.fill_null(False) | neither))["row"]:
-        key = "height" if data["width"][row] is not None and data["width"][row] > 0 else "width"
-        columns.report(row, key, "IMAGE_SIZE", "width and height must both be there and be at least 1")
+    for row, is_width in (
+        data.filter(~(pl.all_horizontal(is_side.values()) | neither)).select("row", is_side["width"]).rows()
+    ):
+        key = "height" if is_width else "width"
+        columns.report(row, key, "IMAGE_SIZE", "width and height must both be there, from 1 to 2,147,483,647")
     data = data.filter(pl.col("image_id").is_not_null())  # null where a fault of its own was reported
     return data.with_columns(pl.col("width", "height").cast(pl.Int32, strict=False))
 
