@@ -92,8 +92,13 @@ def _only_likely(path: Path, inner: tuple[Path, Recognition] | None = None) -> R
 
 
 def sets_around(folder: Path) -> set[str]:
-    """Return the published sets that a folder is a part of, by its name and what lies in it, such as ``xml/*.xml``."""
+    """Return the published sets that a folder is a part of, by its name and what lies in it, such as ``xml/*.xml``.
+
+    One that holds images beside its annotations is whole, whatever its name.
+    """
     name = folder.resolve().name
+    if not folder.is_dir() or any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
+        return set()
     return {
         key
         for key, form in READERS.items()
@@ -151,7 +156,11 @@ def why_unread(folder: Path) -> tuple[str, str] | None:
 
 def nearby(path: Path) -> tuple[Path, Recognition] | None:
     """Return the folder a level below or above that is recognised, where there is one alone."""
-    return below(path) or _only([path.resolve().parent])
+    inner = below(path)
+    around = sets_around(path) - {*likely(path)}
+    if inner is None and len(around) == 1:
+        return path.resolve().parent, Recognition(*around, f"{path.name} is a part of it")
+    return inner or _only([path.resolve().parent])
 
 
 def below(path: Path) -> tuple[Path, Recognition] | None:

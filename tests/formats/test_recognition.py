@@ -114,6 +114,21 @@ def test_recognition__of_a_folder_above_or_below_names_no_other_format(folder: s
         assert shown is None or shown.format == kind or (folder, path.name) == ("llvip", "Annotations"), path
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_folder__that_is_called_as_a_part_of_a_set_is_whole_with_images_of_its_own(
+    beside: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "xml"
+    folder.mkdir()
+    (folder / "a.xml").write_text("<annotation></annotation>")
+    (folder / ("a.jpg" if beside else "a.txt")).touch()
+    shown = recognition(folder)
+    assert (shown and shown.format) == ("voc" if beside else None)
+    near = nearby(folder)
+    assert near is not None
+    assert near[1].format == "cctsdb"
+
+
 def test_nearby__offers_the_folder_a_level_below_or_above() -> None:
     below = nearby(DATASETS / "createml")
     assert below is not None
