@@ -153,4 +153,6 @@ def _other_level(path: Path) -> str:
     if near is not None:
         return f"give {near[0]}, which is {near[1].format} ({near[1].evidence}); or "
     inner = likely_below(path)
-    return "" if inner is None else f"give {inner[0]}, which may be {', '.join(inner[1])}; or "
+    if inner is None or {*inner[1]} <= {*likely(path)}:
+        return ""
+    return f"give {inner[0]}, which may be {', '.join(inner[1])}; or "

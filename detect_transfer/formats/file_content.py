@@ -105,6 +105,7 @@ def _has(*names: str) -> Callable[[dict[str, Any]], bool]:
 _KEYS: tuple[tuple[str, Callable[[dict[str, Any]], bool], bool], ...] = (
     ("coco", _has("images", "annotations", "categories"), False),
     ("datumaro", _has("items", "categories"), False),
+    ("yolo", lambda document: {"categories", "info"} == document.keys(), False),  # notes.json of Label Studio
     ("labelme", _has("shapes", "imagePath"), False),
     ("via", _has("_via_img_metadata"), False),
     ("via", _has("project", "metadata", "view"), False),

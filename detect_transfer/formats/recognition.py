@@ -159,8 +159,27 @@ def nearby(path: Path) -> tuple[Path, Recognition] | None:
     inner = below(path)
     around = sets_around(path) - {*likely(path)}
     if inner is None and len(around) == 1:
-        return path.resolve().parent, Recognition(*around, f"{path.name} is a part of it")
-    return inner or _only([path.resolve().parent])
+        return path.resolve().parent, Recognition(around.pop(), f"{path.name} is a part of it")
+    return inner or _above(path.resolve())
+
+
+def _above(path: Path) -> tuple[Path, Recognition] | None:
+    """Return the folder above where it is recognised, by something else than what lies in a folder beside."""
+    parent = path.parent
+    with suppress(OSError, DetectTransferError):
+        shown = _by_proof(parent) or only_published(parent)
+        if shown is None and any(file.parent in (parent, path, *_annotations(parent)) for file, _ in _files(parent)):
+            shown = recognition(parent)
+        lone = _only_likely(parent)
+        if shown is None and lone is not None:
+            first, _, rest = (_lies_in(parent, READERS[lone.format].hints) or "").partition("/")
+            shown = lone if not rest or first in (path.name, "annotations") else None
+        return None if shown is None else (parent, shown)
+    return None
+
+
+def _annotations(folder: Path) -> tuple[Path, Path]:
+    return folder / "annotations", folder / "Annotations"
 
 
 def below(path: Path) -> tuple[Path, Recognition] | None:

@@ -76,6 +76,7 @@ COCO = '{"images": [], "annotations": [], "categories": []}'
         ("boxes.csv", "filename;class;xmin;ymin;xmax;ymax\n", "csv"),
         ("boxes.csv", "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n", "openimages"),
         ("boxes.csv", "filename,size\n", None),
+        ("notes.json", '{"categories": [{"id": 0, "name": "car"}], "info": {"year": 2026}}', "yolo"),
     ],
 )
 def test_recognition__by_what_a_file_says(name: str, content: str, kind: str | None, tmp_path: Path) -> None:
@@ -112,6 +113,16 @@ def test_recognition__of_a_folder_above_or_below_names_no_other_format(folder: s
         shown = best_guess(path)
         # what that of LLVIP is called tells nothing, and without images its reader ends
         assert shown is None or shown.format == kind or (folder, path.name) == ("llvip", "Annotations"), path
+
+
+def test_nearby__what_lies_in_a_folder_beside_says_nothing_of_the_one_above(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other" / "a.json").write_text(COCO)
+    (tmp_path / "mine" / "a.txt").touch()
+    assert nearby(tmp_path / "mine") is None
+    (tmp_path / "a.json").write_text(COCO)
+    assert nearby(tmp_path / "mine") == (tmp_path, recognition(tmp_path))
 
 
 @pytest.mark.parametrize("beside", [True, False])
