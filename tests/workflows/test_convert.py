@@ -68,7 +68,7 @@ def test_auto__offers_the_folder_a_level_below_and_names_the_candidates(tmp_path
 
 def test_auto__takes_the_one_published_set_beside_hints_of_tools(tmp_path: Path) -> None:
     request = ConvertRequest("auto", DATASETS / "dfg" / "sample", tmp_path / "out")
-    assert conversion_lines(convert_source(request))[0].endswith("(from dfg: it holds DFG-tsd-annot-json)")
+    assert conversion_lines(convert_source(request))[0].endswith("(from dfg: it holds DFG-tsd-annot-json/train.json)")
 
 
 def test_list__names_every_format_with_the_options_of_its_reader() -> None:
