@@ -75,7 +75,7 @@ def export(
         reading = (truth_format, split, images, option)
         checked = _given_data(trained, data, reading, class_map, needs_train=options.is_int8)
     elif not no_gate or options.is_int8:
-        checked = data_of_run(trained)
+        checked = data_of_run(trained, int8=options.is_int8)
     with progress_bar("images") as advance:
         if bundle is None:
             written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)

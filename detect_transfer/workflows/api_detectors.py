@@ -197,7 +197,7 @@ def export(
         train = read_scored_data(Path(data), split="train") if options.is_int8 else None
         checked = data_of_weights(trained, truth, train, None)
     elif gate or options.is_int8:
-        checked = data_of_run(trained)
+        checked = data_of_run(trained, int8=options.is_int8)
     if bundle:
         return [write_bundle(trained, Path(out), options, checked, gated=gate)]
     return export_detector(trained, Path(out), options, checked, gated=gate)

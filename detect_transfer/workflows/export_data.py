@@ -36,8 +36,8 @@ class ExportData:
     trained: TrainedDetector
 
 
-def data_of_run(trained: TrainedDetector) -> ExportData:
-    """Return the training and validation images of the run that weights are of.
+def data_of_run(trained: TrainedDetector, *, int8: bool = False) -> ExportData:
+    """Return the training and validation images of the run that weights are of; `int8`: it takes both.
 
     Raises:
         InputError: They are of none, or the data are missing or changed.
@@ -46,9 +46,12 @@ def data_of_run(trained: TrainedDetector) -> ExportData:
     if folder is None:
         raise InputError(
             "EXPORT_DATA",
-            "these weights are of no run, so that there are no validation images to check the exported model on",
+            "these weights are of no run, so that there are no "
+            + ("training images to calibrate INT8 on" if int8 else "validation images to check the exported model on"),
             field="--data",
-            remedy="give --data MY_DATA, or --no-gate to write it unchecked",
+            remedy="give --data with a folder that has a training split, or leave --precision int8 out"
+            if int8
+            else "give --data MY_DATA, or --no-gate to write it unchecked",
         )
     config = folder.read_config()
     data = load_run_data(config.data, drawn=folder.drawn_data, for_training=False)

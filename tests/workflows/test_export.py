@@ -241,6 +241,10 @@ def test_wrong_things__are_a_line_with_a_remedy(
     for words, line in (
         (("export", EMBEDDED, *out), r"EXPORT_DATA --data - these weights are of no run"),
         (
+            ("export", EMBEDDED, *out, "--precision", "int8", "--no-gate"),
+            r"EXPORT_DATA .* no training images to calibrate INT8 on; give --data with a folder that has a training sp",
+        ),
+        (
             ("export", EMBEDDED, "--to", "onx", *out),
             r"OPTION --to=onx - there is no such choice; did you mean 'onnx'",
         ),
