@@ -22,7 +22,7 @@ from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_named
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.tools.shared import folder_of, splits_by_file, with_nearest_images
+from detect_transfer.formats.tools.shared import folder_of, note_unnamed, splits_by_file, with_nearest_images
 
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMES = {
@@ -69,7 +69,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     Columns such as ``width`` and ``height`` that are not of the box state the size of the image. The split is what a
     column ``split`` says, else the name of the file (``train.csv``). Paths of another machine are taken for the image
     below `root` that shares most of their last parts; names without a suffix for the image of that stem. Images that
-    no row names are left aside.
+    no row names are left out, which the ledger counts.
 
     Args:
         root: A folder with CSV files, or one such file.
@@ -116,6 +116,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     rows = rows.filled(*_BOX, what="expected a number", code="ROW_NUMBER").numbers(*_BOX)
     rows = rows.box(*XYXY, box_format=form, inclusive=inclusive)
     source.name_images(_sized(rows), size=("width", "height"))
+    note_unnamed(source)
     return source.table(rows.with_columns(label="class"), split=splits)
 
 

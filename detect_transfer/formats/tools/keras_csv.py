@@ -21,7 +21,7 @@ from detect_transfer.formats.parsing.delimited import Dialect, read_delimited
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.rows import Rows
 from detect_transfer.formats.parsing.source import Source
-from detect_transfer.formats.tools.shared import splits_by_file, with_nearest_images
+from detect_transfer.formats.tools.shared import note_unnamed, splits_by_file, with_nearest_images
 
 _FIELDS = ("path", *XYXY, "class")
 _VOTT_FIELDS = ("image", "xmin", "ymin", "xmax", "ymax", "label")
@@ -71,6 +71,7 @@ def read(
     classes = _classes(source, lists) if lists else None
     if classes is not None:
         rows = rows.category("class", dict(classes.select("name", "category_id").rows()))
+    note_unnamed(source)
     return source.table(rows.with_columns(label="class"), classes, split=splits_by_file(given, "path"))
 
 

@@ -84,3 +84,11 @@ def report_unannotated(source: Source, names: Iterable[str], what: str, remedy: 
     """Report images that no annotation names."""
     for name in names:
         source.errors.add("ANNOTATION_MISSING", what, where=source.root / name, image=name, remedy=remedy)
+
+
+def note_unnamed(source: Source) -> None:
+    """Note the images of the folder that no row names: whether they show no object is not known."""
+    if source.file is None:
+        there = {image.file_name for image in source.find_images().values()} | source.errors.skipped_images.keys()
+        unnamed = tuple(name for name in source.image_files() if name not in there)
+        source.errors.note("no row names it", len(unnamed), unnamed, kind="image")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detect_transfer.formats.tools import keras_csv, roboflow_csv
+from detect_transfer.formats.tools import csv_boxes, keras_csv, roboflow_csv
 
 HEAD = "filename,width,height,class,xmin,ymin,xmax,ymax"
 ROW = "a.png,40,30,dog,1,2,11,12"
@@ -147,3 +147,16 @@ def test_roboflow__lists_of_tutorials_name_their_split_and_all_their_images(writ
     assert images.select("file_name", "split").rows() == [("test/test.png", "test"), ("train/train.png", "train")]
     alone = roboflow_csv.read(tmp_path / "images/train_labels.csv")
     assert alone.images["file_name"].to_list() == ["train/train.png"]  # the image of another list is no background
+
+
+@pytest.mark.parametrize(
+    ("reader", "row"),
+    [(csv_boxes, "filename,xmin,ymin,xmax,ymax,class\na.png,1,2,11,12,dog"), (keras_csv, "a.png,1,2,11,12,dog")],
+)
+def test_images__that_no_row_names_are_counted(reader: Any, row: str, write: Any, tmp_path: Path) -> None:
+    path = write("train.csv", row + "\n")
+    write("a.png", (40, 30))
+    write("b.png", (40, 30))
+    (line,) = reader.read(tmp_path).reading
+    assert (line.kind, line.action, line.count, line.examples) == ("image", "dropped", 1, ("b.png",))
+    assert reader.read(path).reading == ()  # of one file others may name the rest
