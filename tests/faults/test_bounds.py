@@ -140,7 +140,7 @@ def test_full_memory__in_any_words_is_said_with_advice(
         raise error
 
     assert is_out_of_memory(error)
-    monkeypatch.setattr(module, "read_dataset", fail)
+    monkeypatch.setattr(module, "scan_dataset", fail)
     ended = command("convert", "yolo", yolo_set, "--out", tmp_path / "out")
     assert ended.code == 3
     assert ended.err.startswith("OUT_OF_MEMORY - ")

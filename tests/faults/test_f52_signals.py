@@ -33,7 +33,7 @@ def test_signal__in_the_middle_of_a_write_is_no_bug(
         except BaseException as error:
             raise RuntimeError("unexpected pos 64 vs 0") from error  # as torch ends a file that was interrupted
 
-    monkeypatch.setattr(module, "read_dataset", write)
+    monkeypatch.setattr(module, "scan_dataset", write)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
     ended = command("convert", "yolo", yolo_set, "--out", tmp_path / "out")
     signal.signal(signal.SIGINT, before)

@@ -49,7 +49,7 @@ def test_other_failures__have_the_same_keys(
         assert raised is not None
         raise raised
 
-    monkeypatch.setattr(module, "read_dataset", fail)
+    monkeypatch.setattr(module, "scan_dataset", fail)
     more = ["--no-such"] if raised is None else []
     ended = command("--json-errors", "convert", "yolo", yolo_set, "--out", tmp_path / "out", *more)
     (shown,) = _objects(ended.err)
