@@ -23,7 +23,7 @@ from detect_transfer.data.split_choice import Split, parse_ratios
 from detect_transfer.data.split_file import load_split_file
 from detect_transfer.data.tiles import LEAST_SHARE
 from detect_transfer.formats.file_content import Recognition
-from detect_transfer.formats.recognition import best_guess
+from detect_transfer.formats.recognition import best_guess, recognised
 
 _AUTO = "auto"
 _MOST_CLASSES = 12
@@ -192,7 +192,8 @@ def conversion_lines(result: ConvertResult) -> list[str]:
 
 def next_lines(result: ConvertResult) -> list[str]:
     """Return the command that comes next, where there is one."""
-    if result.annotations.image_root is None or not {"train", "val"} <= result.counts.keys():
+    can_train = result.annotations.image_root is not None and {"train", "val"} <= result.counts.keys()
+    if not can_train or recognised(result.out) is None:  # what was written for a tool alone is not trained on
         return []
     return [f"next: detect-transfer train data.path={shlex.quote(str(result.out))}"]
 

@@ -11,8 +11,16 @@ from paths import DATASETS, ROOT
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.formats import READERS
-from detect_transfer.workflows.convert import ConvertRequest, conversion_lines, convert_source, format_lines
+from detect_transfer.formats.writing.targets import WRITERS
+from detect_transfer.workflows.convert import (
+    ConvertRequest,
+    conversion_lines,
+    convert_source,
+    format_lines,
+    next_lines,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,16 @@ def test_convert__says_what_it_did(tmp_path: Path) -> None:
     assert lines[0] == f"data folder: {tmp_path / 'out'} (from voc)"
     assert lines[1].startswith("images: 3; boxes: 4")
     assert lines[2].startswith("classes: ")
+
+
+@pytest.mark.parametrize("to", sorted(WRITERS))
+def test_next_command__takes_what_was_written(to: str, tmp_path: Path) -> None:
+    source, out = DATASETS / "createml" / "sample", tmp_path / "out"
+    lines = next_lines(convert_source(ConvertRequest("createml", source, out, to=to)))
+    if lines:
+        assert lines == [f"next: detect-transfer train data.path={out}"]
+        assert read_dataset(out).splits == ["train", "val"]
+    assert bool(lines) == (to in ("coco", "yolo"))
 
 
 def test_convert__checks_all_words_before_it_reads(tmp_path: Path) -> None:
