@@ -89,15 +89,25 @@ def frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
     return data.select(*filled, *[c for c in data.columns if c not in schema])
 
 
+@dataclass(frozen=True)
 class Annotations(ABC):
-    """Images, boxes and categories of a data set, whose boxes are in memory (`AnnotationTable`) or stay in a file."""
+    """Images, boxes and categories of a data set, whose boxes are in memory (`AnnotationTable`) or stay in a file.
+
+    Args:
+        images: A row an image, at least the columns of `IMAGE_SCHEMA`.
+        boxes: A row a box, at least the columns of `BOX_SCHEMA`.
+        categories: A row a class, the columns of `CATEGORY_SCHEMA`.
+        image_root: The folder that `file_name` is relative to; None where there are no images.
+        reading: What the reader left out because it was asked to, as lines of a ledger.
+        link_root: The folder of the data set, which links of images may lead into; None for `image_root`.
+    """
 
     images: pl.DataFrame
     boxes: AnyFrame
     categories: pl.DataFrame
-    image_root: Path | None
-    reading: tuple[LedgerLine, ...]
-    link_root: Path | None
+    image_root: Path | None = None
+    reading: tuple[LedgerLine, ...] = ()
+    link_root: Path | None = None
 
     @abstractmethod
     def in_memory(self) -> AnnotationTable:
@@ -120,7 +130,7 @@ class Annotations(ABC):
 
     def with_fields(self, **fields: Any) -> Self:
         """Return the table with other values of some fields."""
-        return replace(self, **fields)  # type: ignore[type-var]
+        return replace(self, **fields)
 
     def with_boxes(self, boxes: AnyFrame) -> Self:
         """Return the same images and classes with other boxes."""
@@ -154,27 +164,17 @@ class Annotations(ABC):
 
 @dataclass(frozen=True)
 class AnnotationTable(Annotations):
-    """Images, boxes and categories of a data set, checked when it is made.
+    """A table in memory, checked when it is made.
 
     Args:
-        images: A row an image, at least the columns of `IMAGE_SCHEMA`.
-        boxes: A row a box, at least the columns of `BOX_SCHEMA`.
-        categories: A row a class, the columns of `CATEGORY_SCHEMA`.
-        image_root: The folder that `file_name` is relative to; None where there are no images.
-        reading: What the reader left out because it was asked to, as lines of a ledger.
-        link_root: The folder of the data set, which links of images may lead into; None for `image_root`.
+        boxes: The rows.
 
     Raises:
         InputError: An id occurs twice, an id points at nothing, a coordinate is not finite or a box is inverted.
         InternalError: A column is missing or has another type, which only our own code can cause.
     """
 
-    images: pl.DataFrame
     boxes: pl.DataFrame
-    categories: pl.DataFrame
-    image_root: Path | None = None
-    reading: tuple[LedgerLine, ...] = ()
-    link_root: Path | None = None
 
     def __post_init__(self) -> None:
         """Check columns, ids and boxes."""
@@ -204,20 +204,10 @@ class ScannedTable(Annotations):
     It is not checked when it is made; see `check_table`.
 
     Args:
-        images: As for `AnnotationTable`.
         boxes: A query for the rows, in order.
-        categories: As for `AnnotationTable`.
-        image_root: As for `AnnotationTable`.
-        reading: As for `AnnotationTable`.
-        link_root: As for `AnnotationTable`.
     """
 
-    images: pl.DataFrame
     boxes: pl.LazyFrame
-    categories: pl.DataFrame
-    image_root: Path | None = None
-    reading: tuple[LedgerLine, ...] = ()
-    link_root: Path | None = None
 
     def in_memory(self) -> AnnotationTable:
         """Return the table with its boxes in memory.

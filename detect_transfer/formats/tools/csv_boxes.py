@@ -96,14 +96,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         on_error=on_error,
         or_file=True,
     )
-    given = _mapping(columns)
-    parts = [_read_file(source, name, given, class_name) for name in source.files("*.csv", code="CSV_MISSING")]
-    forms = {form for _, form in parts}
-    rows = replace(parts[0][0], data=pl.concat([part.data for part, _ in parts]))
-    if len(forms) > 1:
-        what, remedy = "some files state edges and others sizes", "read them one by one"
-        raise InputError("CSV_HEADER", what, where=source.root, remedy=remedy)
-    form = parts[0][1].with_options(box_format, units)
+    rows, stated = _read_files(source, _mapping(columns), class_name)
+    form = stated.with_options(box_format, units)
     rows = rows.filled("path", what="expected the name of an image", code="ROW_FIELD")
     if any(PurePosixPath(name).suffix.lower() not in IMAGE_SUFFIXES for name in rows.data["image"].unique()):
         source.lookup = replace(source.lookup, by="tail")
@@ -118,6 +112,16 @@ def read(  # noqa: PLR0913 - each is an option of the command line
     source.name_images(_sized(rows), size=("width", "height"))
     note_unnamed(source)
     return source.table(rows.with_columns(label="class"), split=splits)
+
+
+def _read_files(source: Source, given: Mapping[str, str], class_name: str | None) -> tuple[Rows, BoxFormat]:
+    """Return the rows of all files, as `_read_file` does."""
+    parts = [_read_file(source, name, given, class_name) for name in source.files("*.csv", code="CSV_MISSING")]
+    if len({form for _, form in parts}) > 1:
+        what, remedy = "some files state edges and others sizes", "read them one by one"
+        raise InputError("CSV_HEADER", what, where=source.root, remedy=remedy)
+    rows, form = parts[0]
+    return replace(rows, data=pl.concat([part.data for part, _ in parts])), form
 
 
 def _mapping(columns: Sequence[str]) -> dict[str, str]:

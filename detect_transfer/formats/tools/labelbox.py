@@ -67,9 +67,7 @@ def read(  # noqa: PLR0913 - each is an option of the command line
         box_format=PIXEL_CORNERS.with_options(None, units),
     )
     nearby = NearbyImages(source.image_root)
-    unlabelled: list[str] = []
-    without_outline: list[str] = []
-    earlier: list[str] = []
+    unlabelled, without_outline, earlier = list[str](), list[str](), list[str]()
     for name in source.files("*.ndjson", missing="it holds no .ndjson file; an export of Labelbox was expected"):
         for line in read_json_lines(source.root, name, source.errors):
             with source.errors.image(line.source):
@@ -82,8 +80,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
                     unlabelled.append(image)
     nearby.remark(source.errors)
     source.errors.note("without a label", len(unlabelled), tuple(unlabelled), kind="image")
-    source.errors.note("it has no outline", len(without_outline), tuple(without_outline), kind="box")
-    source.errors.note("of an earlier label of the image", len(earlier), tuple(earlier), kind="box")
+    for reason, places in (("it has no outline", without_outline), ("of an earlier label of the image", earlier)):
+        source.errors.note(reason, len(places), tuple(places), kind="box")
     return source.table()
 
 
