@@ -20,7 +20,7 @@ from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector
 
-_REQUIREMENTS = ("numpy", "onnxruntime", "pillow")
+_REQUIREMENTS = ("numpy", "onnxruntime", "opencv-python-headless", "pillow")
 _METRICS = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR100")
 
 

@@ -26,16 +26,17 @@ from detect_transfer.core.intake import Intake
 from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.models.checkpoints import ASSETS, EMBEDDED
+from detect_transfer.models.export.metadata import INPUT_FACTS
 from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
-from detect_transfer.models.letterbox import resize_into
+from detect_transfer.models.letterbox import PAD_MULTIPLE, PAD_VALUE, letterbox
 from detect_transfer.models.predict import read_images
 from detect_transfer.workflows.export import export_detector
 from detect_transfer.workflows.export_bundle import write_bundle
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
 from detect_transfer.workflows.export_gate import LIMITS, GateLimits
 from detect_transfer.workflows.export_options import ExportOptions
-from detect_transfer.workflows.thresholds import one_label
+from detect_transfer.workflows.thresholds import is_best_label, one_label
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -307,7 +308,7 @@ def test_bundle__detects_without_this_package_what_predict_draws(
     broken.write_bytes(images[0].read_bytes()[:2000])
     words = ["infer.py", "--score", "0.02", str(broken), *map(str, images)]
     blocked = (
-        f"import sys, runpy; sys.modules.update(detect_transfer=None, torch=None, cv2=None); sys.argv = {words}; "
+        f"import sys, runpy; sys.modules.update(detect_transfer=None, torch=None); sys.argv = {words}; "
         f"runpy.run_path({str(bundle / 'infer.py')!r}, run_name='__main__')"
     )
     ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
@@ -322,22 +323,43 @@ def test_bundle__detects_without_this_package_what_predict_draws(
     assert len(own) < len(every)
     theirs = own.select(*XYXY, "score", "category_id", "image_id").to_numpy()
     assert len(theirs) == len(mine) > 10
-    # pixels, scores, class, image: means of areas that end in a half are rounded up here and down there
-    apart = np.abs(np.array(mine)[:, None] - theirs) / [*[0.1] * 4, 0.002, 0.1, 0.1]
-    assert (apart.max(axis=2).min(axis=0) < 1).mean() > 0.95  # the better of two labels with nearly equal scores
+    apart = np.abs(np.array(mine)[:, None] - theirs) / [*[0.01] * 4, 1e-4, 0.1, 0.1]  # pixels, scores, class, image
+    assert apart.max(axis=2).min(axis=0).max() < 1
     assert load_trained(bundle).path == bundle / "model.onnx"
 
 
+@pytest.mark.parametrize("side", [None, [640, 960]], ids=["padded to a multiple", "padded to all"])
+@pytest.mark.parametrize("imgsz", [640, [416, 704]], ids=str)
 @pytest.mark.parametrize("own", [(300, 400), (480, 639), (641, 480), (800, 1360), (1280, 640), (1, 5), (2, 3000)])
-def test_bundle__scales_images_as_training_does(own: tuple[int, int]) -> None:
-    script = runpy.run_path(str(ASSETS / "infer.py.txt"))
+def test_bundle__fits_images_as_predict_does(own: tuple[int, int], imgsz: Any, side: Any) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*own, 3), dtype=np.uint8)
-    expected = resize_into(image, 640).astype(int)
-    height, width = expected.shape[:2]
-    if max(own) < 640:
-        scaled = script["grown"](image, height, width)
-    else:
-        scaled = script["shrunk"](script["shrunk"](image, height).swapaxes(0, 1), width).swapaxes(0, 1)
-    apart = np.abs(np.floor(scaled + 0.5) - expected)
-    assert apart.max() <= 1
-    assert apart.mean() < 0.11
+    expected, fit = letterbox(image, InputSize.of(imgsz), multiple=PAD_MULTIPLE)
+    outer = np.array(side or expected.shape[:2])
+    top, left = (outer - expected.shape[:2]) // 2
+    canvas = np.full((*outer, 3), PAD_VALUE, np.uint8)
+    canvas[top : top + expected.shape[0], left : left + expected.shape[1]] = expected
+    height, width = own
+    box = fit.to_network(np.array([[0.0, 0.0, width, height]])) + np.tile([left, top], 2)
+
+    class Session:
+        def run(self, _: None, inputs: dict[str, Any]) -> tuple[Any, ...]:
+            np.testing.assert_array_equal(inputs["images"][0].transpose(1, 2, 0), canvas)
+            return box, np.array([0.9]), np.array([0])
+
+    script = runpy.run_path(str(ASSETS / "infer.py.txt"))
+    boxes, scores, labels = script["detect"](Session(), {"input": INPUT_FACTS, "imgsz": imgsz, "side": side}, image)
+    np.testing.assert_allclose(boxes, [[0, 0, width, height]], atol=1e-9)
+    assert (scores.tolist(), labels.tolist()) == ([0.9], [0])
+
+
+def test_bundle__keeps_the_best_label_of_a_box_as_predict_does() -> None:
+    best_labels = runpy.run_path(str(ASSETS / "infer.py.txt"))["best_labels"]
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        first = generator.uniform(0, 50, (4, 2)).repeat(6, axis=0)
+        boxes = np.hstack([first, first + 40]) + generator.uniform(0, 1.5, (24, 4))
+        scores, labels = generator.choice([0.3, 0.5, 0.7, 0.9], 24), generator.integers(0, 3, 24)
+        kept = best_labels(boxes, scores, labels)
+        assert sorted(kept) == np.flatnonzero(is_best_label(boxes, scores, labels)).tolist()
+        assert len(kept) < 24
+    assert best_labels(boxes[:0], scores[:0], labels[:0]) == []
