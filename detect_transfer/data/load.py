@@ -10,9 +10,7 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
-from detect_transfer.data.reading import Options as Options
-from detect_transfer.data.reading import read_dataset as read_dataset
-from detect_transfer.data.reading import recognise as recognise
+from detect_transfer.data.reading import Options, read_dataset, recognise
 from detect_transfer.formats.detections.names import KnownNames
 from detect_transfer.formats.detections.reader import read_detections
 from detect_transfer.formats.detections.resolve import DetectionOptions

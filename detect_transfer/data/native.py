@@ -15,8 +15,9 @@ from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import GroundTruth, read_dataset, read_ground_truth, recognise
+from detect_transfer.data.load import GroundTruth, read_ground_truth
 from detect_transfer.data.reader_options import parse_options
+from detect_transfer.data.reading import read_dataset, recognise
 from detect_transfer.formats import get_format
 from detect_transfer.formats.recognition import VAGUE, best_guess, readable_as, recognised
 

@@ -29,9 +29,9 @@ from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
 from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.data.leaks import find_leaks, refuse_leaks
-from detect_transfer.data.load import read_dataset
 from detect_transfer.data.native import FIX_BAD_BOXES, NativeData, read_native
 from detect_transfer.data.published import as_published
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_intake import intake_of_run
 from detect_transfer.data.split import is_positive
 from detect_transfer.data.split_file import load_split_file, part_from_file

@@ -152,7 +152,8 @@ def mixing_lines(augmenter: Augmenter, plan: Plan, config: RunConfig) -> list[st
             + remedy
         ]
     first_last = [(p.first_epoch, p.first_epoch + count - 1) for p, count in phases]
-    where = "epochs " + ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in first_last)
+    one = len(first_last) == 1 and first_last[0][0] == first_last[0][1]
+    where = f"epoch{'' if one else 's'} " + ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in first_last)
     if config.transfer.budget is not None:
         where = f"the {part} of the epochs, or of the time, of phase {', '.join(str(p.number) for p, _ in phases)}"
     return [f"training images are mixed in {where}: {shares}"]

@@ -44,7 +44,7 @@ def read_dataset(
         >>> table.boxes.select("image_id", "x1", "y1", "x2", "y2").row(0)
         (4, 30.0, 5.0, 40.0, 10.5)
     """
-    from detect_transfer.data.load import read_dataset as read
+    from detect_transfer.data.reading import read_dataset as read
 
     table = read(Path(path), format=format, options=options)
     return table if split is None else table.split_of(split)
@@ -77,7 +77,7 @@ def convert(
     from detect_transfer.data.class_map import class_map_from_dict
     from detect_transfer.data.convert import convert as write_data_folder
     from detect_transfer.data.convert_options import ConvertOptions
-    from detect_transfer.data.load import recognise
+    from detect_transfer.data.reading import recognise
 
     name = ""
     if not isinstance(source, AnnotationTable):

@@ -18,7 +18,7 @@ from detect_transfer.core.io import new_folder, require_new, write_json
 from detect_transfer.data.checks import check
 from detect_transfer.data.findings import CheckReport, Finding, make_finding
 from detect_transfer.data.image_checks import Progress
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.round_trip import RoundTrip, round_trip
 from detect_transfer.report.check_page import CheckShown, write_check_page, write_fault_page
 from detect_transfer.workflows.check_samples import augmented_images

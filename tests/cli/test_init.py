@@ -136,7 +136,7 @@ def test_init__refuses_what_cannot_be_trained_on(
 
 
 def test_shape__takes_the_tenth_smallest_object(tiny_data: Path) -> None:
-    from detect_transfer.data.load import read_dataset
+    from detect_transfer.data.reading import read_dataset
 
     table = read_dataset(tiny_data)
     shape = Shape.of(table)

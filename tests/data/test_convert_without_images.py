@@ -14,7 +14,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.formats import get_format
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.parquet.reader import read as read_parquet

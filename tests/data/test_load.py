@@ -12,7 +12,8 @@ from paths import DATASETS
 from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.load import GroundTruth, read_dataset, read_ground_truth
+from detect_transfer.data.load import GroundTruth, read_ground_truth
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.workflows.evaluate import EvaluateOptions, evaluate_files
 from detect_transfer.workflows.explain import explain_files
 

@@ -15,8 +15,9 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.class_map import class_map_from_dict
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
-from detect_transfer.data.load import read_dataset, read_ground_truth
+from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.published import as_published
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.evaluation import Case, evaluate_metrics, score_case
 from detect_transfer.formats.detections.writer import write_results

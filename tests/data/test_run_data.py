@@ -15,7 +15,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_checks import run_findings, small_targets
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.data.split_file import SplitFile, part_from_file

@@ -19,7 +19,7 @@ from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.io import sha256_file, write_atomic
 from detect_transfer.data.convert import convert
 from detect_transfer.data.convert_options import ConvertOptions
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.models.checkpoints import save_weights
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
 

@@ -9,7 +9,7 @@ import pytest
 from detect_transfer.config import Data
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import sha256_file
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_data import load_run_data
 
 

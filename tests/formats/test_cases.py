@@ -10,7 +10,7 @@ import pytest
 from paths import SHARED
 
 from detect_transfer.cli.main import main
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 
 CASES = SHARED / "cases" / "formats"
 NAMES = sorted(path.name for path in CASES.iterdir()) if CASES.is_dir() else []

@@ -8,7 +8,7 @@ import yaml
 from paths import DATASETS
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.load import recognise
+from detect_transfer.data.reading import recognise
 from detect_transfer.formats import READERS, get_format
 from detect_transfer.formats import recognition as recognition_module
 from detect_transfer.formats.recognition import best_guess, likely, nearby, only_published, recognised, recognition

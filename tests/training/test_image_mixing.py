@@ -202,7 +202,7 @@ def test_mixing__is_said_of_the_epochs_that_it_is_in() -> None:
 
     assert line(10) == "training images are mixed in epochs 1-7: CopyPaste 0.5"
     assert line(2, 1, 10, until=0.5) == "training images are mixed in epochs 1, 4-8: CopyPaste 0.5"
-    assert line(1, until=1.0) == "training images are mixed in epochs 1: CopyPaste 0.5"
+    assert line(1, until=1.0) == "training images are mixed in epoch 1: CopyPaste 0.5"
     in_time = "training images are mixed in the first 70% of the epochs, or of the time, of phase 1, 2: CopyPaste 0.5"
     assert line(10, 20, budget=5) == in_time
     for never in (line(1), line(1, 1), line(10, views=2)):

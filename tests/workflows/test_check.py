@@ -12,7 +12,7 @@ from detect_transfer.cli import main
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.findings import REMEDIES
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.formats import READERS
 from detect_transfer.formats.coco.reader import read as read_coco
 from detect_transfer.formats.coco.writer import write_coco

@@ -27,8 +27,8 @@ from detect_transfer.config import Data
 from detect_transfer.core.io import write_json
 from detect_transfer.data.checked_images import remember_images
 from detect_transfer.data.image_writing import FileFacts
-from detect_transfer.data.load import read_dataset
 from detect_transfer.data.manifest import write_manifest
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.synthetic.dataset import write_scenes
 from detect_transfer.training.samples import TrainSamples

@@ -5,6 +5,7 @@ whose line is there is not repeated. `--summary` prints what is there. Arms:
 
     auto, no_map, no_averages       ours as it comes; without a class map; without averages of weights
     full, head_only, gradual ...    ours by a named strategy
+    head_2                          ours with two epochs of the head in place of half of them
     stock, stock_10, stock_23       ultralytics with its defaults; with its first 10 or 23 layers frozen
 
 Seconds are those of the whole training call: reading images, training and scoring every epoch; with `--clock cpu`
@@ -151,6 +152,14 @@ def part_of(options: argparse.Namespace) -> Path | None:
     return path
 
 
+def settings_of(arm: str, epochs: int) -> dict[str, Any]:
+    """Return what an arm of ours sets of `transfer`."""
+    if not arm.startswith("head_") or not arm[5:].isdigit():
+        return OF_OURS.get(arm, {"strategy": arm})
+    head = {"epochs": int(arm[5:]), "train": ["rpn", "head"], "lr": 1e-3, "cache_features": 2, "patience": 3}
+    return {"phases": [head, {"epochs": round(0.9 * epochs), "train": "all", "lr": 5e-4, "start": "best"}]}
+
+
 def ours(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train with this project."""
     import yaml
@@ -165,7 +174,7 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, Any]:
         {
             "data": {"path": options.data, "split_file": part_of(options)},
             "model": {"weights": str(options.weights)},
-            "transfer": {**given, **OF_OURS.get(options.one, {"strategy": options.one})},
+            "transfer": {**given, **settings_of(options.one, options.epochs)},
             "train": {"epochs": options.epochs, "imgsz": options.imgsz, "batch": options.batch, "seed": seed},
             "out": options.scratch / "run",
         }

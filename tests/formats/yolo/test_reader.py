@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from detect_transfer.core.errors import DetectTransferError
-from detect_transfer.data.load import read_dataset
+from detect_transfer.data.reading import read_dataset
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.parse import RowRules
 from detect_transfer.formats.yolo.reader import read as read_yolo
