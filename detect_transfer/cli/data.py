@@ -42,6 +42,7 @@ from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import require_new
+from detect_transfer.core.opening import real_path
 
 _IMGSZ = InputSize(640, 640)
 
@@ -176,7 +177,7 @@ def check(
     kind = format or format_of(folder)
     refuse_bad = refuses_bad_boxes(bad_boxes, kind)
     options = CheckOptions(
-        folder.resolve().name,
+        real_path(folder).name,
         imgsz=imgsz or _IMGSZ,
         round_trip=round_trip,
         out=out,

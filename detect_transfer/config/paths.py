@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from detect_transfer.config.explain import models_in
 from detect_transfer.config.parts import RunConfig
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import real_path
 
 Config = TypeVar("Config", bound=RunConfig)
 _WEIGHTS = ("model.weights", "model.sources")  # paths of files, or names
@@ -64,7 +65,7 @@ def paths_from(
         beside = folder / text
         if key in but or Path(text).is_absolute() or not beside.exists() or _is_name(key, beside):
             return text
-        if Path(text).exists() and Path(text).resolve() != beside.resolve():
+        if Path(text).exists() and real_path(Path(text)) != real_path(beside):
             raise InputError(
                 "CONFIG_PATH",
                 f"there is one in {folder}, where the config lies, and one in this folder",

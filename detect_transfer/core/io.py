@@ -6,6 +6,7 @@ renamed, so a killed run leaves either the whole folder or nothing under its nam
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from detect_transfer.core.listing import exists as exists
 from detect_transfer.core.listing import is_dir as is_dir
 from detect_transfer.core.listing import is_file as is_file
 from detect_transfer.core.listing import list_files as list_files
-from detect_transfer.core.opening import is_special, not_regular, open_regular
+from detect_transfer.core.opening import is_special, not_regular, open_regular, real_path, what_is_there
 from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import is_written_link, lies_in, link_root
 
@@ -118,10 +119,12 @@ def read_bytes(path: Path) -> bytes:
         with open_regular(path) as stream:
             return stream.read()
     except FileNotFoundError as error:
-        raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
+        raise InputError("FILE_MISSING", what_is_there(path), where=path, remedy="check the path") from error
     except NotADirectoryError as error:
         raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError("FILE_MISSING", what_is_there(path), where=path, remedy="check the path") from error
         raise ResourceError(
             "FILE_UNREADABLE", str(error.strerror), where=path, remedy="check its permissions"
         ) from error
@@ -204,7 +207,7 @@ def require_dir(path: Path, *, what: str) -> Path:
         raise not_regular(path)
     nearest = next((p for p in path.parents if p.is_dir()), path)
     siblings = ", ".join(sorted(p.name for p in nearest.iterdir())[:8]) if nearest != path else ""
-    kind = "a file is there" if path.exists() else "there is no such folder"
+    kind = what_is_there(path, expected="folder")
     raise InputError(
         "FOLDER_MISSING", f"{kind}; {what} was expected", where=path, remedy=f"{nearest} holds: {siblings or 'nothing'}"
     )
@@ -219,8 +222,8 @@ def require_file(path: Path, *, what: str) -> Path:
     if is_special(path):
         raise not_regular(path)
     if not path.is_file():
-        kind = "a folder is there" if path.is_dir() else "there is no such file"
-        raise InputError("FILE_MISSING", f"{kind}; {what} was expected", where=path, remedy="check the path")
+        found = f"{what_is_there(path)}; {what} was expected"
+        raise InputError("FILE_MISSING", found, where=path, remedy="check the path")
     return path
 
 
@@ -234,7 +237,7 @@ def require_new(out: Path, *, option: str = "--out") -> None:
     Raises:
         InputError: It holds something, is a file, or is the current folder, which cannot be replaced.
     """
-    if os.path.realpath(out) == os.path.realpath(Path()):
+    if real_path(out) == real_path(Path()):
         what, remedy = "it is the folder that you are in", f"give another {option}, or go elsewhere first"
         raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -254,7 +257,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         ResourceError: The disk is full or does not let us write.
     """
     require_new(out)
-    out = Path(os.path.realpath(out))  # built on the disk that a link leads to; never fails, unlike `resolve`
+    out = real_path(out)  # built on the disk that a link leads to
     with resource_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with building_folder(out) as building:

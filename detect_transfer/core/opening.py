@@ -37,6 +37,11 @@ def _regular(path: str, flags: int) -> int:
     raise not_regular(path)
 
 
+def real_path(path: Path) -> Path:
+    """Return where a path leads to when links are followed; of a loop of links, where `resolve` raises, the path."""
+    return Path(os.path.realpath(path))
+
+
 def is_special(path: Path) -> bool:
     """Tell whether there is a pipe, a device or a socket."""
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -44,5 +49,16 @@ def is_special(path: Path) -> bool:
 
 def not_regular(path: Path | str) -> InputError:
     """Return the error for a pipe, a device or a socket where a file or folder of the user was expected."""
-    what, remedy = "it is a pipe, a device or a socket, no regular file", "give the file itself"
-    return InputError("FILE_KIND", what, where=path, remedy=f"{remedy}; what a pipe gives, write to a file first")
+    mode = os.stat(path).st_mode  # noqa: PTH116 - of text as well
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    remedy = "give the file itself; what a pipe gives, write to a file first"
+    return InputError("FILE_KIND", f"it is {kind}, no regular file", where=path, remedy=remedy)
+
+
+def what_is_there(path: Path, *, expected: str = "file") -> str:
+    """Return in words why no `expected` is there: nothing is, or a folder, a file, or a link that leads nowhere."""
+    if path.is_dir():
+        return "a folder is there"
+    if path.exists():
+        return "a file is there"
+    return "a link that leads nowhere is there" if path.is_symlink() else f"there is no such {expected}"

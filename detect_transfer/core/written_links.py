@@ -10,6 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from detect_transfer.core.opening import real_path
+
 MANIFEST = "manifest.json"
 _DATA_SET: ContextVar[Path | None] = ContextVar("data_set", default=None)
 WRITTEN = {"ledger.json", MANIFEST}  # both lie in a data folder of ours
@@ -23,7 +25,7 @@ def is_written_link(root: Path, path: Path) -> bool:
         path: A path in it.
     """
     try:
-        real_root, folder = root.resolve(), path.parent.resolve()
+        real_root, folder = real_path(root), real_path(path.parent)
     except (OSError, RuntimeError):
         return False
     if not path.is_symlink() or not folder.is_relative_to(real_root):
@@ -79,6 +81,6 @@ def link_root() -> Path | None:
 def lies_in(folder: Path, path: Path) -> bool:
     """Tell whether a path lies in a folder when links are followed."""
     try:
-        return path.resolve().is_relative_to(folder.resolve())
+        return real_path(path).is_relative_to(real_path(folder))
     except (OSError, RuntimeError):  # a loop of links leads nowhere
         return False

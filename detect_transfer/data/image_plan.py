@@ -18,6 +18,7 @@ import polars as pl
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.ledger import Ledger
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.tiles import SOURCE_ID, TILE_X, TILE_Y
 from detect_transfer.formats.writing.ignored_regions import IgnorePlan
@@ -102,7 +103,7 @@ def plan_images(
     painted = set(ignored.painted["image_id"].to_list())
     root = table.image_root or Path()
     locate = partial(safe_join, root, links=follow_links, inside=table.link_root)
-    sources = [locate(file).resolve() for file, _ in _files(table.images)]
+    sources = [real_path(locate(file)) for file, _ in _files(table.images)]
     images = []
     rows = zip(table.images["image_id"], sources, _image_names(table.images), _windows(table.images), strict=True)
     for image_id, source, name, (file_id, window) in rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.opening import real_path
 from detect_transfer.data.published import as_published, n_not_published
 from detect_transfer.data.reader_options import parse_options
 from detect_transfer.data.reading import Options, read_dataset, recognise
@@ -42,7 +43,7 @@ class GroundTruth:
     @property
     def name(self) -> str:
         """What it is called where the file or folder is shown."""
-        return self.path.name or self.path.resolve().name
+        return self.path.name or real_path(self.path).name
 
     @property
     def facts(self) -> str:
@@ -128,7 +129,7 @@ def _count_not_published(path: Path, kind: str, split: str | None) -> int:
     """Return how many boxes of a data folder are not as published in a further form of it that cannot carry them."""
     if kind in _WRITTEN_BY_US:
         return 0
-    real = path.resolve()
+    real = real_path(path)
     homes = [each for each in (real, *real.parents[:2]) if (each / "annotations").is_dir()]
     folder = next((each for each in homes if recognised(each) == "data_folder"), None)
     if folder is None:

@@ -11,6 +11,7 @@ from detect_transfer.config import Data
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import BadBoxes, ImageMode
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.video import parse_frame_name
 from detect_transfer.data.convert import ConvertResult, convert
 from detect_transfer.data.convert_options import ConvertOptions
@@ -168,7 +169,7 @@ def convert_native(
     without_val = "train" in splits and "val" not in splits and len(splits) > 1
     options = ConvertOptions(
         format=native.format,
-        source=source.resolve().name,
+        source=real_path(source).name,
         split="source" if without_val else "auto",
         val_from_train=_VAL_SHARE if without_val else 0.0,
         image_mode=ImageMode.LINK,

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.file_signature import file_kind
 from detect_transfer.core.images import IMAGE_SUFFIXES
-from detect_transfer.core.opening import open_regular
+from detect_transfer.core.opening import open_regular, real_path
 from detect_transfer.formats import GENERAL, READERS
 from detect_transfer.formats.file_content import MOST_HEAD, Recognition, by_content, labels_beside_images
 from detect_transfer.formats.tools.registry import FORMATS as TOOLS
@@ -42,7 +42,7 @@ def recognition(path: Path) -> Recognition | None:
     found = {each.format: each for file, name in files.items() if (each := by_content(file, name)) is not None}
     if not found:
         # the classes of labels without a list of them stand in the folder around
-        return None if _by_proof(path.resolve().parent) else labels_beside_images(path)
+        return None if _by_proof(real_path(path).parent) else labels_beside_images(path)
     if len(found) > 1:
         return None
     (only,) = found.values()
@@ -96,7 +96,7 @@ def sets_around(folder: Path) -> set[str]:
 
     One that holds images beside its annotations is whole, whatever its name.
     """
-    name = folder.resolve().name
+    name = real_path(folder).name
     if not folder.is_dir() or any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
         return set()
     return {
@@ -159,8 +159,8 @@ def nearby(path: Path) -> tuple[Path, Recognition] | None:
     inner = below(path)
     around = sets_around(path) - {*likely(path)}
     if inner is None and len(around) == 1:
-        return path.resolve().parent, Recognition(around.pop(), f"{path.name} is a part of it")
-    return inner or _above(path.resolve())
+        return real_path(path).parent, Recognition(around.pop(), f"{path.name} is a part of it")
+    return inner or _above(real_path(path))
 
 
 def _above(path: Path) -> tuple[Path, Recognition] | None:

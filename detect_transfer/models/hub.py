@@ -15,6 +15,7 @@ from pathlib import Path
 from detect_transfer.config.paths import STATED_HASH
 from detect_transfer.core.errors import InputError, ResourceError, did_you_mean
 from detect_transfer.core.io import new_file, sha256_file
+from detect_transfer.core.opening import is_special, not_regular, what_is_there
 from detect_transfer.models.checkpoints import EMBEDDED, EXPORTED_SUFFIXES, load_weights
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.published_hashes import SHA256
@@ -80,8 +81,10 @@ def _find(wanted: str, stated: tuple[str, ...], folders: tuple[Path, ...]) -> Pa
             return path
         if path.name == wanted and path.stem in _known_names():
             return _find(path.stem, stated, folders)  # as ultralytics calls what it publishes
+        if is_special(path):
+            raise not_regular(path)
         raise InputError(
-            "WEIGHTS_MISSING", "there is no such file", field="model.weights", value=wanted, remedy="check the path"
+            "WEIGHTS_MISSING", what_is_there(path), field="model.weights", value=wanted, remedy="check the path"
         )
     if (path / _CONFIG).is_file():
         return _in_folder(path)
@@ -135,6 +138,8 @@ def _address(wanted: str) -> str:
     url = next((url for family in FAMILIES.values() if (url := family.weights_url(wanted)) is not None), None)
     if url is not None:
         return url
+    if is_special(Path(wanted)):
+        raise not_regular(wanted)
     if Path(wanted).is_dir():
         file = next((each for name in (_BEST_OF_RUN, *_IN_FOLDERS) if (each := Path(wanted) / name).is_file()), None)
         raise InputError(

@@ -15,6 +15,7 @@ import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable
 from detect_transfer.core.io import write_atomic
+from detect_transfer.core.opening import real_path
 from detect_transfer.synthetic.scene import draw_scene
 from detect_transfer.synthetic.tasks import TASKS
 
@@ -82,10 +83,10 @@ def _write_all(folder: Path, task: str, size_wh: tuple[int, int], scenes: list[_
 
 def _start_child(folder: Path, task: str, size_wh: tuple[int, int], share: list[_SceneId]) -> subprocess.Popen[str]:
     """Start a process that draws scenes and prints their rows; it imports from where this one does."""
-    work = json.dumps([str(folder.resolve()), task, size_wh, share])
+    work = json.dumps([str(real_path(folder)), task, size_wh, share])
     child = subprocess.Popen(
         [sys.executable, "-P", "-c", _CHILD],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(path).resolve()) for path in sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(real_path(Path(path))) for path in sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

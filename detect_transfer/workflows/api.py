@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from detect_transfer.config import make_config
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 from detect_transfer.workflows.api_choices import require_fields, several
@@ -81,7 +82,7 @@ def convert(
 
     name = ""
     if not isinstance(source, AnnotationTable):
-        name = Path(source).resolve().name
+        name = real_path(Path(source)).name
         format = recognise(Path(source)) if format is None else format
         source = read_dataset(source, format=format)
     require_fields(choices, ConvertOptions)

@@ -15,6 +15,7 @@ from detect_transfer.config import RunConfig, absolute_paths, dump_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder, require_file, require_new, write_atomic, write_json
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.evaluation import Case, Scores, coco_metrics, parse_ignore_policy
@@ -143,7 +144,7 @@ class _Scorer:
 
 def _members(runs: Sequence[Path]) -> list[_Member]:
     """Read the runs and refuse those that cannot be averaged."""
-    if len({run.resolve() for run in runs}) < max(2, len(runs)):
+    if len({real_path(run) for run in runs}) < max(2, len(runs)):
         raise InputError(
             "AVERAGE_RUNS",
             "an average is of two different runs or more",

@@ -13,6 +13,7 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_dir
+from detect_transfer.core.opening import real_path
 from detect_transfer.data.load import GroundTruth
 from detect_transfer.data.run_data import load_run_data, with_kept_classes
 from detect_transfer.data.seen_images import read_scored
@@ -134,7 +135,7 @@ def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Run:
     if key not in read:
         read[key] = truth_of_run(run)
     return Run(
-        run.resolve().name,
+        real_path(run).name,
         read[key],
         folder.read_detections(),
         config,

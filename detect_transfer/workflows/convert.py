@@ -12,6 +12,7 @@ from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, On
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 from detect_transfer.core.ledger import LedgerLine
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
@@ -124,7 +125,7 @@ def convert_source(
         raise InputError("OPTION_VALUE", what, field="--option", value=f"on_error={on_error}", remedy=remedy)
     options = ConvertOptions(
         format=request.format,
-        source=request.source.resolve().name,
+        source=real_path(request.source).name,
         reader_options=reader_options,
         on_error=on_error,
         bad_boxes=request.bad_boxes,

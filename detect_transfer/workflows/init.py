@@ -100,7 +100,7 @@ def init_config(
         InputError: The data cannot be read or trained on, a word is wrong, or `out` is there.
         ResourceError: The machine failed.
     """
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise InputError("FILE_EXISTS", "there is a file of this name", where=out, remedy="give another with --out")
     given = make_config({}, [f"data.path={json.dumps(str(source))}", *words], where="command line")
     keys = set(_given_keys(words))

@@ -14,6 +14,7 @@ from detect_transfer.core.csv_cells import harmless_column
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_atomic
+from detect_transfer.core.opening import real_path
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.evaluation.label_errors import KINDS, label_errors
 from detect_transfer.formats.writing.labelme import images_of_one_file
@@ -181,7 +182,7 @@ def write_label_errors(suspects: LabelErrors, out: Path) -> None:
             building / "label_errors.html",
             suspects.table,
             suspects.rows,
-            title=suspects.run.resolve().name,
+            title=real_path(suspects.run).name,
             facts=suspects.facts,
         )
         cells = suspects.rows.select(_COLUMNS)
@@ -190,7 +191,7 @@ def write_label_errors(suspects: LabelErrors, out: Path) -> None:
         if table.images.height:
             shared = images_of_one_file(table.images["file_name"].to_list())
             tools = [tool for tool in LABELLING_TOOLS if tool != "labelme" or shared is None]
-            write_pre_annotations(table, building, tools=tools, model=suspects.run.resolve().name)
+            write_pre_annotations(table, building, tools=tools, model=real_path(suspects.run).name)
 
 
 def _to_correct(suspects: LabelErrors) -> AnnotationTable:

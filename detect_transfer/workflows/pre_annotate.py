@@ -20,6 +20,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_sources import free_path, output_stem
 from detect_transfer.core.images import read_size_wh
 from detect_transfer.core.io import new_folder, read_json, require_dir, require_file, require_new, safe_join
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.data.seen_images import SEEN_IMAGES
 from detect_transfer.formats.writing.pre_annotations import check_tools, write_pre_annotations
@@ -105,7 +106,7 @@ def pre_annotate(
             file_names = _as_images(names, images, root)
         classes = sorted({row["category_name"] for row in rows})
         table = _table(shown, classes, file_names, root)
-        write_pre_annotations(table, building, tools=tools, model=predicted.resolve().name)
+        write_pre_annotations(table, building, tools=tools, model=real_path(predicted).name)
     return PreAnnotated(table, n_frames, len(rows) - len(shown), note)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.quiet_imports import forbid_reports
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.watch import Watch
@@ -263,7 +264,7 @@ def tracking(config: RunConfig, folder: RunFolder, watch: Watch, *, main: bool) 
     for name in config.track.to if main else ():
         flat = dict(_flat(config.model_dump(mode="json", exclude={"out", "track"})))
         tracked.begin(
-            name, TrackedRun(folder.path.resolve().name, config.track.project_name, folder.tracked / name, flat)
+            name, TrackedRun(real_path(folder.path).name, config.track.project_name, folder.tracked / name, flat)
         )
 
     def on_epoch(row: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from detect_transfer.core.image_sources import SourceImage
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.input_size import InputSize, Sides
 from detect_transfer.core.intake import Intake
+from detect_transfer.core.opening import is_special, not_regular
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.models import find_weights, load_detector, load_weights
 from detect_transfer.models.base import Detector, Prediction, Predictor
@@ -181,6 +182,8 @@ def best_weights(source: str | Path) -> Path:
         weights = path
     else:
         weights = find_weights(str(source))
+    if is_special(weights):
+        raise not_regular(weights)
     if not weights.is_file() and exported is None:
         raise InputError(
             "RUN_MISSING",

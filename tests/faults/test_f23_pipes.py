@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paths import ROOT
@@ -120,8 +121,67 @@ def test_files_of_users_are_opened_by_one_function() -> None:
         assert not lines or name in OWN_FILES, f"{name}: {lines}"
 
 
+def test_links_are_followed_by_one_function() -> None:
+    """`Path.resolve` raises RuntimeError for links in a loop."""
+    assert not [path for path in PACKAGE.rglob("*.py") if ".resolve(" in path.read_text()]
+
+
 def test_every_reader__says_that_a_pipe_is_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for form in READERS.values():
         with pytest.raises(InputError, match=r"FILE_KIND .*it is a pipe"):
             form.read(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("target", ["link", "nowhere"], ids=["loop", "dangling"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("init LINK", "init DATA --out LINK.yaml", "check LINK", "convert auto LINK --out OUT"),
+        *("convert coco LINK.json --out OUT", "convert yolo LINK.yaml --out OUT", "convert yolo LINK --out OUT"),
+        *("convert data_folder DATA --out OUT --split-file LINK.json", "train LINK.yaml", "train --resume LINK"),
+        *("convert data_folder DATA --out OUT --classes LINK.yaml", "convert yolo DATA --out OUT --allow-root LINK"),
+        *("predict LINK.pt DATA --out OUT", "predict embedded LINK.jpg --out OUT", "predict embedded LINK --out OUT"),
+        *("evaluate --truth LINK.json --detections DATA --out OUT", "evaluate LINK --data DATA --out OUT"),
+        *(
+            "average LINK LINK.pt --out OUT",
+            "compare LINK LINK.pt --out OUT",
+            "study plan LINK",
+            "study plan LINK.yaml",
+        ),
+        *("pre-annotate LINK --images DATA --out OUT", "verify LINK", "unpack LINK --out OUT"),
+    ],
+)
+def test_link_that_leads_nowhere__is_wrong_input(
+    words: str, target: str, data_folder: Path, tmp_path: Path, command: Callable
+) -> None:
+    for suffix in ("", ".json", ".yaml", ".pt", ".jpg"):
+        (tmp_path / f"link{suffix}").symlink_to(f"{target}{suffix}")
+    places = {"LINK": tmp_path / "link", "DATA": data_folder, "OUT": tmp_path / "out"}
+    for name, place in places.items():
+        words = words.replace(name, str(place))
+    ended = command(*words.split())
+    assert ended.code == 2, ended
+    assert (tmp_path / "link.yaml").is_symlink()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w"])
+@pytest.mark.parametrize(
+    "words", ["predict WEIGHTS DATA --out OUT", "train data.path=DATA model.weights=WEIGHTS out=OUT"]
+)
+def test_weights_that_are_no_file__are_said_to_be_what_they_are(
+    words: str, name: str, kind: str, data_folder: Path, tmp_path: Path, command: Callable, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if kind == "pipe":
+        os.mkfifo(name)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(name)
+    else:
+        Path(name).symlink_to("/dev/zero")
+    words = words.replace("WEIGHTS", f"./{name}").replace("DATA", str(data_folder)).replace("OUT", "out")
+    ended = command(*words.split())
+    assert (ended.code, f"it is a {kind}, no regular file" in ended.err) == (2, True), ended

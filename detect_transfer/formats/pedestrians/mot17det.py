@@ -20,6 +20,7 @@ from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.delimited import Dialect
@@ -107,7 +108,7 @@ def read(
     sequences = [_sequence(root, text.removesuffix(_TRUTH)) for text in texts]
     sequences = _one_of_each(sequences, source.errors)
     for sequence in sequences:
-        group = sequence.scene or root.resolve().name
+        group = sequence.scene or real_path(root).name
         for number in sequence.numbers:
             name = sequence.frame(number)
             where, split = str(root / sequence.folder / sequence.source), split_of_path(name)

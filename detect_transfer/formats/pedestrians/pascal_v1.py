@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.image_lookup import ImageRef
@@ -89,7 +90,7 @@ def _locate(root: Path, name: str, where: str) -> str:
     for candidate in (name, inner):
         if io.is_file(root / candidate):
             return candidate
-    return inner if inner and first == root.resolve().name else name
+    return inner if inner and first == real_path(root).name else name
 
 
 def _texts(root: Path, names: list[str], errors: ErrorCollector) -> dict[str, PascalText]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_named
@@ -50,7 +51,7 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
     texts = source.files("annotations/*.txt", missing="it holds no annotations/*.txt")
     image_of = {name: _image(name) for name in texts}
     for name, image in image_of.items():
-        words = re.split("[-_]", "-".join(PurePosixPath(name).parts[:-2]) or root.resolve().name)
+        words = re.split("[-_]", "-".join(PurePosixPath(name).parts[:-2]) or real_path(root).name)
         source.add_image(image, str(root / name), split=split_named(*words))
     rows = source.rows(texts, _FIELDS, Dialect(",", trailing=True), image_of)
     rows = rows.numbers("considered", "category", "truncation", "occlusion", whole=True).numbers(*_BOX)

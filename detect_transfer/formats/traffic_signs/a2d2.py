@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing.garbage import no_collection
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
 from detect_transfer.formats.parsing.source import Source
@@ -44,7 +45,7 @@ def read(root: Path, *, missing_images: str = "error", on_error: str = "fail") -
         image = PurePosixPath(*drive, _IMAGES, camera, base).as_posix()
         with source.errors.image(image):
             boxes = read_json(source.root, name).members()
-            group = "/".join(drive) or source.root.resolve().name
+            group = "/".join(drive) or real_path(source.root).name
             if source.add_image(image, f"{source.root}/{name}", group=group):
                 for box in boxes.values():
                     with source.errors.row(image):

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing.delimited import Dialect
 from detect_transfer.formats.parsing.locations import split_of_path
 from detect_transfer.formats.parsing.source import Source, listed, numbered
@@ -78,5 +79,5 @@ def _natural(code: str) -> list[tuple[bool, int, str]]:
 
 
 def _drive(root: Path, text: str) -> str:
-    name = PurePosixPath(text).parent.name or root.resolve().name
+    name = PurePosixPath(text).parent.name or real_path(root).name
     return next((name.removesuffix(camera) for camera in _CAMERAS if name.endswith(camera)), name)

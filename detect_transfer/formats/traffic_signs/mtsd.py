@@ -14,6 +14,7 @@ import polars as pl
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.json_boxes import corners
 from detect_transfer.formats.parsing.json_nodes import Node, read_json
@@ -116,7 +117,7 @@ def _read_sets(source: Source, sets: dict[str, list[str]], ignored: list[str]) -
     partial: set[str] = set()
     panorama: set[str] = set()
     for base, names in sets.items():
-        is_partial = "partially" in (source.root / base).resolve().name
+        is_partial = "partially" in real_path(source.root / base).name
         for name in names:
             is_partial |= _read_file(source, name, ignored, panorama)
         if is_partial:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import BoxFormat
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -77,15 +78,15 @@ def find_roots(data: DataYaml, allow_root: Sequence[str]) -> Roots:
         _log.info("%s: there is no folder %s, so its own folder is taken", data.file, start)
         start = folder
     own = start.parent if start.name == "images" else start
-    allowed = [io.require_dir(Path(name), what="a folder that is allowed").resolve() for name in allow_root]
-    if own.resolve() == Path(own.resolve().anchor):
+    allowed = [real_path(io.require_dir(Path(name), what="a folder that is allowed")) for name in allow_root]
+    if real_path(own) == Path(real_path(own).anchor):
         if not allowed:
             what, remedy = "the whole machine would be the data set", "name its folders by --allow-root DIR"
             raise InputError(
                 "PATH_OUTSIDE", what, where=data.where("path"), field="path", value=data.path, remedy=remedy
             )
         own = folder
-    roots = (own.resolve(), *allowed)
+    roots = (real_path(own), *allowed)
     return Roots(Path(os.path.commonpath(roots)) if allowed else own, start, roots)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.opening import real_path
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.parsing.locations import foreign_tails, split_of_path
@@ -55,7 +56,7 @@ class ImageFinder:
         self.missing_images = missing_images
         self.root = roots.base
         self.start = roots.start
-        self.base = roots.base.resolve()
+        self.base = real_path(roots.base)
         self.allowed = roots.allowed
         self.errors = errors
         self.n_foreign = 0
@@ -124,7 +125,7 @@ class ImageFinder:
 
     def add_list(self, path: Path, split: str) -> None:
         """Add the images that a text file lists, one a line."""
-        self.lists.add(path.resolve())
+        self.lists.add(real_path(path))
         try:
             lines = native.lines_of(native.read_text(self.root, path))
         except InputError as error:
@@ -181,7 +182,7 @@ class ImageFinder:
     def real_folder(self, path: Path) -> Path:
         """Return the folder of a file with the links in it followed; each is looked at once."""
         if path.parent not in self.real:
-            self.real[path.parent] = path.parent.resolve()
+            self.real[path.parent] = real_path(path.parent)
         return self.real[path.parent]
 
     def put(self, image: str, split: str, where: str) -> None:
@@ -203,7 +204,7 @@ class ImageFinder:
 
     def inside(self, path: Path, *, where: str, field: str) -> str | None:
         """Return a path relative to the root, or None after reporting that it leads out."""
-        real = path.resolve() if io.is_dir(path) else self.real_folder(path) / path.name
+        real = real_path(path) if io.is_dir(path) else self.real_folder(path) / path.name
         if any(real.is_relative_to(root) for root in self.allowed):
             return self.named(path, real)
         what = f"it leads out of {self.allowed[0]}"

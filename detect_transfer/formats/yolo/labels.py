@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.written_links import lies_in, link_root
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -110,7 +111,7 @@ class LabelFolder:
 
     def _is_orphan(self, name: str) -> bool:
         """Tell whether the image of a label is nowhere; one that no split lists is no concern of ours."""
-        if name.lower() in _NOT_LABELS or (self.path / name).resolve() in self.lists:
+        if name.lower() in _NOT_LABELS or real_path(self.path / name) in self.lists:
             return False
         return name not in self.misspelt and not self._has_image(name)
 

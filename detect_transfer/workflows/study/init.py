@@ -48,7 +48,7 @@ def init_study(data: Path, out: Path, *, weights: str = "yolo11n", format: str =
     """
     from detect_transfer.models.hub import find_weights
 
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise InputError("OUT_EXISTS", "the file is there", where=out, remedy="give another name with --out")
     if weights == "scratch":
         what = "three of the four arms start from a source"

@@ -15,6 +15,7 @@ from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_json, sha256_file, write_atomic
 from detect_transfer.core.memory import available_memory
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.threads import cores
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
@@ -102,12 +103,12 @@ class StudyPlan:
 
     def placed(self, run: PlannedRun, config: RunConfig) -> RunConfig:
         """Return a config with the data, the seed and the folder of a run."""
-        split_file = self.folder.split_file(run.percent, run.fold).resolve()
+        split_file = real_path(self.folder.split_file(run.percent, run.fold))
         return config.model_copy(
             update={
                 "data": config.data.model_copy(update={"split_file": split_file}),
                 "train": config.train.model_copy(update={"seed": run.seed}),
-                "out": self.folder.run(run.key).path.resolve(),
+                "out": real_path(self.folder.run(run.key).path),
             }
         )
 
