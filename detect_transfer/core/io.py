@@ -43,7 +43,8 @@ def new_file(path: Path, *, flush: bool = True) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f".{short_name(path.name)}.{os.getpid()}.tmp")
     with resource_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            real_path(path.parent).mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as stream:
                 yield stream
@@ -108,6 +109,26 @@ def parse_json(data: bytes, path: Path) -> Any:
     return document
 
 
+@contextmanager
+def read_errors(path: Path) -> Iterator[None]:
+    """Turn what opening or reading a file raises into an error that names it.
+
+    Raises:
+        InputError: There is no such file, or it is no regular one.
+        ResourceError: The machine does not let us read it.
+    """
+    try:
+        yield
+    except NotADirectoryError as error:
+        raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            raise InputError("FILE_MISSING", what_is_there(path), where=path, remedy="check the path") from error
+        raise ResourceError(
+            "FILE_UNREADABLE", str(error.strerror), where=path, remedy="check its permissions"
+        ) from error
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a whole file.
 
@@ -115,19 +136,8 @@ def read_bytes(path: Path) -> bytes:
         InputError: There is no such file, or it is no regular one.
         ResourceError: The machine does not let us read it.
     """
-    try:
-        with open_regular(path) as stream:
-            return stream.read()
-    except FileNotFoundError as error:
-        raise InputError("FILE_MISSING", what_is_there(path), where=path, remedy="check the path") from error
-    except NotADirectoryError as error:
-        raise InputError("FILE_KIND", "a file was expected here", where=path, remedy="check the path") from error
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise InputError("FILE_MISSING", what_is_there(path), where=path, remedy="check the path") from error
-        raise ResourceError(
-            "FILE_UNREADABLE", str(error.strerror), where=path, remedy="check its permissions"
-        ) from error
+    with read_errors(path), open_regular(path) as stream:
+        return stream.read()
 
 
 def read_text(path: Path) -> str:
@@ -240,6 +250,9 @@ def require_new(out: Path, *, option: str = "--out") -> None:
     if real_path(out) == real_path(Path()):
         what, remedy = "it is the folder that you are in", f"give another {option}, or go elsewhere first"
         raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
+    if real_path(out).is_symlink():
+        what, remedy = "a link that leads to itself is there", f"remove it, or give another {option}"
+        raise InputError("OUT_NOT_EMPTY", what, where=out, remedy=remedy)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     what = "it is not empty" if out.is_dir() else "a file is there"

@@ -21,7 +21,8 @@ import torch
 
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.input_size import InputSize
-from detect_transfer.core.io import sha256_file, write_atomic
+from detect_transfer.core.io import read_errors, sha256_file, write_atomic
+from detect_transfer.core.opening import open_regular
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 from detect_transfer.models.tensor_files import damaged_part, first_not_finite, pack_tensors, read_tensors
@@ -88,6 +89,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         InputError: It is damaged, or holds no tensors by name.
+        ResourceError: The machine does not let us read it.
     """
     if path.suffix in EXPORTED_SUFFIXES:
         raise InputError(
@@ -96,7 +98,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             where=path,
             remedy="give the run or the weights that it was exported from",
         )
-    if path.stat().st_size == 0:
+    with read_errors(path), open_regular(path) as stream:
+        is_empty = not stream.read(1)
+    if is_empty:
         raise InputError("WEIGHTS_DAMAGED", "the file has no bytes", where=path, remedy="copy or fetch it again")
     read = _read_safetensors if path.suffix == ".safetensors" else _read_pickled
     tensors, metadata, arch, names = read(path)

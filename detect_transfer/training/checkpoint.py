@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import new_file
+from detect_transfer.core.io import new_file, read_errors
+from detect_transfer.core.opening import open_regular
 from detect_transfer.models.tensor_files import damaged_part, first_not_finite
 from detect_transfer.training.mixes import mix_of
 
@@ -136,7 +137,10 @@ def read_states(path: Path) -> dict[str, Any]:
 
     Raises:
         InputError: The file is damaged.
+        ResourceError: The machine does not let us read it.
     """
+    with read_errors(path), open_regular(path) as stream:
+        stream.read(1)
     try:
         if part := damaged_part(path):
             raise zipfile.BadZipFile(f"bits of its part {part} have changed")

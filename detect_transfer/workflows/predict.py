@@ -18,6 +18,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError, did_you
 from detect_transfer.core.image_sources import ImageSources
 from detect_transfer.core.input_size import Sides
 from detect_transfer.core.io import require_new
+from detect_transfer.core.opening import real_path
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classes, DetectedImage
 from detect_transfer.models.device import half_precision
@@ -214,7 +215,7 @@ def _written(out: Path, trained: TrainedDetector, options: PredictOptions, done:
     """Give the files to write to: whole at the end and where it is interrupted, removed where it fails."""
     classes = Classes(trained.category_ids, trained.class_names)
     with resource_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+        real_path(out).mkdir(parents=True, exist_ok=True)
         rows = PredictionRows(out, classes, list(dict.fromkeys(options.targets)))
         try:
             yield rows

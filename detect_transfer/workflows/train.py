@@ -22,6 +22,7 @@ from accelerate.utils import broadcast_object_list
 from detect_transfer.config import Model, RunConfig, absolute_paths, dump_config
 from detect_transfer.core.disk import require_room
 from detect_transfer.core.io import require_new, write_atomic, write_json
+from detect_transfer.core.opening import real_path
 from detect_transfer.data.native import require_path
 from detect_transfer.data.run_checks import run_findings
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
@@ -225,7 +226,7 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
             chosen = [folder]
         else:
             require_new(config.out, option="out=FOLDER")
-        chosen[0].mkdir(parents=True, exist_ok=config.out is not None)
+        real_path(chosen[0]).mkdir(parents=True, exist_ok=config.out is not None)
     broadcast_object_list(chosen)
     return Path(chosen[0])
 

@@ -166,6 +166,42 @@ def test_link_that_leads_nowhere__is_wrong_input(
     assert not (tmp_path / "out").exists()
 
 
+OUT_LINK = [
+    *("convert data_folder DATA --out LINK", "predict embedded DATA/images/val --out LINK", "check DATA --out LINK"),
+    "train data.path=DATA model.weights=embedded transfer.class_map=none train.epochs=1 train.imgsz=64 out=LINK",
+]
+
+
+@pytest.mark.parametrize("words", OUT_LINK)
+@pytest.mark.parametrize(("target", "code"), [("link", 2), ("elsewhere", 0)], ids=["loop", "dangling"])
+def test_output_folder_that_is_a_link__is_made_where_it_leads(
+    words: str, target: str, code: int, few_data: Path, tmp_path: Path, command: Callable
+) -> None:
+    (tmp_path / "link").symlink_to(target)
+    words = words.replace("DATA", str(few_data)).replace("LINK", str(tmp_path / "link"))
+    ended = command(*words.split())
+    assert (ended.code, "a link that leads to itself" in ended.err) == (code, code == 2), ended
+    assert (tmp_path / "elsewhere").is_dir() is (code == 0)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_weights_that_may_not_be_read__are_not_called_damaged(
+    suffix: str, data_folder: Path, tmp_path: Path, command: Callable, monkeypatch: Any
+) -> None:
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(b"x")
+    real = os.open
+
+    def refuse(name: Any, *rest: Any, **more: Any) -> int:
+        if str(name) == str(path):
+            raise PermissionError(13, "Permission denied", name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    ended = command("predict", path, data_folder / "images" / "val", "--out", tmp_path / "out")
+    assert (ended.code, "FILE_UNREADABLE" in ended.err) == (3, True), ended
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w"])
 @pytest.mark.parametrize(
