@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from detect_transfer.cli.main import app
 from detect_transfer.data.findings import REMEDIES
 
 ROOT = Path(__file__).resolve().parents[1]
-ERRORS = ("InputError", "ResourceError", "InternalError")
+EXITS = {"InputError": "2", "ResourceError": "3", "InternalError": "4", "DetectTransferError": "of the signal"}
+CODE = re.compile("[A-Z][A-Z0-9]+(_[A-Z0-9]+)+")
+NO_ERRORS = {"append", "get", "getattr", "make_finding", "normalize", "put", "setdefault", "_near_finding"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -95,21 +98,50 @@ def _first_sentence(function: Any) -> str:
 
 def errors() -> str:
     """Return a table of the codes of all errors, with their exit codes and modules."""
-    codes: dict[str, tuple[str, set[str]]] = {}
+    codes: dict[str, tuple[set[str], set[str]]] = {}
     for path in sorted((ROOT / "detect_transfer").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT / "detect_transfer").with_suffix("").parts)
         for node in ast.walk(ast.parse(path.read_text())):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS):
-                continue
-            if node.args and isinstance(node.args[0], ast.Constant):
-                modules = codes.setdefault(str(node.args[0].value), (node.func.id, set()))[1]
-                modules.add(".".join(path.relative_to(ROOT / "detect_transfer").with_suffix("").parts))
-    exit_code = {"InputError": "2", "ResourceError": "3", "InternalError": "4"}
-    rows = [(f"`{code}`", exit_code[kind], ", ".join(sorted(m))) for code, (kind, m) in sorted(codes.items())]
+            for code, exit_code in _codes_of(node):
+                exits, modules = codes.setdefault(code, (set(), set()))
+                exits.add(exit_code)
+                modules.add(module)
+    rows = [(f"`{code}`", ", ".join(sorted(e)), ", ".join(sorted(m))) for code, (e, m) in sorted(codes.items())]
     return (
         "# Errors\n\nOne line each, `CODE file:line field=value - what; remedy`, and an exit code: 0 done, 2 the input "
-        "is wrong, 3 the machine failed (disk, memory, missing weights), 4 a bug of ours, 130 and 143 on signals. "
-        "`--debug` adds a traceback.\n\n" + _table(("code", "exit", "raised in"), rows)
+        "is wrong, 3 the machine failed (disk, memory, missing weights), 4 a bug of ours, 128 and its number on a signal (129 "
+        "SIGHUP, 130 SIGINT, 143 SIGTERM), 141 where nobody reads what is printed. `--debug` adds a traceback; "
+        "`--json-errors` makes each an object with the keys `code`, `where`, `field`, `value`, `what`, `remedy` and "
+        "`exit_code`.\n\n" + _table(("code", "exit", "raised in"), rows)
     )
+
+
+def _codes_of(node: ast.AST) -> Iterable[tuple[str, str]]:
+    """Give the codes that a call raises or collects, or that a function returns, with the exit code of each."""
+    name, given = "", []
+    if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+        given = [node.value]
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = [*node.args[:3], *(keyword.value for keyword in node.keywords if keyword.arg == "code")]
+    if name in NO_ERRORS:
+        return
+    for value in (part for argument in given for part in _parts(argument)):
+        if isinstance(value, str) and (CODE.fullmatch(value) or (name in EXITS and value.isupper())):
+            yield value, EXITS.get(name, "2")
+
+
+def _parts(node: ast.expr) -> Iterable[object]:
+    """Give the constants that an argument may be: also of `A if b else C`, and of `*(A, b)`."""
+    inner = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
+    if isinstance(node, ast.Starred):
+        inner = [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+    if isinstance(node, ast.Tuple):
+        inner = node.elts[:1]
+    if isinstance(node, ast.Constant):
+        yield node.value
+    for each in inner:
+        yield from _parts(each)
 
 
 def findings() -> str:

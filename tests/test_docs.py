@@ -152,3 +152,14 @@ def test_rows_of_promises__name_tests_that_are_there(page: str, n_rows: int) -> 
         assert tests, row
         for path, name in tests:
             assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+def test_codes_of_the_faults__stand_in_the_tables_of_errors_and_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mkdocs", reason="the tables are made where the documentation is built")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    reference = importlib.import_module("reference")
+    listed = set(re.findall(r"^\| `([A-Z_0-9]+)`", reference.errors() + reference.findings(), re.MULTILINE))
+    named = set(re.findall(r"`([A-Z][A-Z0-9]+_[A-Z_0-9]+)`", (ROOT / "docs/reference/faults.md").read_text()))
+    assert len(named) > 40
+    assert named <= listed
+    assert {"USAGE", "BUG", "INTERRUPTED", "WRITE_FAILED", "DISK_FULL", "CLASS_MIXED", "TRUTH_UNKNOWN"} <= listed

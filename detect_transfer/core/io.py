@@ -275,12 +275,18 @@ def new_folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         with building_folder(out) as building:
             yield building
+            require_new(out)  # another process may have been quicker since
             if out.exists():
                 out.rmdir()
             building.replace(out)
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a regular file in hexadecimal."""
-    with open_regular(path) as stream:
+    """Return the SHA-256 of a regular file in hexadecimal.
+
+    Raises:
+        InputError: There is no such file, or it is no regular one.
+        ResourceError: The machine does not let us read it.
+    """
+    with read_errors(path), open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

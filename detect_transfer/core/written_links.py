@@ -26,7 +26,7 @@ def is_written_link(root: Path, path: Path) -> bool:
     """
     try:
         real_root, folder = real_path(root), real_path(path.parent)
-    except (OSError, RuntimeError):
+    except OSError:
         return False
     if not path.is_symlink() or not folder.is_relative_to(real_root):
         return False
@@ -81,6 +81,7 @@ def link_root() -> Path | None:
 def lies_in(folder: Path, path: Path) -> bool:
     """Tell whether a path lies in a folder when links are followed."""
     try:
-        return real_path(path).is_relative_to(real_path(folder))
-    except (OSError, RuntimeError):  # a loop of links leads nowhere
+        real = real_path(path)
+        return real.is_relative_to(real_path(folder)) and not real.is_symlink()  # a loop of links leads nowhere
+    except OSError:
         return False

@@ -1,4 +1,4 @@
-"""One run at a time in a run folder: two would overwrite each other's weights."""
+"""One process at a time writes into a folder: two would overwrite each other's files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(
                 "RUN_IN_USE",
-                "another process trains in this folder",
+                "another process writes into this folder",
                 where=folder,
                 remedy="wait for it or stop it, or give another folder as out",
             ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from detect_transfer.formats.detections.streams import DETECTION_WRITERS, Classe
 from detect_transfer.models.device import half_precision
 from detect_transfer.models.fuse import fused
 from detect_transfer.models.stream import ImageResult, StreamOptions, detect_stream
+from detect_transfer.training.lock import lock_folder
 from detect_transfer.workflows.evaluate import SHOWN_SCORE
 from detect_transfer.workflows.predict_outputs import SKIPPED_IMAGES, Drawings, PredictionRows
 from detect_transfer.workflows.thresholds import (
@@ -214,8 +215,10 @@ def predict_sources(
 def _written(out: Path, trained: TrainedDetector, options: PredictOptions, done: Predicted) -> Iterator[PredictionRows]:
     """Give the files to write to: whole at the end and where it is interrupted, removed where it fails."""
     classes = Classes(trained.category_ids, trained.class_names)
-    with resource_errors(out):
+    with resource_errors(out), ExitStack() as locks:
         real_path(out).mkdir(parents=True, exist_ok=True)
+        locks.enter_context(lock_folder(out))
+        require_new(out)  # another may have been quicker since
         rows = PredictionRows(out, classes, list(dict.fromkeys(options.targets)))
         try:
             yield rows

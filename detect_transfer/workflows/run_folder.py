@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,15 @@ class RunFolder:
             field="phases",
             remedy="compare the detections of the runs with --truth and --detections instead",
         )
+
+
+def new_run_folder(name: str) -> Path:
+    """Make ``runs/NAME``, or ``runs/NAME-2`` and so on where that is there, also where others make theirs meanwhile."""
+    for number in itertools.count(1):
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError

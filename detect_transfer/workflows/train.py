@@ -50,7 +50,7 @@ from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, clock_of, timed
 from detect_transfer.workflows.run_energy import EnergyMeter
-from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.run_folder import RunFolder, new_run_folder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.source_choice import rank_sources
@@ -220,13 +220,10 @@ def _make_folder(config: RunConfig, name: str, accelerator: Accelerator, *, resu
     chosen: list[Any] = [config.out]
     if accelerator.is_main_process and not resume:
         if config.out is None:
-            number = 1
-            while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
-                number += 1
-            chosen = [folder]
+            chosen = [new_run_folder(name)]
         else:
             require_new(config.out, option="out=FOLDER")
-        real_path(chosen[0]).mkdir(parents=True, exist_ok=config.out is not None)
+            real_path(config.out).mkdir(parents=True, exist_ok=True)
     broadcast_object_list(chosen)
     return Path(chosen[0])
 

@@ -35,7 +35,7 @@ def require_regular(root: Path, path: Path) -> None:
         if stat.S_ISLNK(mode):
             io.safe_join(root, path.relative_to(root).as_posix(), where=path, field="link")
             mode = path.stat().st_mode
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
+    except (OSError, ValueError) as error:
         raise InputError("FILE_MISSING", "there is no such file", where=path, remedy="check the path") from error
     if not stat.S_ISREG(mode):
         raise InputError("FILE_KIND", "it is not a regular file", where=path, remedy="replace it by the file itself")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.graph import INPUT, OUTPUTS, ExportGraph, GraphOptions
 from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
+from detect_transfer.models.export.seal import NO_SEAL, SEAL, check_seal, seal
 
 OPSET = 17
 HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -60,13 +62,14 @@ def _export(graph: ExportGraph, options: GraphOptions, path: Path) -> None:
 
 
 def add_metadata(path: Path, texts: Mapping[str, str]) -> None:
-    """Write texts into the metadata of an ONNX file, in the place of those that it has."""
+    """Write texts into the metadata of an ONNX file, in the place of those that it has, and its hash."""
     import onnx
 
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, dict(sorted(texts.items())))
+    onnx.helper.set_model_props(model, dict(sorted({**texts, SEAL: json.dumps(NO_SEAL)}.items())))
     model.producer_name = "detect-transfer"
     onnx.save(model, path)
+    seal(path)
 
 
 class OnnxSession:
@@ -133,6 +136,8 @@ def open_onnx(path: Path) -> Opened:
 
     Raises:
         InputError: It is damaged or of others.
+        ResourceError: The machine does not let us read it.
     """
+    check_seal(path)
     session = OnnxSession(path)
     return Opened(session, read_metadata(session.texts, path))

@@ -15,18 +15,25 @@ from detect_transfer.core.io import read_json, write_json
 from detect_transfer.core.quiet_imports import import_openvino
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
+from detect_transfer.models.export.seal import NO_SEAL, SEAL, check_seal, seal
 
-MODEL, METADATA = "model.xml", "metadata.json"
+MODEL, WEIGHTS, METADATA = "model.xml", "model.bin", "metadata.json"
 _HEAVY = ("Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul")
 _PRECISIONS = {"f32": "fp32", "u8": "int8", "i8": "int8"}
 
 
 def write_openvino(onnx_file: Path, folder: Path, metadata: ExportMetadata) -> None:
-    """Convert an ONNX file into a folder with the graph, its weights in single precision, and the metadata."""
+    """Convert an ONNX file into a folder with the graph, its weights in single precision, metadata and a hash."""
     openvino = import_openvino()
     folder.mkdir()
     openvino.save_model(openvino.convert_model(onnx_file), folder / MODEL, compress_to_fp16=False)
-    write_json(folder / METADATA, metadata.as_dict())
+    write_json(folder / METADATA, {**metadata.as_dict(), SEAL: NO_SEAL})
+    seal(folder / METADATA, _beside(folder))
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Return the graph and the weights, whose hash the metadata hold."""
+    return folder / MODEL, folder / WEIGHTS
 
 
 class OpenvinoSession:
@@ -74,8 +81,11 @@ def open_openvino(folder: Path) -> Opened:
 
     Raises:
         InputError: It is damaged or of others.
+        ResourceError: The machine does not let us read it.
     """
     stored = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
+    if stored:
+        check_seal(folder / METADATA, _beside(folder))
     texts = {key: json.dumps(value) for key, value in stored.items()} if isinstance(stored, dict) else {}
     metadata = read_metadata(texts, folder)
     return Opened(OpenvinoSession(folder), metadata)

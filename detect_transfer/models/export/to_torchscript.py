@@ -7,16 +7,20 @@ import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.io import read_errors
+from detect_transfer.core.opening import open_regular
 from detect_transfer.models.device import full_precision
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.graph import ExportGraph, GraphOptions
 from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
+from detect_transfer.models.tensor_files import damaged_part
 
 _METADATA = "metadata.json"
 
@@ -38,15 +42,20 @@ class TorchscriptSession:
 
     Raises:
         InputError: It is damaged.
+        ResourceError: The machine does not let us read it.
     """
 
     def __init__(self, path: Path) -> None:
         extra = {_METADATA: ""}
+        with read_errors(path), open_regular(path) as stream:
+            stream.read(1)
         try:
+            if part := damaged_part(path):
+                raise BadZipFile(f"bits of its part {part} have changed")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._module = torch.jit.load(path, "cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, BadZipFile) as error:
             raise InputError(
                 "EXPORT_DAMAGED",
                 f"torch {torch.__version__} cannot load it: {str(error).splitlines()[0]}",
