@@ -109,8 +109,8 @@ def errors() -> str:
     rows = [(f"`{code}`", ", ".join(sorted(e)), ", ".join(sorted(m))) for code, (e, m) in sorted(codes.items())]
     return (
         "# Errors\n\nOne line each, `CODE file:line field=value - what; remedy`, and an exit code: 0 done, 2 the input "
-        "is wrong, 3 the machine failed (disk, memory, missing weights), 4 a bug of ours, 128 and its number on a signal (129 "
-        "SIGHUP, 130 SIGINT, 143 SIGTERM), 141 where nobody reads what is printed. `--debug` adds a traceback; "
+        "is wrong, 3 the machine failed (disk, memory, weights), 4 a bug of ours, 128 and its number on a signal "
+        "(129 SIGHUP, 130 SIGINT, 143 SIGTERM), 141 where nobody reads what is printed. `--debug` adds a traceback; "
         "`--json-errors` makes each an object with the keys `code`, `where`, `field`, `value`, `what`, `remedy` and "
         "`exit_code`.\n\n" + _table(("code", "exit", "raised in"), rows)
     )
