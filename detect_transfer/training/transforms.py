@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from pydantic import ValidationError
 
@@ -19,7 +20,7 @@ from albumentations.core.type_definitions import Targets
 from detect_transfer.config import keys_of
 from detect_transfer.config.augment import OWN_TRANSFORMS, AugmentEntry, ScaleByBoxes
 from detect_transfer.config.strict import Strict
-from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.models.letterbox import PAD_VALUE
@@ -29,6 +30,16 @@ TURNS = ("Transpose", "D4", "SquareSymmetry", "RandomRotate90")  # by chance, so
 # the first cuts objects into pieces, the second gives boxes of other objects
 _WRONG_BOXES = ("RandomGridShuffle", "Morphological")
 _LEAST_SHIFT = 0.1  # share of a side
+
+
+class Affine(A.Affine):  # type: ignore[misc]
+    """Warps three channels as four: the same pixels in less than half the time, with the warp of OpenCV 5."""
+
+    def apply(self, img: RgbArray, **params: Any) -> Any:
+        """Return a warped image (H, W, C)."""
+        if img.shape[2:] != (3,):
+            return super().apply(img, **params)
+        return cv2.cvtColor(super().apply(cv2.cvtColor(img, cv2.COLOR_RGB2RGBA), **params), cv2.COLOR_RGBA2RGB)
 
 
 def own_options(entry: AugmentEntry) -> Strict | None:
@@ -76,7 +87,7 @@ def build_transform(
         return _scale_by_boxes(own, imgsz, box_sides)
     usable = {
         name: kind
-        for name, kind in vars(A).items()
+        for name, kind in {**vars(A), Affine.__name__: Affine}.items()
         if isinstance(kind, type) and not name.startswith("_") and _moves_boxes_along(kind)
     }
     if entry.name not in usable:
@@ -129,7 +140,7 @@ def _scale_by_boxes(options: ScaleByBoxes, imgsz: InputSize, box_sides: FloatArr
     is_known = box_sides is not None and len(box_sides)
     low, high = scale_range(box_sides, imgsz, options) if is_known else options.limits  # type: ignore[arg-type]
     shift = max(_LEAST_SHIFT, (high - 1) / 4)  # else of enlarged images the middle alone would be seen
-    return A.Affine(scale=(low, high), translate_percent=(-shift, shift), keep_ratio=True, fill=PAD_VALUE, p=options.p)
+    return Affine(scale=(low, high), translate_percent=(-shift, shift), keep_ratio=True, fill=PAD_VALUE, p=options.p)
 
 
 def corners_move(transforms: Sequence[Any]) -> bool:
