@@ -1,6 +1,7 @@
 """The folder in which an output is built: what killed runs leave is removed, what is somebody's is not."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from paths import DATASETS
+from paths import DATASETS, ROOT
 
 from detect_transfer.core import io, temporary
 from detect_transfer.core.errors import InputError
@@ -149,6 +150,14 @@ def test_convert__stopped_by_a_signal_leaves_nothing_and_says_so(tmp_path: Path,
     assert process.returncode == status
     assert said.strip().startswith("INTERRUPTED - stopped by ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_in_that_of_the_system__are_made_in_one_place() -> None:
+    """What a killed run leaves elsewhere under another name, nobody removes."""
+    other = re.compile(r"(TemporaryDirectory|NamedTemporaryFile|mkdtemp|mkstemp)\((?!.*dir=)")
+    for path in (ROOT / "detect_transfer").rglob("*.py"):
+        lines = [line for line in path.read_text().splitlines() if other.search(line)]
+        assert not lines, f"{path}: {lines}"
 
 
 def _listen() -> None:

@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.graph import INPUT, OUTPUTS, ExportGraph, GraphOptions
 from detect_transfer.models.export.metadata import ExportMetadata, read_metadata
@@ -114,8 +114,8 @@ class OnnxSession:
         options = _options()
         # a higher level has layers of the CPU it was made on, which onnx does not know
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        with TemporaryDirectory() as scratch:
-            options.optimized_model_filepath = str(Path(scratch) / "optimised.onnx")
+        with scratch_folder() as scratch:
+            options.optimized_model_filepath = str(scratch / "optimised.onnx")
             onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
             nodes = onnx.load(options.optimized_model_filepath).graph.node
         numbers = {**dict.fromkeys((*HEAVY, "FusedConv", "FusedMatMul", "FusedGemm"), "fp32"), **_QUANTISED}
