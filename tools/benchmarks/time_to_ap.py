@@ -6,6 +6,7 @@ whose line is there is not repeated. `--summary` prints what is there. Arms:
     auto, no_map, no_averages       ours as it comes; without a class map; without averages of weights
     full, head_only, gradual ...    ours by a named strategy
     head_2                          ours with two epochs of the head in place of half of them
+    train.lr=1e-3 ...               ours with keys of the config, parted by semicolons
     stock, stock_10, stock_23       ultralytics with its defaults; with its first 10 or 23 layers frozen
 
 Seconds are those of the whole training call: reading images, training and scoring every epoch; with `--clock cpu`
@@ -154,6 +155,8 @@ def part_of(options: argparse.Namespace) -> Path | None:
 
 def settings_of(arm: str, epochs: int) -> dict[str, Any]:
     """Return what an arm of ours sets of `transfer`."""
+    if "=" in arm:
+        return {}
     if not arm.startswith("head_") or not arm[5:].isdigit():
         return OF_OURS.get(arm, {"strategy": arm})
     head = {"epochs": int(arm[5:]), "train": ["rpn", "head"], "lr": 1e-3, "cache_features": 2, "patience": 3}
@@ -165,19 +168,20 @@ def ours(options: argparse.Namespace, seed: int) -> dict[str, Any]:
     import yaml
 
     import detect_transfer
-    from detect_transfer.config import RunConfig
+    from detect_transfer.config import make_config
     from detect_transfer.models.device import machine_name
     from detect_transfer.workflows.train import Watch, train
 
     given = {"class_map": yaml.safe_load(options.class_map)} if options.class_map else {}
-    config = RunConfig.model_validate(
+    config = make_config(
         {
             "data": {"path": options.data, "split_file": part_of(options)},
             "model": {"weights": str(options.weights)},
             "transfer": {**given, **settings_of(options.one, options.epochs)},
             "train": {"epochs": options.epochs, "imgsz": options.imgsz, "batch": options.batch, "seed": seed},
             "out": options.scratch / "run",
-        }
+        },
+        options.one.split(";") if "=" in options.one else (),
     )
     clock, curve = Clock(), []
     watch = Watch(on_epoch=lambda row: curve.append({**clock.passed(), "AP": row["AP"] or 0.0}))
