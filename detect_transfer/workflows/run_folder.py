@@ -16,6 +16,8 @@ from detect_transfer.core.io import read_json, read_text, require_file
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.detections.reader import read_results
 
+_NUMBERS = {"AP", "train_AP", "epoch_seconds"}  # of an epoch, with which is reckoned
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -198,7 +200,11 @@ class RunFolder:
         Raises:
             InputError: They are missing or wrong.
         """
-        return dict(read_json(require_file(self.metrics, what="the scores of a run")))
+        scores = read_json(require_file(self.metrics, what="the scores of a run"))
+        if isinstance(scores, dict):
+            return scores
+        remedy = "put the file back, or train the run again"
+        raise InputError("METRICS_FILE", "an object was expected", where=self.metrics, remedy=remedy)
 
     def read_history(self) -> list[dict[str, Any]]:
         """Read the rows of the epochs, without those of averages of weights; none where there is no such file.
@@ -212,11 +218,12 @@ class RunFolder:
             try:
                 row = orjson.loads(line)
                 if "mix" not in row:
-                    rows.append({**row, "epoch": int(row["epoch"])})
-            except (orjson.JSONDecodeError, TypeError, ValueError, KeyError) as error:
+                    numbers = {key: None if row[key] is None else float(row[key]) for key in _NUMBERS & row.keys()}
+                    rows.append({**row, **numbers, "epoch": int(row["epoch"])})
+            except (orjson.JSONDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
                 where = f"{self.history}:{number}"
                 raise InputError(
-                    "HISTORY_ROW", "an object with `epoch` was expected", where=where, remedy="fix the line"
+                    "HISTORY_ROW", "an object of numbers with `epoch` was expected", where=where, remedy="fix the line"
                 ) from error
         return rows
 

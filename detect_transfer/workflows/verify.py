@@ -22,7 +22,6 @@ _TOLERANCE = 5e-4  # AP as it is shown; other threads or another processor move 
 _UNREPEATABLE = {
     "peak_memory_mb": "the run would have to be trained again",
     "energy_joules": "the run would have to be trained again",
-    "seed": "the run would have to be trained again",
     "machine": "where a run was trained cannot be seen from it",
     "device": "where a run was trained cannot be seen from it",
     "precision": "the run would have to be trained again",
@@ -64,19 +63,28 @@ def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], No
     folder = RunFolder(require_dir(path, what="a run folder"))
     manifest, config = folder.read_manifest(), folder.read_config()
     on_stage("hashing files, weights and code")
-    checks = [*_files(folder, manifest), *_code(manifest), _weights(config, manifest)]
+    checks = [*_files(folder, manifest), *_code(manifest), _weights(folder, config, manifest)]
     on_stage("reading the data")
     data, check = _data(folder, config, manifest)
     checks.append(check)
     checks += _scores(folder, config, data, predict=predict, on_stage=on_stage)
     checks += _epochs(folder)
+    checks.append(_compared("seed", manifest.get("seed"), config.train.seed, "the config has another"))
     checks += [Check(k, "not checked", manifest[k], None, why) for k, why in _UNREPEATABLE.items() if k in manifest]
     return checks
 
 
 def _files(folder: RunFolder, manifest: Mapping[str, Any]) -> Iterator[Check]:
-    """Hash every file that the manifest names."""
-    for name, stated in manifest.get("files", {}).items():
+    """Hash every file that the manifest names; those that numbers and weights are read from it must name."""
+    listed = manifest.get("files")
+    listed = listed if isinstance(listed, dict) else {}
+    files = {name: row for name, row in listed.items() if _has_hash(row)}
+    parts = [folder.config, folder.transfer, folder.best, folder.history, folder.metrics, folder.detections]
+    parts += [folder.test.metrics, folder.test.detections] if folder.test.path.is_dir() else []
+    needed = [path.relative_to(folder.path).as_posix() for path in (*parts, folder.report)]
+    for name in sorted({*needed, *listed} - files.keys()):
+        yield Check(f"file {name}", "denied", None, None, "the manifest has no hash of it")
+    for name, stated in files.items():
         path = folder.path / name
         if path == folder.state and not path.is_file():
             yield Check(f"file {name}", "not checked", stated["sha256"], None, "only training on needs it; not kept")
@@ -86,13 +94,18 @@ def _files(folder: RunFolder, manifest: Mapping[str, Any]) -> Iterator[Check]:
             yield _compared(f"file {name}", stated["sha256"], sha256_file(path), "the file was changed")
 
 
+def _has_hash(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("sha256"), str)
+
+
 def _code(manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Compare the code and the versions with those that are installed."""
     if "code_sha256" in manifest:
         yield _compared("code_sha256", manifest["code_sha256"], code_sha256(), "another code is installed now")
     else:
         yield Check("code_sha256", "not checked", None, None, "an earlier version wrote the run")
-    for name, stated in manifest.get("versions", {}).items():
+    versions = manifest.get("versions")
+    for name, stated in versions.items() if isinstance(versions, dict) else ():
         if name == "python":
             continue
         try:
@@ -106,10 +119,10 @@ def _code(manifest: Mapping[str, Any]) -> Iterator[Check]:
             )
 
 
-def _weights(config: RunConfig, manifest: Mapping[str, Any]) -> Check:
+def _weights(folder: RunFolder, config: RunConfig, manifest: Mapping[str, Any]) -> Check:
     """Hash the weights that the run started from."""
     stated = manifest.get("weights_sha256")
-    if stated is None:
+    if stated is None and folder.read_transfer().get("source") is None:
         return Check("weights_sha256", "confirmed", None, None, "it started from scratch")
     from detect_transfer.models.hub import find_weights
 
@@ -168,12 +181,11 @@ def _again(folder: RunFolder, data: RunData, truth: AnnotationTable) -> dict[str
     return coco_metrics(truth, detections, ignore_policy=trained.settings.ignore_policy)
 
 
-def _compared_scores(
-    name: str, stated: Mapping[str, float | None], measured: Mapping[str, float | None]
-) -> Iterator[Check]:
+def _compared_scores(name: str, stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[Check]:
     for key, value in stated.items():
         now = measured.get(key)
-        same = value == now if value is None or now is None else abs(value - now) <= _TOLERANCE
+        numbers = isinstance(value, int | float) and isinstance(now, int | float)
+        same = abs(value - now) <= _TOLERANCE if numbers else value == now
         yield Check(name.format(key), "confirmed" if same else "denied", value, now, "" if same else "another score")
 
 
@@ -188,7 +200,7 @@ def _epochs(folder: RunFolder) -> Iterator[Check]:
     best, number = max(scored)
     yield _compared("best_epoch", stated, -number, "another epoch of metrics.jsonl has a higher AP")
     average = metrics.get("best_average")
-    chosen = best if average is None else average.get("AP")
+    chosen = average.get("AP") if isinstance(average, dict) else best
     yield from _compared_scores("{} that the best weights were chosen by", {"AP": chosen}, {"AP": metrics.get("AP")})
     seconds = sum(row.get("epoch_seconds", 0.0) for row in history)
     yield Check("seconds", "not checked", round(seconds, 1), None, "the run would have to be trained again")

@@ -93,6 +93,33 @@ def test_changed_code_weights_and_files__are_denied(copy: Path) -> None:
     assert denied == {"file report.html", "code_sha256", "weights_sha256", "data_sha256"}
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "denied"),
+    [
+        ("manifest", lambda c: c["files"].pop("weights/best.safetensors"), {"file weights/best.safetensors"}),
+        ("manifest", lambda c: c["files"].update({"report.html": 7}), {"file report.html"}),
+        ("manifest", lambda c: c.update(weights_sha256=None), {"weights_sha256"}),
+        ("manifest", lambda c: c.update(seed=7), {"seed"}),
+        ("metrics", lambda c: c.update(AP75="x"), {"file metrics.json", "val AP75 of the stored detections"}),
+    ],
+)
+def test_statement_that_was_taken_out_or_is_no_number__is_denied(copy: Path, name: str, change, denied: set) -> None:
+    content = json.loads((copy / f"{name}.json").read_text())
+    change(content)
+    (copy / f"{name}.json").write_text(json.dumps(content))
+    assert {each for each, outcome in outcomes(copy).items() if outcome == "denied"} == denied
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [("metrics.json", "[]", "METRICS_FILE"), ("metrics.jsonl", '{"epoch": 1, "AP": []}', "HISTORY_ROW")],
+)
+def test_run_whose_numbers_are_damaged__is_refused(copy: Path, name: str, text: str, code: str) -> None:
+    (copy / name).write_text(text)
+    with pytest.raises(InputError, match=code):
+        verify_run(copy, predict=False)
+
+
 def test_data_that_are_gone__are_not_checked(copy: Path) -> None:
     text = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(text.replace("/data\n", "/elsewhere\n"))
@@ -150,10 +177,50 @@ def test_study__whose_report_leaves_a_run_out_is_denied(reported) -> None:
     assert names[:2] == [f"{arm}, 14 images, seed 2: counted in the report" for arm in ("scratch", "full")]
 
 
-@pytest.mark.parametrize("damage", [lambda c: c.pop("runs"), lambda c: c["runs"][0].pop("seed")])
+def edit(plan, change) -> None:
+    """Edit what a report says, as by hand."""
+    content = json.loads(plan.folder.answers.read_text())
+    change(content)
+    plan.folder.answers.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda c: c["runs"][0].update(epochs=7), "scratch, 14 images, seed 0: epochs of the report"),
+        (lambda c: c["runs"][1].update(percent=50.0), "scratch, 14 images, seed 1: percent of the report"),
+        (lambda c: c["runs"][1].update(fold=7), "scratch, 14 images, seed 1: fold of the report"),
+        (lambda c: c["failed"].append({**c["runs"][0], "message": ""}), "scratch, 14 images, seed 0: counted in the"),
+        (lambda c: c["files"].pop("study.html"), "study.html"),
+        (lambda c: c.update(files=[]), "study.html"),
+    ],
+)
+def test_study__whose_rows_of_runs_or_hashes_were_edited_is_denied(reported, change, name: str) -> None:
+    edit(reported, change)
+    assert any(each.startswith(name) for each in denied_of(reported)), denied_of(reported)
+
+
+def test_study_of_another_version__is_worked_out_by_its_runs(reported) -> None:
+    key = reported.runs[0].key
+    reported.folder.run(key).path.rename(reported.folder.run("abc").path)
+    edit(reported, lambda c: c["runs"][0].update(key="abc"))
+    names = denied_of(reported)
+    assert names[0] == "scratch, 14 images, seed 0: key"
+    assert "report: against" not in names
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda c: c.pop("runs"),
+        lambda c: c["runs"][0].pop("seed"),
+        lambda c: c["runs"][0].update(seed="x"),
+        lambda c: c["runs"][0].update(n_images=None),
+        lambda c: c["runs"][0].update(key=["x"]),
+        lambda c: c["runs"][0].update(key="../../elsewhere"),
+    ],
+)
 def test_study__whose_report_is_damaged_is_refused(reported, damage) -> None:
-    content = json.loads(reported.folder.answers.read_text())
-    damage(content)
-    reported.folder.answers.write_text(json.dumps(content))
+    edit(reported, damage)
     with pytest.raises(InputError, match=r"STUDY_REPORT .*study report"):
         verify_study(reported.folder.path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import read_json, require_file, sha256_file
@@ -19,7 +21,9 @@ from detect_transfer.workflows.study.runs import FailedRun, FinishedRun, state_o
 from detect_transfer.workflows.study.words import EndedRuns
 from detect_transfer.workflows.verify import Check, verify_run
 
-_LISTS = ("runs", "failed", "not_ended")
+_LISTS = {"done": "runs", "failed": "failed"}  # of the report, by the state of a run; others stand in the last
+_NOT_ENDED = "not_ended"
+_ROW = TypeAdapter(PlannedRun)
 
 
 def is_study(path: Path) -> bool:
@@ -40,16 +44,19 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     """
     config, folder = load_study(path)
     stated = read_json(require_file(folder.answers, what="the report of a study"))
-    planned = {name: [_planned(row, folder) for row in _rows(stated, name, folder)] for name in _LISTS}
+    listed = {name: [_planned(row, folder) for row in _rows(stated, name, folder)] for name in _names_of_lists()}
     plan = make_study_plan(config, folder, on_stage=on_stage)
-    checks = [*_files(folder, stated), *_left_out(plan, planned)]
+    checks = [*_files(folder, stated), *_listed_otherwise(plan, listed)]
+    planned = {name: [_of_plan(plan, run) for run in runs] for name, runs in listed.items()}
     finished: list[FinishedRun] = []
-    for run in planned["runs"]:
-        name = run.words
+    for row, run in zip(listed["runs"], planned["runs"], strict=True):
+        name = row.words
         on_stage(name)
-        if run.key not in plan.by_key:
+        if row.key not in plan.by_key:
             why = "config, data, weights or code are others now"
-            checks.append(Check(f"{name}: key", "denied", run.key, None, why))
+            checks.append(Check(f"{name}: key", "denied", row.key, None, why))
+        if run is None:
+            continue
         try:
             of_run = verify_run(folder.run(run.key).path, predict=predict)
             finished.append(work_out(plan, run))
@@ -61,9 +68,10 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
         return [*checks, Check("report", "not checked", None, None, "not every run is there")]
     if not finished:
         return [*checks, Check("report", "denied", None, None, "it names no run")]
+    whole = {name: [run or row for row, run in zip(listed[name], planned[name], strict=True)] for name in listed}
     messages = [str(row.get("message")) for row in stated["failed"]]
-    failed = tuple(FailedRun(run, words) for run, words in zip(planned["failed"], messages, strict=True))
-    ended = EndedRuns(tuple(finished), failed, tuple(planned["not_ended"]))
+    failed = tuple(FailedRun(run, words) for run, words in zip(whole["failed"], messages, strict=True))
+    ended = EndedRuns(tuple(finished), failed, tuple(whole[_NOT_ENDED]))
     elsewhere = score_elsewhere(plan, finished, again=predict, on_stage=on_stage)
     checks += _report(plan, stated, ended, elsewhere)
     if not predict and (elsewhere.forgetting or elsewhere.matrix):
@@ -78,13 +86,33 @@ def _rows(stated: Mapping[str, Any], name: str, folder: StudyFolder) -> list[Any
     raise _damaged(folder, f"a list `{name}` was expected")
 
 
+def _names_of_lists() -> tuple[str, ...]:
+    return (*_LISTS.values(), _NOT_ENDED)
+
+
 def _planned(row: Any, folder: StudyFolder) -> PlannedRun:
-    """Return the run that a row of the report is about."""
-    names = [field.name for field in fields(PlannedRun)]
-    needed = [field.name for field in fields(PlannedRun) if field.default is MISSING]
-    if not isinstance(row, dict) or not set(needed) <= row.keys():
-        raise _damaged(folder, f"a run has {', '.join(needed)}")
-    return PlannedRun(**{name: row[name] for name in names if name in row})
+    """Return the run that a row of the report is about, as it says."""
+    own = {key: row[key] for key in PlannedRun.__dataclass_fields__ if key in row} if isinstance(row, dict) else row
+    try:
+        run = _ROW.validate_json(orjson.dumps(own), strict=True)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        what = f"a run has {', '.join(PlannedRun.__dataclass_fields__)}: {'.'.join(map(str, detail['loc']))}"
+        raise _damaged(folder, f"{what}: {detail['msg']}") from error
+    if re.fullmatch("[0-9a-f]+", run.key) is None:
+        raise _damaged(folder, "the key of a run is a hash")
+    return run
+
+
+def _of_plan(plan: StudyPlan, run: PlannedRun) -> PlannedRun | None:
+    """Return a run of the report as the study has it; None where it has no such run.
+
+    One of another version has another key, and is known by its arm, size, seed and fold.
+    """
+    if run.key in plan.by_key:
+        return plan.by_key[run.key]
+    alike = (other for other in plan.runs if replace(other, key=run.key) == run)
+    return run if any(alike) else None
 
 
 def _damaged(folder: StudyFolder, what: str) -> InputError:
@@ -94,28 +122,35 @@ def _damaged(folder: StudyFolder, what: str) -> InputError:
 
 def _files(folder: StudyFolder, stated: Mapping[str, Any]) -> Iterator[Check]:
     """Hash the page and the tables."""
-    for name, digest in stated.get("files", {}).items():
-        path = folder.path / name
+    digests = stated.get("files")
+    for path in (folder.report, folder.runs_table, folder.epochs_table):
+        digest = digests.get(path.name) if isinstance(digests, dict) else None
         now = sha256_file(path) if path.is_file() else None
-        yield Check(
-            name, "confirmed" if now == digest else "denied", digest, now, _why(now == digest, "it was changed")
-        )
+        wrong = "the report has no hash of it" if digest is None else "it was changed"
+        same = digest is not None and now == digest
+        yield Check(path.name, "confirmed" if same else "denied", digest, now, _why(same, wrong))
 
 
-def _left_out(plan: StudyPlan, planned: Mapping[str, list[PlannedRun]]) -> Iterator[Check]:
-    """Look for runs of the study that ended and that the report does not count as it should."""
-    ends = {"done": "runs", "failed": "failed"}
-    listed = {(run.key, name) for name, runs in planned.items() for run in runs}
+def _listed_otherwise(plan: StudyPlan, listed: Mapping[str, list[PlannedRun]]) -> Iterator[Check]:
+    """Look for runs of the study that the report does not count as it should, or of which it says something else."""
+    where: dict[str, list[str]] = {}
+    for name, runs in listed.items():
+        for run in runs:
+            where.setdefault(run.key, []).append(name)
+            known = plan.by_key.get(run.key, run)
+            for key, value in asdict(known).items():
+                if getattr(run, key) != value:
+                    yield Check(f"{known.words}: {key} of the report", "denied", getattr(run, key), value)
+    rows = {replace(run, key="") for runs in listed.values() for run in runs}
     for run in plan.runs:
-        name = ends.get(state_of(plan.folder, run.key))
-        if name is not None and (run.key, name) not in listed and (run.key, "failed") not in listed:
-            yield Check(
-                f"{run.words}: counted in the report",
-                "denied",
-                None,
-                run.key,
-                "it has ended, and the report leaves it out",
-            )
+        if run.key not in where and replace(run, key="") in rows:
+            continue  # of another version, which its key tells
+        name, names = _LISTS.get(state_of(plan.folder, run.key), _NOT_ENDED), where.get(run.key, [])
+        # a finished run whose files are damaged counts as failed
+        if names != [name] and not (name == "runs" and names == ["failed"]):
+            what = "it has ended, and" if name != _NOT_ENDED else "it has not ended, and"
+            how = "leaves it out" if not names else f"has it as {' and as '.join(names)}"
+            yield Check(f"{run.words}: counted in the report", "denied", None, run.key, f"{what} the report {how}")
 
 
 def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns, elsewhere: Elsewhere) -> Iterator[Check]:
@@ -127,7 +162,7 @@ def _report(plan: StudyPlan, stated: Mapping[str, Any], ended: EndedRuns, elsewh
         yield Check(f"report: {name}", "confirmed" if same else "denied", reason=_why(same, "the runs say otherwise"))
     for before, now in zip(stated["runs"], measured["runs"], strict=True):
         for name, value in now.items():
-            if before.get(name) != value:
+            if name not in PlannedRun.__dataclass_fields__ and before.get(name) != value:
                 words = _planned(now, plan.folder).words
                 yield Check(f"{words}: {name} of the report", "denied", before.get(name), value)
 
