@@ -123,16 +123,17 @@ def _matrix(
     own = "the data of the study"
     by_arm: dict[str, list[DomainRun]] = {}
     for run in finished:
-        ap = {OWN: run.facts["test"]["AP"], **scores[run.plan.key]["matrix"]}
-        by_arm.setdefault(run.plan.arm, []).extend(
-            DomainRun(own, name, run.plan.seed, value) for name, value in ap.items()
-        )
+        of_arm, seed = by_arm.setdefault(run.plan.arm, []), run.plan.seed
+        of_arm.append(DomainRun(own, OWN, seed, run.facts["test"]["AP"], run.draws))
+        for name, stored in scores[run.plan.key]["matrix"].items():
+            draws = None if stored is None else np.array(stored, float)
+            of_arm.append(DomainRun(own, name, seed, None if stored is None else stored[0], draws))
     baseline = by_arm.get(plan.config.study.compared_with, [])
     order = {name: i for i, name in enumerate((OWN, *plan.config.study.matrix))}
     cells = []
     for arm in (arm for arm in plan.config.study.arms if arm in by_arm):
-        of_arm = cross_domain(
+        cells_of_arm = cross_domain(
             [] if arm == plan.config.study.compared_with else baseline, by_arm[arm], margin=plan.config.study.margin
         )
-        cells += [(arm, cell) for cell in sorted(of_arm, key=lambda cell: order[cell.tested_on])]
+        cells += [(arm, cell) for cell in sorted(cells_of_arm, key=lambda cell: order[cell.tested_on])]
     return tuple(cells)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detect_transfer.config.study import MatrixData
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import sha256_file
 from detect_transfer.core.ledger import Ledger
 from detect_transfer.data.class_map import ClassMap, apply_class_map
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.runs import drawn_ap
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from detect_transfer.models.base import Detector
     from detect_transfer.workflows.trained_detector import TrainedDetector
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class OtherScorer:
         trained = load_trained(self.plan.folder.run(run.key).path)
         scores: dict[str, Any] = {"matrix": {}}
         for name, table in self.others.items():
-            scores["matrix"][name] = _ap_of_common(trained, table, self.plan.config.study.matrix[name])
+            scores["matrix"][name] = _draws_of_common(trained, table, self.plan.config.study.matrix[name])
         if self.source_task is not None and self.kept_classes(run):
             scores["forgetting"] = self._forgetting(run, trained)
         return scores
@@ -97,16 +99,22 @@ def _files(table: AnnotationTable) -> dict[int, Path]:
     return dict(image_files(table))
 
 
-def _ap(trained: TrainedDetector, truth: AnnotationTable) -> float | None:
+def _detections(trained: TrainedDetector, truth: AnnotationTable) -> Detections:
     from detect_transfer.workflows.merged_classes import MergedClasses
 
     detections = trained.find(list(_files(truth).items()), range(len(trained.class_names)))
-    merged = MergedClasses.of(trained, truth)
-    return coco_metrics(truth, merged.apply(detections), ignore_policy=trained.settings.ignore_policy)["AP"]
+    return MergedClasses.of(trained, truth).apply(detections)
 
 
-def _ap_of_common(trained: TrainedDetector, truth: AnnotationTable, data: MatrixData) -> float | None:
-    """Return AP on the classes that weights and data have in common; None where they have none."""
+def _ap(trained: TrainedDetector, truth: AnnotationTable) -> float | None:
+    return coco_metrics(truth, _detections(trained, truth), ignore_policy=trained.settings.ignore_policy)["AP"]
+
+
+def _draws_of_common(trained: TrainedDetector, truth: AnnotationTable, data: MatrixData) -> list[float | None] | None:
+    """Return AP on the classes that weights and data have in common, as the images are and on draws of them.
+
+    None stands for that of a draw without an object, and for all where there is no common class.
+    """
     from detect_transfer.workflows.evaluate_weights import meet_classes
 
     named = {target: (each,) if isinstance(each, str) else tuple(each) for target, each in data.class_map.items()}
@@ -117,7 +125,9 @@ def _ap_of_common(trained: TrainedDetector, truth: AnnotationTable, data: Matrix
         if error.code == "CLASS_UNMET":
             return None
         raise
-    return _ap(trained.counted_as(meeting), table)
+    detections = _detections(trained.counted_as(meeting), table)
+    draws = drawn_ap(table, detections, trained.settings.ignore_policy)
+    return [value if math.isfinite(value) else None for value in draws.tolist()]
 
 
 def _mapped(truth: AnnotationTable, targets: Mapping[str, tuple[str, ...]]) -> AnnotationTable:

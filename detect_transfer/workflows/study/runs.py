@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import polars as pl
 
-from detect_transfer.core.annotations import Detections
+from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import InputError
@@ -195,6 +195,13 @@ def _parameters_trained(folder: RunFolder) -> int:
     return sum(stage["parameters"] for stage in stages if any(rate is not None for rate in stage["rates"]))
 
 
+def drawn_ap(truth: AnnotationTable, detections: Detections, ignore_policy: str) -> FloatArray:
+    """Return AP (1 + B,) on the images as they are and on B draws, which are the same for all detections of a truth."""
+    matches = match_at_thresholds(Case(truth, detections, parse_ignore_policy(ignore_policy)))
+    weights = draw_weights(units_of(truth)[1], n_draws=_N_DRAWS, seed=_DRAW_SEED)
+    return sample(matches, weights).metrics["AP"]
+
+
 def _draws(plan: StudyPlan, run: PlannedRun, stored_ap: float | None) -> FloatArray:
     """Score the detections of a run on the test images of the study, as they are and drawn."""
     truth = plan.data.split_of(run.fold).test
@@ -203,9 +210,7 @@ def _draws(plan: StudyPlan, run: PlannedRun, stored_ap: float | None) -> FloatAr
     strangers = rows.join(truth.images.select("image_id"), on="image_id", how="anti")
     ap = np.array([np.nan])
     if strangers.is_empty():
-        policy = parse_ignore_policy(plan.config.evaluate.ignore_policy)
-        matches = match_at_thresholds(Case(truth, Detections(of_truth), policy))
-        ap = sample(matches, draw_weights(units_of(truth)[1], n_draws=_N_DRAWS, seed=_DRAW_SEED)).metrics["AP"]
+        ap = drawn_ap(truth, Detections(of_truth), plan.config.evaluate.ignore_policy)
     if stored_ap is None or not abs(float(ap[0]) - stored_ap) < _TOLERANCE:
         raise InputError(
             "STUDY_SCORES",
