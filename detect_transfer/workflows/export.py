@@ -104,16 +104,25 @@ def check_export(trained: TrainedDetector, options: ExportOptions) -> None:
     Raises:
         InputError: It is an exported model itself, a package is missing, or a target is not for it.
     """
-    if trained.intake is not None and ExportTarget.ULTRALYTICS_PT in options.to:
-        raise InputError(
-            "EXPORT_INTAKE",
-            "a file of ultralytics cannot carry the window of values of more than 8 bits that this was trained with",
-            field="--to",
-            value=ExportTarget.ULTRALYTICS_PT.value,
-            remedy="give --to onnx, whose file carries it",
-        )
+    if ExportTarget.ULTRALYTICS_PT in options.to:
+        _check_carried_by_ultralytics(trained, options)
     for target in options.to:
         check_target(target, trained.network.family, options.precision)
+
+
+def _check_carried_by_ultralytics(trained: TrainedDetector, options: ExportOptions) -> None:
+    field, value = "--to", ExportTarget.ULTRALYTICS_PT.value
+    if trained.intake is not None:
+        what = "a file of ultralytics cannot carry the window of values of more than 8 bits that this was trained with"
+        raise InputError(
+            "EXPORT_INTAKE", what, field=field, value=value, remedy="give --to onnx, whose file carries it"
+        )
+    if chosen := options.form:
+        what = (
+            "a file of ultralytics holds the network alone, for any number and size of images and without suppression"
+        )
+        remedy = f"leave {' and '.join(chosen)} out, or give --to onnx alone"
+        raise InputError("EXPORT_FORM", what, field=field, value=value, remedy=remedy)
 
 
 def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData | None) -> ExportJob:
@@ -223,7 +232,8 @@ def _write_and_check(
     run = _detect(replace(data.trained, detector=predictor), data, target.value, progress)
     result = gate(data.truth, (reference.scored, run.scored), (reference.raw, run.raw), job.metadata.precision)
     if result.failures:
-        remedy = "give --fixed-size, or another --to; --no-gate writes it unchecked"
+        other = "give another --to" if job.options.size is not None else "give --fixed-size, or another --to"
+        remedy = f"{other}; --no-gate writes it unchecked"
         if job.is_int8:
             remedy = "give more --calibration-images, or leave --precision int8 out; --no-gate writes it unchecked"
         raise ResourceError(

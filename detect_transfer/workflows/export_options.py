@@ -62,6 +62,16 @@ class ExportOptions:
         """Whether training images are needed, to calibrate eight bits on."""
         return self.precision is ExportPrecision.INT8
 
+    @property
+    def form(self) -> list[str]:
+        """The options of the form of a graph that were chosen, as they are typed."""
+        chosen = {
+            "--fixed-size": self.fixed_size,
+            f"--batch {self.batch}": self.batch is not None,
+            "--nms inside": self.nms is NmsPlace.INSIDE,
+        }
+        return [flag for flag, given in chosen.items() if given]
+
 
 def _named(kind: type[Choice], word: str, field: str) -> Choice:
     """Return what a word names.

@@ -170,7 +170,8 @@ def test_gate__catches_a_planted_fault_and_keeps_nothing(
     written = replace(TARGETS[ExportTarget.ONNX], write=lambda job, path: shutil.copyfile(padded, path))
     monkeypatch.setitem(TARGETS, ExportTarget.ONNX, written)
     with pytest.raises(
-        ResourceError, match=r"EXPORT_GATE --to=onnx .*not kept: .*most in .*\.(png|jpg) \(\d+ of \d+\)"
+        ResourceError,
+        match=r"EXPORT_GATE --to=onnx .*not kept: .*most in .*\.(png|jpg) \(\d+ of \d+\); give another --to",
     ):
         export_detector(*of_two_sides(trained, tmp_path / "out", checked))
     assert list(tmp_path.iterdir()) == []
@@ -289,6 +290,23 @@ def test_window_of_wide_values__goes_with_the_model_and_not_into_a_bundle(
     assert not (tmp_path / "pt").exists()
     with pytest.raises(InputError, match=r"EXPORT_BUNDLE --bundle .*images of 8 bits.*give --out DIR"):
         write_bundle(wide, tmp_path / "bundle", options, None, gated=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "flag"),
+    [
+        ({"fixed_size": True}, "--fixed-size"),
+        ({"batch": 3}, "--batch 3"),
+        ({"nms": NmsPlace.INSIDE, "batch": 1}, "--batch 1 and --nms inside"),
+    ],
+)
+def test_form_of_a_graph__is_not_asked_of_a_file_of_ultralytics(
+    tmp_path: Path, trained: TrainedDetector, form: dict[str, Any], flag: str
+) -> None:
+    options = ExportOptions((ExportTarget.ONNX, ExportTarget.ULTRALYTICS_PT), **form)
+    with pytest.raises(InputError, match=rf"EXPORT_FORM --to=ultralytics-pt .*leave {flag} out, or give --to onnx"):
+        export_detector(trained, tmp_path / "pt", options, None, gated=False)
+    assert not (tmp_path / "pt").exists()
 
 
 def test_bundle__detects_without_this_package_what_predict_draws(
