@@ -24,6 +24,7 @@ from detect_transfer.workflows.compare import compare
 from detect_transfer.workflows.comparison_inputs import Run, RunGroup
 
 COMPARED_SCORE = 0.05  # detections from it on are compared one by one
+FEWEST_COMPARED = 20  # the best ones that are compared where fewer have that score
 LARGEST_FALL = 0.03  # of AP of small objects, and of AP of a class
 LARGEST_MOVE = 0.5  # pixels
 _SAME_OBJECT = 0.5  # IoU from which two detections of a class are of one object
@@ -137,7 +138,7 @@ def gate(
             field="--data",
             remedy="give images with objects that they know, or --no-gate to write the model unchecked",
         )
-    floor = min(COMPARED_SCORE, float(raw[0].rows["score"].max()))  # type: ignore[arg-type]
+    floor = min(COMPARED_SCORE, raw[0].rows["score"].top_k(FEWEST_COMPARED).min())  # type: ignore[type-var]
     forth, back = _pair(*raw, floor), _pair(raw[1], raw[0], floor)
     groups = [
         RunGroup(name, (Run(name, truth, each),)) for name, each in zip(("weights", "exported"), scored, strict=True)
