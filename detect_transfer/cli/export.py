@@ -115,8 +115,6 @@ def _given_data(
 
 
 def _lines(exported: Exported) -> list[str]:
-    from detect_transfer.workflows.export_gate import gate_line
-
     name = exported.target.value
     if exported.result is None or exported.seconds is None:
         return [f"{name}: {exported.path}, not checked"]
@@ -124,6 +122,6 @@ def _lines(exported: Exported) -> list[str]:
     layers = ", ".join(f"{count} layers in {kind}" for kind, count in sorted((exported.layers or {}).items()))
     return [
         f"{name}: {exported.path}",
-        f"  {gate_line(exported.result)}",
+        f"  {exported.measured}",
         f"  {exported.runtime}{': ' if layers else ''}{layers}; {own:.0f} ms an image, weights {torch:.0f}",
     ]

@@ -25,7 +25,7 @@ from detect_transfer.models.letterbox import PAD_MULTIPLE
 from detect_transfer.models.licences import UNKNOWN, weights_ledger
 from detect_transfer.models.predict import postprocess_of, read_images
 from detect_transfer.workflows.export_data import ExportData, calibration_files
-from detect_transfer.workflows.export_gate import GateResult, failure_of, gate
+from detect_transfer.workflows.export_gate import GateResult, failure_of, gate, gate_line
 from detect_transfer.workflows.export_licence import licence_ledger
 from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.merged_classes import MergedClasses
@@ -47,6 +47,7 @@ class Exported:
         layers: How many layers with weights really computed with which numbers.
         result: What the gate measured; None where it was not checked.
         seconds: Of an image in its runtime and in torch, with reading, as the gate ran them.
+        padded_to: The size that images were padded to for both; None where they were padded as for the weights.
     """
 
     target: ExportTarget
@@ -55,6 +56,16 @@ class Exported:
     layers: dict[str, int] | None = None
     result: GateResult | None = None
     seconds: tuple[float, float] | None = None
+    padded_to: InputSize | None = None
+
+    @property
+    def measured(self) -> str:
+        """What the gate measured, in a line; "" where it was not checked."""
+        if self.result is None:
+            return ""
+        size = self.padded_to
+        padded = "" if size is None else f"; for both, images were padded to all of {size.height}x{size.width} px"
+        return f"{gate_line(self.result)}{padded}"
 
 
 Finish = Callable[[Path, ExportMetadata, list[Exported]], None]
@@ -246,7 +257,8 @@ def _write_and_check(
     seconds = (run.seconds, reference.seconds)
     if not isinstance(predictor, ExportedDetector):
         return Exported(target, path, "ultralytics", None, result, seconds)
-    return Exported(target, path, predictor.session.runtime, predictor.session.layers(), result, seconds)
+    session = predictor.session
+    return Exported(target, path, session.runtime, session.layers(), result, seconds, job.options.size)
 
 
 def _record(job: ExportJob, written: list[Exported], folder: Path) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from detect_transfer.models.checkpoints import ASSETS
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.workflows.export import Exported, Progress, export_detector
 from detect_transfer.workflows.export_data import ExportData
-from detect_transfer.workflows.export_gate import gate_line
 from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector
@@ -136,7 +135,7 @@ def _checked(exported: Exported) -> str:
     if exported.result is None:
         return "It was not checked (`--no-gate`)."
     layers = ", ".join(f"{count} layers in {kind}" for kind, count in sorted((exported.layers or {}).items()))
-    return f"On the same images in {exported.runtime} ({layers}): {gate_line(exported.result)}."
+    return f"On the same images in {exported.runtime} ({layers}): {exported.measured}."
 
 
 def _origin(metadata: ExportMetadata) -> list[list[str]]:

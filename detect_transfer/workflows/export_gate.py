@@ -138,7 +138,7 @@ def gate(
             field="--data",
             remedy="give images with objects that they know, or --no-gate to write the model unchecked",
         )
-    floor = min(COMPARED_SCORE, raw[0].rows["score"].top_k(FEWEST_COMPARED).min())  # type: ignore[type-var]
+    floor = min(COMPARED_SCORE, *raw[0].rows["score"].top_k(FEWEST_COMPARED))
     forth, back = _pair(*raw, floor), _pair(raw[1], raw[0], floor)
     groups = [
         RunGroup(name, (Run(name, truth, each),)) for name, each in zip(("weights", "exported"), scored, strict=True)

@@ -107,7 +107,9 @@ def test_exported_models__detect_what_the_weights_detect(
 def padded(tmp_path_factory: pytest.TempPathFactory, trained: TrainedDetector, checked: ExportData) -> Path:
     """The embedded detector for three images of 224 x 256 pixels, height first."""
     out = tmp_path_factory.mktemp("exports") / "fixed"
-    return export_detector(*of_two_sides(trained, out, checked, batch=3))[0].path
+    written = export_detector(*of_two_sides(trained, out, checked, batch=3))[0]
+    assert written.measured.endswith("for both, images were padded to all of 224x256 px")
+    return written.path
 
 
 def of_two_sides(trained: TrainedDetector, out: Path, checked: ExportData, batch: int | None = None) -> tuple[Any, ...]:
