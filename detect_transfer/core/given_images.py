@@ -59,7 +59,8 @@ def _values(given: Any) -> NDArray[Any] | None:
         return given
     if not hasattr(given, "detach"):
         return None
-    values: NDArray[Any] = given.detach().cpu().numpy()
+    tensor = given.detach().cpu()  # numpy has no bfloat16
+    values: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     if values.ndim >= 3:
         if values.shape[-3] not in _CHANNELS:
             raise _refused(

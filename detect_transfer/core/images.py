@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.core.image_size import HEAD_BYTES, plain_size_wh
-from detect_transfer.core.intake import Intake
+from detect_transfer.core.intake import Intake, by_high_byte
 from detect_transfer.core.jpeg import START, decode_jpeg
 from detect_transfer.core.opening import open_regular
 
@@ -283,13 +283,7 @@ def _deep_to_rgb(values: NDArray[Any], intake: Intake | None, name: str) -> RgbA
     """Turn one channel (H, W) of more than 8 bits, or of floating point, into three of 8 bits."""
     if not np.isfinite(values).all():
         raise ValueError("it holds values that are not finite")
-    if intake is not None:
-        return _grey_to_rgb(intake.to_uint8(values, name))
-    if values.dtype.kind != "f":
-        values = np.asarray(values, dtype=np.int64) >> 8
-    elif values.min() >= 0 and values.max() <= 1:
-        values = np.rint(values * 255)
-    return _grey_to_rgb(values)
+    return _grey_to_rgb(by_high_byte(values, name) if intake is None else intake.to_uint8(values, name))
 
 
 def _grey_to_rgb(grey: NDArray[Any]) -> RgbArray:

@@ -7,6 +7,7 @@ prediction sees what training saw. Images of 8 bits stay as they are.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,9 +18,13 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 WINDOWS = ("fixed", "percentile", "per_camera")
 PERCENTILES = (0.5, 99.5)
 EVERY_CAMERA = ""  # the window of names that no camera is found in, and of cameras that training did not see
+_DARK = 64  # of 255: the high byte of 14 bits stays below
+_said_dark: list[str] = []
 _MOST_VALUES = 20_000  # of an image, evenly spread, of which percentiles are taken
 
 
@@ -101,6 +106,29 @@ class Intake:
         except (ValueError, TypeError, KeyError, AttributeError, re.error) as error:
             what, remedy = f"intake in its header cannot be read ({error})", "fetch the file again"
             raise InputError("WEIGHTS_CARD", what, where=str(where), remedy=remedy) from error
+
+
+def by_high_byte(values: NDArray[Any], name: str = "") -> NDArray[Any]:
+    """Return values (H, W) as 0 to 255 where no window is known: whole numbers keep the second of their bytes.
+
+    Floating point in [0, 1] is a share of white, other is as it is. Where the high byte leaves an image nearly black,
+    as of cameras of 14 bits, that is said of the first one.
+
+    Args:
+        values: Whole numbers or floating point, all finite.
+        name: The path of the image, for the message.
+    """
+    if values.dtype.kind == "f":
+        return np.rint(values * 255) if values.min() >= 0 and values.max() <= 1 else values
+    high = np.asarray(values, dtype=np.int64) >> 8
+    if high.max() < _DARK and not _said_dark:
+        _said_dark.append(name)
+        logger.warning(
+            "%s has more than 8 bits, and their high byte leaves it nearly black: no value is above %d of 255; train "
+            "with data.intake, which says what is white; further such images are not named",
+            *(name or "an image", high.max()),
+        )
+    return high
 
 
 def percentiles(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:

@@ -215,7 +215,7 @@ class Tracking:
                 self.trackers[name] = TRACKERS[name](run)
         except ImportError as error:
             self._without(name, f"{error}; pip install 'detect-transfer[{name}]'")
-        except Exception as error:  # noqa: BLE001  nothing that a tracker does may end a run
+        except (Exception, SystemExit) as error:  # noqa: BLE001  nothing that a tracker does may end a run
             self._without(name, f"{type(error).__name__}: {error}")
 
     def note(self, row: Mapping[str, Any]) -> None:
@@ -242,7 +242,7 @@ class Tracking:
             try:
                 with redirect_stdout(StringIO()):
                     call(tracker)
-            except Exception as error:  # noqa: BLE001  nothing that a tracker does may end a run
+            except (Exception, SystemExit) as error:  # noqa: BLE001  nothing that a tracker does may end a run
                 del self.trackers[name]
                 self._without(name, f"{type(error).__name__}: {error}")
 

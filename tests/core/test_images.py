@@ -1,6 +1,7 @@
 """The one decoder: documented pixels, and errors that name the file and the fault."""
 
 import io
+import logging
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,6 +12,7 @@ import pytest
 from paths import ROOT
 from PIL import Image
 
+from detect_transfer.core import intake
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_labels, read_rgb, read_size_wh
 
@@ -46,6 +48,18 @@ def test_modes__have_one_documented_conversion(tmp_path: Path, array: np.ndarray
     assert rgb.shape == (4, 5, 3)
     assert rgb.dtype == np.uint8
     assert (rgb == expected).all()
+
+
+def test_high_byte_that_is_nearly_black__is_said_once(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(intake, "_said_dark", [])
+    with caplog.at_level(logging.WARNING):
+        read_rgb(save(tmp_path / "bright.png", np.full((4, 5), 1 << 14, np.uint16)))
+        assert not caplog.records
+        for name in ("dark.png", "darker.png"):
+            assert read_rgb(save(tmp_path / name, np.full((4, 5), (1 << 14) - 1, np.uint16))).max() == 63
+    (record,) = caplog.records
+    assert "dark.png has more than 8 bits" in record.getMessage()
+    assert "no value is above 63 of 255; train with data.intake" in record.getMessage()
 
 
 def test_grey_with_alpha__and_palette(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ def test_every_form_of_an_image__gives_the_same(detector: LoadedDetector, path: 
         detected = detector(given, score=0.005)
         np.testing.assert_array_equal(detected.xyxy, expected.xyxy)
         assert detected.names == expected.names
+    half = torch.from_numpy(rgb.copy()).permute(2, 0, 1).bfloat16() / 255  # numpy has no such numbers
+    np.testing.assert_array_equal(detector(half).xyxy, detector(half.float()).xyxy)
     batches = [[path, rgb], np.stack([rgb, rgb]), torch.from_numpy(np.stack([rgb, rgb])).permute(0, 3, 1, 2)]
     for batch in batches:
         detected = detector(batch, score=0.005)

@@ -55,29 +55,30 @@ def test_csv__has_a_row_a_metric_and_goes_on_when_resumed(tmp_path: Path) -> Non
 class Fails:
     """Fails at the given call."""
 
-    def __init__(self, at: str) -> None:
-        self.at, self.calls = at, 0
+    def __init__(self, at: str, error: BaseException) -> None:
+        self.at, self.error, self.calls = at, error, 0
 
     def log(self, *_) -> None:
         self.calls += 1
         sys.stdout.write("noise")
         if self.at == "log":
-            raise OSError("no space")
+            raise self.error
 
     def end(self) -> None:
         if self.at == "end":
-            raise SystemError("gone")
+            raise self.error
 
 
+@pytest.mark.parametrize("error", [OSError("no space"), SystemExit(1), ImportError("no module")], ids=repr)
 @pytest.mark.parametrize("at", ["begin", "log", "end"])
 def test_tracker_that_fails__is_told_once_and_ends_nothing(
-    tmp_path: Path, monkeypatch, caplog, capsys, at: str
+    tmp_path: Path, monkeypatch, caplog, capsys, at: str, error: BaseException
 ) -> None:
-    tracker = Fails(at)
+    tracker = Fails(at, error)
 
     def begin(_: TrackedRun) -> Fails:
         if at == "begin":
-            raise RuntimeError("no server")
+            raise error
         return tracker
 
     monkeypatch.setitem(TRACKERS, "wandb", begin)
