@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -18,11 +19,14 @@ from detect_transfer.data.published import as_published
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.models.base import Detector
+from detect_transfer.models.postprocess import OutputNotFinite
 from detect_transfer.models.predict import FittedImage, predict, read_images
 from detect_transfer.training.array_store import memory_bytes_of
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.selection import ScoredDetections
 from detect_transfer.workflows.watch import Watch
+
+logger = logging.getLogger(__name__)
 
 
 class ScoredImages:
@@ -45,17 +49,24 @@ class ScoredImages:
         self._features: list[tuple[torch.Tensor, ...]] = []
 
     def detect(self, detector: Detector, as_source: frozenset[Stage], watch: Watch) -> Detections:
-        """Return what a network detects on them, of which these stages are those of the source."""
+        """Return what a network detects on them, of which these stages are those of the source.
+
+        Nothing, with a warning, where what it gives is not finite: the epoch has an AP of 0, and training goes on.
+        """
         if self._fits and not self._images:
             self._images = list(read_images(self._chosen, self._config.train.imgsz, self._intake))
-        detections = predict(
-            detector,
-            self._images or read_images(self._chosen, self._config.train.imgsz, self._intake),
-            settings=self._config.evaluate,
-            category_ids=self.table.categories["category_id"].sort().to_list(),
-            forward=self._forward(detector, as_source),
-            progress=watch.counting("scoring", len(self._chosen)),
-        )
+        try:
+            detections = predict(
+                detector,
+                self._images or read_images(self._chosen, self._config.train.imgsz, self._intake),
+                settings=self._config.evaluate,
+                category_ids=self.table.categories["category_id"].sort().to_list(),
+                forward=self._forward(detector, as_source),
+                progress=watch.counting("scoring", len(self._chosen)),
+            )
+        except OutputNotFinite as error:
+            logger.warning("%s; nothing is scored of this epoch", error)
+            detections = Detections.empty()
         many = self._accelerator.num_processes > 1
         return Detections(pl.concat(gather_object([detections.rows]))) if many else detections
 

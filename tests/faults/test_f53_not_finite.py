@@ -1,5 +1,6 @@
 """F53: no weights that are not finite are saved or loaded, and a roll-back goes back to finite ones."""
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -13,11 +14,14 @@ from detect_transfer.config import RunConfig
 from detect_transfer.core.errors import InputError
 from detect_transfer.models import save_weights
 from detect_transfer.models.checkpoints import EMBEDDED, load_weights
+from detect_transfer.models.postprocess import OutputNotFinite, output_not_finite
 from detect_transfer.models.tensor_files import first_not_finite
 from detect_transfer.training import engine
 from detect_transfer.training.checkpoint import Progress, read_states, save_state
 from detect_transfer.training.epoch_weights import EpochWeights
+from detect_transfer.workflows import run_scores
 from detect_transfer.workflows.train import train
+from detect_transfer.workflows.trained_detector import load_trained
 
 NAN, INF = float("nan"), float("inf")
 
@@ -61,6 +65,22 @@ def test_predict__says_so(tmp_path: Path, data_folder: Path, command: Callable) 
     assert (ended.code, "not finite" in ended.err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["predict", "rank-images"])
+def test_finite_weights_with_outputs_that_are_not__are_no_detector_that_finds_nothing(
+    name: str, tmp_path: Path, data_folder: Path, command: Callable
+) -> None:
+    """A variance below zero gives NaN, which no threshold lets through: 0 detections, an AP of 0."""
+    source = load_weights(EMBEDDED)
+    tensors = {name: -t - 1 if "running_var" in name else t for name, t in source.tensors.items()}
+    save_weights(tmp_path / "w.safetensors", tensors, dict(source.metadata))
+    images = data_folder / "images" / "val"
+    ended = command(name, tmp_path / "w.safetensors", images, "--out", tmp_path / "out")
+    assert (ended.code, "OUTPUT_NOT_FINITE" in ended.err) == (2, True), ended
+    files = list(enumerate(sorted(images.iterdir())))
+    with pytest.raises(OutputNotFinite):  # as evaluate does
+        load_trained(tmp_path / "w.safetensors").find(files, range(1, 99))
+
+
 @pytest.mark.parametrize("policy", ["roll_back", "stop"])
 def test_weights_that_the_last_step_of_an_epoch_broke(
     few_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
@@ -87,3 +107,25 @@ def test_weights_that_the_last_step_of_an_epoch_broke(
     for path in weights.glob("*.safetensors"):
         load_weights(path)
     assert read_states(weights / "state.pt")["progress"]["epoch"] == len(calls) - 1
+
+
+def test_epoch_whose_outputs_are_not_finite__is_told_and_not_chosen(
+    few_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, calls = run_scores.predict, []
+
+    def overflowing(*given: Any, **more: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise output_not_finite("scores")
+        return real(*given, **more)
+
+    monkeypatch.setattr(run_scores, "predict", overflowing)
+    monkeypatch.setattr("detect_transfer.workflows.evaluate.write_report", lambda path, _: path.write_text(""))
+    config = {"data": {"path": few_data}, "model": {"weights": "embedded"}, "out": tmp_path / "run"}
+    config |= {"train": {"epochs": 1, "imgsz": 64, "batch": 8}, "transfer": {"strategy": "full", "interpolate": "off"}}
+    train(RunConfig.model_validate(config), name="test", command="test")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert rows[1]["AP"] == 0
+    assert "OUTPUT_NOT_FINITE" in caplog.text

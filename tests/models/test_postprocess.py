@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from detect_transfer.models.base import Postprocess
-from detect_transfer.models.postprocess import select
+from detect_transfer.models.postprocess import OutputNotFinite, select
 
 BOXES = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]])
 SCORES = torch.tensor([[0.9, 0.6], [0.2, 0.8], [0.3, 0.1]])
@@ -39,3 +39,16 @@ def test_boxes_of_each_class__follow_their_label(multi_label: bool) -> None:
     boxes = torch.stack([BOXES, BOXES + 100], dim=1)
     chosen = select(boxes, SCORES, Postprocess(0.7, 10, multi_label=multi_label), nms_iou=0.5)
     assert chosen.xyxy.tolist() == [[0, 0, 10, 10], [100, 100, 110, 109]]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_values_that_are_not_finite__are_an_error_and_no_miss(value: float, multi_label: bool) -> None:
+    boxes, scores = BOXES[:, None].clone(), SCORES.clone()
+    boxes[1, 0, 2] = value
+    with pytest.raises(OutputNotFinite, match=r"OUTPUT_NOT_FINITE .* boxes"):
+        select(boxes, SCORES, Postprocess(0.05, 10, multi_label=multi_label), nms_iou=0.5)
+    assert len(select(boxes, SCORES, Postprocess(0.85, 10, multi_label=multi_label), nms_iou=0.5).scores) == 1
+    scores[2, 1] = value
+    with pytest.raises(OutputNotFinite, match=r"OUTPUT_NOT_FINITE .* scores"):
+        select(BOXES[:, None], scores, Postprocess(0.05, 10, multi_label=multi_label), nms_iou=0.5)
