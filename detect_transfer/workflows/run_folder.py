@@ -12,7 +12,7 @@ import orjson
 from detect_transfer.config import Data, RunConfig, load_config
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import read_json, read_text, require_file
+from detect_transfer.core.io import read_json, read_text, require_file, sha256_file
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.detections.reader import read_results
 
@@ -25,9 +25,11 @@ class RunFolder:
 
     Args:
         path: The folder.
+        trusts: Whether its files are read as they are; else those that its manifest names must be as it states.
     """
 
     path: Path
+    trusts: bool = False
 
     @classmethod
     def of(cls, run_or_weights: Path) -> RunFolder:
@@ -128,7 +130,7 @@ class RunFolder:
     @property
     def test(self) -> RunFolder:
         """The scores on the test split."""
-        return RunFolder(self.path / "test")
+        return RunFolder(self.path / "test", self.trusts)
 
     @property
     def scored_epochs(self) -> Path:
@@ -160,13 +162,13 @@ class RunFolder:
 
     def read_used_images(self) -> dict[str, list[str]]:
         """Return hashes of the images by what they were used for; nothing for weights that are of no run."""
-        stored = read_json(self.used_images) if self.used_images.is_file() else {}
+        stored = read_json(self.as_written(self.used_images)) if self.used_images.is_file() else {}
         parts = stored.items() if isinstance(stored, dict) else ()
         return {part: [h for h in hashes if isinstance(h, str)] for part, hashes in parts if isinstance(hashes, list)}
 
     def read_findings(self) -> list[str]:
         """Return what training cannot see in its data, a line each; nothing for a run that did not look."""
-        rows = read_json(self.findings) if self.findings.is_file() else []
+        rows = read_json(self.as_written(self.findings)) if self.findings.is_file() else []
         return [row["line"] for row in rows if isinstance(row, dict) and isinstance(row.get("line"), str)]
 
     def read_config(self) -> RunConfig:
@@ -186,13 +188,34 @@ class RunFolder:
         manifest = read_json(require_file(self.manifest, what="the manifest of a finished run"))
         return manifest if isinstance(manifest, dict) else {}
 
+    def as_written(self, path: Path) -> Path:
+        """Return the path of a file of the run if it is as the manifest of the finished run states.
+
+        Raises:
+            InputError: It has changed since.
+        """
+        home = RunFolder(self.path.parent) if self.path.name == "test" and not self.manifest.is_file() else self
+        if self.trusts or not home.manifest.is_file() or not path.is_file():
+            return path
+        name, files = path.relative_to(home.path).as_posix(), home.read_manifest().get("files", {})
+        stated = files.get(name, ...) if isinstance(files, dict) else None
+        if stated is not ... and (not isinstance(stated, dict) or stated.get("sha256") != sha256_file(path)):
+            raise InputError(
+                "RUN_CHANGED",
+                "it is not what training wrote: the manifest of the run states another hash",
+                where=path,
+                remedy=f"copy the run again; detect-transfer verify {home.path} looks at every file; where you changed "
+                f"it on purpose, remove its row in {home.manifest}",
+            )
+        return path
+
     def read_detections(self) -> Detections:
         """Read the detections.
 
         Raises:
             InputError: They are missing or wrong.
         """
-        return read_results(require_file(self.detections, what="the detections of a run"))
+        return read_results(self.as_written(require_file(self.detections, what="the detections of a run")))
 
     def read_metrics(self) -> dict[str, Any]:
         """Read the scores.
@@ -200,7 +223,7 @@ class RunFolder:
         Raises:
             InputError: They are missing or wrong.
         """
-        scores = read_json(require_file(self.metrics, what="the scores of a run"))
+        scores = read_json(self.as_written(require_file(self.metrics, what="the scores of a run")))
         if isinstance(scores, dict):
             return scores
         remedy = "put the file back, or train the run again"
@@ -213,7 +236,7 @@ class RunFolder:
             InputError: A line is no row.
         """
         rows: list[dict[str, Any]] = []
-        lines = read_text(self.history).splitlines() if self.history.is_file() else []
+        lines = read_text(self.as_written(self.history)).splitlines() if self.history.is_file() else []
         for number, line in enumerate(lines, start=1):
             try:
                 row = orjson.loads(line)
@@ -233,7 +256,7 @@ class RunFolder:
         Raises:
             InputError: It is missing, or of another version.
         """
-        record = read_json(require_file(self.transfer, what="what a run tells of its transfer"))
+        record = read_json(self.as_written(require_file(self.transfer, what="what a run tells of its transfer")))
         try:
             if all({"first_epoch", "epochs", "rates"} <= set(phase) for phase in record["phases"]):
                 return dict(record)

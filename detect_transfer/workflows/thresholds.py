@@ -56,10 +56,11 @@ def read_thresholds(run: Path) -> dict[str, float]:
         run: A run folder, or a weights file in one.
 
     Raises:
-        InputError: The run stored none.
+        InputError: The run stored none, or they have changed since.
     """
-    path = require_file(RunFolder.of(run).thresholds, what="the operating points that training or evaluate writes")
-    stored = read_json(path)
+    folder = RunFolder.of(run)
+    path = require_file(folder.thresholds, what="the operating points that training or evaluate writes")
+    stored = read_json(folder.as_written(path))
     try:
         points = {name: goals[stored["default"]] for name, goals in stored["per_class"].items()}
         return {name: float(point["score_threshold"]) for name, point in points.items() if point is not None}
