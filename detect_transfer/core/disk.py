@@ -12,6 +12,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError, Resourc
 
 LONGEST_NAME = 255  # bytes
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = 1 << 14  # bytes; a disk gives room in blocks
 
 
 def name_too_long(error: OSError) -> InputError | None:
@@ -44,6 +45,26 @@ def resource_errors(path: Path) -> Iterator[None]:
             where=error.filename or path,
             remedy="free some space and run it again" if full else "check that the folder can be written",
         ) from error
+
+
+@contextmanager
+def full_disk_errors(folder: Path) -> Iterator[None]:
+    """Let nothing pass that a library does on a full disk: some raise errors of their own, some write a part and go on.
+
+    Raises:
+        ResourceError: The disk of `folder` is full when the block ends, however it ends.
+    """
+    try:
+        yield
+    finally:
+        if is_full(folder):
+            remedy = "free some space and run it again"
+            raise ResourceError("DISK_FULL", "the disk is full", where=folder, remedy=remedy)
+
+
+def is_full(folder: Path) -> bool:
+    """Tell whether the disk of a folder has no room left."""
+    return shutil.disk_usage(folder).free < _NO_ROOM
 
 
 def require_room(folder: Path, need: int, *, what: str, remedy: str) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from detect_transfer.core.arrays import RgbArray
+from detect_transfer.core.disk import is_full
 from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.video_opening import quiet_opencv
 
@@ -61,10 +62,12 @@ class VideoFile:
         """Check that there is a video.
 
         Raises:
-            ResourceError: OpenCV wrote none.
+            ResourceError: OpenCV wrote none, or not all of it.
         """
-        if not self._path.is_file() or self._path.stat().st_size == 0:
-            what, remedy = "OpenCV wrote no video", "check the disk, or leave --video and --save-video out"
+        full = is_full(self._path.parent)  # what does not fit, OpenCV leaves out in silence
+        if full or not self._path.is_file() or self._path.stat().st_size == 0:
+            what = "the disk is full, and the video not whole" if full else "OpenCV wrote no video"
+            remedy = "check the disk, or leave --video and --save-video out"
             raise ResourceError("VIDEO_WRITE", what, where=self._path, remedy=remedy)
 
 

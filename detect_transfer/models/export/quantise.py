@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detect_transfer.core.disk import full_disk_errors
 from detect_transfer.models.export.detector import pad_to
 from detect_transfer.models.export.graph import INPUT, GraphOptions
 from detect_transfer.models.export.to_onnx import HEAVY
@@ -57,7 +58,11 @@ def quantise_onnx(
     level = root.level
     root.setLevel(logging.ERROR)  # onnxruntime advises on the root logger what is done here
     try:
-        with TemporaryDirectory(dir=target.parent) as scratch, warnings.catch_warnings():
+        with (
+            TemporaryDirectory(dir=target.parent) as scratch,
+            full_disk_errors(target.parent),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             prepared = Path(scratch) / "prepared.onnx"
             quant_pre_process(source, prepared, skip_symbolic_shape=True)

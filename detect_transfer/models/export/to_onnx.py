@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detect_transfer.core.disk import full_disk_errors
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.models.export.detector import Opened
@@ -114,7 +115,7 @@ class OnnxSession:
         options = _options()
         # a higher level has layers of the CPU it was made on, which onnx does not know
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        with scratch_folder() as scratch:
+        with scratch_folder() as scratch, full_disk_errors(scratch):
             options.optimized_model_filepath = str(scratch / "optimised.onnx")
             onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
             nodes = onnx.load(options.optimized_model_filepath).graph.node

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.disk import full_disk_errors
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.core.quiet_imports import import_openvino
 from detect_transfer.models.export.detector import Opened
@@ -23,10 +24,22 @@ _PRECISIONS = {"f32": "fp32", "u8": "int8", "i8": "int8"}
 
 
 def write_openvino(onnx_file: Path, folder: Path, metadata: ExportMetadata) -> None:
-    """Convert an ONNX file into a folder with the graph, its weights in single precision, metadata and a hash."""
+    """Convert an ONNX file into a folder with the graph, its weights in single precision, metadata and a hash.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
     openvino = import_openvino()
     folder.mkdir()
-    openvino.save_model(openvino.convert_model(onnx_file), folder / MODEL, compress_to_fp16=False)
+    model = openvino.convert_model(onnx_file)
+    with full_disk_errors(folder):
+        try:
+            openvino.save_model(model, folder / MODEL, compress_to_fp16=False)
+            openvino.Core().read_model(folder / MODEL)
+        except RuntimeError as error:
+            what = f"OpenVINO cannot write it: {str(error).strip().splitlines()[-1]}"
+            remedy = "check disk and permissions, and run it again"
+            raise ResourceError("WRITE_FAILED", what, where=folder, remedy=remedy) from error
     write_json(folder / METADATA, {**metadata.as_dict(), SEAL: NO_SEAL})
     seal(folder / METADATA, _beside(folder))
 

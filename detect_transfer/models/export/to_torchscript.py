@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections import Counter
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import read_errors
+from detect_transfer.core.io import read_errors, write_atomic
 from detect_transfer.core.opening import open_regular
 from detect_transfer.models.device import full_precision
 from detect_transfer.models.export.detector import Opened
@@ -26,12 +27,14 @@ _METADATA = "metadata.json"
 
 
 def write_torchscript(graph: ExportGraph, options: GraphOptions, path: Path, metadata: ExportMetadata) -> None:
-    """Trace the graph and write it with its metadata."""
+    """Trace the graph and write it with its metadata, through memory: torch itself crashes where a disk is full."""
+    data = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of tracing: the gate tells what came of it
         traced = torch.jit.trace(graph, (options.example(),), check_trace=False)  # type: ignore[no-untyped-call]
         extra = {_METADATA: json.dumps(metadata.as_texts(), ensure_ascii=False)}
-        torch.jit.save(traced, path, _extra_files=extra)
+        torch.jit.save(traced, data, _extra_files=extra)
+    write_atomic(path, data.getvalue())
 
 
 class TorchscriptSession:

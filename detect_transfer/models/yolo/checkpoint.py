@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from detect_transfer.core.io import write_atomic
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.models.yolo.ultralytics import load_ultralytics
 
@@ -36,7 +38,9 @@ def save_ultralytics(detector: YoloDetector, path: Path, *, imgsz: int | tuple[i
         "version": load_ultralytics().version,
         "license": _LICENCE,
     }
-    torch.save(content, path)
+    data = io.BytesIO()  # torch raises errors of its own where a disk is full
+    torch.save(content, data)
+    write_atomic(path, data.getvalue())
 
 
 def load_with_ultralytics(path: Path, arch: str, class_names: Sequence[str]) -> YoloDetector:
