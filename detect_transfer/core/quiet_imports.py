@@ -14,6 +14,8 @@ _NO_REPORTS = {  # of what is used to the makers of libraries, each in a variabl
     "GRADIO_ANALYTICS_ENABLED": "False",  # of trackio
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",  # of onnxruntime
+    "ORT_TELEMETRY_DISABLED": "1",  # as other releases of it call this
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_ERROR_REPORTING": "false",
 }
@@ -35,6 +37,16 @@ def import_cuda_libraries() -> None:
     """Import what torch looks for CUDA with, where it is installed; it need not ask `ldconfig`."""
     with _no_programs(), suppress(ImportError, RuntimeError):
         import_module("cuda.pathfinder._dynamic_libs.load_dl_linux")
+
+
+def import_onnxruntime() -> Any:
+    """Import onnxruntime without its telemetry, which numbers the machine in the home folder and reports to its maker.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    forbid_reports()
+    return import_module("onnxruntime")
 
 
 def import_openvino() -> Any:

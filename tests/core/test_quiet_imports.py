@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 LOOK = """
 import sys
@@ -53,6 +54,39 @@ def test_tracker__asks_no_network_and_writes_nothing_into_the_home_folder(name: 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert not list((tmp_path / "home").rglob("*.*"))
+
+
+@pytest.mark.parametrize("words", ["import_onnxruntime()", "OnnxSession(Path(sys.argv[1]))"])
+def test_onnxruntime__writes_nothing_into_the_home_folder(words: str, tmp_path: Path) -> None:
+    """Its telemetry numbers the machine there; under CI and pytest it has none."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    node = onnx.helper.make_node("Identity", ["a"], ["b"])
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "ab"]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", values[:1], values[1:]),
+        ir_version=9,
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+    )
+    onnx.save(model, tmp_path / "a.onnx")
+    (tmp_path / "home" / "tmp").mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "PYTEST", "ORT_"))}
+    environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "home" / "tmp")}
+    code = [
+        *("import sys", "from pathlib import Path"),
+        "from detect_transfer.core.quiet_imports import import_onnxruntime",
+        f"from detect_transfer.models.export.to_onnx import OnnxSession\n{words}",
+    ]
+    done = [sys.executable, "-c", "\n".join(code), str(tmp_path / "a.onnx")]
+    subprocess.run(done, env=environment, check=True, cwd=tmp_path)
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and "matplotlib" not in str(path)]
+    assert left == []
+
+
+def test_onnxruntime__is_imported_in_one_way() -> None:
+    own = "core/quiet_imports.py"
+    for path in (ROOT / "detect_transfer").rglob("*.py"):
+        assert "import onnxruntime" not in path.read_text() or path.as_posix().endswith(own), path
 
 
 def test_openvino__asks_no_network_forks_nothing_and_writes_nothing_into_the_home_folder(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from detect_transfer.core.disk import full_disk_errors
+from detect_transfer.core.quiet_imports import import_onnxruntime
 from detect_transfer.models.export.detector import pad_to
 from detect_transfer.models.export.graph import INPUT, GraphOptions
 from detect_transfer.models.export.to_onnx import HEAVY
@@ -44,6 +45,7 @@ def quantise_onnx(
         options: The form of the graph.
         float_layers: Layers before each output that stay in single precision.
     """
+    import_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detect_transfer.core.disk import full_disk_errors
 from detect_transfer.core.errors import InputError
+from detect_transfer.core.quiet_imports import import_onnxruntime
 from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.models.export.detector import Opened
 from detect_transfer.models.export.graph import INPUT, OUTPUTS, ExportGraph, GraphOptions
@@ -84,7 +85,7 @@ class OnnxSession:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         self._path = path
         try:
@@ -110,7 +111,8 @@ class OnnxSession:
     def layers(self) -> dict[str, int]:
         """Count the layers with weights by the numbers that they really compute with."""
         import onnx
-        import onnxruntime
+
+        onnxruntime = import_onnxruntime()
 
         options = _options()
         # a higher level has layers of the CPU it was made on, which onnx does not know
@@ -124,7 +126,7 @@ class OnnxSession:
 
 
 def _options() -> Any:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
