@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.disk import is_full
 from detect_transfer.core.errors import ResourceError
+from detect_transfer.core.temporary import short_name
 from detect_transfer.core.video_opening import quiet_opencv
 
 _CODECS = ("avc1", "vp09")  # the first that OpenCV can write; its wheels bring no encoder of H.264
@@ -26,13 +28,14 @@ def write_video(path: Path, frames: Iterable[RgbArray], *, fps: float) -> None:
     try:
         for frame in frames:
             video.write(frame)
-    finally:
-        video.release()
-    video.check()
+    except BaseException:
+        video.discard()
+        raise
+    video.finish()
 
 
 class VideoFile:
-    """An MP4 that grows by a frame at a time.
+    """An MP4 that grows by a frame at a time, under another name until it is whole.
 
     Args:
         path: The file.
@@ -41,6 +44,7 @@ class VideoFile:
 
     def __init__(self, path: Path, *, fps: float) -> None:
         self._path = path
+        self._building = path.with_name(f".{short_name(path.stem)}.{os.getpid()}.tmp{path.suffix}")
         self._fps = fps
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
@@ -50,25 +54,30 @@ class VideoFile:
         """Append a frame (H, W, 3); the first one sets the size, others are fitted into it."""
         if self._writer is None:
             self._size_wh = (frame.shape[1] // 2 * 2, frame.shape[0] // 2 * 2)  # the codecs take even sizes alone
-            self._writer = _open(self._path, self._fps, self._size_wh)
+            self._writer = _open(self._building, self._fps, self._size_wh)
         self._writer.write(np.ascontiguousarray(_fitted(frame, self._size_wh)[..., ::-1]))
 
-    def release(self) -> None:
-        """End the file, whatever came before."""
-        if self._writer is not None:
-            self._writer.release()
-
-    def check(self) -> None:
-        """Check that there is a video.
+    def finish(self) -> None:
+        """End the file, which then has its name.
 
         Raises:
             ResourceError: OpenCV wrote none, or not all of it.
         """
+        if self._writer is not None:
+            self._writer.release()
         full = is_full(self._path.parent)  # what does not fit, OpenCV leaves out in silence
-        if full or not self._path.is_file() or self._path.stat().st_size == 0:
+        if full or not self._building.is_file() or self._building.stat().st_size == 0:
+            self._building.unlink(missing_ok=True)
             what = "the disk is full, and the video not whole" if full else "OpenCV wrote no video"
             remedy = "check the disk, or leave --video and --save-video out"
             raise ResourceError("VIDEO_WRITE", what, where=self._path, remedy=remedy)
+        self._building.replace(self._path)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self._writer is not None:
+            self._writer.release()
+        self._building.unlink(missing_ok=True)
 
 
 def _open(path: Path, fps: float, size_wh: tuple[int, int]) -> cv2.VideoWriter:

@@ -193,15 +193,17 @@ def predict_sources(
     )
     total = sources.count
     with _written(out, trained, options, done) as rows:
-        for result in detect_stream(fused(trained.detector), sources, stream):
-            image = _detected(result, least, options)
-            rows.write(image, result.error)
-            done.count(image, result.error)
-            if result.error is None and result.image_rgb is not None:
-                drawings.write(result.source, result.image_rgb, image)
-            if progress is not None:
-                progress(done.n_images + done.n_skipped, total)
-        drawings.close()
+        try:
+            for result in detect_stream(fused(trained.detector), sources, stream):
+                image = _detected(result, least, options)
+                rows.write(image, result.error)
+                done.count(image, result.error)
+                if result.error is None and result.image_rgb is not None:
+                    drawings.write(result.source, result.image_rgb, image)
+                if progress is not None:
+                    progress(done.n_images + done.n_skipped, total)
+        finally:  # what was seen until it was interrupted is wanted
+            drawings.close()
         _refuse_none(done)
     if drawings.n_frames_not_drawn and options.draw:
         done.notes.append(f"{drawings.n_frames_not_drawn:,} frames are not drawn: --save-video writes them as a video")

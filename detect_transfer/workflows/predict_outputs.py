@@ -100,13 +100,12 @@ class Drawings:
         """End the video that is being written.
 
         Raises:
-            ResourceError: OpenCV could not write it.
+            ResourceError: OpenCV could not write all of it.
         """
         if self._video is not None:
             _, video = self._video
             self._video = None
-            video.release()
-            video.check()
+            video.finish()
 
     def _write_frame(self, source: SourceImage, rgb: RgbArray, image: DetectedImage) -> None:
         if not self._videos:

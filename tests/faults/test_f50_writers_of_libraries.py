@@ -3,16 +3,20 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from detect_transfer.core.disk import full_disk_errors
 from detect_transfer.core.errors import ResourceError
-from detect_transfer.report.video import VideoFile
+from detect_transfer.core.video import read_video_size_wh
+from detect_transfer.report.video import VideoFile, write_video
+from detect_transfer.workflows import predict
 
 # files may not grow beyond a share of the model, in a process of its own, which some writers would end
 EXPORTS = """
@@ -73,11 +77,50 @@ def test_full_disk__is_said_whatever_the_library_did(
         write()
 
 
-def test_video__that_is_not_whole_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    video = VideoFile(tmp_path / "a.mp4", fps=10)
-    video.write(np.zeros((64, 64, 3), np.uint8))
-    video.release()
-    video.check()
+def test_video__has_its_name_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, frame = tmp_path / "a.mp4", np.zeros((64, 64, 3), np.uint8)
+    for end in ("finish", "discard", "finish"):
+        video = VideoFile(path, fps=10)
+        video.write(frame)
+        assert not path.exists()
+        getattr(video, end)()
+        assert [each.name for each in tmp_path.iterdir()] == (["a.mp4"] if end == "finish" else [])
+        path.unlink(missing_ok=True)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 30))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    video = VideoFile(path, fps=10)
+    video.write(frame)
     with pytest.raises(ResourceError, match=r"VIDEO_WRITE .* disk is full"):
-        video.check()
+        video.finish()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="of a frame"):
+        write_video(path, _broken(frame), fps=10)
+    assert not list(tmp_path.iterdir())
+
+
+def _broken(frame: np.ndarray) -> Iterator[np.ndarray]:
+    yield frame
+    raise ValueError("of a frame")
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, ValueError])
+def test_predict__that_is_stopped_leaves_whole_videos(
+    stopped: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "in.mp4", [np.full((64, 64, 3), i, np.uint8) for i in range(8)], fps=10)
+    real = predict.detect_stream
+
+    def some(*given: Any) -> Iterator[Any]:
+        for result in real(*given):
+            yield result
+            if result.number == 3:
+                raise stopped("now")
+
+    monkeypatch.setattr(predict, "detect_stream", some)
+    options = predict.PredictOptions(save_video=True, device="cpu")
+    with pytest.raises(stopped):
+        predict.predict_sources("embedded", tmp_path / "in.mp4", tmp_path / "out", options)
+    videos = list((tmp_path / "out" / "videos").iterdir())
+    assert [video.suffix for video in videos] == [".mp4"]
+    assert not videos[0].name.startswith(".")
+    assert read_video_size_wh(videos[0])
