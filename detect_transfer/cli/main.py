@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_BY_KEYBOARD, _PIPE_CLOSED = 130, 141
+_BY_SIGNAL, _BY_KEYBOARD, _PIPE_CLOSED = 128, 130, 141
 _ANYWHERE = {
     "--debug",
     "--json-errors",
@@ -118,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         private_folder()  # before torch is imported, which makes a folder of its own otherwise
         wait_passively()
     as_json = "--json-errors" in given
-    sys.exit(_flushed(_run(words or ["--help"], debug=debug, verbose=verbose, as_json=as_json)))
+    code = _run(words or ["--help"], debug=debug, verbose=verbose, as_json=as_json)
+    if code > _BY_SIGNAL:  # a further Ctrl-C while the libraries leave ends it at once, in the place of a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(_flushed(code))
 
 
 def _flushed(code: int) -> int:
