@@ -51,6 +51,7 @@ class StudyData:
         names: The file name of each image_id.
         fingerprint: A hash of tables and image files.
         notes: What was decided about the data, in words.
+        seen: The hash, as `head_digest`, of each image that runs train on or choose by; with folds that is each image.
     """
 
     data: Data
@@ -58,6 +59,7 @@ class StudyData:
     names: dict[int, str]
     fingerprint: str
     notes: tuple[str, ...]
+    seen: frozenset[str] = frozenset()
 
     @property
     def folds(self) -> tuple[int | None, ...]:
@@ -143,7 +145,9 @@ def load_study_data(
     if not loaded.train.images["group"].drop_nulls().is_empty():
         notes.append("parts of the training set and the test part cut no group of images")
     names = {i: name for table in tables[0] for i, name in table.images.select("image_id", "file_name").rows()}
-    return StudyData(data, tuple(divisions), names, loaded.fingerprint, tuple(notes))
+    used = {i for train, val, _ in tables for table in (train, val) for i in table.images["image_id"]}
+    seen = frozenset(loaded.content[i] for i in used)
+    return StudyData(data, tuple(divisions), names, loaded.fingerprint, tuple(notes), seen)
 
 
 def write_split_files(data: StudyData, folder: StudyFolder) -> None:

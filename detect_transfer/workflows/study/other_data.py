@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from detect_transfer.config.study import OtherData, Study
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, did_you_mean
+from detect_transfer.core.images import read_image_bytes
 from detect_transfer.data.load import read_ground_truth
+from detect_transfer.data.used_images import head_digest
+from detect_transfer.workflows.study.data import StudyData
 
 
 def read_other_data(study: Study) -> tuple[AnnotationTable | None, dict[str, AnnotationTable]]:
@@ -28,6 +33,40 @@ def read_other_data(study: Study) -> tuple[AnnotationTable | None, dict[str, Ann
                 remedy=did_you_mean(unknown, present),
             )
     return source_task, others
+
+
+def check_matrix(study: Study, others: Mapping[str, AnnotationTable], data: StudyData) -> None:
+    """Refuse class maps to classes that runs do not learn, and data sets with images that they have seen.
+
+    Raises:
+        InputError: There is one.
+    """
+    from detect_transfer.workflows.evaluate_weights import image_files
+
+    names = list(data.splits[0].val.class_names)
+    for name, table in others.items():
+        meant = study.matrix[name].class_map.values()
+        unknown = next(
+            (c for each in meant for c in ([each] if isinstance(each, str) else each) if c not in names), None
+        )
+        if unknown is not None:
+            raise InputError(
+                "CLASS_UNKNOWN",
+                "there is no such class in the study",
+                field=f"study.matrix.{name}.class_map",
+                value=unknown,
+                remedy=did_you_mean(unknown, names),
+            )
+        seen = [path for _, path in image_files(table) if head_digest(read_image_bytes(path)) in data.seen]
+        if seen:
+            raise InputError(
+                "STUDY_SEEN",
+                f"{len(seen)} of its {table.images.height} images are ones that the study trains on or chooses by, so "
+                "their scores would say nothing of other data",
+                where=seen[0],
+                field=f"study.matrix.{name}",
+                remedy="give other images, or a split that the study does not train on",
+            )
 
 
 def _read(data: OtherData, field: str) -> AnnotationTable:

@@ -20,7 +20,7 @@ from detect_transfer.core.threads import cores
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
-from detect_transfer.workflows.study.other_data import read_other_data
+from detect_transfer.workflows.study.other_data import check_matrix, read_other_data
 
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
 _KEY_LENGTH = 20
@@ -136,8 +136,9 @@ def make_study_plan(
         ResourceError: Weights are missing.
     """
     _check_arms(config)
-    read_other_data(config.study)  # what cannot be read is said before anything is trained
+    _, others = read_other_data(config.study)  # what cannot be read is said before anything is trained
     data = load_study_data(config, folder, on_stage=on_stage)
+    check_matrix(config.study, others, data)
     configs, problems = {}, []
     searched_rates = {arm: _found_rates(config, folder, data, arm) for arm in config.study.arms}
     searched_rates |= {timed: searched_rates[arm] for timed, arm in config.study.timed.items()}

@@ -85,6 +85,12 @@ def test_paths_of_other_data__are_those_beside_the_config_and_hold_from_anywhere
     ("matrix", "message"),
     [
         ({"path": "nowhere"}, r"FILE_MISSING nowhere study.matrix.night - "),
+        ({"class_map": {"stop": "stopp"}}, r"CLASS_UNKNOWN study.matrix.night.class_map=stopp .*in the study; did you"),
+        (
+            {"split": "train"},
+            r"STUDY_SEEN \S+\.jpg study.matrix.night - 14 of its 20 images are ones that the study tr",
+        ),
+        ({"split": "val"}, r"STUDY_SEEN .* 18 of its 18 images"),
         ({"class_map": {"stopp": "stop"}}, r"CLASS_UNKNOWN study.matrix.night.class_map=stopp .*did you mean 'stop'"),
     ],
 )
