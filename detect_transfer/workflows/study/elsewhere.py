@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from detect_transfer.core.io import read_json, write_json
+from detect_transfer.core.io import read_json, sha256_file, write_json
 from detect_transfer.evaluation.study.cross_domain import DomainCell, DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve, Interpolated, forgetting_curve
 from detect_transfer.workflows.study.other_data import read_other_data
@@ -72,8 +72,7 @@ def score_elsewhere(
     scores: dict[str, dict[str, Any]] = {}
     for number, run in enumerate(runs, start=1):
         path = plan.folder.elsewhere(run.key)
-        manifest = plan.folder.run(run.key).manifest.stat()
-        of = [question, manifest.st_size, manifest.st_mtime_ns]
+        of = [question, sha256_file(plan.folder.run(run.key).manifest)]  # which has the hash of the weights
         stored = read_json(path) if path.is_file() and not again else {}
         if stored.get("of") != of:
             on_stage(f"[{number} of {len(runs)}] other data: {run.words}")

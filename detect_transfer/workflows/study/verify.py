@@ -72,7 +72,10 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     messages = [str(row.get("message")) for row in stated["failed"]]
     failed = tuple(FailedRun(run, words) for run, words in zip(whole["failed"], messages, strict=True))
     ended = EndedRuns(tuple(finished), failed, tuple(whole[_NOT_ENDED]))
-    elsewhere = score_elsewhere(plan, finished, again=predict, on_stage=on_stage)
+    try:
+        elsewhere = score_elsewhere(plan, finished, again=predict, on_stage=on_stage)
+    except DetectTransferError as error:
+        return [*checks, Check("scores on other data", "denied", None, None, str(error))]
     checks += _report(plan, stated, ended, elsewhere)
     if not predict and (elsewhere.forgetting or elsewhere.matrix):
         checks.append(Check("scores on other data", "not checked", None, None, "it was not asked for"))

@@ -1,6 +1,7 @@
 """Runs of a study on other data: what they forgot, what they are worth there, and what is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.plan import make_study_plan
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import prepare_store
+from detect_transfer.workflows.study.verify import verify_study
 from detect_transfer.workflows.train import train
 
 KEPT = ["no_parking", "warning_crossroads"]
@@ -50,8 +52,17 @@ def test_runs__are_scored_on_the_source_task_and_on_other_data_once(
     assert cells == {"its own test images": pytest.approx(own), "source": curve["points"][0]["kept_ap"]["value"]}
     assert "AP on the new task against AP on the source task" in plan.folder.report.read_text()
     monkeypatch.setattr(study_other_scores.OtherScorer, "scores", None)  # what was scored is not scored again
+    os.utime(plan.folder.run(plan.runs[0].key).manifest)  # as a copy of the study has another time
     report_study(plan)
     assert json.loads(plan.folder.answers.read_text()) == found
+    monkeypatch.undo()
+    best = plan.folder.run(plan.runs[0].key).best
+    best.write_bytes(best.read_bytes()[:-1] + b"x")
+    plan.folder.elsewhere(plan.runs[0].key).unlink()
+    checks = {check.name: check for check in verify_study(plan.folder.path, predict=False)}
+    assert checks["scores on other data"].outcome == "denied"
+    assert "WEIGHTS_DAMAGED" in checks["scores on other data"].reason
+    assert checks["epoch0, 14 images, seed 0: file weights/best.safetensors"].outcome == "denied"
 
 
 @pytest.mark.parametrize(
