@@ -29,6 +29,7 @@ from detect_transfer.training.feature_cache import cache_features
 from detect_transfer.training.mixing import stored_epochs, try_mixes
 from detect_transfer.training.optim import L2SP, build_optimizer
 from detect_transfer.training.plan import PlannedPhase
+from detect_transfer.training.random_states import random_states, restore_random_states
 from detect_transfer.training.time_budget import Deadline, deadline_of, seconds_left
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class _Trainer:
     def _load(self, states: dict[str, Any]) -> None:
         self.module.load_state_dict(states["module"])
         self.average.load_state_dict(states["average"])
-        torch.set_rng_state(states["rng"])
+        restore_random_states(states["rng"], self.context.accelerator)
 
     def _run_phase(self, phase: PlannedPhase, resumed: dict[str, Any] | None) -> After:
         """Run the epochs of one phase; tell what comes after it."""
@@ -244,6 +245,7 @@ class _Trainer:
     def _save(self, step: Step | None) -> None:
         """Keep what a run needs to go on, and the rows of the epochs."""
         context = self.context
+        random = random_states(context.accelerator)
         if not context.accelerator.is_main_process:
             return
         states = {
@@ -251,7 +253,7 @@ class _Trainer:
             "average": self.average.state_dict(),
             "optimizer": None if step is None else step.optimizer.state_dict(),
             "scaler": None if step is None else step.scaler.state_dict(),
-            "rng": torch.get_rng_state(),
+            "rng": random,
         }
         context.progress.packages = code_ledger(context.progress.packages)
         save_state(context.state_path, context.progress, context.fingerprint, states)
