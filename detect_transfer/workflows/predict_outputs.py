@@ -20,6 +20,7 @@ from detect_transfer.report.text import short_name
 from detect_transfer.report.video import VideoFile
 
 SKIPPED_IMAGES = "skipped.json"
+_FRAME_SIDE = 480  # smaller frames are drawn larger; encoding a frame of twice the side takes four times as long
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -116,7 +117,7 @@ class Drawings:
             name = output_stem(image.file_name).rpartition("_")[0] or "video"
             path = free_path(self._folder / "videos", name, ".mp4", name=image.file_name)
             self._video = (source.video, VideoFile(path, fps=source.fps))
-        drawn = draw_marks(rgb, self._marks(image), legend=False)
+        drawn = draw_marks(rgb, self._marks(image), legend=False, shown_side=_FRAME_SIDE)
         legend = legend_strip([kind for kind in KINDS if kind == "detection"], drawn.shape[1], counted=False)
         self._video[1].write(np.vstack([drawn, legend]))
 

@@ -178,6 +178,8 @@ def test_video__becomes_rows_of_frames_and_a_drawn_video(
     }
     capture = cv2.VideoCapture(str(out / "videos" / "clip.mp4"))
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (5, 10)
+    height, width = cv2.imread(str(images[0])).shape[:2]
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == width * -(-480 // max(height, width))  # enlarged, but not to 900 px
     assert not (out / "images").exists()
     done = predict_sources(trained, clip, tmp_path / "undrawn", PredictOptions())
     assert any("5 frames are not drawn: --save-video" in note for note in done.notes)
