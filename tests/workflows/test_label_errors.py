@@ -14,6 +14,7 @@ from detect_transfer.config import Synthetic
 from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.data.used_images import head_digest
+from detect_transfer.evaluation.label_errors import KINDS
 from detect_transfer.formats import get_format
 from detect_transfer.models.checkpoints import EMBEDDED
 from detect_transfer.workflows.label_errors import find_label_errors
@@ -58,6 +59,8 @@ def test_check_of_a_run__lists_suspects_for_people_and_tools(
     assert set(cvat.images["file_name"]) == {row["file_name"] for row in rows}
     page = (tmp_path / "out" / "label_errors.html").read_text()
     assert page.count("<figure") == len(rows)
+    assert page.count(">None.</p>") == len(KINDS) - len({row["kind"] for row in rows})
+    assert "0 of 0" not in page
 
 
 def test_another_run__judges_what_the_first_was_trained_on(tmp_path: Path, scenes: Path) -> None:
