@@ -108,6 +108,9 @@ class Intake:
             raise InputError("WEIGHTS_CARD", what, where=str(where), remedy=remedy) from error
 
 
+FOR_PEOPLE = Intake("percentile", *PERCENTILES)  # what is drawn or looked at here, whatever a detector sees
+
+
 def by_high_byte(values: NDArray[Any], name: str = "") -> NDArray[Any]:
     """Return values (H, W) as 0 to 255 where no window is known: whole numbers keep the second of their bytes.
 

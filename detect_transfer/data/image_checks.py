@@ -20,6 +20,7 @@ from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.image_notes import NOTES, image_notes
 from detect_transfer.core.images import read_image_bytes, read_rgb
+from detect_transfer.core.intake import FOR_PEOPLE
 from detect_transfer.core.io import safe_join, sha256_file
 from detect_transfer.core.ledger import Ledger, LedgerLine
 from detect_transfer.core.video import parse_frame_name, read_video_size_wh
@@ -207,7 +208,7 @@ def _inspect_image(
     """Return a row of `IMAGE_SCHEMA` for an image file, which is opened once, and its keys of `NOTES`."""
     path = locate(row[1])
     data = read_image_bytes(path)
-    rgb = read_rgb(path, data)
+    rgb = read_rgb(path, data, intake=FOR_PEOPLE)
     size_wh = (rgb.shape[1], rgb.shape[0])
     _check_size(row, size_wh, path)
     digest = hashlib.sha256(data).hexdigest()

@@ -11,6 +11,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import read_rgb
 from detect_transfer.core.input_size import InputSize
+from detect_transfer.core.intake import FOR_PEOPLE
 from detect_transfer.data.box_checks import scaled_into
 from detect_transfer.data.findings import Finding, make_finding
 from detect_transfer.data.image_checks import Progress
@@ -88,7 +89,7 @@ def near_leaks(data: RunData, progress: Progress | None = None) -> Finding:
 
     def visual_hash(image_id: int) -> int | None:
         try:
-            return image_hash(read_rgb(data.paths[image_id]))
+            return image_hash(read_rgb(data.paths[image_id], intake=FOR_PEOPLE))
         except InputError:
             return None  # training refuses it, and says why
 

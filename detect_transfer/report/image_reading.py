@@ -11,6 +11,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.arrays import RgbArray
 from detect_transfer.core.errors import DetectTransferError
 from detect_transfer.core.images import read_rgb
+from detect_transfer.core.intake import FOR_PEOPLE
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
 from detect_transfer.report.text import short_name
@@ -24,7 +25,7 @@ def read_image(root: Path, file_name: str) -> RgbArray:
     """
     frame = parse_frame_name(file_name)
     if frame is None:
-        return read_rgb(safe_join(root, file_name, links=True))
+        return read_rgb(safe_join(root, file_name, links=True), intake=FOR_PEOPLE)
     return next(frames_at(safe_join(root, frame[0], links=True), [frame[1]]))[1]
 
 

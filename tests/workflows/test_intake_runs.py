@@ -12,6 +12,7 @@ from PIL import Image
 from detect_transfer import evaluate, load_detector, predict, train
 from detect_transfer.config import Data, Model, Transfer
 from detect_transfer.config.parts import Intake
+from detect_transfer.core import intake
 from detect_transfer.data.run_data import load_run_data
 from detect_transfer.models import build_detector, load_weights
 from detect_transfer.models.checkpoints import EMBEDDED
@@ -44,7 +45,10 @@ def test_choice_of_a_source__sees_images_by_the_window(deep: Path) -> None:
     assert seen.std(axis=0).mean() > 2 * nearly_black.std(axis=0).mean()
 
 
-def test_window_of_a_run__goes_with_its_weights(tmp_path: Path, deep: Path) -> None:
+def test_window_of_a_run__goes_with_its_weights(
+    tmp_path: Path, deep: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(intake, "_said_dark", [])
     config = {
         "data": {
             "train_json": str(deep / "instances_train.json"),
@@ -58,6 +62,9 @@ def test_window_of_a_run__goes_with_its_weights(tmp_path: Path, deep: Path) -> N
     }
     run = train(config, out=tmp_path / "run")
     stored = json.loads(load_weights(run.folder / "weights" / "best.safetensors").metadata["intake"])
+    assert "nearly black" not in caplog.text
+    drawn = np.asarray(Image.open(next(each for each in (run.folder / "images").rglob("*.*g") if each.is_file())))
+    assert (drawn > 128).mean() > 0.1, "drawings for people are black"
     low, high = stored["windows"][""]
     assert 8000 <= low < high <= 8000 + 8 * 255
     images = deep / "images" / "val"
