@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core.counted import counted
 from detect_transfer.core.io import write_json
 from detect_transfer.data.run_data import RunData, load_run_data
 from detect_transfer.data.split_file import SPLITS_VERSION
@@ -54,7 +55,7 @@ def estimate_seconds(config: RunConfig, scratch: Path) -> Estimate:
         score = row["score_seconds"] * data.val.images.height / scored
         clock.note_measured(row["phase"], row.get("train_seconds", 0.0) * longer, score)
     device = choose_device(config.train.device)
-    machine = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else str(device)
+    machine = counted(torch.get_num_threads(), "CPU thread") if device.type == "cpu" else str(device)
     return Estimate(clock.seconds_left(), machine)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detect_transfer.config import RunConfig
+from detect_transfer.core.counted import counted
 from detect_transfer.data.run_data import RunData
 from detect_transfer.training.context import TrainContext
 
@@ -12,7 +13,7 @@ def start_lines(config: RunConfig, data: RunData, context: TrainContext) -> list
     import torch
 
     device, settings = context.accelerator.device, config.train
-    where = f"{torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    where = counted(torch.get_num_threads(), "thread") if device.type == "cpu" else torch.cuda.get_device_name(device)
     counts = [(part.images.height, name) for part, name in ((data.train, "training"), (data.val, "validation"))]
     counts += [] if data.test is None else [(data.test.images.height, "test")]
     images = ", ".join(f"{count:,} {name}" for count, name in counts)

@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ def main() -> int:
     args = parser.parse_args()
     truth = read_dataset(args.data)
     detections = predicted(truth, args.weights)
-    seconds, n_boxes, is_good = 0.0, 0, True
-    print(f"{'kind':10s}{'rule':>8s}{'ObjectLab':>11s}{'target':>8s}   AUROC over images, {args.draws} draws")
+    seconds, n_boxes, is_good, has_cleanlab = 0.0, 0, True, find_spec("cleanlab") is not None
+    print(f"{'kind':10s}{'rule':>8s}{'ObjectLab':>13s}{'target':>8s}   AUROC over images, {args.draws} draws")
     for kind in KINDS:
         ours, theirs = [], []
         for draw in range(args.draws):
@@ -125,9 +126,11 @@ def main() -> int:
             seconds, n_boxes = seconds + time.perf_counter() - start, n_boxes + len(table.boxes) + len(found.rows)
             listed = table.images["image_id"].to_list()
             ours.append(auroc(scores, wrong, listed))
-            theirs.append(auroc(of_cleanlab(table, found, kind), wrong, listed))
+            if has_cleanlab:
+                theirs.append(auroc(of_cleanlab(table, found, kind), wrong, listed))
         is_good &= bool(np.mean(ours) >= TARGETS[kind])
-        print(f"{kind:10s}{np.mean(ours):8.2f}{np.mean(theirs):11.2f}{TARGETS[kind]:8.2f}")
+        other = f"{np.mean(theirs):.2f}" if theirs else "no cleanlab"
+        print(f"{kind:10s}{np.mean(ours):8.2f}{other:>13s}{TARGETS[kind]:8.2f}")
     print(f"{1000 * seconds / n_boxes:.4f} ms a box (labels and detections), limit 0.1")
     return 0 if is_good and seconds / n_boxes <= 1e-4 else 1
 
