@@ -23,7 +23,7 @@ from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.export.targets import TARGETS, ExportJob, check_target
 from detect_transfer.models.letterbox import PAD_MULTIPLE
 from detect_transfer.models.licences import UNKNOWN, weights_ledger
-from detect_transfer.models.predict import postprocess_of, read_images
+from detect_transfer.models.predict import FittedImage, postprocess_of, read_images
 from detect_transfer.workflows.export_data import ExportData, calibration_files
 from detect_transfer.workflows.export_gate import GateResult, failure_of, gate, gate_line
 from detect_transfer.workflows.export_licence import licence_ledger
@@ -163,9 +163,11 @@ def make_job(trained: TrainedDetector, options: ExportOptions, data: ExportData 
         intake=None if trained.intake is None else trained.intake.as_json(),
         **_origin(trained),
     )
-    return ExportJob(
-        detector, graph, postprocess_of(own), metadata, lambda: list(read_images(chosen, trained.imgsz, trained.intake))
-    )
+
+    def calibration() -> list[FittedImage]:
+        return list(read_images(chosen, trained.imgsz, trained.intake))
+
+    return ExportJob(detector, graph, postprocess_of(own), metadata, calibration, len(chosen))
 
 
 def _graph_options(detector: Detector, options: ExportOptions, imgsz: InputSize) -> GraphOptions:
@@ -243,22 +245,26 @@ def _write_and_check(
     run = _detect(replace(data.trained, detector=predictor), data, target.value, progress)
     result = gate(data.truth, (reference.scored, run.scored), (reference.raw, run.raw), job.metadata.precision)
     if result.failures:
-        other = "give another --to" if job.options.size is not None else "give --fixed-size, or another --to"
-        remedy = f"{other}; --no-gate writes it unchecked"
-        if job.is_int8:
-            remedy = "give more --calibration-images, or leave --precision int8 out; --no-gate writes it unchecked"
         raise ResourceError(
             "EXPORT_GATE",
             f"the exported model does not do what the weights do, and is not kept: {failure_of(result)}",
             field="--to",
             value=target.value,
-            remedy=remedy,
+            remedy=f"{_other_way(job, data)}; --no-gate writes it unchecked",
         )
     seconds = (run.seconds, reference.seconds)
     if not isinstance(predictor, ExportedDetector):
         return Exported(target, path, "ultralytics", None, result, seconds)
     session = predictor.session
     return Exported(target, path, session.runtime, session.layers(), result, seconds, job.options.size)
+
+
+def _other_way(job: ExportJob, data: ExportData) -> str:
+    """Return what to export in place of a model that failed the gate, in words."""
+    if job.is_int8:
+        more = len(data.train) >= 2 * job.calibration_images  # a few more change nothing
+        return f"{'give more --calibration-images, or ' if more else ''}leave --precision int8 out"
+    return "give another --to" if job.options.size is not None else "give --fixed-size, or another --to"
 
 
 def _record(job: ExportJob, written: list[Exported], folder: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class ExportJob:
         settings: How detections are chosen.
         metadata: What the model is to say of itself.
         calibration: Gives training images to choose the ranges of INT8 by.
+        calibration_images: How many.
     """
 
     detector: Detector
@@ -41,6 +42,7 @@ class ExportJob:
     settings: Postprocess
     metadata: ExportMetadata
     calibration: Callable[[], list[FittedImage]] = list
+    calibration_images: int = 0
 
     @property
     def is_int8(self) -> bool:
