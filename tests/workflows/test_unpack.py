@@ -230,3 +230,30 @@ def test_record__of_which_a_bit_was_flipped_is_refused_with_its_number(tmp_path:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(InputError, match="TFRECORD"):
             list(records(path))
+
+
+@pytest.mark.parametrize(
+    ("image", "objects"),
+    [
+        pytest.param({"bytes": b"", "path": b"a"}, None, id="path-of-bytes"),
+        pytest.param({"bytes": b"", "path": 5}, None, id="path-of-a-number"),
+        pytest.param({"bytes": "abc", "path": "a"}, None, id="image-of-text"),
+        pytest.param({"bytes": b"", "path": "a"}, "x", id="objects-of-text"),
+        pytest.param({"bytes": b"", "path": "a"}, {"bbox": [b"x"]}, id="objects-of-bytes"),
+    ],
+)
+def test_table__with_values_of_another_kind_is_refused(tmp_path: Path, image: dict, objects: object) -> None:
+    row = {"image": {key: picture() if value == b"" else value for key, value in image.items()}}
+    pl.DataFrame([row if objects is None else {**row, "objects": objects}]).write_parquet(tmp_path / "train.parquet")
+    with pytest.raises(InputError, match="TABLE_TYPE"):
+        unpack(tmp_path / "train.parquet", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_table__with_a_list_of_objects_is_as_one_with_lists(tmp_path: Path) -> None:
+    image = {"bytes": picture(), "path": "a"}
+    objects = [{"bbox": [1.0, 2.0, 3.0, 4.0], "category": 1}, {"bbox": [2.0, 2.0, 3.0, 4.0], "category": 0}]
+    pl.DataFrame([{"image": image, "objects": objects}]).write_parquet(tmp_path / "train.parquet")
+    unpack(tmp_path / "train.parquet", tmp_path / "out")
+    row = json.loads(next((tmp_path / "out").rglob("metadata.jsonl")).read_text())
+    assert row["objects"] == {"bbox": [[1, 2, 3, 4], [2, 2, 3, 4]], "category": [1, 0]}

@@ -55,7 +55,7 @@ class ImageFolder:
             where: Its place, for messages.
 
         Raises:
-            InputError: It is no image.
+            InputError: It is no image, or what is said of it can be no JSON.
         """
         suffix, _ = image_facts(data, where)
         stem = _PLAIN.sub("_", PurePosixPath((name or "").replace("\\", "/")).stem).strip(". ")
@@ -63,12 +63,17 @@ class ImageFolder:
             stem = f"{stem or 'image'}_{self.n_images:06d}"
         self._names.add(f"{split}/{stem}{suffix}")
         path = safe_join(self.root, f"{split}/{stem}{suffix}")
+        try:
+            line = orjson.dumps({**row, "file_name": path.name}) + b"\n"
+        except orjson.JSONEncodeError as error:
+            what, remedy = f"what is said of the image can be no JSON: {error}", "write texts and numbers"
+            raise InputError("TABLE_TYPE", what, where=where, remedy=remedy) from error
         with resource_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         self.n_images += 1
         self.n_objects += max((len(v) for v in row.get("objects", {}).values() if isinstance(v, list)), default=0)
-        self._rows.setdefault(split, []).append(orjson.dumps({**row, "file_name": path.name}) + b"\n")
+        self._rows.setdefault(split, []).append(line)
 
     def close(self, classes: Sequence[str] | None) -> None:
         """Write the rows, and the names of the classes where objects have numbers."""

@@ -51,7 +51,7 @@ def unpack(root: Path, names: list[str], out: ImageFolder) -> None:
                     raise InputError("IMAGE_MISSING", what, where=where, remedy=remedy)
                 said = {key: value for key, value in row.items() if _is_plain(value)}
                 if row.get("objects"):
-                    said["objects"] = row["objects"]
+                    said["objects"] = _objects(row["objects"], where)
                 out.add(image["bytes"], image.get("path"), said, split=split_of_file(path, root), where=where)
     out.close(classes)
 
@@ -67,10 +67,28 @@ def _frames(path: Path) -> Iterator[pl.DataFrame]:
         yield part
 
 
+def _objects(objects: Any, where: str) -> dict[str, Any]:
+    """Return the objects of an image as lists of one length by name; there they may be a list of objects, too.
+
+    Raises:
+        InputError: They are neither.
+    """
+    if isinstance(objects, list) and all(isinstance(each, dict) for each in objects):
+        return {key: [each[key] for each in objects] for key in objects[0]}  # a table has the same keys in each
+    if isinstance(objects, dict):
+        return objects
+    what, remedy = "lists by name, or a list of objects, were expected", "write the objects as data sets have them"
+    raise InputError("TABLE_TYPE", what, where=where, field="objects", value=objects, remedy=remedy)
+
+
 def _image_column(rows: pl.DataFrame, path: Path) -> str:
     for name, dtype in rows.schema.items():
-        if isinstance(dtype, pl.Struct) and {"bytes", "path"} <= {field.name for field in dtype.fields}:
-            return name
+        kinds = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+        if {"bytes", "path"} <= kinds.keys():
+            if kinds["bytes"] in (pl.Binary, pl.Null) and kinds["path"] in (pl.String, pl.Null):
+                return name
+            what = f"bytes and a text were expected as bytes and path; found {kinds['bytes']} and {kinds['path']}"
+            raise InputError("TABLE_TYPE", what, where=path, field=name, remedy=_DAMAGED)
     what = f"no column holds images (a struct of bytes and path); there is: {', '.join(rows.columns)}"
     raise InputError("IMAGE_MISSING", what, where=path, remedy="give tables of an image data set of Hugging Face")
 
