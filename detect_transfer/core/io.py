@@ -24,7 +24,7 @@ from detect_transfer.core.listing import exists as exists
 from detect_transfer.core.listing import is_dir as is_dir
 from detect_transfer.core.listing import is_file as is_file
 from detect_transfer.core.listing import list_files as list_files
-from detect_transfer.core.opening import is_special, not_regular, open_regular, real_path, what_is_there
+from detect_transfer.core.opening import is_link, is_special, not_regular, open_regular, real_path, what_is_there
 from detect_transfer.core.temporary import building_folder, short_name
 from detect_transfer.core.written_links import is_written_link, lies_in, link_root
 
@@ -250,7 +250,7 @@ def require_new(out: Path, *, option: str = "--out") -> None:
     if real_path(out) == real_path(Path()):
         what, remedy = "it is the folder that you are in", f"give another {option}, or go elsewhere first"
         raise InputError("OUT_IN_USE", what, where=out, remedy=remedy)
-    if real_path(out).is_symlink():
+    if is_link(real_path(out)):
         what, remedy = "a link that leads to itself is there", f"remove it, or give another {option}"
         raise InputError("OUT_NOT_EMPTY", what, where=out, remedy=remedy)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):

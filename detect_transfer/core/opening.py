@@ -42,6 +42,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_link(path: Path) -> bool:
+    """Tell whether there is a link; of a path that is too long for a disk, where `is_symlink` raises, there is none."""
+    return os.path.islink(path)  # noqa: PTH114
+
+
 def is_special(path: Path) -> bool:
     """Tell whether there is a pipe, a device or a socket."""
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -61,4 +66,4 @@ def what_is_there(path: Path, *, expected: str = "file") -> str:
         return "a folder is there"
     if path.exists():
         return "a file is there"
-    return "a link that leads nowhere is there" if path.is_symlink() else f"there is no such {expected}"
+    return "a link that leads nowhere is there" if is_link(path) else f"there is no such {expected}"

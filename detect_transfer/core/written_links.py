@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from detect_transfer.core.opening import real_path
+from detect_transfer.core.opening import is_link, real_path
 
 MANIFEST = "manifest.json"
 _DATA_SET: ContextVar[Path | None] = ContextVar("data_set", default=None)
@@ -28,7 +28,7 @@ def is_written_link(root: Path, path: Path) -> bool:
         real_root, folder = real_path(root), real_path(path.parent)
     except OSError:
         return False
-    if not path.is_symlink() or not folder.is_relative_to(real_root):
+    if not is_link(path) or not folder.is_relative_to(real_root):
         return False
     return any(
         (home.is_relative_to(real_root) or real_root.is_relative_to(home)) and _has_links(home)
@@ -82,6 +82,6 @@ def lies_in(folder: Path, path: Path) -> bool:
     """Tell whether a path lies in a folder when links are followed."""
     try:
         real = real_path(path)
-        return real.is_relative_to(real_path(folder)) and not real.is_symlink()  # a loop of links leads nowhere
+        return real.is_relative_to(real_path(folder)) and not is_link(real)  # a loop of links leads nowhere
     except OSError:
         return False
