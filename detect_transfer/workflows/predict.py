@@ -148,6 +148,13 @@ class Predicted:
             self.n_skipped += 1
             self.skipped += [str(error)] if len(self.skipped) < _MOST_SHOWN else []
 
+    def note_skipped(self) -> None:
+        """Note how many images could not be read, and the first of them."""
+        if self.n_skipped:
+            where = self.out / SKIPPED_IMAGES
+            self.notes.append(f"{counted(self.n_skipped, 'image')} could not be read, see {where}; the first:")
+            self.notes += self.skipped
+
 
 def predict_sources(
     source: str | Path | TrainedDetector,
@@ -207,9 +214,7 @@ def predict_sources(
         _refuse_none(done)
     if drawings.n_frames_not_drawn and options.draw:
         done.notes.append(f"{drawings.n_frames_not_drawn:,} frames are not drawn: --save-video writes them as a video")
-    if done.n_skipped:
-        skipped = f"{counted(done.n_skipped, 'image')} could not be read, see {out / SKIPPED_IMAGES}; the first:"
-        done.notes += [skipped, *done.skipped]
+    done.note_skipped()
     return done
 
 

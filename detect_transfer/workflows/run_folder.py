@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,12 @@ class RunFolder:
     Args:
         path: The folder.
         trusts: Whether its files are read as they are; else those that its manifest names must be as it states.
+        run: The run whose manifest names its files; None for one with a manifest of its own.
     """
 
     path: Path
     trusts: bool = False
+    run: RunFolder | None = None
 
     @classmethod
     def of(cls, run_or_weights: Path) -> RunFolder:
@@ -130,7 +131,7 @@ class RunFolder:
     @property
     def test(self) -> RunFolder:
         """The scores on the test split."""
-        return RunFolder(self.path / "test", self.trusts)
+        return RunFolder(self.path / "test", self.trusts, self)
 
     @property
     def scored_epochs(self) -> Path:
@@ -194,7 +195,7 @@ class RunFolder:
         Raises:
             InputError: It has changed since.
         """
-        home = RunFolder(self.path.parent) if self.path.name == "test" and not self.manifest.is_file() else self
+        home = self.run or self
         if self.trusts or not home.manifest.is_file() or not path.is_file():
             return path
         name, files = path.relative_to(home.path).as_posix(), home.read_manifest().get("files", {})
@@ -273,11 +274,12 @@ class RunFolder:
 
 def new_run_folder(name: str) -> Path:
     """Make ``runs/NAME``, or ``runs/NAME-2`` and so on where that is there, also where others make theirs meanwhile."""
-    for number in itertools.count(1):
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+    folder, number = Path("runs") / name, 1
+    while True:
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
-            continue
-        return folder
-    raise AssertionError
+            number += 1
+            folder = folder.with_name(f"{name}-{number}")
+        else:
+            return folder

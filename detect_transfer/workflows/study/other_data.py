@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from detect_transfer.config.study import OtherData, Study
 from detect_transfer.core.annotations import AnnotationTable
@@ -22,16 +22,7 @@ def read_other_data(study: Study) -> tuple[AnnotationTable | None, dict[str, Ann
     source_task = None if study.forgetting is None else _read(study.forgetting.data, "study.forgetting.data")
     others = {name: _read(data, f"study.matrix.{name}") for name, data in study.matrix.items()}
     for name, data in study.matrix.items():
-        present = list(others[name].class_names)
-        unknown = next((target for target in data.class_map if target not in present), None)
-        if unknown is not None:
-            raise InputError(
-                "CLASS_UNKNOWN",
-                "there is no such class in the data",
-                field=f"study.matrix.{name}.class_map",
-                value=unknown,
-                remedy=did_you_mean(unknown, present),
-            )
+        _check_classes(name, data.class_map, others[name].class_names, "the data")
     return source_task, others
 
 
@@ -43,20 +34,10 @@ def check_matrix(study: Study, others: Mapping[str, AnnotationTable], data: Stud
     """
     from detect_transfer.workflows.evaluate_weights import image_files
 
-    names = list(data.splits[0].val.class_names)
     for name, table in others.items():
         meant = study.matrix[name].class_map.values()
-        unknown = next(
-            (c for each in meant for c in ([each] if isinstance(each, str) else each) if c not in names), None
-        )
-        if unknown is not None:
-            raise InputError(
-                "CLASS_UNKNOWN",
-                "there is no such class in the study",
-                field=f"study.matrix.{name}.class_map",
-                value=unknown,
-                remedy=did_you_mean(unknown, names),
-            )
+        wanted = [c for each in meant for c in ([each] if isinstance(each, str) else each)]
+        _check_classes(name, wanted, data.splits[0].val.class_names, "the study")
         seen = [path for _, path in image_files(table) if head_digest(read_image_bytes(path)) in data.seen]
         if seen:
             raise InputError(
@@ -67,6 +48,19 @@ def check_matrix(study: Study, others: Mapping[str, AnnotationTable], data: Stud
                 field=f"study.matrix.{name}",
                 remedy="give other images, or a split that the study does not train on",
             )
+
+
+def _check_classes(name: str, wanted: Iterable[str], present: Sequence[str], where: str) -> None:
+    """Raise where the class map of a data set has a class that is not there."""
+    unknown = next((each for each in wanted if each not in present), None)
+    if unknown is not None:
+        raise InputError(
+            "CLASS_UNKNOWN",
+            f"there is no such class in {where}",
+            field=f"study.matrix.{name}.class_map",
+            value=unknown,
+            remedy=did_you_mean(unknown, list(present)),
+        )
 
 
 def _read(data: OtherData, field: str) -> AnnotationTable:
