@@ -30,7 +30,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 
 if TYPE_CHECKING:
-    from detect_transfer.workflows.export import Exported
+    from detect_transfer.workflows.export_check import Exported
     from detect_transfer.workflows.export_data import ExportData
     from detect_transfer.workflows.trained_detector import TrainedDetector
 
@@ -59,7 +59,7 @@ def export(
     """Write a detector for other runtimes, and check in each that it detects what the weights detect."""
     folder = _folder(out, bundle)
     require_new(folder)
-    from detect_transfer.workflows.export import check_export, export_detector
+    from detect_transfer.workflows.export import Exports, check_export, export_targets
     from detect_transfer.workflows.export_bundle import write_bundle
     from detect_transfer.workflows.export_data import data_of_run
     from detect_transfer.workflows.export_options import ExportOptions
@@ -78,21 +78,22 @@ def export(
         checked = data_of_run(trained, int8=options.is_int8)
     with progress_bar("images") as advance:
         if bundle is None:
-            written = export_detector(trained, folder, options, checked, advance, gated=not no_gate)
+            exports = export_targets(trained, folder, options, checked, advance, gated=not no_gate)
         else:
-            written = [write_bundle(trained, folder, options, checked, advance, gated=not no_gate)]
-    print_lines([line for each in written for line in _lines(each)])
+            exports = Exports([write_bundle(trained, folder, options, checked, advance, gated=not no_gate)], [])
+    print_lines([line for each in exports.written for line in _lines(each)])
+    exports.raise_refused()
 
 
 def _folder(out: Path | None, bundle: Path | None) -> Path:
     folder = bundle or out
-    if folder is None or (bundle and out):
-        raise InputError(
-            "USAGE",
-            "a folder to write to was expected",
-            field="arguments",
-            remedy="give --out DIR, or --bundle DIR in its place",
-        )
+    if bundle and out:
+        what = "a bundle has a folder of its own, and --out names another"
+        remedy = f"leave --out {out} out, or --bundle {bundle}"
+        raise InputError("USAGE", what, field="--bundle", value=bundle, remedy=remedy)
+    if folder is None:
+        what, remedy = "a folder to write to was expected", "give --out DIR, or --bundle DIR in its place"
+        raise InputError("USAGE", what, field="arguments", remedy=remedy)
     return folder
 
 
@@ -123,5 +124,6 @@ def _lines(exported: Exported) -> list[str]:
     return [
         f"{name}: {exported.path}",
         f"  {exported.measured}",
+        *([f"  {exported.doubts}"] if exported.doubts else []),
         f"  {exported.runtime}{': ' if layers else ''}{layers}; {own:.0f} ms an image, weights {torch:.0f}",
     ]

@@ -2,7 +2,7 @@
 
     DetectTransferError
     ├── InputError          exit 2   what was given is wrong: a file, a row, a key, a flag
-    │   └── ProblemsError   exit 2   several input errors at once, a line each
+    │   └── ProblemsError            several errors at once, a line each; the highest exit code of theirs
     ├── ResourceError       exit 3   the machine failed: disk, memory, missing weights, no network
     └── InternalError       exit 4   a bug of ours
 
@@ -96,12 +96,13 @@ class InputError(DetectTransferError):
 
 
 class ProblemsError(InputError):
-    """Several input errors at once, so that they can be fixed in one go."""
+    """Several errors at once, so that they can be fixed in one go; its exit code is the highest of theirs."""
 
     def __init__(self, problems: Sequence[DetectTransferError]) -> None:
         first = problems[0]
         super().__init__(first.code, first.what, remedy=first.remedy, where=first.where)
         self._problems = tuple(problems)
+        self.exit_code = max(problem.exit_code for problem in problems)
 
     @property
     def problems(self) -> tuple[DetectTransferError, ...]:

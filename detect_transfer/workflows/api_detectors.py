@@ -15,7 +15,7 @@ from detect_transfer.workflows.api_choices import require_fields, several
 if TYPE_CHECKING:
     from detect_transfer.evaluation import Scores
     from detect_transfer.workflows.compare import Compared
-    from detect_transfer.workflows.export import Exported
+    from detect_transfer.workflows.export_check import Exported
     from detect_transfer.workflows.loaded_detector import LoadedDetector
 
 
@@ -170,7 +170,7 @@ def export(
 
     Raises:
         InputError: Weights or data are missing, a choice is none, or `out` holds something.
-        ResourceError: An exported model does not do what the weights do; nothing is left at `out`.
+        ResourceError: An exported model does not do what the weights do; what passed is kept at `out`.
 
     Examples:
         >>> from detect_transfer import export

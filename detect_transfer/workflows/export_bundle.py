@@ -13,7 +13,8 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import read_bytes, read_json, write_atomic
 from detect_transfer.models.checkpoints import ASSETS
 from detect_transfer.models.export.metadata import ExportMetadata
-from detect_transfer.workflows.export import Exported, Progress, export_detector
+from detect_transfer.workflows.export import export_detector
+from detect_transfer.workflows.export_check import Exported, Progress
 from detect_transfer.workflows.export_data import ExportData
 from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.run_folder import RunFolder
@@ -135,7 +136,8 @@ def _checked(exported: Exported) -> str:
     if exported.result is None:
         return "It was not checked (`--no-gate`)."
     layers = ", ".join(f"{count} layers in {kind}" for kind, count in sorted((exported.layers or {}).items()))
-    return f"On the same images in {exported.runtime} ({layers}): {exported.measured}."
+    doubts = f" {exported.doubts[0].upper()}{exported.doubts[1:]}." if exported.doubts else ""
+    return f"On the same images in {exported.runtime} ({layers}): {exported.measured}.{doubts}"
 
 
 def _origin(metadata: ExportMetadata) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """Exports: what was exported detects what the weights detect, and the gate catches it where it does not."""
 
+import copy
 import importlib
 import json
 import re
@@ -21,7 +22,7 @@ from detect_transfer.cli import main
 from detect_transfer.config import Synthetic
 from detect_transfer.core.annotations import XYXY, Detections
 from detect_transfer.core.choices import ExportPrecision, ExportTarget, NmsPlace
-from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.errors import InputError, ProblemsError, ResourceError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
 from detect_transfer.data.load import read_ground_truth
@@ -32,10 +33,10 @@ from detect_transfer.models.export.targets import TARGETS
 from detect_transfer.models.export.to_onnx import OnnxSession, add_metadata
 from detect_transfer.models.letterbox import PAD_MULTIPLE, PAD_VALUE, letterbox
 from detect_transfer.models.predict import read_images
-from detect_transfer.workflows.export import export_detector
+from detect_transfer.workflows.export import export_detector, export_targets
 from detect_transfer.workflows.export_bundle import write_bundle
 from detect_transfer.workflows.export_data import ExportData, data_of_weights
-from detect_transfer.workflows.export_gate import LIMITS, GateLimits
+from detect_transfer.workflows.export_limits import LIMITS, GateLimits, HardLimits
 from detect_transfer.workflows.export_options import ExportOptions
 from detect_transfer.workflows.thresholds import is_best_label, one_label
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
@@ -180,6 +181,74 @@ def test_gate__catches_a_planted_fault_and_keeps_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_one_target_that_fails__leaves_those_that_pass(
+    padded: Path,
+    tmp_path: Path,
+    trained: TrainedDetector,
+    checked: ExportData,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of ONNX, TorchScript and one that cannot be written, the first one fails the gate."""
+
+    def cannot(job: Any, path: Path) -> None:
+        path.mkdir()
+        (path / "half").touch()
+        raise InputError("EXPORT_OPERATOR", "odd", field="--to", value="openvino", remedy="give --to torchscript")
+
+    call = OnnxSession.__call__
+    monkeypatch.setattr(
+        OnnxSession, "__call__", lambda self, images: call(self, np.ascontiguousarray(FAULTS["scale"](images)))
+    )
+    monkeypatch.setitem(
+        TARGETS,
+        ExportTarget.ONNX,
+        replace(TARGETS[ExportTarget.ONNX], write=lambda job, path: shutil.copyfile(padded, path)),
+    )
+    monkeypatch.setitem(TARGETS, ExportTarget.OPENVINO, replace(TARGETS[ExportTarget.OPENVINO], write=cannot))
+    weights, out, options, seen = of_two_sides(trained, tmp_path / "out", checked)
+    monkeypatch.setattr("detect_transfer.workflows.export.check_target", lambda *_: None)
+    targets = (ExportTarget.ONNX, ExportTarget.OPENVINO, ExportTarget.TORCHSCRIPT)
+    exports = export_targets(weights, out, replace(options, to=targets), seen)
+    assert [each.path for each in exports.written] == [out / "model.torchscript"]
+    assert sorted(path.name for path in out.iterdir()) == ["export.json", "model.torchscript"]
+    record = json.loads((out / "export.json").read_text())
+    assert [row["target"] for row in record["exported"]] == ["torchscript"]
+    assert [(row["target"], row["code"]) for row in record["refused"]] == [
+        ("onnx", "EXPORT_GATE"),
+        ("openvino", "EXPORT_OPERATOR"),
+    ]
+    load_trained(out / "model.torchscript")
+    with pytest.raises(
+        ProblemsError, match=r"(?s)EXPORT_GATE --to=onnx .*model.torchscript in .*out is kept.*EXPORT_OPERATOR"
+    ) as left:
+        exports.raise_refused()
+    assert left.value.exit_code == 3
+    with pytest.raises(ProblemsError):
+        export_detector(weights, tmp_path / "none", replace(options, to=targets[:2]), seen)
+    assert not (tmp_path / "none").exists()
+
+
+def test_weights_that_do_not_look_at_the_image__are_not_checked(
+    tmp_path: Path, trained: TrainedDetector, checked: ExportData
+) -> None:
+    """Their first layer gives nothing, so that all images are one to them; a bias lets them detect something."""
+    blind = copy.deepcopy(trained)
+    module = blind.network.module
+    first = next(layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d))
+    first.weight.data.zero_()
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.out_channels == len(trained.class_names):
+            assert layer.bias is not None
+            layer.bias.data += 8.0
+    seen = replace(checked, trained=replace(checked.trained, detector=blind.detector))
+    with pytest.raises(
+        InputError, match=r"EXPORT_GATE_BLIND .* the same as in grey images of the same sizes in 8 images"
+    ):
+        export_detector(blind, tmp_path / "out", ExportOptions((ExportTarget.TORCHSCRIPT,)), seen)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("layers", ["chosen", "all"])
 def test_int8__is_calibrated_on_training_images_and_the_gate_sees_what_it_costs(
     tmp_path: Path, trained: TrainedDetector, checked: ExportData, monkeypatch: pytest.MonkeyPatch, layers: str
@@ -203,7 +272,7 @@ def test_int8__is_calibrated_on_training_images_and_the_gate_sees_what_it_costs(
                 export_detector(trained, tmp_path / "out", each, checked)
         assert list(tmp_path.iterdir()) == []
         return
-    monkeypatch.setitem(LIMITS, ExportPrecision.INT8, GateLimits(0.2, 0.5, moves=False, chance=True))
+    monkeypatch.setitem(LIMITS, ExportPrecision.INT8, GateLimits(0.2, 0.5, moves=False, hard=HardLimits(0.2, 0.5, 0.5)))
     written = export_detector(trained, tmp_path / "out", options, checked)[0]
     assert written.layers is not None
     assert written.layers["int8"] > 40
@@ -256,6 +325,10 @@ def test_wrong_things__are_a_line_with_a_remedy(
             r"OPTION --to=onx - there is no such choice; did you mean 'onnx'",
         ),
         (("export", EMBEDDED), r"USAGE arguments - a folder to write to was expected; give --out DIR"),
+        (
+            ("export", EMBEDDED, "--bundle", "a", "--out", "b"),
+            r"USAGE --bundle=a - a bundle has a folder of its own, and --out names another; leave --out b out",
+        ),
         (("export", EMBEDDED, "--no-gate", "--to", "coreml", *out), r"EXPORT_COREML --to=coreml - .*; give onnx"),
         (("export", model, "--no-gate", *out), r"WEIGHTS_EXPORTED .* give the run or the weights"),
         (("train", f"model.weights={model}"), r"WEIGHTS_EXPORTED .* give the run or the weights"),

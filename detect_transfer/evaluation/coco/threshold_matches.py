@@ -13,6 +13,7 @@ from detect_transfer.evaluation.assignment import match_in_turn
 from detect_transfer.evaluation.case import Case
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+SMALL_AREA = 32.0**2  # square pixels, the largest of COCO's range `small`
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,13 @@ def units_of(truth: AnnotationTable) -> tuple[IntArray, int]:
     return unit.cast(pl.Int64).to_numpy(), units.height
 
 
-def match_at_thresholds(case: Case, *, max_detections: int = 100) -> ThresholdMatches:
-    """Match at all ten IoU thresholds as COCO does for the area range `all`.
+def match_at_thresholds(case: Case, *, max_detections: int = 100, largest: float | None = None) -> ThresholdMatches:
+    """Match at all ten IoU thresholds as COCO does.
+
+    Args:
+        case: What is scored.
+        max_detections: How many detections of a class count in an image.
+        largest: Square pixels up to which an object counts, as for COCO's area range `small`; None counts them all.
 
     Raises:
         InputError: The truth has no image, or a detection names an unknown id.
@@ -71,23 +77,38 @@ def match_at_thresholds(case: Case, *, max_detections: int = 100) -> ThresholdMa
     included = case.rank_in_class < max_detections
     pairs = case.excusing.take(included[case.excusing.dt])
     regions = gt.is_region[pairs.gt]
+    objects = gt.is_object if largest is None else gt.is_object & (gt.area <= largest)
     tp, counted = (np.zeros((len(IOU_THRESHOLDS), len(included)), bool) for _ in range(2))
     for at, threshold in enumerate(IOU_THRESHOLDS):
         enough = pairs.overlap >= threshold
-        matched = match_in_turn(pairs.take(enough & ~regions), case.rank, len(gt.image))
+        matched = match_in_turn(pairs.take(enough & ~regions & objects[pairs.gt]), case.rank, len(gt.image))
         tp[at, matched.dt] = True
         excused = np.zeros(len(included), bool)
         excused[pairs.dt[enough & regions]] = True
+        if largest is not None:
+            left = enough & ~objects[pairs.gt] & ~tp[at, pairs.dt]
+            excused[match_in_turn(pairs.take(left), case.rank, len(gt.image), unlimited=gt.is_region).dt] = True
+            excused |= case.dt.xywh[:, 2] * case.dt.xywh[:, 3] > largest
         counted[at] = included & (tp[at] | ~excused)
-    return threshold_matches_of(case, tp, counted)
+    return threshold_matches_of(case, tp, counted, objects)
 
 
-def threshold_matches_of(case: Case, tp: BoolArray, counted: BoolArray) -> ThresholdMatches:
-    """Sort the statuses (T, D) of the detections, which are in row order; those that never count are left out."""
+def threshold_matches_of(
+    case: Case, tp: BoolArray, counted: BoolArray, are_objects: BoolArray | None = None
+) -> ThresholdMatches:
+    """Sort the statuses (T, D) of the detections, which are in row order; those that never count are left out.
+
+    Args:
+        case: What is scored.
+        tp: (T, D) which are true positives.
+        counted: (T, D) which are true or false positives.
+        are_objects: (N,) truth boxes that are to be detected; None takes all objects.
+    """
     gt, dt = case.gt, case.dt
+    are_objects = gt.is_object if are_objects is None else are_objects
     unit, n_units = units_of(case.truth)
     objects = np.zeros((n_units, len(case.names)), np.int64)
-    np.add.at(objects, (unit[gt.image[gt.is_object]], gt.category[gt.is_object]), 1)
+    np.add.at(objects, (unit[gt.image[are_objects]], gt.category[are_objects]), 1)
     ever = np.asarray(counted.any(axis=0))
     rows = case.by_class[ever[case.by_class]]
     image = dt.image[rows]

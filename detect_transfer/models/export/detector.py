@@ -15,7 +15,7 @@ from torch.nn import functional
 from detect_transfer.core.choices import NmsPlace
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
-from detect_transfer.models.base import Postprocess, Prediction, Predictor, Target
+from detect_transfer.models.base import BatchedTensors, Postprocess, Prediction, Predictor, Target
 from detect_transfer.models.export.metadata import ExportMetadata
 from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.models.postprocess import choose
@@ -202,3 +202,33 @@ class PaddedDetector:
     def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
         """Choose the detections of each image."""
         return choose(self, outputs, options)
+
+
+class GreyDetector:
+    """A detector that is shown grey images in the place of those it is given, of the same sizes.
+
+    Args:
+        detector: The detector.
+    """
+
+    def __init__(self, detector: Predictor) -> None:
+        self._detector = detector
+        self.module = detector.module
+        self.family, self.arch, self.class_names = detector.family, detector.arch, detector.class_names
+        self.nms_iou, self.suppresses = detector.nms_iou, detector.suppresses
+
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn as many grey images as (B, 3, H, W) uint8 RGB into the input of the network."""
+        return self._detector.preprocess(torch.full_like(images, PAD_VALUE))
+
+    def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
+        """Return the arguments of the network."""
+        return self._detector.forward_args(inputs, targets)
+
+    def decode(self, outputs: Any) -> tuple[BatchedTensors, BatchedTensors]:
+        """Return boxes and scores as the detector does."""
+        return self._detector.decode(outputs)
+
+    def postprocess(self, outputs: Any, options: Postprocess) -> list[Prediction]:
+        """Choose the detections of each image."""
+        return self._detector.postprocess(outputs, options)

@@ -11,7 +11,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.evaluation import Case, coco_metrics
 from detect_transfer.evaluation.coco.bootstrap import draw_weights, mean_ap, sample
 from detect_transfer.evaluation.coco.intervals import bias, score_intervals, span_of
-from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, side_by_side, units_of
+from detect_transfer.evaluation.coco.threshold_matches import SMALL_AREA, match_at_thresholds, side_by_side, units_of
 from detect_transfer.evaluation.coco.weighted import weighted_ap
 from detect_transfer.evaluation.comparison import Plan, compare_groups
 
@@ -56,6 +56,24 @@ def test_ones__equal_the_metrics_of_the_images_as_they_are(generated, policy: st
             or sample(matches, np.ones((1, len(matches.objects)), np.uint16)).metrics["AR100"][0]
             == pytest.approx(metrics["AR100"], abs=1e-9)
         )
+
+
+@pytest.mark.parametrize("policy", ["region", "strict"])
+@pytest.mark.parametrize("cap", [100, 2])
+def test_small_objects__are_scored_as_coco_scores_them(generated, policy: str, cap: int) -> None:
+    """Boxes of the samples are larger than COCO's small ones, so that they are shrunk to lie on both sides of it."""
+    n_with = 0
+    for seed in range(60):
+        truth, detections = generated(seed)
+        sides = [pl.col(name) / (1 + seed % 4) for name in ("x1", "y1", "x2", "y2")]
+        truth = truth.with_boxes(truth.boxes.with_columns(sides))
+        detections = Detections(detections.rows.with_columns(sides))
+        matches = match_at_thresholds(Case(truth, detections, policy), max_detections=cap, largest=SMALL_AREA)
+        got = mean_ap(weighted_ap(matches, np.ones((1, len(matches.objects)), np.uint16)))["AP"][0]
+        expected = coco_metrics(truth, detections, ignore_policy=policy, max_detections=cap)
+        assert expected["AP_small"] == (None if np.isnan(got) else pytest.approx(got, abs=1e-9)), seed
+        n_with += expected["AP_small"] not in (None, expected["AP"], 0.0)
+    assert n_with > 10
 
 
 def test_draw__equals_a_table_with_repeated_images(generated) -> None:
