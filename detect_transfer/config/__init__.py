@@ -12,6 +12,7 @@ from detect_transfer.config.load import (
 )
 from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.paths import absolute_paths, path_keys
+from detect_transfer.config.settings_hash import settings_sha256
 from detect_transfer.config.study import NAMED_ARMS, Study, StudyConfig
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
@@ -47,4 +48,5 @@ __all__ = [
     "path_keys",
     "read_yaml",
     "schema_text",
+    "settings_sha256",
 ]

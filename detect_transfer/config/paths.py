@@ -75,7 +75,7 @@ def paths_from(
             )
         return str(beside)
 
-    return _changed(content, kind, from_folder)
+    return change_paths(content, kind, from_folder)
 
 
 def absolute_paths(config: Config) -> Config:
@@ -85,7 +85,7 @@ def absolute_paths(config: Config) -> Config:
         path = Path(text)
         return str(path.absolute()) if path.exists() and not _is_name(key, path) else text
 
-    return type(config).model_validate(_changed(config.model_dump(), type(config), absolute))
+    return type(config).model_validate(change_paths(config.model_dump(), type(config), absolute))
 
 
 def _is_name(key: str, path: Path) -> bool:
@@ -93,8 +93,10 @@ def _is_name(key: str, path: Path) -> bool:
     return key.endswith(_WEIGHTS) and not path.is_file() and not (path / "config.json").is_file()
 
 
-def _changed(content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]) -> dict[str, Any]:
-    """Return a copy with its paths changed; what is no path there is left for the checks of the loader."""
+def change_paths(
+    content: Mapping[str, Any], kind: type[BaseModel], change: Callable[[str, str], str]
+) -> dict[str, Any]:
+    """Return a copy of the content of a config with its paths changed; what is no path there stays as it is."""
 
     def change_path(key: str, text: str) -> str:
         path, mark, digest = text.partition(STATED_HASH) if key.endswith(_WEIGHTS) else (text, "", "")

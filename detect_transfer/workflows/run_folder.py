@@ -8,13 +8,15 @@ from typing import Any
 
 import orjson
 
-from detect_transfer.config import Data, RunConfig, load_config
+from detect_transfer.config import Data, RunConfig, load_config, settings_sha256
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import read_json, read_text, require_file, sha256_file
+from detect_transfer.core.sealed import SEAL, read_sealed
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.detections.reader import read_results
 
+SETTINGS = "settings_sha256"  # of the config, in the manifest
 _NUMBERS = {"AP", "train_AP", "epoch_seconds"}  # of an epoch, with which is reckoned
 
 
@@ -173,21 +175,33 @@ class RunFolder:
         return [row["line"] for row in rows if isinstance(row, dict) and isinstance(row.get("line"), str)]
 
     def read_config(self) -> RunConfig:
-        """Read the config.
+        """Read the config, of which a finished run may have other paths than it began with, where data have moved.
 
         Raises:
-            InputError: It is missing or wrong.
+            InputError: It is missing or wrong, or says something else than when the run finished.
         """
-        return load_config(require_file(self.config, what="the config of a run"))
+        config = load_config(require_file(self.config, what="the config of a run"))
+        stated = None if self.trusts or not self.manifest.is_file() else self.read_manifest().get(SETTINGS)
+        if stated is not None and stated != settings_sha256(self.config):
+            what = "what it says is not what the run was trained with: the manifest states another hash"
+            remedy = f"put it back; paths may differ. Where you changed it on purpose, {self._unstated(SETTINGS)}"
+            raise InputError("RUN_CHANGED", what, where=self.config, remedy=remedy)
+        return config
+
+    def _unstated(self, *rows: str) -> str:
+        return f"remove {' and '.join((*rows, SEAL))} in {self.manifest}"
 
     def read_manifest(self) -> dict[str, Any]:
-        """Read the manifest of a finished run; what is no object says nothing.
+        """Read the manifest of a finished run; one of earlier versions has no hash, one that is no object says nothing.
 
         Raises:
-            InputError: It is missing or no JSON.
+            InputError: It is missing or no JSON, or has changed since.
         """
-        manifest = read_json(require_file(self.manifest, what="the manifest of a finished run"))
-        return manifest if isinstance(manifest, dict) else {}
+        path = require_file(self.manifest, what="the manifest of a finished run")
+        if self.trusts:
+            manifest = read_json(path)
+            return manifest if isinstance(manifest, dict) else {}
+        return read_sealed(path, remedy=f"copy the run again; where you changed it, {self._unstated()}", seal=False)
 
     def as_written(self, path: Path) -> Path:
         """Return the path of a file of the run if it is as the manifest of the finished run states.
@@ -206,7 +220,7 @@ class RunFolder:
                 "it is not what training wrote: the manifest of the run states another hash",
                 where=path,
                 remedy=f"copy the run again; detect-transfer verify {home.path} looks at every file; where you changed "
-                f"it on purpose, remove its row in {home.manifest}",
+                f"it on purpose, {home._unstated('its row')}",
             )
         return path
 

@@ -14,10 +14,11 @@ import polars as pl
 import torch
 
 import detect_transfer
-from detect_transfer.config import RunConfig
+from detect_transfer.config import RunConfig, settings_sha256
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.io import read_json, sha256_file, write_json
+from detect_transfer.core.sealed import write_sealed
 from detect_transfer.data.run_data import RunData
 from detect_transfer.evaluation import Case
 from detect_transfer.evaluation.selection import Candidates
@@ -41,7 +42,7 @@ from detect_transfer.workflows.evaluate import (
     write_scored,
 )
 from detect_transfer.workflows.evaluate_weights import score_table
-from detect_transfer.workflows.run_folder import RunFolder
+from detect_transfer.workflows.run_folder import SETTINGS, RunFolder
 from detect_transfer.workflows.selection import ScoredDetections
 from detect_transfer.workflows.thresholds import one_label, read_thresholds
 from detect_transfer.workflows.trained_detector import TrainedDetector
@@ -149,7 +150,7 @@ def write_outputs(
         transfer=transfer,
         notes=folder.read_findings(),
     )
-    write_json(folder.manifest, _manifest(folder, facts, data))
+    write_sealed(folder.manifest, _manifest(folder, facts, data))
     scored.remove()  # not before: a run that is stopped until then scores and writes all of this again
     report_done(1)
     return RunScores(scores.metrics, test, selection)
@@ -284,5 +285,6 @@ def _manifest(folder: RunFolder, facts: RunFacts, data: RunData) -> dict[str, An
         "energy_joules": facts.joules,
         "weights_sha256": facts.source.sha256 if facts.source else None,
         "data_sha256": data.fingerprint,
+        SETTINGS: settings_sha256(folder.config),
         "files": {name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for name, p in named.items()},
     }

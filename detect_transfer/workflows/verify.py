@@ -13,6 +13,7 @@ from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.io import require_dir, sha256_file
+from detect_transfer.core.sealed import SEAL
 from detect_transfer.data.run_data import RunData, load_run_data, with_kept_classes
 from detect_transfer.evaluation import coco_metrics
 from detect_transfer.workflows.run_folder import RunFolder
@@ -63,7 +64,12 @@ def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], No
     folder = RunFolder(require_dir(path, what="a run folder"), trusts=True)
     manifest, config = folder.read_manifest(), folder.read_config()
     on_stage("hashing files, weights and code")
-    checks = [*_files(folder, manifest), *_code(manifest), _weights(folder, config, manifest)]
+    checks = [
+        _manifest(folder, manifest),
+        *_files(folder, manifest),
+        *_code(manifest),
+        _weights(folder, config, manifest),
+    ]
     on_stage("reading the data")
     data, check = _data(folder, config, manifest)
     checks.append(check)
@@ -72,6 +78,16 @@ def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], No
     checks.append(_compared("seed", manifest.get("seed"), config.train.seed, "the config has another"))
     checks += [Check(k, "not checked", manifest[k], None, why) for k, why in _UNREPEATABLE.items() if k in manifest]
     return checks
+
+
+def _manifest(folder: RunFolder, manifest: Mapping[str, Any]) -> Check:
+    if SEAL not in manifest:
+        return Check("manifest.json", "not checked", None, None, "it holds no hash of itself")
+    try:
+        RunFolder(folder.path).read_manifest()
+    except InputError as error:
+        return Check("manifest.json", "denied", manifest[SEAL], None, error.what)
+    return Check("manifest.json", "confirmed", manifest[SEAL], manifest[SEAL])
 
 
 def _files(folder: RunFolder, manifest: Mapping[str, Any]) -> Iterator[Check]:

@@ -238,7 +238,9 @@ def kill_often(name: str, command: Command, count: int, moments: random.Random) 
         for number in range(count):
             folder = Path(place, str(number), "out")
             folder.parent.mkdir()
-            ended[kill_one(command, folder, moments.uniform(0, seconds), whole)] += 1
+            how = kill_one(command, folder, moments.uniform(0, seconds), whole)
+            ended[how] += 1
+            print(f"{name} {number + 1} of {count}: {how}", file=sys.stderr, flush=True)
             shutil.rmtree(folder.parent)
     print(f"{name}, {seconds:.1f} s a whole one, {count} kills:")
     for how, times in ended.most_common():

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from detect_transfer.core.io import read_json, sha256_file, write_json
+from detect_transfer.core.io import sha256_file
+from detect_transfer.core.sealed import read_kept, write_sealed
 from detect_transfer.evaluation.study.cross_domain import DomainCell, DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve, Interpolated, forgetting_curve
 from detect_transfer.workflows.study.other_data import read_other_data
@@ -73,11 +74,11 @@ def score_elsewhere(
     for number, run in enumerate(runs, start=1):
         path = plan.folder.elsewhere(run.key)
         of = [question, sha256_file(plan.folder.run(run.key).manifest)]  # which has the hash of the weights
-        stored = read_json(path) if path.is_file() and not again else {}
+        stored = {} if again else read_kept(path)
         if stored.get("of") != of:
             on_stage(f"[{number} of {len(runs)}] other data: {run.words}")
             stored = {"of": of, "scores": scorer.scores(run)}
-            write_json(path, stored)
+            write_sealed(path, stored)
         scores[run.key] = stored["scores"]
     matrix = _matrix(plan, [run for run in finished if run.plan.key in scores], scores) if study.matrix else ()
     return Elsewhere(_curves(plan, runs, scores), matrix, _notes(plan, scorer, runs))

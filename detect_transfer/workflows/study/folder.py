@@ -81,7 +81,7 @@ class StudyFolder:
         return self.path / "failed" / f"{key}.json"
 
     def digest(self, key: str) -> Path:
-        """What the report needs of a finished run."""
+        """What the report needs of a finished run, and its AP on the test images as they are and on draws of them."""
         return self.path / "digests" / f"{key}.json"
 
     def elsewhere(self, key: str) -> Path:
@@ -100,10 +100,6 @@ class StudyFolder:
     def searches(self) -> list[Path]:
         """The trials of each arm that was searched, wholly or in part."""
         return sorted((self.path / "search").glob("*/trials.json"))
-
-    def draws(self, key: str) -> Path:
-        """AP of a finished run on the test images as they are, and on draws of them."""
-        return self.path / "digests" / f"{key}.npy"
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> tuple[StudyConfig, StudyFolder]:

@@ -13,14 +13,16 @@ from detect_transfer.config import RunConfig, StudyConfig, dump_config, make_con
 from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.core.io import read_json, sha256_file, write_atomic
+from detect_transfer.core.io import sha256_file, write_atomic
 from detect_transfer.core.memory import available_memory
 from detect_transfer.core.opening import real_path
 from detect_transfer.core.threads import cores
+from detect_transfer.evaluation.study.trials import ArmTrials
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.other_data import check_matrix, read_other_data
+from detect_transfer.workflows.study.trials_file import read_trials
 
 _NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
 _KEY_LENGTH = 20
@@ -96,10 +98,10 @@ class StudyPlan:
         return self.placed(run, self.configs[run.arm, run.percent])
 
     def write_config(self, run: PlannedRun, config: RunConfig) -> None:
-        """Write the config that a run is started with, where there is none."""
-        path = self.folder.run_config(run.key)
-        if not path.is_file():
-            write_atomic(path, dump_config(config))
+        """Write the config that a run is started with, where there is none or another one."""
+        path, text = self.folder.run_config(run.key), dump_config(config)
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_atomic(path, text)
 
     def placed(self, run: PlannedRun, config: RunConfig) -> RunConfig:
         """Return a config with the data, the seed and the folder of a run."""
@@ -179,9 +181,9 @@ def _found_rates(config: StudyConfig, folder: StudyFolder, data: StudyData, arm:
     path = folder.trials(arm)
     if config.study.search is None or not path.is_file():
         return None
-    stored = read_json(path)
-    is_whole = len(stored["trials"]) == config.study.search.trials
-    return stored["best"] if is_whole and stored["question"] == question_of(config, data, arm) else None
+    question, trials = read_trials(path)
+    is_whole = len(trials) == config.study.search.trials
+    return dict(ArmTrials(arm, trials).best.keys) if is_whole and question == question_of(config, data, arm) else None
 
 
 def _check_arms(config: StudyConfig) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
@@ -14,17 +13,19 @@ from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import read_json, write_atomic, write_json
+from detect_transfer.core.io import read_json, write_json
+from detect_transfer.core.sealed import read_kept, write_sealed
 from detect_transfer.evaluation import Case, parse_ignore_policy
 from detect_transfer.evaluation.coco.bootstrap import draw_weights, sample
 from detect_transfer.evaluation.coco.threshold_matches import match_at_thresholds, units_of
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
+from detect_transfer.workflows.study.trials_file import read_trials
 
 State = Literal["done", "failed", "begun", "planned"]
 _N_DRAWS, _DRAW_SEED = 400, 0  # of the test images: enough for a variance, and small on the disk
-_VERSION = 2
+_VERSION = 3
 _SCORES = ("AP", "AP50", "AP75", "AR100")
 _TOLERANCE = 1e-9
 
@@ -77,8 +78,7 @@ def finished_seconds(plan: StudyPlan) -> dict[str, float]:
 def n_of_others(plan: StudyPlan) -> int:
     """Return how many run folders lie in the store that are of no run of the plan."""
     there = plan.folder.runs.iterdir() if plan.folder.runs.is_dir() else ()
-    searches = [read_json(path) for path in plan.folder.searches()]
-    trials = {trial["key"] for search in searches for trial in search["trials"]}
+    trials = {trial.key for path in plan.folder.searches() for trial in read_trials(path)[1]}
     return sum(path.name not in plan.by_key and path.name not in trials for path in there)
 
 
@@ -102,7 +102,8 @@ def read_runs(plan: StudyPlan) -> tuple[list[FinishedRun], list[FailedRun]]:
             except InputError as error:
                 failed.append(FailedRun(run, str(error)))
         elif state == "failed":
-            failed.append(FailedRun(run, str(read_json(plan.folder.failure(run.key)).get("message", ""))))
+            said = read_json(plan.folder.failure(run.key))
+            failed.append(FailedRun(run, str(said.get("message", "")) if isinstance(said, dict) else ""))
     return finished, failed
 
 
@@ -112,19 +113,15 @@ def digest_run(plan: StudyPlan, run: PlannedRun) -> FinishedRun:
     Raises:
         InputError: A file of the run is missing or damaged, or its scores are not those of the test images.
     """
-    path, draws_path = plan.folder.digest(run.key), plan.folder.draws(run.key)
+    path = plan.folder.digest(run.key)
     manifest = plan.folder.run(run.key).manifest.stat()
     mark = [_VERSION, manifest.st_size, manifest.st_mtime_ns]
-    if path.is_file() and draws_path.is_file():
-        content = read_json(path)
-        if content.get("of") == mark:
-            return FinishedRun(run, content["facts"], np.load(draws_path))
+    content = read_kept(path)
+    if content.get("of") == mark:
+        return FinishedRun(run, content["facts"], np.array(content["draws"], float))
     _refuse_other_code(plan, run)
     finished = work_out(plan, run)
-    stream = BytesIO()
-    np.save(stream, finished.draws)
-    write_atomic(draws_path, stream.getvalue())
-    write_json(path, {"of": mark, "facts": finished.facts})
+    write_sealed(path, {"of": mark, "facts": finished.facts, "draws": finished.draws})
     return finished
 
 

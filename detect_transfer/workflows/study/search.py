@@ -6,7 +6,7 @@ A trial is an ordinary run in the store of the study. Optuna proposes; its journ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from detect_transfer.config import RunConfig
 from detect_transfer.config.study import Search
 from detect_transfer.core.errors import InputError, ResourceError
-from detect_transfer.core.io import read_json, write_json
 from detect_transfer.evaluation.study.trials import ArmTrials, Trial
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.workflows.study.arms import run_config
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, keyed_runs, question_of
 from detect_transfer.workflows.study.runs import state_of
+from detect_transfer.workflows.study.trials_file import read_trials, write_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -88,9 +88,13 @@ class _ArmSearch:
     @classmethod
     def opened(cls, plan: StudyPlan, arm: str) -> _ArmSearch:
         """Go on with the journal of an arm."""
-        study = _open(plan.folder.search(arm), question_of(plan.config, plan.data, arm))
-        _reap(study)
-        return cls(plan, arm, study, list(_finished(study))[: search_of(plan).trials])
+        with _journal_errors(plan.folder.search(arm)):
+            study = _open(plan.folder.search(arm), question_of(plan.config, plan.data, arm))
+            _reap(study)
+            trials = list(_finished(study))[: search_of(plan).trials]
+            for number, trial in enumerate(trials):
+                _check_trial(plan, arm, number, trial)
+        return cls(plan, arm, study, trials)
 
     @property
     def is_done(self) -> bool:
@@ -144,10 +148,7 @@ class _ArmSearch:
                 field="study.search",
                 remedy=f"see why in {output}, then remove {self.plan.folder.search(self.arm)}",
             )
-        question = question_of(self.plan.config, self.plan.data, self.arm)
-        content = {"question": question, "best": dict(done.best.keys)}
-        path = self.plan.folder.trials(self.arm)
-        write_json(path, {**content, "trials": [trial.as_dict() for trial in self.trials]})
+        write_trials(self.plan.folder.trials(self.arm), question_of(self.plan.config, self.plan.data, self.arm), done)
 
 
 def search_of(plan: StudyPlan) -> Search:
@@ -189,6 +190,35 @@ def _finished(study: optuna.Study) -> Iterator[Trial]:
         yield Trial(facts["number"], trial.params, facts["key"], float(trial.value or 0.0), facts["sha256"])
 
 
+@contextmanager
+def _journal_errors(folder: Path) -> Iterator[None]:
+    """Turn what Optuna raises of a journal that it cannot read into an error that names it.
+
+    Raises:
+        InputError: As above.
+    """
+    import optuna
+
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, optuna.exceptions.OptunaError) as error:
+        path, what = folder / "journal.log", f"it is no journal of this search ({type(error).__name__}: {error})"
+        remedy = f"put it back, or remove {folder} and run the study again: runs of trials that are done are taken"
+        raise InputError("STUDY_JOURNAL", " ".join(what.split()), where=path, remedy=remedy) from error
+
+
+def _check_trial(plan: StudyPlan, arm: str, number: int, trial: Trial) -> None:
+    """Check that a trial of the journal, which has no hash, is what its keys and its run say.
+
+    Raises:
+        ValueError: It is not.
+    """
+    run, _ = trial_run(plan, arm, trial.keys)
+    said = _ended_trial(plan, run.key, number, trial.keys)
+    if (trial.number, trial.key) != (number, run.key) or (said is not None and said != trial):
+        raise ValueError(f"trial {number} is not what its run says")
+
+
 def _ended_trial(plan: StudyPlan, key: str, number: int, keys: Mapping[str, float]) -> Trial | None:
     """Return what became of the run of a trial; None where it was stopped before its end."""
     state = state_of(plan.folder, key)
@@ -226,5 +256,4 @@ def _refuse_equal(arm: str, trials: list[Trial], trial: Trial) -> None:
 
 def trials_of(plan: StudyPlan) -> tuple[ArmTrials, ...]:
     """Return the trials of each arm that was searched."""
-    stored = {arm: read_json(plan.folder.trials(arm)) for arm in plan.searched}
-    return tuple(ArmTrials(arm, tuple(Trial(**row) for row in each["trials"])) for arm, each in stored.items())
+    return tuple(ArmTrials(arm, read_trials(plan.folder.trials(arm))[1]) for arm in plan.searched)

@@ -60,7 +60,11 @@ def test_search__finds_the_best_rate_of_each_arm_that_trains(plan, trials, tiny_
     assert {found.configs["full", percent].train.lr for percent in (50, 100)} == {best}
     assert found.configs["epoch0", 100].train.lr is None
     for run in found.runs:
+        folder = found.folder.run(run.key)
+        of_trial = {path: path.read_bytes() for path in (folder.metrics, folder.manifest) if path.is_file()}
         write_run(found, run)
+        for path, data in of_trial.items():  # a run that a trial was already
+            path.write_bytes(data)
     page = report_study(found).page.read_text()
     assert f"train.lr {best:.2e}" in page
     assert "came from 3 trials each, on 7 images" in page
