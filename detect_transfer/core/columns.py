@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from detect_transfer.core.disk import resource_errors
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
 
@@ -73,6 +76,17 @@ def _is_among(keys: NDArray[Any], numbers: pl.Series) -> pl.Series:
 
 def _looked_up(keys: NDArray[Any], values: pl.Series, numbers: pl.Series) -> pl.Series:
     return values.gather(_places(keys, numbers))
+
+
+def spilt(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
+    """Write rows that need not be in memory into a file, and return a query of it.
+
+    Raises:
+        ResourceError: The disk is full or does not let us write.
+    """
+    with resource_errors(path), path.open("wb") as stream:
+        rows.write_parquet(stream, compression="lz4")
+    return pl.scan_parquet(path, glob=False)
 
 
 def count_and_first(frame: AnyFrame, column: str = "source", *, most: int = 5) -> tuple[int, list[Any]]:

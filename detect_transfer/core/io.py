@@ -19,6 +19,7 @@ import orjson
 from detect_transfer.core.disk import LONGEST_NAME, resource_errors
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.file_signature import file_kind
+from detect_transfer.core.json_errors import key_twice_error, line_of, syntax_error, too_deep
 from detect_transfer.core.json_keys import key_twice
 from detect_transfer.core.listing import exists as exists
 from detect_transfer.core.listing import is_dir as is_dir
@@ -92,20 +93,14 @@ def parse_json(data: bytes, path: Path) -> Any:
         document = orjson.loads(data)
         twice = key_twice(data, document)
     except RecursionError as error:
-        what, remedy = "it nests deeper than 254 levels", "write what is nested as a text, or leave it out"
-        raise InputError("JSON_DEPTH", what, where=path, remedy=remedy) from error
+        raise too_deep(path) from error
     except orjson.JSONDecodeError as error:
-        kind = file_kind(data)
-        raise InputError(
-            "JSON_SYNTAX",
-            f"the file is {kind[0]}, no JSON" if kind else f"{error.msg} (column {error.colno})",
-            where=path if ":" in path.name else f"{path}:{error.lineno}",
-            remedy=kind[1] if kind else "the file is cut short or damaged: write or copy it again",
-        ) from error
+        if (kind := file_kind(data)) is not None:
+            what, remedy = f"the file is {kind[0]}, no JSON", kind[1]
+            raise InputError("JSON_SYNTAX", what, where=line_of(path, error.lineno), remedy=remedy) from error
+        raise syntax_error(error.msg, path, error.lineno, error.colno) from error
     if twice is not None:
-        pointer, key = twice
-        what = "one object has this key twice, so half of what it says would be lost"
-        raise InputError("JSON_KEY_TWICE", what, where=f"{path}#{pointer or '/'}", field=key, remedy="keep one of them")
+        raise key_twice_error(f"{path}#{twice[0] or '/'}", twice[1])
     return document
 
 

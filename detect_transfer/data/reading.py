@@ -46,8 +46,10 @@ def read_dataset(
         return form.read(path, **given)
 
 
-def scan_dataset(path: Path, *, format: str, options: Options, on_error: str, need: tuple[bool, bool]) -> Annotations:
-    """Read a data set as `read_dataset` does, but for boxes that can stay in their file.
+def scan_dataset(
+    path: Path, *, format: str, options: Options, on_error: str, need: tuple[bool, bool], spill: Path
+) -> Annotations:
+    """Read a data set as `read_dataset` does, but for boxes that can stay in their file, or in files made for them.
 
     Args:
         path: As for `read_dataset`.
@@ -55,13 +57,15 @@ def scan_dataset(path: Path, *, format: str, options: Options, on_error: str, ne
         options: As for `read_dataset`.
         on_error: As for `read_dataset`.
         need: `need_images` and `need_splits`.
+        spill: A folder for such files; whoever calls removes it once the table is not used.
 
     Raises:
         InputError: As for `read_dataset`.
+        ResourceError: The disk is full or does not let us write.
     """
     form, given = _reader_of(path, format, options, on_error, False, *need)
     with _naming_image_folder(form, given):
-        return form.scan(path, **given)
+        return form.scan(path, spill=spill, **given)
 
 
 def _reader_of(

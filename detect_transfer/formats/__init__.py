@@ -13,6 +13,7 @@ from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.coco import data_folder
 from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.coco.reader import scan as scan_coco
 from detect_transfer.formats.cvat.reader import read as read_cvat
 from detect_transfer.formats.format import BOTH, CLASSES
 from detect_transfer.formats.format import Format as Format
@@ -28,7 +29,13 @@ from detect_transfer.formats.yolo import darknet
 from detect_transfer.formats.yolo.reader import read as read_yolo
 
 GENERAL: dict[str, Format] = {
-    "data_folder": Format(data_folder.read, "a data folder that convert wrote", proof=MANIFEST, numbers=BOTH),
+    "data_folder": Format(
+        data_folder.read,
+        "a data folder that convert wrote",
+        proof=MANIFEST,
+        numbers=BOTH,
+        scanner=data_folder.scan,
+    ),
     "yolo": Format(
         read_yolo,
         "YOLO label files listed by a data.yaml",
@@ -42,6 +49,7 @@ GENERAL: dict[str, Format] = {
         proof="annotations/instances_*.json annotations/person_keypoints_*.json",
         hints="*.json annotations/*.json json/*.json",
         numbers=BOTH,
+        scanner=scan_coco,
     ),
     "cvat": Format(read_cvat, "CVAT XML 1.1, for images or for video", hints="annotations.xml"),
     "darknet": Format(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from detect_transfer.core.annotations import Annotations, AnnotationTable, ScannedTable
+from detect_transfer.core.annotations import Annotations, AnnotationTable
 from detect_transfer.core.opening import is_special, not_regular
 from detect_transfer.core.written_links import links_within
 
@@ -36,7 +36,8 @@ class Format:
         proof: Glob patterns, divided by blanks, of what lies only in a folder of this format.
         hints: Glob patterns of what lies in most folders of this format, and may lie elsewhere.
         not_recognised: Why there is neither proof nor hint.
-        scanner: As `reader`, leaving the boxes in their file; None where they come into memory.
+        scanner: As `reader`, leaving the boxes in their file, or in files in the folder `spill`; None where they come
+            into memory.
         numbers: What its files number themselves, so that ids in detections can mean it: `images`, `classes`, or
             only the `order of classes`. Elsewhere the reader counts.
     """
@@ -47,7 +48,7 @@ class Format:
     hints: str = ""
     not_recognised: str = ""
     numbers: frozenset[str] = frozenset()
-    scanner: Callable[..., ScannedTable] | None = None
+    scanner: Callable[..., Annotations] | None = None
 
     def read(self, path: Path, **options: Any) -> AnnotationTable:
         """Read a data set; links in it are followed as far as they stay in its folder.
@@ -57,13 +58,21 @@ class Format:
         """
         return self._call(self.reader, path, options)
 
-    def scan(self, path: Path, **options: Any) -> Annotations:
-        """Read a data set as `read` does, but for boxes that can stay in their file.
+    def scan(self, path: Path, *, spill: Path, **options: Any) -> Annotations:
+        """Read a data set as `read` does, but for boxes that can stay in their file, or in files made for them.
+
+        Args:
+            path: As for `read`.
+            spill: A folder for such files; whoever calls removes it once the table is not used.
+            options: As for `read`.
 
         Raises:
             InputError: As for `read`.
+            ResourceError: The disk is full or does not let us write.
         """
-        return self._call(self.scanner or self.reader, path, options)
+        if self.scanner is None:
+            return self.read(path, **options)
+        return self._call(self.scanner, path, {**options, "spill": spill})
 
     @staticmethod
     def _call(reader: Callable[..., _T], path: Path, options: Mapping[str, Any]) -> _T:

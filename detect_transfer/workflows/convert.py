@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detect_transfer import formats
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
 from detect_transfer.core.ledger import LedgerLine
 from detect_transfer.core.opening import real_path
+from detect_transfer.core.temporary import scratch_folder
 from detect_transfer.core.tiles import Tiling
 from detect_transfer.data.class_map import load_class_map
 from detect_transfer.data.convert import ConvertResult, convert
@@ -111,6 +114,9 @@ def convert_source(
         on_reading: Called with what the reader left out or changed.
         progress: As for `convert`.
 
+    Returns:
+        What was made; boxes that were not in memory are not there any more.
+
     Raises:
         InputError: A word, the data set or an image is wrong, or `out` is not empty; nothing was written.
         ResourceError: The machine failed; nothing is left under `out`.
@@ -140,17 +146,30 @@ def convert_source(
         tile_share=request.tile_share,
         check=request.check,
     )
-    table = scan_dataset(
-        request.source,
-        format=request.format,
-        options=reader_options,
-        on_error=on_error,
-        need=(not options.without_images, options.split in ("source", "auto")),
-    )
-    if on_reading is not None:
-        on_reading(table.reading)
-    result = convert(table, request.out, options=options, progress=progress)
+    with _spill(request) as spill:
+        table = scan_dataset(
+            request.source,
+            format=request.format,
+            options=reader_options,
+            on_error=on_error,
+            need=(not options.without_images, options.split in ("source", "auto")),
+            spill=spill,
+        )
+        if on_reading is not None:
+            on_reading(table.reading)
+        result = convert(table, request.out, options=options, progress=progress)
     return replace(result, format=f"{shown.format}: {shown.evidence}" if shown.evidence else shown.format)
+
+
+@contextmanager
+def _spill(request: ConvertRequest) -> Iterator[Path]:
+    """Give a folder for boxes that need not be in memory, on the disk of what is written, where the reader has some."""
+    if formats.get_format(request.format).scanner is None:
+        yield request.out
+        return
+    parent = next(folder for folder in real_path(request.out).parents if folder.is_dir())
+    with resource_errors(parent), scratch_folder(parent, name=".read.") as folder:
+        yield folder
 
 
 def _recognised(source: Path) -> Recognition:

@@ -67,7 +67,21 @@ def write(source: str, count: int, root: Path) -> None:
         if source == "parquet":
             write_parquet(table, root)
         else:
-            write_coco(table.in_memory(), root / "instances.json")
+            write_in_portions(table, count, root / "instances.json")
+
+
+def write_in_portions(table: ScannedTable, count: int, path: Path) -> None:
+    """Write a COCO file whose annotations are those of many, each of a portion of the boxes."""
+    opening, closing = '"annotations":[', '],\n"categories":['
+    with path.open("w") as whole:
+        for first in range(0, count, PORTION):
+            boxes = table.boxes.slice(first, PORTION)
+            write_coco(table.with_boxes(boxes).in_memory(), path.with_suffix(".part"))
+            text = path.with_suffix(".part").read_text()
+            head, rows = text[: text.index(opening)], text[text.index(opening) + len(opening) : text.index(closing)]
+            whole.write(f"{head}{opening}{rows}" if first == 0 else f",{rows}")
+        whole.write(text[text.index(closing) :])
+    path.with_suffix(".part").unlink()
 
 
 def main() -> None:

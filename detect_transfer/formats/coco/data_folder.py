@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, AnnotationTable
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.written_links import MANIFEST
 from detect_transfer.formats.coco.reader import read as read_coco
+from detect_transfer.formats.coco.reader import scan as scan_coco
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -37,6 +38,31 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
     Raises:
         InputError: There is no manifest, a file is not what the manifest says, or as for `coco.read`.
     """
+    return read_coco(root, on_error=on_error, **_where_images(root, verify=verify, missing_images=missing_images))
+
+
+def scan(
+    root: Path, *, spill: Path, verify: bool = False, missing_images: str = "error", on_error: str = "fail"
+) -> Annotations:
+    """Read the data folder `root` as `read` does, but leave the boxes of large files in files of ours.
+
+    Args:
+        root: As for `read`.
+        spill: As for `coco.scan`.
+        verify: As for `read`.
+        missing_images: As for `read`.
+        on_error: As for `read`.
+
+    Raises:
+        InputError: As for `read`.
+        ResourceError: The disk is full or does not let us write.
+    """
+    given = _where_images(root, verify=verify, missing_images=missing_images)
+    return scan_coco(root, spill=spill, on_error=on_error, **given)
+
+
+def _where_images(root: Path, *, verify: bool, missing_images: str) -> dict[str, Any]:
+    """Check the files of a data folder, and return the options of `coco.read` that are about its images."""
     io.require_dir(root, what="a data folder")
     manifest = root / MANIFEST
     if not manifest.is_file():
@@ -53,8 +79,8 @@ def read(root: Path, *, verify: bool = False, missing_images: str = "error", on_
     _verify(root, files if verify else {name: files[name] for name in files if name.startswith(_ANNOTATIONS)})
     images = root / "images"
     if not images.is_dir() and _is_without_images(listed):
-        return read_coco(root, missing_images="keep", on_error=on_error)
-    return read_coco(root, images=images, missing_images=missing_images, on_error=on_error)
+        return {"missing_images": "keep"}
+    return {"images": images, "missing_images": missing_images}
 
 
 def refuse_changed_images(root: Path, images: Path, sha256: Mapping[str, str]) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY
-from detect_transfer.core.columns import text_of
+from detect_transfer.core.columns import AnyFrame, collected, joined, text_of
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import Columns, Of
 from detect_transfer.formats.coco.lenient import find_foreign, loosen
@@ -30,11 +30,12 @@ _BOX_KEYS = {
     *("difficult", "vis_bbox", "vis_ratio", "track_id", "attributes", "source", "all_classes", "segmentation"),
 }
 _FIRST_SHOWN = 10
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame, AnyFrame)
 
 
 @dataclass(frozen=True)
-class CocoFile:
-    """What one instances file says.
+class InstancesFile:
+    """What one instances file says; its boxes are in memory (`CocoFile`) or in a file of ours (`ScannedFile`).
 
     Args:
         path: Where it lies.
@@ -49,12 +50,22 @@ class CocoFile:
 
     path: Path
     images: pl.DataFrame
-    boxes: pl.DataFrame
+    boxes: AnyFrame
     categories: pl.DataFrame
     errors: ErrorCollector
     has_masks: bool = False
     is_ours: bool = False
     below: str = ""
+
+
+@dataclass(frozen=True)
+class CocoFile(InstancesFile):
+    """What one instances file says, in memory."""
+
+    boxes: pl.DataFrame
+
+
+AnyFile = TypeVar("AnyFile", bound=InstancesFile)
 
 
 def read_file(
@@ -87,37 +98,74 @@ def read_file(
             loosen(document, errors, images or home_of(path))
         else:
             find_foreign(document["images"], errors, images or home_of(path))
-        complete_boxes(document["annotations"], box_format, errors)
-        image_rows = read_images(Columns(document["images"], f"{path}#/images", errors, _of_image))
+        images_found = read_images(Columns(document["images"], f"{path}#/images", errors, of_image))
         categories = read_categories(Columns(document["categories"], f"{path}#/categories", errors))
-        of_row = _blame(image_rows) if on_error != "fail" else _of_data_set
-        annotations = Columns(document["annotations"], f"{path}#/annotations", errors, of_row)
-        boxes = _good(_boxes(annotations, source, box_format), annotations)
-        check_unique(annotations, boxes, "annotation_id", "id")
-        errors.raise_any()
-        boxes = _good(boxes, annotations)
-        _check_known(annotations, boxes, "image_id", image_rows["image_id"])
-        _check_known(annotations, boxes, "category_id", categories["category_id"])
-        errors.raise_any()
-        boxes = _good(boxes, annotations).drop("row")
-        n_masks = (
-            sum(bool(item.get("segmentation")) for item in annotations.items)
-            if "segmentation" in annotations.keys
-            else 0
+        annotations = Columns(
+            *(document["annotations"], f"{path}#/annotations", errors, of_annotation(images_found, on_error))
         )
-    errors.remark("segmentation left out: its box and area are kept", n_masks, kind="box")
-    boxes = _fold_copies(path, boxes)
+        rows, n_masks = read_annotations(annotations, source, box_format)
+        boxes = checked(annotations, rows, images_found, categories)
+    note_masks(errors, n_masks)
     return CocoFile(
-        *(path, image_rows.drop("row"), boxes, categories.drop("row"), errors, bool(n_masks)),
+        *(path, images_found.drop("row"), collected(boxes), categories.drop("row"), errors, bool(n_masks)),
         *(loaded.is_ours, loaded.below),
     )
+
+
+def read_annotations(columns: Columns, source: str, box_format: BoxFormat) -> tuple[pl.DataFrame, int]:
+    """Return a row for each annotation without a fault, with its index as `row`, and how many have a segmentation.
+
+    Args:
+        columns: The annotations, all of a file or a portion; boxes are written into them.
+        source: As for `read_file`.
+        box_format: As for `read_file`.
+    """
+    complete_boxes(columns.items, box_format, columns.errors)
+    rows = _good(_boxes(columns, source, box_format), columns)
+    has_masks = "segmentation" in columns.keys
+    return rows, sum(bool(item.get("segmentation")) for item in columns.items) if has_masks else 0
+
+
+def checked(columns: Columns, boxes: AnyFrame, images: pl.DataFrame, categories: pl.DataFrame) -> AnyFrame:
+    """Check the annotations of a whole file against each other and its lists.
+
+    Args:
+        columns: Gets the faults.
+        boxes: What `read_annotations` gave.
+        images: Of `read_images`.
+        categories: Of `read_categories`.
+
+    Returns:
+        The boxes without a fault, without `row`.
+
+    Raises:
+        InputError: As `coco.read` tells.
+    """
+    check_unique(columns, boxes, "annotation_id", "id")
+    columns.errors.raise_any()
+    boxes = _good(boxes, columns)
+    _check_known(columns, boxes, "image_id", images)
+    _check_known(columns, boxes, "category_id", categories)
+    columns.errors.raise_any()
+    return _fold_copies(columns.where, _good(boxes, columns).drop("row"))
+
+
+def note_masks(errors: ErrorCollector, count: int) -> None:
+    """Note how many segmentations are left out."""
+    errors.remark("segmentation left out: its box and area are kept", count, kind="box")
+
+
+def of_annotation(images: pl.DataFrame, on_error: str) -> Callable[[dict[str, Any]], Of]:
+    """Return what tells whose the fault of an annotation is."""
+    return _of_data_set if on_error == "fail" else _blame(images)
 
 
 def _of_data_set(item: dict[str, Any]) -> Of:
     return {}
 
 
-def _of_image(item: dict[str, Any]) -> Of:
+def of_image(item: dict[str, Any]) -> Of:
+    """Return whose the fault of an image is."""
     name = item.get("file_name")
     return {"image": name} if isinstance(name, str) and name else {}
 
@@ -133,7 +181,7 @@ def _blame(images: pl.DataFrame) -> Callable[[dict[str, Any]], Of]:
     return of
 
 
-def _good(boxes: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+def _good(boxes: Frame, columns: Columns) -> Frame:
     return boxes.filter(~pl.col("row").is_in(sorted(columns.bad))) if columns.bad else boxes
 
 
@@ -162,7 +210,7 @@ def _boxes(columns: Columns, source: str, box_format: BoxFormat) -> pl.DataFrame
         }
     )
     reason = pl.when("iscrowd").then(pl.lit("crowd")).when("ignore").then(pl.lit("ignore flag"))
-    pointer = text_of("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()))
+    pointer = text_of("{}#/annotations/{}", pl.lit(source), pl.int_range(pl.len()) + columns.first)
     return (
         data.with_columns(
             **dict(zip(XYXY, box_format.corners(*XYXY), strict=True)),
@@ -172,7 +220,7 @@ def _boxes(columns: Columns, source: str, box_format: BoxFormat) -> pl.DataFrame
             pl.col("ignore_reason").fill_null(reason),
             pl.col("ignore") | pl.col("iscrowd"),
             pl.col("source").fill_null(pointer),
-            pl.int_range(pl.len()).alias("row"),
+            (pl.int_range(pl.len()) + columns.first).alias("row"),
         )
         .with_columns(pl.col(VISIBLE_XYXY).fill_nan(None))
     )
@@ -198,30 +246,31 @@ def _attributes(columns: Columns) -> pl.Series:
     return pl.Series("attributes", values, dtype=pl.String)
 
 
-def _check_known(columns: Columns, boxes: pl.DataFrame, key: str, existing: pl.Series) -> None:
-    lost = boxes.filter(~pl.col(key).is_in(existing.implode()))
+def _check_known(columns: Columns, boxes: AnyFrame, key: str, existing: pl.DataFrame) -> None:
+    named = boxes.select("row", "image_id", "category_id")
+    lost = collected(joined(named, existing.select(pl.col(key).unique()), on=key, how="anti"))
     if lost.is_empty():
         return
     ids = ", ".join(map(str, lost[key].unique(maintain_order=True)[:_FIRST_SHOWN]))
     what = f"{len(lost)} annotations name a {key} that does not exist: {ids}"
-    rows = lost["row"] if columns.errors.on_error != "fail" else lost["row"].head(1)
-    for row in rows:
-        columns.report(row, key, "ID_DANGLING", what, remedy="add what they name, or remove the annotations")
+    fault = "ID_DANGLING", what, "add what they name, or remove the annotations"
+    for item in (lost if columns.errors.on_error != "fail" else lost.head(1)).iter_rows(named=True):
+        columns.report_of(item, item["row"], key, fault)
 
 
-def _fold_copies(path: Path, boxes: pl.DataFrame) -> pl.DataFrame:
+def _fold_copies(where: str, boxes: AnyFrame) -> AnyFrame:
     """Make one row without a class of the copies, one a class, that stand for a region ignored for all classes."""
-    copies = boxes.filter(pl.col("all_classes").is_not_null())
+    copies = collected(boxes.filter(pl.col("all_classes").is_not_null()))
     if copies.is_empty():
         return boxes.drop("all_classes")
     same = ("image_id", *XYXY)
-    first = boxes.filter(pl.col("annotation_id") == pl.col("all_classes")).filter("ignore")
+    first = copies.filter(pl.col("annotation_id") == pl.col("all_classes")).filter("ignore")
     odd = copies.join(first, on=["all_classes", *same], how="anti")
     if not odd.is_empty():
         raise InputError(
             "COCO_COPIES",
             "it must be a copy of that annotation: the same image and box, set to be ignored",
-            where=f"{path}#/annotations",
+            where=where,
             field="all_classes",
             value=odd["all_classes"][0],
             remedy="remove the key 'all_classes', or convert again",

@@ -11,7 +11,7 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.coco.file import CocoFile
+from detect_transfer.formats.coco.file import AnyFile, InstancesFile
 from detect_transfer.formats.coco.load import home_of
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -52,8 +52,8 @@ def split_name(path: Path) -> str:
 
 
 def find_root(
-    parts: Sequence[CocoFile], options: ImageOptions, errors: ErrorCollector
-) -> tuple[Path | None, Sequence[CocoFile]]:
+    parts: Sequence[AnyFile], options: ImageOptions, errors: ErrorCollector
+) -> tuple[Path | None, Sequence[AnyFile]]:
     """Find the folder of each file's images; where they differ, file names become relative to the one above all.
 
     The faults that the files have go to `errors`, by the names that images then have.
@@ -89,17 +89,17 @@ def find_root(
     return base, moved
 
 
-def _given_folder_of(part: CocoFile, given: Path) -> Path:
+def _given_folder_of(part: InstancesFile, given: Path) -> Path:
     """Return the folder that names are relative to: that of its split, where it is ours and the images lie so."""
     return _fullest(part, (given / part.below, given)) or given / part.below
 
 
-def _above(part: CocoFile, folder: Path) -> Path:
+def _above(part: InstancesFile, folder: Path) -> Path:
     """Return ``images/`` for the folder of a split in our data folder, so that names are as in the whole folder."""
     return folder.parent if f"{folder.name}/" == part.below else folder
 
 
-def _folder_of(part: CocoFile) -> Path | None:
+def _folder_of(part: InstancesFile) -> Path | None:
     home, split = home_of(part.path), split_name(part.path)
     usual = (
         *(home / "images" / part.below, home / "images", home / split, home / "images" / split),
@@ -108,7 +108,7 @@ def _folder_of(part: CocoFile) -> Path | None:
     return _fullest(part, usual)
 
 
-def _fullest(part: CocoFile, folders: Sequence[Path]) -> Path | None:
+def _fullest(part: InstancesFile, folders: Sequence[Path]) -> Path | None:
     """Return the folder that holds most of the first images, the first of several; None where none holds any.
 
     One of them may be in another folder too, as ``val/1.png`` of the split train is in ``images/`` beside its ``val/``.
@@ -119,7 +119,7 @@ def _fullest(part: CocoFile, folders: Sequence[Path]) -> Path | None:
     return folders[counts.index(most)] if most else None
 
 
-def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) -> CocoFile:
+def look_at_images(whole: AnyFile, root: Path | None, options: ImageOptions) -> AnyFile:
     """Check the images as far as it is asked for, and fill in sizes that the files do not state."""
     if root is None:
         return whole
@@ -141,7 +141,7 @@ def look_at_images(whole: CocoFile, root: Path | None, options: ImageOptions) ->
     return replace(whole, images=_with_sizes(whole.images, [row[0] for row in rows], sizes))
 
 
-def require_sizes(whole: CocoFile, errors: ErrorCollector) -> None:
+def require_sizes(whole: InstancesFile, errors: ErrorCollector) -> None:
     """Report the images without a size, where boxes are shares of it."""
     unsized = whole.images.filter(pl.col("width").is_null())["file_name"]
     for name in unsized:
@@ -149,7 +149,7 @@ def require_sizes(whole: CocoFile, errors: ErrorCollector) -> None:
         errors.add("IMAGE_MISSING", what, where=f"{whole.path}#/images", image=name, value=name, remedy="restore it")
 
 
-def _check_there(whole: CocoFile, root: Path, options: ImageOptions) -> CocoFile:
+def _check_there(whole: AnyFile, root: Path, options: ImageOptions) -> AnyFile:
     errors = whole.errors
     skipped = errors.skipped_images
     names = [name for name in whole.images["file_name"] if name not in skipped]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import JSON
-from detect_transfer.formats.coco.file import CocoFile
+from detect_transfer.core.columns import AnyFrame, collected, has_repeats, joined
+from detect_transfer.formats.coco.file import AnyFile
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
 
-def join_files(parts: Sequence[CocoFile], errors: ErrorCollector) -> CocoFile:
+def join_files(parts: Sequence[AnyFile], errors: ErrorCollector) -> AnyFile:
     """Join the files of a data set, by one list of classes.
 
     Ids are kept where they are unique across the files. Where they are not (every split of its own counting from 1),
@@ -29,8 +31,9 @@ def join_files(parts: Sequence[CocoFile], errors: ErrorCollector) -> CocoFile:
         parts = _unique_ids(parts, "image_id")
         parts = _unique_ids(parts, "annotation_id")
     images = _together([p.images for p in parts])
-    boxes = pl.concat([p.boxes for p in parts])
-    return CocoFile(parts[0].path, images, boxes, parts[0].categories, errors)
+    frames: list[Any] = [p.boxes for p in parts]
+    whole = replace(parts[0], images=images, boxes=pl.concat(frames), errors=errors)
+    return replace(whole, has_masks=False, is_ours=False, below="")
 
 
 def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -46,7 +49,7 @@ def _as_json(values: pl.Series) -> pl.Series:
     return pl.Series(values.name, [None if v is None else orjson.dumps(v) for v in values], dtype=JSON)
 
 
-def _check_images_once(parts: Sequence[CocoFile], errors: ErrorCollector) -> None:
+def _check_images_once(parts: Sequence[AnyFile], errors: ErrorCollector) -> None:
     names = pl.concat(
         [p.images.select("file_name", file=pl.lit(str(p.path)), row=pl.int_range(pl.len())) for p in parts]
     ).with_columns(first=pl.col("file").first().over("file_name"))
@@ -61,39 +64,37 @@ def _check_images_once(parts: Sequence[CocoFile], errors: ErrorCollector) -> Non
         )
 
 
-def _one_class_list(parts: Sequence[CocoFile]) -> Sequence[CocoFile]:
+def _one_class_list(parts: Sequence[AnyFile]) -> Sequence[AnyFile]:
     """Give all files the same classes: those of the first, then what others add, under ids that mean one name."""
     together = _together([p.categories for p in parts])
     classes = together.unique("name", keep="first", maintain_order=True)
     agreed = together.select("category_id", "name").n_unique() == len(classes)
     if not agreed or classes["category_id"].n_unique() < len(classes):
         classes = classes.with_columns(category_id=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    joined = []
+    changed = []
     for part in parts:
         new = part.categories.select("category_id", "name").join(classes.select("name", new="category_id"), on="name")
-        boxes = part.boxes.join(new.drop("name"), on="category_id", how="left", maintain_order="left")
-        joined.append(replace(part, boxes=boxes.with_columns(category_id="new").drop("new"), categories=classes))
-    return joined
+        boxes = joined(part.boxes, new.drop("name"), on="category_id", how="left")
+        changed.append(replace(part, boxes=boxes.with_columns(category_id="new").drop("new"), categories=classes))
+    return changed
 
 
-def _unique_ids(parts: Sequence[CocoFile], key: str) -> Sequence[CocoFile]:
+def _unique_ids(parts: Sequence[AnyFile], key: str) -> Sequence[AnyFile]:
     """Number the images or the annotations of all files again if an id occurs in two of them."""
-    of_images = key == "image_id"
-    ids = [(p.images if of_images else p.boxes)[key] for p in parts]
-    every = pl.concat(ids)
-    if every.n_unique() == len(every):
+    ids = [collected((p.images if key == "image_id" else p.boxes).select(key)).to_series() for p in parts]
+    if not has_repeats(pl.concat(ids)):
         return parts
     renumbered, start = [], 1
     for part, own in zip(parts, ids, strict=True):
-        new = pl.DataFrame({key: own, "new": pl.int_range(start, start + len(own), dtype=pl.Int64, eager=True)})
+        boxes: AnyFrame = part.boxes
+        if key == "image_id":
+            new = pl.DataFrame({key: own, "new": pl.int_range(start, start + len(own), dtype=pl.Int64, eager=True)})
+            images = part.images.with_columns(new["new"].alias(key))
+            boxes = joined(boxes, new, on=key, how="left").with_columns(pl.col("new").alias(key)).drop("new")
+            renumbered.append(replace(part, images=images, boxes=boxes))
+        else:
+            count = pl.col("new").cast(pl.Int64).alias(key)
+            boxes = boxes.with_row_index("new", offset=start).with_columns(count).drop("new")
+            renumbered.append(replace(part, boxes=boxes))
         start += len(own)
-        images, boxes = (
-            frame.join(new, on=key, how="left", maintain_order="left")
-            .with_columns(pl.col("new").alias(key))
-            .drop("new")
-            if of_images or which == "boxes"
-            else frame
-            for which, frame in (("images", part.images), ("boxes", part.boxes))
-        )
-        renumbered.append(replace(part, images=images, boxes=boxes))
     return renumbered

@@ -32,12 +32,13 @@ _KINDS = {
 
 Items = list[dict[str, Any]]
 Of = Mapping[str, str | None]
+Fault = tuple[str, str, str]  # code, what, remedy
 
 
 class Columns:
     """The objects of one list as columns; faults are collected with their JSON pointers.
 
-    A value at fault stands as null or zero in its column, and the index of its object in `bad`.
+    A value at fault stands as null or zero in its column, and the index of its object in the whole list in `bad`.
 
     Args:
         items: The objects.
@@ -45,15 +46,23 @@ class Columns:
         errors: Where faults go.
         of: Tells whose the fault of an object is: `row_of` or `image`, as for `Problems.add`; without it each is one of
             the data set.
+        first: The index of the first object, where they are a portion of the list.
     """
 
     def __init__(
-        self, items: Items, where: str, errors: ErrorCollector, of: Callable[[dict[str, Any]], Of] = lambda item: {}
+        self,
+        items: Items,
+        where: str,
+        errors: ErrorCollector,
+        of: Callable[[dict[str, Any]], Of] = lambda item: {},
+        *,
+        first: int = 0,
     ) -> None:
         self.items = items
         self.where = where
         self.errors = errors
         self.of = of
+        self.first = first
         self.bad: set[int] = set()
         self.keys: set[str] = set().union(*items)
 
@@ -181,21 +190,31 @@ class Columns:
                 self.report(index, key, "COCO_TYPE", f"found {kind_of(value)}, expected {expected}", remedy=remedy)
         return replaced
 
-    def report(
-        self, index: int, key: str, code: str, what: str, *, remedy: str = _REMEDY, of: Of | None = None
-    ) -> None:
-        """Add a problem with the value of one key of one object; `of` where it is not as for other faults."""
-        if index in self.bad and self.errors.on_error != "fail":
+    def report(self, index: int, key: str, code: str, what: str, *, remedy: str = _REMEDY) -> None:
+        """Add a problem with the value of one key of the object at an index of `items`."""
+        self.report_of(self.items[index], self.first + index, key, (code, what, remedy))
+
+    def report_of(self, item: dict[str, Any], row: int, key: str, fault: Fault, *, of: Of | None = None) -> None:
+        """Add a problem with a key of an object of the whole list; `of` where it is not as for other faults.
+
+        Args:
+            item: The keys that are known of it, among them `key`.
+            row: Its index in the list.
+            key: What is at fault.
+            fault: The code, what is wrong, and the remedy.
+            of: Whose fault it is.
+        """
+        if row in self.bad and self.errors.on_error != "fail":
             return  # it is left out for another fault already
-        self.bad.add(index)
+        self.bad.add(row)
         if self.errors.full:
             self.errors.count(1)
             return
-        item = self.items[index]
+        code, what, remedy = fault
         blame: dict[str, Any] = dict(self.of(item) if of is None else of)
         if key in item:
             blame["value"] = one_line(item[key])
-        self.errors.add(code, what, where=f"{self.where}/{index}/{key}", remedy=remedy, field=key, **blame)
+        self.errors.add(code, what, where=f"{self.where}/{row}/{key}", remedy=remedy, field=key, **blame)
 
 
 def kind_of(value: Any) -> str:

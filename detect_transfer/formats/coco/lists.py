@@ -12,6 +12,7 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import CATEGORY_SCHEMA, IMAGE_SCHEMA, JSON
+from detect_transfer.core.columns import AnyFrame, collected, has_repeats
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.coco.json import ABSENT, Columns, Of, fit_int64
 from detect_transfer.formats.parsing.json_boxes import dump_bytes
@@ -117,12 +118,17 @@ def _as_bytes(columns: Columns, row: int, key: str, value: object) -> bytes | No
         return None
 
 
-def check_unique(columns: Columns, data: pl.DataFrame, column: str, key: str, *, of: Of | None = None) -> None:
-    """Report objects whose value of a key an earlier one has; null is none. `of` as for `Columns.report`."""
-    values = data[column]
-    if values.null_count() == 0 and values.n_unique() == len(values):
+def check_unique(columns: Columns, data: AnyFrame, column: str, key: str, *, of: Of | None = None) -> None:
+    """Report objects whose value of a key an earlier one has; null is none. `of` as for `Columns.report_of`."""
+    values = collected(data.select(column)).to_series()
+    if not values.has_nulls() and not (
+        has_repeats(values) if values.dtype.is_integer() else values.is_duplicated().any()
+    ):
         return
-    rows = data.select("row", value=column).drop_nulls()
+    twice = values.filter(values.is_duplicated()).drop_nulls()
+    known = [name for name in ("image_id",) if name in data.collect_schema() and name != column]
+    rows = collected(data.filter(pl.col(column).is_in(twice.implode())).select("row", *known, value=column))
     later = rows.with_columns(first=pl.col("row").min().over("value")).filter(pl.col("first") < pl.col("row"))
-    for row, first in later.select("row", "first").rows():
-        columns.report(row, key, "ID_DUPLICATE", f"entry {first} has the same {key}", remedy="give each its own", of=of)
+    for item in later.iter_rows(named=True):
+        fault = "ID_DUPLICATE", f"entry {item['first']} has the same {key}", "give each its own"
+        columns.report_of({**item, key: item["value"]}, item["row"], key, fault, of=of)

@@ -55,35 +55,55 @@ def load(path: Path, *, lenient: bool = False) -> Document:
     """
     document = io.read_json(path)
     if not isinstance(document, dict):
-        raise InputError(
-            "COCO_TYPE", f"found {kind_of(document)}, expected an object", where=f"{path}#/", remedy=_REMEDY
-        )
+        raise _not_an_object(path, document)
     errors = ErrorCollector()
     for name in LISTS:
-        _check_list(document.get(name, ABSENT), f"{path}#/{name}", errors)
+        check_list(document.get(name, ABSENT), f"{path}#/{name}", errors)
     errors.raise_any()
     if not lenient:
-        _check_file_names(path, document["images"])
-    stated = document.get("info")
+        check_file_names(path, document["images"])
+    return Document({name: document[name] for name in LISTS}, *origin_of(document.get("info")))
+
+
+def not_an_object(path: Path, data: bytes) -> InputError:
+    """Return the error of a file that begins otherwise than an object; it may be no JSON at all."""
+    try:
+        return _not_an_object(path, [] if data.startswith(b"[") else io.parse_json(data, path))
+    except InputError as error:
+        return error
+
+
+def _not_an_object(path: Path, value: Any) -> InputError:
+    what = f"found {kind_of(value)}, expected an object"
+    return InputError("COCO_TYPE", what, where=f"{path}#/", remedy=_REMEDY)
+
+
+def origin_of(stated: Any) -> tuple[bool, str]:
+    """Return whether our writer wrote a file, by its `info`, and what its file names then lack; see `Document`."""
     info = stated if isinstance(stated, dict) else {}
     is_ours = info.get("description") == WRITTEN_BY_US
     folder = _OWN_FOLDER.fullmatch(str(info.get("images"))) if is_ours else None
-    return Document({name: document[name] for name in LISTS}, is_ours, "" if folder is None else f"{folder[1]}/")
+    return is_ours, "" if folder is None else f"{folder[1]}/"
 
 
-def _check_list(value: Any, where: str, errors: ErrorCollector) -> None:
+def check_list(value: Any, where: str, errors: ErrorCollector, *, first: int = 0) -> None:
+    """Check that a value is a list of objects, or a portion of one from the index `first` on."""
     if not isinstance(value, list):
         code = "COCO_KEY" if value is ABSENT else "COCO_TYPE"
         errors.add(code, f"found {kind_of(value)}, expected a list of objects", where=where, remedy=_REMEDY)
     elif not set(map(type, value)) <= {dict}:
-        for index, item in enumerate(value):
+        for index, item in enumerate(value, start=first):
             if type(item) is not dict:
                 what = f"found {kind_of(item)}, expected an object"
                 errors.add("COCO_TYPE", what, where=f"{where}/{index}", remedy=_REMEDY)
 
 
-def _check_file_names(path: Path, images: Items) -> None:
-    """Refuse a file that names all images by another key, with what reads it."""
+def check_file_names(path: Path, images: Items) -> None:
+    """Refuse a file that names all images by another key, with what reads it.
+
+    Raises:
+        InputError: It does.
+    """
     other = next((key for key in NAMES_OF_FILE if images and all(key in image for image in images)), None)
     if other is not None and not any("file_name" in image for image in images):
         # the files of the evaluation of CityPersons and its kin

@@ -11,16 +11,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.annotations import Annotations, AnnotationTable
+from detect_transfer.core.columns import AnyFrame, collected, n_rows
 from detect_transfer.core.errors import InputError
-from detect_transfer.formats.coco.file import CocoFile, read_file
+from detect_transfer.formats.coco.file import AnyFile, CocoFile, InstancesFile, read_file
 from detect_transfer.formats.coco.image_files import (
     ImageOptions,
     find_root,
@@ -30,6 +31,7 @@ from detect_transfer.formats.coco.image_files import (
 )
 from detect_transfer.formats.coco.join import join_files
 from detect_transfer.formats.coco.load import home_of
+from detect_transfer.formats.coco.scan import scan_file
 from detect_transfer.formats.parsing import native
 from detect_transfer.formats.parsing.box_format import PIXEL_SIZES, BoxFormat, Form, Units, in_pixels
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
@@ -37,6 +39,7 @@ from detect_transfer.formats.parsing.locations import split_named
 
 _PATTERN, _OF_PEOPLE = "instances_*.json", "person_keypoints_*.json"
 _OF_ROBOFLOW, _OF_FIFTYONE = "_annotations.coco.json", "labels.json"
+SPILT_FROM = 64_000_000  # bytes of JSON, which take 0.5 GB while they are read whole
 _log = logging.getLogger(__name__)
 _SPLIT = re.compile(r"(train|val|test|trainval|minival)([0-9]{4})?")
 
@@ -88,22 +91,66 @@ def read(  # noqa: PLR0913 - each is an option of the command line
 
     Source: https://cocodataset.org/#format-data
     """
-    native.check_choice("crowds", crowds, ("ignore", "objects"))
-    options = ImageOptions(images, missing_images, size_mismatch)
-    form = PIXEL_SIZES.with_options(box_format, units)
-    paths = _instances(root)
-    parts = []
-    for path in paths:
-        part = read_file(path, source=_source(path), on_error=on_error, lenient=lenient, box_format=form, images=images)
-        part = _as_objects(part) if crowds == "objects" else part
+    options = _Options(images, missing_images, size_mismatch, lenient, crowds, box_format, units, on_error)
+    return _table(_instances(root), options).in_memory()
+
+
+def scan(root: Path, *, spill: Path, **options: Any) -> Annotations:
+    """Read COCO instances as `read` does, but leave the boxes of large files in files of ours.
+
+    They are in memory where the files have less than 64 MB together, or are read with `lenient`, which numbers ids anew
+    by all of them.
+
+    Args:
+        root: As for `read`.
+        spill: A folder for the boxes; whoever calls removes it once the table is not used.
+        options: As for `read`.
+
+    Raises:
+        InputError: As for `read`.
+        ResourceError: The disk is full or does not let us write.
+    """
+    given, paths = _Options(**options), _instances(root)
+    is_large = not given.lenient and sum(path.stat().st_size for path in paths) >= SPILT_FROM
+    return _table(paths, given, spill if is_large else None)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What `read` is asked for, in its words."""
+
+    images: Path | None = None
+    missing_images: str | None = None
+    size_mismatch: str = "unchecked"
+    lenient: bool = False
+    crowds: str = "ignore"
+    box_format: Form | None = None
+    units: Units | None = None
+    on_error: str = "fail"
+
+    def __post_init__(self) -> None:
+        native.check_choice("crowds", self.crowds, ("ignore", "objects"))
+
+
+def _table(paths: Sequence[Path], options: _Options, spill: Path | None = None) -> Annotations:
+    look = ImageOptions(options.images, options.missing_images, options.size_mismatch)
+    form = PIXEL_SIZES.with_options(options.box_format, options.units)
+    parts: list[InstancesFile] = []
+    for number, path in enumerate(paths):
+        given: dict[str, Any] = {"source": _source(path), "on_error": options.on_error, "box_format": form}
+        if spill is None:
+            part: InstancesFile = read_file(path, lenient=options.lenient, images=options.images, **given)
+        else:
+            part = scan_file(path, spill=spill / f"{number:06}", images=options.images, **given)
+        part = _as_objects(part) if options.crowds == "objects" else part
         parts.append(_with_split(part, alone=len(paths) == 1))
-    return table_of_files(parts, options, form)
+    return _table_of(parts, look, form)
 
 
-def _as_objects(part: CocoFile) -> CocoFile:
+def _as_objects(part: AnyFile) -> AnyFile:
     """Take crowds for plain objects."""
     is_crowd = pl.col("iscrowd")
-    part.errors.remark("iscrowd is not heeded", int(part.boxes["iscrowd"].sum()), kind="box")
+    part.errors.remark("iscrowd is not heeded", n_rows(part.boxes.filter(is_crowd)), kind="box")
     reason = pl.when(is_crowd & (pl.col("ignore_reason") == "crowd")).then(None).otherwise("ignore_reason")
     return replace(
         part,
@@ -141,19 +188,23 @@ def table_of_files(
     Raises:
         InputError: As for `read`.
     """
+    return _table_of(parts, options, box_format).in_memory()
+
+
+def _table_of(parts: Sequence[InstancesFile], options: ImageOptions, box_format: BoxFormat) -> Annotations:
     errors = ErrorCollector(parts[0].errors.on_error)
     if all(part.is_ours for part in parts):  # our writer errs in nothing, and others' boxes may look like anything
         box_format = PIXEL_SIZES.with_options(box_format.form, box_format.units)
     image_root, parts = find_root(parts, options, errors)
     whole = look_at_images(join_files(parts, errors), image_root, options)
-    boxes = whole.boxes
-    if len(boxes) and boxes["iscrowd"].all():
+    boxes: AnyFrame = whole.boxes
+    if n_rows(boxes) and collected(boxes.select(pl.col("iscrowd").all())).item():
         message = "%s: every annotation has iscrowd=1, as CVAT sets it for masks, so none is an object; %s"
         _log.warning(message, parts[0].path, "read with crowds=objects to take them for objects")
     if box_format.units == "shares":
         require_sizes(whole, errors)
         boxes = in_pixels(boxes, whole.images)
-    return native.finish(
+    return native.finish_any(
         errors,
         images=whole.images,
         boxes=boxes,
@@ -211,7 +262,7 @@ def _source(path: Path) -> str:
     return path.relative_to(home_of(path)).as_posix()
 
 
-def _with_split(part: CocoFile, *, alone: bool) -> CocoFile:
+def _with_split(part: AnyFile, *, alone: bool) -> AnyFile:
     """Fill in the split that the file name tells; a file by itself is only believed when it names a usual one."""
     name = split_name(part.path)
     if part.path.name in (_OF_ROBOFLOW, _OF_FIFTYONE):

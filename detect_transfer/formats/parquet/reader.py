@@ -49,12 +49,13 @@ def read(root: Path, *, images: Path | None = None) -> AnnotationTable:
         return table.in_memory()
 
 
-def scan(root: Path, *, images: Path | None = None) -> ScannedTable:
+def scan(root: Path, *, images: Path | None = None, spill: Path | None = None) -> ScannedTable:
     """Check the files as `read` does, and leave the boxes in theirs.
 
     Args:
         root: As for `read`.
         images: As for `read`.
+        spill: Not needed: the boxes lie in a file of their own.
 
     Raises:
         InputError: As for `read`.

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import polars as pl
 
 from detect_transfer.core.annotations import VISIBLE_XYXY, XYXY
+from detect_transfer.core.columns import AnyFrame, collected, joined, n_rows
 from detect_transfer.core.errors import InputError
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 
@@ -98,13 +99,15 @@ PIXEL_SIZES = BoxFormat("xywh")
 SHARE_CORNERS = BoxFormat(units="shares")
 
 
-def in_pixels(boxes: pl.DataFrame, images: pl.DataFrame) -> pl.DataFrame:
+def in_pixels(boxes: AnyFrame, images: pl.DataFrame) -> AnyFrame:
     """Return boxes whose corners, in shares of their images, are multiplied by the sizes of these."""
-    sizes = boxes.select("image_id").join(
-        images.select("image_id", "width", "height"), on="image_id", how="left", maintain_order="left"
+    sizes = images.select("image_id", image_width="width", image_height="height").unique("image_id", keep="first")
+    names = boxes.collect_schema().names()
+    columns = [name for name in (*XYXY, *VISIBLE_XYXY) if name in names]
+    sized = joined(boxes, sizes, on="image_id", how="left").with_columns(
+        pl.col(name) * pl.col("image_width" if "x" in name else "image_height") for name in columns
     )
-    columns = [name for name in (*XYXY, *VISIBLE_XYXY) if name in boxes.columns]
-    return boxes.with_columns(pl.col(name) * sizes["width" if "x" in name else "height"] for name in columns)
+    return sized.select(names)
 
 
 def check_faults(errors: ErrorCollector, n_boxes: int, box_format: BoxFormat = PIXEL_CORNERS) -> None:
@@ -137,7 +140,7 @@ def check_faults(errors: ErrorCollector, n_boxes: int, box_format: BoxFormat = P
     raise InputError("BOX_FORMAT", what, where=where, field="box", remedy=remedy)
 
 
-def check_boxes(images: pl.DataFrame, boxes: pl.DataFrame, box_format: BoxFormat = PIXEL_CORNERS) -> None:
+def check_boxes(images: pl.DataFrame, boxes: AnyFrame, box_format: BoxFormat = PIXEL_CORNERS) -> None:
     """Refuse boxes that together cannot be meant as they were read.
 
     Args:
@@ -149,9 +152,9 @@ def check_boxes(images: pl.DataFrame, boxes: pl.DataFrame, box_format: BoxFormat
         InputError: They look like shares of the image and were read as pixels; or most of them leave their images, and
             none would if the numbers were of another form (`BOX_FORMAT`).
     """
-    if boxes.height < box_format.fewest:
+    if n_rows(boxes) < box_format.fewest:
         return
-    where = boxes["source"][0] if "source" in boxes.columns else None
+    where = collected(boxes.select("source").head(1)).item() if "source" in boxes.collect_schema() else None
     what, remedy = "", ""
     if box_format.units == "pixels" and "units" not in box_format.stated and _look_like_shares(images, boxes):
         what = "all boxes lie within two pixels of the corner of their images, so the numbers look like shares"
@@ -161,7 +164,9 @@ def check_boxes(images: pl.DataFrame, boxes: pl.DataFrame, box_format: BoxFormat
             remedy = f"write pixels: x times the width, y times the height of the image; {_OF_FIXED}"
     elif box_format.is_sized and "box_format" not in box_format.stated:
         sizes = images.select("image_id", w=pl.col("width").cast(pl.Float64), h=pl.col("height").cast(pl.Float64))
-        form = _fitting_form(boxes.join(sizes, on="image_id", how="left"), box_format, margin=1.0)
+        form = _fitting_form(
+            joined(boxes.select("image_id", *XYXY), sizes, on="image_id", how="left"), box_format, margin=1.0
+        )
         if form is None:
             return
         what = f"most boxes leave their images, and none would if the numbers were {_SHOWN[form]}"
@@ -172,16 +177,16 @@ def check_boxes(images: pl.DataFrame, boxes: pl.DataFrame, box_format: BoxFormat
         raise InputError("BOX_FORMAT", what, where=where, field="box", remedy=remedy)
 
 
-def _look_like_shares(images: pl.DataFrame, boxes: pl.DataFrame) -> bool:
+def _look_like_shares(images: pl.DataFrame, boxes: AnyFrame) -> bool:
     """Tell whether all corners lie within two pixels, some at a fraction, in images that are larger than that."""
-    if not boxes.select(pl.max_horizontal(pl.col(XYXY).abs().max()) <= 2).item():
+    if not collected(boxes.select(pl.max_horizontal(pl.col(XYXY).abs().max()) <= 2)).item():
         return False
     is_large = ((pl.col("width") > _SMALLEST_IMAGE) & (pl.col("height") > _SMALLEST_IMAGE)).fill_null(True)
     has_fraction = pl.any_horizontal((pl.col(XYXY) % 1 != 0).any())
-    return bool(images.select(is_large.all()).item() and boxes.select(has_fraction).item())
+    return bool(images.select(is_large.all()).item() and collected(boxes.select(has_fraction)).item())
 
 
-def _fitting_form(boxes: pl.DataFrame, box_format: BoxFormat, *, margin: float) -> Form | None:
+def _fitting_form(boxes: AnyFrame, box_format: BoxFormat, *, margin: float) -> Form | None:
     """Return another form by which all boxes lie in their images, of size `w` x `h`, where most do not by their own."""
     numbers = boxes.select("w", "h", **dict(zip("abcd", box_format.numbers(), strict=True)))
 
@@ -190,7 +195,7 @@ def _fitting_form(boxes: pl.DataFrame, box_format: BoxFormat, *, margin: float) 
         within = (x1 >= -margin) & (y1 >= -margin) & (x2 <= pl.col("w") + margin) & (y2 <= pl.col("h") + margin)
         return within & (x2 >= x1) & (y2 >= y1)
 
-    if numbers.select(is_inside(box_format.form).fill_null(True).mean() >= 0.5).item():
+    if collected(numbers.select(is_inside(box_format.form).fill_null(True).mean() >= 0.5)).item():
         return None
     others = [form for form in FORMS if form != box_format.form]
-    return next((form for form in others if numbers.select(is_inside(form).fill_null(False).all()).item()), None)
+    return next((f for f in others if collected(numbers.select(is_inside(f).fill_null(False).all())).item()), None)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.annotations import BOX_SCHEMA, CATEGORY_SCHEMA, IMAGE_SCHEMA, AnnotationTable, Columns, frame
+from detect_transfer.core.annotations import (
+    BOX_SCHEMA,
+    CATEGORY_SCHEMA,
+    IMAGE_SCHEMA,
+    Annotations,
+    AnnotationTable,
+    Columns,
+    ScannedTable,
+    check_table,
+    frame,
+)
+from detect_transfer.core.columns import AnyFrame, joined, n_rows
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES, read_size_wh
 from detect_transfer.core.written_links import link_root
@@ -158,12 +168,31 @@ def finish(
     image_root: Path | None,
     box_format: BoxFormat = PIXEL_CORNERS,
 ) -> AnnotationTable:
+    """Make the table that a reader gives, with its boxes in memory; all as for `finish_any`.
+
+    Raises:
+        InputError: As for `finish_any`.
+    """
+    return finish_any(
+        errors, images=images, boxes=boxes, categories=categories, image_root=image_root, box_format=box_format
+    ).in_memory()
+
+
+def finish_any(
+    errors: ErrorCollector,
+    *,
+    images: Columns,
+    boxes: Columns | pl.LazyFrame,
+    categories: Columns,
+    image_root: Path | None,
+    box_format: BoxFormat = PIXEL_CORNERS,
+) -> Annotations:
     """Make the table that a reader gives, without what its faults leave out.
 
     Args:
         errors: The faults so far; those that are errors are raised.
         images: As for `AnnotationTable.from_columns`.
-        boxes: As for `AnnotationTable.from_columns`; rows at fault are not among them.
+        boxes: As for `AnnotationTable.from_columns`, or a query of all columns; rows at fault are not among them.
         categories: As for `AnnotationTable.from_columns`.
         image_root: The folder of the images.
         box_format: What the boxes, which are corners in pixels now, were read as.
@@ -171,26 +200,34 @@ def finish(
     Raises:
         InputError: There are faults, no image is left, or the boxes are not what the format says.
     """
-    image_rows, box_rows = frame(images, IMAGE_SCHEMA), frame(boxes, BOX_SCHEMA)
-    check_faults(errors, box_rows.height, box_format)
+    image_rows = frame(images, IMAGE_SCHEMA)
+    box_rows: AnyFrame = boxes if isinstance(boxes, pl.LazyFrame) else frame(boxes, BOX_SCHEMA)
+    n_boxes, skipped = n_rows(box_rows), errors.skipped_images
+    check_faults(errors, n_boxes, box_format)
     errors.raise_any()
     check_boxes(image_rows, box_rows, box_format)
-    n_boxes, skipped = box_rows.height, errors.skipped_images
     if skipped:
         image_rows = image_rows.filter(~pl.col("file_name").is_in(list(skipped)))
         if image_rows.is_empty():
             first = next(iter(skipped.values()))
             what = "every image has a fault, so skip-image leaves none"
             raise InputError("IMAGES_NONE", what, where=first.where, remedy=f"fix them; the first is: {first}")
-        box_rows = box_rows.join(image_rows, on="image_id", how="semi", maintain_order="left")
-    classes = frame(categories, CATEGORY_SCHEMA)
-    table = AnnotationTable(image_rows, box_rows, classes, image_root, link_root=link_root())
-    return replace(table, reading=errors.reading(boxes_of_skipped=n_boxes - box_rows.height))
+        box_rows = joined(box_rows, image_rows.select("image_id"), on="image_id", how="semi")
+    fields: dict[str, Any] = {
+        **{"images": image_rows, "categories": frame(categories, CATEGORY_SCHEMA)},
+        **{"image_root": image_root, "link_root": link_root()},
+        "reading": errors.reading(boxes_of_skipped=n_boxes - n_rows(box_rows)),
+    }
+    if isinstance(box_rows, pl.DataFrame):
+        return AnnotationTable(boxes=box_rows, **fields)
+    table = ScannedTable(boxes=box_rows, **fields)
+    check_table(table)
+    return table
 
 
 def leave_out(
-    images: pl.DataFrame, boxes: pl.DataFrame, absent: Sequence[str], errors: ErrorCollector
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    images: pl.DataFrame, boxes: AnyFrame, absent: Sequence[str], errors: ErrorCollector
+) -> tuple[pl.DataFrame, AnyFrame]:
     """Leave out images that are not there, with their boxes, and note both.
 
     Raises:
@@ -203,10 +240,10 @@ def leave_out(
         what = f"none of the {len(absent)} images is there, so missing_images=skip leaves none"
         remedy = "give the folder that holds them"
         raise InputError("IMAGES_NONE", what, field="file_name", value=absent[0], remedy=remedy)
-    n_boxes = boxes.height
-    boxes = boxes.join(images, on="image_id", how="semi", maintain_order="left")
+    n_boxes = n_rows(boxes)
+    boxes = joined(boxes, images.select("image_id"), on="image_id", how="semi")
     errors.note("image is not there", len(absent), tuple(absent), kind="image")
-    errors.note("their image is not there", n_boxes - boxes.height, kind="box")
+    errors.note("their image is not there", n_boxes - n_rows(boxes), kind="box")
     return images, boxes
 
 

@@ -35,6 +35,7 @@ import polars as pl
 
 from detect_transfer.core import io
 from detect_transfer.core.annotations import AnnotationTable, Columns
+from detect_transfer.core.columns import collected
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.images import IMAGE_SUFFIXES
 from detect_transfer.core.written_links import is_written_folder
@@ -184,7 +185,7 @@ class Source(SourceFiles, SourceBoxes):
             raise InputError("IMAGES_NONE", what, where=self.image_root, remedy=remedy)
         boxes = box_frame(data, images, self.errors)
         if rows.box_format.units == "shares":
-            boxes = in_pixels(boxes, images)
+            boxes = collected(in_pixels(boxes, images))
         names = {name: image.file_name for name, image in found_images.items()}
         self.errors.rename_skipped(lambda name: [names.get(name, name)])
         return native.finish(

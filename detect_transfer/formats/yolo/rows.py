@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 
 from detect_transfer.core import io
-from detect_transfer.core.columns import AnyFrame, collected
-from detect_transfer.core.disk import resource_errors
+from detect_transfer.core.columns import AnyFrame, collected, spilt
 from detect_transfer.core.opening import open_regular
 from detect_transfer.formats.parsing.error_collector import ErrorCollector
 from detect_transfer.formats.yolo.evidence import Evidence
@@ -105,7 +104,7 @@ def read_rows(
                 code, what, name, value, remedy = rules.explain(text)
                 where, image = f"{root / samples[file].label}:{line}", samples[file].image
                 errors.add(code, what, where=where, field=name, value=value, remedy=remedy, row_of=image)
-        frames.append(rows if spill is None else _spilt(rows, spill / f"{len(frames):06}.parquet"))
+        frames.append(rows if spill is None else spilt(rows, spill / f"{len(frames):06}.parquet"))
     if evidence.is_open:
         file, line = evidence.first
         what, remedy = evidence.question
@@ -116,12 +115,6 @@ def read_rows(
         every = every.rechunk()  # else every step that adds a column copies all
     _remark_mixed(every, samples, errors)
     return every
-
-
-def _spilt(rows: pl.DataFrame, path: Path) -> pl.LazyFrame:
-    with resource_errors(path), path.open("wb") as stream:
-        rows.write_parquet(stream, compression="lz4")
-    return pl.scan_parquet(path, glob=False)
 
 
 def _chunks(root: Path, samples: Sequence[Sample]) -> Iterator[_Chunk]:

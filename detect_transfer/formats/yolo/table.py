@@ -115,10 +115,15 @@ def _table(
         rows = rows.with_columns(score=pl.lit(None, dtype=pl.Float64))
     absent = [s.image for s in samples if not s.is_there and s.image not in errors.skipped_images]
     boxes = collected(_boxes(rows, labelled, samples, sizes, is_share=choices.box_format.units == "shares"))
-    images, boxes = native.leave_out(_images(samples, sizes), boxes, absent, errors)
+    images, there = native.leave_out(_images(samples, sizes), boxes, absent, errors)
     categories = {"category_id": range(1, len(data.names) + 1), "name": data.names}
     return native.finish(
-        errors, images=images, boxes=boxes, categories=categories, image_root=folder, box_format=choices.box_format
+        *(errors,),
+        images=images,
+        boxes=collected(there),
+        categories=categories,
+        image_root=folder,
+        box_format=choices.box_format,
     )
 
 
