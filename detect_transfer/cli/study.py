@@ -104,6 +104,8 @@ def print_study_plan(plan: Any) -> None:
         f"{len(plan.runs):,} runs{at_a_time}, {len(plan.runs) - len(left):,} done; the others take about "
         f"{duration(cost.seconds / plan.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
+    if plan.fewer_jobs:
+        lines.append(plan.fewer_jobs)
     if plan.to_search and (search := plan.config.study.search) is not None:
         cost = cost_of_search(plan)
         lines.append(

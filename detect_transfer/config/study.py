@@ -119,8 +119,8 @@ class Study(Strict):
     search: Search | None = None
     """Search the rates of each arm first; without it they are those of the config."""
     jobs: Positive | None = None
-    """Runs at a time on this machine, which share its cores; without it one a core where they train on a CPU, each with
-    4 GB of the memory that is free, else one."""
+    """Runs at a time on this machine, no more than it has cores, which they share; without it one a core where they
+    train on a CPU, each with 4 GB of the memory that is free, else one."""
     launcher: Literal["local", "slurm", "ray"] = "local"
     """Where runs are done: in processes of this machine, as jobs of Slurm by submitit, or as tasks of Ray. All write to
     the folder of the study, which every machine must see."""

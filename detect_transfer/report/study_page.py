@@ -137,8 +137,8 @@ def sentence_of(answers: StudyAnswers, row: ArmAgainst) -> str:
 
 def missing_runs(answers: StudyAnswers) -> list[str]:
     """Name each run without which a run of another arm has no partner; the first twelve, and how many more."""
-    finished = {(run.arm, run.n_images, run.unit) for run in answers.runs.runs}
-    unit = "fold" if answers.runs.overlap else "seed"
+    folds = bool(answers.runs.overlap)
+    finished = {(run.arm, run.n_images, run.unit, *([run.seed] if folds else [])) for run in answers.runs.runs}
     wanted = {
         (arm, *key)
         for row in answers.against
@@ -147,8 +147,9 @@ def missing_runs(answers: StudyAnswers) -> list[str]:
     }
     absent = sorted(wanted - finished)
     named = [
-        f"{short_name(arm, longest=40)} with {n:,} images and {unit} {number}"
-        for arm, n, number in absent[:_MOST_NAMED]
+        f"{short_name(arm, longest=40)} with {n:,} images and "
+        + (f"fold {numbers[0]}, seed {numbers[1]}" if folds else f"seed {numbers[0]}")
+        for arm, n, *numbers in absent[:_MOST_NAMED]
     ]
     return named + ([f"and {len(absent) - _MOST_NAMED} more"] if len(absent) > _MOST_NAMED else [])
 

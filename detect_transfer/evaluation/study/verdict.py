@@ -84,14 +84,15 @@ class ArmComparison:
         second: The arm that is judged.
         overall: Over all sizes, by seeds that have a pair at each.
         by_size: At each size, in order.
-        unpaired: Size and seed of runs that the other arm does not have; they are in no number here.
+        unpaired: Size and seed of runs that the other arm does not have, with folds size, fold and seed; they are in no
+            number here.
     """
 
     first: str
     second: str
     overall: ArmVerdict
     by_size: tuple[ArmVerdict, ...]
-    unpaired: tuple[tuple[int, int], ...]
+    unpaired: tuple[tuple[int, ...], ...]
 
     @property
     def verdicts(self) -> tuple[ArmVerdict, ...]:
@@ -146,7 +147,7 @@ def judge(
         second.arm,
         overall,
         tuple(replace(v, n_images=n) for n, v in zip(sizes, by_size, strict=True)),
-        tuple(sorted(runs[0].keys() ^ runs[1].keys())),
+        _unpaired(first, second),
     )
 
 
@@ -175,13 +176,22 @@ def judge_pairs(
     return tuple(_judged(d, pairs, v, len(family)) for d, pairs, v in rows)
 
 
+def _by_split(arm: ArmScores) -> dict[tuple[int, int, int], float]:
+    """Return AP of an arm by size, seed and split."""
+    splits = np.zeros(len(arm.ap), np.int64) if arm.splits is None else arm.splits
+    keys = zip(arm.n_images.tolist(), arm.seeds.tolist(), splits.tolist(), strict=True)
+    return dict(zip(keys, arm.ap.tolist(), strict=True))
+
+
+def _unpaired(first: ArmScores, second: ArmScores) -> tuple[tuple[int, ...], ...]:
+    """Return what only one of two arms has, in order; with its split where there are splits."""
+    alone = sorted(_by_split(first).keys() ^ _by_split(second).keys())
+    return tuple(key if first.splits is not None else key[:2] for key in alone)
+
+
 def _by_run(*arms: ArmScores) -> list[dict[tuple[int, int], float]]:
     """Return AP of each arm by size and seed; the mean over the splits that all arms have."""
-    by_split = []
-    for arm in arms:
-        splits = np.zeros(len(arm.ap), np.int64) if arm.splits is None else arm.splits
-        keys = zip(arm.n_images.tolist(), arm.seeds.tolist(), splits.tolist(), strict=True)
-        by_split.append(dict(zip(keys, arm.ap.tolist(), strict=True)))
+    by_split = [_by_split(arm) for arm in arms]
     common = set.intersection(*(set(ap) for ap in by_split))
     paired = {key[:2] for key in common}
     means = []

@@ -21,6 +21,7 @@ from detect_transfer.evaluation.study.trials import ArmTrials
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
 from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.launchers import check_launcher
 from detect_transfer.workflows.study.other_data import check_matrix, read_other_data
 from detect_transfer.workflows.study.trials_file import read_trials
 
@@ -87,11 +88,19 @@ class StudyPlan:
 
     @cached_property
     def jobs(self) -> int:
-        """How many runs are done at a time on this machine; one where others do them."""
+        """How many runs are done at a time on this machine, a core each at least; one where others do them."""
         study = self.config.study
         if study.launcher != "local":
             return 1
-        return study.jobs or _jobs_of(self.config.train.device)
+        return _jobs_of(self.config.train.device) if study.jobs is None else min(study.jobs, cores())
+
+    @property
+    def fewer_jobs(self) -> str:
+        """Why there are fewer than are asked for; "" where there are not."""
+        asked = self.config.study.jobs
+        if asked is None or self.config.study.launcher != "local" or asked <= self.jobs:
+            return ""
+        return f"study.jobs asks for {asked:,} runs at a time, and this machine has {cores()} cores: {self.jobs} it is"
 
     def config_of(self, run: PlannedRun) -> RunConfig:
         """Return the config of a run, whose paths are those of this machine."""
@@ -138,6 +147,7 @@ def make_study_plan(
         ResourceError: Weights are missing.
     """
     _check_arms(config)
+    check_launcher(config.study.launcher, config.study.launcher_options)
     _, others = read_other_data(config.study)  # what cannot be read is said before anything is trained
     data = load_study_data(config, folder, on_stage=on_stage)
     check_matrix(config.study, others, data)

@@ -25,7 +25,7 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
         keep_state: Keep what finished runs would need to train on.
 
     Raises:
-        InputError: An option is wrong.
+        InputError: An option is wrong, as for `task_of`.
         ResourceError: Ray is not installed, or cannot be reached.
     """
     forbid_reports()
@@ -35,18 +35,12 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
         raise ResourceError(
             "LAUNCHER_MISSING", "Ray is not installed", remedy="pip install 'detect-transfer[ray]'"
         ) from error
-    given = {"max_retries": _MOST_TRIES, "num_cpus": 1, **options}
-    address = given.pop("address", None)
+    task, given = task_of(options), _of_task(options)
+    address = options.get("address")
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
     except (ConnectionError, RuntimeError) as error:
         raise ResourceError("LAUNCHER_FAILED", str(error), remedy="check study.launcher_options.address") from error
-    try:
-        task: Any = ray.remote(do_run).options(**given)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            "LAUNCHER_OPTION", str(error), field="study.launcher_options", remedy="see the options of a task of Ray"
-        ) from error
     try:
         jobs = max(1, cores() // max(1, int(given["num_cpus"])))
         waiting = [task.remote(StudyFolder(path), key, jobs=jobs, keep_state=keep_state) for key in keys]
@@ -54,3 +48,25 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
             _, waiting = ray.wait(waiting)  # a task that was lost for good leaves its run to be gone on with
     finally:
         ray.shutdown()
+
+
+def _of_task(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"max_retries": _MOST_TRIES, "num_cpus": 1, **{k: v for k, v in options.items() if k != "address"}}
+
+
+def task_of(options: Mapping[str, Any]) -> Any:
+    """Return the task that does a run, whether Ray has been started or not.
+
+    Raises:
+        InputError: There is no such option, or a value is of another kind.
+    """
+    import ray
+
+    try:
+        task = ray.remote(do_run).options(**_of_task(options))
+        int(_of_task(options)["num_cpus"])
+    except (TypeError, ValueError) as error:
+        what = str(error).partition("\n")[0]
+        remedy = "see the options of a task of Ray, such as {num_gpus: 0.5, max_retries: 3}"
+        raise InputError("LAUNCHER_OPTION", what, field="study.launcher_options", remedy=remedy) from error
+    return task

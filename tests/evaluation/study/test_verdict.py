@@ -102,6 +102,20 @@ def test_unpaired__runs_are_named_and_in_no_number() -> None:
     assert (none.by_size, none.overall.words) == ((), "cannot tell: no seed has a run of both arms")
 
 
+def test_unpaired__seed_of_a_fold_is_named_and_its_fold_is_compared_by_the_others() -> None:
+    """Of three folds with two seeds each, one run of one arm has failed."""
+    folds, seeds = np.repeat([1, 2, 3], 2), np.tile([0, 1], 3)
+    sizes, ap = np.full(6, 100), np.array([0.1, 0.3, 0.2, 0.2, 0.3, 0.1])
+    first = ArmScores("full", sizes, folds, ap, seeds)
+    rest = np.arange(6) != 3
+    second = ArmScores("auto", sizes[rest], folds[rest], ap[rest] + 0.05, seeds[rest])
+    compared = judge(first, second, overlap=0.5)
+    assert compared.unpaired == ((100, 2, 1),)
+    assert compared.as_dict()["unpaired"] == [[100, 2, 1]]
+    assert compared.overall.n_pairs == 3
+    assert compared.overall.difference == pytest.approx(0.05)
+
+
 @pytest.mark.parametrize(("difference", "spread"), [(0.03, 0.02), (0.05, 0.03), (0.02, 0.02), (0.0, 0.01)])
 def test_seeds_needed__has_the_power_it_promises(difference, spread) -> None:
     rng = np.random.default_rng(0)

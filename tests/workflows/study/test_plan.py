@@ -203,6 +203,9 @@ def test_jobs__are_a_run_a_core_of_a_cpu_as_far_as_the_memory_goes(make_plan, mo
         assert make_plan({}, train={"device": "cpu"}).jobs == jobs
     assert make_plan({"jobs": 5}).jobs == 5
     assert make_plan({"launcher": "slurm"}).jobs == 1
+    many = make_plan({"jobs": 100_000})
+    assert (many.jobs, make_plan({"jobs": 8}).fewer_jobs) == (8, "")
+    assert many.fewer_jobs == "study.jobs asks for 100,000 runs at a time, and this machine has 8 cores: 8 it is"
     monkeypatch.setattr("detect_transfer.models.device.choose_device", lambda _: torch.device("cuda"))
     monkeypatch.setattr(study_plan, "available_memory", lambda: int(100e9))
     assert make_plan({}).jobs == 1
@@ -286,3 +289,34 @@ def test_seconds__train_every_arm_a_second_time_for_as_long(make_plan) -> None:
     assert planned_epochs(timed) > planned_epochs(plan.configs["full", 100.0])
     with pytest.raises(InputError, match="an arm is named as those with equal seconds are"):
         make_plan({"arms": {"full": {}, "full, 30 s": {"train.lr": 0.1}}, "seconds": 30})
+
+
+@pytest.mark.parametrize(
+    ("launcher", "options", "line"),
+    [
+        (
+            "local",
+            {"timeout_min": 3},
+            r"LAUNCHER_OPTION study.launcher_options=\['timeout_min'\] - .*study.launcher=slurm",
+        ),
+        (
+            "slurm",
+            {"slurm_partitoin": "gpu"},
+            r"LAUNCHER_OPTION study.launcher_options - .*'partitoin'.*; see the param",
+        ),
+        ("slurm", {"moon": 1}, r"LAUNCHER_OPTION study.launcher_options - .*'moon'.*; see"),
+        ("slurm", {"timeout_min": "two"}, r"LAUNCHER_OPTION study.launcher_options - .*timeout_min.*two.*; see"),
+        ("slurm", {"cluster": "moon"}, r"LAUNCHER_OPTION study.launcher_options.cluster - slurm or local .*'moon'"),
+    ],
+)
+def test_options_of_a_launcher__are_checked_before_anything_is_run(make_plan, launcher, options, line) -> None:
+    if launcher == "slurm":
+        pytest.importorskip("submitit")
+    with pytest.raises(InputError, match=line):
+        make_plan({"launcher": launcher, "launcher_options": options})
+
+
+@pytest.mark.parametrize("options", [{"slurm_partition": "gpu", "timeout_min": 120}, {"cluster": "local"}, {}])
+def test_options_that_submitit_takes__are_taken(make_plan, options) -> None:
+    pytest.importorskip("submitit")
+    assert make_plan({"launcher": "slurm", "launcher_options": options}).jobs == 1
