@@ -1,9 +1,11 @@
 """Memory of `predict` over many images: what the process holds at each tenth of them, and the growth of each thousand.
 
-The images are links to one drawn scene, in folders of a thousand; the network is the embedded one at a small size, so
-that the time goes into what could grow: names, rows, results that wait.
+The images are links to one drawn scene, in folders of a thousand, or with `--video` the frames of a small drawn video;
+the network is the embedded one at a small size, so that the time goes into what could grow: names, rows, results that
+wait.
 
     python tools/benchmarks/predict_memory.py --images 100000
+    python tools/benchmarks/predict_memory.py --video --images 90000    # an hour of 25 frames a second
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 from machine import peak_gb, processor
 
 from detect_transfer.config import Synthetic
@@ -28,11 +32,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--imgsz", type=int, default=32)
     parser.add_argument("--draw", action="store_true", help="write annotated images too")
+    parser.add_argument("--video", action="store_true", help="the images are frames of one video")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="predict-memory-") as folder:
         draw_data(Synthetic(train_images=8, val_images=8, size=96), Path(folder) / "data", seed=0)
         scene = next((Path(folder) / "data" / "images" / "val").iterdir())
-        link_images(Path(folder) / "images", scene, options.images)
+        source = Path(folder) / ("video.avi" if options.video else "images")
+        (draw_video if options.video else link_images)(source, scene, options.images)
         marks: list[tuple[int, float]] = []
         start = time.perf_counter()
 
@@ -44,7 +50,7 @@ def main() -> None:
                 )
 
         chosen = PredictOptions(device="cpu", imgsz=options.imgsz, draw=options.draw)
-        predict_sources("embedded", Path(folder) / "images", Path(folder) / "out", chosen, note)
+        predict_sources("embedded", source, Path(folder) / "out", chosen, note)
         (first, low), (last, high) = marks[0], marks[-1]
         growth = (high - low) / (last - first) * 1000
         print(f"from {first:,} to {last:,} images {high - low:+.1f} MB, {growth:+.3f} MB a thousand images")
@@ -58,6 +64,16 @@ def link_images(folder: Path, scene: Path, count: int) -> None:
         if number % 1000 == 0:
             part.mkdir(parents=True)
         (part / f"{number:06d}.jpg").symlink_to(scene)
+
+
+def draw_video(path: Path, scene: Path, count: int) -> None:
+    """Write a video of so many frames of a scene that moves, 25 a second."""
+    image = cv2.imread(str(scene))
+    height, width = image.shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (width, height))
+    for number in range(count):
+        writer.write(np.roll(image, number % width, axis=1))
+    writer.release()
 
 
 def held_mb() -> float:
