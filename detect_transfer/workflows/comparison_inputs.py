@@ -130,6 +130,10 @@ def _read_run(run: Path, read: dict[str, AnnotationTable]) -> Run:
     """Read one run folder; data on the disk that several runs share are read once."""
     require_dir(run, what="a run folder")
     folder = RunFolder(run)
+    if not folder.config.is_file() and folder.detections.is_file():
+        what = "it has detections of a truth, and is no run folder: it has no config.yaml"
+        remedy = f"detect-transfer compare --truth TRUTH --detections {folder.detections} --detections OTHER --out DIR"
+        raise InputError("RUN_MISSING", what, where=run, remedy=remedy)
     config = folder.read_config()
     key = f"{folder.read_manifest().get('data_sha256', run)}{config.data}{config.transfer}"
     if key not in read:

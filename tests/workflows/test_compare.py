@@ -143,6 +143,15 @@ def test_no_run_folder__is_refused(tmp_path: Path) -> None:
         groups_of_runs([str(tmp_path / "empty")] * 2)
 
 
+def test_folder_of_evaluate__is_told_from_a_run_with_what_compares_it(tmp_path: Path) -> None:
+    (tmp_path / "scored").mkdir()
+    (tmp_path / "scored" / "detections.json").write_text("[]")
+    with pytest.raises(
+        InputError, match=r"RUN_MISSING .*scored - .*no config.yaml; .*compare --truth TRUTH --detections"
+    ):
+        groups_of_runs([str(tmp_path / "scored"), str(tmp_path)])
+
+
 def test_what_differs__images_classes_boxes(tiny_data: Path) -> None:
     truth = load_run_data(RunConfig.model_validate({"data": {"path": tiny_data}}).data, drawn=tiny_data).val
     assert what_differs(truth, truth) is None
