@@ -105,7 +105,7 @@ def reference_of(job: ExportJob, data: ExportData, progress: Progress | None) ->
     files = [(image_id, path) for image_id, path in data.files if image_id in chosen]
     grey = replace(trained, detector=GreyDetector(trained.detector)).find(files, range(len(trained.class_names)))
     seen = Detections(run.raw.rows.filter(pl.col("image_id").is_in(list(chosen))))
-    require_sight(seen, grey, len(files) or len(data.files), job.metadata.precision)
+    require_sight(seen, grey, len(files) or len(data.files))
     return run
 
 

@@ -26,6 +26,7 @@ from detect_transfer.workflows.export_pairing import Pairing, floor_of, pair, sh
 
 _MOST_IMAGES = 5
 _FEWEST_ON_IMAGE = 3  # detections of an image that tell of it alone
+_LEAST_SEEN = 0.5  # of the detections, that are others in a grey image
 
 
 @dataclass(frozen=True)
@@ -168,16 +169,17 @@ def _units_in_words(truth: AnnotationTable) -> str:
     return images if n_units == n_images else f"{images} in {n_units} groups"
 
 
-def require_sight(seen: Detections, grey: Detections, n_images: int, precision: ExportPrecision) -> None:
+def require_sight(seen: Detections, grey: Detections, n_images: int) -> None:
     """Raise unless the weights detect in images something else than in grey ones of the same sizes.
 
-    A network whose output does not depend on the image is the same in every form, so that comparing shows nothing.
+    A network whose output does not depend on the image is the same in every form, so that comparing shows nothing. Of
+    an SSDlite of AP 0, whose scores were equal to six digits in all images, .004 to .13 of the detections differed, by
+    the order of equal scores. Trained detectors had all of them differ, a Faster R-CNN of AP .00001 .98.
 
     Args:
         seen: What the weights detect in the images.
         grey: What they detect in the grey ones.
         n_images: How many images.
-        precision: What the exported model computes with, which the limits go by.
 
     Raises:
         InputError: They detect nothing, or the same.
@@ -186,7 +188,7 @@ def require_sight(seen: Detections, grey: Detections, n_images: int, precision: 
     if not seen.rows.is_empty():
         pairing = pair(seen, grey, floor_of(seen))
         differ = pairing.missing | pairing.apart
-        if differ.sum() > LIMITS[precision].share * len(differ):
+        if differ.mean() > _LEAST_SEEN:
             return
         why, remedy = "the same as in grey images of the same sizes", "give weights that have learned something"
     raise InputError(
