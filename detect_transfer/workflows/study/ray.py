@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.quiet_imports import forbid_reports
 from detect_transfer.core.threads import cores
 from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.launchers import check_ray, ray_options
 from detect_transfer.workflows.study.process import do_run
-
-_MOST_TRIES = 3  # of a task whose machine was lost; what its run had reached is gone on with
 
 
 def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep_state: bool) -> None:
@@ -25,7 +24,7 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
         keep_state: Keep what finished runs would need to train on.
 
     Raises:
-        InputError: An option is wrong, as for `task_of`.
+        InputError: An option is wrong, as for `check_ray`.
         ResourceError: Ray is not installed, or cannot be reached.
     """
     forbid_reports()
@@ -35,7 +34,9 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
         raise ResourceError(
             "LAUNCHER_MISSING", "Ray is not installed", remedy="pip install 'detect-transfer[ray]'"
         ) from error
-    task, given = task_of(options), _of_task(options)
+    check_ray(options)
+    given = ray_options(options)
+    task: Any = ray.remote(do_run).options(**given)
     address = options.get("address")
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
@@ -48,25 +49,3 @@ def run_all(path: Path, keys: Sequence[str], options: Mapping[str, Any], *, keep
             _, waiting = ray.wait(waiting)  # a task that was lost for good leaves its run to be gone on with
     finally:
         ray.shutdown()
-
-
-def _of_task(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"max_retries": _MOST_TRIES, "num_cpus": 1, **{k: v for k, v in options.items() if k != "address"}}
-
-
-def task_of(options: Mapping[str, Any]) -> Any:
-    """Return the task that does a run, whether Ray has been started or not.
-
-    Raises:
-        InputError: There is no such option, or a value is of another kind.
-    """
-    import ray
-
-    try:
-        task = ray.remote(do_run).options(**_of_task(options))
-        int(_of_task(options)["num_cpus"])
-    except (TypeError, ValueError) as error:
-        what = str(error).partition("\n")[0]
-        remedy = "see the options of a task of Ray, such as {num_gpus: 0.5, max_retries: 3}"
-        raise InputError("LAUNCHER_OPTION", what, field="study.launcher_options", remedy=remedy) from error
-    return task
