@@ -120,7 +120,7 @@ def test_data_that_changed_since__are_refused(runs, tmp_path: Path) -> None:
         pytest.param("metrics.jsonl", '{"epoch": 0}\n[', "HISTORY_ROW .*metrics.jsonl:2", id="cut-short"),
         pytest.param("transfer.json", '{"phases": [{"epochs": [1, 2]}]}', "TRANSFER_RECORD", id="older-form"),
         pytest.param("transfer.json", "[]", "TRANSFER_RECORD", id="a-list"),
-        pytest.param("manifest.json", "[]", "RUN_DATA_CHANGED", id="manifest"),
+        pytest.param("manifest.json", "[]", "FILE_CHANGED", id="manifest"),
         pytest.param("detections.json", "{}", "RESULTS", id="detections"),
     ],
 )
