@@ -23,7 +23,7 @@ from detect_transfer.cli.export import export
 from detect_transfer.cli.failures import report
 from detect_transfer.cli.labels import pre_annotate, rank_images
 from detect_transfer.cli.scores import evaluate
-from detect_transfer.cli.signals import TERMINATE, Stopped, raise_stopped, stops_handled
+from detect_transfer.cli.signals import TERMINATE, Stopped, keyboard_handled, raise_stopped, stops_handled
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
@@ -143,7 +143,7 @@ def _pipe_closed() -> int:
 def _run(words: list[str], *, debug: bool, verbose: bool, as_json: bool = False) -> int:
     try:
         refuse_renamed(words)
-        with stops_handled(raise_stopped, *TERMINATE), _warnings_shown(verbose=verbose):
+        with keyboard_handled(), stops_handled(raise_stopped, *TERMINATE), _warnings_shown(verbose=verbose):
             code: int | None = app(words, standalone_mode=False)  # that of a typer.Exit, and of Ctrl-C
     except BrokenPipeError:
         return _pipe_closed()

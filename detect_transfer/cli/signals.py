@@ -49,6 +49,19 @@ def stops_handled(handle: Callable[[int], None], *signals: int) -> Iterator[None
             signal.signal(number, handler)
 
 
+@contextmanager
+def keyboard_handled() -> Iterator[None]:
+    """Let Ctrl-C raise `KeyboardInterrupt` where it would end the process at once, as before and after a command."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, before)
+
+
 def raise_stopped(number: int) -> None:
     """Let a signal end what runs like an error, so that what is half done is removed.
 

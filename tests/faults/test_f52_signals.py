@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from paths import ROOT
 from rich.console import Console
 
 import detect_transfer.cli.study as study
@@ -90,3 +93,21 @@ def test_study__asks_its_runs_to_stop_and_says_how_to_go_on(
     assert caught.value.exit_code == 128 + number
     assert asked == [is_asked]
     assert f"detect-transfer study resume {tmp_path}" in capsys.readouterr().out
+
+
+LOADING = """
+import os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Send:
+    def find_spec(self, name, *_):
+        if name == "detect_transfer.cli.console":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Send())
+sys.argv = ["detect-transfer", "config", "--explain", "train.lr"]
+runpy.run_module("detect_transfer", run_name="__main__")
+"""
+
+
+def test_keyboard__while_the_command_line_is_loaded_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
