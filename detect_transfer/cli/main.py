@@ -102,6 +102,7 @@ app.add_typer(study, name="study")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 wrong input, 3 the machine failed, 4 a bug, 128 and more on signals."""
+    _open_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = next((word for word in words if not word.startswith("-")), "")
     answer_in_json("--json" in words and command in _ANSWER_IN_JSON)
@@ -122,6 +123,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code > _BY_SIGNAL:  # a further Ctrl-C while the libraries leave ends it at once, in the place of a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(_flushed(code))
+
+
+def _open_closed_streams() -> None:
+    """Open streams that were closed to nowhere; else the next file that is opened would be one of them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: PTH123, SIM115 - for the whole process
 
 
 def _flushed(code: int) -> int:

@@ -94,6 +94,9 @@ def _parse_yaml(text: str, where: Path | str) -> Any:
         ) from error
     except (ValueError, TypeError, RecursionError) as error:  # a date out of range, an unhashable key, deep nesting
         raise InputError("YAML_SYNTAX", str(error), where=where, remedy="fix the file") from error
+    except (AttributeError, LookupError) as error:  # of the constructors of PyYAML
+        what = "a value is not of the kind that its tag states"
+        raise InputError("YAML_SYNTAX", what, where=where, remedy="write it without !!") from error
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

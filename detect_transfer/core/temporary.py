@@ -34,7 +34,9 @@ def building_folder(out: Path) -> Iterator[Path]:
         OSError: The parent of `out` cannot be written.
     """
     with scratch_folder(out.parent, name=f".{short_name(out.name)}.") as folder:
-        folder.chmod(0o755)
+        umask = os.umask(0o077)  # it can be asked only by setting it, to what leaves nothing open meanwhile
+        os.umask(umask)
+        folder.chmod(0o777 & ~umask)
         yield folder
 
 

@@ -545,3 +545,12 @@ def test_option_that_stands_twice__is_refused(words: list[str], line: str, capsy
         main(words)
     assert end.value.code == 2
     assert capsys.readouterr().err.strip() == f"OPTION {line}"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_stream__is_no_file_that_is_written(closed: str, few_data: Path, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m detect_transfer convert data_folder {few_data} --out {tmp_path / 'out'} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "manifest.json").read_bytes().startswith(b"{")

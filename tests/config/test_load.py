@@ -78,6 +78,8 @@ def test_a_mapping_is_expected() -> None:
         pytest.param("a: 1\na: 2\n", "the key 'a' stands twice", id="key-twice"),
         pytest.param("a: [1\n", "c.yaml:2", id="cut"),
         pytest.param("? [1, 2]\n: 3\n", "", id="unhashable-key"),
+        pytest.param("out: !!timestamp 99999-99-99\n", "", id="no-date"),
+        pytest.param("out: !!bool maybe\n", "", id="no-bool"),
         pytest.param("a: 2026-99-99\n", "", id="no-date"),
         pytest.param("[" * 3000 + "]" * 3000, "", id="deep"),
         pytest.param("!!python/object/apply:os.system [ls]\n", "", id="object"),

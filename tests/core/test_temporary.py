@@ -163,3 +163,15 @@ def test_folders_in_that_of_the_system__are_made_in_one_place() -> None:
 def _listen() -> None:
     """Take Ctrl-C, which a process in the background of a shell does not."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o775)])
+def test_new_folder__is_as_open_as_the_user_wishes(umask: int, mode: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with io.new_folder(tmp_path / "out"):
+            pass
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == mode

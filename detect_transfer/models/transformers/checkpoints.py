@@ -100,9 +100,11 @@ def _licence_of_card(path: Path) -> dict[str, str]:
     _, *parts = read_bytes(card).decode("utf-8", "replace").split("---\n", 2)
     try:
         facts = yaml.safe_load(parts[0]) if len(parts) == 2 else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         return {}
-    return {"licence": str(facts["license"])} if isinstance(facts, dict) and facts.get("license") else {}
+    stated = facts.get("license") if isinstance(facts, dict) else None
+    words = [word for word in (stated if isinstance(stated, list) else [stated]) if isinstance(word, str)]
+    return {"licence": ", ".join(words)} if words else {}
 
 
 def _object(text: str, path: Path) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _note_end(folder: StudyFolder, key: str, code: int, *, keep_state: bool) -> 
         if not keep_state:
             drop_state(folder, key)
     elif code not in _BY_SIGNAL:
-        note_failure(folder, key, _why(folder, key, code))
+        note_failure(folder, key, _why(folder, key, code), code)
 
 
 def drop_state(folder: StudyFolder, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.core.counted import counted
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import sha256_file, write_atomic, write_json
 from detect_transfer.evaluation.study.answers import StudyAnswers, study_answers
 from detect_transfer.evaluation.study.histories import History
@@ -72,14 +73,7 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     """
     finished, failed = read_runs(plan)
     if not finished:
-        raise InputError(
-            "STUDY_EMPTY",
-            f"none of {len(plan.runs)} runs has finished"
-            + (f"; {len(failed)} failed" if failed else "")
-            + _others(plan),
-            where=plan.folder.path,
-            remedy=f"run the study first; what runs printed is in {plan.folder.path / 'logs'}",
-        )
+        raise _empty(plan, failed)
     answers = answers_of(plan, finished)
     ended = {run.plan.key for run in finished} | {run.plan.key for run in failed}
     missing = tuple(run for run in plan.runs if run.key not in ended)
@@ -91,6 +85,19 @@ def report_study(plan: StudyPlan, *, on_stage: Callable[[str], None] = lambda _:
     return StudyReport(
         answers, runs.finished, runs.failed, runs.missing, content["paragraph"], plan.folder.report, elsewhere, timed
     )
+
+
+def _empty(plan: StudyPlan, failed: Sequence[FailedRun]) -> InputError | ResourceError:
+    """Return the error for a study of which nothing has finished; the machine failed where it failed every run."""
+    what, logs = f"none of {len(plan.runs)} runs has finished", plan.folder.path / "logs"
+    remedy = f"run the study first; what runs printed is in {logs}"
+    if failed:
+        what += f"; {len(failed)} failed, the first with: {failed[0].message}"
+        again = f"detect-transfer study resume {shlex.quote(str(plan.folder.path))} --retry-failed"
+        remedy = f"see what it was in {logs}, mend it, then: {again}"
+    is_of_machine = bool(failed) and all(run.is_of_the_machine for run in failed)
+    kind = ResourceError if is_of_machine else InputError
+    return kind("STUDY_EMPTY", what + _others(plan), where=plan.folder.path, remedy=remedy)
 
 
 def _others(plan: StudyPlan) -> str:

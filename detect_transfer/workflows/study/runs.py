@@ -12,7 +12,7 @@ import polars as pl
 from detect_transfer.core.annotations import AnnotationTable, Detections
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.code_version import code_sha256
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
 from detect_transfer.core.sealed import read_kept, write_sealed
 from detect_transfer.evaluation import Case, parse_ignore_policy
@@ -52,10 +52,17 @@ class FailedRun:
     Args:
         plan: What was planned.
         message: What it said.
+        exit_code: Of its process, negative where a signal ended it; None where that is not known.
     """
 
     plan: PlannedRun
     message: str
+    exit_code: int | None = None
+
+    @property
+    def is_of_the_machine(self) -> bool:
+        """Whether the machine failed: disk, memory, or what the system killed."""
+        return isinstance(self.exit_code, int) and (self.exit_code == ResourceError.exit_code or self.exit_code < 0)
 
 
 def state_of(folder: StudyFolder, key: str) -> State:
@@ -82,9 +89,9 @@ def n_of_others(plan: StudyPlan) -> int:
     return sum(path.name not in plan.by_key and path.name not in trials for path in there)
 
 
-def note_failure(folder: StudyFolder, key: str, message: str) -> None:
-    """Let a run stand as failed, with what it said."""
-    write_json(folder.failure(key), {"key": key, "message": message})
+def note_failure(folder: StudyFolder, key: str, message: str, exit_code: int) -> None:
+    """Let a run stand as failed, with what it said and how it ended."""
+    write_json(folder.failure(key), {"key": key, "message": message, "exit_code": exit_code})
 
 
 def read_runs(plan: StudyPlan) -> tuple[list[FinishedRun], list[FailedRun]]:
@@ -103,7 +110,8 @@ def read_runs(plan: StudyPlan) -> tuple[list[FinishedRun], list[FailedRun]]:
                 failed.append(FailedRun(run, str(error)))
         elif state == "failed":
             said = read_json(plan.folder.failure(run.key))
-            failed.append(FailedRun(run, str(said.get("message", "")) if isinstance(said, dict) else ""))
+            said = said if isinstance(said, dict) else {}
+            failed.append(FailedRun(run, str(said.get("message", "")), said.get("exit_code")))
     return finished, failed
 
 

@@ -19,6 +19,7 @@ from detect_transfer.models.base import LossPart, Postprocess, Prediction, Targe
 from detect_transfer.models.families import FAMILIES
 from detect_transfer.models.transformers.architectures import ARCHITECTURES
 from detect_transfer.models.transformers.build import build
+from detect_transfer.models.transformers.checkpoints import _licence_of_card
 from detect_transfer.models.transformers.detector import TransformersDetector
 from detect_transfer.models.transformers.library import build_stock
 from detect_transfer.models.transformers.network import NETWORKS
@@ -213,6 +214,21 @@ def test_folder_of_the_hub__is_read_with_its_config_and_names(tmp_path: Path, ol
         wanted = stock.eval()(pixel_values=detector.preprocess(two_images())).logits.sigmoid().flatten(1)
     for prediction, scores in zip(predictions(detector, two_images()), wanted, strict=True):
         np.testing.assert_allclose(prediction.scores[:10], scores.sort(descending=True).values[:10], rtol=1e-4)
+
+
+def test_card_of_a_stranger__states_a_licence_in_words_or_none(tmp_path: Path) -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{b}: &{b} [{','.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+    )
+    (tmp_path / "config.json").write_text("{}")
+    cards = {
+        "license: !!timestamp 9-9\n": {},
+        f"{bomb}license: [*h, *h]\n": {},
+        "license: [mit, gpl]\n": {"licence": "mit, gpl"},
+    }
+    for text, said in cards.items():
+        (tmp_path / "README.md").write_text(f"---\n{text}---\n# A card\n")
+        assert _licence_of_card(tmp_path / "model.safetensors") == said
 
 
 def test_older_names__of_which_some_are_lacking_are_not_filled_up(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from fake_runs import fake_command, plan_of, write_run
 from paths import ROOT
 
 from detect_transfer.cli.main import main
-from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.workflows.study import process as study_process
 from detect_transfer.workflows.study.plan import StudyPlan
 from detect_transfer.workflows.study.report import report_study
@@ -118,6 +118,27 @@ def test_failed_run__stands_with_its_message_and_is_tried_again_when_asked(plan,
     assert state_of(plan.folder, failing.key) == "failed"
     assert Launcher(plan).run(retry_failed=True)
     assert state_of(plan.folder, failing.key) == "done"
+
+
+@pytest.mark.parametrize(("codes", "expected"), [((3, 3), 3), ((3, 2), 2), ((-9, 3), 3)])
+def test_study_whose_runs_all_fail__says_why_with_the_code_of_the_machine(
+    codes: tuple[int, int], expected: int, plan, monkeypatch
+) -> None:
+    order = [run.key for run in plan.runs]
+
+    def command(_: object, key: str) -> list[str]:
+        code = codes[order.index(key) % 2]
+        leave = f"os.kill(os.getpid(), {-code})" if code < 0 else f"sys.exit({code})"
+        return [sys.executable, "-c", f"import os, sys; print('DISK_FULL - no room', flush=True); {leave}"]
+
+    monkeypatch.setattr(study_process, "run_command", command)
+    assert Launcher(plan).run()
+    with pytest.raises(
+        DetectTransferError, match=r"STUDY_EMPTY .* failed, the first with: .*; see what .* resume "
+    ) as caught:
+        report_study(plan)
+    assert caught.value.exit_code == expected
+    assert "--retry-failed" in str(caught.value)
 
 
 def test_report__is_the_same_however_often_and_in_which_order_runs_ended(plan) -> None:
