@@ -1,4 +1,4 @@
-"""F52: a signal at the first, a middle and a late call that writes, and a second one while what is half done is removed."""
+"""F52: a signal at the first, a middle and a late call that writes, and a second one while the rest is removed."""
 
 import io
 import json
