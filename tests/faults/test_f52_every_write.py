@@ -98,7 +98,7 @@ def test_signal__leaves_all_or_nothing_and_no_traceback(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    before = {number: signal.getsignal(number) for number in CODES}
     line = COMMANDS[name].replace("DATA", str(few_data)).split()
 
     def run(into: str) -> Any:
@@ -115,7 +115,8 @@ def test_signal__leaves_all_or_nothing_and_no_traceback(
         for at, number in zip(
             (1, n_calls // 2 + 1, max(2, 3 * n_calls // 4)), CODES, strict=True
         ):  # threads write, too
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for each in CODES:  # of which nohup ignores one, and the background another
+                signal.signal(each, signal.SIG_DFL)
             writes.at, writes.number = at, number
             ended = run(f"stopped{at}")
             assert ended.code in ([CODES[number]] if not twice else CODES.values()), ended
@@ -126,7 +127,8 @@ def test_signal__leaves_all_or_nothing_and_no_traceback(
             assert left or list((tmp_path / f"stopped{at}").iterdir()) == []
             assert list(temporary.iterdir()) == []
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _send_when_removing(monkeypatch: pytest.MonkeyPatch) -> None:
