@@ -103,7 +103,6 @@ class Data(Strict):
     whose length, inode or times are not those that `convert` noted (it does from 1,000 images on), or all (`full`)."""
     allow_missing: bool = False
     """An image without a label file (or its like in other formats) has no objects; else it is an error."""
-
     intake: Intake | None = None
     """What becomes of images with more than 8 bits; without it the high byte of sixteen is taken."""
 
@@ -226,6 +225,10 @@ class Train(Strict):
     """Where fitted images and features are kept; `auto` takes memory if they fit."""
     cache_mb: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Memory for the cache in MB; `auto` takes a share of what is free."""
+    cache_folder: Path | None = None
+    """A folder that keeps fitted training images for other runs, which need not decode what has not changed since."""
+    cache_folder_mb: Positive = 20_000
+    """What `cache_folder` may hold in MB: what no run used for the longest time goes first."""
 
 
 class Evaluate(Strict):

@@ -27,6 +27,7 @@ from detect_transfer.models.base import Target
 from detect_transfer.models.letterbox import fit_of, letterbox
 from detect_transfer.training.array_store import LocalProcesses
 from detect_transfer.training.augment import Augmenter
+from detect_transfer.training.fitted_images import FittedImages
 from detect_transfer.training.image_mixing import mixed_image
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.sampler import EpochBatches, ImageKey
@@ -79,6 +80,7 @@ class ImageOptions:
         seed: The seed of the run.
         intake: The window of values of more than 8 bits.
         decode: `scaled` decodes large JPEGs at a smaller scale.
+        kept: Where fitted images are kept for other runs.
     """
 
     imgsz: int | InputSize
@@ -86,6 +88,7 @@ class ImageOptions:
     seed: int
     intake: Intake | None = None
     decode: Literal["full", "scaled"] = "full"
+    kept: FittedImages | None = None
 
 
 class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
@@ -133,8 +136,12 @@ class TrainSet(Dataset[tuple[TrainSample, Path, int]]):
         return sample, self._refs[index].path, index
 
     def _read(self, index: int) -> tuple[RgbArray, tuple[int, int]]:
-        """Read an image; return it fitted, and height and width of the file."""
-        path, options, size = self._refs[index].path, self._options, self._groups.size_of(index)
+        """Return an image fitted, and height and width of the file."""
+        path, size, kept = self._refs[index].path, self._groups.size_of(index), self._options.kept
+        return self._decode(path, size) if kept is None else kept.get(path, size, lambda: self._decode(path, size))
+
+    def _decode(self, path: Path, size: InputSize) -> tuple[RgbArray, tuple[int, int]]:
+        options = self._options
         if options.decode == "scaled":
             image, size_hw = read_rgb_near(path, size.longer, intake=options.intake)
             return letterbox(image, size, image_hw=size_hw)[0], size_hw

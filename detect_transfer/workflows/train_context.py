@@ -32,6 +32,7 @@ from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.dataset import ImageOptions, TrainSet, choose_workers, make_loader
 from detect_transfer.training.epoch_weights import EpochWeights
+from detect_transfer.training.fitted_images import FittedImages
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
@@ -45,7 +46,8 @@ from detect_transfer.workflows.watch import Watch
 
 # keys that change where and how long a run computes, not what: they may change when it is resumed
 RESUMABLE = (
-    *(f"train.{name}" for name in ("accumulate", "workers", "cache", "cache_mb", "device", "on_not_finite", "epochs")),
+    *(f"train.{name}" for name in ("accumulate", "workers", "cache", "cache_mb", "cache_folder_mb", "device")),
+    *("train.on_not_finite", "train.epochs"),
     "data.verify",
     "transfer.budget",
     *("track.to", "track.project_name"),
@@ -259,8 +261,13 @@ def _images(
     intake: Intake | None,
 ) -> TrainSet:
     settings = config.train
-    options = ImageOptions(settings.imgsz, run.augmenter, settings.seed, intake=intake, decode=settings.decode)
     local = LocalProcesses.of(run.accelerator)
+    kept = None
+    if settings.cache_folder is not None:
+        most = settings.cache_folder_mb << 20
+        kept = FittedImages(settings.cache_folder, decode=settings.decode, intake=intake, most_bytes=most)
+        kept.prepare([ref.path for ref in samples], groups, local)
+    options = ImageOptions(settings.imgsz, run.augmenter, settings.seed, intake, settings.decode, kept)
     store = ImageStore.open(
         groups,
         cache=settings.cache,
