@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-.PHONY: check lint types docs test test-fast test-real newest lock
+.PHONY: check lint types docs test test-fast test-spawn test-real newest lock
 
 check: lint types docs test-fast  ## everything that must hold before a commit, in a few minutes
 
@@ -21,6 +21,10 @@ test:  ## all tests that need no real data
 
 test-fast:  ## without the tests that train in several processes or stop and resume
 	$(PYTHON) -m pytest -m 'not slow and not real and not fuzz_long'
+
+test-spawn:  ## loading processes that are spawned, as on macOS, Windows and Python 3.14
+	START_METHOD=spawn $(PYTHON) -m pytest -n 2 tests/training/test_dataset.py tests/training/test_image_mixing.py \
+	  tests/training/test_fitted_images.py tests/faults/test_f56_loading_processes.py
 
 test-real:  ## trainings on real data beside the checkout
 	$(PYTHON) -m pytest -m real -n 0

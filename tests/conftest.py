@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from paths import SHARED
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: threads of several workers would collide
     os.environ["OMP_NUM_THREADS"] = "1"
+if "START_METHOD" in os.environ:  # `make test-spawn`: as on macOS, Windows and Python 3.14
+    multiprocessing.set_start_method(os.environ["START_METHOD"])
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-import signal
+import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +11,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
+from deadly import Deadly
 from PIL import Image
 
 from detect_transfer.config import RunConfig
@@ -43,7 +44,13 @@ def make_set(
     return TrainSet(samples, options, store_of(len(samples)) if cached else None)
 
 
-def store_of(count: int, *, cache="memory", folder: Path = Path(), local: LocalProcesses | None = None) -> ImageStore:
+SCRATCH = tempfile.TemporaryDirectory()  # of stores that spawned processes open
+
+
+def store_of(
+    count: int, *, cache="memory", folder: Path | None = None, local: LocalProcesses | None = None
+) -> ImageStore:
+    folder = folder or Path(tempfile.mkdtemp(dir=SCRATCH.name))
     groups = ShapeGroups.one(count, InputSize(96, 96))
     local = local or LocalProcesses()
     store = ImageStore.open(groups, cache=cache, memory_bytes=1 << 30, folder=folder, local=local)
@@ -102,10 +109,6 @@ def test_loader__tells_a_broken_image_as_itself(tmp_path: Path, workers: int) ->
 
 
 def test_loader__tells_that_a_loading_process_died() -> None:
-    class Deadly(TrainSet):
-        def __getitem__(self, key: tuple[int, int]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
     data = Deadly([], ImageOptions(96, Augmenter("none", imgsz=96), 0))
     with (
         pytest.raises(ResourceError, match=r"WORKER_DIED train\.workers - .*process died.*train\.workers=0"),

@@ -25,7 +25,8 @@ from detect_transfer.workflows.study.launchers import check_launcher
 from detect_transfer.workflows.study.other_data import check_matrix, read_other_data
 from detect_transfer.workflows.study.trials_file import read_trials
 
-_NOT_HASHED = {"workers", "cache", "cache_mb"}  # change where a run keeps things, not what it computes
+# change where a run keeps things, not what it computes
+_NOT_HASHED = {"workers", "cache", "cache_mb", "cache_folder", "cache_folder_mb"}
 _KEY_LENGTH = 20
 _BYTES_A_RUN = 4_000_000_000  # of memory, on the safe side
 
