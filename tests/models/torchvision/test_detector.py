@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -253,6 +254,16 @@ def test_image_that_is_not_finite__is_refused_before_batch_norm_sees_it() -> Non
     with pytest.raises(InputError, match="INPUT_NOT_FINITE - image 1 of the batch"):
         detector.module(*detector.forward_args(inputs, [target()] * 2))
     assert all(torch.equal(each, before[name]) for name, each in detector.module.state_dict().items())
+
+
+@pytest.mark.parametrize("arch", [FAST, *DENSE])
+def test_batch_on_a_gpu__is_put_together_there_and_nothing_is_read_from_it(arch: str) -> None:
+    detector = scratch(arch)
+    with FakeTensorMode():  # tensors of shapes and devices alone: reading a value raises
+        images = torch.empty(2, 3, 64, 96, dtype=torch.uint8, device="cuda")
+        inputs, targets = detector.forward_args(detector.preprocess(images), TWO)
+        assert inputs.device.type == "cuda"
+        assert {tensor.device.type for each in targets for tensor in each.values()} == {"cuda"}
 
 
 def test_last_batch_of_one_image__trains_where_maps_have_one_cell() -> None:
