@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 SUFFIX = ".fitted"
 _UNFINISHED = ".tmp"
-_SECONDS_OF_OTHERS = 86_400.0
+_A_DAY_NS = 86_400 * 10**9
 _CLOCK_NS = 2 * 10**9  # the coarsest clock of a file system: two changes within it may bear one time
 _DECODERS = ("simplejpeg", "pillow", "numpy", "opencv-python-headless")
 _HEAD = np.dtype("<i4")
@@ -200,5 +200,5 @@ def _states(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             state = path.stat()
             if path.suffix == SUFFIX:
                 yield path, state
-            elif path.suffix == _UNFINISHED and time.time() - state.st_mtime > _SECONDS_OF_OTHERS:
+            elif path.suffix == _UNFINISHED and time.time_ns() - state.st_mtime_ns > _A_DAY_NS:
                 path.unlink()
