@@ -107,7 +107,8 @@ def judged_scores(ap: Difference, falls: Mapping[str, Difference], limits: GateL
         beyond = loss > limit or (d is ap and hard is None and -loss > limit)
         certain = at_most is None or loss > at_most or (d.interval is not None and d.interval[1] < 0)
         if beyond and certain:
-            failures.append(f"{name} {d.first:.4f} -> {d.second:.4f} (limit {limit:g})")
+            span = "" if hard is None or d.interval is None else f" [{d.interval[0]:+.4f}, {d.interval[1]:+.4f}]"
+            failures.append(f"{name} {d.first:.4f} -> {d.second:.4f}{span} (limit {limit:g})")
         elif hard is not None and (d.interval is None or -d.interval[0] > limit):
             doubts.append(Doubt(name, limit, d.interval, d.reason))
     return failures, doubts
