@@ -11,7 +11,7 @@ import torch
 
 from detect_transfer.config import STAGES, BatchNorm, Phase, Schedule, Stage, Start, Train, Transfer
 from detect_transfer.core.errors import InputError
-from detect_transfer.training.strategies import Classes, choose_strategy, phases_of
+from detect_transfer.training.strategies import SourceClasses, choose_strategy, phases_of
 
 _DEFAULT_VIEWS = 4
 _ROUNDING = 1e-9
@@ -111,7 +111,7 @@ class Plan:
         return frozenset(stage for phase in self.phases for stage in phase.rates)
 
 
-def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage], source_classes: Classes) -> Plan:
+def make_plan(transfer: Transfer, train: Train, present: frozenset[Stage], source_classes: SourceClasses) -> Plan:
     """Resolve the transfer part of a config for a network with these stages.
 
     Args:

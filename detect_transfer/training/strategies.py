@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from detect_transfer.config import Phase, Stage, StrategyName, Train, Transfer
 from detect_transfer.core.errors import InputError, did_you_mean
 
-Classes = Literal["none", "some", "all"]  # which target classes have a row in the source; none: there is no source
+# There is no source; or it has a row for none, some or all of the target classes.
+SourceClasses = Literal["no source", "none", "some", "all"]
 
 _AFTER_BACKBONE: list[Stage] = ["neck", "rpn", "head"]
 _HEAD: list[Stage] = ["rpn", "head"]
@@ -17,6 +18,7 @@ _HEAD_LR = 1e-3
 _GENTLE = 0.2  # of the rate, where every class is taken from the source and there is more to lose than to learn
 _HEAD_VIEWS = 2
 _HEAD_EPOCHS = 0.5  # of the epochs of the config, for the head alone in `auto`
+_NEW_HEAD_EPOCHS = 0.2  # the same where the source knows no class
 _ALL_EPOCHS = 0.9  # the same for all stages
 
 
@@ -34,7 +36,7 @@ class StrategyOptions:
     epochs: int
     lr: float
     cache_features: bool | int
-    source_classes: Classes
+    source_classes: SourceClasses
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,19 @@ class Strategy:
     phases: Callable[[StrategyOptions], list[Phase]]
 
 
-def choose_strategy(transfer: Transfer, source_classes: Classes) -> StrategyName:
+def classes_of_source(known: Sequence[bool] | None) -> SourceClasses:
+    """Tell how many of the target classes the source knows, from whether it knows each; None where there is none."""
+    if known is None:
+        return "no source"
+    return "all" if all(known) else "some" if any(known) else "none"
+
+
+def choose_strategy(transfer: Transfer, source_classes: SourceClasses) -> StrategyName:
     """Return the strategy that a config asks for; where it asks for none, `auto`, or `scratch` without a source."""
-    return transfer.strategy or ("scratch" if source_classes == "none" else "auto")
+    return transfer.strategy or ("scratch" if source_classes == "no source" else "auto")
 
 
-def phases_of(name: str, transfer: Transfer, train: Train, source_classes: Classes) -> list[Phase]:
+def phases_of(name: str, transfer: Transfer, train: Train, source_classes: SourceClasses) -> list[Phase]:
     """Return the phases of a named strategy.
 
     Args:
@@ -77,10 +86,15 @@ def _auto(options: StrategyOptions) -> list[Phase]:
 
     The head learns on features that are computed once, so that its half of the epochs costs a fifth of as many of the
     whole network. With a tenth fewer of those, and the averages of weights that follow, the plan takes at most 1.3
-    times as long as training all stages alone, from 4 epochs on. All stages learn gently where the source knows every
-    class already: there a full rate forgets more than a small set teaches.
+    times as long as training all stages alone, from 4 epochs on. Where the source knows no class, features that were
+    made for others soon limit the head, which has a fifth of the epochs then; all stages have what that spares, so that
+    the plan is as long for every source. All stages learn gently where the source knows every class already: there a
+    full rate forgets more than a small set teaches.
     """
     of_head, of_all = max(1, round(options.epochs * _HEAD_EPOCHS)), max(1, round(options.epochs * _ALL_EPOCHS))
+    if options.source_classes == "none":
+        spared = of_head - max(1, round(options.epochs * _NEW_HEAD_EPOCHS))
+        of_head, of_all = of_head - spared, of_all + spared
     lr = options.lr * _GENTLE if options.source_classes == "all" else options.lr
     patience = max(3, of_head // 3)
     return [

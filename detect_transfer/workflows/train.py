@@ -41,7 +41,7 @@ from detect_transfer.training.faults import process_errors
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
 from detect_transfer.training.samples import box_sides
-from detect_transfer.training.strategies import Classes
+from detect_transfer.training.strategies import classes_of_source
 from detect_transfer.training.train_sample import SMALLEST_SIDE
 from detect_transfer.workflows.check import finding_lines
 from detect_transfer.workflows.class_evidence import ask_source
@@ -278,7 +278,7 @@ def _prepare(
 ) -> tuple[Detector, TransferReport, Plan]:
     torch.manual_seed(config.train.seed)
     detector, report = build_detector(_model(config), config.transfer, data.train.class_names, source, evidence)
-    source_classes: Classes = "none" if source is None else "all" if all(row.known for row in report.rows) else "some"
+    source_classes = classes_of_source(None if source is None else [row.known for row in report.rows])
     progress.planned_epochs = progress.planned_epochs or [config.train.epochs]
     settings = config.train.model_copy(update={"epochs": progress.planned_epochs[0]})
     plan = make_plan(config.transfer, settings, frozenset(detector.stages().values()), source_classes)

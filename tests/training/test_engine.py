@@ -267,7 +267,7 @@ def test_frozen_stages__are_wholly_in_evaluation_mode() -> None:
     model = Model(family="torchvision", arch="fasterrcnn", backbone="efficientnet_b0", weights="scratch")
     detector, _ = build_detector(model, Transfer(), ["a"], None)
     for phase, backbone_trains in ((head_phase(["neck", "rpn", "head"]), False), (head_phase("all"), True)):
-        plan = make_plan(Transfer(phases=[phase]), Train(), frozenset(detector.stages().values()), "none")
+        plan = make_plan(Transfer(phases=[phase]), Train(), frozenset(detector.stages().values()), "no source")
         set_mode(detector, plan.phases[0])
         random = [m for m in detector.module.modules() if isinstance(m, (StochasticDepth, torch.nn.Dropout))]
         assert random

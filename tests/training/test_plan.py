@@ -16,7 +16,7 @@ from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.ending import ended
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import Plan, PlannedPhase, make_plan, parts_note
-from detect_transfer.training.strategies import STRATEGIES, phases_of
+from detect_transfer.training.strategies import STRATEGIES, classes_of_source, phases_of
 from detect_transfer.workflows.train import dry_run
 
 YOLO = frozenset({"stem", "stage1", "stage2", "stage3", "stage4", "neck", "head"})
@@ -126,12 +126,19 @@ def test_rate_factor__one_cycle_peaks_at_three_tenths() -> None:
 
 
 def test_without_a_strategy__the_head_comes_first_and_all_stages_go_on_from_the_best() -> None:
-    """Gently where the source knows every class; from scratch there is one plan."""
-    some, known = (make_plan(Transfer(), Train(epochs=12), YOLO, known) for known in ("some", "all"))
+    """Gently where the source knows every class, the head shortly where it knows none; from scratch in one phase."""
+    new, some, known = (make_plan(Transfer(), Train(epochs=10), YOLO, known) for known in ("none", "some", "all"))
+    assert [[phase.epochs for phase in plan.phases] for plan in (new, some, known)] == [[2, 12], [5, 9], [5, 9]]
+    assert new.phases[1].rates == some.phases[1].rates
     assert [(set(p.rates), p.start) for p in some.phases] == [({"head"}, "previous"), (set(YOLO), "best")]
     assert known.phases[1].rates["head"] == pytest.approx(some.phases[1].rates["head"] / 5)
     assert some.phases[0].views > 0
-    assert make_plan(Transfer(), Train(), YOLO, "none").strategy == "scratch"
+    assert make_plan(Transfer(), Train(), YOLO, "no source").strategy == "scratch"
+
+
+def test_classes_of_source__tells_how_many_it_knows() -> None:
+    known = [None, [False, False], [True, False], [True, True]]
+    assert [classes_of_source(each) for each in known] == ["no source", "none", "some", "all"]
 
 
 def test_course__begins_anew_where_a_phase_does() -> None:
