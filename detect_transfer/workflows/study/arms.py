@@ -71,7 +71,7 @@ def planned_epochs(run: RunConfig) -> int:
         return sum(phase.epochs for phase in run.transfer.phases)
     scratch = run.model.weights == "scratch"
     name = run.transfer.strategy or ("scratch" if scratch else "auto")
-    return sum(phase.epochs for phase in phases_of(name, run.transfer, run.train, "none" if scratch else "some"))
+    return sum(phase.epochs for phase in phases_of(name, run.transfer, run.train, "no source" if scratch else "some"))
 
 
 def _unusable(arm: str, budget: int, why: str) -> InputError:
