@@ -87,8 +87,9 @@ def _auto(options: StrategyOptions) -> list[Phase]:
     The head learns on features that are computed once, so that its half of the epochs costs a fifth of as many of the
     whole network. With a tenth fewer of those, and the averages of weights that follow, 10 epochs take 1.0 to 1.2 times
     as long as training all stages alone. Where the source knows no class, features that were made for others soon limit
-    the head: it has a fifth of the epochs then, and all stages those that this spares, in 1.2 times the time. All stages
-    learn gently where the source knows every class: there a full rate forgets more than a small set teaches.
+    the head: it has a fifth of the epochs then, all stages have those that this spares, and both take 1.2 times as
+    long. All stages learn gently where the source knows every class: there a full rate forgets more than a small set
+    teaches.
     """
     of_head, of_all = max(1, round(options.epochs * _HEAD_EPOCHS)), max(1, round(options.epochs * _ALL_EPOCHS))
     if options.source_classes == "none":
