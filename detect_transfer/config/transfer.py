@@ -61,7 +61,7 @@ class Transfer(Strict):
     """What is taken over from the source, and what trains when: a named strategy or a list of phases."""
 
     strategy: StrategyName | None = None
-    """A named plan; without it and without phases `auto`."""
+    """A named plan; without it and without phases `auto`, and `head_only` where kept source classes are untouched."""
     phases: list[Phase] | None = None
     """A plan of your own, instead of a strategy."""
     class_map: Literal["auto", "none"] | dict[str, str | list[str]] = "auto"
@@ -74,10 +74,10 @@ class Transfer(Strict):
     """What classes without a source class start from: the mean of all source classes, or random weights."""
     keep_source_classes: list[str] = Field(default_factory=list)
     """Source classes that the detector goes on finding."""
-    keep_from: Literal["pseudo_labels", "ignore", "untouched"] = "pseudo_labels"
+    keep_from: Literal["pseudo_labels", "ignore", "untouched"] | None = None
     """`pseudo_labels` and `ignore`: what the source finds of them in the training images becomes targets, or ignored
     regions, and all else teaches that they are not there. `untouched`: their scores have no part in the loss; not for
-    Faster R-CNN and SSDlite, whose classes share one softmax."""
+    Faster R-CNN and SSDlite, whose classes share one softmax. Without it `untouched`, for these two `pseudo_labels`."""
     keep_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """The score from which a detection of the source counts."""
     interpolate: Literal["auto", "off"] | Annotated[list[Rate], Field(min_length=1)] = "auto"

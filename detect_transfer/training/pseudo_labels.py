@@ -26,6 +26,19 @@ logger = logging.getLogger(__name__)
 
 _DOUBTFUL = 0.1  # detections below this score are no hint of an object
 _SAME_OBJECT = 0.5  # iou from which on a detection is the annotated object under its old name
+_SOFTMAX = ("fasterrcnn", "ssd")  # architectures whose classes share one softmax
+
+
+def has_shared_softmax(arch: str) -> bool:
+    """Tell whether the classes of an architecture share one softmax, so that teaching one moves the scores of all."""
+    return arch.startswith(_SOFTMAX)
+
+
+def with_keep_from(transfer: Transfer, arch: str) -> Transfer:
+    """Return the transfer part with `keep_from`; where it has none, what forgets least of what `arch` can."""
+    if transfer.keep_from is not None:
+        return transfer
+    return transfer.model_copy(update={"keep_from": "pseudo_labels" if has_shared_softmax(arch) else "untouched"})
 
 
 def add_pseudo_labels(

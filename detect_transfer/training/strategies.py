@@ -55,8 +55,16 @@ def classes_of_source(known: Sequence[bool] | None) -> SourceClasses:
 
 
 def choose_strategy(transfer: Transfer, source_classes: SourceClasses) -> StrategyName:
-    """Return the strategy that a config asks for; where it asks for none, `auto`, or `scratch` without a source."""
-    return transfer.strategy or ("scratch" if source_classes == "no source" else "auto")
+    """Return the strategy that a config asks for, or what is best without.
+
+    Without a source that is `scratch`. Where kept source classes are untouched it is `head_only`, as all stages forget
+    most of them; else `auto`.
+    """
+    if transfer.strategy is not None:
+        return transfer.strategy
+    if source_classes == "no source":
+        return "scratch"
+    return "head_only" if transfer.keep_source_classes and transfer.keep_from == "untouched" else "auto"
 
 
 def phases_of(name: str, transfer: Transfer, train: Train, source_classes: SourceClasses) -> list[Phase]:

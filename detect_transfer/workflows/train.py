@@ -40,6 +40,7 @@ from detect_transfer.training.engine import fit
 from detect_transfer.training.faults import process_errors
 from detect_transfer.training.mirroring import Mirroring, choose_mirroring
 from detect_transfer.training.plan import Plan, make_plan, parts_note, plan_table
+from detect_transfer.training.pseudo_labels import with_keep_from
 from detect_transfer.training.samples import box_sides
 from detect_transfer.training.strategies import classes_of_source
 from detect_transfer.training.train_sample import SMALLEST_SIDE
@@ -281,7 +282,8 @@ def _prepare(
     source_classes = classes_of_source(None if source is None else [row.known for row in report.rows])
     progress.planned_epochs = progress.planned_epochs or [config.train.epochs]
     settings = config.train.model_copy(update={"epochs": progress.planned_epochs[0]})
-    plan = make_plan(config.transfer, settings, frozenset(detector.stages().values()), source_classes)
+    transfer = with_keep_from(config.transfer, detector.arch)
+    plan = make_plan(transfer, settings, frozenset(detector.stages().values()), source_classes)
     for before, after in pairwise(progress.planned_epochs):
         plan = plan.extended(after - before)
     return detector, report, plan

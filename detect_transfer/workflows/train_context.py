@@ -36,7 +36,7 @@ from detect_transfer.training.fitted_images import FittedImages
 from detect_transfer.training.image_store import ImageStore
 from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
-from detect_transfer.training.pseudo_labels import add_pseudo_labels
+from detect_transfer.training.pseudo_labels import add_pseudo_labels, has_shared_softmax, with_keep_from
 from detect_transfer.training.sampler import EpochBatches, Share
 from detect_transfer.training.samples import SampleRef, TrainSamples, box_sizes, class_weights, repeat_factors
 from detect_transfer.training.shapes import ShapeGroups, like_shapes
@@ -52,9 +52,6 @@ RESUMABLE = (
     "transfer.budget",
     *("track.to", "track.project_name"),
 )
-
-
-_SOFTMAX = ("fasterrcnn", "ssd")  # architectures whose classes share one softmax
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,7 @@ def make_context(
     if config.model.anchors == "fit":
         detector.fit_anchors(box_sizes(data.train, settings.imgsz))
     detector.module.to(device).to(memory_format=torch.channels_last)
+    config = config.model_copy(update={"transfer": with_keep_from(config.transfer, detector.arch)})
     samples = _samples(config, data, source[0], device)
     _weigh_classes(config, detector, data, samples, device)
     memory = min(gather_object([memory_bytes_of(settings.cache_mb)]))  # all must cache, or none
@@ -228,7 +226,7 @@ def _without_kept(detector: Detector, data: RunData) -> torch.Tensor:
     Raises:
         InputError: The classes of the architecture share one softmax, which moves the scores of all of them.
     """
-    if detector.arch.startswith(_SOFTMAX):
+    if has_shared_softmax(detector.arch):
         raise InputError(
             "KEEP_UNTOUCHED",
             f"the classes of {detector.arch} share one softmax, so that none is untouched where another is taught",

@@ -16,6 +16,7 @@ from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.ending import ended
 from detect_transfer.training.optim import rate_factor
 from detect_transfer.training.plan import Plan, PlannedPhase, make_plan, parts_note
+from detect_transfer.training.pseudo_labels import with_keep_from
 from detect_transfer.training.strategies import STRATEGIES, classes_of_source, phases_of
 from detect_transfer.workflows.train import dry_run
 
@@ -134,6 +135,20 @@ def test_without_a_strategy__the_head_comes_first_and_all_stages_go_on_from_the_
     assert known.phases[1].rates["head"] == pytest.approx(some.phases[1].rates["head"] / 5)
     assert some.phases[0].views > 0
     assert make_plan(Transfer(), Train(), YOLO, "no source").strategy == "scratch"
+
+
+def test_without_a_strategy__the_head_alone_trains_where_kept_classes_are_untouched() -> None:
+    """All stages would forget most of them. Classes that share one softmax have targets, and are not untouched."""
+    kept = Transfer(keep_source_classes=["car"])
+    assert [with_keep_from(kept, arch).keep_from for arch in ("yolo11n", "ssdlite320_mobilenet_v3_large")] == [
+        "untouched",
+        "pseudo_labels",
+    ]
+    plans = {arch: make_plan(with_keep_from(kept, arch), Train(), YOLO, "some") for arch in ("yolo11n", "fasterrcnn")}
+    assert {arch: plan.strategy for arch, plan in plans.items()} == {"yolo11n": "head_only", "fasterrcnn": "auto"}
+    asked = Transfer(keep_source_classes=["car"], keep_from="ignore")
+    assert make_plan(with_keep_from(asked, "yolo11n"), Train(), YOLO, "some").strategy == "auto"
+    assert make_plan(with_keep_from(Transfer(), "yolo11n"), Train(), YOLO, "some").strategy == "auto"
 
 
 def test_classes_of_source__tells_how_many_it_knows() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_config
 from detect_transfer.config.study import with_keys
 from detect_transfer.core.errors import DetectTransferError, InputError
+from detect_transfer.models.hub import architecture_of
 from detect_transfer.training.augment import Augmenter
 from detect_transfer.training.mirroring import choose_mirroring
-from detect_transfer.training.strategies import phases_of
+from detect_transfer.training.pseudo_labels import with_keep_from
+from detect_transfer.training.strategies import SourceClasses, choose_strategy, phases_of
 from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.study.data import StudyData
 
@@ -69,9 +71,12 @@ def planned_epochs(run: RunConfig) -> int:
     """Return how many epochs a config trains at most."""
     if run.transfer.phases is not None:
         return sum(phase.epochs for phase in run.transfer.phases)
-    scratch = run.model.weights == "scratch"
-    name = run.transfer.strategy or ("scratch" if scratch else "auto")
-    return sum(phase.epochs for phase in phases_of(name, run.transfer, run.train, "no source" if scratch else "some"))
+    model, transfer = run.model, run.transfer
+    source_classes: SourceClasses = "no source" if model.weights == "scratch" else "some"
+    if transfer.keep_source_classes:
+        transfer = with_keep_from(transfer, model.arch or architecture_of(model.weights) or "")
+    name = choose_strategy(transfer, source_classes)
+    return sum(phase.epochs for phase in phases_of(name, transfer, run.train, source_classes))
 
 
 def _unusable(arm: str, budget: int, why: str) -> InputError:
