@@ -6,6 +6,7 @@ video is read once more, from its first frame on, however many of its frames are
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import shutil
@@ -24,6 +25,7 @@ from detect_transfer.core.annotations import XYXY, Annotations
 from detect_transfer.core.arrays import FloatArray, RgbArray
 from detect_transfer.core.columns import collected, joined
 from detect_transfer.core.disk import require_room, resource_errors
+from detect_transfer.core.errors import ResourceError
 from detect_transfer.core.images import read_deep, read_image_bytes, read_rgb
 from detect_transfer.core.io import safe_join
 from detect_transfer.core.video import frames_at, parse_frame_name
@@ -34,6 +36,8 @@ from detect_transfer.data.used_images import head_digest
 _THREADS = 2
 _PNG_LEVEL = 3  # higher levels take twice the time for a tenth of the bytes
 _BYTES_A_PIXEL = 2  # of a PNG of a street scene, on the safe side
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
+_NO_PRIVILEGE = 1314  # of Windows
 _NO_BOXES = np.empty((0, 4))
 
 Painter = Callable[[PlannedImage, RgbArray], RgbArray]
@@ -199,10 +203,29 @@ def _write_image(image: PlannedImage, target: Path, stage: ImageStage, paint: Pa
     if image.action == "paint":
         return _save(paint(image, read_rgb(staged if staged.exists() else image.source)), target)
     if image.action == "link":
-        target.symlink_to(image.source)
+        _link(image.source, target)
     else:
         staged.rename(target)
     return stage.facts[image.file_id]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link to an image.
+
+    Raises:
+        ResourceError: The disk has no symbolic links, or the user may not make them.
+    """
+    try:
+        target.symlink_to(source)
+    except OSError as error:
+        if error.errno not in _NO_LINKS and getattr(error, "winerror", None) != _NO_PRIVILEGE:
+            raise
+        raise ResourceError(
+            "LINK_REFUSED",
+            "the disk has no symbolic links, or the system allows them in its developer mode alone (Windows)",
+            where=target,
+            remedy="copy the images: detect-transfer convert auto YOUR_DATA --out data/mine, then take data/mine",
+        ) from error
 
 
 def _write_frames(batch: list[PlannedImage], folder: Path, paint: Painter) -> list[FileFacts]:

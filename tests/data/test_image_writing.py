@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -154,6 +155,24 @@ def test_write__copies_or_links_the_same_bytes(link, tmp_path):
     assert target.is_symlink() == link
     assert target.read_bytes() == (tmp_path / "root" / "a.jpg").read_bytes()
     assert calls == [("writing", 1, 1)]
+
+
+def refused_by_windows(*_):
+    error = OSError(22, "A required privilege is not held by the client")
+    error.winerror = 1314
+    raise error
+
+
+def refused_by_a_stick(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("refuse", [refused_by_windows, refused_by_a_stick])
+def test_write__says_how_to_do_without_links_where_there_are_none(refuse, tmp_path, monkeypatch):
+    save(tmp_path / "root" / "a.jpg")
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(ResourceError, match=r"^LINK_REFUSED .*a\.jpg - .*developer mode.* convert auto YOUR_DATA"):
+        write(make(tmp_path / "root", ["a.jpg"]), tmp_path / "out", link=True)
 
 
 @pytest.mark.parametrize("link", [False, True])
