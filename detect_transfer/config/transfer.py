@@ -83,7 +83,8 @@ class Transfer(Strict):
     interpolate: Literal["auto", "off"] | Annotated[list[Rate], Field(min_length=1)] = "auto"
     """When training has ended, averages of weights are scored on the validation split too, and the best is kept: the
     source with shares of .25, .5 and .75 of the best epoch (`auto`) or with the shares listed (in (0, 1]). `off`:
-    epochs alone, and no `soup_epochs`."""
+    epochs alone, and no `soup_epochs`. With `keep_source_classes` the smallest share is kept that is within .005 of the
+    best AP."""
     soup_epochs: Annotated[int, Field(ge=0, le=50)] = 0
     """How many of the best epochs are stored while a run trains and averaged at its end: their mean, and the mean of
     those that do not lower AP, are scored too. 0 or 1 averages none: an epoch is an average of its steps already."""

@@ -94,10 +94,18 @@ class Progress:
             self.best_epoch, self.best_ap, self.best_mix = self.epoch, ap, None
         return better
 
-    def note_mix(self, row: dict[str, Any]) -> bool:
-        """Add the row of an average of weights; tell whether it is the best so far."""
+    def note_mix(self, row: dict[str, Any], *, give_up: float = 0.0) -> bool:
+        """Add the row of an average of weights; tell whether it is the best so far.
+
+        Args:
+            row: Its row.
+            give_up: How far below the highest AP it may lie and be the best, as it is nearer the source than others.
+        """
         self.mixes.append(row)
-        better = row["AP"] is not None and self.best_ap is not None and row["AP"] > self.best_ap
+        if row["AP"] is None or self.best_ap is None:
+            return False
+        highest = max(each["AP"] for each in (*self.history, *self.mixes) if each["AP"] is not None)
+        better = row["AP"] > self.best_ap or (give_up > 0 and row["AP"] >= highest - give_up)
         if better:
             self.best_ap, self.best_mix = row["AP"], row
         return better

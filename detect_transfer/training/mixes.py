@@ -22,6 +22,7 @@ Kind = Literal["interpolated", SoupKind]
 Key = TypeVar("Key")
 
 _SHARES = (0.25, 0.5, 0.75)
+_GIVE_UP = 0.005  # of AP, where source classes are kept, whose AP nothing here tells
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,13 @@ class MixOptions:
         soup_epochs: How many of the best epochs of a plan are stored and averaged; below 2 no epochs are averaged.
         trained_rows: For each tensor that is not wholly the source's, (rows,) bool which rows are taken from the
             trained weights alone.
+        give_up: AP that may be lost to weights nearer the source, which keep more of what it knew.
     """
 
     shares: tuple[float, ...] = ()
     soup_epochs: int = 0
     trained_rows: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    give_up: float = 0.0
 
     @property
     def most(self) -> int:
@@ -86,7 +89,8 @@ def mix_options(transfer: Transfer, detector: Detector, report: TransferReport) 
     shares: Sequence[float] = () if random else _SHARES
     if transfer.interpolate != "auto":
         shares = sorted({share for share in transfer.interpolate if share < 1}) if report.tensors else ()
-    return MixOptions(tuple(shares), transfer.soup_epochs, rows)
+    give_up = _GIVE_UP if transfer.keep_source_classes else 0.0
+    return MixOptions(tuple(sorted(shares, reverse=give_up > 0)), transfer.soup_epochs, rows, give_up)
 
 
 def class_rows_from_training(detector: Detector, report: TransferReport) -> dict[str, torch.Tensor]:

@@ -28,6 +28,8 @@ def try_mixes(
 ) -> None:
     """Score averages of weights of the best course, and keep the best where it is better than every epoch.
 
+    Where source classes are kept, the nearest to the source is the best of those whose AP is hardly lower.
+
     The network that trained stays as it is, so that a run is extended from its last weights.
 
     Args:
@@ -92,7 +94,8 @@ class _Mixer:
             **{k: metrics[k] for k in ("AP", "AP50", "AP75")},
             "score_seconds": time.monotonic() - began,
         }
-        best = progress.note_mix(row)
+        give_up = context.mixes.give_up if mix.kind == "interpolated" else 0.0
+        best = progress.note_mix(row, give_up=give_up)
         if best and context.accelerator.is_main_process:
             context.save_best(self._module)
         context.on_epoch({**row, "best": best})

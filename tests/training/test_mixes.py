@@ -13,6 +13,7 @@ from detect_transfer.config import Model, Phase, Train, Transfer
 from detect_transfer.models import build_detector, licences, load_weights, save_weights
 from detect_transfer.models.base import ClassInit, TransferReport
 from detect_transfer.training import mixing
+from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import Interrupted
 from detect_transfer.training.mixes import Mix, class_rows_from_training, interpolate, mix_options, ranked_epochs, soup
 from detect_transfer.training.plan import make_plan
@@ -95,6 +96,30 @@ def test_source_of_a_backbone_alone__is_not_mixed_in() -> None:
     assert mix_options(Transfer(soup_epochs=3), detector, report).stored_epochs == 3
     assert mix_options(Transfer(interpolate=[1, 0.5]), detector, report).shares == (0.5,)
     assert mix_options(Transfer(interpolate="off"), detector, report).stored_epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("aps", "kept", "best"),
+    [
+        ((0.446, 0.447, 0.440), [], 0.5),  # of .25, .5 and .75, beside an epoch of .444: the highest
+        ((0.448, 0.447, 0.440), ["car"], 0.25),
+        ((0.438, 0.444, 0.447), ["car"], 0.5),
+        ((0.430, 0.441, 0.439), ["car"], 0.5),  # below the epoch, but nearer to the source
+        ((0.430, 0.437, 0.438), ["car"], None),
+    ],
+)
+def test_best_average__is_the_nearest_to_the_source_where_classes_are_kept(
+    aps: tuple[float, ...], kept: list[str], best: float | None
+) -> None:
+    detector = SimpleNamespace(module=torch.nn.Linear(2, 2), class_rows=lambda: {"weight": [0, 1]})
+    how = (ClassInit("a", ("x",), "evidence"), ClassInit("b", ("y",), "evidence"))
+    options = mix_options(Transfer(keep_source_classes=kept), detector, TransferReport(how, 2, ()))
+    progress = Progress(epoch=3, best_epoch=3, best_ap=0.444, history=[{"epoch": 3, "AP": 0.444}])
+    for share in options.shares:
+        ap = dict(zip((0.25, 0.5, 0.75), aps, strict=True))[share]
+        progress.note_mix({"share": share, "AP": ap}, give_up=options.give_up)
+    assert (None if progress.best_mix is None else progress.best_mix["share"]) == best
+    assert progress.best_epoch == 3
 
 
 @pytest.mark.parametrize(("value", "expected"), [("off", "off"), (False, "off"), ("auto", "auto"), ([0.5], [0.5])])
