@@ -25,6 +25,7 @@ from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.intake import Intake
+from detect_transfer.core.opening import open_regular
 from detect_transfer.models.letterbox import PAD_VALUE, fit_of
 from detect_transfer.training.array_store import LocalProcesses
 from detect_transfer.training.shapes import ShapeGroups
@@ -146,8 +147,9 @@ class FittedImages:
     def _load(self, file: Path, size: InputSize) -> tuple[RgbArray, tuple[int, int]] | None:
         """Return what a file holds; None where it is not there or is damaged."""
         try:
-            data = file.read_bytes()
-        except OSError:
+            with open_regular(file) as stream:
+                data = stream.read()
+        except (OSError, InputError):
             return None
         if data[:_HASH_BYTES] != _digest(file, memoryview(data)[_HASH_BYTES:]):
             logger.warning("%s is damaged: its image is decoded again", file)

@@ -13,7 +13,7 @@ from detect_transfer.config import RunConfig, StudyConfig, dump_config, make_con
 from detect_transfer.config.study import with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
-from detect_transfer.core.io import sha256_file, write_atomic
+from detect_transfer.core.io import read_bytes, sha256_file, write_atomic
 from detect_transfer.core.memory import available_memory
 from detect_transfer.core.opening import real_path
 from detect_transfer.core.threads import cores
@@ -110,7 +110,7 @@ class StudyPlan:
     def write_config(self, run: PlannedRun, config: RunConfig) -> None:
         """Write the config that a run is started with, where there is none or another one."""
         path, text = self.folder.run_config(run.key), dump_config(config)
-        if not path.is_file() or path.read_bytes() != text.encode():
+        if not path.is_file() or read_bytes(path) != text.encode():
             write_atomic(path, text)
 
     def placed(self, run: PlannedRun, config: RunConfig) -> RunConfig:
