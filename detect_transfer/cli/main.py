@@ -133,7 +133,7 @@ def _open_closed_streams() -> None:
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: PTH123, SIM115 - for the whole process
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 def _flushed(code: int) -> int:
