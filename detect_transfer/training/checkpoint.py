@@ -45,6 +45,7 @@ class Progress:
         spent: What these steps took.
         rate_share: What is left of the rates after roll-backs.
         planned_epochs: `train.epochs` of the run, and of each time that it was extended.
+        plan: The phases that it began with, as `Plan.text` has them.
         mixes: A row an average of weights that was scored, as in `metrics.jsonl`.
         best_mix: That of the best weights, where they are such an average.
         packages: The licence ledger of the code that its processes have loaded.
@@ -63,6 +64,7 @@ class Progress:
     spent: Spent = field(default_factory=Spent)
     rate_share: float = 1.0
     planned_epochs: list[int] = field(default_factory=list)
+    plan: str = ""
     mixes: list[dict[str, Any]] = field(default_factory=list)
     best_mix: dict[str, Any] | None = None
     packages: list[dict[str, str]] = field(default_factory=list)

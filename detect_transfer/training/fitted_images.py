@@ -47,7 +47,7 @@ class FittedImages:
     """Fitted images by the files that they come of.
 
     Several runs may use a folder at once: each file is written whole under another name and renamed, and one that goes
-    meanwhile is read anew.
+    meanwhile is read again.
 
     Args:
         folder: Where they lie; it is made.

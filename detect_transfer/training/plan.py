@@ -86,6 +86,11 @@ class Plan:
         return self.phases[-1].last_epoch if self.phases else 0
 
     @property
+    def text(self) -> str:
+        """The epochs, the start and the rates of each phase, by which a plan is told from another."""
+        return "; ".join(f"{p.epochs} from {p.start}: {sorted(p.rates.items())}" for p in self.phases)
+
+    @property
     def course_epochs(self) -> tuple[int, ...]:
         """How many epochs each course has."""
         return tuple(self.course(p)[1] for p in self.phases if p.number == 1 or p.start != "previous")

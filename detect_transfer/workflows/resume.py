@@ -53,13 +53,8 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
         raise InputError("RESUME_NOTHING", what, where=folder.state, remedy=remedy)
     states = read_states(folder.state)
     progress = progress_of(states)
-    if not progress.planned_epochs:
-        raise InputError(
-            "RESUME_CHANGED",
-            "an earlier version began this run",
-            where=folder.state,
-            remedy=f"go on with that version, or start a new run with model.weights={folder.last}",
-        )
+    if not progress.planned_epochs or not (progress.plan or progress.finished):
+        raise _of_another_version(folder, "an earlier version began this run")
     wanted, planned = config.train.epochs, progress.planned_epochs[-1]
     extends = config.transfer.phases is None and config.transfer.strategy != "epoch0"
     if progress.finished and wanted > planned and extends:
@@ -88,6 +83,11 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     return progress, states
 
 
+def _of_another_version(folder: RunFolder, what: str) -> InputError:
+    remedy = f"go on with that version, or start a new run with model.weights={folder.last}"
+    return InputError("RESUME_CHANGED", what, where=folder.state, remedy=remedy)
+
+
 def _require_whole(weights: Path, remedy: str) -> None:
     """Check that weights are those that were saved."""
     try:
@@ -111,6 +111,8 @@ def begin_resumed(context: TrainContext, states: dict[str, Any], folder: RunFold
             remedy="put them back, or start a new run",
         )
     progress = context.progress
+    if states["progress"].get("plan", progress.plan) != progress.plan:
+        raise _of_another_version(folder, "the version that began this run planned other phases")
     if progress.finished and len(progress.planned_epochs) > len(states["progress"]["planned_epochs"]):
         if seconds_left(context) <= progress.score_seconds:
             raise InputError(

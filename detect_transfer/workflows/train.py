@@ -284,6 +284,7 @@ def _prepare(
     settings = config.train.model_copy(update={"epochs": progress.planned_epochs[0]})
     transfer = with_keep_from(config.transfer, detector.arch)
     plan = make_plan(transfer, settings, frozenset(detector.stages().values()), source_classes)
+    progress.plan = plan.text
     for before, after in pairwise(progress.planned_epochs):
         plan = plan.extended(after - before)
     return detector, report, plan

@@ -401,12 +401,23 @@ def test_a_finished_run__is_not_extended_by_nothing(run, finished: Path, words, 
         run(resume_config(finished, words), resume=True)
 
 
-def test_state_of_an_earlier_version__is_refused(config, run, stopped: Path) -> None:
+@pytest.mark.parametrize("key", ["planned_epochs", "plan"])
+def test_state_of_an_earlier_version__is_refused(config, run, stopped: Path, key: str) -> None:
     state = stopped / "weights" / "state.pt"
     states = torch.load(state, weights_only=True)
-    del states["progress"]["planned_epochs"]
+    del states["progress"][key]
     torch.save(states, state)
     with pytest.raises(InputError, match=r"RESUME_CHANGED .*an earlier version"):
+        run(config(), resume=True)
+
+
+def test_a_run_of_other_phases__is_not_gone_on_with(config, run, stopped: Path) -> None:
+    """A version that plans the same config otherwise would train neither the old plan nor the new one."""
+    state = stopped / "weights" / "state.pt"
+    states = torch.load(state, weights_only=True)
+    states["progress"]["plan"] = "5 from previous: []"
+    torch.save(states, state)
+    with pytest.raises(InputError, match=r"RESUME_CHANGED .*planned other phases"):
         run(config(), resume=True)
 
 

@@ -98,8 +98,8 @@ def read(  # noqa: PLR0913 - each is an option of the command line
 def scan(root: Path, *, spill: Path, **options: Any) -> Annotations:
     """Read COCO instances as `read` does, but leave the boxes of large files in files of ours.
 
-    They are in memory where the files have less than 64 MB together, or are read with `lenient`, which numbers ids anew
-    by all of them.
+    They are in memory where the files have less than 64 MB together, or are read with `lenient`, which numbers ids
+    again by all of them.
 
     Args:
         root: As for `read`.

@@ -94,7 +94,7 @@ def _empty(plan: StudyPlan, failed: Sequence[FailedRun]) -> InputError | Resourc
     if failed:
         what += f"; {len(failed)} failed, the first with: {failed[0].message}"
         again = f"detect-transfer study resume {shlex.quote(str(plan.folder.path))} --retry-failed"
-        remedy = f"see what it was in {logs}, mend it, then: {again}"
+        remedy = f"see what it was in {logs}, put it right, then: {again}"
     is_of_machine = bool(failed) and all(run.is_of_the_machine for run in failed)
     kind = ResourceError if is_of_machine else InputError
     return kind("STUDY_EMPTY", what + _others(plan), where=plan.folder.path, remedy=remedy)
