@@ -17,14 +17,25 @@ def head_digest(data: bytes) -> str:
     return hashlib.sha256(str(len(data)).encode() + data[:_HEAD_BYTES]).hexdigest()
 
 
-def used_images_warning(used: Mapping[str, Sequence[str]], paths: Iterable[Path]) -> str:
+def n_used(used: Mapping[str, Sequence[str]], paths: Iterable[Path]) -> dict[str, int]:
+    """Return how many of the images weights were trained on (`train`) and chosen by (`val`).
+
+    Args:
+        used: As for `used_images_warning`.
+        paths: The files that are scored.
+    """
+    digests = [head_digest(read_image_bytes(path)) for path in paths] if any(used.values()) else []
+    return {part: sum(map(set(used.get(part, ())).__contains__, digests)) for part in _MEANING}
+
+
+def used_images_warning(used: Mapping[str, Sequence[str]], paths: Sequence[Path]) -> str:
     """Return how many of the images are no new ones to the weights, in words; "" where all are.
 
     Args:
         used: Hashes of the images by what they were used for: `train` and `val`.
         paths: The files that are scored.
     """
-    digests = [head_digest(read_image_bytes(path)) for path in paths] if any(used.values()) else []
-    counts = {part: sum(map(set(used.get(part, ())).__contains__, digests)) for part in _MEANING}
-    sentences = [f"{count:,} of {len(digests):,} images {_MEANING[part]}" for part, count in counts.items() if count]
+    sentences = [
+        f"{count:,} of {len(paths):,} images {_MEANING[part]}" for part, count in n_used(used, paths).items() if count
+    ]
     return f"{', '.join(sentences)}: on new images expect lower scores" if sentences else ""

@@ -25,6 +25,7 @@ from detect_transfer.models import load_weights, save_weights
 from detect_transfer.models.source_weights import SourceWeights
 from detect_transfer.training.mixes import SoupKind, State, choose_soup, soup
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
+from detect_transfer.workflows.run_data_change import refuse_trained_images
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
 
@@ -70,13 +71,16 @@ def average_runs(
         on_scored: Called with a line for each candidate.
 
     Raises:
-        InputError: There are fewer than two, or they differ in architecture, classes, input or validation images.
+        InputError: There are fewer than two, they differ in architecture, classes, input or validation images, or one
+            was trained on images that are scored now.
     """
     require_new(out)
     members = _members(runs)
     first = members[0].folder
     config = first.read_config()
     data = load_run_data(config.data, drawn=first.drawn_data, for_training=False)
+    for member in members:
+        refuse_trained_images(member.folder, data)
     data = with_kept_classes(data, config.transfer.keep_source_classes)
     scorer = _Scorer(load_trained(first.path, device=device), data, config, on_scored)
     for member in members:

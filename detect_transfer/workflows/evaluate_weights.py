@@ -24,6 +24,7 @@ from detect_transfer.formats.coco.data_folder import refuse_changed_images
 from detect_transfer.models.export.targets import exported_path
 from detect_transfer.workflows.evaluate import EvaluateOptions, data_set_of, score_all, write_page, write_scored
 from detect_transfer.workflows.merged_classes import MergedClasses
+from detect_transfer.workflows.run_data_change import data_warning
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.thresholds import without_threshold
 from detect_transfer.workflows.trained_detector import TrainedDetector, load_trained
@@ -127,7 +128,7 @@ def evaluate_run(
     with new_folder(out) as building:
         facts = {"Run": run.name, "Weights": "best", "Input": trained.input_facts}
         facts |= {"Ignore policy": options.ignore_policy}
-        warnings = [leak_warning(data.leaks)]
+        warnings = [leak_warning(data.leaks), data_warning(folder, data)]
         scored.write(
             building, facts, warnings=warnings, title=run.name, ledger=data.ledger, notes=folder.read_findings()
         )

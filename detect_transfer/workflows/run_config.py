@@ -72,3 +72,16 @@ def _data_kind(path: Path) -> str | None:
         if isinstance(content, Mapping) and "names" in content and not content.keys() & {"data", "model", "transfer"}:
             return "yolo"
     return None
+
+
+def new_run_folder(name: str) -> Path:
+    """Make ``runs/NAME``, or ``runs/NAME-2`` and so on where that is there, also where others make theirs meanwhile."""
+    folder, number = Path("runs") / name, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = folder.with_name(f"{name}-{number}")
+        else:
+            return folder

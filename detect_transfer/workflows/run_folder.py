@@ -165,13 +165,13 @@ class RunFolder:
 
     def read_used_images(self) -> dict[str, list[str]]:
         """Return hashes of the images by what they were used for; nothing for weights that are of no run."""
-        stored = read_json(self.as_written(self.used_images)) if self.used_images.is_file() else {}
+        stored = read_json(self.as_written(self.used_images)) if self.has(self.used_images) else {}
         parts = stored.items() if isinstance(stored, dict) else ()
         return {part: [h for h in hashes if isinstance(h, str)] for part, hashes in parts if isinstance(hashes, list)}
 
     def read_findings(self) -> list[str]:
         """Return what training cannot see in its data, a line each; nothing for a run that did not look."""
-        rows = read_json(self.as_written(self.findings)) if self.findings.is_file() else []
+        rows = read_json(self.as_written(self.findings)) if self.has(self.findings) else []
         return [row["line"] for row in rows if isinstance(row, dict) and isinstance(row.get("line"), str)]
 
     def read_config(self) -> RunConfig:
@@ -209,20 +209,33 @@ class RunFolder:
         Raises:
             InputError: It has changed since.
         """
-        home = self.run or self
-        if self.trusts or not home.manifest.is_file() or not path.is_file():
-            return path
-        name, files = path.relative_to(home.path).as_posix(), home.read_manifest().get("files", {})
-        stated = files.get(name, ...) if isinstance(files, dict) else None
-        if stated is not ... and (not isinstance(stated, dict) or stated.get("sha256") != sha256_file(path)):
-            raise InputError(
-                "RUN_CHANGED",
-                "it is not what training wrote: the manifest of the run states another hash",
-                where=path,
-                remedy=f"copy the run again; detect-transfer verify {home.path} looks at every file; where you changed "
-                f"it on purpose, {home._unstated('its row')}",
-            )
+        if path.is_file() and (stated := self._stated(path)) is not None and stated != sha256_file(path):
+            raise self._changed(path, "it is not what training wrote: the manifest of the run states another hash")
         return path
+
+    def has(self, path: Path) -> bool:
+        """Tell whether a file is there that not every run has.
+
+        Raises:
+            InputError: It is not there, and the manifest of the finished run names it.
+        """
+        if not path.is_file() and self._stated(path) is not None:
+            raise self._changed(path, "it is not there, though the manifest of the run names it")
+        return path.is_file()
+
+    def _stated(self, path: Path) -> str | None:
+        """Return the hash that the manifest states of a file, "" where it has another form; None where it has none."""
+        home = self.run or self
+        if self.trusts or not home.manifest.is_file():
+            return None
+        name, files = path.relative_to(home.path).as_posix(), home.read_manifest().get("files", {})
+        stated = files.get(name, ...) if isinstance(files, dict) else ""
+        return None if stated is ... else str(stated.get("sha256")) if isinstance(stated, dict) else ""
+
+    def _changed(self, path: Path, what: str) -> InputError:
+        home = self.run or self
+        remedy = f"copy the run again; detect-transfer verify {home.path} looks at every file; where you changed it on "
+        return InputError("RUN_CHANGED", what, where=path, remedy=f"{remedy}purpose, {home._unstated('its row')}")
 
     def read_detections(self) -> Detections:
         """Read the detections.
@@ -251,7 +264,7 @@ class RunFolder:
             InputError: A line is no row.
         """
         rows: list[dict[str, Any]] = []
-        lines = read_text(self.as_written(self.history)).splitlines() if self.history.is_file() else []
+        lines = read_text(self.as_written(self.history)).splitlines() if self.has(self.history) else []
         for number, line in enumerate(lines, start=1):
             try:
                 row = orjson.loads(line)
@@ -284,16 +297,3 @@ class RunFolder:
             field="phases",
             remedy="compare the detections of the runs with --truth and --detections instead",
         )
-
-
-def new_run_folder(name: str) -> Path:
-    """Make ``runs/NAME``, or ``runs/NAME-2`` and so on where that is there, also where others make theirs meanwhile."""
-    folder, number = Path("runs") / name, 1
-    while True:
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            folder = folder.with_name(f"{name}-{number}")
-        else:
-            return folder

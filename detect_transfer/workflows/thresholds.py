@@ -45,8 +45,13 @@ def is_score(value: object) -> bool:
 
 
 def has_thresholds(run: Path) -> bool:
-    """Tell whether a run folder, or the run folder of a weights file, stored score thresholds."""
-    return RunFolder.of(run).thresholds.is_file()
+    """Tell whether a run folder, or the run folder of a weights file, stored score thresholds.
+
+    Raises:
+        InputError: They are not there, and the manifest of the run names them.
+    """
+    folder = RunFolder.of(run)
+    return folder.has(folder.thresholds)
 
 
 def read_thresholds(run: Path) -> dict[str, float]:

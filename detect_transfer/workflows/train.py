@@ -50,8 +50,9 @@ from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.result_lines import result_lines
 from detect_transfer.workflows.resume import begin_resumed, read_state
 from detect_transfer.workflows.run_clock import RunClock, clock_of, timed
+from detect_transfer.workflows.run_config import new_run_folder
 from detect_transfer.workflows.run_energy import EnergyMeter
-from detect_transfer.workflows.run_folder import RunFolder, new_run_folder
+from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_log import open_run
 from detect_transfer.workflows.run_source import ledger_lines, make_run_data
 from detect_transfer.workflows.source_choice import rank_sources

@@ -1,6 +1,7 @@
 """F46: a file of a finished run that has changed is seen by the commands that read it, by the hash in its manifest."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,3 +76,46 @@ def test_manifest_of_another_form__confirms_nothing(files: object, finished: Pat
     run.manifest.write_text(json.dumps({**run.read_manifest(), "files": files}))
     with pytest.raises(InputError, match="RUN_CHANGED"):
         run.read_metrics()
+
+
+@pytest.mark.parametrize("name", ["operating_points.json", "used_images.json", "findings.json", "metrics.jsonl"])
+def test_file_that_is_gone__is_missed(name: str, finished: Path, few_data: Path, tmp_path: Path) -> None:
+    """Without it a run would count as one that never had it: other thresholds, no image that it was trained on."""
+    from detect_transfer.workflows.thresholds import has_thresholds
+
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    folder = RunFolder(run)
+    reads = {
+        "operating_points.json": lambda: has_thresholds(run / "weights" / "best.safetensors"),
+        "used_images.json": folder.read_used_images,
+        "findings.json": folder.read_findings,
+        "metrics.jsonl": folder.read_history,
+    }
+    reads[name]()
+    (run / name).unlink()
+    with pytest.raises(InputError, match=f"RUN_CHANGED {run / name} - it is not there"):
+        reads[name]()
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["files"][name], manifest["content_sha256"]  # as the remedy says
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert not reads[name]()
+
+
+def test_data_that_were_split_anew__are_told(finished: Path, few_data: Path, tmp_path: Path, command: Callable) -> None:
+    """The images that a run learned from may be among those that it is scored on then."""
+    other, runs = tmp_path / "other", [tmp_path / "a", tmp_path / "b"]
+    words = ("convert", "data_folder", few_data, "--split-ratio", "train=0.3,val=0.7", "--out", other)
+    assert command(*words).code == 0
+    for run in runs:
+        shutil.copytree(finished, run)
+        config = (run / "config.yaml").read_text()
+        (run / "config.yaml").write_text(config.replace(str(few_data), str(other)))
+    ended = command("evaluate", runs[0], "--out", tmp_path / "scored")
+    said = r"warning: the data are not those that the run was trained with; it was trained on \d+ of the \d+ images"
+    assert ended.code == 0
+    assert re.search(said, " ".join(ended.out.split())), ended
+    assert json.loads((tmp_path / "scored" / "metrics.json").read_text())["warnings"]
+    ended = command("average", *runs, "--out", tmp_path / "averaged")
+    assert ended.code == 2
+    assert f"RUN_DATA_CHANGED {runs[0]} data - it was trained on" in ended.err
+    assert not (tmp_path / "averaged").exists()

@@ -11,7 +11,7 @@ import pytest
 
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import new_folder
-from detect_transfer.workflows.run_folder import new_run_folder
+from detect_transfer.workflows.run_config import new_run_folder
 
 
 @pytest.mark.parametrize("command_of", ["predict", "train"])

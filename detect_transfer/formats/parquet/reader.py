@@ -15,6 +15,7 @@ from detect_transfer.core.annotations import (
     BOX_SCHEMA,
     CATEGORY_SCHEMA,
     IMAGE_SCHEMA,
+    VISIBLE_XYXY,
     AnnotationTable,
     ScannedTable,
     check_table,
@@ -30,6 +31,7 @@ _SCHEMA = "schema.json"
 _FRAMES: dict[str, dict[str, Any]] = {"images": IMAGE_SCHEMA, "boxes": BOX_SCHEMA, "categories": CATEGORY_SCHEMA}
 _ADDED = ("vis_ratio",)  # columns that older files do not have
 _FLAGS = ("iscrowd", "ignore", "difficult")
+_SHARES = ("occluded", "truncated", "vis_ratio")
 _REMEDY = "write the tables again"
 
 
@@ -114,16 +116,35 @@ def _scan_frame(root: Path, name: str, listed: dict[str, Any], schema: dict[str,
     if wrong:
         what = f"{types.get(wrong[0], 'nothing')} was found, {schema[wrong[0]]} was expected"
         raise InputError("PARQUET_SCHEMA", what, where=path, field="column", value=wrong[0], remedy=_REMEDY)
+    for column, dtype in types.items():
+        if column not in schema and _holds_bytes(dtype):
+            what = f"{dtype} was found, which no format that is written has a place for"
+            remedy = "write it as text or as numbers, or leave the column out"
+            raise InputError("PARQUET_SCHEMA", what, where=path, field="column", value=column, remedy=remedy)
     return frame.with_columns(pl.lit(None, schema[c]).alias(c) for c in added)
 
 
+def _holds_bytes(dtype: Any) -> bool:
+    """Tell whether a type has bytes, or values of a program, somewhere in it."""
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_bytes(each.dtype) for each in dtype.fields)
+    if isinstance(dtype, pl.List | pl.Array):
+        return _holds_bytes(dtype.inner)
+    return dtype in (pl.Binary, pl.Object)
+
+
 def _check_values(root: Path, boxes: pl.LazyFrame) -> None:
-    """Check that flags are given and that every cell of `attributes` is a JSON object."""
+    """Check that flags are given, numbers in their range, and every cell of `attributes` is a JSON object."""
     path = root / "boxes.parquet"
-    absent = collected(boxes.select(pl.col(_FLAGS).is_null().any())).row(0, named=True)
-    for flag in (flag for flag, is_absent in absent.items() if is_absent):
-        what = "true or false was expected"
-        raise InputError("PARQUET_VALUE", what, where=path, field=flag, value=None, remedy=_REMEDY)
+    wrong = {name: pl.col(name).is_null() for name in _FLAGS}
+    wrong |= {name: ~pl.col(name).is_between(0.0, 1.0) for name in _SHARES}  # of NaN too
+    wrong |= {name: ~pl.col(name).is_finite() for name in VISIBLE_XYXY}
+    expected = {**dict.fromkeys(_FLAGS, "true or false"), **dict.fromkeys(_SHARES, "a share in [0, 1]")}
+    found = collected(boxes.select(rule.any().alias(name) for name, rule in wrong.items())).row(0, named=True)
+    for name in (name for name, is_wrong in found.items() if is_wrong):
+        what = f"{expected.get(name, 'a finite number')} was expected"
+        value = collected(boxes.filter(wrong[name]).select(name).head(1)).item()
+        raise InputError("PARQUET_VALUE", what, where=path, field=name, value=value, remedy=_REMEDY)
     no_object = pl.col("attributes").map_batches(_are_no_objects, return_dtype=pl.Boolean, is_elementwise=True)
     for text in collected(boxes.select("attributes").filter(no_object).head(1))["attributes"]:
         what = "a JSON object was expected"

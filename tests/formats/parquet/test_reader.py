@@ -72,6 +72,16 @@ def test_read__refuses_other_files(sample: Any, check_error: Any, name: str, con
     [
         pytest.param("boxes.parquet", pl.col("x1").cast(pl.Float32), "PARQUET_SCHEMA", id="other-type"),
         pytest.param("boxes.parquet", pl.lit(None, dtype=pl.Boolean).alias("ignore"), "PARQUET_VALUE", id="null-flag"),
+        pytest.param("boxes.parquet", pl.lit(float("nan")).alias("occluded"), "PARQUET_VALUE", id="share-nan"),
+        pytest.param("boxes.parquet", pl.lit(1.5).alias("truncated"), "PARQUET_VALUE", id="share-above-1"),
+        pytest.param("boxes.parquet", pl.lit(float("nan")).alias("vis_x1"), "PARQUET_VALUE", id="visible-nan"),
+        pytest.param("boxes.parquet", pl.lit(float("inf")).alias("vis_y2"), "PARQUET_VALUE", id="visible-inf"),
+        pytest.param("boxes.parquet", pl.lit(b"\xff").alias("more"), "PARQUET_SCHEMA", id="bytes-beside-boxes"),
+        pytest.param("images.parquet", pl.lit(b"\xff").alias("weather"), "PARQUET_SCHEMA", id="bytes"),
+        pytest.param(
+            *("images.parquet", pl.struct(a=pl.concat_list(pl.lit(b"\xff"))).alias("more"), "PARQUET_SCHEMA"),
+            id="bytes-inside",
+        ),
         pytest.param("boxes.parquet", pl.lit("[1]").alias("attributes"), "PARQUET_VALUE", id="attributes-no-object"),
         pytest.param("boxes.parquet", pl.lit("{").alias("attributes"), "PARQUET_VALUE", id="attributes-no-json"),
         pytest.param("boxes.parquet", pl.lit(float("nan")).alias("x1"), "BOX_INVALID", id="nan"),
