@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from contextlib import suppress
 
 from detect_transfer.cli.console import print_json
 from detect_transfer.cli.signals import stop_behind
@@ -28,7 +29,8 @@ def report(failure: BaseException, *, debug: bool, as_json: bool) -> int:
     error, code = described(failure)
     objects = [{**each.as_dict(), "exit_code": code} for each in error.problems]
     lines = [json.dumps(each, ensure_ascii=False) for each in objects] if as_json else [str(error)]
-    print("\n".join(lines), file=sys.stderr)
+    with suppress(OSError):  # the exit code still tells it
+        print("\n".join(lines), file=sys.stderr, flush=True)
     print_json({"exit_code": code, "error": str(error), "errors": objects})
     return code
 

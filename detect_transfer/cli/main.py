@@ -27,7 +27,7 @@ from detect_transfer.cli.signals import TERMINATE, Stopped, keyboard_handled, ra
 from detect_transfer.cli.study import study, verify
 from detect_transfer.cli.training import predict, train
 from detect_transfer.cli.views import compare, visualize
-from detect_transfer.core.errors import InputError
+from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.temporary import private_folder
 from detect_transfer.core.threads import wait_passively
 
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = _run(words or ["--help"], debug=debug, verbose=verbose, as_json=as_json)
     if code > _BY_SIGNAL:  # a further Ctrl-C while the libraries leave ends it at once, in the place of a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    sys.exit(_flushed(code))
+    sys.exit(_flushed(code, as_json=as_json))
 
 
 def _open_closed_streams() -> None:
@@ -136,13 +136,32 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
-def _flushed(code: int) -> int:
+def _flushed(code: int, *, as_json: bool) -> int:
     """Write out what was printed and return the exit code; where nobody reads it any more, that of a closed pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_closed()
+    except OSError as error:
+        return report(_of_stdout(error), debug=False, as_json=as_json)
     return code
+
+
+def _of_stdout(error: BaseException) -> BaseException:
+    """Return the error of the standard output where that is what could not be written, else what is given.
+
+    What is still printed goes nowhere then.
+    """
+    if not isinstance(error, OSError) or error.filename is not None:
+        return error
+    try:
+        print(flush=True)  # a further line, as what could not be written may be forgotten
+    except OSError as failed:
+        _pipe_closed()
+        what = f"what is printed cannot be written: {failed.strerror or failed}"
+        remedy = "send it to a disk with room, as in > FILE; what is in the output folder is not concerned"
+        return ResourceError("OS_ERROR", what, where="standard output", remedy=remedy)
+    return error
 
 
 def _pipe_closed() -> int:
@@ -162,7 +181,7 @@ def _run(words: list[str], *, debug: bool, verbose: bool, as_json: bool = False)
     except (typer.Abort, KeyboardInterrupt):
         code = _BY_KEYBOARD
     except (Stopped, Exception) as error:  # noqa: BLE001 - the last line of defence: one line, and the code for a bug
-        return report(error, debug=debug, as_json=as_json)
+        return report(_of_stdout(error), debug=debug, as_json=as_json)
     if code == _BY_KEYBOARD:
         return report(Stopped(signal.SIGINT), debug=debug, as_json=as_json)
     return code or 0

@@ -21,6 +21,7 @@ from detect_transfer.core.errors import DetectTransferError, InputError, raise_p
 from detect_transfer.core.io import read_text
 
 _MOST_NODES = 100_000
+_MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -53,6 +54,9 @@ def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
+        if key_node.tag == _MERGE:
+            what, remedy = "a merge key is not read", "write the keys that it stands for in the place of the line"
+            raise yaml.constructor.ConstructorError(None, None, what, key_node.start_mark, note=remedy)
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", key_node.start_mark)
@@ -90,7 +94,7 @@ def _parse_yaml(text: str, where: Path | str) -> Any:
             "YAML_SYNTAX",
             str(getattr(error, "problem", None) or error),
             where=f"{where}:{mark.line + 1}" if mark else where,
-            remedy="fix the line",
+            remedy=getattr(error, "note", None) or "fix the line",
         ) from error
     except (ValueError, TypeError, RecursionError) as error:  # a date out of range, an unhashable key, deep nesting
         raise InputError("YAML_SYNTAX", str(error), where=where, remedy="fix the file") from error

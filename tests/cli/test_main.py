@@ -106,6 +106,23 @@ def test_a_reader_that_goes_away__is_no_error() -> None:
     assert (process.returncode, err) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+@pytest.mark.parametrize("words", [["convert", "--list"], ["--version"], ["convert", "data_folder", "{}", "--json"]])
+def test_full_stdout__is_named(words: list[str], tiny_data: Path, tmp_path: Path) -> None:
+    words = [word.format(tiny_data) for word in words]
+    words += ["--out", str(tmp_path / "out")] if "data_folder" in words else []
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "detect_transfer", *words], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith(
+        "OS_ERROR standard output - what is printed cannot be written: No space left on device; "
+    )
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "out" / "manifest.json").is_file() == ("data_folder" in words)
+
+
 def test_what_comes_with_the_package__is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert shipped(Path("configs/quickstart.yaml")).is_file()

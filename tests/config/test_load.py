@@ -76,6 +76,11 @@ def test_a_mapping_is_expected() -> None:
     ("text", "part"),
     [
         pytest.param("a: 1\na: 2\n", "the key 'a' stands twice", id="key-twice"),
+        pytest.param(
+            "a: &a {b: 1}\nc:\n  <<: *a\n",
+            "a merge key is not read; write the keys that it stands for in the place of the line",
+            id="merge-key",
+        ),
         pytest.param("a: [1\n", "c.yaml:2", id="cut"),
         pytest.param("? [1, 2]\n: 3\n", "", id="unhashable-key"),
         pytest.param("out: !!timestamp 99999-99-99\n", "", id="no-date"),
