@@ -135,7 +135,9 @@ class LossPart:
     @classmethod
     def of(cls, total: torch.Tensor, count: torch.Tensor | float) -> LossPart:
         """Return a part with one sum."""
-        return cls(total.reshape(1), torch.as_tensor(count, dtype=total.dtype, device=total.device).reshape(1))
+        if not isinstance(count, torch.Tensor):  # filled in on the device: a copy would let the host wait
+            count = torch.full((), count, dtype=total.dtype, device=total.device)
+        return cls(total.reshape(1), count.to(total.dtype).reshape(1))
 
     def mean(self, count: torch.Tensor | None = None) -> torch.Tensor:
         """Return the loss of the batch, or its share in that of a larger batch with these counts (G,)."""

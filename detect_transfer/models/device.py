@@ -52,6 +52,18 @@ def choose_device(wanted: str, *, field: str = "train.device") -> torch.device:
     return device
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the host on a device; the host does not wait for the copy, and so not for what is before it.
+
+    Pinned memory makes it so on CUDA: out of other memory the copy would wait.
+    """
+    if device.type == "cpu" or tensor.device == device:
+        return tensor
+    if device.type == "cuda" and torch.cuda.is_available():
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def device_of(module: torch.nn.Module) -> torch.device:
     """Return the device that a network computes on; the CPU for one without parameters of its own."""
     parameter = next(module.parameters(), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.optim.swa_utils import AveragedModel
 
@@ -17,14 +15,22 @@ def average_of(module: torch.nn.Module) -> AveragedModel:
     Source: the power-function average of Karras et al. 2024, "Analyzing and Improving the Training Dynamics of
     Diffusion Models", section 3.1; it needs no time constant, so short and long runs are averaged alike.
     """
+    return AveragedModel(module, use_buffers=True)
 
-    def move(averaged: Any, current: Any, _: Any) -> None:
-        # the count of the average itself is on the host: of the one given here the host would wait for the device
-        weight = 1.0 - (1.0 - 1.0 / (float(average.n_averaged) + 1.0)) ** 8
-        if torch.is_floating_point(averaged[0]):
-            torch._foreach_lerp_(averaged, current, weight)
-        else:
-            torch._foreach_copy_(averaged, current)
 
-    average = AveragedModel(module, multi_avg_fn=move, use_buffers=True)
-    return average
+@torch.no_grad()
+def move_average(average: AveragedModel, module: torch.nn.Module) -> None:
+    """Move an average towards the network after a step; the first one is taken as it is.
+
+    torch's own `update_parameters` copies its count to the device in every step, and the host waits for it.
+    """
+    count = int(average.n_averaged)
+    weight = 1.0 - (1.0 - 1.0 / (count + 1.0)) ** 8
+    averaged, current = ([*each.parameters(), *each.buffers()] for each in (average.module, module))
+    moved = [i for i, tensor in enumerate(averaged) if count and torch.is_floating_point(tensor)]
+    if moved:
+        torch._foreach_lerp_([averaged[i] for i in moved], [current[i] for i in moved], weight)
+    copied = sorted(set(range(len(averaged))).difference(moved))
+    if copied:
+        torch._foreach_copy_([averaged[i] for i in copied], [current[i] for i in copied])
+    average.n_averaged += 1

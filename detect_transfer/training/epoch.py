@@ -18,10 +18,12 @@ from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.base import Detector, LossPart
 from detect_transfer.models.device import autocast
+from detect_transfer.training.averaging import move_average
 from detect_transfer.training.context import Interrupted, TrainContext
 from detect_transfer.training.dataset import Batch
 from detect_transfer.training.faults import not_finite, torch_errors
 from detect_transfer.training.feature_cache import FeatureBatch
+from detect_transfer.training.notices import Notices
 from detect_transfer.training.optim import L2SP, rate_factor
 from detect_transfer.training.plan import PlannedPhase
 from detect_transfer.training.time_budget import Deadline
@@ -59,15 +61,16 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
     # a new start sees the images as a run of its own would
     context.batches.epoch, context.batches.start = epoch - progress.course_start, progress.step
     context.batches.mixes = _mixes(context, phase, step)
+    notices = Notices(context, step.deadline)
     for i, batch in enumerate(step.loader, start=progress.step):
         progress.spent.waited += time.monotonic() - requested
         # where time ends before the epochs do, the rate falls with the time
-        passed = step.deadline.share(context.accelerator)
+        passed = notices.passed
         done = max(progress.phase_epoch * steps + i, int(passed * phase.epochs * steps))
         factor = _rate_factor(context, phase, done)
         for group in step.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        parts, changed = _one_step(context, step, batch)
+        parts, changed = _one_step(context, step, batch, notices)
         left_out += not changed
         for name, value in parts.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
@@ -77,8 +80,8 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         planned = phase.first_epoch - 1 + progress.phase_epoch
         share = (planned + (i + 1) / steps) / context.plan.epochs
         context.on_step(epoch, i + 1, steps, sum(parts.values()), share)
-        if (number := _asked_to_stop(context)) is not None:
-            raise Interrupted(number, context.folder)
+        if notices.signal is not None:
+            raise Interrupted(notices.signal, context.folder)
         requested = time.monotonic()
         if passed == 1:
             break
@@ -111,18 +114,12 @@ def _rate_factor(context: TrainContext, phase: PlannedPhase, done: int) -> float
     return context.progress.rate_share * rate_factor(max(done, 0), steps, phase, context.settings.lr_end)
 
 
-def _asked_to_stop(context: TrainContext) -> int | None:
-    """Return the signal that asked any of the processes to stop, so that all stop at the same step; None without."""
-    if context.accelerator.num_processes > 1:
-        number = torch.tensor(context.stop.signal or 0, device=context.accelerator.device)
-        context.stop.signal = int(context.accelerator.gather(number).max()) or None
-    return context.stop.signal
-
-
-def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) -> tuple[dict[str, float], bool]:
+def _one_step(
+    context: TrainContext, step: Step, batch: Batch | FeatureBatch, notices: Notices
+) -> tuple[dict[str, float], bool]:
     """Compute a batch, in parts where it is asked for, and change the network once, unless half precision overflows.
 
-    Losses and the norm of the gradient come to the host together, once: each time it waits for the device.
+    Losses, notices and the norm of the gradient come to the host together, once: each time it waits for the device.
     """
     with torch_errors(context):
         parts: Sequence[Batch | FeatureBatch] = batch.split(context.settings.accumulate)
@@ -130,9 +127,11 @@ def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) ->
         step.scaler.unscale_(step.optimizer)
         trained = [p for group in step.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, context.settings.clip_norm)
-        summed = _over_processes(context, losses)
+        summed = _over_processes(context, {**losses, "": notices.own()})
         *values, gradient = torch.cat([*summed.values(), norm.detach().reshape(1)]).tolist()
-        by_part = np.array(values).reshape(len(summed), len(parts))
+        count = len(losses) * len(parts)
+        notices.take(values[count:])
+        by_part = np.array(values[:count]).reshape(len(losses), len(parts))
         _check_finite(step, losses, by_part, parts)
         # in half precision the scaler leaves such a step out and halves its scale, which starts at 65536
         if not math.isfinite(gradient) and (context.precision != "fp16" or step.scaler.get_scale() < _LEAST_SCALE):
@@ -142,8 +141,8 @@ def _one_step(context: TrainContext, step: Step, batch: Batch | FeatureBatch) ->
         step.scaler.update()
         step.optimizer.zero_grad(set_to_none=True)
     step.l2sp.step()
-    step.average.update_parameters(context.detector.module)
-    return dict(zip(summed, by_part.sum(axis=1).tolist(), strict=True)), math.isfinite(gradient)
+    move_average(step.average, context.detector.module)
+    return dict(zip(losses, by_part.sum(axis=1).tolist(), strict=True)), math.isfinite(gradient)
 
 
 def _backward(context: TrainContext, step: Step, parts: Sequence[Batch | FeatureBatch]) -> dict[str, torch.Tensor]:

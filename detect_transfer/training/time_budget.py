@@ -27,14 +27,17 @@ class Deadline:
 
     def share(self, accelerator: Accelerator) -> float:
         """Return how much of the time has passed, in [0, 1], by the clock of the main process; 0 without a budget."""
+        if math.isinf(self.end) or accelerator.num_processes == 1:
+            return self.passed()
+        tensor = torch.tensor(self.passed(), dtype=torch.float64, device=accelerator.device)
+        return float(broadcast(tensor))
+
+    def passed(self) -> float:
+        """Return the same by the clock of this process."""
         if math.isinf(self.end):
             return 0.0
-        passed = (time.monotonic() - self.begin) / max(self.end - self.begin, 1e-9)
-        share = min(1.0, max(0.0, passed))
-        if accelerator.num_processes == 1:
-            return share
-        tensor = torch.tensor(share, dtype=torch.float64, device=accelerator.device)
-        return float(broadcast(tensor))
+        share = (time.monotonic() - self.begin) / max(self.end - self.begin, 1e-9)
+        return min(1.0, max(0.0, share))
 
 
 def seconds_left(context: TrainContext) -> float:

@@ -16,6 +16,7 @@ from torch import nn
 from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
+from detect_transfer.models.device import sent
 from detect_transfer.models.network_parts import split_parts
 from detect_transfer.models.postprocess import choose
 from detect_transfer.models.targets import check_inputs, check_targets
@@ -94,9 +95,7 @@ class TorchvisionDetector:
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Turn (B, 3, H, W) uint8 RGB into single precision with the mean and spread of the pretrained weights."""
-        mean, std = (
-            images.new_tensor(each, dtype=torch.float32).view(3, 1, 1) for each in (self._built.mean, self._built.std)
-        )
+        mean, std = sent(torch.tensor([self._built.mean, self._built.std]), images.device).view(2, 3, 1, 1)
         return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))
 
     def forward_args(self, inputs: torch.Tensor, targets: Sequence[Target] | None) -> tuple[Any, ...]:
@@ -116,9 +115,9 @@ class TorchvisionDetector:
         shift = int(self._network.has_background)
         return [
             {
-                "boxes": torch.as_tensor(target.xyxy, dtype=torch.float32).reshape(-1, 4).to(device),
-                "labels": torch.as_tensor(target.labels, dtype=torch.int64).to(device) + shift,
-                "ignored": torch.as_tensor(target.ignored, dtype=torch.float32).reshape(-1, 4).to(device),
+                "boxes": sent(torch.as_tensor(target.xyxy, dtype=torch.float32).reshape(-1, 4), device),
+                "labels": sent(torch.as_tensor(target.labels, dtype=torch.int64) + shift, device),
+                "ignored": sent(torch.as_tensor(target.ignored, dtype=torch.float32).reshape(-1, 4), device),
             }
             for target in targets
         ]

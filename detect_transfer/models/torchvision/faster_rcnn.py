@@ -73,27 +73,24 @@ class RegionProposalNetwork(rpn.RegionProposalNetwork):  # type: ignore[misc] # 
         if targets is None:
             return boxes, {}
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
-        if max(int(each.max()) for each in labels) < 0:  # every anchor of the batch lies in an ignored region
-            return boxes, {
-                "objectness": LossPart.of((objectness * 0).sum(), 0),
-                "rpn_box": LossPart.of((deltas * 0).sum(), 0),
-            }
         true_deltas = self.box_coder.encode(matched, anchors)
-        object_loss, box_loss = self.compute_loss(objectness, deltas, labels, true_deltas)
-        object_loss = object_loss + not_finite(objectness, deltas)
+        losses = self.compute_loss(objectness, deltas, labels, true_deltas)
         sampled = self._sampled(labels)
+        # where every anchor of the batch lies in an ignored region they are means of nothing
+        object_loss, box_loss = (torch.where(sampled > 0, each, 0.0) * sampled for each in losses)
         return boxes, {
-            "objectness": LossPart.of(object_loss * sampled, sampled),
-            "rpn_box": LossPart.of(box_loss * sampled, sampled),
+            "objectness": LossPart.of(object_loss + not_finite(objectness, deltas), sampled),
+            "rpn_box": LossPart.of(box_loss, sampled),
         }
 
-    def _sampled(self, labels: Sequence[torch.Tensor]) -> int:
-        """Return how many anchors the sampler takes of all images."""
-        size, count = self.fg_bg_sampler.batch_size_per_image, 0
+    def _sampled(self, labels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return how many anchors the sampler takes of all images, as a number on their device."""
+        size, most = self.fg_bg_sampler.batch_size_per_image, self.fg_bg_sampler.positive_fraction
+        counts = []
         for each in labels:
-            positives = min(int((each >= 1).sum()), int(size * self.fg_bg_sampler.positive_fraction))
-            count += positives + min(int((each == 0).sum()), size - positives)
-        return count
+            positives = (each >= 1).sum().clamp(max=int(size * most))
+            counts.append(positives + torch.minimum((each == 0).sum(), size - positives))
+        return torch.stack(counts).sum()
 
     def assign_targets_to_anchors(
         self, anchors: list[torch.Tensor], targets: Sequence[TargetDict]

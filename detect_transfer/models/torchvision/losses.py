@@ -52,7 +52,7 @@ def labels_of(matched: torch.Tensor, targets: Sequence[TargetDict], *, backgroun
     """Return the label of each anchor (B, A) from its match (B, A)."""
     rows = []
     for row, target in zip(matched, targets, strict=True):
-        labels = torch.cat([target["labels"], target["labels"].new_tensor([background])])
+        labels = torch.cat([target["labels"], target["labels"].new_full((1,), background)])
         rows.append(labels[torch.where(row >= 0, row, len(labels) - 1)])
     return torch.stack(rows)
 

@@ -17,6 +17,7 @@ from detect_transfer.config import Stage
 from detect_transfer.core.arrays import FloatArray
 from detect_transfer.core.boxes import xyxy_to_cxcywh_norm
 from detect_transfer.models.base import LossPart, Postprocess, Prediction, SplitNetwork, Target
+from detect_transfer.models.device import sent
 from detect_transfer.models.letterbox import PAD_VALUE
 from detect_transfer.models.network_parts import split_parts
 from detect_transfer.models.postprocess import choose
@@ -94,7 +95,7 @@ class TransformersDetector:
             images = functional.pad(images, padding, value=PAD_VALUE)
         if self._network.settings.model_type != "rf_detr":
             return images.float().div_(255)
-        mean, std = (images.new_tensor(each, dtype=torch.float32).view(3, 1, 1) for each in (_MEAN, _STD))
+        mean, std = sent(torch.tensor([_MEAN, _STD]), images.device).view(2, 3, 1, 1)
         return torch.addcmul(-mean / std, images.float(), 1 / (255 * std))
 
     def _input_size(self, height: int, width: int) -> tuple[int, int]:
@@ -122,17 +123,18 @@ class TransformersDetector:
             return None
         check_targets(targets, len(self.class_names))
         height, width = size_hw
-        shares = torch.tensor([width, height] * 2, dtype=torch.float32, device=device)
-        return [
+        sides = torch.tensor([width, height] * 2, dtype=torch.float32)
+        on_host = [
             {
                 "boxes": torch.as_tensor(
                     xyxy_to_cxcywh_norm(target.xyxy.reshape(-1, 4), (width, height)), dtype=torch.float32
-                ).to(device),
-                "class_labels": torch.as_tensor(target.labels, dtype=torch.int64).to(device),
-                "ignored": torch.as_tensor(target.ignored, dtype=torch.float32).reshape(-1, 4).to(device) / shares,
+                ),
+                "class_labels": torch.as_tensor(target.labels, dtype=torch.int64),
+                "ignored": torch.as_tensor(target.ignored, dtype=torch.float32).reshape(-1, 4) / sides,
             }
             for target in targets
         ]
+        return [{name: sent(tensor, device) for name, tensor in each.items()} for each in on_host]
 
     def split(self, frozen: frozenset[Stage]) -> SplitNetwork | None:
         """Split the network behind its backbone, or behind its neck, where all before is frozen."""

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
+from detect_transfer.models.device import sent
 from detect_transfer.models.torchvision.losses import TargetDict, in_ignored
 
 Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]  # of each image, the queries that have a target, and the targets
@@ -72,20 +74,18 @@ class Matches:
             targets: With `boxes`, `class_labels` and `ignored`.
             real: (B, Q) queries that are there at all; None are all.
         """
-        device = layer.boxes.device
-        query, chosen = ([each[i].to(device) for each in pairs] for i in (0, 1))
-        image = torch.cat([torch.full_like(each, i) for i, each in enumerate(query)])
+        firsts = np.cumsum([0, *(len(target["boxes"]) for target in targets[:-1])]).tolist()  # in those of all images
+        matched = [
+            torch.stack([torch.full_like(query, i), query, chosen + first])
+            for i, ((query, chosen), first) in enumerate(zip(pairs, firsts, strict=True))
+        ]
+        image, query, chosen = sent(torch.cat(matched, dim=1), layer.boxes.device)
         corners = box_convert(layer.boxes.detach(), "cxcywh", "xyxy")
         hidden = torch.stack([in_ignored(c, t["ignored"]) for c, t in zip(corners, targets, strict=True)])
         counted = ~hidden if real is None else ~hidden & real
-        counted[image, torch.cat(query)] = True
-        return cls(
-            image,
-            torch.cat(query),
-            torch.cat([t["boxes"][i] for t, i in zip(targets, chosen, strict=True)]),
-            torch.cat([t["class_labels"][i] for t, i in zip(targets, chosen, strict=True)]),
-            counted,
-        )
+        counted[image, query] = True
+        boxes, labels = (torch.cat([target[name] for target in targets])[chosen] for name in ("boxes", "class_labels"))
+        return cls(image, query, boxes, labels, counted)
 
     def overlap(self, boxes: torch.Tensor) -> torch.Tensor:
         """Return the IoU (M,) of the matched boxes of (B, Q, 4) with their targets."""

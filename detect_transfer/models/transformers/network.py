@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.ops import box_convert
 
 from detect_transfer.models.base import LossPart
+from detect_transfer.models.device import sent
 from detect_transfer.models.network_parts import Maps
 from detect_transfer.models.torchvision.losses import TargetDict, not_finite
 from detect_transfer.models.transformers.losses import (
@@ -126,7 +127,7 @@ class RtDetr(Network):
         for name, values in sums.items():
             total = torch.stack([*values, sums_of_noisy[name]])
             each_count = [images, images if denoising else 0.0] if name == "distillation" else counts
-            parts[name] = LossPart(total, total.new_tensor(each_count))
+            parts[name] = LossPart(total, sent(torch.tensor(each_count), total.device))
         part = parts["class"]
         extra = not_finite(outputs.intermediate_logits.float(), outputs.intermediate_reference_points.float())
         if hasattr(self.model, "denoising_class_embed"):  # several processes wait for its gradient where no box is
@@ -259,7 +260,7 @@ def _denoising_pairs(facts: Any, targets: Sequence[TargetDict]) -> tuple[Pairs, 
         for query, size in zip(facts["dn_positive_idx"], sizes, strict=True)
     ]
     number = torch.arange(facts["dn_num_split"][0], device=device) % max(sizes)
-    return pairs, number[None] < torch.tensor(sizes, device=device)[:, None]
+    return pairs, number[None] < sent(torch.tensor(sizes), device)[:, None]
 
 
 def _scored(logits: torch.Tensor, boxes: torch.Tensor, size_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -111,15 +111,12 @@ class YoloDetector:
         xyxy = np.concatenate([target.xyxy for target in targets])
         cxcywh_norm = xyxy_to_cxcywh_norm(xyxy, (width, height))
         labels = np.concatenate([target.labels for target in targets])
-        batch = {
-            "batch_idx": torch.repeat_interleave(torch.arange(len(targets)), torch.tensor(counts)).float(),
-            "cls": torch.as_tensor(labels, dtype=torch.float32).reshape(-1, 1),
-            "bboxes": torch.as_tensor(cxcywh_norm, dtype=torch.float32).reshape(-1, 4),
-        }
+        index = np.repeat(np.arange(len(targets)), counts)
+        rows = np.column_stack([index, labels.reshape(-1), cxcywh_norm.reshape(-1, 4)])
         if getattr(self.module, "criterion", None) is None:
             prepare_criterion(self.module, self.class_weights)
         set_ignored(self.module, targets, size_hw)
-        return loss_parts(self.module.criterion, _to_float(outputs), batch)
+        return loss_parts(self.module.criterion, _to_float(outputs), torch.as_tensor(rows, dtype=torch.float32))
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
         """Set how far training is in the criterion; the end-to-end heads shift weight between their two branches."""

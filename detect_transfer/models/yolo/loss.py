@@ -7,12 +7,14 @@ loss is zero. (Cells without a target carry no box loss anyway.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 
 from detect_transfer.models.base import LossPart, Target
+from detect_transfer.models.device import sent
 
 
 class IgnoringBce(nn.Module):
@@ -38,6 +40,7 @@ def prepare_criterion(module: Any, class_weights: torch.Tensor | None) -> None:
     module.criterion = module.init_criterion()
     for part in _parts(module.criterion):
         part.bce = IgnoringBce()
+        part.stride = module.stride.tolist()  # numbers of the host: of a tensor each use would wait for the device
         part.class_weights = None if class_weights is None else class_weights.to(part.device).view(1, 1, -1)
 
 
@@ -45,16 +48,22 @@ def set_ignored(module: Any, targets: Sequence[Target], size_hw: tuple[int, int]
     """Tell the criterion which cells of this batch are to be ignored."""
     ignored = None
     if any(len(target.ignored) for target in targets):
-        parameter = next(module.parameters())
-        centres = _cell_centres(module.stride.tolist(), size_hw)
+        first = _parts(module.criterion)[0]
+        centres = _cell_centres(first.stride, size_hw)
         ignored = torch.stack([_inside(centres, torch.as_tensor(target.ignored)) for target in targets])
-        ignored = ignored.to(parameter.device)
+        ignored = sent(ignored, first.device)
     for part in _parts(module.criterion):
         part.bce.ignored = ignored
 
 
-def loss_parts(criterion: Any, outputs: Any, batch: dict[str, torch.Tensor]) -> dict[str, LossPart]:
-    """Return the parts of the loss of ultralytics with what each is divided by; an end-to-end head has two of each."""
+def loss_parts(criterion: Any, outputs: Any, targets: torch.Tensor) -> dict[str, LossPart]:
+    """Return the parts of the loss of ultralytics with what each is divided by; an end-to-end head has two of each.
+
+    Args:
+        criterion: As of `prepare_criterion`.
+        outputs: Of the network.
+        targets: (N, 6) on the host: image, class, and centre, width and height as shares of the input.
+    """
     outputs = _parts(criterion)[0].parse_output(outputs)
     branches = [(criterion, outputs, 1.0)]
     if hasattr(criterion, "one2one"):
@@ -64,11 +73,29 @@ def loss_parts(criterion: Any, outputs: Any, batch: dict[str, torch.Tensor]) -> 
         ]
     totals, counts = [], []
     for part, own, weight in branches:
-        parts = part.get_assigned_targets_and_loss(own, batch)[1]
+        batch = _give_targets(part, own["feats"], targets)
+        with part.device:  # what it makes of plain numbers is made there, and not copied
+            parts = part.get_assigned_targets_and_loss(own, batch)[1]
         totals.append(parts * part.bce.count.clamp(min=1) * weight)
         counts.append(part.bce.count)
     columns = torch.stack(totals, dim=1)  # (3, branches)
     return {name: LossPart(columns[i], torch.stack(counts)) for i, name in enumerate(("box", "cls", "dfl"))}
+
+
+def _give_targets(part: Any, maps: Sequence[torch.Tensor], targets: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the batch that a criterion is called with, and let it take targets that are put together on the host.
+
+    How many an image has is known there; on the device ultralytics would wait for their number.
+    """
+    if part.device.type == "mps":  # there it bounds the number of shapes, by a number of the device
+        given = sent(targets, part.device)
+    else:
+        size_hw = torch.tensor([float(side) for side in maps[0].shape[2:]]) * part.stride[0]
+        on_host = SimpleNamespace(device=targets.device)
+        padded = type(part).preprocess(on_host, targets, len(maps[0]), size_hw[[1, 0, 1, 0]])
+        padded, given = sent(padded, part.device), torch.empty(0, 6, device=part.device)
+        part.preprocess = lambda *_, **__: padded
+    return {"batch_idx": given[:, 0], "cls": given[:, 1], "bboxes": given[:, 2:]}
 
 
 def _parts(criterion: Any) -> list[Any]:
