@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detect_transfer.cli.signals import TERMINATE, raise_stopped, stops_handled
+from detect_transfer.core.counted import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,7 +136,7 @@ def print_plan(console: Console, plan: Any, rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     lengths = plan.course_epochs
-    epochs = f"{plan.epochs} epochs"
+    epochs = counted(plan.epochs, "epoch")
     if len(lengths) > 1:
         each = f"{' and '.join(map(str, lengths))} epochs"
         epochs = f"{len(lengths)} plans of {each}, {plan.epochs} epochs in all"
@@ -161,7 +162,7 @@ def _phase_facts(phase: Any) -> list[str]:
         f"frozen features computed once in {phase.views} views": phase.views,
         f"pull to the source {phase.l2sp:g}": phase.l2sp,
         f"at {until} {then}": until,
-        f"ends after {phase.patience} epochs without a better AP": phase.patience,
+        f"ends after {counted(phase.patience or 0, 'epoch')} without a better AP": phase.patience,
     }
     return [text for text, holds in facts.items() if holds]
 
@@ -172,7 +173,7 @@ def print_reading(lines: Sequence[LedgerLine]) -> None:
     for line in lines:
         example = f"  e.g. {line.examples[0]}" if line.examples else ""
         what = "left out" if line.action == "dropped" else line.action
-        console.print(f"{what}: {line.count} {line.kind} rows, {line.reason}{example}", markup=False)
+        console.print(f"{what}: {counted(line.count, f'{line.kind} row')}, {line.reason}{example}", markup=False)
 
 
 def print_lines(lines: Sequence[str]) -> None:
@@ -258,6 +259,7 @@ def print_comparison(compared: Any) -> None:
 def print_metrics(path: Path) -> None:
     """Show the numbers over all classes of each further protocol, with what they were made under."""
     from detect_transfer.core.io import read_json
+    from detect_transfer.workflows.result_lines import notes_once
 
     console = make_console()
     for name, result in read_json(path)["metrics"].items():
@@ -266,5 +268,5 @@ def print_metrics(path: Path) -> None:
             continue
         text = ", ".join(f"{key} {'null' if value is None else f'{value:.4g}'}" for key, value in values.items())
         console.print(f"{name}: {text}", markup=False)
-        for note in result["bounds"].get("notes", ()):
+        for note in notes_once(result["bounds"].get("notes", ())):
             console.print(note, markup=False)

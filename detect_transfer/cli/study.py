@@ -13,6 +13,7 @@ import typer
 from detect_transfer.cli.command import CommandWithChoices
 from detect_transfer.cli.console import is_verbose, make_console, print_lines
 from detect_transfer.cli.signals import TERMINATE, stops_handled
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def print_study_plan(plan: Any) -> None:
     kind = f"for {cost.measured} of them as measured" if cost.measured else "rough: no run of this study has finished"
     at_a_time = f", {plan.jobs} at a time" if plan.jobs > 1 else ""
     lines.append(
-        f"{len(plan.runs):,} runs{at_a_time}, {len(plan.runs) - len(left):,} done; the others take about "
+        f"{counted(len(plan.runs), 'run')}{at_a_time}, {len(plan.runs) - len(left):,} done; the others take about "
         f"{duration(cost.seconds / plan.jobs)} ({kind}) and {cost.megabytes / 1000:.1f} GB"
     )
     if plan.fewer_jobs:

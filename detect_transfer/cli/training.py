@@ -178,4 +178,4 @@ def _dry_run(config: Any) -> None:
     print_lines(parts_note(plan, config.train.accumulate))
     for row in report.rows:
         console.print(f"  class {row.target}: {row.how} {', '.join(row.sources)}", markup=False)
-    console.print(f"{report.tensors} tensors taken over, {len(report.new_tensors)} new")
+    console.print(f"{counted(report.tensors, 'tensor')} taken over, {len(report.new_tensors)} new")

@@ -43,7 +43,7 @@ REMEDIES: dict[str, str] = {
     "NEAR_DUPLICATE": "keep one of each where they show nothing new",
     "NEAR_LEAK": "keep them in one split: give frames of one scene a group, or split again; else the score is too good",
     "NEAR_LEAK_UNKNOWN": "run check, which compares them all",
-    "READ_NOTED": "nothing where that is what was meant; else an option of the reader says otherwise: convert --list",
+    "READ_NOTED": "nothing where that was meant; else choose an option that detect-transfer convert --list shows",
     "READ_SKIPPED": "fix these rows, or leave them out knowingly",
     "SPLIT_CUTS_GROUP": "keep each video or sequence in one split: convert --split-ratio train=0.8,val=0.2",
     "SPLIT_LEAK": "remove one of each pair, or split again: convert --split-ratio train=0.8,val=0.2",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detect_transfer import formats
 from detect_transfer.core.annotations import AnnotationTable, Detections
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError, did_you_mean
 from detect_transfer.core.opening import real_path
 from detect_transfer.data.published import as_published, n_not_published
@@ -49,7 +50,7 @@ class GroundTruth:
     def facts(self) -> str:
         """What was read, in words: ``mine (voc), split val, 31 images``."""
         split = "" if self.split is None else f", split {self.split}"
-        return f"{self.name} ({self.format}){split}, {self.table.images.height:,} images"
+        return f"{self.name} ({self.format}){split}, {counted(self.table.images.height, 'image')}"
 
     @property
     def warning(self) -> str:
@@ -168,7 +169,7 @@ def _scored_split(table: AnnotationTable) -> str | None:
     for name in _SCORED_SPLITS:
         if name in counts:
             return name
-    names = ", ".join(f"{name} ({counts[name]:,} images)" for name in table.splits)
+    names = ", ".join(f"{name} ({counted(counts[name], 'image')})" for name in table.splits)
     raise InputError(
         "SPLIT_UNCLEAR",
         f"there are several splits and neither of {' and '.join(_SCORED_SPLITS)} among them",

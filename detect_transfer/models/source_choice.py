@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from detect_transfer.core.arrays import FloatArray, IntArray
+from detect_transfer.core.counted import counted
 from detect_transfer.models.class_evidence import WEAK_SCORE, ClassEvidence
 
 TIE = 0.02  # of the mean score: sources that are nearer than this are distinguished by their features
@@ -52,7 +53,11 @@ class SourceRank:
     @property
     def sentence(self) -> str:
         """The row in words."""
-        score = "no class of its own" if self.score is None else f"score {self.score:.3f}, knows {self.clear} classes"
+        score = (
+            "no class of its own"
+            if self.score is None
+            else f"score {self.score:.3f}, knows {counted(self.clear, 'class', 'classes')}"
+        )
         features = "" if self.log_me is None else f", LogME {self.log_me:.3f}"
         chosen = " <- chosen" if self.chosen else ""
         return f"{self.weights}: {score}{features}{f' ({self.note})' if self.note else ''}{chosen}"

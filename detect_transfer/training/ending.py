@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from detect_transfer.core.counted import counted
 from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.context import TrainContext
 from detect_transfer.training.plan import PlannedPhase
@@ -22,10 +23,10 @@ def ended(context: TrainContext, phase: PlannedPhase) -> After | None:
     if context.settings.patience is not None and without >= context.settings.patience:
         another_start = any(later.start != "previous" for later in context.plan.phases[phase.number :])
         ending = "this plan" if another_start else "training"
-        context.on_stage(f"{without} epochs without a better AP: {ending} ends")
+        context.on_stage(f"{counted(without, 'epoch')} without a better AP: {ending} ends")
         return "next" if another_start else "stop"
     if phase.patience is not None and without >= phase.patience:
-        context.on_stage(f"phase {phase.number}: {phase.patience} epochs without a better AP")
+        context.on_stage(f"phase {phase.number}: {counted(phase.patience, 'epoch')} without a better AP")
         return "next"
     return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from detect_transfer.config.augment import AugmentName
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.choices import OnError
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import new_folder, require_new, write_json
@@ -151,8 +152,9 @@ def finding_lines(findings: Iterable[Finding]) -> list[str]:
 def check_lines(report: CheckReport, trip: RoundTrip | None) -> list[str]:
     """Return what a check found and how the round trip went, in lines for the console."""
     lines = [*finding_lines(report.findings), *([] if trip is None else round_trip_lines(trip))]
-    size = f"{report.n_images} images, {report.n_boxes} boxes, {report.n_classes} classes"
-    return [*lines, f"{size}: {report.count('error')} errors, {report.count('warning')} warnings"]
+    numbers = (report.n_images, "image"), (report.n_boxes, "box", "boxes"), (report.n_classes, "class", "classes")
+    found = ", ".join(counted(report.count(level), level) for level in ("error", "warning"))
+    return [*lines, f"{', '.join(counted(*each) for each in numbers)}: {found}"]
 
 
 def round_trip_lines(trip: RoundTrip) -> list[str]:
@@ -165,6 +167,8 @@ def round_trip_lines(trip: RoundTrip) -> list[str]:
             lines.append(f"  equal in all rows: {', '.join(equal)}")
         for field in leg.fields:
             if field.differing:
-                lines.append(f"  {field.field}: {field.differing} rows DIFFER, e.g. {'; '.join(field.examples)}")
-        lines += [f"  {lost.field}: {lost.rows} rows not carried, {lost.where}" for lost in leg.not_carried]
+                lines.append(
+                    f"  {field.field}: {counted(field.differing, 'row')} DIFFER, e.g. {'; '.join(field.examples)}"
+                )
+        lines += [f"  {lost.field}: {counted(lost.rows, 'row')} not carried, {lost.where}" for lost in leg.not_carried]
     return lines

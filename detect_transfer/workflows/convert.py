@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detect_transfer import formats
 from detect_transfer.core.choices import BadBoxes, IgnoredRegions, ImageMode, OnError
+from detect_transfer.core.counted import counted
 from detect_transfer.core.disk import resource_errors
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import require_new
@@ -199,7 +200,8 @@ def conversion_lines(result: ConvertResult) -> list[str]:
     ]
     for split, of_split in counts.items():
         n_ignored = f", of these {of_split['ignored']:,} ignored" if of_split["ignored"] else ""
-        lines.append(f"  {split}: {of_split['images']:,} images, {of_split['boxes']:,} boxes{n_ignored}")
+        images, boxes = counted(of_split["images"], "image"), counted(of_split["boxes"], "box", "boxes")
+        lines.append(f"  {split}: {images}, {boxes}{n_ignored}")
     steps = result.ledger.steps
     dropped = [(step.step, line) for step in steps for line in step.lines if line.action == "dropped"]
     lines += [f"left out: {_counted(name, line)}" for name, line in dropped] or ["left out: nothing"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detect_transfer.core.choices import ExportTarget, NmsPlace
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import read_bytes, read_json, write_atomic
@@ -71,7 +72,7 @@ def model_card(metadata: ExportMetadata, exported: Exported, run: Path | None) -
         run: The run folder that it comes from; None where it comes from none.
     """
     sections = [
-        f"# {metadata.arch}, {len(metadata.names)} classes",
+        f"# {metadata.arch}, {counted(len(metadata.names), 'class', 'classes')}",
         "```sh\npip install -r requirements.txt\npython infer.py IMAGE ... > detections.jsonl\n```",
         "`infer.py` prints a line of JSON for each image; `--score 0.1` prints more. Boxes are pixels from the "
         "top-left corner, x2 and y2 exclusive.",

@@ -13,6 +13,7 @@ import yaml
 
 from detect_transfer.config import Data, Mirror, RunConfig, explain, make_config, parse_value, schema_text
 from detect_transfer.core.annotations import AnnotationTable
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.core.input_size import InputSize
 from detect_transfer.core.io import write_atomic
@@ -241,8 +242,8 @@ def _facts(look: _Look) -> list[str]:
     more = f" and {len(counts) - _MOST_CLASSES} more" if len(counts) > _MOST_CLASSES else ""
     images = table.images.height
     lines = [
-        f"{images:,} images ({look.native.format}), {sum(count for _, count in counts):,} objects, "
-        f"{len(counts)} classes: {shown}{more}",
+        f"{counted(images, 'image')} ({look.native.format}), {counted(sum(count for _, count in counts), 'object')}, "
+        f"{counted(len(counts), 'class', 'classes')}: {shown}{more}",
         _split_line(look),
     ]
     findings = finding_lines(finding for finding in look.report.findings if finding.level != "note")
@@ -252,7 +253,7 @@ def _facts(look: _Look) -> list[str]:
 def _split_line(look: _Look) -> str:
     table = look.table
     groups = table.images["group"].drop_nulls().n_unique()
-    grouped = f", {groups} groups (videos, sequences) are kept whole" if groups else ""
+    grouped = f", {counted(groups, 'group')} (videos, sequences) kept whole" if groups else ""
     data = Data(path=Path(), val_split=look.splits.get("val_split", "val"))
     if look.native.format == "data_folder" or is_trainable(data, table):
         return "splits: " + ", ".join(f"{s} {table.split_of(s).images.height}" for s in table.splits)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from detect_transfer.core.counted import counted
 from detect_transfer.core.io import read_json
 from detect_transfer.workflows.run_folder import RunFolder
 
@@ -32,7 +34,20 @@ def threshold_notes(points: dict[str, Any]) -> list[str]:
     notes = points["bounds"].get("notes", [])
     own = [note for note in notes if note.removeprefix("warning: ").startswith(f"{points['default']}:")]
     others = len(notes) - len(own)
-    return [*own, *([f"{others} notes on other goals for score thresholds: operating_points.json"] if others else [])]
+    return [
+        *own,
+        *([f"{counted(others, 'note')} on other goals for score thresholds: operating_points.json"] if others else []),
+    ]
+
+
+def notes_once(notes: Sequence[str]) -> list[str]:
+    """Return notes that begin with their goal; those of the same words are one that names all their goals."""
+    goals: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        text = note.removeprefix("warning: ")
+        goal, _, words = text.partition(": ")
+        goals.setdefault((note.removesuffix(text), words), []).append(goal)
+    return [f"{start}{', '.join(names)}: {words}" for (start, words), names in goals.items()]
 
 
 def _shown(value: float | None) -> str:

@@ -21,7 +21,7 @@ def start_lines(config: RunConfig, data: RunData, context: TrainContext) -> list
     each = f" on {devices} devices, {settings.batch // devices} each; the rates are those of the whole batch"
     return [
         f"device: {device}, {where}, {context.precision}",
-        f"images: {images}, {data.train.categories.height} classes",
+        f"images: {images}, {counted(data.train.categories.height, 'class', 'classes')}",
         f"batch {settings.batch}{each if devices > 1 else ''}, {settings.imgsz} px{_shape_words(context)}",
     ]
 

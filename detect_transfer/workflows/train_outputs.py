@@ -17,6 +17,7 @@ import detect_transfer
 from detect_transfer.config import RunConfig, settings_sha256
 from detect_transfer.core.annotations import Detections
 from detect_transfer.core.code_version import code_sha256
+from detect_transfer.core.counted import counted
 from detect_transfer.core.io import read_json, sha256_file, write_json
 from detect_transfer.core.sealed import write_sealed
 from detect_transfer.data.run_data import RunData
@@ -249,9 +250,10 @@ def _shown_facts(facts: RunFacts, data: RunData, arch: str) -> dict[str, str]:
     return {
         "Model": f"{config.model.family}, {arch}",
         "Starts from": source,
-        "Strategy": f"{facts.plan.strategy}, {facts.plan.epochs} epochs planned, {facts.progress.epoch} trained",
+        "Strategy": f"{facts.plan.strategy}, {counted(facts.plan.epochs, 'epoch')} planned, "
+        f"{facts.progress.epoch} trained",
         "Data": f"{data.train.images.height} training and {data.val.images.height} validation images, "
-        f"{data.train.categories.height} classes",
+        f"{counted(data.train.categories.height, 'class', 'classes')}",
         "Input": f"{config.train.imgsz} px, batch {config.train.batch}, {facts.precision} on {facts.device.type}",
         "Time": f"{facts.progress.seconds:.0f} s, {speed:.1f} images/s while training",
         "Machine": machine_name(),

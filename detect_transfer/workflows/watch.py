@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from detect_transfer.core.counted import counted
 from detect_transfer.training.context import Stop
 from detect_transfer.training.mixes import mix_of
 from detect_transfer.training.plan import Plan
@@ -90,7 +91,7 @@ def epoch_line(row: dict[str, Any]) -> str:
 
 def plan_lines(plan: Plan, rows: list[dict[str, Any]]) -> list[str]:
     """Return the plan in lines of text: the strategy, and the rate of each stage in each phase."""
-    lines = [f"strategy {plan.strategy}: {plan.epochs} epochs"]
+    lines = [f"strategy {plan.strategy}: {counted(plan.epochs, 'epoch')}"]
     for number, phase in enumerate(plan.phases):
         rates = {row["stage"]: row["rates"][number] for row in rows}
         shown = (f"{stage} {'frozen' if rate is None else format(rate, '.2e')}" for stage, rate in rates.items())

@@ -53,7 +53,7 @@ def test_a_run__says_at_its_start_what_it_does_and_keeps_it_in_its_log(trained: 
         "device: cpu, ",
         "images: 20 training, 18 validation, ",
         "batch 8, 64 px",
-        "strategy head_only: 1 epochs",
+        "strategy head_only: 1 epoch",
         "of training to go",
         "epoch   1  AP ",
     ]

@@ -77,7 +77,7 @@ def test_splits__test_is_taken_without_val_and_others_are_asked_for(tmp_path: Pa
     assert read_ground_truth(path).split is None  # a COCO file is the truth that somebody chose
     coco_file(tmp_path / "instances_day.json", ["a.png"])
     coco_file(tmp_path / "instances_night.json", ["b.png", "c.png"])
-    with pytest.raises(InputError, match=r"SPLIT_UNCLEAR --split .*day \(1 images\), night \(2 images\), or all"):
+    with pytest.raises(InputError, match=r"SPLIT_UNCLEAR --split .*day \(1 image\), night \(2 images\), or all"):
         read_ground_truth(tmp_path, format="coco")
 
 
