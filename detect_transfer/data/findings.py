@@ -28,6 +28,7 @@ REMEDIES: dict[str, str] = {
     "CLASS_EMPTY": "leave the class out with a class map (convert --classes), or give it boxes",
     "CLASS_IMBALANCE": "train with train.class_balance=repeat, merge classes (convert --classes), or collect more",
     "CLASS_NOT_TRAINED": "split again by class: convert --split-ratio train=0.8,val=0.2",
+    "DATA_CHANGED": "put the images back and run it again, or run it again on those that are there now",
     "FILE_NAME_DUPLICATE": "name each image once, with all its boxes",
     "IMAGES_ABSENT": "give the folder of the images with --option images=FOLDER, to look at them too",
     "IMAGE_DEEP": "say what is black and white: train with data.intake.window=percentile, or see config --explain",

@@ -57,6 +57,7 @@ class RunData:
         ledger: What was left out on the way and why.
         fingerprint: A hash of tables and image files.
         content: A hash of the length and the first bytes of each image, by image_id.
+        sha256: That of its whole file.
         kept_classes: Classes of the source that no box is of; their ids come after all others.
         test: Images that nothing is chosen by, with the boxes as published; None where the config names none.
         intake: The window of values of more than 8 bits that images are read with.
@@ -71,6 +72,7 @@ class RunData:
     ledger: dict[str, Any]
     fingerprint: str
     content: dict[int, str] = field(default_factory=dict)
+    sha256: dict[int, str] = field(default_factory=dict)
     kept_classes: tuple[str, ...] = ()
     test: AnnotationTable | None = None
     leaks: tuple[tuple[str, str], ...] = ()
@@ -119,13 +121,14 @@ def load_run_data(data: Data, *, drawn: Path, native: NativeData | None = None, 
         refuse_changed_images(folder, root, dict(files.select("file_name", "sha256").rows()))
     leaks: list[tuple[str, str]] = []
     for first, second in combinations(parts, 2):
-        leaks += _copies(parts[first], parts[second], whole)
+        pair = pl.concat([parts[first].images, parts[second].images], how="diagonal")
+        leaks += find_leaks(pair, whole)  # byte-identical images in both
         if for_training:
             refuse_leaks(leaks, field=f"data.{second}_split")
-    test, paths = scored.get("test"), ImagePaths(root, images)
-    read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content)
+    paths, sha256 = ImagePaths(root, images), dict(whole.rows())
+    read = RunData(parts["train"], scored["val"], paths, root, facts, fingerprint, content, format=kind, sha256=sha256)
     intake = None if data.intake is None else intake_of_run(data, [paths[i] for i in parts["train"].images["image_id"]])
-    return replace(read, test=test, leaks=tuple(leaks), intake=intake, format=kind)
+    return replace(read, test=scored.get("test"), leaks=tuple(leaks), intake=intake)
 
 
 def with_kept_classes(data: RunData, names: Sequence[str]) -> RunData:
@@ -293,8 +296,3 @@ def _fingerprint(tables: Iterable[AnnotationTable], files: pl.DataFrame) -> tupl
         hashed.append(images.select("image_id", "head", "sha256"))
     whole = pl.concat(hashed)
     return digest.hexdigest(), dict(whole.select("image_id", "head").rows()), whole.drop("head")
-
-
-def _copies(first: AnnotationTable, second: AnnotationTable, whole: pl.DataFrame) -> list[tuple[str, str]]:
-    """Return pairs of byte-identical images in both parts."""
-    return find_leaks(pl.concat([first.images, second.images], how="diagonal"), whole)

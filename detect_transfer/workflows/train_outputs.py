@@ -34,6 +34,7 @@ from detect_transfer.training.checkpoint import Progress
 from detect_transfer.training.mirroring import Mirroring
 from detect_transfer.training.mixes import mix_of
 from detect_transfer.training.plan import Plan, PlannedPhase, plan_table
+from detect_transfer.workflows.changed_images import note_changed_images
 from detect_transfer.workflows.evaluate import (
     SHOWN_SCORE,
     EvaluateOptions,
@@ -135,6 +136,7 @@ def write_outputs(
     some = data.val.select_images(data.val.images["image_id"].head(MOST_IMAGES))
     shown = one_label(Detections(detections.rows.join(some.images.select("image_id"), on="image_id", how="semi")))
     render_predictions(some, shown, data.image_root, folder.images, score_threshold=SHOWN_SCORE)
+    watch.say(*note_changed_images(folder, data))
     report_done(1)
     write_page(
         folder.report,

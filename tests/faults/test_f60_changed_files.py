@@ -1,6 +1,8 @@
 """F60: a file of a data folder that is no longer what was written is seen by whoever reads it, by its whole content."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.core.io import sha256_file
 from detect_transfer.data.reading import read_dataset
 from detect_transfer.data.run_data import load_run_data
+from detect_transfer.workflows.changed_images import note_changed_images
+from detect_transfer.workflows.run_folder import RunFolder
 
 
 def flip(path: Path, position: int, bit: int = 1) -> None:
@@ -70,3 +74,38 @@ def test_evaluating_weights__compares_the_images(data_folder: Path, tmp_path: Pa
     flip(path, path.read_bytes().index(b"\xff\xdb") + 10)  # of a table, where no decoder notices it
     ended = command("evaluate", "embedded", "--data", data_folder, "--out", tmp_path / "out")
     assert (ended.code, f"DATA_CHANGED {path}" in ended.err) == (2, True), ended
+
+
+def test_image_changed_while_a_run_goes_on__is_told(few_data: Path, tmp_path: Path) -> None:
+    """It would be scored on other pixels than those that its manifest vouches for."""
+    from detect_transfer.config import RunConfig
+    from detect_transfer.workflows.train import train
+    from detect_transfer.workflows.watch import Watch
+
+    data, said = Path(shutil.copytree(few_data, tmp_path / "data")), []
+    first, second = sorted((data / "images" / "val").iterdir())[:2]
+
+    def on_stage(text: str) -> None:
+        said.append(text)
+        if text == "training":
+            first.write_bytes(second.read_bytes())
+
+    config = {"data": {"path": data}, "model": {"weights": "embedded"}, "out": tmp_path / "run"}
+    config |= {"train": {"epochs": 1, "imgsz": 64, "batch": 8}, "transfer": {"strategy": "epoch0"}}
+    train(RunConfig.model_validate(config), name="test", command="test", watch=Watch(on_stage=on_stage))
+    lines = [line for line in said if "DATA_CHANGED (1)" in line and "val/00000.jpg" in line]
+    assert len(lines) == 1, said
+    assert lines == RunFolder(tmp_path / "run").read_findings()[-1:]
+
+
+def test_images_that_were_written_as_they_were__are_no_change(few_data: Path, tmp_path: Path) -> None:
+    data, folder = Path(shutil.copytree(few_data, tmp_path / "data")), RunFolder(tmp_path)
+    read = load_run_data(Data(path=data), drawn=tmp_path / "none")
+    folder.findings.write_text("[]")
+    first, second = sorted((data / "images" / "train").iterdir())[:2]
+    os.utime(folder.findings, (0, 0))  # so that all are looked at
+    first.write_bytes(first.read_bytes())
+    assert note_changed_images(folder, read) == []
+    second.unlink()
+    assert "DATA_CHANGED (1)" in note_changed_images(folder, read)[0]
+    assert len(json.loads(folder.findings.read_text())) == 1
