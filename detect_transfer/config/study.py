@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from detect_transfer.config.parts import RunConfig
+from detect_transfer.config.parts import Evaluate, RunConfig
 from detect_transfer.config.strict import Positive, Rate, Strict
 from detect_transfer.config.transfer import StrategyName
 
@@ -186,9 +186,18 @@ def _dotted(keys: Any) -> Any:
     return flat
 
 
+class StudyEvaluate(Evaluate):
+    """How the runs of a study are scored: as others, and on some training images too, by which overfitting is seen."""
+
+    train_images: Annotated[int, Field(ge=0)] = 64
+    """As in a run; 0 scores none, and the study says nothing of overfitting."""
+
+
 class StudyConfig(RunConfig):
     """A study: the keys of a run, which all arms share, and `study`. `out` is the folder of the study."""
 
+    evaluate: StudyEvaluate = StudyEvaluate()
+    """How the runs are scored."""
     study: Study
     """What is compared."""
 

@@ -16,7 +16,6 @@ from detect_transfer.training.strategies import SourceClasses, choose_strategy, 
 from detect_transfer.workflows.evaluate import data_set_of, has_own_classes
 from detect_transfer.workflows.study.data import StudyData
 
-TRAIN_PART = 64  # training images that every epoch of a run is scored on, to see what is learnt by heart
 _MOST_TIMES = 20  # as many epochs as other arms have, where seconds end a run
 
 
@@ -39,7 +38,6 @@ def run_config(config: StudyConfig, data: StudyData, arm: str, percent: float, r
     if arm in config.study.timed:
         budget *= _MOST_TIMES  # the seconds end it, not the epochs
     keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
-    keys["evaluate"] |= {"train_images": keys["evaluate"]["train_images"] or TRAIN_PART}
     run = make_config(keys, where=f"study.arms.{arm}")
     return absolute_paths(run.model_copy(update=_within(run, budget, arm)))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 
 from detect_transfer.config import RunConfig
-from detect_transfer.workflows.study.arms import TRAIN_PART
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study.search import search_of, trial_run
 
@@ -74,7 +73,7 @@ def _megabytes(plan: StudyPlan, config: RunConfig) -> float:
 def _seconds(plan: StudyPlan, config: RunConfig) -> Callable[[PlannedRun], float]:
     train, score = _SECONDS.get(config.model.family, _SECONDS["torchvision"])
     scale = config.train.imgsz.area / 320**2
-    scored = plan.data.n_val + TRAIN_PART
+    scored = plan.data.n_val + config.evaluate.train_images
 
     def of_run(run: PlannedRun) -> float:
         epochs = 0 if config.transfer.budget is not None else run.epochs

@@ -58,6 +58,16 @@ def test_keys__change_with_what_a_run_computes_and_with_nothing_else(make_plan, 
     assert not {run.key for run in make_plan({}).runs} & first
 
 
+@pytest.mark.parametrize("given", [{}, {"train_images": 0}, {"train_images": 12}])
+def test_training_images__are_scored_as_the_config_says(make_plan, given: dict[str, int]) -> None:
+    plan = make_plan({}, evaluate=given)
+    scored = {config.evaluate.train_images for config in plan.configs.values()}
+    assert scored == {given.get("train_images", 64)}
+    fewest, as_given = make_plan({}, evaluate={"train_images": 0}), plan
+    more = cost_of(as_given, as_given.runs, {}).seconds - cost_of(fewest, fewest.runs, {}).seconds
+    assert (more > 0) == (scored != {0})
+
+
 def test_key__changes_with_the_weights_and_the_data(make_plan, tiny_data: Path, tmp_path: Path) -> None:
     first = {run.key for run in make_plan({}).runs}
     shutil.copytree(tiny_data, tmp_path / "data")
