@@ -219,7 +219,8 @@ class RunFolder:
         Raises:
             InputError: It is not there, and the manifest of the finished run names it.
         """
-        if not path.is_file() and self._stated(path) is not None:
+        # beside weights that are of no run there may be another manifest
+        if not path.is_file() and (self.run or self).config.is_file() and self._stated(path) is not None:
             raise self._changed(path, "it is not there, though the manifest of the run names it")
         return path.is_file()
 

@@ -101,6 +101,15 @@ def test_file_that_is_gone__is_missed(name: str, finished: Path, few_data: Path,
     assert not reads[name]()
 
 
+@pytest.mark.parametrize("content", ["[]", "{", '{"files": ["operating_points.json"]}'])
+def test_manifest_of_something_else__says_nothing_of_weights(content: str, tmp_path: Path) -> None:
+    from detect_transfer.workflows.thresholds import has_thresholds
+
+    (tmp_path / "manifest.json").write_text(content)
+    assert not has_thresholds(tmp_path / "models" / "mine.safetensors")
+    assert RunFolder.of(tmp_path / "models" / "mine.safetensors").read_used_images() == {}
+
+
 def test_data_that_were_split_anew__are_told(finished: Path, few_data: Path, tmp_path: Path, command: Callable) -> None:
     """The images that a run learned from may be among those that it is scored on then."""
     other, runs = tmp_path / "other", [tmp_path / "a", tmp_path / "b"]
