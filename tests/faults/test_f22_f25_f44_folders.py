@@ -48,7 +48,7 @@ def test_many_boxes__in_one_image_are_read(yolo_set: Path, command: Callable[...
     rows = (f"0 {0.2 + 0.6 * (i % 1000) / 1000} {0.2 + 0.6 * (i // 1000) / 200} 0.1 0.1\n" for i in range(200_000))
     (yolo_set / "labels/train/0.txt").write_text("".join(rows))
     ended = command("check", yolo_set)
-    assert (ended.code, "200006 boxes" in ended.out) == (0, True), ended
+    assert (ended.code, "200,006 boxes" in ended.out) == (0, True), ended
 
 
 class _Payload:
