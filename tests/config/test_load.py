@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from detect_transfer.config import RunConfig, dump_config, load_config, make_config, parse_value, read_yaml
+from detect_transfer.config import (
+    RunConfig,
+    StudyConfig,
+    dump_config,
+    load_config,
+    make_config,
+    make_config_of,
+    parse_value,
+    read_yaml,
+)
 from detect_transfer.core.errors import InputError, ProblemsError
 
 DATA = {"data": {"synthetic": {}}}
@@ -132,3 +141,46 @@ def test_a_config__cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.train.epochs = 3  # type: ignore[misc]
     assert isinstance(config, RunConfig)
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("train.epochs=yes", "train.epochs=true"),
+        ("train.lr=on", "train.lr=true"),
+        ("train.workers=no", "train.workers=false"),
+        ("transfer.soup_epochs=true", "transfer.soup_epochs=true"),
+        ("transfer.interpolate=[0.5, true]", "transfer.interpolate=[0.5, 'true']"),
+        ("transfer.budget=true", "transfer.budget=true"),
+        ("transfer.phases=[{epochs: true}]", "transfer.phases.0.epochs=true"),
+        ("transfer.phases=[{epochs: 2, until: {AP: true}}]", "transfer.phases.0.until=true"),
+        ("data.synthetic={train_images: true}", "data.synthetic.train_images=true"),
+    ],
+)
+def test_a_boolean__is_no_number(word: str, key: str) -> None:
+    with pytest.raises(InputError) as error:
+        make_config(DATA, [word])
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"CONFIG_VALUE command line {key} - "), line
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["transfer.match_names=no", "transfer.interpolate=off", "transfer.phases=[{epochs: 2, cache_features: yes}]"],
+)
+def test_a_boolean__is_taken_where_one_is_meant(word: str) -> None:
+    make_config(DATA, [word])
+
+
+@pytest.mark.parametrize(
+    ("study", "key"),
+    [
+        ({"sizes": [True]}, "study.sizes=true"),
+        ({"seeds": [True, 2]}, "study.seeds=true"),
+        ({"margin": True}, "study.margin=true"),
+        ({"search": {"rates": {"train.lr": [0.1, True]}}}, "study.search.rates=true"),
+    ],
+)
+def test_a_boolean_in_a_study__is_no_number(study: dict, key: str) -> None:
+    with pytest.raises(InputError, match=f"CONFIG_VALUE config {key} - "):
+        make_config_of(StudyConfig, {**DATA, "study": {"arms": ["full"], **study}})
