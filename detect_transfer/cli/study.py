@@ -86,7 +86,7 @@ def print_study_plan(plan: Any) -> None:
         groups.setdefault((run.arm, run.percent), []).append(run)
     for (arm, percent), runs in list(groups.items())[:_MOST_ROWS]:
         first, done = runs[0], sum(run.key in seconds for run in runs)
-        seen = f"{first.n_images * first.epochs:,}"
+        seen = f"{plan.images_seen(arm, percent):,}"
         table.add_row(
             arm, f"{percent:g}", str(first.n_images), str(first.epochs), seen, str(len(runs)), f"{done} of {len(runs)}"
         )

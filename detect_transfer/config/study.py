@@ -135,7 +135,10 @@ class Study(Strict):
     def _named(cls, arms: Any) -> Any:
         """Take a list of names as arms that change nothing, and a mapping of a part as keys of it."""
         if isinstance(arms, list):
-            arms = {str(name): {} for name in arms}
+            names = [str(name) for name in arms]
+            if len(set(names)) < len(names):
+                raise ValueError("a name stands twice in study.arms")
+            arms = {name: {} for name in names}
         if not isinstance(arms, dict):
             return arms
         return {str(name): _dotted(keys) for name, keys in arms.items()}
@@ -182,7 +185,10 @@ def _dotted(keys: Any) -> Any:
     flat: dict[str, Any] = {}
     for key, value in keys.items():
         inside = key in _PARTS and isinstance(value, dict)
-        flat |= {f"{key}.{name}": each for name, each in value.items()} if inside else {str(key): value}
+        more = {f"{key}.{name}": each for name, each in value.items()} if inside else {str(key): value}
+        for name in more.keys() & flat.keys():
+            raise ValueError(f"an arm has the key {name} twice, by itself and inside of {name.partition('.')[0]}")
+        flat |= more
     return flat
 
 

@@ -95,6 +95,7 @@ def run_epoch(context: TrainContext, phase: PlannedPhase, step: Step) -> dict[st
         "loss": sum(progress.sums.values()) / progress.step,
         **{f"loss_{name}": value / progress.step for name, value in progress.sums.items()},
         "lr": {stage: rate * factor for stage, rate in phase.rates.items()},
+        "images": spent.images,
         "train_seconds": spent.seconds,
         "images_per_second": spent.images / spent.seconds,
         "waiting_share": spent.waited / spent.seconds,

@@ -17,6 +17,7 @@ from detect_transfer.core.input_size import InputSize
 from detect_transfer.data.box_checks import scaled_into
 
 _FREQUENT = 0.1  # share of the images from which on a class is not repeated
+REPEATING = ("repeat", "both")  # of `train.class_balance`
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,14 @@ from detect_transfer.training.mixes import mix_options
 from detect_transfer.training.plan import Plan
 from detect_transfer.training.pseudo_labels import add_pseudo_labels, has_shared_softmax, with_keep_from
 from detect_transfer.training.sampler import EpochBatches, Share
-from detect_transfer.training.samples import SampleRef, TrainSamples, box_sizes, class_weights, repeat_factors
+from detect_transfer.training.samples import (
+    REPEATING,
+    SampleRef,
+    TrainSamples,
+    box_sizes,
+    class_weights,
+    repeat_factors,
+)
 from detect_transfer.training.shapes import ShapeGroups, like_shapes
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.run_scores import RunScorer
@@ -144,7 +151,7 @@ def _batches(
     """Return the images of each step of this device."""
     settings = config.train
     return EpochBatches(
-        repeat_factors(samples) if settings.class_balance in ("repeat", "both") else np.ones(len(samples)),
+        repeat_factors(samples) if settings.class_balance in REPEATING else np.ones(len(samples)),
         batch=batch_of_device(settings.batch, accelerator.num_processes),
         seed=settings.seed,
         share=Share(accelerator.process_index, accelerator.num_processes),

@@ -274,6 +274,9 @@ def test_budget__is_shared_out_and_its_end_is_the_end_of_the_run(config, run, mo
     assert {row["phase"] for row in history} == {0, 1, 2}
     assert len(history) < 100
     assert history[-1]["lr"]["head"] < 0.2 * max(row["lr"]["head"] for row in history[1:])
+    cut = [row["images"] for row in history[1:]]
+    assert min(cut) < max(cut)  # which is a whole epoch
+    assert cut == [round(row["images_per_second"] * row["train_seconds"]) for row in history[1:]]
 
 
 def test_budget_that_is_over_at_once__leaves_epoch_0(config, run) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from detect_transfer.config import RunConfig, StudyConfig, absolute_paths, make_config
 from detect_transfer.config.study import with_keys
+from detect_transfer.core.counted import counted
 from detect_transfer.core.errors import DetectTransferError, InputError
 from detect_transfer.models.hub import architecture_of
 from detect_transfer.training.augment import Augmenter
@@ -34,20 +35,23 @@ def run_config(config: StudyConfig, data: StudyData, arm: str, percent: float, r
     """
     keys = with_keys(config.keys_of(arm), rates)
     keys["data"] = data.data.model_dump(mode="json")
-    budget = _budget(config, data, percent)
+    keys["train"] |= {"seed": config.study.seeds[0]}
+    run = make_config(keys, where=f"study.arms.{arm}")
+    budget = _budget(config, data, percent, arm, run.train.class_balance)
     if arm in config.study.timed:
         budget *= _MOST_TIMES  # the seconds end it, not the epochs
-    keys["train"] |= {"seed": config.study.seeds[0], "epochs": budget}
-    run = make_config(keys, where=f"study.arms.{arm}")
+    run = run.model_copy(update={"train": run.train.model_copy(update={"epochs": budget})})
     return absolute_paths(run.model_copy(update=_within(run, budget, arm)))
 
 
-def _budget(config: StudyConfig, data: StudyData, percent: float) -> int:
-    """Return how many epochs of a part a run may see."""
-    if config.study.budget == "epochs":
-        return config.train.epochs
-    whole = max(map(data.n_images, config.study.sizes))
-    return max(1, round(config.train.epochs * whole / data.n_images(percent)))
+def _budget(config: StudyConfig, data: StudyData, percent: float, arm: str, balance: str) -> int:
+    """Return how many epochs of a part a run may see; fewer where an epoch repeats images of rare classes."""
+    epochs, n_images, n_shown = config.train.epochs, data.n_images(percent), data.n_shown(percent, balance)
+    if config.study.budget == "images":
+        epochs = max(1, round(epochs * max(map(data.n_images, config.study.sizes)) / n_images))
+    if epochs * n_images < n_shown:
+        raise _unusable(arm, epochs, f"an epoch shows {n_shown} images where one of the others shows {n_images}")
+    return epochs if n_shown == n_images else epochs * n_images // n_shown
 
 
 def _within(run: RunConfig, budget: int, arm: str) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def planned_epochs(run: RunConfig) -> int:
 def _unusable(arm: str, budget: int, why: str) -> InputError:
     return InputError(
         "STUDY_BUDGET",
-        f"the arm '{arm}' cannot use a budget of {budget} epochs: {why}",
+        f"the arm '{arm}' cannot use a budget of {counted(budget, 'epoch')}: {why}",
         field=f"study.arms.{arm}",
         remedy="raise train.epochs, which all arms share",
     )

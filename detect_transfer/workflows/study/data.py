@@ -13,11 +13,13 @@ from detect_transfer.config import Data, StudyConfig
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.core.io import write_json
+from detect_transfer.data.image_paths import ImagePaths
 from detect_transfer.data.native import NativeData
 from detect_transfer.data.run_data import RunData, load_run_data
 from detect_transfer.data.split import split_by_ratio
 from detect_transfer.data.split_file import SPLITS_VERSION
 from detect_transfer.data.subsets import missing_classes, nested_subsets
+from detect_transfer.training.samples import REPEATING, TrainSamples, repeat_factors
 from detect_transfer.workflows.run_source import make_run_data
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.folds import FoldTables, fold_tables
@@ -31,11 +33,13 @@ class StudySplit:
     """One division of the images of a study.
 
     Args:
-        parts: The images of each part of the training set, by percent.
+        train: The whole training set.
+        parts: The images of each part of it, by percent.
         val: The images that the best epoch is chosen by.
         test: The images that the verdict is about.
     """
 
+    train: AnnotationTable
     parts: dict[float, list[int]]
     val: AnnotationTable
     test: AnnotationTable
@@ -49,6 +53,7 @@ class StudyData:
         data: The data part of every run, without its split file.
         splits: The division of the images in each fold; one division without folds.
         names: The file name of each image_id.
+        paths: The file of each image_id.
         fingerprint: A hash of tables and image files.
         notes: What was decided about the data, in words.
         seen: The hash, as `head_digest`, of each image that runs train on or choose by; with folds that is each image.
@@ -57,6 +62,7 @@ class StudyData:
     data: Data
     splits: tuple[StudySplit, ...]
     names: dict[int, str]
+    paths: ImagePaths
     fingerprint: str
     notes: tuple[str, ...]
     seen: frozenset[str] = frozenset()
@@ -84,6 +90,18 @@ class StudyData:
     def n_images(self, percent: float) -> int:
         """Return the images of a part of the training set; with folds their mean."""
         return round(mean(len(split.parts[percent]) for split in self.splits))
+
+    def n_shown(self, percent: float, balance: str) -> int:
+        """Return how many images an epoch of a part shows: those of rare classes may be repeated; with folds the mean.
+
+        Args:
+            percent: The part.
+            balance: As `train.class_balance`.
+        """
+        if balance not in REPEATING:
+            return self.n_images(percent)
+        parts = [TrainSamples(split.train.select_images(split.parts[percent]), self.paths) for split in self.splits]
+        return round(mean(float(repeat_factors(part).sum()) for part in parts))
 
     def split_of(self, fold: int | None) -> StudySplit:
         """Return the division of the images in a fold."""
@@ -141,13 +159,13 @@ def load_study_data(
     for train, val, test in tables:
         parts = nested_subsets(train, sizes, seed=_SPLIT_SEED, hashes=loaded.content)
         _refuse_missing_classes(train, parts, (val, test), config.study.sizes)
-        divisions.append(StudySplit(parts, val, test))
+        divisions.append(StudySplit(train, parts, val, test))
     if not loaded.train.images["group"].drop_nulls().is_empty():
         notes.append("parts of the training set and the test part cut no group of images")
     names = {i: name for table in tables[0] for i, name in table.images.select("image_id", "file_name").rows()}
     used = {i for train, val, _ in tables for table in (train, val) for i in table.images["image_id"]}
     seen = frozenset(loaded.content[i] for i in used)
-    return StudyData(data, tuple(divisions), names, loaded.fingerprint, tuple(notes), seen)
+    return StudyData(data, tuple(divisions), names, loaded.paths, loaded.fingerprint, tuple(notes), seen)
 
 
 def write_split_files(data: StudyData, folder: StudyFolder) -> None:

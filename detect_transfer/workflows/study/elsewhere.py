@@ -16,12 +16,10 @@ from detect_transfer.core.io import sha256_file
 from detect_transfer.core.sealed import read_kept, write_sealed
 from detect_transfer.evaluation.study.cross_domain import DomainCell, DomainRun, cross_domain
 from detect_transfer.evaluation.study.forgetting import ForgettingCurve, Interpolated, forgetting_curve
-from detect_transfer.workflows.study.other_data import read_other_data
+from detect_transfer.workflows.study.other_data import OWN, read_other_data
 from detect_transfer.workflows.study.other_scores import OtherScorer
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
 from detect_transfer.workflows.study.runs import FinishedRun
-
-OWN = "its own test images"
 
 
 @dataclass(frozen=True)

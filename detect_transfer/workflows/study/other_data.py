@@ -12,13 +12,22 @@ from detect_transfer.data.load import read_ground_truth
 from detect_transfer.data.used_images import head_digest
 from detect_transfer.workflows.study.data import StudyData
 
+OWN = "its own test images"  # what the column of these is called in the matrix
+
 
 def read_other_data(study: Study) -> tuple[AnnotationTable | None, dict[str, AnnotationTable]]:
     """Read the images of the source task, None where forgetting is not asked for, and the other data sets by name.
 
     Raises:
-        InputError: Data cannot be read, or a class map names a class that they do not have.
+        InputError: Data cannot be read or have the name of others, or a class map names a class that they do not have.
     """
+    if OWN in study.matrix:
+        raise InputError(
+            "STUDY_MATRIX",
+            "the test images of the study are called so",
+            field=f"study.matrix.{OWN}",
+            remedy="give the data another name",
+        )
     source_task = None if study.forgetting is None else _read(study.forgetting.data, "study.forgetting.data")
     others = {name: _read(data, f"study.matrix.{name}") for name, data in study.matrix.items()}
     for name, data in study.matrix.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from functools import cached_property
 import orjson
 
 from detect_transfer.config import RunConfig, StudyConfig, dump_config, make_config
-from detect_transfer.config.study import with_keys
+from detect_transfer.config.study import Search, with_keys
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError, raise_problems
 from detect_transfer.core.io import read_bytes, sha256_file, write_atomic
@@ -107,6 +108,11 @@ class StudyPlan:
         """Return the config of a run, whose paths are those of this machine."""
         return self.placed(run, self.configs[run.arm, run.percent])
 
+    def images_seen(self, arm: str, percent: float) -> int:
+        """Return how many images the runs of an arm at a size see at most, images that are repeated counted again."""
+        run = self.configs[arm, percent]
+        return planned_epochs(run) * self.data.n_shown(percent, run.train.class_balance)
+
     def write_config(self, run: PlannedRun, config: RunConfig) -> None:
         """Write the config that a run is started with, where there is none or another one."""
         path, text = self.folder.run_config(run.key), dump_config(config)
@@ -201,12 +207,21 @@ def _check_arms(config: StudyConfig) -> None:
     """Check the keys of every arm before any data are read."""
     problems: list[DetectTransferError] = []
     for arm in config.study.arms:
-        try:
-            ends = {} if config.study.search is None else {k: low for k, (low, _) in config.study.search.rates.items()}
-            make_config(with_keys(config.keys_of(arm), ends), where=f"study.arms.{arm}")
-        except DetectTransferError as error:
-            problems += getattr(error, "problems", (error,))
+        for rates in _tried(config.study.search):
+            try:
+                make_config(with_keys(config.keys_of(arm), rates), where=f"study.arms.{arm}")
+            except DetectTransferError as error:
+                problems += getattr(error, "problems", (error,))
+                break  # mostly the same with other rates
     raise_problems(problems)
+
+
+def _tried(search: Search | None) -> list[dict[str, float]]:
+    """Return rates that a search may propose: both ends, and between them what is no whole number."""
+    if search is None:
+        return [{}]
+    values = {key: (low, high, low * (high / low) ** (1 / math.e)) for key, (low, high) in search.rates.items()}
+    return [{key: of_key[i] for key, of_key in values.items()} for i in range(3)]
 
 
 def keyed_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import orjson
 import polars as pl
 
 from detect_transfer.core.annotations import AnnotationTable, Detections
-from detect_transfer.core.arrays import FloatArray
+from detect_transfer.core.arrays import FloatArray, IntArray
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import InputError, ResourceError
 from detect_transfer.core.io import read_json, write_json
@@ -173,9 +174,9 @@ def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
                 "AP": row.get("AP"),
                 "train_AP": row.get("train_AP"),
                 "seconds": row.get("epoch_seconds"),
-                "images_seen": row["epoch"] * run.n_images,
+                "images_seen": int(images),
             }
-            for row in history
+            for row, images in zip(history, _images_seen(history, run.n_images), strict=True)
         ],
         "cost": {
             "seconds": sum(row.get("epoch_seconds", 0.0) for row in history) + _seconds_of_averages(folder),
@@ -187,6 +188,16 @@ def _facts(plan: StudyPlan, run: PlannedRun) -> dict[str, Any]:
         "machine": manifest.get("machine"),
         "versions": manifest.get("versions"),
     }
+
+
+def _images_seen(history: Sequence[Mapping[str, Any]], n_images: int) -> IntArray:
+    """Return how many images training has seen by the end of each epoch (E,): time may cut one short.
+
+    Args:
+        history: The rows of the epochs.
+        n_images: Those of an epoch, where a row does not say how many it saw.
+    """
+    return np.cumsum([row.get("images", n_images) if row["epoch"] else 0 for row in history], dtype=np.int64)
 
 
 def _seconds_of_averages(folder: RunFolder) -> float:

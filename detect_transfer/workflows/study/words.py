@@ -47,7 +47,7 @@ def facts_of(plan: StudyPlan, ended: EndedRuns) -> dict[str, str]:
         "Budget": _budget(plan),
         **({"Equal time": f"{config.study.seconds:g} s a run"} if config.study.seconds is not None else {}),
         "Starts from": ", ".join(dict.fromkeys(run.model.weights for run in plan.configs.values())),
-        "Input": f"{_sides(plan)} px, batch {config.train.batch}",
+        "Input": f"{_sides(plan)} px, batch {_batches(plan)}",
         "Data sha256": data.fingerprint,
         "Code sha256": code_sha256(),
         "Versions": ", ".join(f"{name} {version}" for name, version in _versions(ended.finished).items()),
@@ -67,14 +67,14 @@ def _budget(plan: StudyPlan) -> str:
 
 def _images_seen(plan: StudyPlan) -> str:
     """Say whether all arms may see equally many images; a plan of phases may not fill the budget."""
-    runs = [run for run in plan.runs if run.arm in plan.config.study.arms]
+    seen = {pair: plan.images_seen(*pair) for pair in plan.configs if pair[0] in plan.config.study.arms}
     most: dict[float, int] = {}
-    for run in runs:
-        most[run.percent] = max(most.get(run.percent, 0), run.epochs)
+    for (_, percent), images in seen.items():
+        most[percent] = max(most.get(percent, 0), images)
     shares: dict[str, float] = {}
-    for run in runs:
-        share = run.epochs / most[run.percent] if most[run.percent] else 1.0
-        shares[run.arm] = min(share, shares.get(run.arm, 1.0))
+    for (arm, percent), images in seen.items():
+        share = images / most[percent] if most[percent] else 1.0
+        shares[arm] = min(share, shares.get(arm, 1.0))
     fewer = [f"{arm} {share:.0%}" for arm, share in shares.items() if share < 1]
     if not fewer:
         return "Every arm could see equally many images."
@@ -84,6 +84,11 @@ def _images_seen(plan: StudyPlan) -> str:
 def _sides(plan: StudyPlan) -> str:
     """Return the sides of the input of all arms."""
     return " or ".join(str(side) for side in sorted({run.train.imgsz for run in plan.configs.values()}))
+
+
+def _batches(plan: StudyPlan) -> str:
+    """Return the images a step of all arms."""
+    return " or ".join(str(batch) for batch in sorted({run.train.batch for run in plan.configs.values()}))
 
 
 def _counted(number: int, what: str) -> str:

@@ -4,14 +4,20 @@ import json
 import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from detect_transfer.config import StudyConfig, load_config, make_config_of
 from detect_transfer.core.errors import InputError
+from detect_transfer.training.sampler import EpochBatches
+from detect_transfer.training.samples import TrainSamples, repeat_factors
+from detect_transfer.workflows.study import data as study_data
 from detect_transfer.workflows.study import plan as study_plan
 from detect_transfer.workflows.study.arms import planned_epochs
 from detect_transfer.workflows.study.cost import cost_of
@@ -19,6 +25,7 @@ from detect_transfer.workflows.study.folder import StudyFolder, load_study
 from detect_transfer.workflows.study.init import init_study
 from detect_transfer.workflows.study.plan import StudyPlan, make_study_plan
 from detect_transfer.workflows.study.source import source_facts
+from detect_transfer.workflows.study.words import EndedRuns, facts_of, not_tested
 
 
 @pytest.fixture
@@ -330,3 +337,71 @@ def test_options_of_a_launcher__are_checked_before_anything_is_run(make_plan, la
 def test_options_that_submitit_takes__are_taken(make_plan, options) -> None:
     pytest.importorskip("submitit")
     assert make_plan({"launcher": "slurm", "launcher_options": options}).jobs == 1
+
+
+def test_budget__counts_the_images_that_an_epoch_repeats(make_plan, monkeypatch) -> None:
+    monkeypatch.setattr(study_data, "repeat_factors", lambda samples: np.full(len(samples), 1.3))
+    arms = {"full": {}, "fair": {"transfer.strategy": "full", "train.class_balance": "repeat"}}
+    plan = make_plan({"arms": arms}, train={"epochs": 6})
+    epochs = {(run.arm, run.percent): run.epochs for run in plan.runs}
+    assert epochs == {("full", 50.0): 12, ("full", 100.0): 6, ("fair", 50.0): 9, ("fair", 100.0): 4}
+    seen = {pair: plan.images_seen(*pair) for pair in plan.configs}
+    assert seen == {("full", 50.0): 84, ("full", 100.0): 84, ("fair", 50.0): 81, ("fair", 100.0): 72}
+    (sentence,) = (s for s in not_tested(plan, EndedRuns((), (), ())) if "budget" in s)
+    assert sentence.startswith("Some arms cannot fill the budget and see as little of it as: fair 86%.")
+    with pytest.raises(InputError, match=r"STUDY_BUDGET study.arms.fair - .* 1 epoch: an epoch shows 18 images .* 14;"):
+        make_plan({"arms": arms, "budget": "epochs", "sizes": [100]}, train={"epochs": 1})
+
+
+def test_images_of_an_epoch__are_those_that_training_shows(make_plan) -> None:
+    plan = make_plan({"sizes": [100]})
+    (split,) = plan.data.splits
+    rare = split.train.boxes["category_id"].min()
+    first = split.train.boxes.filter(pl.col("category_id") == rare)["image_id"].head(1)
+    boxes = split.train.boxes.filter((pl.col("category_id") != rare) | pl.col("image_id").is_in(first.implode()))
+    few = replace(split, train=replace(split.train, boxes=boxes))
+    data = replace(plan.data, splits=(few,))
+    samples = TrainSamples(few.train.select_images(few.parts[100.0]), data.paths)
+    factors = repeat_factors(samples, frequent=0.9)
+    batches = EpochBatches(factors, batch=4, seed=0)
+    assert sum(map(len, batches)) == round(factors.sum()) > len(samples)
+    assert data.n_shown(100.0, "repeat") == sum(map(len, EpochBatches(repeat_factors(samples), batch=4, seed=0)))
+    assert data.n_shown(100.0, "weights") == data.n_images(100.0) == len(samples)
+
+
+def test_batch__of_every_arm_stands_in_the_report(make_plan) -> None:
+    plan = make_plan({"arms": {"full": {}, "small": {"transfer.strategy": "full", "train.batch": 4}}})
+    assert facts_of(plan, EndedRuns((), (), ()))["Input"] == "640 px, batch 4 or 16"
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ({"x": {"transfer": {"strategy": "full"}, "transfer.strategy": "auto"}}, "has the key transfer.strategy twice"),
+        ({"x": {"train.lr": 0.1, "train": {"lr": 0.2}}}, "has the key train.lr twice"),
+        (["full", "scratch", "full"], "a name stands twice in study.arms"),
+    ],
+)
+def test_arm_that_contradicts_itself__is_refused(make_plan, arms: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan({"arms": arms})
+
+
+def test_other_data__are_not_named_as_the_test_images_are(make_plan, tmp_path: Path) -> None:
+    matrix = {"its own test images": {"path": str(tmp_path)}}
+    with pytest.raises(InputError, match=r"STUDY_MATRIX study.matrix.its own test images - .* another name"):
+        make_plan({"matrix": matrix})
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        ({"train.lr": [0.1, 20]}, "CONFIG_VALUE study.arms.full train.lr=20.0 - "),
+        ({"train.batch": [1, 16]}, "CONFIG_VALUE study.arms.full train.batch=2.77.* - a whole number"),
+        ({"train.epochs": [1, 4]}, "arms cannot be compared that differ in it"),
+        ({"transfer.new_class_lr_factor": [1, 200]}, "transfer.new_class_lr_factor=200.0"),
+    ],
+)
+def test_rates_that_no_run_takes__are_refused_before_the_search(make_plan, rates, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_plan({"search": {"rates": rates}})

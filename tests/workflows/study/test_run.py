@@ -22,7 +22,7 @@ from detect_transfer.workflows.study import process as study_process
 from detect_transfer.workflows.study.plan import StudyPlan
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import Launcher, prepare_store
-from detect_transfer.workflows.study.runs import read_runs, state_of
+from detect_transfer.workflows.study.runs import read_runs, state_of, work_out
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mb", "energy_joules", "Machines", "Code sha256"}
 
@@ -61,6 +61,18 @@ def test_runs_whose_time_was_over_before_an_epoch__are_told(plan) -> None:
     report_study(plan)
     told = " ".join(json.loads(plan.folder.answers.read_text())["not_tested"])
     assert "6 runs trained no epoch, as their time was over before: full." in told
+
+
+def test_images_seen__are_those_that_each_epoch_showed(plan) -> None:
+    run = next(run for run in plan.runs if run.arm == "full")
+    write_run(plan, run)
+    history = plan.folder.run(run.key).history
+    rows = [json.loads(line) for line in history.read_text().splitlines()]
+    shown = [run.n_images + 3, 2]  # some repeated, and an epoch that time cut short
+    told = [{**row, **({"images": shown[row["epoch"] - 1]} if row["epoch"] else {})} for row in rows]
+    history.write_text("".join(json.dumps(row) + "\n" for row in told))
+    seen = [row["images_seen"] for row in work_out(plan, run).facts["epochs"]]
+    assert seen == [0, run.n_images + 3, run.n_images + 5]
 
 
 @pytest.mark.parametrize("keep", [False, True])
