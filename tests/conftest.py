@@ -14,6 +14,21 @@ if "START_METHOD" in os.environ:  # `make test-spawn`: as on macOS, Windows and 
     multiprocessing.set_start_method(os.environ["START_METHOD"])
 
 
+LONGEST = (  # a minute or more; one that is begun last keeps one process busy while the others have nothing left
+    "cli/test_no_network.py",
+    "workflows/test_train.py",
+    "workflows/study/test_run.py",
+    "training/test_gradient.py",
+    "training/test_torchvision_runs.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first that take longest."""
+    first = {Path(__file__).parent / name for name in LONGEST}
+    items.sort(key=lambda item: item.path not in first)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data and weights beside the checkout; a test that needs it is skipped without it."""

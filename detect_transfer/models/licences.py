@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ def _rows(texts: Mapping[str, str]) -> list[dict[str, str]]:
         return [{"file": "its ledger cannot be read", "sha256": UNKNOWN, "licence": UNKNOWN}]
 
 
+@functools.cache  # a state is saved with them each epoch
 def _package_row(package: str) -> dict[str, str]:
     try:
         facts = metadata(package)

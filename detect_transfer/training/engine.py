@@ -248,9 +248,9 @@ class _Trainer:
         random = random_states(context.accelerator)
         if not context.accelerator.is_main_process:
             return
-        states = {
-            "module": self.module.state_dict(),
-            "average": self.average.state_dict(),
+        states = {  # plain dicts: the version that torch keeps of every layer would be most of what is pickled
+            "module": dict(self.module.state_dict()),
+            "average": dict(self.average.state_dict()),
             "optimizer": None if step is None else step.optimizer.state_dict(),
             "scaler": None if step is None else step.scaler.state_dict(),
             "rng": random,

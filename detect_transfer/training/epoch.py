@@ -233,7 +233,7 @@ def set_mode(detector: Detector, phase: PlannedPhase) -> None:
     of batches an epoch; after a small set it would still be half of what the source had.
     """
     detector.module.train()
-    stages = detector.stages()
+    stages = _stages_of_modules(detector.stages())
     for name, layer in detector.module.named_modules():
         own = _stages_of(name, stages)
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
@@ -245,10 +245,19 @@ def set_mode(detector: Detector, phase: PlannedPhase) -> None:
             layer.training = False
 
 
-def _stages_of(name: str, stages: Mapping[str, Stage]) -> set[Stage]:
+def _stages_of_modules(stages: Mapping[str, Stage]) -> dict[str, set[Stage]]:
+    """Return the stages of the tensors in every module that has some; the whole network has an empty name."""
+    of_modules: dict[str, set[Stage]] = {}
+    for tensor, stage in stages.items():
+        name = tensor
+        while name:
+            name = name.rpartition(".")[0]
+            of_modules.setdefault(name, set()).add(stage)
+    return of_modules
+
+
+def _stages_of(name: str, stages: Mapping[str, set[Stage]]) -> set[Stage]:
     """Return the stages of the tensors in a module; of one without tensors, those of what it stands in."""
-    while True:
-        own = {stage for tensor, stage in stages.items() if not name or tensor.startswith(f"{name}.")}
-        if own or not name:
-            return own
+    while name and name not in stages:
         name = name.rpartition(".")[0]
+    return stages.get(name, set())

@@ -57,7 +57,7 @@ DRIVER = """
 """
 TRAIN = "train data.path=DATA model.weights=embedded train.epochs=1 train.imgsz=64 train.batch=8 train.device=cpu"
 COMMANDS = (  # in this order: later ones read what earlier ones wrote
-    "init DATA model.weights=embedded --out written.yaml",
+    "init DATA model.weights=embedded train.imgsz=64 --out written.yaml",
     "convert data_folder DATA --out converted --to yolo,voc --check",
     "unpack train.parquet --out unpacked",
     "check DATA --out checked --round-trip",
@@ -65,7 +65,7 @@ COMMANDS = (  # in this order: later ones read what earlier ones wrote
     "suggest-class-map --data DATA --weights embedded",
     f"{TRAIN} train.seed=0 out=run0",
     f"{TRAIN} train.seed=1 train.workers=1 out=run1",
-    "train --dry-run data.path=DATA model.weights=embedded",
+    "train --dry-run data.path=DATA model.weights=embedded train.imgsz=64",
     "check run0 --out labels_checked --device cpu",
     "average run0 run1 --out averaged --device cpu",
     "predict run0 DATA/images/val --out predicted --to jsonl,coco,yolo --device cpu",

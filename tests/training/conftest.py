@@ -5,7 +5,6 @@ A test that only goes on with a run takes a copy of the shared one, as a trainin
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from narrow import narrow_yolo
 from watches import stop_after
 
 from detect_transfer.config import Model, RunConfig, Synthetic, Transfer
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.models import build_detector, save_weights
-from detect_transfer.models.yolo.ultralytics import load_ultralytics
 from detect_transfer.training.context import Interrupted
 from detect_transfer.workflows.train import RunResult, Watch, train
 
@@ -43,31 +42,10 @@ def no_page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(WRITE_REPORT, lambda path, _: path.write_text(""))
 
 
-@functools.cache
-def load_yaml() -> Callable[[str], dict[str, Any]]:
-    """Return what ultralytics reads architectures with; imported by itself it would replace `PIL.Image.open`."""
-    load_ultralytics()
-    from ultralytics.nn import tasks
-
-    return tasks.yaml_model_load
-
-
-def make_narrow(patch: pytest.MonkeyPatch) -> None:
-    """Build every YOLO at a quarter of its width: the same graph and names, an eighth of the parameters."""
-
-    def narrow(path: str) -> dict[str, Any]:
-        content = read(path)
-        scales = {name: [depth, width / 4, most] for name, (depth, width, most) in content["scales"].items()}
-        return {**content, "scales": scales}
-
-    read = load_yaml()
-    patch.setattr("ultralytics.nn.tasks.yaml_model_load", narrow)
-
-
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build the networks that the shared weights are of."""
-    make_narrow(monkeypatch)
+    narrow_yolo(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +53,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random narrow YOLO11n that knows two classes, none of the tiny data."""
     torch.manual_seed(1)
     with pytest.MonkeyPatch.context() as patch:
-        make_narrow(patch)
+        narrow_yolo(patch)
         detector = build_detector(Model(), Transfer(), ["person", "stop"], None)[0]
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_weights(path, detector.module.state_dict(), detector.metadata())
@@ -139,7 +117,7 @@ def shared_runs(
             folder = made[stopped_in] = tmp_path_factory.mktemp("shared") / "run"
             watch = Watch() if stopped_in is None else stop_after(stopped_in)
             with pytest.MonkeyPatch.context() as patch:
-                make_narrow(patch)
+                narrow_yolo(patch)
                 patch.setattr(WRITE_REPORT, lambda path, _: path.write_text(""))
                 ends = nullcontext() if stopped_in is None else pytest.raises(Interrupted)
                 with ends:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from manifests import restamp
+from narrow import narrow_torchvision
 from paths import ROOT
 
 from detect_transfer.config import RunConfig
@@ -66,6 +67,7 @@ def gradient(
 ) -> Callable[[str, int], torch.Tensor]:
     """Return what gives the gradient of the first step of a model in so many parts."""
     data = half_background(few_data, tmp_path / "half")
+    narrow_torchvision(monkeypatch)
     same_regions(monkeypatch)
     monkeypatch.setattr(engine._Trainer, "_end_epoch", no_score)
     seen: list[torch.Tensor] = []
@@ -102,7 +104,8 @@ def test_accumulation_with_frozen_batchnorm__gives_the_gradient_of_the_whole_bat
 
 SCRIPT = """
 import os, sys
-import torch
+import pytest, torch
+from narrow import narrow_torchvision
 from detect_transfer.training import engine, epoch
 from detect_transfer.workflows.run_config import config_of_words
 from detect_transfer.workflows.train import train
@@ -114,6 +117,7 @@ def look(parameters, *_):
     if os.environ['RANK'] == '0':
         torch.save(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]), f'{out}.pt')
     raise Seen
+narrow_torchvision(pytest.MonkeyPatch())
 torch.randperm = lambda n, **kwargs: torch.arange(n, device=kwargs.get('device'))
 engine._Trainer._end_epoch = no_score
 epoch.nn.utils.clip_grad_norm_ = look
@@ -143,7 +147,7 @@ def test_two_processes_with_frozen_batchnorm__give_the_gradient_of_the_whole_bat
         lines.append(" ".join([*words, *of_model, f"train.accumulate={parts}", out]))
     runs.write_text("\n".join(lines))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, runs]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     whole = {model: gradient(model, 1) for model in ("yolo", "faster-rcnn")}

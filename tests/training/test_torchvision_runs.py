@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from narrow import narrow_torchvision
 from watches import stop_after
 
 from detect_transfer.config import Model, Transfer
@@ -16,8 +18,15 @@ from detect_transfer.training.context import Interrupted
 ARCH = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow_head() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        narrow_torchvision(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def model(narrow_head: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A random Faster R-CNN that knows two classes, as the model part of a config."""
     torch.manual_seed(1)
     model = Model(family="torchvision", arch=ARCH, weights="scratch")

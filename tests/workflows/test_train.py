@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from narrow import narrow_torchvision
 from paths import ROOT
 
 AUDIT = """
@@ -166,8 +167,9 @@ CHANGES = {
     "poisoned": ("train.on_not_finite=roll_back", "train.schedule=constant", "train.warmup=0"),
 }
 SCRIPT = """
-import json, os, runpy, sys
+import json, os, pytest, runpy, sys
 from dataclasses import replace
+from narrow import narrow_torchvision
 from detect_transfer.models.yolo.detector import YoloDetector
 true_loss, calls = YoloDetector.loss, []
 def poisoned(self, outputs, targets, size_hw):
@@ -175,6 +177,7 @@ def poisoned(self, outputs, targets, size_hw):
     factor = float('nan') if (os.environ['RANK'], len(calls)) == ('1', 2) else 1.0
     parts = true_loss(self, outputs, targets, size_hw)
     return {name: replace(part, total=part.total * factor) for name, part in parts.items()}
+narrow_torchvision(pytest.MonkeyPatch())
 program, commands = sys.argv[1:]
 for name, words in json.load(open(commands)).items():
     YoloDetector.loss = poisoned if name == 'poisoned' else true_loss
@@ -198,7 +201,7 @@ def two_processes(few_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     (folder / "several.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [str(folder / "several.py"), str(ROOT / "tools" / "train.py"), str(folder / "commands.json")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -207,13 +210,14 @@ def two_processes(few_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.mark.parametrize("model", ["yolo", "torchvision"])
 @pytest.mark.slow
 def test_two_processes__train_one_model_and_score_it_once(
-    two_processes: Path, few_data: Path, tmp_path: Path, model: str, one_thread: None
+    two_processes: Path, few_data: Path, tmp_path: Path, model: str, one_thread: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both processes see their half of the images, compute features of their half for both, and write one run folder.
 
     The scores of the same network are equal, to rounding where those of a random head are nearly tied. Statistics of
     batches are those of a process, so that the losses are near.
     """
+    narrow_torchvision(monkeypatch)
     run_tool("train.py", *words(few_data, tmp_path / "one", "train.device=cpu", *CHANGES[model])[1:])
     one, two = (
         [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

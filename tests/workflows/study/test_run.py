@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +21,7 @@ from paths import ROOT
 from detect_transfer.cli.main import main
 from detect_transfer.core.errors import DetectTransferError, InputError, ResourceError
 from detect_transfer.workflows.study import process as study_process
-from detect_transfer.workflows.study.plan import StudyPlan
+from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import Launcher, prepare_store
 from detect_transfer.workflows.study.runs import read_runs, state_of, work_out
@@ -278,15 +280,42 @@ def test_many_runs__are_reported_within_half_a_minute(tiny_data: Path, tmp_path:
     assert time.process_time() - started < 30  # 200 runs: a page takes seconds, a run a hundredth
 
 
-EPOCH_0 = {"arms": ["epoch0"], "sizes": [100], "seeds": [0, 1]}
+TRAIN = {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32"}
+TWO_RUNS = {"arms": ["epoch0", "full"], "sizes": [100], "seeds": [0], "held_out": 0.3, "budget": "epochs", "jobs": 1}
 
 
 @pytest.fixture(scope="module")
-def done_here(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
-    """Two short runs, done one after another."""
-    plan = plan_of(tiny_data, EPOCH_0, tmp_path_factory.mktemp("here") / "store", imgsz=64)
-    assert Launcher(plan).run()
-    return plan
+def killed(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that was killed in its second run."""
+    folder = tmp_path_factory.mktemp("killed")
+    content = {"data": {"path": str(tiny_data)}, "model": {"weights": "embedded"}, "train": TRAIN, "study": TWO_RUNS}
+    (folder / "study.yaml").write_text(json.dumps(content))
+    words = ["study", "run", str(folder / "study.yaml"), f"out={folder / 'out'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "detect_transfer", *words], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 300
+    while not in_second_run(folder / "out") and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(killed: Path) -> Path:
+    """The folder of the same study, whose second run was not stopped; its first run is that of the other."""
+    (ended,) = (path.parent for path in (killed / "out" / "runs").glob("*/manifest.json"))
+    shutil.copytree(ended, killed / "whole" / "runs" / ended.name)
+    do_study(killed / "study.yaml", killed / "whole")
+    return killed / "whole"
+
+
+def do_study(config: Path, out: Path) -> None:
+    """Run what is left of a study, and report it."""
+    with pytest.raises(SystemExit) as ended:
+        main(["study", "run", str(config), f"out={out}"])
+    assert ended.value.code == 0
 
 
 @pytest.mark.slow
@@ -294,11 +323,11 @@ def done_here(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Stud
     ("launcher", "options"), [("slurm", {"cluster": "local", "timeout_min": 20}), ("ray", {"num_cpus": 1})]
 )
 def test_cluster__does_what_is_done_here(
-    done_here: StudyPlan, tiny_data: Path, tmp_path: Path, launcher: str, options: dict
+    whole: Path, tiny_data: Path, tmp_path: Path, launcher: str, options: dict
 ) -> None:
     pytest.importorskip({"slurm": "submitit"}.get(launcher, launcher))
-    study = {**EPOCH_0, "launcher": launcher, "launcher_options": options}
-    plan = plan_of(tiny_data, study, tmp_path / "there", imgsz=64)
+    study = {**TWO_RUNS, "launcher": launcher, "launcher_options": options}
+    plan = plan_of(tiny_data, study, tmp_path / "there", **TRAIN)
     killed: list[int] = []
     ended = threading.Event()
     killer = threading.Thread(target=_kill_first_task, args=(killed, ended), daemon=True)
@@ -307,7 +336,7 @@ def test_cluster__does_what_is_done_here(
     assert Launcher(plan).run()
     ended.set()
     assert launcher != "ray" or killed
-    (there, failed), (here, _) = read_runs(plan), read_runs(done_here)
+    (there, failed), (here, _) = read_runs(plan), read_runs(replace(plan, folder=StudyFolder(whole)))
     assert failed == []
     assert [run.plan.key for run in there] == [run.plan.key for run in here]
     assert [run.facts["test"] for run in there] == [run.facts["test"] for run in here]
@@ -332,36 +361,9 @@ def test_launcher_that_is_not_there__is_named(tiny_data: Path, tmp_path: Path, m
 
 
 @pytest.mark.slow
-def test_study__killed_and_gone_on_with_reports_the_same(tiny_data: Path, tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(
-        json.dumps(
-            {
-                "data": {"path": str(tiny_data)},
-                "model": {"weights": "embedded"},
-                "train": {"epochs": 1, "imgsz": 64, "batch": 8, "precision": "fp32"},
-                "study": {"arms": ["epoch0", "full"], "sizes": [100], "seeds": [0], "held_out": 0.3},
-            }
-        )
-    )
-    killed = tmp_path / "killed"
-    command = ["study", "run", str(tmp_path / "study.yaml")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "detect_transfer", *command, f"out={killed}"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 300
-    while not in_second_run(killed) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    contents = []
-    for folder in (tmp_path / "whole", killed):
-        with pytest.raises(SystemExit) as ended:
-            main([*command, f"out={folder}"])
-        assert ended.value.code == 0
-        contents.append(without_times(json.loads((folder / "study.json").read_text())))
+def test_study__killed_and_gone_on_with_reports_the_same(killed: Path, whole: Path) -> None:
+    do_study(killed / "study.yaml", killed / "out")
+    contents = [without_times(json.loads((folder / "study.json").read_text())) for folder in (whole, killed / "out")]
     assert contents[0] == contents[1]
 
 
