@@ -146,9 +146,12 @@ def resume(
 @study.command(cls=CommandWithChoices)
 def extend(study: StudyPath, words: Words = None) -> None:
     """Add seeds, sizes or arms to a study that was begun, and do the runs that are new."""
+    from detect_transfer.workflows.study.folder import load_study, refuse_less
+
     if not words:
         raise InputError("USAGE", "nothing to add was given", field="arguments", remedy="e.g. study.seeds=[0,1,2,3,4]")
     folder = _begun(study)
+    refuse_less(load_study(folder)[0], load_study(folder, tuple(words))[0])
     _run_and_report(_plan(folder, words), retry_failed=False)
     print_lines([f"the study as it is now: {folder / 'study.yaml'}; give the folder {folder} from now on"])
 

@@ -91,7 +91,9 @@ class Progress:
         self.step, self.sums, self.spent = 0, {}, Spent()
         self.history.append(row)
         ap = row["AP"]
-        better = len(self.history) == 1 or (ap is not None and (self.best_ap is None or ap > self.best_ap))
+        # the best so far may be an average that was kept below an epoch, for what it knows of the source
+        before = [each["AP"] for each in (*self.history[:-1], *self.mixes) if each["AP"] is not None]
+        better = len(self.history) == 1 or (ap is not None and ap > max(before, default=-1.0))
         if better:
             self.best_epoch, self.best_ap, self.best_mix = self.epoch, ap, None
         return better

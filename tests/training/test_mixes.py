@@ -122,6 +122,19 @@ def test_best_average__is_the_nearest_to_the_source_where_classes_are_kept(
     assert progress.best_epoch == 3
 
 
+def test_epoch_after_a_best_average__is_best_above_every_epoch_before() -> None:
+    """The average was kept for what it knows of the source; a run that is extended goes on with it."""
+    progress = Progress(
+        epoch=3, best_epoch=3, best_ap=0.444, history=[{"epoch": 0, "AP": 0.1}, {"epoch": 3, "AP": 0.444}]
+    )
+    assert progress.note_mix({"share": 0.25, "AP": 0.440}, give_up=0.005)
+    assert not progress.note({"epoch": 4, "AP": 0.442})
+    assert (progress.best_ap, progress.best_epoch, progress.best_mix) == (0.440, 3, {"share": 0.25, "AP": 0.440})
+    assert not progress.note({"epoch": 5, "AP": None})
+    assert progress.note({"epoch": 6, "AP": 0.445})
+    assert (progress.best_ap, progress.best_epoch, progress.best_mix) == (0.445, 6, None)
+
+
 @pytest.mark.parametrize(("value", "expected"), [("off", "off"), (False, "off"), ("auto", "auto"), ([0.5], [0.5])])
 def test_key__takes_what_yaml_makes_of_off(value: object, expected: object) -> None:
     assert Transfer.model_validate({"interpolate": value}).interpolate == expected

@@ -48,7 +48,7 @@ def _budget(config: StudyConfig, data: StudyData, percent: float, arm: str, bala
     """Return how many epochs of a part a run may see; fewer where an epoch repeats images of rare classes."""
     epochs, n_images, n_shown = config.train.epochs, data.n_images(percent), data.n_shown(percent, balance)
     if config.study.budget == "images":
-        epochs = max(1, round(epochs * max(map(data.n_images, config.study.sizes)) / n_images))
+        epochs = max(1, round(epochs * data.n_train / n_images))
     if epochs * n_images < n_shown:
         raise _unusable(arm, epochs, f"an epoch shows {n_shown} images where one of the others shows {n_images}")
     return epochs if n_shown == n_images else epochs * n_images // n_shown

@@ -87,6 +87,11 @@ class StudyData:
         """Images that the verdict is about; those of all folds."""
         return sum(split.test.images.height for split in self.splits)
 
+    @property
+    def n_train(self) -> int:
+        """Images of the whole training set; with folds their mean."""
+        return round(mean(split.train.images.height for split in self.splits))
+
     def n_images(self, percent: float) -> int:
         """Return the images of a part of the training set; with folds their mean."""
         return round(mean(len(split.parts[percent]) for split in self.splits))

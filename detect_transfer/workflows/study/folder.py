@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detect_transfer.config import StudyConfig, load_config_of
+from detect_transfer.core.errors import InputError, raise_problems
 from detect_transfer.workflows.run_folder import RunFolder
+
+# keys of `train` that change where a run keeps things, not what it computes
+NOT_HASHED = {"workers", "cache", "cache_mb", "cache_folder", "cache_folder_mb"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,40 @@ class StudyFolder:
     def searches(self) -> list[Path]:
         """The trials of each arm that was searched, wholly or in part."""
         return sorted((self.path / "search").glob("*/trials.json"))
+
+
+def refuse_less(before: StudyConfig, after: StudyConfig) -> None:
+    """Refuse to extend a study to one that has not all of its arms, sizes and seeds, or that trains otherwise.
+
+    Raises:
+        InputError: Runs that were made would be dropped.
+    """
+    problems = []
+    for name in ("arms", "sizes", "seeds"):
+        had, has = (getattr(config.study, name) for config in (before, after))
+        lacking = [each for each in had if each not in has or (name == "arms" and had[each] != has[each])]
+        if lacking:
+            what = f"the study has {name} that would be dropped: {', '.join(f'{each}' for each in lacking)}"
+            whole = f"[{', '.join(f'{each:g}' for each in dict.fromkeys([*had, *has]))}]" if name != "arms" else ""
+            remedy = f"give study.{name}={whole}" if whole else "add an arm as study.arms.NAME={...}"
+            problems.append(InputError("STUDY_EXTEND", what, field=f"study.{name}", remedy=remedy))
+    had, has = (_of_every_run(config) for config in (before, after))
+    for key in sorted(key for key in had.keys() | has.keys() if had.get(key) != has.get(key)):
+        what, remedy = "no run of the study was made with it", "begin another study with it, in a folder of its own"
+        problems.append(InputError("STUDY_EXTEND", what, field=key, value=has.get(key), remedy=remedy))
+    raise_problems(problems)
+
+
+def _of_every_run(config: StudyConfig) -> dict[str, Any]:
+    """Return the keys that change what all runs compute; the same data may lie elsewhere."""
+    parts = config.model_dump(mode="json", exclude={"data", "out", "track", "study"})
+    keys = {
+        f"{part}.{name}" if name else part: value
+        for part, content in parts.items()
+        for name, value in (content.items() if isinstance(content, dict) else [("", content)])
+        if part != "train" or name not in NOT_HASHED
+    }
+    return keys | {f"study.{name}": getattr(config.study, name) for name in ("budget", "held_out", "folds")}
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> tuple[StudyConfig, StudyFolder]:

@@ -21,13 +21,11 @@ from detect_transfer.core.threads import cores
 from detect_transfer.evaluation.study.trials import ArmTrials
 from detect_transfer.workflows.study.arms import planned_epochs, run_config, wrong_augmentations, wrong_sources
 from detect_transfer.workflows.study.data import StudyData, load_study_data
-from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.folder import NOT_HASHED, StudyFolder
 from detect_transfer.workflows.study.launchers import check_launcher
 from detect_transfer.workflows.study.other_data import check_matrix, read_other_data
 from detect_transfer.workflows.study.trials_file import read_trials
 
-# change where a run keeps things, not what it computes
-_NOT_HASHED = {"workers", "cache", "cache_mb", "cache_folder", "cache_folder_mb"}
 _KEY_LENGTH = 20
 _BYTES_A_RUN = 4_000_000_000  # of memory, on the safe side
 
@@ -234,7 +232,7 @@ def keyed_runs(
     runs = []
     for (arm, percent), run in configs.items():
         facts = run.model_dump(mode="json", exclude={"data", "out", "track"})
-        facts["train"] = {k: v for k, v in facts["train"].items() if k not in _NOT_HASHED | {"seed"}}
+        facts["train"] = {k: v for k, v in facts["train"].items() if k not in NOT_HASHED | {"seed"}}
         facts["model"]["weights"] = weights[run.model.weights]
         n_images, epochs = data.n_images(percent), planned_epochs(run)
         for fold in data.folds:

@@ -21,7 +21,7 @@ from detect_transfer.workflows.study import data as study_data
 from detect_transfer.workflows.study import plan as study_plan
 from detect_transfer.workflows.study.arms import planned_epochs
 from detect_transfer.workflows.study.cost import cost_of
-from detect_transfer.workflows.study.folder import StudyFolder, load_study
+from detect_transfer.workflows.study.folder import StudyFolder, load_study, refuse_less
 from detect_transfer.workflows.study.init import init_study
 from detect_transfer.workflows.study.plan import StudyPlan, make_study_plan
 from detect_transfer.workflows.study.source import source_facts
@@ -337,6 +337,40 @@ def test_options_of_a_launcher__are_checked_before_anything_is_run(make_plan, la
 def test_options_that_submitit_takes__are_taken(make_plan, options) -> None:
     pytest.importorskip("submitit")
     assert make_plan({"launcher": "slurm", "launcher_options": options}).jobs == 1
+
+
+def test_budget__is_that_of_the_whole_training_set_whatever_the_sizes(make_plan) -> None:
+    small = make_plan({"sizes": [50]}, train={"epochs": 6})
+    assert {run.epochs for run in small.runs} == {12}
+    assert small.by_key.keys() < make_plan({"sizes": [50, 100]}, train={"epochs": 6}).by_key.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["study.seeds=[0,1,2,3]", "study.sizes=[50,70,100]", "study.arms.auto={}"], []),
+        (["data.path=elsewhere", "train.workers=2", "study.margin=0.02", "study.targets=[0.5]", "study.jobs=1"], []),
+        (["study.seeds=[0]"], [r"seeds that would be dropped: 1, 2; give study.seeds=\[0, 1, 2\]"]),
+        (["study.seeds=[3]"], [r"dropped: 0, 1, 2; give study.seeds=\[0, 1, 2, 3\]"]),
+        (["study.sizes=[100]"], [r"sizes that would be dropped: 50.0; give study.sizes=\[50, 100\]"]),
+        (["study.arms={full: {}}"], [r"arms that would be dropped: scratch; add an arm as study.arms.NAME="]),
+        (["study.arms.full={train.lr: 0.1}"], [r"arms that would be dropped: full;"]),
+        (["train.epochs=7", "augment=none"], ["STUDY_EXTEND augment=none", "STUDY_EXTEND train.epochs=7 - no run of"]),
+        (["study.held_out=0.4", "study.budget=epochs"], ["study.budget=epochs", "study.held_out=0.4"]),
+    ],
+)
+def test_study__is_extended_by_more_and_not_by_less(tiny_data: Path, tmp_path: Path, words, messages) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"data: {{path: {tiny_data}}}\nstudy: {{arms: {{scratch: {{}}, full: {{}}}}, sizes: [50, 100]}}\n")
+    before, after = load_study(path)[0], load_study(path, tuple(words))[0]
+    if not messages:
+        return refuse_less(before, after)
+    with pytest.raises(InputError) as error:
+        refuse_less(before, after)
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(messages)
+    for line, message in zip(lines, messages, strict=True):
+        assert re.search(message, line), line
 
 
 def test_budget__counts_the_images_that_an_epoch_repeats(make_plan, monkeypatch) -> None:
