@@ -160,6 +160,10 @@ class Study(Strict):
                     f"the arm '{name}' changes nothing and is no strategy; there is: {', '.join(sorted(NAMED_ARMS))}"
                 )
             for key in keys:
+                if self.search is not None and key in self.search.rates:
+                    raise ValueError(
+                        f"the arm '{name}' gives {key} itself, which study.search looks for: leave one out"
+                    )
                 why = next((_SAME_FOR_ALL[k] for k in (key, key.partition(".")[0]) if k in _SAME_FOR_ALL), None)
                 if why is not None:
                     raise ValueError(f"the arm '{name}' cannot be compared if it changes {key}: {why}")

@@ -146,6 +146,11 @@ def test_budget__is_the_same_number_of_images_for_every_arm(make_plan, budget: s
             {},
             r"WEIGHTS_ARCH study.arms.x \(.*\) model.arch=yolo26n - the weights are",
         ),
+        (
+            {"arms": {"x": {"train.lr": 0.1}, "full": {}}, "search": {"rates": {"train.lr": [1e-4, 1e-2]}}},
+            {},
+            "the arm 'x' gives train.lr itself, which study.search looks for",
+        ),
         ({"baseline": "none"}, {}, "study.baseline is none of the arms"),
         ({"seeds": [1, 1]}, {}, "stands twice in study.seeds"),
         ({"sizes": [4, 100]}, {}, r"STUDY_CLASSES study.sizes=4.0 - 4 % of the training images \(1\) have no object"),
