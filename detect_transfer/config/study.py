@@ -160,14 +160,16 @@ class Study(Strict):
                     f"the arm '{name}' changes nothing and is no strategy; there is: {', '.join(sorted(NAMED_ARMS))}"
                 )
             for key in keys:
-                if self.search is not None and key in self.search.rates:
-                    raise ValueError(
-                        f"the arm '{name}' gives {key} itself, which study.search looks for: leave one out"
-                    )
-                why = next((_SAME_FOR_ALL[k] for k in (key, key.partition(".")[0]) if k in _SAME_FOR_ALL), None)
-                if why is not None:
-                    raise ValueError(f"the arm '{name}' cannot be compared if it changes {key}: {why}")
+                self._refuse_key(name, key)
         return self
+
+    def _refuse_key(self, arm: str, key: str) -> None:
+        """Refuse a key of an arm by which it cannot be compared, or that is searched."""
+        why = next((_SAME_FOR_ALL[k] for k in (key, key.partition(".")[0]) if k in _SAME_FOR_ALL), None)
+        if why is not None:
+            raise ValueError(f"the arm '{arm}' cannot be compared if it changes {key}: {why}")
+        if self.search is not None and key in self.search.rates:
+            raise ValueError(f"the arm '{arm}' gives {key} itself, which study.search looks for: leave one of them out")
 
     @property
     def timed(self) -> dict[str, str]:
