@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from detect_transfer.config import RunConfig
+from detect_transfer.config import Data, RunConfig
 from detect_transfer.core.annotations import AnnotationTable
 from detect_transfer.core.code_version import code_sha256
 from detect_transfer.core.errors import DetectTransferError, InputError
@@ -50,11 +50,14 @@ class Check:
     reason: str = ""
 
 
-def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], None] = lambda _: None) -> list[Check]:
+def verify_run(
+    path: Path, *, data: Data | None = None, predict: bool = True, on_stage: Callable[[str], None] = lambda _: None
+) -> list[Check]:
     """Look at every statement of the manifest and the scores of a run again.
 
     Args:
         path: The run folder.
+        data: Where its data lie now, with the split file, where that is known otherwise than from its config.
         predict: Run the best weights on the images again; else scores are those of the stored detections.
         on_stage: Called with what begins now, in words.
 
@@ -63,6 +66,9 @@ def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], No
     """
     folder = RunFolder(require_dir(path, what="a run folder"), trusts=True)
     manifest, config = folder.read_manifest(), folder.read_config()
+    if data is not None:
+        paths = {"path": data.path, "split_file": data.split_file}
+        config = config.model_copy(update={"data": config.data.model_copy(update=paths)})
     on_stage("hashing files, weights and code")
     checks = [
         _manifest(folder, manifest),
@@ -71,9 +77,9 @@ def verify_run(path: Path, *, predict: bool = True, on_stage: Callable[[str], No
         _weights(folder, config, manifest),
     ]
     on_stage("reading the data")
-    data, check = _data(folder, config, manifest)
+    read, check = _data(folder, config, manifest)
     checks.append(check)
-    checks += _scores(folder, config, data, predict=predict, on_stage=on_stage)
+    checks += _scores(folder, config, read, predict=predict, on_stage=on_stage)
     checks += _epochs(folder)
     checks.append(_compared("seed", manifest.get("seed"), config.train.seed, "the config has another"))
     checks += [Check(k, "not checked", manifest[k], None, why) for k, why in _UNREPEATABLE.items() if k in manifest]

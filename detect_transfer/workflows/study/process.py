@@ -6,6 +6,7 @@ the next one waits for it instead of starting it twice. Launchers on several mac
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from detect_transfer.config import load_config
 from detect_transfer.core.threads import shared_threads
 from detect_transfer.workflows.study.folder import StudyFolder
 from detect_transfer.workflows.study.runs import note_failure, state_of
@@ -101,9 +103,16 @@ def run_command(folder: StudyFolder, key: str) -> Sequence[str]:
     run = folder.run(key)
     program = [sys.executable, "-m", "detect_transfer", "train"]
     if run.state.is_file():
-        return [*program, "--resume", str(run.path)]
+        return [*program, "--resume", str(run.path), *_paths_now(folder, key)]
     shutil.rmtree(run.path, ignore_errors=True)  # killed before its first epoch was kept
     return [*program, str(folder.run_config(key))]
+
+
+def _paths_now(folder: StudyFolder, key: str) -> Sequence[str]:
+    """Return the words for where the data of a run lie now: the study may have been moved since the run began."""
+    data = load_config(folder.run_config(key)).data
+    paths = {"path": data.path, "split_file": data.split_file}
+    return [f"data.{name}={json.dumps(str(path))}" for name, path in paths.items() if path is not None]
 
 
 def _note_end(folder: StudyFolder, key: str, code: int, *, keep_state: bool) -> None:

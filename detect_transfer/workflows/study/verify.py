@@ -58,7 +58,7 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
         if run is None:
             continue
         try:
-            of_run = verify_run(folder.run(run.key).path, predict=predict)
+            of_run = verify_run(folder.run(run.key).path, data=plan.config_of(run).data, predict=predict)
             finished.append(work_out(plan, run))
         except DetectTransferError as error:
             checks.append(Check(name, "denied", run.key, None, str(error)))
