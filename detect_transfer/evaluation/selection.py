@@ -39,7 +39,7 @@ class Candidates:
     def __str__(self) -> str:
         """Return the words for them, such as `4 epochs and 5 averages of weights`."""
         averages = counted(self.averages, "average of weights", "averages of weights")
-        return f"{self.trained} {self.of}" + (f" and {averages}" if self.averages else "")
+        return counted(self.trained, self.of.removesuffix("s")) + (f" and {averages}" if self.averages else "")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def ap(matches):
 def test_optimism__none_where_there_is_no_choice(candidate) -> None:
     half = candidate(np.arange(N) % 2 == 0)
     assert selection_optimism([half]) == Selection(Candidates(1), 0.0)
+    assert selection_optimism([half]).sentence.startswith("best of 1 epoch on this split")
     assert selection_optimism([half, half, half]).optimism == pytest.approx(0.0, abs=0.01)
 
 

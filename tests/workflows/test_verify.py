@@ -144,7 +144,7 @@ def reported(tiny_data: Path, tmp_path: Path, monkeypatch):
     for run in plan.runs:
         write_run(plan, run)
     report_study(plan)
-    monkeypatch.setattr(module, "verify_run", lambda path, *, predict: [])
+    monkeypatch.setattr(module, "verify_run", lambda path, *, data, predict: [])
     return plan
 
 
