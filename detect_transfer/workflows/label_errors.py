@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from detect_transfer.core.annotations import XYXY, AnnotationTable, Detections
+from detect_transfer.core.counted import counted
 from detect_transfer.core.csv_cells import harmless_column
 from detect_transfer.core.errors import InputError
 from detect_transfer.core.input_size import InputSize
@@ -20,6 +21,7 @@ from detect_transfer.evaluation.label_errors import KINDS, label_errors
 from detect_transfer.formats.writing.labelme import images_of_one_file
 from detect_transfer.formats.writing.pre_annotations import LABELLING_TOOLS, write_pre_annotations
 from detect_transfer.report.label_errors_page import write_label_errors_page
+from detect_transfer.workflows.run_data_change import is_of_other_data
 from detect_transfer.workflows.run_folder import RunFolder
 from detect_transfer.workflows.trained_detector import load_trained
 
@@ -41,27 +43,33 @@ class LabelErrors:
         rows: Rows of `label_errors` of at least `LEAST_SUSPICION`, with names and the label's own corners.
         n_trained_on: How many images were left out, as every run was trained on them.
         run: The run.
+        is_of_other_data: Whether the data are others than the run was trained with.
     """
 
     table: AnnotationTable
     rows: pl.DataFrame
     n_trained_on: int
     run: Path
+    is_of_other_data: bool = False
 
     @property
     def facts(self) -> list[str]:
         """What was looked at, a sentence each."""
         n_images = self.table.images.height
-        sentences = [
-            f"{n_images:,} of {n_images + self.n_trained_on:,} images were judged, {len(self.rows):,} suspects"
-        ]
+        of = counted(n_images + self.n_trained_on, "image")
+        sentences = [f"{n_images:,} of {of} judged, {counted(len(self.rows), 'suspect')}"]
+        if self.is_of_other_data:
+            sentences.append(
+                "warning: the data are not those that the run was trained with: their images, labels or splits were "
+                "changed, and an image that was saved anew counts as one that it was not trained on"
+            )
         if self.n_trained_on:
             other = self.run.with_name(f"{self.run.name}-other")
             command = ["detect-transfer", "train", str(RunFolder(self.run).config), "data.train_split=val"]
             command += ["data.val_split=train", f"out={other}"]
             sentences.append(
-                f"{self.n_trained_on:,} images were trained on, and weights repeat what they were taught: train on the "
-                f"others with {shlex.join(command)}, and add --also {shlex.quote(str(other))}"
+                f"trained on: {counted(self.n_trained_on, 'image')}, and weights repeat what they were taught: train on "
+                f"the others with {shlex.join(command)}, and add --also {shlex.quote(str(other))}"
             )
         return sentences
 
@@ -112,7 +120,9 @@ def find_label_errors(
     judged = table.select_images([i for i in table.images["image_id"] if i not in left])
     errors = label_errors(judged, Detections(pl.concat(detections)))
     errors = errors.filter(pl.col("suspicion") >= LEAST_SUSPICION)
-    return LabelErrors(judged, _with_names(errors, judged), len(left), runs[0])
+    first = RunFolder(runs[0])
+    changed = first.manifest.is_file() and is_of_other_data(first, data)
+    return LabelErrors(judged, _with_names(errors, judged), len(left), runs[0], changed)
 
 
 def _data_of(run: Path) -> tuple[AnnotationTable, RunData]:

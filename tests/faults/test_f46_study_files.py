@@ -1,6 +1,7 @@
 """F46: one flipped bit in what a study keeps or a finished run states gives no other number without a word."""
 
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -147,6 +148,16 @@ def test_bit_in_the_journal__is_found_or_changes_no_trial(searched: StudyPlan) -
             assert all(trial in trials for trial in now), position
     assert found > 25
     assert _ArmSearch.opened(searched, "full").trials == trials
+
+
+@pytest.mark.timeout(30)
+def test_pipe_in_the_place_of_the_journal__is_refused(searched: StudyPlan) -> None:
+    path = searched.folder.search("full") / "journal.log"
+    path.rename(path.with_name("kept"))
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="FILE_KIND .*it is a pipe"):
+        _ArmSearch.opened(searched, "full")
+    path.with_name("kept").replace(path)
 
 
 def test_sealed_object__says_what_was_written_or_is_refused(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from detect_transfer.cli import main
-from detect_transfer.config import Synthetic
+from detect_transfer.config import Data, Synthetic
 from detect_transfer.core.errors import InputError
-from detect_transfer.data.run_data import draw_data
+from detect_transfer.data.run_data import draw_data, load_run_data
 from detect_transfer.data.used_images import head_digest
 from detect_transfer.evaluation.label_errors import KINDS
 from detect_transfer.formats import get_format
@@ -47,8 +47,8 @@ def test_check_of_a_run__lists_suspects_for_people_and_tools(
         main(["check", str(run), "--out", str(tmp_path / "out"), "--device", "cpu"])
     assert not ended.value.code
     shown = capsys.readouterr().out
-    assert f"{n_images['val']} of {sum(n_images.values())} images were judged" in shown
-    assert f"{n_images['train']} images were trained on" in shown
+    assert f"{n_images['val']} of {sum(n_images.values())} images judged" in shown
+    assert f"trained on: {n_images['train']} images" in shown
     assert "data.train_split=val data.val_split=train" in shown
     rows = list(csv.DictReader((tmp_path / "out" / "label_errors.csv").read_text().splitlines()))
     assert rows
@@ -72,6 +72,24 @@ def test_another_run__judges_what_the_first_was_trained_on(tmp_path: Path, scene
         find_label_errors([make_run(tmp_path / "c", scenes, "train", "val")], device="cpu")
     with pytest.raises(InputError, match=r"RUN_MISSING .*no run folder"):
         find_label_errors([first, scenes], device="cpu")
+
+
+@pytest.mark.parametrize("changes", ["nothing", "split anew"])
+def test_data_that_the_run_was_not_trained_with__are_told(tmp_path: Path, scenes: Path, changes: str) -> None:
+    run = make_run(tmp_path / "run", scenes, "train")
+    sha256 = load_run_data(Data(path=scenes), drawn=tmp_path / "none").fingerprint
+    (run / "manifest.json").write_text(json.dumps({"data_sha256": sha256}))
+    if changes == "split anew":
+        data = tmp_path / "data"
+        words = ["convert", "data_folder", str(scenes), "--split-ratio", "train=0.3,val=0.7", "--out", str(data)]
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert not ended.value.code
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace(str(scenes), str(data)))
+    found = find_label_errors([run], device="cpu")
+    said = any("not those that the run was trained with" in fact for fact in found.facts)
+    assert said == (changes == "split anew")
 
 
 def test_rank_images__goes_on_past_a_broken_image_and_lists_it(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from detect_transfer.config import RunConfig
 from detect_transfer.config.study import Search
 from detect_transfer.core.errors import InputError, ResourceError
+from detect_transfer.core.opening import is_special, not_regular
 from detect_transfer.evaluation.study.trials import ArmTrials, Trial
 from detect_transfer.training.lock import lock_folder
 from detect_transfer.workflows.study.arms import run_config
@@ -163,7 +164,10 @@ def _open(folder: Path, question: str) -> optuna.Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    path = folder / "journal.log"
+    if is_special(path):  # Optuna would wait for what never comes
+        raise not_regular(path)
+    storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.create_study(storage=storage, study_name=question, direction="maximize", load_if_exists=True)
 
 
