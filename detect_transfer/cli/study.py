@@ -64,6 +64,8 @@ def _plan(path: Path, words: list[str] | None) -> Any:
                 "USAGE", "key=value was expected", field="arguments", value=word, remedy="e.g. study.seeds=[0,1,2]"
             )
     config, folder = load_study(path, tuple(words or ()))
+    if path.is_dir() and folder.config_warning:
+        print_lines([f"warning: {folder.config_warning}"])
     return make_study_plan(config, folder, on_stage=lambda text: print_lines([f"... {text}"]))
 
 

@@ -12,7 +12,7 @@ from detect_transfer.config.load import (
 )
 from detect_transfer.config.parts import Data, Evaluate, Mirror, Model, RunConfig, Synthetic, Train
 from detect_transfer.config.paths import absolute_paths, path_keys
-from detect_transfer.config.settings_hash import settings_sha256
+from detect_transfer.config.settings_hash import settings_sha256, sha256_of_settings
 from detect_transfer.config.study import NAMED_ARMS, Study, StudyConfig
 from detect_transfer.config.transfer import STAGES, BatchNorm, Phase, Schedule, Stage, Start, StrategyName, Transfer
 
@@ -49,4 +49,5 @@ __all__ = [
     "read_yaml",
     "schema_text",
     "settings_sha256",
+    "sha256_of_settings",
 ]

@@ -68,7 +68,7 @@ class LabelErrors:
             command = ["detect-transfer", "train", str(RunFolder(self.run).config), "data.train_split=val"]
             command += ["data.val_split=train", f"out={other}"]
             sentences.append(
-                f"trained on: {counted(self.n_trained_on, 'image')}, and weights repeat what they were taught: train on "
+                f"trained on: {counted(self.n_trained_on, 'image')}; weights repeat what they were taught: train on "
                 f"the others with {shlex.join(command)}, and add --also {shlex.quote(str(other))}"
             )
         return sentences

@@ -21,6 +21,7 @@ from detect_transfer.workflows.study.run import Launcher, prepare_store
 from detect_transfer.workflows.study.runs import read_runs
 from detect_transfer.workflows.study.search import _ArmSearch
 from detect_transfer.workflows.study.trials_file import read_trials
+from detect_transfer.workflows.study.verify import verify_study
 
 FLIPS_A_FILE = 3
 SEARCH = {"trials": 3, "percent": 50, "rates": {"train.lr": [1e-4, 1e-1]}}
@@ -155,7 +156,7 @@ def test_pipe_in_the_place_of_the_journal__is_refused(searched: StudyPlan) -> No
     path = searched.folder.search("full") / "journal.log"
     path.rename(path.with_name("kept"))
     os.mkfifo(path)
-    with pytest.raises(InputError, match="FILE_KIND .*it is a pipe"):
+    with pytest.raises(InputError, match=r"FILE_KIND .*it is a pipe"):
         _ArmSearch.opened(searched, "full")
     path.with_name("kept").replace(path)
 
@@ -196,3 +197,23 @@ def test_settings_and_manifest_of_a_run__are_found(
     write_json(run.manifest, {"peak_memory_mb": 513})  # as the remedies say
     assert run.read_manifest() == {"peak_memory_mb": 513}
     run.read_config()
+
+
+def test_settings_of_a_study__are_told_where_they_were_changed(plan: StudyPlan, command: Callable) -> None:
+    """The margin changes the verdicts on runs that are done, and the name of none."""
+    path = plan.folder.config
+    before = path.read_text()
+    changed = before.replace("margin: 0.01", "margin: 0.91")
+    assert changed != before
+    for text in (before, before.replace(str(plan.config.data.path), "/moved"), changed):
+        path.write_text(text)
+        assert bool(plan.folder.config_warning) == (text == changed)
+    ended = command("study", "report", plan.folder.path)
+    assert (ended.code, f"warning: the settings in {path} were changed" in ended.out) == (0, True), ended
+    (check,) = (check for check in verify_study(plan.folder.path, predict=False) if check.name == "study.yaml")
+    assert check.outcome == "denied"
+    prepare_store(plan)
+    assert path.read_text() == before
+    path.write_text(before.rpartition("#")[0].replace("margin: 0.01", "margin: 0.91"))  # as earlier versions wrote it
+    assert not plan.folder.config_warning
+    path.write_text(before)

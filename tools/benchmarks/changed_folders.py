@@ -20,8 +20,9 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from kills import finish, make_data, result
 
 TOLD = re.compile(r"\b[A-Z]+_[A-Z]+\b|warning|failed|have not ended|are not used|denied")
 TIMES = re.compile(r"\d[\d.]* (?:s|ms|min|h)\b|\d+(?:\.\d+)? images/s")
+KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a run of a study
 TEXTS = {".json", ".jsonl", ".yaml", ".txt", ".csv"}
 NOT_READ = {".lock", ".html", ".jpg", ".png"}  # by no command: pages, drawings
 
@@ -115,9 +117,13 @@ def copied(base: Path, folder: Path) -> None:
     shutil.copytree(base, folder, copy_function=os.link)
 
 
-def files_of(base: Path) -> Iterator[Path]:
-    """Yield the files that commands read."""
-    yield from (path for path in sorted(base.rglob("*")) if path.is_file() and path.suffix not in NOT_READ)
+def files_of(base: Path) -> dict[str, list[Path]]:
+    """Return the files that commands read; those of the runs of a study, which are named by their keys, together."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(base.rglob("*")):
+        if path.is_file() and path.suffix not in NOT_READ:
+            files.setdefault(KEY.sub("KEY", path.relative_to(base).as_posix()), []).append(path)
+    return files
 
 
 def change_all(name: str, reader: Reader, base: Path, count: int, seed: int) -> bool:
@@ -131,8 +137,9 @@ def change_all(name: str, reader: Reader, base: Path, count: int, seed: int) -> 
     if whole.code not in (0, 2):
         print(f"{name}: it ended with {whole.code} before any change: {(place / 'log').read_text()[-300:]}")
         return False
-    for path in files_of(base):
+    for twins in files_of(base).values():
         for kind in (*["bit", "digit"] * count, "file"):
+            path = draws.choice(twins)
             change = exchanged(base, path) if kind == "file" else changed(path, kind, draws)
             if change is None:
                 continue
@@ -141,12 +148,15 @@ def change_all(name: str, reader: Reader, base: Path, count: int, seed: int) -> 
             target.unlink()
             target.write_bytes(change[0])
             how = outcome(whole, now := reader.of(folder, place))
+            print(f"{name}: {path.relative_to(base)}: {change[1]}: {how}", file=sys.stderr, flush=True)
             ended[how] += 1
             if how in ("SILENT", "BUG"):
                 silent.append(f"  {how}: {path.relative_to(base)}: {change[1]}")
                 silent += [f"      {line}" for line in sorted(now.lines - whole.lines)[:3]]
     shutil.rmtree(place)
-    print(f"{name}: " + ", ".join(f"{times} {how}" for how, times in ended.most_common()), *silent, sep="\n", flush=True)
+    print(
+        f"{name}: " + ", ".join(f"{times} {how}" for how, times in ended.most_common()), *silent, sep="\n", flush=True
+    )
     return not silent
 
 
@@ -202,9 +212,20 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="a folder of an earlier call, to take its run and study again")
     parser.add_argument("--seed", type=int, default=0, help="of the changes")
     chosen = parser.parse_args()
-    import detect_transfer.workflows.study.process as process
-    import detect_transfer.workflows.train  # noqa: F401 - once, in the process that forks
+    for name in (
+        "average",
+        "compare",
+        "export",
+        "label_errors",
+        "predict",
+        "study.report",
+        "study.run",
+        "study.verify",
+    ):
+        import_module(f"detect_transfer.workflows.{name}")  # once, in the process that forks
     from detect_transfer.models.yolo.ultralytics import load_ultralytics
+    from detect_transfer.workflows import train  # noqa: F401 - as above
+    from detect_transfer.workflows.study import process
 
     load_ultralytics()
     with tempfile.TemporaryDirectory() as scratch:

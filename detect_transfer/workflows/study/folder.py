@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detect_transfer.config import StudyConfig, load_config_of
+from detect_transfer.config import StudyConfig, dump_config, load_config_of, settings_sha256, sha256_of_settings
 from detect_transfer.core.errors import InputError, raise_problems
+from detect_transfer.core.io import read_text, write_atomic
 from detect_transfer.workflows.run_folder import RunFolder
 
 # keys of `train` that change where a run keeps things, not what it computes
 NOT_HASHED = {"workers", "cache", "cache_mb", "cache_folder", "cache_folder_mb"}
+_STATED = "# sha256 of these settings without paths: "  # after which their hash stands, in the last line
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,28 @@ class StudyFolder:
     def trials(self, arm: str) -> Path:
         """What the trials of an arm came to."""
         return self.search(arm) / "trials.json"
+
+    def write_config(self, config: StudyConfig) -> None:
+        """Write the config, and the hash of what it says.
+
+        Raises:
+            ResourceError: The disk is full or does not let us write.
+        """
+        sha256 = sha256_of_settings(config.model_dump(mode="json"), StudyConfig)
+        write_atomic(self.config, f"{dump_config(config)}{_STATED}{sha256}\n")
+
+    @property
+    def config_warning(self) -> str:
+        """That the config says something else than when the study was last planned; "" where it does not.
+
+        Some of its keys, such as `study.margin`, change what the report says of runs that are done. Earlier versions
+        wrote no hash.
+        """
+        lines = read_text(self.config).splitlines() if self.config.is_file() else []
+        stated = next((line.removeprefix(_STATED) for line in lines if line.startswith(_STATED)), None)
+        if stated is None or stated == settings_sha256(self.config, StudyConfig):
+            return ""
+        return f"the settings in {self.config} were changed since the study was last run: it is reported by them"
 
     def searches(self) -> list[Path]:
         """The trials of each arm that was searched, wholly or in part."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from detect_transfer.models.base import Detector
     from detect_transfer.workflows.trained_detector import TrainedDetector
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class OtherScorer:
             for frame in (table.images, table.boxes.drop("source"), table.categories):
                 digest.update(frame.write_csv().encode())
             for path in _files(table).values():
-                digest.update(str(path.stat().st_size).encode())
+                state = path.stat()
+                digest.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
     def scores(self, run: PlannedRun) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 
-from detect_transfer.config import absolute_paths, dump_config
+from detect_transfer.config import absolute_paths
 from detect_transfer.core.errors import InputError
-from detect_transfer.core.io import write_atomic
 from detect_transfer.workflows.study.data import write_split_files
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan, make_study_plan
 from detect_transfer.workflows.study.process import RunWatch, do_run, drop_state
@@ -130,7 +129,4 @@ def prepare_store(plan: StudyPlan) -> None:
     write_split_files(plan.data, plan.folder)
     for run in plan.runs:
         plan.write_config(run, plan.config_of(run))
-    write_atomic(
-        plan.folder.config,
-        dump_config(absolute_paths(plan.config.model_copy(update={"out": plan.folder.path.absolute()}))),
-    )
+    plan.folder.write_config(absolute_paths(plan.config.model_copy(update={"out": plan.folder.path.absolute()})))

@@ -46,7 +46,7 @@ def verify_study(path: Path, *, predict: bool = True, on_stage: Callable[[str], 
     stated = read_json(require_file(folder.answers, what="the report of a study"))
     listed = {name: [_planned(row, folder) for row in _rows(stated, name, folder)] for name in _names_of_lists()}
     plan = make_study_plan(config, folder, on_stage=on_stage)
-    checks = [*_files(folder, stated), *_listed_otherwise(plan, listed)]
+    checks = [_config(folder), *_files(folder, stated), *_listed_otherwise(plan, listed)]
     planned = {name: [_of_plan(plan, run) for run in runs] for name, runs in listed.items()}
     finished: list[FinishedRun] = []
     for row, run in zip(listed["runs"], planned["runs"], strict=True):
@@ -121,6 +121,11 @@ def _of_plan(plan: StudyPlan, run: PlannedRun) -> PlannedRun | None:
 def _damaged(folder: StudyFolder, what: str) -> InputError:
     remedy = f"write it again with: detect-transfer study report {folder.path}"
     return InputError("STUDY_REPORT", what, where=folder.answers, remedy=remedy)
+
+
+def _config(folder: StudyFolder) -> Check:
+    changed = folder.config_warning
+    return Check(folder.config.name, "denied" if changed else "confirmed", reason=changed)
 
 
 def _files(folder: StudyFolder, stated: Mapping[str, Any]) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from detect_transfer.core.errors import InputError
 from detect_transfer.data.run_data import draw_data
 from detect_transfer.workflows.study import other_scores as study_other_scores
 from detect_transfer.workflows.study.folder import StudyFolder
+from detect_transfer.workflows.study.other_data import read_other_data
 from detect_transfer.workflows.study.plan import make_study_plan
 from detect_transfer.workflows.study.report import report_study
 from detect_transfer.workflows.study.run import prepare_store
@@ -56,6 +57,10 @@ def test_runs__are_scored_on_the_source_task_and_on_other_data_once(
     report_study(plan)
     assert json.loads(plan.folder.answers.read_text()) == found
     monkeypatch.undo()
+    scorer = study_other_scores.OtherScorer(plan, *read_other_data(plan.config.study))
+    before, image = scorer.question(), next((tmp_path / "source" / "images" / "val").iterdir())
+    image.write_bytes(image.read_bytes())  # of the same size, and maybe of other pixels
+    assert scorer.question() != before
     best = plan.folder.run(plan.runs[0].key).best
     best.write_bytes(best.read_bytes()[:-1] + b"x")
     plan.folder.elsewhere(plan.runs[0].key).unlink()
