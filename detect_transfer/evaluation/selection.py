@@ -24,12 +24,12 @@ class Candidates:
     Args:
         trained: How many were trained.
         averages: How many are averages of weights.
-        of: What those that were trained are called.
+        of: What one of those that were trained is called.
     """
 
     trained: int
     averages: int = 0
-    of: str = "epochs"
+    of: str = "epoch"
 
     @property
     def count(self) -> int:
@@ -39,7 +39,7 @@ class Candidates:
     def __str__(self) -> str:
         """Return the words for them, such as `4 epochs and 5 averages of weights`."""
         averages = counted(self.averages, "average of weights", "averages of weights")
-        return counted(self.trained, self.of.removesuffix("s")) + (f" and {averages}" if self.averages else "")
+        return counted(self.trained, self.of) + (f" and {averages}" if self.averages else "")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import torch
 
 from detect_transfer.config import Model, Stage
 from detect_transfer.core.arrays import FloatArray
-from detect_transfer.core.errors import InputError
 from detect_transfer.models.class_evidence import ClassEvidence
 from detect_transfer.models.source_weights import Checkpoint, SourceWeights
 
@@ -280,22 +279,3 @@ class Family(Protocol):
         Raises:
             InputError: Too little of the architecture is in the weights.
         """
-
-
-LEAST_SHARE = 0.5  # of the tensors of an architecture that its weights must have to start training from them
-
-
-def check_share(source: SourceWeights, fitting: int, expected: int) -> None:
-    """Raise where too few of the expected tensors are in the weights in their shape.
-
-    Raises:
-        InputError: Less than `LEAST_SHARE`.
-    """
-    if fitting < LEAST_SHARE * expected:
-        raise InputError(
-            "WEIGHTS_ARCH",
-            f"only {fitting} of the {expected} tensors of this architecture are there in their shape, "
-            f"{LEAST_SHARE:.0%} are needed",
-            where=source.path,
-            remedy="give weights of this architecture or backbone, or set model.arch and model.backbone to theirs",
-        )

@@ -11,6 +11,8 @@ import torch
 
 from detect_transfer.core.errors import InputError
 
+_LEAST_SHARE = 0.5  # of the tensors of an architecture that its weights must have to start training from them
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -115,3 +117,19 @@ class SourceWeights:
                 remedy="fetch the file again",
             ) from error
         return tuple(ids)
+
+
+def check_share(source: SourceWeights, fitting: int, expected: int) -> None:
+    """Raise where too few of the expected tensors are in the weights in their shape.
+
+    Raises:
+        InputError: Less than half of them.
+    """
+    if fitting < _LEAST_SHARE * expected:
+        raise InputError(
+            "WEIGHTS_ARCH",
+            f"only {fitting} of the {expected} tensors of this architecture are there in their shape, "
+            f"{_LEAST_SHARE:.0%} are needed",
+            where=source.path,
+            remedy="give weights of this architecture or backbone, or set model.arch and model.backbone to theirs",
+        )

@@ -94,7 +94,7 @@ def average_runs(
     chosen = choose_soup(order, scorer.candidates[order[0],].ap, score)
     n_averages = len(scorer.candidates) - len(members)
     found = selection_optimism([each.matches for each in scorer.candidates.values()])
-    selection = replace(found, candidates=Candidates(len(members), n_averages, of="runs"))
+    selection = replace(found, candidates=Candidates(len(members), n_averages, of="run"))
     with new_folder(out) as building:
         best = soup([weights[name] for name in chosen])
         metadata = {name: text for name, text in members[0].weights.metadata.items() if isinstance(text, str)}

@@ -61,7 +61,7 @@ class LabelErrors:
         if self.is_of_other_data:
             sentences.append(
                 "warning: the data are not those that the run was trained with: their images, labels or splits were "
-                "changed, and an image that was saved anew counts as one that it was not trained on"
+                "changed, and an image that was saved again counts as one that it was not trained on"
             )
         if self.n_trained_on:
             other = self.run.with_name(f"{self.run.name}-other")

@@ -74,12 +74,12 @@ def test_another_run__judges_what_the_first_was_trained_on(tmp_path: Path, scene
         find_label_errors([first, scenes], device="cpu")
 
 
-@pytest.mark.parametrize("changes", ["nothing", "split anew"])
+@pytest.mark.parametrize("changes", ["nothing", "split again"])
 def test_data_that_the_run_was_not_trained_with__are_told(tmp_path: Path, scenes: Path, changes: str) -> None:
     run = make_run(tmp_path / "run", scenes, "train")
     sha256 = load_run_data(Data(path=scenes), drawn=tmp_path / "none").fingerprint
     (run / "manifest.json").write_text(json.dumps({"data_sha256": sha256}))
-    if changes == "split anew":
+    if changes == "split again":
         data = tmp_path / "data"
         words = ["convert", "data_folder", str(scenes), "--split-ratio", "train=0.3,val=0.7", "--out", str(data)]
         with pytest.raises(SystemExit) as ended:
@@ -89,7 +89,7 @@ def test_data_that_the_run_was_not_trained_with__are_told(tmp_path: Path, scenes
         config.write_text(config.read_text().replace(str(scenes), str(data)))
     found = find_label_errors([run], device="cpu")
     said = any("not those that the run was trained with" in fact for fact in found.facts)
-    assert said == (changes == "split anew")
+    assert said == (changes == "split again")
 
 
 def test_rank_images__goes_on_past_a_broken_image_and_lists_it(

@@ -28,7 +28,7 @@ from typing import Any
 
 from kills import finish, make_data, result
 
-TOLD = re.compile(r"\b[A-Z]+_[A-Z]+\b|warning|failed|have not ended|are not used|denied")
+SAID = re.compile(r"\b[A-Z]+_[A-Z]+\b|warning|failed|have not ended|are not used|denied")
 TIMES = re.compile(r"\d[\d.]* (?:s|ms|min|h)\b|\d+(?:\.\d+)? images/s")
 KEY = re.compile(r"\b[0-9a-f]{20}\b")  # of a run of a study
 TEXTS = {".json", ".jsonl", ".yaml", ".txt", ".csv"}
@@ -36,7 +36,7 @@ NOT_READ = {".lock", ".html", ".jpg", ".png"}  # by no command: pages, drawings
 
 
 @dataclass(frozen=True)
-class Told:
+class Ended:
     """What a command came to.
 
     Args:
@@ -62,17 +62,17 @@ class Reader:
     words: Callable[[Path, Path], list[str]]
     result: Callable[[Path, Path], Any] | None = None
 
-    def of(self, folder: Path, place: Path) -> Told:
+    def of(self, folder: Path, place: Path) -> Ended:
         """Run it."""
         out, log = place / "out", place / "log"
         shutil.rmtree(out, ignore_errors=True)
         code = finish(self.words(folder, out), log)
         text = TIMES.sub("TIME", log.read_text().replace(str(place), "PLACE"))
         lines = frozenset(" ".join(line.split()) for line in text.splitlines())
-        return Told(code, lines, self.result(folder, out) if self.result and not code else sorted(lines))
+        return Ended(code, lines, self.result(folder, out) if self.result and not code else sorted(lines))
 
 
-def outcome(whole: Told, now: Told) -> str:
+def outcome(whole: Ended, now: Ended) -> str:
     """Say in a word how a command took a change."""
     if now.code not in (0, 2, 3) or any("Traceback" in line for line in now.lines):
         return "BUG"
@@ -80,7 +80,7 @@ def outcome(whole: Told, now: Told) -> str:
         return "refused"
     if now.result == whole.result:
         return "the same"
-    return "told" if any(TOLD.search(line) for line in now.lines - whole.lines) else "SILENT"
+    return "said" if any(SAID.search(line) for line in now.lines - whole.lines) else "SILENT"
 
 
 def changed(path: Path, kind: str, draws: random.Random) -> tuple[bytes, str] | None:

@@ -222,8 +222,8 @@ def differences(first: Any, second: Any, where: str = "") -> str | None:
     return next((found for name, a, b in parts if (found := differences(a, b, name)) is not None), None)
 
 
-def kill_often(name: str, command: Command, count: int, moments: random.Random) -> bool:
-    """Kill a command so many times; return whether all was right."""
+def kill_often(name: str, command: Command, count: int, moments: random.Random, keep: Path | None = None) -> bool:
+    """Kill a command so many times; return whether all was right. What is left where it was not is copied to `keep`."""
     if not count:
         return True
     with tempfile.TemporaryDirectory() as place:
@@ -241,6 +241,8 @@ def kill_often(name: str, command: Command, count: int, moments: random.Random) 
             how = kill_one(command, folder, moments.uniform(0, seconds), whole)
             ended[how] += 1
             print(f"{name} {number + 1} of {count}: {how}", file=sys.stderr, flush=True)
+            if keep is not None and not how.startswith("equal"):
+                shutil.copytree(folder.parent, keep / f"{name}-{number + 1}")
             shutil.rmtree(folder.parent)
     print(f"{name}, {seconds:.1f} s a whole one, {count} kills:")
     for how, times in ended.most_common():
@@ -313,6 +315,7 @@ def main() -> None:
     for name in ("convert", "predict", "train", "study", "processes"):
         parser.add_argument(f"--{name}", type=int, default=0, help="how often it is killed")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--keep", type=Path, help="a folder for what is left where something differs")
     chosen = parser.parse_args()
     import detect_transfer.workflows.train  # noqa: F401 - once, in the process that forks
     from detect_transfer.models.yolo.ultralytics import load_ultralytics
@@ -352,7 +355,7 @@ def main() -> None:
         }
         finish(["--help"], log)
         moments = random.Random(chosen.seed)
-        right = [kill_often(name, each, getattr(chosen, name), moments) for name, each in commands.items()]
+        right = [kill_often(name, each, getattr(chosen, name), moments, chosen.keep) for name, each in commands.items()]
         right.append(kill_processes(chosen.processes, settings, moments))
     sys.exit(not all(right))
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from detect_transfer.models.base import ClassInit, TransferReport, check_share
-from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.models.base import ClassInit, TransferReport
+from detect_transfer.models.source_weights import SourceWeights, check_share
 from detect_transfer.models.torchvision.network import Network
 
 BACKGROUND = "__background__"

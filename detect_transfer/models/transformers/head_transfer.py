@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from detect_transfer.models.base import ClassInit, TransferReport, check_share
-from detect_transfer.models.source_weights import SourceWeights
+from detect_transfer.models.base import ClassInit, TransferReport
+from detect_transfer.models.source_weights import SourceWeights, check_share
 from detect_transfer.models.transformers.network import Network
 
 NOT_USED = ("N/A", "__background__", "background")  # rows of COCO's category ids that no class has

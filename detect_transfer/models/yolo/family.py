@@ -11,8 +11,8 @@ import torch
 
 from detect_transfer.config import Model
 from detect_transfer.core.errors import InputError
-from detect_transfer.models.base import ClassInit, TransferReport, check_share
-from detect_transfer.models.source_weights import Checkpoint, SourceWeights
+from detect_transfer.models.base import ClassInit, TransferReport
+from detect_transfer.models.source_weights import Checkpoint, SourceWeights, check_share
 from detect_transfer.models.yolo.detector import YoloDetector
 from detect_transfer.models.yolo.head_transfer import class_branches, new_class_branch, row_indices
 from detect_transfer.models.yolo.ultralytics import (

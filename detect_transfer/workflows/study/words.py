@@ -8,6 +8,7 @@ from typing import Any
 
 import detect_transfer
 from detect_transfer.core.code_version import code_sha256
+from detect_transfer.core.counted import counted
 from detect_transfer.evaluation.study.answers import StudyAnswers
 from detect_transfer.evaluation.study.power import FEWEST_SEEDS
 from detect_transfer.workflows.study.plan import PlannedRun, StudyPlan
@@ -59,7 +60,7 @@ def facts_of(plan: StudyPlan, ended: EndedRuns) -> dict[str, str]:
 def _budget(plan: StudyPlan) -> str:
     """Return what every arm may see at a size, in words."""
     config = plan.config
-    words = _counted(config.train.epochs, "epoch")
+    words = counted(config.train.epochs, "epoch")
     if config.study.budget == "images":
         words = f"as many images at every size as {words} of all of them"
     return words if config.transfer.budget is None else f"{words}, and at most {config.transfer.budget:g} minutes"
@@ -91,10 +92,6 @@ def _batches(plan: StudyPlan) -> str:
     return " or ".join(str(batch) for batch in sorted({run.train.batch for run in plan.configs.values()}))
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _versions(finished: Sequence[FinishedRun]) -> dict[str, str]:
     versions = {"detect_transfer": detect_transfer.__version__}
     for run in finished:
@@ -111,12 +108,12 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
         _images_seen(plan) + ("" if study.seconds is not None else _NO_EQUAL_TIME),
     ]
     if len(study.seeds) < FEWEST_SEEDS and not plan.data.overlap:
-        sentences.append(f"{_counted(len(study.seeds), 'seed')} of the {FEWEST_SEEDS} that a verdict needs at least.")
+        sentences.append(f"{counted(len(study.seeds), 'seed')} of the {FEWEST_SEEDS} that a verdict needs at least.")
     if ended.missing:
         sentences.append(f"{len(ended.missing)} of {len(plan.runs)} planned runs have not ended.")
     if ended.failed:
         sentences.append(
-            f"{_counted(len(ended.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
+            f"{counted(len(ended.failed), 'run')} failed and took part in no number: those arms have fewer seeds."
         )
     untrained = [
         run.plan.arm
@@ -125,7 +122,7 @@ def not_tested(plan: StudyPlan, ended: EndedRuns) -> list[str]:
     ]
     if untrained:
         arms = ", ".join(dict.fromkeys(untrained))
-        sentences.append(f"{_counted(len(untrained), 'run')} trained no epoch, as their time was over before: {arms}.")
+        sentences.append(f"{counted(len(untrained), 'run')} trained no epoch, as their time was over before: {arms}.")
     if len(study.sizes) < 3:
         sentences.append("Fewer than three sizes: no learning curve was fitted, and no number of images is given.")
     return sentences
@@ -140,7 +137,7 @@ def paragraph_of(plan: StudyPlan, ended: EndedRuns, answers: StudyAnswers) -> st
         f"{row.comparison.second} against {row.comparison.first}: {_result(row.comparison.overall)}"
         for row in answers.against
     ]
-    lost = f" {_counted(len(ended.failed), 'run')} failed and took part in no number." if ended.failed else ""
+    lost = f" {counted(len(ended.failed), 'run')} failed and took part in no number." if ended.failed else ""
     return (
         f"We trained {len(plan.config.study.arms)} arms ({', '.join(config.study.arms)}) on nested, class-stratified "
         f"subsets of {sizes} images with {len(config.study.seeds)} seeds each ({len(ended.finished)} runs), every arm "

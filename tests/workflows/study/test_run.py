@@ -61,8 +61,8 @@ def test_runs_whose_time_was_over_before_an_epoch__are_told(plan) -> None:
         if run.arm == "full":
             history.write_text(history.read_text().splitlines()[0] + "\n")
     report_study(plan)
-    told = " ".join(json.loads(plan.folder.answers.read_text())["not_tested"])
-    assert "6 runs trained no epoch, as their time was over before: full." in told
+    said = " ".join(json.loads(plan.folder.answers.read_text())["not_tested"])
+    assert "6 runs trained no epoch, as their time was over before: full." in said
 
 
 def test_images_seen__are_those_that_each_epoch_showed(plan) -> None:
@@ -71,8 +71,8 @@ def test_images_seen__are_those_that_each_epoch_showed(plan) -> None:
     history = plan.folder.run(run.key).history
     rows = [json.loads(line) for line in history.read_text().splitlines()]
     shown = [run.n_images + 3, 2]  # some repeated, and an epoch that time cut short
-    told = [{**row, **({"images": shown[row["epoch"] - 1]} if row["epoch"] else {})} for row in rows]
-    history.write_text("".join(json.dumps(row) + "\n" for row in told))
+    rows = [{**row, **({"images": shown[row["epoch"] - 1]} if row["epoch"] else {})} for row in rows]
+    history.write_text("".join(json.dumps(row) + "\n" for row in rows))
     seen = [row["images_seen"] for row in work_out(plan, run).facts["epochs"]]
     assert seen == [0, run.n_images + 3, run.n_images + 5]
 
