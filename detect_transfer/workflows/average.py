@@ -162,7 +162,9 @@ def _members(runs: Sequence[Path]) -> list[_Member]:
         folder = RunFolder(run)
         require_file(folder.manifest, what="the manifest of a finished run")
         name = run.name if names.count(run.name) == 1 else str(run)
-        members.append(_Member(name, folder, load_weights(folder.best), folder.read_used_images()))
+        weights = load_weights(folder.best)
+        folder.as_written(folder.best)
+        members.append(_Member(name, folder, weights, folder.read_used_images()))
     for member in members[1:]:
         _check_alike(members[0], member)
     return members

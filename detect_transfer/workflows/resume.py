@@ -80,6 +80,7 @@ def read_state(folder: RunFolder, config: RunConfig) -> tuple[Progress, dict[str
     _require_whole(folder.best, f"start a new run with model.weights={folder.last}")
     if folder.last.is_file():
         _require_whole(folder.last, "delete it: the next epoch writes it again")
+    folder.as_written(folder.best)
     return progress, states
 
 

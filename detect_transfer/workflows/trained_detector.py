@@ -194,7 +194,9 @@ def best_weights(source: str | Path) -> Path:
     return weights
 
 
-def load_trained(source: str | Path, *, device: str = "auto", imgsz: Sides | None = None) -> TrainedDetector:
+def load_trained(
+    source: str | Path, *, device: str = "auto", imgsz: Sides | None = None, trusts: bool = False
+) -> TrainedDetector:
     """Load the best weights of a run folder, a weights file of any kind that is read here, or a known name.
 
     Weights in a run folder bring the scoring settings of its config, others those of the defaults.
@@ -206,16 +208,19 @@ def load_trained(source: str | Path, *, device: str = "auto", imgsz: Sides | Non
         device: auto, cpu or cuda.
         imgsz: The side, or height and width, that images are scaled into; None takes those of training where the
             weights name them, else 640.
+        trusts: Take the files of a run as they are; else its weights must be as its manifest states.
 
     Raises:
-        InputError: There are no such weights, or they hold no whole detector.
+        InputError: There are no such weights, they hold no whole detector, or they are others than the run wrote.
     """
     size = None if imgsz is None else InputSize.of_option(imgsz)
     weights = best_weights(source)
     if exported_path(weights) is not None:
         return _load_exported(weights, device=device, imgsz=size)
     loaded = load_weights(weights)
-    run = RunFolder.holding(weights)
+    if (run := RunFolder.holding(weights)) is not None:
+        run = replace(run, trusts=trusts)
+        run.as_written(weights)
     detector = load_detector(loaded)
     detector.module.to(choose_device(device, field="--device")).to(memory_format=torch.channels_last)
     settings = Evaluate() if run is None else run.read_config().evaluate

@@ -197,7 +197,7 @@ def _stored(scored: RunFolder, config: RunConfig, truth: AnnotationTable) -> dic
 def _again(folder: RunFolder, data: RunData, truth: AnnotationTable) -> dict[str, float | None]:
     from detect_transfer.workflows.trained_detector import load_trained
 
-    trained = load_trained(folder.path)
+    trained = load_trained(folder.path, trusts=folder.trusts)
     images = [(i, data.paths[i]) for i in truth.images["image_id"]]
     detections = trained.find(images, truth.categories["category_id"].sort().to_list())
     return coco_metrics(truth, detections, ignore_policy=trained.settings.ignore_policy)

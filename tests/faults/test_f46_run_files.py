@@ -58,6 +58,32 @@ def test_changed_file__is_seen(
     RunFolder(run).as_written(run / name)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict RUN DATA/images/val --out OUT",
+        "predict BEST DATA/images/val --out OUT",
+        "evaluate RUN --out OUT",
+        "export RUN --out OUT",
+        "check RUN --out OUT",
+        "average RUN RUN2 --out OUT",
+        "train --resume RUN train.epochs=2",
+    ],
+)
+def test_weights_of_another_epoch__are_seen(
+    words: str, finished: Path, few_data: Path, tmp_path: Path, command: Callable
+) -> None:
+    """They are whole, and have another hash than the manifest states."""
+    run, again = (Path(shutil.copytree(finished, tmp_path / each)) for each in ("run", "again"))
+    best = run / "weights" / "best.safetensors"
+    shutil.copyfile(run / "weights" / "last.safetensors", best)
+    for key, path in {"RUN2": again, "RUN": run, "DATA": few_data, "OUT": tmp_path / "out", "BEST": best}.items():
+        words = words.replace(key, str(path))
+    ended = command(*words.split())
+    assert (ended.code, f"RUN_CHANGED {best} - " in ended.err) == (2, True), ended
+    assert not (tmp_path / "out").exists()
+
+
 def test_verify__lists_what_has_changed_and_goes_on(finished: Path, tmp_path: Path, command: Callable) -> None:
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     (run / "findings.json").write_text('["x"]')
