@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from manifests import unstate
 
 from detect_transfer import predict
 from detect_transfer.core.errors import InputError
@@ -28,6 +29,7 @@ def runs(finished: Path, tmp_path: Path) -> list[Path]:
             for name, t in best.tensors.items()
         }
         save_weights(RunFolder(folder).best, noisy, best.metadata)
+        unstate(folder, "weights/best.safetensors")
     return folders
 
 
@@ -69,9 +71,8 @@ def test_average__of_what_differs_is_refused(runs: list[Path], tmp_path: Path) -
     first, second, third = runs
     refused("AVERAGE_RUNS .*two different runs or more", first)
     refused("AVERAGE_RUNS .*two different runs or more", first, first)
-    used, manifest = (json.loads((second / name).read_text()) for name in ("used_images.json", "manifest.json"))
-    del manifest["files"]["used_images.json"], manifest["content_sha256"]
-    (second / "manifest.json").write_text(json.dumps(manifest))
+    used = json.loads((second / "used_images.json").read_text())
+    unstate(second, "used_images.json")
     (second / "used_images.json").write_text(json.dumps({**used, "val": used["val"][1:]}))
     refused(r"AVERAGE_RUNS .*seed1.* its validation images are not those of .*seed0", first, second)
     (second / "used_images.json").write_text(json.dumps({**used, "train": used["val"][:2]}))
